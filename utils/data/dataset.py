@@ -1,0 +1,87 @@
+"""What a dataset is once it is prepared, and what a reader has to offer."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images at rest, with what is known about each of them. Rows of all arrays belong together.
+
+    Attributes:
+        name: the name it was loaded by ("faces", or the path of a folder).
+        title: what to call it in a heading ("built-in faces").
+        images: uint8 (N, S, S, 3) in [0, 255], RGB; a memory map, so N may exceed what memory holds.
+        fingerprint: hex digest of the images and all that goes with them; the same digest means the same rows.
+        labels: int64 (N,), index into `label_names`, or None.
+        attributes: uint8 (N, K) of 0 and 1, or None.
+        captions: bytes (N,), one English sentence part each ("a smiling face with glasses"), UTF-8, or None.
+        boxes: int16 (N, P, 4) as left, top, right, bottom in pixels (right and bottom exclusive), -1 where the image
+            does not show the part; or None.
+        label_names, attribute_names, box_names: names of classes, of the K attributes, of the P parts.
+        terms: licence and terms in one line.
+        skipped: source files that could not be used, with the reason ("a.jpg: cannot be decoded").
+    """
+
+    name: str
+    title: str
+    images: np.ndarray
+    fingerprint: str
+    labels: np.ndarray | None = None
+    attributes: np.ndarray | None = None
+    captions: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+    label_names: tuple[str, ...] = ()
+    attribute_names: tuple[str, ...] = ()
+    box_names: tuple[str, ...] = ()
+    terms: str = ""
+    skipped: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a source knows before any image is read.
+
+    Attributes:
+        title: what to call it in a heading.
+        count: rows that `read` can be asked for.
+        identity: plain JSON values that decide every pixel (settings, seed, version of the drawing code; for files:
+            paths, sizes and modification times). The prepared copy is cached under their digest.
+        fields: what `read` gives beside the images: {"labels": ((), "int64"), "boxes": ((P, 4), "int16")} as shape of
+            one row and dtype. Names are those of `Dataset`.
+        label_names, attribute_names, box_names, terms: as in `Dataset`.
+    """
+
+    title: str
+    count: int
+    identity: dict
+    fields: dict[str, tuple[tuple[int, ...], str]] = field(default_factory=dict)
+    label_names: tuple[str, ...] = ()
+    attribute_names: tuple[str, ...] = ()
+    box_names: tuple[str, ...] = ()
+    terms: str = ""
+
+
+class Source(Protocol):
+    """Anything that images can be prepared from. It must survive pickling between processes (it is sent to workers)."""
+
+    def describe(self) -> Description:
+        """What there is; quick, reads no image."""
+        ...
+
+    def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:
+        """Read some rows; called in worker processes, on any rows in any order, always with the same result.
+
+        Args:
+            rows: which rows, a part of range(count).
+
+        Returns:
+            Arrays with one entry per row: "images" as uint8 (len(rows), S, S, 3), and the fields of the description.
+            And the rows that failed, each with its reason; their entries in the arrays are ignored.
+        """
+        ...
