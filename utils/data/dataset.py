@@ -1,4 +1,4 @@
-"""What a dataset is once it is prepared, and what a reader has to offer."""
+"""What a dataset is once it is prepared, how its pixels change their range, and what a reader has to offer."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -67,8 +67,59 @@ class Description:
     terms: str = ""
 
 
+def scale(images):
+    """Pixels as the networks see them: [0, 255] -> [-1, 1]. Works inside a compiled TensorFlow function, too.
+
+    It is images / 127.5 - 1, written so that it rounds only once: the difference is exact in float32. Whatever a
+    compiler makes of it (a fused multiply-add, a product for a quotient), NumPy and TensorFlow agree in every bit.
+
+    Args:
+        images: uint8, any shape, in [0, 255]; a NumPy array or a TensorFlow tensor.
+
+    Returns:
+        float32, the same shape, in [-1, 1]; of the kind that was given.
+
+    Raises:
+        TypeError: the images are not uint8, so they were probably scaled before.
+    """
+    if images.dtype != "uint8":
+        raise TypeError(f"scale takes uint8 images in [0, 255]. Received: {images.dtype}.")
+    if isinstance(images, np.ndarray):
+        return (np.asarray(images, np.float32) - np.float32(127.5)) * np.float32(1 / 127.5)
+    import tensorflow as tf  # only here: workers that prepare images must do without it
+
+    return (tf.cast(images, tf.float32) - 127.5) * (1 / 127.5)
+
+
+def scale_back(images) -> np.ndarray:
+    """What the networks make, as pixels: [-1, 1] -> [0, 255]. `scale_back(scale(x)) == x` for all 256 values.
+
+    Rounds to the nearest value (a tie to the even one). What lies outside [-1, 1] is clipped; NaN becomes 0, so that the
+    samples of a broken network can still be drawn.
+
+    Args:
+        images: floating point, any shape, in [-1, 1]; a NumPy array or a TensorFlow tensor that has a value.
+
+    Returns:
+        uint8 NumPy array, the same shape, in [0, 255].
+
+    Raises:
+        TypeError: the images are whole numbers, so they were probably scaled back before.
+    """
+    images = np.asarray(images)
+    if images.dtype.kind in "iub":
+        raise TypeError(f"scale_back takes floating-point images in [-1, 1]. Received: {images.dtype}.")
+    pixels = np.nan_to_num(images.astype(np.float32), nan=-1.0) * np.float32(127.5) + np.float32(127.5)
+    return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+
+
 class Source(Protocol):
-    """Anything that images can be prepared from. It must survive pickling between processes (it is sent to workers)."""
+    """Anything that images can be prepared from. It must survive pickling between processes (it is sent to workers).
+
+    A source that cannot be read at any row straight away (a compressed archive) may also have a method
+    `unpack(folder: Path) -> None`. It is called once before the first `read`, in the process that prepares, with a
+    folder of its own that is there for as long as `read` may be called; after a kill it finds there what it left.
+    """
 
     def describe(self) -> Description:
         """What there is; quick, reads no image."""

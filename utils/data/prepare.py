@@ -1,0 +1,401 @@
+"""Prepare any source once: arrays on disk, memory-mapped from then on, with a fingerprint.
+
+A prepared folder holds `images.npy`, one more `.npy` for each field of the source, and `meta.json`, which appears last:
+where it is, the folder is complete. Until then it holds
+
+- `*.npy.part`: arrays for all rows. Workers write chunks of rows into them, each at its place;
+- `journal.jsonl`: one line for each finished chunk, written when its rows are on disk. A chunk without a line is read
+  again, so a preparation can be killed at any moment, goes on from there, and ends with the same bytes;
+- `unpacked/`: what the source had to unpack in order to be read;
+- `lock`: one process at a time prepares (flock); others wait, then find the folder complete.
+
+Rows that failed are left out at the end. The finished array is then copied without them, a piece at a time.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import hashlib
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import sys
+import threading
+import types
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from utils.data.dataset import Dataset, Description, Source
+from utils.errors import InputError
+from utils.files import appears_whole, read_json, write_json
+
+VERSION = 1  # part of the folder's name: raise it when the layout on disk, or what a chunk is, changes
+CHUNK_ROWS = 256  # few enough that a kill costs little, many enough that the journal does
+CHUNK_BYTES = 16 << 20  # large pictures come in smaller chunks, to bound what a worker holds
+TOO_MANY, A_FEW = 0.05, 5  # more failures than this share of the rows, and than this number, are the dataset's fault
+
+Layout = dict[str, tuple[tuple[int, ...], str]]  # array name -> shape of one row, dtype; "images" comes first
+
+
+def prepare(
+    source: Source,
+    size: int,
+    folder: str | Path,
+    progress: bool = True,
+    verb: str = "Reading",
+    workers: int | None = None,
+) -> Dataset:
+    """Prepare a source, or open what was prepared before from the same source.
+
+    Args:
+        source: gives images of (size, size, 3).
+        size: side of the images, in pixels.
+        folder: where prepared folders live. This one is called `<title>-<size>-<digest of the source's identity>`.
+        progress: show a progress bar with images per second and the time left.
+        verb: what the bar says is happening to the title: "Reading", or "Drawing".
+        workers: processes that read; as many as there are free cores by default. The result does not depend on it.
+
+    Returns:
+        The dataset; its arrays are memory maps.
+
+    Raises:
+        InputError: the disk is or becomes full, too many rows failed, or the prepared folder is damaged.
+    """
+    description = source.describe()
+    layout: Layout = {"images": ((size, size, 3), "uint8"), **description.fields}
+    home = Path(folder) / f"{_slug(description.title)}-{size}-{_key(description, layout)[:12]}"
+    if not (home / "meta.json").exists():
+        with _disk_explained(description.title, home), _alone(home, progress):
+            if not (home / "meta.json").exists():  # nobody finished it while this process waited
+                _prepare(source, description, layout, home, progress, verb, workers)
+    return _open(home, description, layout)
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:40] or "images"
+
+
+def _key(description: Description, layout: Layout) -> str:
+    """Digest of everything that decides the prepared arrays."""
+    known = dataclasses.asdict(description)
+    del known["title"], known["terms"]  # words about the images, free to be improved
+    return _digest({"version": VERSION, "layout": layout, **known})
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _prepare(
+    source: Source,
+    description: Description,
+    layout: Layout,
+    home: Path,
+    progress: bool,
+    verb: str,
+    workers: int | None,
+) -> None:
+    """Do what is left to do in `home`. The caller holds the lock."""
+    chunk_rows = max(1, min(CHUNK_ROWS, CHUNK_BYTES // sum(_row_bytes(layout, name) for name in layout)))
+    starts = range(0, description.count, chunk_rows)
+    chunks = [range(start, min(start + chunk_rows, description.count)) for start in starts]
+    journal = home / "journal.jsonl"
+    finished = _finished_before(home, layout, journal)
+    if finished is None:
+        finished = {}
+        _check_space(description, layout, home)
+        _allocate(home, layout, description.count)
+        journal.touch()
+    todo = [index for index in range(len(chunks)) if index not in finished]
+    if todo and hasattr(source, "unpack"):
+        source.unpack(home / "unpacked")
+    read = contextlib.closing(_read_chunks(source, layout, home, {i: chunks[i] for i in todo}, workers))
+    bar = tqdm(
+        desc=f"{verb} {description.title}",
+        total=description.count,
+        initial=sum(len(chunks[index]) for index in finished),
+        unit=" images",
+        disable=not progress,
+    )
+    with bar, read as results, journal.open("a", encoding="utf-8") as lines:
+        for index, digest, failed in results:
+            lines.write(json.dumps({"chunk": index, "digest": digest, "failed": failed}) + "\n")
+            lines.flush()
+            os.fsync(lines.fileno())
+            finished[index] = (digest, failed)
+            bar.update(len(chunks[index]))
+            _check_failures(description, home, finished)
+    failed = _check_failures(description, home, finished)
+    for name in layout:
+        _settle(home, name, sorted(failed))
+    shutil.rmtree(home / "unpacked", ignore_errors=True)
+    known = dataclasses.asdict(description)
+    names = {name: known[name] for name in ("label_names", "attribute_names", "box_names")}
+    digests = [finished[index][0] for index in range(len(chunks))]
+    meta = {
+        **known,
+        "count": description.count - len(failed),
+        "fingerprint": _digest({"layout": layout, **names, "chunks": digests}),
+        "skipped": [failed[row] for row in sorted(failed)],
+    }
+    write_json(home / "meta.json", meta)
+    journal.unlink()
+
+
+def _row_bytes(layout: Layout, name: str) -> int:
+    shape, dtype = layout[name]
+    return int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+
+
+def _part(home: Path, name: str) -> Path:
+    return home / f"{name}.npy.part"
+
+
+def _allocate(home: Path, layout: Layout, count: int) -> None:
+    """Make empty arrays for all rows (sparse files: they take their space as rows are written)."""
+    for old in home.glob("*.npy"):
+        old.unlink()
+    for name, (shape, dtype) in layout.items():
+        np.lib.format.open_memmap(_part(home, name), mode="w+", dtype=np.dtype(dtype), shape=(count, *shape))
+
+
+def _finished_before(home: Path, layout: Layout, journal: Path) -> dict[int, tuple[str, dict[int, str]]] | None:
+    """Finished chunks of an earlier, interrupted preparation as {chunk: (digest, failed rows)}; None: start anew."""
+    for stray in home.glob(".*"):
+        stray.unlink()  # left by a copy that was killed
+    if not journal.exists() or not all(_part(home, name).exists() or (home / f"{name}.npy").exists() for name in layout):
+        return None
+    content = journal.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    os.truncate(journal, len(whole))  # a line that was cut off does not count, and must not spoil the next one
+    finished = {}
+    for record in map(json.loads, whole.splitlines()):
+        finished[record["chunk"]] = (record["digest"], {int(row): why for row, why in record["failed"].items()})
+    return finished
+
+
+def _check_space(description: Description, layout: Layout, home: Path) -> None:
+    needed = description.count * sum(_row_bytes(layout, name) for name in layout)
+    free = shutil.disk_usage(home).free
+    if needed > free:
+        raise InputError(
+            f"Preparing {description.title} needs {needed / 1e6:,.0f} MB, but only {free / 1e6:,.0f} MB are free in "
+            f"{home.parent}: free some space, or set DCGAN_DATA_DIR to a folder on a larger disk."
+        )
+
+
+def _check_failures(
+    description: Description, home: Path, finished: dict[int, tuple[str, dict[int, str]]]
+) -> dict[int, str]:
+    """All failed rows so far, with their reasons.
+
+    Raises:
+        InputError: there are too many. What was prepared is dropped, so that nothing is taken from it later.
+    """
+    failed = {row: reason for _, some in finished.values() for row, reason in some.items()}
+    if len(failed) == description.count or len(failed) > max(A_FEW, TOO_MANY * description.count):
+        for path in [home / "journal.jsonl", *home.glob("*.part")]:
+            path.unlink()
+        shutil.rmtree(home / "unpacked", ignore_errors=True)
+        examples = "; ".join(failed[row] for row in sorted(failed)[:3])
+        raise InputError(
+            f"{len(failed)} or more of the {description.count} pictures of {description.title} cannot be used, too many "
+            f"to go on without them. The first: {examples}."
+        )
+    return failed
+
+
+def _settle(home: Path, name: str, failed: list[int]) -> None:
+    """Turn a filled `.npy.part` into the final `.npy` without its failed rows. May be repeated after a kill."""
+    part, final = _part(home, name), home / f"{name}.npy"
+    if not part.exists():
+        return
+    if not failed:
+        part.replace(final)
+        return
+    rows = np.load(part, mmap_mode="r")
+    keep = np.ones(len(rows), bool)
+    keep[failed] = False
+    header = np.lib.format.header_data_from_array_1_0(rows) | {"shape": (int(keep.sum()), *rows.shape[1:])}
+    with appears_whole(final) as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, len(rows), CHUNK_ROWS):
+            piece = slice(start, start + CHUNK_ROWS)
+            file.write(np.ascontiguousarray(rows[piece][keep[piece]]))
+    part.unlink()
+
+
+def _open(home: Path, description: Description, layout: Layout) -> Dataset:
+    """Map a complete folder.
+
+    Raises:
+        InputError: a file of it is missing or is not what `meta.json` says.
+    """
+    try:
+        meta = read_json(home / "meta.json")
+        arrays = {name: np.load(home / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in layout}
+        whole = all(arrays[name].shape == (meta["count"], *layout[name][0]) for name in layout)
+    except (OSError, ValueError, KeyError):
+        whole = False
+    if not whole:
+        raise InputError(f"{home} was changed after it was prepared: delete that folder and start again.")
+    return Dataset(
+        name=description.title,
+        title=description.title,
+        fingerprint=meta["fingerprint"],
+        label_names=description.label_names,
+        attribute_names=description.attribute_names,
+        box_names=description.box_names,
+        terms=description.terms,
+        skipped=tuple(meta["skipped"]),
+        **arrays,
+    )
+
+
+# --- one process at a time, and failures of the disk ------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _alone(home: Path, progress: bool) -> Iterator[None]:
+    """Hold the lock of a prepared folder. The system frees it when this process ends, however it ends."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if progress:
+                print(f"Waiting for another process that prepares {home.name}.", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _disk_explained(title: str, home: Path) -> Iterator[None]:
+    """Say in one sentence that the disk is full or may not be written to."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason, cure = "is full", "What is finished is kept: free some space and start again"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            reason, cure = "may not be written to", "Ask its owner"
+        else:
+            raise
+        raise InputError(
+            f"{title} cannot be prepared because the disk of {home.parent} {reason} ({error}). {cure}, or set "
+            "DCGAN_DATA_DIR to another folder."
+        ) from error
+
+
+# --- reading, here or in worker processes -----------------------------------------------------------------------------
+
+
+def _read_chunks(
+    source: Source, layout: Layout, home: Path, chunks: dict[int, range], workers: int | None
+) -> Iterator[tuple[int, str, dict[int, str]]]:
+    """Read chunks into the arrays, in any order; gives (chunk, digest, failed rows) as each is safely on disk."""
+    workers = min(workers or _free_cores(), len(chunks))
+    # Workers could not import a source that a notebook or the main script defines.
+    if workers <= 1 or type(source).__module__ == "__main__":
+        for index, rows in chunks.items():
+            yield index, *_read_chunk(source, layout, home, rows)
+        return
+    context = multiprocessing.get_context("spawn")  # TensorFlow's threads, if it is loaded here, do not survive a fork
+    far_end, lifeline = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (source, layout, home, far_end))
+    try:
+        with _clean_start():
+            futures = {pool.submit(_work, rows): index for index, rows in chunks.items()}
+        for future in as_completed(futures):
+            yield futures[future], *future.result()
+    except BrokenProcessPool as error:
+        raise InputError(
+            "A process that reads images was killed, most often because memory ran out. What is finished is kept: "
+            "close other programs and start again."
+        ) from error
+    except BaseException:  # Ctrl-C, a full disk, too many failures: do not wait for chunks that nobody will use
+        lifeline.close()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        lifeline.close()
+        far_end.close()
+
+
+def _free_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _clean_start() -> Iterator[None]:
+    """Processes started in this block do not run the caller's main script again and never see Ctrl-C.
+
+    Spawned processes import the main script. A script without `if __name__ == "__main__"` would then start itself again
+    and again, and one that imports TensorFlow would load it into every worker.
+    """
+    main = sys.modules["__main__"]
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+_job: tuple[Source, Layout, Path]  # what a worker process works on, set when it starts
+
+
+def _start_worker(source: Source, layout: Layout, home: Path, lifeline: Connection) -> None:
+    global _job
+    _job = (source, layout, home)
+    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
+
+
+def _die_with_parent(lifeline: Connection) -> None:
+    lifeline.poll(None)  # nothing is ever sent: it returns when the other end is closed, by the parent or by its death
+    os._exit(1)
+
+
+def _work(rows: range) -> tuple[str, dict[int, str]]:
+    return _read_chunk(*_job, rows)
+
+
+def _read_chunk(source: Source, layout: Layout, home: Path, rows: range) -> tuple[str, dict[int, str]]:
+    """Read rows and force them to disk at their places.
+
+    Writes through files, not through memory maps: on a full disk a map kills the process (SIGBUS), a file tells.
+
+    Returns:
+        Digest of the good rows, and the failed rows with their reasons.
+    """
+    arrays, failed = source.read(rows)
+    good = [row not in failed for row in rows]
+    digest = hashlib.sha256()
+    for name in layout:
+        array = _checked(arrays[name], name, layout, len(rows))
+        digest.update(np.ascontiguousarray(array[good]))
+        with _part(home, name).open("r+b") as file:
+            file.seek(np.load(_part(home, name), mmap_mode="r").offset + rows.start * _row_bytes(layout, name))
+            file.write(array)
+            file.flush()
+            os.fsync(file.fileno())
+    return digest.hexdigest(), failed
+
+
+def _checked(array: np.ndarray, name: str, layout: Layout, count: int) -> np.ndarray:
+    """The array in the layout's dtype, contiguous; a reader that breaks its word is found out here."""
+    shape, dtype = layout[name]
+    if array.shape != (count, *shape) or not np.can_cast(array.dtype, dtype, "safe"):
+        raise ValueError(f"{name} should be {dtype} {(count, *shape)}. Received: {array.dtype} {array.shape}.")
+    return np.ascontiguousarray(array, dtype)
