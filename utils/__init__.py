@@ -11,3 +11,7 @@ The modules form floors; imports point downwards only (`pyproject.toml` holds th
     runtime                     how TensorFlow is started
     errors   files              small things that everybody needs
 """
+
+from utils.runtime import set_environment
+
+set_environment()

@@ -128,7 +128,7 @@ class TrainingConfig:
     beta_2: float = 0.999
     """Adam's decay of the second moment."""
     discriminator_updates: Literal["separate", "joint"] = "separate"
-    """separate: one Adam step on the true batch, then one on the fake batch. joint: one step on the mean of both losses."""
+    """separate: one Adam step on the true batch, then one on the fake batch. joint: one step on the sum of both losses."""
     join_batches: bool = False
     """Send true and fake images through the discriminator as one batch (needs joint updates); only batch normalisation
     can tell the difference."""

@@ -1,0 +1,202 @@
+"""Generator, discriminator and combined model: Keras `Sequential` models driven by a preset's `.model` section."""
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from utils import runtime
+from utils.config import ModelConfig
+
+runtime.import_tensorflow()  # before anything else of the project can: it starts with less noise this way
+
+import keras  # noqa: E402
+from keras import layers  # noqa: E402
+
+
+def build_generator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
+    """Build the generator G: latents -> images.
+
+    Args:
+        model: the `.model` section of an experiment.
+        seed: decides the initial weights.
+
+    Shapes:
+        float32 (N, latent_dim) -> float32 (N, image_size, image_size, 3) in (-1, 1), RGB.
+
+    Reference:
+        Radford, Metz, Chintala (arXiv:1511.06434), §3 and Fig 1; the preset names the source of each number.
+    """
+    config = model.generator
+    seeds = _seeds(seed, "generator")
+    network = keras.Sequential([keras.Input((model.latent_dim,), name="latents")], name="generator")
+    side, start_filters = config.start, scaled(config.start_filters, model)
+
+    norm = model.batch_norm != "off"
+    if config.projection == "dense":
+        network.add(layers.Dense(side * side * start_filters, use_bias=config.bias, **_kernel(model, seeds)))
+        if norm and config.norm_start == "flat":
+            network.add(_normalisation(model, seeds))
+            network.add(_activation(config.activation, model))
+            network.add(layers.Reshape((side, side, start_filters)))
+        else:
+            network.add(layers.Reshape((side, side, start_filters)))
+            if norm:
+                network.add(_normalisation(model, seeds))
+            network.add(_activation(config.activation, model))
+    else:
+        network.add(layers.Reshape((1, 1, model.latent_dim)))
+        network.add(
+            layers.Conv2DTranspose(
+                start_filters, side, padding="valid", use_bias=config.bias, **_kernel(model, seeds)
+            )
+        )
+        if norm:
+            network.add(_normalisation(model, seeds))
+        network.add(_activation(config.activation, model))
+
+    for filters, stride in zip(config.filters, config.strides):
+        network.add(
+            layers.Conv2DTranspose(
+                scaled(filters, model),
+                config.kernel,
+                strides=stride,
+                padding="same",
+                use_bias=config.bias,
+                **_kernel(model, seeds),
+            )
+        )
+        if norm:
+            network.add(_normalisation(model, seeds))
+        network.add(_activation(config.activation, model))
+
+    last = layers.Conv2DTranspose if config.output == "conv_transpose" else layers.Conv2D
+    network.add(
+        last(
+            3,
+            config.output_kernel,
+            strides=config.output_stride,
+            padding="same",
+            use_bias=config.bias,
+            **_kernel(model, seeds),
+        )
+    )
+    # float32 also under mixed precision: images and scores leave the networks in full precision
+    network.add(layers.Activation("tanh", dtype="float32", name="image"))
+    return network
+
+
+def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
+    """Build the discriminator D: images -> scores. Its last layer is the sigmoid; the layer before gives the logit.
+
+    Args:
+        model: the `.model` section of an experiment.
+        seed: decides the initial weights and the dropout masks.
+
+    Shapes:
+        float32 (N, image_size, image_size, 3) in [-1, 1] -> float32 (N, 1) in (0, 1): 1 for true, 0 for fake.
+
+    Reference:
+        Radford, Metz, Chintala (arXiv:1511.06434), §3; the preset names the source of each number.
+    """
+    config = model.discriminator
+    seeds = _seeds(seed, "discriminator")
+    size = model.image_size
+    network = keras.Sequential([keras.Input((size, size, 3), name="images")], name="discriminator")
+
+    for block, (filters, stride) in enumerate(zip(config.filters, config.strides)):
+        network.add(
+            layers.Conv2D(
+                scaled(filters, model),
+                config.kernel,
+                strides=stride,
+                padding="same",
+                use_bias=config.bias,
+                **_kernel(model, seeds),
+            )
+        )
+        if model.batch_norm != "off" and config.norm and (block > 0 or config.norm_first):
+            network.add(_normalisation(model, seeds))
+        network.add(_activation("leaky_relu", model))
+        if config.dropout and config.dropout_at == "blocks":
+            network.add(layers.Dropout(config.dropout, seed=next(seeds)))
+
+    dropout = [layers.Dropout(config.dropout, seed=next(seeds))] if config.dropout and config.dropout_at == "head" else []
+    if config.head == "conv":
+        side = size // math.prod(config.strides)
+        logit = layers.Conv2D(1, side, padding="valid", use_bias=config.bias, **_kernel(model, seeds))
+        head = [*dropout, logit, layers.Flatten()]
+    else:
+        head = [layers.Flatten(), *dropout, layers.Dense(1, use_bias=config.bias, **_kernel(model, seeds))]
+    for layer in head:
+        network.add(layer)
+    network.add(layers.Activation("sigmoid", dtype="float32", name="score"))
+    return network
+
+
+def build_combined(generator: keras.Sequential, discriminator: keras.Sequential) -> keras.Sequential:
+    """Chain the two networks: latents -> images -> scores. It shares their weights.
+
+    Shapes:
+        float32 (N, latent_dim) -> float32 (N, 1) in (0, 1).
+    """
+    return keras.Sequential([keras.Input(generator.input_shape[1:]), generator, discriminator], name="combined")
+
+
+def forward(network_layers: Iterable[keras.Layer], x, *, training: bool, normalise_by: str = "mode"):
+    """Send `x` through layers one by one, with a say in how batch normalisation works.
+
+    Calling a model ties batch normalisation to `training`. Here it can be chosen apart from dropout, which is what
+    tells the arms of the study apart.
+
+    Args:
+        network_layers: layers of a Sequential model, or a part of them (`discriminator.layers[:-1]` ends at the logit).
+        x: input of the first layer.
+        training: whether dropout is active.
+        normalise_by: "mode": batch normalisation follows `training`. "moving": it uses its moving averages and leaves
+            them alone. "batch": it uses the statistics of this batch and leaves its moving averages alone.
+
+    Returns:
+        Output of the last layer.
+    """
+    for layer in network_layers:
+        if not isinstance(layer, layers.BatchNormalization) or normalise_by == "mode":
+            x = layer(x, training=training)
+        elif normalise_by == "moving":
+            x = layer(x, training=False)
+        else:
+            axes = list(range(len(x.shape) - 1))
+            mean, variance = keras.ops.moments(x, axes=axes)
+            x = keras.ops.batch_normalization(
+                x, mean, variance, axis=-1, offset=layer.beta, scale=layer.gamma, epsilon=layer.epsilon
+            )
+    return x
+
+
+def scaled(filters: int, model: ModelConfig) -> int:
+    """Number of channels under the model's width factor; at least 1."""
+    return max(1, round(filters * model.width))
+
+
+def _kernel(model: ModelConfig, seeds: Iterator[int]) -> dict:
+    if model.weights == "normal":
+        return {"kernel_initializer": keras.initializers.RandomNormal(0.0, 0.02, seed=next(seeds))}  # P §4
+    return {"kernel_initializer": keras.initializers.GlorotUniform(seed=next(seeds))}
+
+
+def _normalisation(model: ModelConfig, seeds: Iterator[int]) -> layers.BatchNormalization:
+    gains = "ones"
+    if model.weights == "normal":
+        gains = keras.initializers.RandomNormal(1.0, 0.02, seed=next(seeds))  # the paper's code: gain_ifn
+    return layers.BatchNormalization(momentum=model.batch_norm_momentum, gamma_initializer=gains)
+
+
+def _activation(kind: str, model: ModelConfig) -> keras.Layer:
+    return layers.ReLU() if kind == "relu" else layers.LeakyReLU(negative_slope=model.leaky_slope)
+
+
+def _seeds(seed: int, network: str) -> Iterator[int]:
+    """Seeds for the layers of one network: the same seed gives both networks different weights."""
+    stream = np.random.default_rng([seed, {"generator": 0, "discriminator": 1}[network]])
+    while True:
+        yield int(stream.integers(2**31))

@@ -1,0 +1,153 @@
+"""How TensorFlow is started: environment, threads, determinism, precision, device.
+
+Importing this module imports no TensorFlow. `utils/__init__.py` calls `set_environment` before any other module of the
+package can import TensorFlow, because some switches are read at that moment only.
+"""
+
+import contextlib
+import os
+import platform
+import resource
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+def set_environment() -> None:
+    """Set what TensorFlow reads when it is imported; whatever the user has set stays.
+
+    oneDNN's kernels are off by default on some CPUs (AMD's among them), where they are nearly twice as fast. Informational
+    log lines are left out; warnings and errors are shown.
+    """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
+
+@dataclass(frozen=True)
+class Device:
+    """What the arithmetic runs on: kind is "CPU" or "GPU", name as the system tells it, count of them."""
+
+    kind: str
+    name: str
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.name} core{'s' if self.count > 1 else ''}" if self.kind == "CPU" else (
+            f"{self.count} x {self.name}" if self.count > 1 else self.name
+        )  # fmt: skip
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow without its start-up chatter; does nothing if it is imported already."""
+    if "tensorflow" in sys.modules:
+        return
+    with _without_start_up_chatter():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices("GPU")  # the drivers are asked here, and have their say here
+
+
+def start(precision: str = "float32") -> Device:
+    """Configure TensorFlow for reproducible training; call it before models are built. Calling it again is harmless.
+
+    Args:
+        precision: "float32", "mixed_bfloat16" or "mixed_float16" (see `config.TrainingConfig.precision`).
+
+    Returns:
+        The device that TensorFlow will use.
+    """
+    import_tensorflow()
+    import keras
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+    # Grappler's remapper fuses convolution, bias and LeakyReLU into a oneDNN kernel whose gradient it then fails to
+    # place, and logs an error for each graph. Without this one rewrite the graph is right and nothing is logged.
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+    for gpu in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:  # the GPU is in use already, so its memory has been laid out
+            pass
+    keras.mixed_precision.set_dtype_policy(precision)
+    return device()
+
+
+# What TensorFlow 2.21 prints whatever TF_CPP_MIN_LOG_LEVEL says, because it comes before its logging is set up.
+_CHATTER = (
+    "WARNING: All log messages before absl::InitializeLog()",
+    "I0000 ",  # informational lines
+    "To enable the following instructions:",
+)
+_NO_GPU = "failed call to cuInit"  # said on every machine without a GPU
+
+
+@contextlib.contextmanager
+def _without_start_up_chatter() -> Iterator[None]:
+    """Hold back what is written to standard error while TensorFlow starts, then pass on all but the known chatter.
+
+    The lines come from C++ code, so they have to be caught at the file descriptor.
+    """
+    try:
+        sys.stderr.flush()
+        screen = os.dup(2)
+    except (OSError, AttributeError):  # no standard error to hold back
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(screen, 2)
+            os.close(screen)
+            held.seek(0)
+            for line in held.read().decode(errors="replace").splitlines():
+                if not line.startswith(_CHATTER) and _NO_GPU not in line:
+                    print(line, file=sys.stderr)
+
+
+def device() -> Device:
+    """The device that TensorFlow will use."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        return Device("GPU", details.get("device_name", "GPU"), len(gpus))
+    return Device("CPU", _cpu_name(), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+
+
+def environment() -> dict:
+    """Versions and device of this process, for `environment.json`."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    used = device()
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "device": {"kind": used.kind, "name": used.name, "count": used.count},
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
+        "precision": keras.mixed_precision.dtype_policy().name,
+    }
+
+
+def peak_memory() -> int:
+    """The most memory this process has held so far, in bytes (pages of mapped files count too)."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine() or "CPU"

@@ -1,0 +1,85 @@
+"""True samples, fake samples and the latents that fake samples are made from."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from utils.data import scale
+from utils.errors import InputError
+
+
+def make_latent_samples(
+    count: int, latent_dim: int, seed: int | np.random.Generator = 0, distribution: str = "normal"
+) -> np.ndarray:
+    """Draw latents, the generator's input.
+
+    Args:
+        count: how many.
+        latent_dim: length of each.
+        seed: a seed, or a NumPy generator that is drawn from.
+        distribution: "normal" for N(0, 1), "uniform" for U(-1, 1) (the paper's).
+
+    Returns:
+        float32 (count, latent_dim).
+
+    Raises:
+        InputError: another distribution, or a count below 1.
+    """
+    if count < 1:
+        raise InputError(f"count must be at least 1. Received: {count}.")
+    random = np.random.default_rng(seed)
+    if distribution == "normal":
+        return random.standard_normal((count, latent_dim), dtype=np.float32)
+    if distribution == "uniform":
+        return random.random((count, latent_dim), dtype=np.float32) * 2 - 1
+    raise InputError(f"distribution must be 'normal' or 'uniform'. Received: {distribution!r}.")
+
+
+def true_samples_generator(
+    images: np.ndarray, count: int, seed: int | np.random.Generator = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw images from a dataset, all different, with the label of true samples.
+
+    Args:
+        images: uint8 (N, H, W, 3) in [0, 255]; a memory map will do.
+        count: how many; at most N.
+        seed: a seed, or a NumPy generator that is drawn from.
+
+    Returns:
+        float32 (count, H, W, 3) in [-1, 1], and float32 (count, 1) of ones.
+
+    Raises:
+        InputError: more samples asked for than there are images, or a count below 1.
+    """
+    if not 1 <= count <= len(images):
+        raise InputError(f"count must lie between 1 and the number of images. Received: {count} of {len(images)}.")
+    rows = np.random.default_rng(seed).choice(len(images), count, replace=False)
+    return scale(images[rows]), np.ones((count, 1), np.float32)
+
+
+def fake_samples_generator(
+    generator: Callable, latents: np.ndarray, batch_size: int = 256
+) -> tuple[np.ndarray, np.ndarray]:
+    """Let a generator draw images from latents, in inference mode, with the label of fake samples.
+
+    Args:
+        generator: a Keras model, or any callable that takes latents and gives images.
+        latents: float32 (N, latent_dim), as `make_latent_samples` gives them.
+        batch_size: latents per call; decides speed and memory, not the result.
+
+    Returns:
+        float32 (N, H, W, 3) in [-1, 1], and float32 (N, 1) of zeros.
+
+    Raises:
+        InputError: the latents are not of the length that the generator takes.
+    """
+    wanted = getattr(generator, "input_shape", (None, None))[-1]
+    if latents.ndim != 2 or not len(latents) or wanted not in (None, latents.shape[1]):
+        raise InputError(
+            f"latents must be an array of shape (N, {wanted or 'latent_dim'}) with N at least 1. "
+            f"Received: {latents.shape}."
+        )
+    batches = [latents[start : start + batch_size] for start in range(0, len(latents), batch_size)]
+    # Calling a Keras model runs it in inference mode; `predict` would print and retrace for nothing here.
+    images = np.concatenate([np.asarray(generator(batch), np.float32) for batch in batches])
+    return images, np.zeros((len(latents), 1), np.float32)

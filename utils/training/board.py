@@ -1,0 +1,51 @@
+"""The run's record once more, for TensorBoard: scalars and grids.
+
+TensorBoard's event files can only grow, so what a killed run wrote past its last checkpoint could not be taken back.
+They hold nothing that the run folder does not, and are simply written anew on resume.
+"""
+
+import shutil
+
+import numpy as np
+import tensorflow as tf
+
+from utils.runs import Run
+from utils.training.batches import Schedule
+from utils.training.step import RECORDED
+from utils.viz import read_png
+
+POINTS_PER_EPOCH = 50
+"""Losses go to TensorBoard as means over so many parts of an epoch; steps.jsonl has every update."""
+
+
+class Board:
+    """Writes one run's events.
+
+    Args:
+        run: the run; events of finished epochs are written at once, those of an earlier process are removed.
+        schedule: the run's schedule.
+    """
+
+    def __init__(self, run: Run, schedule: Schedule):
+        self._run, self._schedule = run, schedule
+        shutil.rmtree(run.board, ignore_errors=True)
+        self._writer = tf.summary.create_file_writer(str(run.board))
+        steps = run.steps()
+        for record in run.epochs():
+            self.write_epoch(record, steps)
+
+    def write_epoch(self, record: dict, steps: dict[str, np.ndarray]) -> None:
+        """Write one epoch: `record` as the summary gave it, `steps` as `Run.steps` gives them."""
+        epoch, per_epoch = record["epoch"], self._schedule.updates_per_epoch
+        with self._writer.as_default():
+            if epoch:
+                part = {name: values[(epoch - 1) * per_epoch : epoch * per_epoch] for name, values in steps.items()}
+                cuts = np.array_split(np.arange(per_epoch), min(POINTS_PER_EPOCH, per_epoch))
+                for cut in cuts:
+                    for name in RECORDED:
+                        tf.summary.scalar(f"updates/{name}", part[name][cut].mean(), int(part["update"][cut[-1]]))
+            for name, value in record.items():
+                if name != "epoch":
+                    tf.summary.scalar(f"epochs/{name}", value, epoch)
+            tf.summary.image("grid", read_png(self._run.grid(epoch))[None], epoch)
+        self._writer.flush()

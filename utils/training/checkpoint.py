@@ -1,0 +1,87 @@
+"""Checkpoints: one file holds everything that an update changes, so that a training can go on bit for bit."""
+
+import json
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from utils.errors import InputError
+from utils.files import appears_whole
+
+KEPT = 2
+"""Newest checkpoints that stay on disk: the last, and one more in case the disk loses it."""
+
+
+def save(folder: Path, update: int, variables: dict[str, keras.Variable], state: dict) -> Path | None:
+    """Write a checkpoint, then remove old ones.
+
+    Args:
+        folder: where checkpoints are.
+        update: updates done so far.
+        variables: all that training changes, by name.
+        state: plain JSON values to keep with them.
+
+    Returns:
+        The file, or None if a weight is not finite: such a checkpoint would be of no use, and the last good ones stay.
+    """
+    values = {name: np.asarray(variable) for name, variable in variables.items()}
+    if not all(np.isfinite(v).all() for v in values.values() if np.issubdtype(v.dtype, np.floating)):
+        return None
+    path = folder / f"update_{update:08d}.npz"
+    with appears_whole(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, state=np.array(json.dumps({"update": update} | state)), **values)
+    for old in _files(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def restore(folder: Path, variables: dict[str, keras.Variable], say: Callable[[str], None]) -> dict | None:
+    """Put the newest checkpoint that can be read into the variables.
+
+    Args:
+        folder: where checkpoints are.
+        variables: as in `save`; all of them are set, or none.
+        say: told when a checkpoint cannot be read and the one before is taken.
+
+    Returns:
+        The state that was saved, with "update"; None if there is no checkpoint.
+
+    Raises:
+        InputError: the checkpoint belongs to other networks.
+    """
+    for path in _files(folder):
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                values = {name: file[name] for name in file.files}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            say(f"Checkpoint {path.name} cannot be read ({error}); taking the one before.")
+            continue
+        state = json.loads(str(values.pop("state")))
+        odd = sorted(
+            name
+            for name in values.keys() | variables.keys()
+            if name not in values or name not in variables or values[name].shape != tuple(variables[name].shape)
+        )
+        if odd:
+            raise InputError(f"Checkpoint {path} does not fit the networks of experiment.json; differing: {odd[:3]}.")
+        for name, variable in variables.items():
+            variable.assign(values[name])
+        return state
+    return None
+
+
+def latest(folder: Path) -> int | None:
+    """Updates done at the newest checkpoint, or None."""
+    files = _files(folder)
+    return int(files[0].stem.split("_")[1]) if files else None
+
+
+def _files(folder: Path) -> list[Path]:
+    """Checkpoints, newest first."""
+    if not folder.is_dir():
+        return []
+    return sorted((f for f in folder.iterdir() if re.fullmatch(r"update_\d{8,}\.npz", f.name)), reverse=True)

@@ -1,0 +1,340 @@
+"""The loop around the step: run folder, progress, summaries, checkpoints; stopping and going on.
+
+A training goes through the same states in the same order however often it is interrupted. Everything random is decided
+by (seed, epoch, update); everything else that an update changes is in the checkpoint; the record files are cut back to
+where they were at the checkpoint.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from utils import config, runtime
+from utils.config import Experiment
+from utils.data import Dataset, load
+from utils.errors import InputError
+from utils.files import appears_whole
+from utils.runs import Run, draw_curves, draw_film
+from utils.sampling import make_latent_samples
+from utils.training import checkpoint
+from utils.training.batches import Schedule, batches
+from utils.training.board import Board
+from utils.training.step import RECORDED, Networks, build_networks, make_step
+from utils.training.summary import performance_summarizer
+from utils.viz import grid, write_png
+
+GRID_SAMPLES = 64
+"""Pictures in a grid."""
+CHECKPOINT_SECONDS = 120.0
+"""Time between checkpoints; there is one after every epoch too. It has no influence on the result."""
+_READ_SECONDS = 0.25  # losses are fetched from the device so often, not after every update: a GPU would have to wait
+
+
+class Interrupted(Exception):
+    """The training was asked to stop by a signal, and has saved its state.
+
+    Attributes:
+        signal: the signal's number.
+        run: the run, ready for `resume`.
+    """
+
+    def __init__(self, signal_number: int, run: Run, update: int):
+        super().__init__(f"Stopped after update {update}; everything is saved.")
+        self.signal, self.run = signal_number, run
+
+
+def train(
+    experiment: Experiment,
+    *,
+    dataset: Dataset | None = None,
+    runs_dir: Path | None = None,
+    data_dir: Path | None = None,
+    progress: bool = True,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Run:
+    """Train an experiment from the beginning, in a new run folder.
+
+    Args:
+        experiment: what to train.
+        dataset: the images, if they are loaded already; else `experiment.data` is loaded.
+        runs_dir: where run folders go; `saved_models/` by default.
+        data_dir: where datasets are; `data/` by default.
+        progress: whether to show progress bars and say where things go.
+        checkpoint_seconds: time between checkpoints.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        InputError: the experiment cannot be run as asked, losses are no longer finite, or the disk is full.
+        Interrupted: a signal asked to stop.
+    """
+    device = runtime.start(experiment.training.precision)
+    dataset = dataset if dataset is not None else load_data(experiment, data_dir, progress)
+    Schedule.of(experiment, len(dataset))  # refuses before a folder is made
+    run = Run.create(experiment, runtime.environment() | _identity(dataset), runs_dir)
+    run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
+    if progress:
+        print(f"Training {experiment.preset} on {len(dataset):,} {dataset.title}, on {device}.\nRun folder: {run.folder}")
+    return _train(run, dataset, progress, checkpoint_seconds)
+
+
+def resume(
+    run: Run | str | Path,
+    *,
+    changed: Experiment | None = None,
+    dataset: Dataset | None = None,
+    runs_dir: Path | None = None,
+    data_dir: Path | None = None,
+    progress: bool = True,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Run:
+    """Go on with a run where its last checkpoint left it; the result has the same bits as if it had never stopped.
+
+    Args:
+        run: the run, or what `Run.find` takes.
+        changed: the experiment as it should be; only more epochs are accepted.
+        dataset, runs_dir, data_dir, progress, checkpoint_seconds: as for `train`.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        InputError: settings or data have changed (the message names them), or as for `train`.
+        Interrupted: a signal asked to stop.
+    """
+    run = run if isinstance(run, Run) else Run.find(run, runs_dir)
+    experiment = run.experiment
+    if changed is not None:
+        odd = config.differences(experiment, changed)
+        before, after = odd.pop("training.epochs", (0, 0))
+        if odd:
+            listed = "; ".join(f"{name}: {old!r} in the run, {new!r} asked for" for name, (old, new) in odd.items())
+            raise InputError(f"A run goes on under its own settings ({listed}); start a new run with `train` instead.")
+        if after < before:
+            raise InputError(f"epochs can only be raised. Received: {after}, the run has {before}.")
+        experiment = changed
+    device = runtime.start(experiment.training.precision)
+    dataset = dataset if dataset is not None else load_data(experiment, data_dir, progress)
+    if _identity(dataset) != {name: run.environment.get(name) for name in _identity(dataset)}:
+        raise InputError(
+            f"The images of {experiment.data.name} are not those that {run.folder} was trained on "
+            f"(fingerprint {dataset.fingerprint[:12]}, the run has {str(run.environment.get('fingerprint'))[:12]}); "
+            "restore them, or start a new run with `train`."
+        )
+    if experiment != run.experiment:
+        run.save_experiment(experiment)
+    run.log(f"Resumed on {device}.")
+    now, then = runtime.environment(), run.environment
+    other = {name: (then.get(name), now[name]) for name in now if then.get(name) != now[name] and name != "platform"}
+    if other:
+        run.log(f"The environment differs, so bits may: {other}.")
+    if progress:
+        print(f"Resuming {run.folder} on {device}.")
+        for name, (old, new) in other.items():
+            print(f"Note: {name} was {old}, now {new}: the result may differ in the last bits.")
+    return _train(run, dataset, progress, checkpoint_seconds)
+
+
+def load_data(experiment: Experiment, data_dir: Path | None = None, progress: bool = True) -> Dataset:
+    """Load the images that an experiment asks for."""
+    data = experiment.data
+    return load(
+        data.name,
+        size=experiment.model.image_size,
+        count=data.count,
+        seed=data.data_seed,
+        choices=data.choices,
+        data_dir=data_dir,
+        progress=progress,
+    )
+
+
+def _identity(dataset: Dataset) -> dict:
+    return {"images": len(dataset), "fingerprint": dataset.fingerprint}
+
+
+def _train(run: Run, dataset: Dataset, progress: bool, checkpoint_seconds: float) -> Run:
+    """Train from the last checkpoint, or from the beginning, to the last epoch."""
+    with run.locked(), _full_disk_in_words(run), _signals() as asked:
+        training = _Training(run, dataset, progress)
+        training.go(asked, checkpoint_seconds)
+    return run
+
+
+class _Training:
+    """One process's work on a run."""
+
+    def __init__(self, run: Run, dataset: Dataset, progress: bool):
+        self.run, self.images, self.progress = run, dataset.images, progress
+        self.experiment = run.experiment
+        self.schedule = Schedule.of(self.experiment, len(dataset))
+        self.last = self.experiment.training.epochs * self.schedule.updates_per_epoch
+        self.networks: Networks = build_networks(self.experiment)
+        self.variables = self.networks.variables()
+        state = checkpoint.restore(run.checkpoints, self.variables, self._say)
+        self.update, self.seconds = (state["update"], state["seconds"]) if state else (0, 0.0)
+        _cut(run.steps_file, state["steps_bytes"] if state else 0)
+        _cut(run.epochs_file, state["epochs_bytes"] if state else 0)
+        if not state:
+            self._begin()
+        self.board = Board(run, self.schedule)
+        if not state:
+            self._end_epoch(0)
+            self._checkpoint()
+
+    def go(self, asked: list[int], checkpoint_seconds: float) -> None:
+        if self.update >= self.last:
+            self._say(f"The run has all its {self.experiment.training.epochs} epochs; --epochs asks for more.")
+            return
+        step = make_step(self.networks, self.experiment)
+        size = self.schedule.batch_size * self.schedule.batches_per_update
+        bar = tqdm(
+            total=self.last * size,
+            initial=self.update * size,
+            unit=" images",
+            unit_scale=True,
+            disable=not self.progress,
+            mininterval=0.5 if os.isatty(2) else 20,
+            dynamic_ncols=True,
+            smoothing=0.1,
+        )
+        unread: list[tuple[int, object]] = []
+        began = last_checkpoint = last_read = time.monotonic()
+        seconds_before = self.seconds
+        upcoming = batches(self.images, self.experiment, self.schedule, self.update + 1, self.last)
+        with bar, contextlib.closing(upcoming):
+            for update, images, discriminator_latents, generator_latents in upcoming:
+                unread.append((update, step(images, discriminator_latents, generator_latents)))
+                ends_epoch = self.schedule.ends_epoch(update)
+                now = time.monotonic()
+                self.seconds = seconds_before + now - began
+                if not (ends_epoch or asked or now - last_read > _READ_SECONDS):
+                    continue
+                self._record(unread, bar)
+                self.update, last_read = update, now
+                if ends_epoch:
+                    self._end_epoch(self.schedule.epoch_of(update))
+                if ends_epoch or asked or now - last_checkpoint > checkpoint_seconds:
+                    self._checkpoint()
+                    last_checkpoint = time.monotonic()
+                if asked and update < self.last:
+                    self.run.log(f"Stopped by signal {asked[0]} after update {update}.")
+                    raise Interrupted(asked[0], self.run, update)
+        draw_film(self.run)
+        self.run.log(f"Finished after {self.update} updates and {self.seconds:.0f} s of training.")
+
+    def _begin(self) -> None:
+        """Write what does not change during the run."""
+        model, training = self.experiment.model, self.experiment.training
+        latents = make_latent_samples(GRID_SAMPLES, model.latent_dim, training.samples_seed, model.latents)
+        with appears_whole(self.run.latents_file) as temporary, temporary.open("wb") as file:
+            np.save(file, latents)
+        rows = np.random.default_rng(training.samples_seed).permutation(len(self.images))[:GRID_SAMPLES]
+        write_png(self.run.true_grid, grid(self.images[rows]))
+
+    def _record(self, unread: list, bar: tqdm) -> None:
+        """Write the updates whose losses have not been read yet to steps.jsonl; stop if one is not finite."""
+        rows = []
+        while unread:
+            update, values = unread.pop(0)
+            values = dict(zip(RECORDED, np.asarray(values).tolist()))
+            if not np.isfinite(list(values.values())).all():
+                self._stop_not_finite(update)
+            rows.append({"update": update, "epoch": self.schedule.epoch_of(update)} | values)
+        with self.run.steps_file.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+        bar.set_postfix_str(
+            f"epoch {rows[-1]['epoch']}/{self.experiment.training.epochs}, losses: D true {rows[-1]['loss_true']:.2f}, "
+            f"D fake {rows[-1]['loss_fake']:.2f}, G {rows[-1]['loss_generator']:.2f}",
+            refresh=False,
+        )
+        bar.update(len(rows) * self.schedule.batch_size * self.schedule.batches_per_update)
+
+    def _end_epoch(self, epoch: int) -> None:
+        record = performance_summarizer(self.run, epoch, self.networks, self.images)
+        self.board.write_epoch(record, self.run.steps())
+        draw_curves(self.run)
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in record.items() if name != "epoch")
+        self.run.log(f"Epoch {epoch}, update {self.update}, {self.seconds:.0f} s: {figures}.")
+
+    def _checkpoint(self) -> None:
+        state = {
+            "seconds": self.seconds,
+            "steps_bytes": _size(self.run.steps_file),
+            "epochs_bytes": _size(self.run.epochs_file),
+        }
+        if checkpoint.save(self.run.checkpoints, self.update, self.variables, state) is None:
+            self._stop_not_finite(self.update)
+
+    def _stop_not_finite(self, update: int) -> None:
+        kept = checkpoint.latest(self.run.checkpoints)
+        sentence = (
+            f"Losses or weights are no longer finite at update {update}, so training stopped; the checkpoint of update "
+            f"{kept} is kept. Try a smaller --learning-rate"
+        )
+        sentence += "." if self.experiment.training.precision == "float32" else ", or --precision float32."
+        self.run.log(sentence)
+        raise InputError(sentence)
+
+    def _say(self, sentence: str) -> None:
+        self.run.log(sentence)
+        if self.progress:
+            print(sentence)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _cut(path: Path, size: int) -> None:
+    """Shorten a record file to what it held at the checkpoint."""
+    path.touch()
+    os.truncate(path, size)
+
+
+@contextlib.contextmanager
+def _full_disk_in_words(run: Run) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        kept = checkpoint.latest(run.checkpoints)
+        raise InputError(
+            f"The disk of {run.folder} is full, so training stopped; "
+            + (f"the checkpoint of update {kept} is kept. " if kept is not None else "")
+            + f"Free some space, then go on with `./dcgan resume {run.folder}`."
+        ) from error
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Give a list that holds the signal's number once Ctrl-C or SIGTERM has come; a second Ctrl-C stops at once."""
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield asked
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number, _frame):
+        asked.append(number)
+        signal.signal(number, before[number])
+        print("\nStopping after this update…", flush=True)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

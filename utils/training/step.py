@@ -1,0 +1,168 @@
+"""One update of both networks, compiled.
+
+It computes what the report's three calls compute (`discriminator.train_on_batch` on true samples, the same on fake
+samples, `combined.train_on_batch` on latents), without leaving the compiled graph in between. Gradients are taken with
+respect to one network's variables at a time, so no `trainable` flag is ever flipped: Keras 3 reads that flag when it
+traces, and the freeze idiom would leave the discriminator untrained.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from utils import runtime
+from utils.config import Experiment
+from utils.data import scale
+from utils.models import build_discriminator, build_generator, forward
+
+RECORDED = ("loss_true", "loss_fake", "loss_generator", "score_true", "score_fake")
+"""What one update reports, in this order: the discriminator's binary cross-entropy on true and on fake samples, the
+generator's, and the discriminator's mean scores of true and fake samples while it was updated."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Everything that training changes.
+
+    Attributes:
+        generator, discriminator: the networks.
+        averaged: the moving average of the generator that samples are drawn from; the generator itself where the
+            experiment does not average.
+        generator_optimizer, discriminator_optimizer: Adam with its moments.
+    """
+
+    generator: keras.Sequential
+    discriminator: keras.Sequential
+    averaged: keras.Sequential
+    generator_optimizer: keras.optimizers.Optimizer
+    discriminator_optimizer: keras.optimizers.Optimizer
+
+    def variables(self) -> dict[str, keras.Variable]:
+        """All variables by a name that is unique and the same in every process; the state of dropout is among them."""
+        owners = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "generator_optimizer": self.generator_optimizer,
+            "discriminator_optimizer": self.discriminator_optimizer,
+        }
+        if self.averaged is not self.generator:
+            owners["averaged"] = self.averaged
+        return {f"{name}/{i:03d}": v for name, owner in owners.items() for i, v in enumerate(owner.variables)}
+
+
+def build_networks(experiment: Experiment) -> Networks:
+    """Build both networks and their optimisers, with the initial weights that the experiment's seed decides."""
+    model, training = experiment.model, experiment.training
+    generator = build_generator(model, training.seed)
+    discriminator = build_discriminator(model, training.seed)
+    averaged = build_generator(model, training.seed) if training.averaging else generator
+
+    def adam(network: keras.Sequential) -> keras.optimizers.Optimizer:
+        optimizer = keras.optimizers.Adam(training.learning_rate, beta_1=training.beta_1, beta_2=training.beta_2)
+        if training.precision == "mixed_float16":  # gradients below float16's range would be lost
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer.build(network.trainable_variables)
+        return optimizer
+
+    return Networks(generator, discriminator, averaged, adam(generator), adam(discriminator))
+
+
+def make_step(networks: Networks, experiment: Experiment) -> Callable[..., tf.Tensor]:
+    """Compile one update.
+
+    Args:
+        networks: what the update changes.
+        experiment: its `.model` and `.training` sections decide the order and the options.
+
+    Returns:
+        step(images, discriminator_latents, generator_latents) -> float32 (5,), the values of `RECORDED`.
+
+    Shapes:
+        images: uint8 (K, B, S, S, 3) in [0, 255] with K = discriminator_steps; discriminator_latents: float32
+        (K, B, latent_dim); generator_latents: float32 (B, latent_dim), which shared_latents leaves unused.
+
+    Reference:
+        Goodfellow et al. (arXiv:1406.2661), Algorithm 1 with the non-saturating generator loss of §3; Radford, Metz,
+        Chintala (arXiv:1511.06434), §4.
+    """
+    training, batch_norm = experiment.training, experiment.model.batch_norm
+    generator, discriminator = networks.generator, networks.discriminator
+    # In the moving arm the two updates see different normalisation: that is what the arm is for.
+    moving = "moving" if batch_norm == "moving" else "mode"
+
+    def draw(latents, normalise_by: str = "mode"):
+        with tf.GradientTape() as tape:
+            fake = forward(generator.layers, latents, training=True, normalise_by=normalise_by)
+        return fake, tape
+
+    def judge(images, normalise_by: str = "mode"):
+        logit = forward(discriminator.layers[:-1], images, training=True, normalise_by=normalise_by)
+        return tf.cast(logit, tf.float32)
+
+    def loss(logit, label: float):
+        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(tf.fill(tf.shape(logit), label), logit))
+
+    def update_discriminator(true, fake):
+        optimizer, variables = networks.discriminator_optimizer, discriminator.trainable_variables
+        true_label = 1.0 - training.label_smoothing
+
+        def descend(tape, value):
+            optimizer.apply(tape.gradient(value, variables), variables)
+
+        if training.discriminator_updates == "separate":
+            with tf.GradientTape() as tape:
+                logit_true = judge(true)
+                loss_true = loss(logit_true, true_label)
+                value = optimizer.scale_loss(loss_true)
+            descend(tape, value)
+            with tf.GradientTape() as tape:
+                logit_fake = judge(fake)
+                loss_fake = loss(logit_fake, 0.0)
+                value = optimizer.scale_loss(loss_fake)
+            descend(tape, value)
+        else:
+            with tf.GradientTape() as tape:
+                if training.join_batches:
+                    logit_true, logit_fake = tf.split(judge(tf.concat([true, fake], 0)), 2)
+                else:
+                    logit_true, logit_fake = judge(true), judge(fake)
+                loss_true, loss_fake = loss(logit_true, true_label), loss(logit_fake, 0.0)
+                value = optimizer.scale_loss(loss_true + loss_fake)
+            descend(tape, value)
+        return loss_true, loss_fake, tf.reduce_mean(tf.sigmoid(logit_true)), tf.reduce_mean(tf.sigmoid(logit_fake))
+
+    def update_generator(fake, drawing: tf.GradientTape):
+        optimizer, variables = networks.generator_optimizer, generator.trainable_variables
+        with tf.GradientTape() as tape:
+            tape.watch(fake)
+            loss_generator = loss(judge(fake, moving), 1.0)
+            value = optimizer.scale_loss(loss_generator)
+        gradients = drawing.gradient(fake, variables, output_gradients=tape.gradient(value, fake))
+        optimizer.apply(gradients, variables)
+        return loss_generator
+
+    def update_average():
+        updates = tf.cast(networks.generator_optimizer.iterations, tf.float32)
+        decay = tf.minimum(training.averaging, (1.0 + updates) / (10.0 + updates))
+        for average, value in zip(networks.averaged.variables, generator.variables):
+            average.assign(decay * average + (1.0 - decay) * value)
+
+    def step(images, discriminator_latents, generator_latents):
+        for k in range(training.discriminator_steps):
+            fake, drawing = draw(discriminator_latents[k], moving)
+            loss_true, loss_fake, score_true, score_fake = update_discriminator(scale(images[k]), fake)
+        if not training.shared_latents:
+            fake, drawing = draw(generator_latents)
+        loss_generator = update_generator(fake, drawing)
+        if training.averaging:
+            update_average()
+        return tf.stack([loss_true, loss_fake, loss_generator, score_true, score_fake])
+
+    return tf.function(step, jit_compile=use_xla(training.xla))
+
+
+def use_xla(setting: str) -> bool:
+    """Whether to compile with XLA: as the setting says, and for "auto" where there is a GPU."""
+    return setting == "on" or (setting == "auto" and runtime.device().kind == "GPU")
