@@ -72,10 +72,14 @@ class ArrayFile:
         if self.path.suffix.lower() != ".npz":
             return
         self.mapped = folder / "images.npy"
-        if not self.mapped.exists():
+        if self.mapped.exists():
+            return
+        try:
             with zipfile.ZipFile(self.path) as file, file.open(f"{self.key}.npy") as packed:
                 with appears_whole(self.mapped) as temporary, temporary.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, 1 << 20)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise InputError(f"{self.path} is damaged ({error}).") from error
 
     def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:
         """Cut, resize and give RGB; no row of an array can fail."""

@@ -1,6 +1,6 @@
 """The datasets that are known by name, and `load`, which also takes own pictures.
 
-To add a dataset: write its reader in a file of this folder, and add one line to `_CATALOGUE`.
+To add a dataset: write its reader in a file of this folder, and add one entry to `_CATALOGUE`.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ class Entry:
         built_in: drawn by this project, so there is nothing to fetch.
         native_size: side of its images in pixels; None if they are drawn, or come, in many sizes.
         images: how many it has; None if it draws as many as are asked for.
-        terms: licence and terms in one line.
+        terms: licence and terms in one line; they go into the `Dataset`.
         script: the command that fetches it, or None.
         reader: module and class of its reader. They are imported only when used: readers need libraries that take a
             while to load.
@@ -56,11 +56,39 @@ class Entry:
         return getattr(importlib.import_module(module), name)
 
 
-_DRAWN = "drawn by this project"
 _CATALOGUE = [
-    Entry("faces", "built-in faces", True, None, None, _DRAWN, None, "utils.data.faces:Faces"),
-    Entry("house_numbers", "built-in house numbers", True, None, None, _DRAWN, None, "utils.data.house_numbers:HouseNumbers"),
-]  # fmt: skip
+    Entry(
+        name="faces",
+        title="built-in faces",
+        built_in=True,
+        native_size=None,
+        images=None,
+        terms="Drawn here from the style Avataaars by Pablo Stanley (avataaars.com), free for personal and commercial use; "
+        "packaged by DiceBear (MIT).",
+        script=None,
+        reader="utils.data.faces:Faces",
+    ),
+    Entry(
+        name="house_numbers",
+        title="built-in house numbers",
+        built_in=True,
+        native_size=None,
+        images=None,
+        terms="Drawn here.",
+        script=None,
+        reader="utils.data.house_numbers:HouseNumbers",
+    ),
+    Entry(
+        name="cifar10",
+        title="CIFAR-10",
+        built_in=False,
+        native_size=32,
+        images=50_000,
+        terms="Alex Krizhevsky, 2009: Learning Multiple Layers of Features from Tiny Images; no licence stated.",
+        script="bash data_scripts/get_cifar10.sh",
+        reader="utils.data.cifar10:Cifar10",
+    ),
+]
 
 
 def catalogue() -> list[Entry]:
@@ -108,14 +136,18 @@ def load(
     built_in = entry is not None and entry.built_in
     source = entry.source(size, count, seed, choices, folder) if entry else _own_pictures(name, size)
     dataset = prepare(source, size, folder / "prepared", progress, "Drawing" if built_in else "Reading")
-    dataset = dataclasses.replace(dataset, name=str(name))
+    dataset = dataclasses.replace(dataset, name=str(name), terms=entry.terms if entry else dataset.terms)
     return dataset if built_in or count is None else _first(dataset, count)
 
 
 def _own_pictures(name: str | Path, size: int) -> Source:
     path = Path(name).expanduser()
+    if path.is_dir():
+        from utils.data.folder import Folder  # imported when used, as in the catalogue
+
+        return Folder(path, size)
     if path.is_file() and path.suffix.lower() in (".npy", ".npz"):
-        from utils.data.arrays import ArrayFile  # as in the catalogue: imported when used
+        from utils.data.arrays import ArrayFile
 
         return ArrayFile(path, size)
     names = ", ".join(entry.name for entry in _CATALOGUE)

@@ -109,8 +109,8 @@ def scale_back(images) -> np.ndarray:
     images = np.asarray(images)
     if images.dtype.kind in "iub":
         raise TypeError(f"scale_back takes floating-point images in [-1, 1]. Received: {images.dtype}.")
-    pixels = np.nan_to_num(images.astype(np.float32), nan=-1.0) * np.float32(127.5) + np.float32(127.5)
-    return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+    inside = np.nan_to_num(np.clip(images.astype(np.float32), -1, 1), copy=False, nan=-1)
+    return np.rint(inside * np.float32(127.5) + np.float32(127.5)).astype(np.uint8)
 
 
 class Source(Protocol):

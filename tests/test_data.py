@@ -1,0 +1,136 @@
+"""Loading by name or path, counting off rows, and the two conversions of pixels."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from utils.data import load, scale, scale_back
+from utils.data.catalogue import catalogue
+from utils.errors import InputError
+
+ALL = np.arange(256, dtype=np.uint8)
+
+
+@pytest.fixture
+def array_file(tmp_path):
+    """40 images of 8x8 with labels, as (path, images)."""
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "own.npz", images=images, labels=np.arange(40) % 4)
+    return tmp_path / "own.npz", images
+
+
+def test_scale_maps_black_to_minus_one_and_white_to_one_exactly():
+    scaled = scale(np.array([0, 255], np.uint8))
+    assert scaled.dtype == np.float32
+    assert scaled.tolist() == [-1.0, 1.0]
+
+
+def test_scale_is_x_over_127_5_minus_1_within_the_precision_of_float32():
+    np.testing.assert_allclose(scale(ALL), ALL.astype(np.float64) / 127.5 - 1, rtol=0, atol=2**-23)
+
+
+def test_scale_back_undoes_scale_for_every_value():
+    assert np.array_equal(scale_back(scale(ALL)), ALL)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_scale_in_a_compiled_tensorflow_function_equals_numpy_in_every_bit(jit):
+    tf = pytest.importorskip("tensorflow")
+    compiled = tf.function(scale, jit_compile=jit)(tf.constant(ALL))
+    assert np.array_equal(compiled.numpy().view(np.uint32), scale(ALL).view(np.uint32))
+    assert np.array_equal(scale_back(compiled), ALL)
+
+
+def test_scale_back_rounds_to_the_nearest_and_clips_what_lies_outside():
+    values = np.array([-3, -1, -1 + 0.4 / 127.5, -1 + 0.6 / 127.5, 1.2, np.inf, -np.inf, np.nan])
+    assert scale_back(values).tolist() == [0, 0, 0, 1, 255, 255, 0, 0]
+
+
+def test_scaling_twice_is_refused():
+    with pytest.raises(TypeError, match="float32"):
+        scale(scale(ALL))
+    with pytest.raises(TypeError, match="uint8"):
+        scale_back(ALL)
+
+
+def test_scale_of_a_memory_map_gives_a_plain_array(array_file, tmp_path):
+    dataset = load(array_file[0], size=8, data_dir=tmp_path, progress=False)
+    assert type(scale(dataset.images[:3])) is np.ndarray
+
+
+def test_a_dataset_is_named_as_it_was_asked_for_and_mapped_read_only(array_file, tmp_path):
+    path, images = array_file
+    dataset = load(str(path), size=8, data_dir=tmp_path, progress=False)
+    assert dataset.name == str(path)
+    assert isinstance(dataset.images, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        dataset.images[0] = 0
+    assert np.array_equal(dataset.images, images)
+
+
+def test_count_takes_the_first_rows_of_all_arrays_without_a_second_copy(array_file, tmp_path):
+    path, images = array_file
+    every = load(path, size=8, data_dir=tmp_path, progress=False)
+    folders = list((tmp_path / "prepared").iterdir())
+    some = load(path, size=8, count=7, data_dir=tmp_path, progress=False)
+    assert np.array_equal(some.images, images[:7])
+    assert np.array_equal(some.labels, every.labels[:7])
+    assert list((tmp_path / "prepared").iterdir()) == folders
+
+
+def test_the_fingerprint_tells_counts_apart_but_not_all_from_all(array_file, tmp_path):
+    path, _ = array_file
+    prints = [load(path, 8, count, data_dir=tmp_path, progress=False).fingerprint for count in (None, 40, 7, 8)]
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 3
+
+
+def test_sizes_have_fingerprints_of_their_own(array_file, tmp_path):
+    path, _ = array_file
+    assert load(path, 8, data_dir=tmp_path).fingerprint != load(path, 4, data_dir=tmp_path).fingerprint
+
+
+@pytest.mark.parametrize("count", [0, -1, 41])
+def test_an_impossible_count_is_refused_with_the_number_received(array_file, tmp_path, count):
+    with pytest.raises(InputError, match=f"{count}"):
+        load(array_file[0], size=8, count=count, data_dir=tmp_path, progress=False)
+
+
+def test_an_unknown_name_is_answered_with_the_names_and_the_other_ways(tmp_path):
+    with pytest.raises(InputError, match="faces, house_numbers, cifar10") as error:
+        load("facse", data_dir=tmp_path)
+    assert ".npz" in str(error.value) and "folder of pictures" in str(error.value)
+
+
+def test_datasets_live_where_the_environment_says(array_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("DCGAN_DATA_DIR", str(tmp_path / "elsewhere"))
+    load(array_file[0], size=8, progress=False)
+    assert list((tmp_path / "elsewhere" / "prepared").iterdir())
+
+
+def test_the_catalogue_is_plain_values_and_knows_what_is_present(tmp_path):
+    entries = {entry.name: entry for entry in catalogue()}
+    json.dumps([dataclasses.asdict(entry) for entry in entries.values()])
+    assert entries["faces"].present(tmp_path)
+    assert not entries["cifar10"].present(tmp_path)
+    (tmp_path / "cifar10" / "cifar-10-batches-bin").mkdir(parents=True)
+    assert entries["cifar10"].present(tmp_path)
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in catalogue() if entry.built_in])
+def test_built_in_datasets_draw_as_many_as_asked_and_bear_the_terms_of_the_catalogue(name, tmp_path):
+    dataset = load(name, size=16, count=3, data_dir=tmp_path, progress=False)
+    assert dataset.images.shape == (3, 16, 16, 3)
+    assert dataset.terms == next(entry.terms for entry in catalogue() if entry.name == name)
+    assert not np.array_equal(dataset.images[0], dataset.images[1])
+
+
+def test_the_progress_bar_says_whether_images_are_read_or_drawn(array_file, tmp_path, capsys):
+    load(array_file[0], size=8, data_dir=tmp_path)
+    assert "Reading own" in capsys.readouterr().err
+    load("faces", size=16, count=2, data_dir=tmp_path)
+    assert "Drawing built-in faces" in capsys.readouterr().err
+    load("faces", size=16, count=3, data_dir=tmp_path, progress=False)
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,384 @@
+"""The reader of folders of pictures: every format and mode, and everything that can be wrong with a file."""
+
+import os
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from utils.data import load
+from utils.data.folder import Folder
+from utils.errors import InputError
+
+SIZE = 8
+RANDOM = np.random.default_rng(3)
+RGB = RANDOM.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+GREY = RANDOM.integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
+ALPHA = RANDOM.integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
+ALPHA[0, :2] = 0, 255
+
+
+def _read(path, size=SIZE):
+    """The images of a folder, read without preparing; all must be good."""
+    source = Folder(path, size)
+    arrays, failed = source.read(range(source.describe().count))
+    assert failed == {}
+    return arrays["images"]
+
+
+def _load(path, size=SIZE):
+    return load(path, size=size, data_dir=path.parent / "data", progress=False)
+
+
+def _on_white(colour, alpha):
+    """Alpha laid on white, computed in real numbers."""
+    alpha = alpha[..., None] / 255
+    return np.floor(colour * alpha + 255 * (1 - alpha) + 0.5)
+
+
+def _save(folder, name="a.png", array=RGB, **settings):
+    """Save an array, by default RGB, as a picture."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **settings)
+    return path
+
+
+def _colours(count):
+    """A picture of that many colours, as (indices, palette)."""
+    return RANDOM.integers(0, count, (SIZE, SIZE), dtype=np.uint8), RANDOM.integers(0, 256, (count, 3), dtype=np.uint8)
+
+
+def _with_palette(indices, palette):
+    image = Image.fromarray(indices).convert("L")
+    image.putpalette(palette.tobytes())
+    return image
+
+
+# --- formats and modes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("a.png", {}), ("a.PNG", {}), ("a.bmp", {}), ("a.webp", {"lossless": True})]
+)
+def test_lossless_rgb_comes_through_bit_for_bit(tmp_path, name, settings):
+    _save(tmp_path, name, **settings)
+    assert np.array_equal(_read(tmp_path)[0], RGB)
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "gif"])
+def test_grey_becomes_three_equal_channels(tmp_path, suffix):
+    _save(tmp_path, f"a.{suffix}", GREY)
+    assert np.array_equal(_read(tmp_path)[0], GREY[..., None].repeat(3, -1))
+
+
+def test_one_bit_becomes_black_and_white(tmp_path):
+    bits = GREY > 127
+    _save(tmp_path, "a.png", bits)
+    assert np.array_equal(_read(tmp_path)[0], np.where(bits, 255, 0)[..., None].repeat(3, -1))
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "gif"])
+def test_a_palette_gives_its_colours(tmp_path, suffix):
+    indices, palette = _colours(200)
+    _with_palette(indices, palette).save(tmp_path / f"a.{suffix}")
+    assert np.array_equal(_read(tmp_path)[0], palette[indices])
+
+
+def test_the_first_frame_of_a_gif_is_taken(tmp_path):
+    frames = [_with_palette(*_colours(50)) for _ in range(3)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert np.array_equal(_read(tmp_path)[0], np.asarray(frames[0].convert("RGB")))
+
+
+def test_a_jpeg_is_what_pillow_decodes(tmp_path):
+    path = _save(tmp_path, "a.jpg", quality=90)
+    assert np.array_equal(_read(tmp_path)[0], np.asarray(Image.open(path)))
+
+
+def test_a_picture_is_known_by_its_content_not_by_its_suffix(tmp_path):
+    _save(tmp_path, "a.jpg", format="PNG")
+    assert np.array_equal(_read(tmp_path)[0], RGB)
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    inks = np.zeros((SIZE, SIZE, 4), np.uint8)
+    inks[:] = 30, 200, 90, 50
+    Image.fromarray(inks, "CMYK").save(tmp_path / "a.jpg", quality=95)
+    expected = (255 - inks[0, 0, :3].astype(float)) * (255 - 50) / 255
+    assert np.abs(_read(tmp_path)[0] - expected).max() <= 6
+
+
+def test_sixteen_bits_of_grey_are_scaled_to_the_nearest_of_eight(tmp_path):
+    wide = RANDOM.integers(0, 65536, (SIZE, SIZE), dtype=np.uint16)
+    _save(tmp_path, "a.png", wide)
+    assert np.array_equal(_read(tmp_path)[0], np.rint(wide / 257)[..., None].repeat(3, -1))
+
+
+def test_sixteen_bits_of_colour_are_scaled_to_the_nearest_of_eight(tmp_path):
+    wide = RANDOM.integers(0, 65536, (SIZE, SIZE, 3), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), wide[..., ::-1])
+    assert np.array_equal(_read(tmp_path)[0], np.rint(wide / 257))
+
+
+def test_sixteen_bits_with_alpha_are_laid_on_white(tmp_path):
+    wide = RANDOM.integers(0, 65536, (SIZE, SIZE, 4), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), wide[..., [2, 1, 0, 3]])
+    narrow = np.rint(wide / 257)
+    assert np.array_equal(_read(tmp_path)[0], _on_white(narrow[..., :3], narrow[..., 3]))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp"])
+def test_alpha_is_laid_on_white(tmp_path, name):
+    _save(tmp_path, name, np.dstack([RGB, ALPHA]), **({"lossless": True, "exact": True} if "webp" in name else {}))
+    assert np.array_equal(_read(tmp_path)[0], _on_white(RGB, ALPHA))
+
+
+def test_grey_with_alpha_is_laid_on_white(tmp_path):
+    _save(tmp_path, "a.png", np.dstack([GREY, ALPHA]))
+    assert np.array_equal(_read(tmp_path)[0], _on_white(GREY[..., None].repeat(3, -1), ALPHA))
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif"])
+def test_a_transparent_colour_of_a_palette_becomes_white(tmp_path, suffix):
+    indices, palette = _colours(50)
+    transparent = int(indices[2, 3])
+    _with_palette(indices, palette).save(tmp_path / f"a.{suffix}", transparency=transparent)
+    palette[transparent] = 255
+    assert np.array_equal(_read(tmp_path)[0], palette[indices])
+
+
+def test_a_transparent_colour_of_an_rgb_png_becomes_white(tmp_path):
+    _save(tmp_path, transparency=tuple(map(int, RGB[2, 3])))
+    expected = RGB.copy()
+    expected[2, 3] = 255
+    assert np.array_equal(_read(tmp_path)[0], expected)
+
+
+UPRIGHT = {  # what to do to the stored pixels, by value of the tag, from the description of EXIF
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: np.rot90(a, 2),
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_orientation_of_exif_is_applied_before_the_square_is_cut(tmp_path, orientation, bits):
+    stored = RANDOM.integers(0, 256, (SIZE, SIZE + 5), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    _save(tmp_path, "a.png", stored if bits == 8 else stored.astype(np.uint16) * 257, exif=exif)
+    upright = UPRIGHT[orientation](stored[..., None].repeat(3, -1))
+    top, left = (upright.shape[0] - SIZE) // 2, (upright.shape[1] - SIZE) // 2
+    assert np.array_equal(_read(tmp_path)[0], upright[top : top + SIZE, left : left + SIZE])
+
+
+def test_a_turned_jpeg_is_upright(tmp_path):
+    stored = np.zeros((32, 32, 3), np.uint8)
+    stored[:16, :16] = 255, 0, 0
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # to be turned a quarter clockwise: red goes from top left to top right
+    _save(tmp_path, "a.jpg", stored, exif=exif, quality=95, subsampling=0)
+    image = _read(tmp_path, 32)[0]
+    assert image[4, 27, 0] > 240 and image[4, 4, 0] < 15
+
+
+# --- crop and size ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(SIZE, 13), (13, SIZE), (SIZE, 14), (14, SIZE)])
+def test_the_middle_square_is_cut_out_exactly(tmp_path, shape):
+    big = RANDOM.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    _save(tmp_path, array=big)
+    top, left = (shape[0] - SIZE) // 2, (shape[1] - SIZE) // 2
+    assert np.array_equal(_read(tmp_path)[0], big[top : top + SIZE, left : left + SIZE])
+
+
+def test_shrinking_averages_over_areas(tmp_path):
+    big = RANDOM.integers(0, 256, (3 * SIZE, 3 * SIZE, 3), dtype=np.uint8)
+    _save(tmp_path, array=big)
+    assert np.abs(_read(tmp_path)[0] - big.reshape(SIZE, 3, SIZE, 3, 3).mean((1, 3))).max() <= 0.51
+
+
+def test_a_big_jpeg_decoded_small_is_close_to_one_decoded_whole(tmp_path):
+    smooth = cv2.resize(RANDOM.integers(0, 256, (40, 56, 3), dtype=np.uint8), (1400, 1000), interpolation=cv2.INTER_CUBIC)
+    path = _save(tmp_path, "a.jpg", smooth, quality=95)
+    whole = np.asarray(Image.open(path))[:, 200:1200]
+    expected = cv2.resize(whole, (32, 32), interpolation=cv2.INTER_AREA)
+    error = _read(tmp_path, 32)[0].astype(float) - expected
+    assert 10 * np.log10(255**2 / (error**2).mean()) > 40
+
+
+def test_pictures_with_a_side_too_short_are_skipped_and_listed_with_their_size(tmp_path):
+    for number in range(20):
+        _save(tmp_path / "p", f"{number:02}.png")
+    _save(tmp_path / "p", "03.png", np.zeros((SIZE - 1, 50, 3), np.uint8))
+    dataset = _load(tmp_path / "p")
+    assert len(dataset) == 19
+    assert dataset.skipped == (f"03.png: smaller than 8x8 (50x{SIZE - 1})",)
+
+
+# --- what is in the folder --------------------------------------------------------------------------------------------
+
+
+def test_pictures_are_ordered_by_their_path_whatever_the_order_on_disk(tmp_path):
+    names = ["b/2.png", "b/10.png", "a/9.png", "B/1.png", "a.png"]
+    for grey, name in enumerate(names):
+        _save(tmp_path, name, np.full((SIZE, SIZE), grey, np.uint8))
+    assert Folder(tmp_path, SIZE).files == sorted(names)
+    assert _read(tmp_path)[:, 0, 0, 0].tolist() == [names.index(name) for name in sorted(names)]
+
+
+def test_two_or_more_sub_folders_are_classes(tmp_path):
+    for name in ("p/dog/1.png", "p/cat/deep/2.png", "p/cat/1.png", "p/owl/1.png"):
+        _save(tmp_path, name)
+    dataset = _load(tmp_path / "p")
+    assert dataset.label_names == ("cat", "dog", "owl")
+    assert dataset.labels.tolist() == [0, 0, 1, 2]
+
+
+@pytest.mark.parametrize("names", [("1.png", "2.png"), ("cat/1.png", "cat/2.png"), ("cat/1.png", "dog/1.png", "1.png")])
+def test_without_two_sub_folders_that_hold_everything_there_are_no_labels(tmp_path, names):
+    for name in names:
+        _save(tmp_path / "p", name)
+    dataset = _load(tmp_path / "p")
+    assert dataset.labels is None and dataset.label_names == ()
+
+
+def test_hidden_files_other_files_and_pipes_are_left_out(tmp_path):
+    for name in ("a.png", ".hidden.png", ".thumbnails/b.png", "__MACOSX/._a.png"):
+        _save(tmp_path, name)
+    (tmp_path / "readme.txt").write_text("hello")
+    os.mkfifo(tmp_path / "pipe.png")
+    source = Folder(tmp_path, SIZE)
+    assert source.files == ["a.png"] and source.ignored == 1
+
+
+def test_links_are_followed_but_a_loop_is_entered_once(tmp_path):
+    _save(tmp_path / "elsewhere", "b.png")
+    _save(tmp_path / "p", "a.png")
+    (tmp_path / "p" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "p" / "loop").symlink_to(tmp_path / "p")
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "p")
+    assert Folder(tmp_path / "p", SIZE).files == ["a.png", "linked/b.png"]
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(InputError, match="holds no picture.*1 other files"):
+        Folder(tmp_path, SIZE)
+
+
+def test_names_that_are_not_utf8_can_be_loaded_and_listed(tmp_path):
+    for number in range(10):
+        _save(tmp_path / "p", f"{number}.png")
+    with open(os.fsencode(tmp_path / "p") + b"/\xff\xfe.png", "wb") as file:
+        file.write(b"broken")
+    dataset = _load(tmp_path / "p")
+    assert len(dataset) == 10 and dataset.skipped == ("\ufffd\ufffd.png: not a picture",)
+
+
+def test_a_changed_a_new_and_a_missing_picture_each_change_the_fingerprint(tmp_path):
+    for number in range(3):
+        _save(tmp_path / "p", f"{number}.png")
+    prints = [_load(tmp_path / "p").fingerprint]
+    changed = _save(tmp_path / "p", "1.png", 255 - RGB)
+    os.utime(changed, (1, 1))
+    prints.append(_load(tmp_path / "p").fingerprint)
+    assert np.array_equal(_load(tmp_path / "p").images[1], 255 - RGB)
+    _save(tmp_path / "p", "3.png")
+    prints.append(_load(tmp_path / "p").fingerprint)
+    (tmp_path / "p" / "0.png").unlink()
+    prints.append(_load(tmp_path / "p").fingerprint)
+    assert len(set(prints)) == 4
+
+
+def test_the_same_pictures_in_another_folder_have_the_same_fingerprint(tmp_path):
+    for folder in ("p", "q"):
+        for number in range(3):
+            _save(tmp_path / folder, f"{number}.png", RGB + np.uint8(number))
+    assert _load(tmp_path / "p").fingerprint == _load(tmp_path / "q").fingerprint
+
+
+# --- broken files -----------------------------------------------------------------------------------------------------
+
+
+def _png(width, height, data):
+    """A PNG by hand, with any size in its header."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+def _cut(name, keep=0.6, **settings):
+    def make(folder):
+        big = RANDOM.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        path = _save(folder, name, big, **settings)
+        path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
+
+    return make
+
+
+def _cut_wide(folder):
+    path = folder / "x.png"
+    cv2.imwrite(str(path), RANDOM.integers(0, 65536, (64, 64, 3), dtype=np.uint16))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+BROKEN = {
+    "empty": lambda folder: (folder / "x.jpg").write_bytes(b""),
+    "text": lambda folder: (folder / "x.png").write_text("<html>404</html>"),
+    "dangling link": lambda folder: (folder / "x.png").symlink_to("nowhere"),
+    "jpeg cut": _cut("x.jpg"),
+    "png cut": _cut("x.png"),
+    "webp cut": _cut("x.webp"),
+    "bmp cut": _cut("x.bmp"),
+    "gif cut": _cut("x.gif"),
+    "16-bit png cut": _cut_wide,
+    "png bad data": lambda folder: (folder / "x.png").write_bytes(_png(64, 64, b"too little")),
+    "bomb": lambda folder: (folder / "x.png").write_bytes(_png(60_000, 60_000, b"")),
+    "big, not quite a bomb": lambda folder: (folder / "x.png").write_bytes(_png(10_000, 10_000, b"")),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_picture_is_skipped_and_listed_and_the_others_stay(tmp_path, kind):
+    for number in range(6):
+        _save(tmp_path / "p", f"{number}.png", RGB + np.uint8(number))
+    _save(tmp_path / "p", "z.png", 255 - RGB)
+    BROKEN[kind](tmp_path / "p")
+    dataset = _load(tmp_path / "p")
+    assert len(dataset) == 7
+    assert np.array_equal(dataset.images[6], 255 - RGB)
+    assert len(dataset.skipped) == 1 and dataset.skipped[0].startswith("x.")
+
+
+def test_too_many_broken_pictures_are_an_error_with_examples(tmp_path):
+    for number in range(50):
+        _save(tmp_path / "p", f"{number:02}.png")
+    for number in range(6):
+        (tmp_path / "p" / f"{number:02}.png").write_text("broken")
+    with pytest.raises(InputError, match="6 or more of the 50 pictures.*00.png: not a picture; 01.png"):
+        _load(tmp_path / "p")
+
+
+def test_a_few_broken_pictures_are_no_error_in_a_small_folder_but_all_of_them_are(tmp_path):
+    _save(tmp_path / "p", "good.png")
+    for number in range(3):
+        (tmp_path / "p" / f"{number}.png").write_text("broken")
+    assert len(_load(tmp_path / "p")) == 1
+    (tmp_path / "p" / "good.png").unlink()
+    with pytest.raises(InputError, match="cannot be used"):
+        _load(tmp_path / "p")
