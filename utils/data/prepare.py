@@ -110,42 +110,37 @@ def _prepare(
     starts = range(0, description.count, chunk_rows)
     chunks = [range(start, min(start + chunk_rows, description.count)) for start in starts]
     journal = home / "journal.jsonl"
-    finished = _finished_before(home, layout, journal)
-    if finished is None:
-        finished = {}
-        _check_space(description, layout, home)
-        _allocate(home, layout, description.count)
-        journal.touch()
-    todo = [index for index in range(len(chunks)) if index not in finished]
+    digests, failed = _finished_before(home, layout, journal) or _start_anew(description, layout, home, journal)
+    todo = {index: rows for index, rows in enumerate(chunks) if index not in digests}
     if todo and hasattr(source, "unpack"):
         source.unpack(home / "unpacked")
-    read = contextlib.closing(_read_chunks(source, layout, home, {i: chunks[i] for i in todo}, workers))
+    read = contextlib.closing(_read_chunks(source, layout, home, todo, workers))
     bar = tqdm(
         desc=f"{verb} {description.title}",
         total=description.count,
-        initial=sum(len(chunks[index]) for index in finished),
+        initial=description.count - sum(map(len, todo.values())),
         unit=" images",
         disable=not progress,
     )
     with bar, read as results, journal.open("a", encoding="utf-8") as lines:
-        for index, digest, failed in results:
-            lines.write(json.dumps({"chunk": index, "digest": digest, "failed": failed}) + "\n")
+        for index, digest, failures in results:
+            lines.write(json.dumps({"chunk": index, "digest": digest, "failed": failures}) + "\n")
             lines.flush()
             os.fsync(lines.fileno())
-            finished[index] = (digest, failed)
+            digests[index] = digest
+            failed |= failures
             bar.update(len(chunks[index]))
-            _check_failures(description, home, finished)
-    failed = _check_failures(description, home, finished)
+            _check_failures(description, home, failed)
     for name in layout:
         _settle(home, name, sorted(failed))
     shutil.rmtree(home / "unpacked", ignore_errors=True)
     known = dataclasses.asdict(description)
     names = {name: known[name] for name in ("label_names", "attribute_names", "box_names")}
-    digests = [finished[index][0] for index in range(len(chunks))]
+    in_order = [digests[index] for index in range(len(chunks))]
     meta = {
         **known,
         "count": description.count - len(failed),
-        "fingerprint": _digest({"layout": layout, **names, "chunks": digests}),
+        "fingerprint": _digest({"layout": layout, **names, "chunks": in_order}),
         "skipped": [failed[row] for row in sorted(failed)],
     }
     write_json(home / "meta.json", meta)
@@ -161,30 +156,16 @@ def _part(home: Path, name: str) -> Path:
     return home / f"{name}.npy.part"
 
 
-def _allocate(home: Path, layout: Layout, count: int) -> None:
-    """Make empty arrays for all rows (sparse files: they take their space as rows are written)."""
-    for old in home.glob("*.npy"):
+def _start_anew(
+    description: Description, layout: Layout, home: Path, journal: Path
+) -> tuple[dict[int, str], dict[int, str]]:
+    """Make empty arrays for all rows (sparse files: they take their space as rows are written) and an empty journal.
+
+    Raises:
+        InputError: the disk has not enough space for them.
+    """
+    for old in home.glob("*.npy*"):
         old.unlink()
-    for name, (shape, dtype) in layout.items():
-        np.lib.format.open_memmap(_part(home, name), mode="w+", dtype=np.dtype(dtype), shape=(count, *shape))
-
-
-def _finished_before(home: Path, layout: Layout, journal: Path) -> dict[int, tuple[str, dict[int, str]]] | None:
-    """Finished chunks of an earlier, interrupted preparation as {chunk: (digest, failed rows)}; None: start anew."""
-    for stray in home.glob(".*"):
-        stray.unlink()  # left by a copy that was killed
-    if not journal.exists() or not all(_part(home, name).exists() or (home / f"{name}.npy").exists() for name in layout):
-        return None
-    content = journal.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    os.truncate(journal, len(whole))  # a line that was cut off does not count, and must not spoil the next one
-    finished = {}
-    for record in map(json.loads, whole.splitlines()):
-        finished[record["chunk"]] = (record["digest"], {int(row): why for row, why in record["failed"].items()})
-    return finished
-
-
-def _check_space(description: Description, layout: Layout, home: Path) -> None:
     needed = description.count * sum(_row_bytes(layout, name) for name in layout)
     free = shutil.disk_usage(home).free
     if needed > free:
@@ -192,17 +173,39 @@ def _check_space(description: Description, layout: Layout, home: Path) -> None:
             f"Preparing {description.title} needs {needed / 1e6:,.0f} MB, but only {free / 1e6:,.0f} MB are free in "
             f"{home.parent}: free some space, or set DCGAN_DATA_DIR to a folder on a larger disk."
         )
+    for name, (shape, dtype) in layout.items():
+        shape = (description.count, *shape)
+        np.lib.format.open_memmap(_part(home, name), mode="w+", dtype=np.dtype(dtype), shape=shape)
+    journal.write_bytes(b"")
+    return {}, {}
 
 
-def _check_failures(
-    description: Description, home: Path, finished: dict[int, tuple[str, dict[int, str]]]
-) -> dict[int, str]:
-    """All failed rows so far, with their reasons.
+def _finished_before(home: Path, layout: Layout, journal: Path) -> tuple[dict[int, str], dict[int, str]] | None:
+    """What an earlier, interrupted preparation finished.
+
+    Returns:
+        Digests by chunk, and reasons by failed row; or None if there is nothing to go on from.
+    """
+    for stray in home.glob(".*"):
+        stray.unlink()  # left by a copy that was killed
+    if not journal.exists() or not all(_part(home, name).exists() or (home / f"{name}.npy").exists() for name in layout):
+        return None
+    content = journal.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    os.truncate(journal, len(whole))  # a line that was cut off does not count, and must not spoil the next one
+    digests, failed = {}, {}
+    for record in map(json.loads, whole.splitlines()):
+        digests[record["chunk"]] = record["digest"]
+        failed |= {int(row): reason for row, reason in record["failed"].items()}
+    return digests, failed
+
+
+def _check_failures(description: Description, home: Path, failed: dict[int, str]) -> None:
+    """Give up when too many rows failed so far.
 
     Raises:
-        InputError: there are too many. What was prepared is dropped, so that nothing is taken from it later.
+        InputError: too many. What was prepared is dropped, so that nothing is taken from it later.
     """
-    failed = {row: reason for _, some in finished.values() for row, reason in some.items()}
     if len(failed) == description.count or len(failed) > max(A_FEW, TOO_MANY * description.count):
         for path in [home / "journal.jsonl", *home.glob("*.part")]:
             path.unlink()
@@ -212,7 +215,6 @@ def _check_failures(
             f"{len(failed)} or more of the {description.count} pictures of {description.title} cannot be used, too many "
             f"to go on without them. The first: {examples}."
         )
-    return failed
 
 
 def _settle(home: Path, name: str, failed: list[int]) -> None:

@@ -1,0 +1,419 @@
+"""Preparing: the same bytes however often it is killed, however many processes work, whatever fails on the way."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from utils.data import prepare as module
+from utils.data.dataset import Description
+from utils.data.prepare import CHUNK_ROWS, prepare
+from utils.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+SIZE = 4
+CHUNKS = 24
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A source whose pixels follow from the row. It can be slow, fail, and write down which rows it was asked for."""
+
+    count: int = CHUNKS * CHUNK_ROWS
+    failing: tuple[int, ...] = ()
+    log: str | None = None
+    seconds: float = 0.0
+    shift: int = 0
+    names: tuple[str, ...] = ("even", "odd")
+
+    def describe(self):
+        return Description(
+            title="Numbers, from 0",
+            count=self.count,
+            identity={"count": self.count, "shift": self.shift},
+            fields={"labels": ((), "int64"), "captions": ((), "S12"), "boxes": ((2, 4), "int16")},
+            label_names=self.names,
+            terms="none",
+        )
+
+    def read(self, rows):
+        if self.log:
+            with open(self.log, "a") as file:
+                file.write(f"{rows.start} {os.getpid()}\n")
+        time.sleep(self.seconds)
+        numbers = np.arange(rows.start, rows.stop)
+        pixels = numbers[:, None] * 7 + np.arange(SIZE * SIZE * 3) + self.shift
+        arrays = {
+            "images": (pixels % 256).astype(np.uint8).reshape(-1, SIZE, SIZE, 3),
+            "labels": numbers % 2,
+            "captions": np.array([b"number %d" % number for number in numbers], "S12"),
+            "boxes": np.broadcast_to(numbers[:, None, None] % 100, (len(rows), 2, 4)).astype(np.int16),
+        }
+        return arrays, {row: f"{row}.png: broken" for row in rows if row in self.failing}
+
+
+class Loads(Numbers):
+    """Its labels say whether the reading process has TensorFlow."""
+
+    def read(self, rows):
+        arrays, failed = super().read(rows)
+        return arrays | {"labels": np.full(len(rows), int("tensorflow" in sys.modules))}, failed
+
+
+class Dies(Numbers):
+    def read(self, rows):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class FillsDisk(Numbers):
+    """Takes all that is left of the disk in the middle of the work."""
+
+    def read(self, rows):
+        filler = Path(self.log).with_name("filler")
+        if rows.start == 12 * CHUNK_ROWS and not filler.exists():
+            with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+        return super().read(rows)
+
+
+class WrongShape(Numbers):
+    def read(self, rows):
+        arrays, failed = super().read(rows)
+        return arrays | {"boxes": arrays["boxes"][:, :1]}, failed
+
+
+def _prepare(source, folder, **settings):
+    return prepare(source, SIZE, folder, progress=False, **settings)
+
+
+def _home(folder):
+    (home,) = Path(folder).iterdir()
+    return home
+
+
+def _files(folder):
+    """The bytes of everything in a prepared folder."""
+    return {path.name: path.read_bytes() for path in _home(folder).iterdir()}
+
+
+def _reads(log):
+    return Path(log).read_text().splitlines()
+
+
+def _start(code, **settings):
+    """Run code in a new process that can import this file; in a session of its own, as if in its own terminal."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": paths},
+        start_new_session=True,
+        **settings,
+    )
+
+
+def _prepare_elsewhere(source, folder, **settings):
+    code = f"from test_data_prepare import *\nprepare({source!r}, {SIZE}, {str(folder)!r}, progress=False, workers=2)"
+    return _start(code, **settings)
+
+
+def _wait_until(true, seconds=30):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.005)
+
+
+def _lines(folder):
+    """How many chunks the journal in a folder says are finished."""
+    journals = list(Path(folder).glob("*/journal.jsonl"))
+    return journals[0].read_bytes().count(b"\n") if journals else 0
+
+
+def _alive(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    return False
+
+
+# --- what is prepared -------------------------------------------------------------------------------------------------
+
+
+def test_prepared_rows_are_the_rows_of_the_source(tmp_path):
+    source = Numbers(count=3 * CHUNK_ROWS + 5)
+    dataset = _prepare(source, tmp_path, workers=2)
+    expected, _ = source.read(range(source.count))
+    for name, array in expected.items():
+        assert np.array_equal(getattr(dataset, name), array), name
+        assert isinstance(getattr(dataset, name), np.memmap)
+    assert dataset.label_names == ("even", "odd") and dataset.terms == "none" and dataset.skipped == ()
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
+    failing = (0, 700, 701, CHUNKS * CHUNK_ROWS - 1)
+    for workers in (1, 2, 3):
+        _prepare(Numbers(failing=failing), tmp_path / str(workers), workers=workers)
+    assert _files(tmp_path / "1") == _files(tmp_path / "2") == _files(tmp_path / "3")
+
+
+def test_the_second_time_nothing_is_read(tmp_path):
+    source = Numbers(log=str(tmp_path / "log"))
+    first = _prepare(source, tmp_path / "p")
+    reads = _reads(source.log)
+    second = _prepare(source, tmp_path / "p")
+    assert _reads(source.log) == reads
+    assert second.fingerprint == first.fingerprint and np.array_equal(second.images, first.images)
+
+
+@pytest.mark.parametrize(
+    "change", [{"shift": 1}, {"count": 600}, {"names": ("a", "b")}, {"failing": (3,)}], ids=lambda change: str(*change)
+)
+def test_other_rows_other_pixels_or_other_names_have_another_fingerprint(tmp_path, change):
+    source = Numbers(count=601)
+    prints = [_prepare(s, tmp_path / str(i)).fingerprint for i, s in enumerate((source, replace(source, **change)))]
+    assert prints[0] != prints[1]
+
+
+def test_failed_rows_leave_all_arrays_and_are_listed_in_order(tmp_path):
+    failing = (1, CHUNK_ROWS, CHUNK_ROWS + 1, 4 * CHUNK_ROWS - 1)
+    source = Numbers(count=4 * CHUNK_ROWS, failing=failing)
+    dataset = _prepare(source, tmp_path, workers=2)
+    expected, _ = source.read(range(source.count))
+    for name, array in expected.items():
+        assert np.array_equal(getattr(dataset, name), np.delete(array, failing, axis=0)), name
+    assert dataset.skipped == tuple(f"{row}.png: broken" for row in failing)
+
+
+def test_a_chunk_of_nothing_but_failures_is_left_out(tmp_path):
+    failing = tuple(range(CHUNK_ROWS, 2 * CHUNK_ROWS))
+    dataset = _prepare(Numbers(failing=failing), tmp_path)
+    assert len(dataset) == (CHUNKS - 1) * CHUNK_ROWS
+    assert dataset.captions[CHUNK_ROWS] == b"number %d" % (2 * CHUNK_ROWS)
+
+
+def test_too_many_failures_are_an_error_and_nothing_is_kept_of_them(tmp_path):
+    count = 2 * CHUNK_ROWS
+    with pytest.raises(InputError, match="of the 512 pictures of Numbers, from 0 .* 0.png: broken; 2.png: broken"):
+        _prepare(Numbers(count=count, failing=tuple(range(0, count, 2))), tmp_path)
+    assert list(_files(tmp_path)) == ["lock"]
+    assert len(_prepare(Numbers(count=count), tmp_path)) == count  # the same source, mended
+
+
+def test_a_reader_that_breaks_its_word_is_found_out(tmp_path):
+    with pytest.raises(ValueError, match=r"boxes should be int16 \(10, 2, 4\). Received: int16 \(10, 1, 4\)"):
+        _prepare(WrongShape(count=10), tmp_path)
+
+
+def test_a_prepared_folder_that_lost_a_file_is_an_error_that_says_what_to_do(tmp_path):
+    _prepare(Numbers(count=10), tmp_path)
+    (_home(tmp_path) / "labels.npy").unlink()
+    with pytest.raises(InputError, match="delete that folder"):
+        _prepare(Numbers(count=10), tmp_path)
+
+
+# --- killed, interrupted, disturbed -----------------------------------------------------------------------------------
+
+
+def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(tmp_path):
+    source = Numbers(failing=(5, 3000), seconds=0.02, log=str(tmp_path / "log"))
+    random = np.random.default_rng()
+    for wanted in (1, 8, 16):
+        process = _prepare_elsewhere(source, tmp_path / "killed")
+        _wait_until(lambda: _lines(tmp_path / "killed") >= wanted)
+        time.sleep(random.uniform(0, 0.03))
+        process.kill()
+        process.wait()
+        assert not list((tmp_path / "killed").glob("*/meta.json"))
+    finished, before = _lines(tmp_path / "killed"), len(_reads(source.log))
+    _prepare(source, tmp_path / "killed", workers=2)
+    assert len(_reads(source.log)) - before == CHUNKS - finished
+    _prepare(replace(source, seconds=0), tmp_path / "undisturbed", workers=1)
+    assert _files(tmp_path / "killed") == _files(tmp_path / "undisturbed")
+
+
+def test_killed_before_anything_was_finished_it_starts_anew(tmp_path):
+    process = _prepare_elsewhere(Numbers(seconds=60), tmp_path / "p")
+    _wait_until(lambda: list((tmp_path / "p").glob("*/journal.jsonl")))
+    process.kill()
+    process.wait()
+    assert len(_prepare(Numbers(), tmp_path / "p")) == CHUNKS * CHUNK_ROWS
+
+
+@pytest.mark.parametrize("failing", [(), (7, 2000)])
+def test_stopped_while_files_take_their_final_names_it_goes_on(tmp_path, monkeypatch, failing):
+    settle = module._settle
+
+    def stop_at_captions(home, name, failed):
+        if name == "captions":
+            raise KeyboardInterrupt
+        settle(home, name, failed)
+
+    source = Numbers(failing=failing, log=str(tmp_path / "log"))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "_settle", stop_at_captions)
+        _prepare(source, tmp_path / "stopped")
+    reads = _reads(source.log)
+    _prepare(source, tmp_path / "stopped")
+    assert _reads(source.log) == reads
+    _prepare(source, tmp_path / "undisturbed")
+    assert _files(tmp_path / "stopped") == _files(tmp_path / "undisturbed")
+
+
+def test_a_line_of_the_journal_that_was_cut_off_does_not_count(tmp_path):
+    process = _prepare_elsewhere(Numbers(seconds=0.02), tmp_path / "p")
+    _wait_until(lambda: _lines(tmp_path / "p") >= 5)
+    process.kill()
+    process.wait()
+    journal = _home(tmp_path / "p") / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines)[:-20])
+    with (_home(tmp_path / "p") / "images.npy.part").open("r+b") as file:  # what a crash may leave of that chunk
+        file.seek(-SIZE * SIZE * 3 * CHUNK_ROWS * (CHUNKS - json.loads(lines[-1])["chunk"]), os.SEEK_END)
+        file.write(bytes(SIZE * SIZE * 3 * CHUNK_ROWS))
+    _prepare(Numbers(), tmp_path / "p")
+    _prepare(Numbers(), tmp_path / "undisturbed")
+    assert _files(tmp_path / "p") == _files(tmp_path / "undisturbed")
+
+
+def test_workers_die_with_the_process_that_started_them(tmp_path):
+    source = Numbers(seconds=1, log=str(tmp_path / "log"))
+    process = _prepare_elsewhere(source, tmp_path / "p")
+    _wait_until(lambda: Path(source.log).exists() and len({line.split()[1] for line in _reads(source.log)}) == 2)
+    workers = {int(line.split()[1]) for line in _reads(source.log)}
+    assert process.pid not in workers and all(map(_alive, workers))
+    process.kill()
+    process.wait()
+    _wait_until(lambda: not any(map(_alive, workers)), seconds=0.9)  # not even at the end of their chunk
+
+
+def test_ctrl_c_stops_at_once_without_a_word_from_the_workers_and_keeps_what_is_finished(tmp_path):
+    source = Numbers(seconds=0.5)
+    process = _prepare_elsewhere(source, tmp_path / "p", stderr=subprocess.PIPE)
+    _wait_until(lambda: _lines(tmp_path / "p") >= 2)
+    finished = _lines(tmp_path / "p")
+    start = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)  # what a terminal does: everybody gets it
+    _, complaints = process.communicate()
+    assert time.monotonic() - start < 2
+    assert complaints.decode().count("Traceback") == 1 and complaints.decode().strip().endswith("KeyboardInterrupt")
+    assert _lines(tmp_path / "p") >= finished
+
+
+def test_two_processes_at_once_share_the_work_of_one(tmp_path):
+    source = Numbers(seconds=0.01, log=str(tmp_path / "log"))
+    both = [_prepare_elsewhere(source, tmp_path / "p") for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert len(_reads(source.log)) == CHUNKS
+    _prepare(source, tmp_path / "alone")
+    assert _files(tmp_path / "p") == _files(tmp_path / "alone")
+
+
+def test_a_worker_that_is_killed_is_an_error_that_names_the_likely_cause(tmp_path):
+    with pytest.raises(InputError, match="memory ran out"):
+        _prepare(Dies(), tmp_path, workers=2)
+
+
+# --- what workers load ------------------------------------------------------------------------------------------------
+
+
+def test_workers_do_not_import_tensorflow_even_if_their_parent_did(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", sys)
+    assert _prepare(Loads(count=10), tmp_path / "here").labels.all()
+    assert not _prepare(Loads(), tmp_path / "workers", workers=2).labels.any()
+
+
+def test_a_script_without_a_main_guard_runs_once_and_is_not_run_by_workers(tmp_path):
+    (tmp_path / "script.py").write_text(
+        textwrap.dedent(f"""
+            print("running")
+            import sys
+            sys.modules["tensorflow"] = sys
+            from test_data_prepare import Loads, prepare
+            print(prepare(Loads(), {SIZE}, {str(tmp_path / "p")!r}, progress=False, workers=2).labels.any())
+        """)
+    )
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    ran = subprocess.run(
+        [sys.executable, tmp_path / "script.py"],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.split() == ["running", "False"]
+
+
+def test_a_source_defined_in_a_notebook_can_be_prepared(tmp_path):
+    code = f"""
+        from test_data_prepare import Numbers, prepare
+        class Mine(Numbers): pass
+        print(len(prepare(Mine(), {SIZE}, {str(tmp_path)!r}, progress=False, workers=2)))
+    """
+    process = _start(textwrap.dedent(code), stdout=subprocess.PIPE)
+    assert int(process.communicate()[0]) == CHUNKS * CHUNK_ROWS
+
+
+# --- the disk ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real disk of 1.5 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = os.geteuid() == 0 and shutil.which("mount")
+    if not mounted or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", disk]).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_disk_that_becomes_full_is_told_in_a_sentence_and_what_is_finished_is_kept(small_disk, tmp_path, workers):
+    source = FillsDisk(log=str(small_disk / "log"))
+    with pytest.raises(InputError, match="is full .*set DCGAN_DATA_DIR"):
+        _prepare(source, small_disk / "p", workers=workers)
+    finished = _lines(small_disk / "p")
+    assert 0 < finished < CHUNKS
+    (small_disk / "filler").write_bytes(b"")
+    before = len(_reads(source.log))
+    _prepare(source, small_disk / "p", workers=workers)
+    assert len(_reads(source.log)) - before == CHUNKS - finished
+    _prepare(Numbers(), tmp_path / "undisturbed")
+    assert _files(small_disk / "p") == _files(tmp_path / "undisturbed")
+
+
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_read(small_disk, tmp_path):
+    source = Numbers(count=40_000, log=str(tmp_path / "log"))
+    with pytest.raises(InputError, match=r"needs 3 MB, but only \d MB are free in .*DCGAN_DATA_DIR"):
+        _prepare(source, small_disk / "p")
+    assert not Path(source.log).exists()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_errors_of_the_disk_become_one_sentence(tmp_path, monkeypatch, code):
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(module, "_start_anew", fail)
+    with pytest.raises(InputError, match=os.strerror(code)):
+        _prepare(Numbers(count=10), tmp_path)
+
+
+def test_large_pictures_come_in_smaller_chunks(tmp_path, monkeypatch):
+    row = SIZE * SIZE * 3 + 8 + 12 + 2 * 4 * 2  # bytes of image, label, caption, boxes
+    monkeypatch.setattr(module, "CHUNK_BYTES", 10 * row)
+    source = Numbers(count=35, log=str(tmp_path / "log"))
+    _prepare(source, tmp_path / "p", workers=1)
+    assert [int(line.split()[0]) for line in _reads(source.log)] == [0, 10, 20, 30]
