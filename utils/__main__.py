@@ -2,7 +2,28 @@
 
 import sys
 
-from utils.cli import main
+HELP = """\
+usage: ./dcgan COMMAND [options]
+
+Train, understand and explain deep convolutional GANs.
+
+  train      train a DCGAN: ./dcgan train [--preset P] [--data NAME|FOLDER] [--epochs N] [any setting]
+  resume     go on with a run that was stopped, or for more epochs
+  sample     draw pictures with a trained generator
+  film       make a run's film and curves anew
+  show       a run's settings, where it stands, its last figures
+  presets    the experiments to start from, with parameter counts
+  datasets   what data is there, what is missing and how to get it
+  test       run the project's tests
+
+./dcgan COMMAND --help explains a command. Without options, `./dcgan train` learns to draw faces in minutes.
+"""
+
 
 if __name__ == "__main__":  # worker processes import this module under another name
+    if len(sys.argv) == 1 or sys.argv[1] in ("-h", "--help", "help"):
+        print(HELP, end="")  # imports nothing, so it works before anything is installed
+        sys.exit(0)
+    from utils.cli import main
+
     sys.exit(main())

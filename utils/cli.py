@@ -42,9 +42,9 @@ class _Places:
 class _Settings:
     """All settings of an experiment, as flat options."""
 
-    data: Annotated[_Data, arg(prefix_name=False)]
-    training: Annotated[TrainingConfig, arg(prefix_name=False)]
-    model: Annotated[ModelConfig, arg(prefix_name=False)]
+    data: Annotated[_Data, arg(name="")]
+    training: Annotated[TrainingConfig, arg(name="")]
+    model: Annotated[ModelConfig, arg(name="")]
 
     @classmethod
     def of(cls, experiment: Experiment) -> "_Settings":
@@ -58,8 +58,8 @@ class _Settings:
 class Train:
     """Train a DCGAN in a new run folder. Defaults are those of the preset; every option below changes one setting."""
 
-    settings: Annotated[_Settings, arg(prefix_name=False)]
-    places: Annotated[_Places, arg(prefix_name=False)]
+    settings: Annotated[_Settings, arg(name="")]
+    places: Annotated[_Places, arg(name="")]
     preset: Literal[tuple(config.presets())] = "quick"  # type: ignore[valid-type]
     """The experiment to start from; `./dcgan presets` compares them."""
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -89,8 +89,8 @@ class Train:
 class Resume:
     """Go on with a run that was stopped, or train a finished one for more epochs (--epochs)."""
 
-    settings: Annotated[_Settings, arg(prefix_name=False)]
-    places: Annotated[_Places, arg(prefix_name=False)]
+    settings: Annotated[_Settings, arg(name="")]
+    places: Annotated[_Places, arg(name="")]
     name: Annotated[Positional[str], arg(metavar="RUN")] = "last"
     """The run: its folder, "dataset/number-preset", or "last"."""
     checkpoint_seconds: float = 120.0
@@ -205,24 +205,6 @@ COMMANDS = {
     "datasets": Datasets,
 }
 
-HELP = """\
-usage: ./dcgan COMMAND [options]
-
-Train, understand and explain deep convolutional GANs.
-
-  train      train a DCGAN: ./dcgan train [--preset P] [--data NAME|FOLDER] [--epochs N] [any setting]
-  resume     go on with a run that was stopped, or for more epochs
-  sample     draw pictures with a trained generator
-  film       make a run's film and curves anew
-  show       a run's settings, where it stands, its last figures
-  presets    the experiments to start from, with parameter counts
-  datasets   what data is there, what is missing and how to get it
-  test       run the project's tests
-
-./dcgan COMMAND --help explains a command. Without options, `./dcgan train` learns to draw faces in minutes.
-"""
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
@@ -230,11 +212,8 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code: 0; 2 for bad input, with one sentence on standard error; 128 + n when signal n stopped it.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(HELP, end="")
-        return 0
+    name, *options = arguments
     try:
-        name, *options = arguments
         if name not in COMMANDS:
             raise InputError(f"There is no command {name!r}; choose one of {', '.join(COMMANDS)}, test.")
         command = COMMANDS[name]
@@ -358,11 +337,52 @@ def _dry_run(experiment: Experiment, places: _Places, as_json: bool) -> None:
 
 
 def _sample(options: Sample) -> None:
-    from utils.sampling import draw_samples, find_generator
+    from utils import runtime, viz
+    from utils.data import scale_back
+    from utils.sampling import fake_samples_generator, make_latent_samples
 
     if options.n < 1:
         raise InputError(f"-n must be at least 1. Received: {options.n}.")
-    raise NotImplementedError
+    file, distribution, folder = _generator_file(options.name, options.runs_dir)
+    target = options.out or folder / f"{options.n}-seed-{options.seed}{'.png' if options.mode == 'grid' else ''}"
+    if options.mode == "files" and target.is_file():
+        raise InputError(f"--out must be a folder for single files. Received: {target}, which is a file.")
+    if options.mode == "grid" and (target.is_dir() or target.suffix.lower() != ".png"):
+        raise InputError(f"--out must be the name of a .png file for a grid. Received: {target}.")
+
+    runtime.start()
+    from utils.models import load_network
+
+    generator = load_network(file)
+    latents = make_latent_samples(options.n, generator.input_shape[-1], options.seed, distribution)
+    if options.mode == "grid":
+        images = scale_back(fake_samples_generator(generator, latents)[0])
+        viz.write_png(target, viz.grid(images))
+        print(_short(target))
+        return
+    digits = max(4, len(str(options.n - 1)))
+    for start in range(0, options.n, 256):  # so that a million pictures need no more memory than 256
+        images = scale_back(fake_samples_generator(generator, latents[start : start + 256])[0])
+        for i, image in enumerate(images, start):
+            viz.write_png(target / f"{i:0{digits}d}.png", image)
+    print(f"{options.n:,} pictures in {_short(target)}")
+
+
+def _generator_file(name: str, runs_dir: Path | None) -> tuple[Path, str, Path]:
+    """A generator by the name of its run or file: the file, the distribution of its latents, a folder for samples."""
+    from utils.runs import Run
+
+    path = Path(name)
+    if path.suffix == ".keras":
+        if not path.is_file():
+            raise InputError(f"There is no file {path}.")
+        folder = path.resolve().parent.parent
+        in_run = (folder / "experiment.json").is_file()
+        return path, Run(folder).experiment.model.latents if in_run else "normal", Path.cwd()
+    run = Run.find(name, runs_dir)
+    if not run.model("generator").is_file():
+        raise InputError(f"{run.folder} has no generator yet; go on with `./dcgan resume {_short(run.folder)}`.")
+    return run.model("generator"), run.experiment.model.latents, run.folder / "samples"
 
 
 def _show(options: Show) -> None:

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 
 from utils import runtime
 from utils.config import ModelConfig
+from utils.errors import InputError
 
 runtime.import_tensorflow()  # before anything else of the project can: it starts with less noise this way
 
@@ -141,6 +143,19 @@ def build_combined(generator: keras.Sequential, discriminator: keras.Sequential)
         float32 (N, latent_dim) -> float32 (N, 1) in (0, 1).
     """
     return keras.Sequential([keras.Input(generator.input_shape[1:]), generator, discriminator], name="combined")
+
+
+def load_network(path: str | Path) -> keras.Model:
+    """Load a saved network, in Keras's safe mode: a file cannot bring code of its own.
+
+    Raises:
+        InputError: the file is not a Keras model that is safe to load.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds for a file that is not what it should be
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{path} should be a network saved as .keras, but cannot be loaded: {reason}") from error
 
 
 def forward(network_layers: Iterable[keras.Layer], x, *, training: bool, normalise_by: str = "mode"):

@@ -1,6 +1,10 @@
 """Training: the compiled step, the loop around it, checkpoints and the summary after each epoch."""
 
-from utils.training.loop import resume, train
-from utils.training.summary import performance_summarizer
+from utils import runtime
 
-__all__ = ["performance_summarizer", "resume", "train"]
+runtime.import_tensorflow()  # before anything else of the project can: it starts with less noise this way
+
+from utils.training.loop import Interrupted, resume, train  # noqa: E402
+from utils.training.summary import performance_summarizer  # noqa: E402
+
+__all__ = ["Interrupted", "performance_summarizer", "resume", "train"]

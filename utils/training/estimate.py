@@ -1,0 +1,69 @@
+"""What a training will cost on this machine, found by trying a few updates on random images."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from utils import runtime
+from utils.config import Experiment
+from utils.data.catalogue import describe
+from utils.training.batches import Schedule, latents_of
+from utils.training.checkpoint import KEPT
+from utils.training.step import build_networks, make_step
+
+TRIAL_SECONDS = 10.0
+TRIAL_UPDATES = 5
+
+
+def estimate(experiment: Experiment, data_dir: Path | None = None) -> dict:
+    """Build the networks and time a few updates; neither data nor a run folder is made.
+
+    Args:
+        experiment: what would be trained.
+        data_dir: where datasets are.
+
+    Returns:
+        Plain values: "images", "updates_per_epoch", "updates", "generator_parameters", "discriminator_parameters",
+        "memory_bytes" (the most that this process held), "state_bytes" (weights, gradients and optimisers),
+        "checkpoint_bytes", "device", "trial_updates", "images_per_second", "seconds" (of updates; what is written down
+        after each epoch comes on top).
+
+    Raises:
+        InputError: the data is not there, or too few for one update.
+    """
+    training = experiment.training
+    images = describe(experiment, data_dir).count
+    schedule = Schedule.of(experiment, images)
+    device = runtime.start(training.precision)
+    networks = build_networks(experiment)
+    step = make_step(networks, experiment)
+    side = experiment.model.image_size
+    batch = np.random.default_rng(0).integers(
+        0, 256, (training.discriminator_steps, training.batch_size, side, side, 3), np.uint8
+    )
+    step(batch, *latents_of(experiment, 1)).numpy()  # compiles
+    times: list[float] = []
+    while len(times) < TRIAL_UPDATES and sum(times) < TRIAL_SECONDS:
+        began = time.perf_counter()
+        step(batch, *latents_of(experiment, 2 + len(times))).numpy()
+        times.append(time.perf_counter() - began)
+
+    update_seconds = float(np.median(times))
+    updates = schedule.updates_per_epoch * training.epochs
+    gradients = sum(v.value.nbytes for n in (networks.generator, networks.discriminator) for v in n.trainable_variables)
+    variables = sum(np.asarray(v).nbytes for v in networks.variables().values())
+    return {
+        "images": images,
+        "updates_per_epoch": schedule.updates_per_epoch,
+        "updates": updates,
+        "generator_parameters": networks.generator.count_params(),
+        "discriminator_parameters": networks.discriminator.count_params(),
+        "memory_bytes": runtime.peak_memory(),
+        "state_bytes": variables + gradients,
+        "checkpoint_bytes": KEPT * variables,
+        "device": str(device),
+        "trial_updates": len(times),
+        "images_per_second": training.batch_size * training.discriminator_steps / update_seconds,
+        "seconds": updates * update_seconds,
+    }
