@@ -1,0 +1,99 @@
+"""What the built-in, drawn datasets have in common: settings, seeds, reading rows, boxes."""
+
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from utils.data.dataset import Description
+from utils.errors import InputError
+
+SIZES = range(16, 257, 8)  # sides of an image that can be drawn, in pixels
+SHOWN = 0.1  # share of a pixel that a part must colour to count as shown there
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A dataset that is drawn rather than read: image i follows from (seed, choices, i) alone.
+
+    So the first n images of a larger set are the set of n, rows can be drawn in any order and process, and an image at
+    another size shows the same thing.
+
+    Attributes:
+        size: side of the images in pixels, a multiple of 8 from 16 to 256.
+        count: how many images there are.
+        seed: another seed gives other images.
+        choices: name of the set of choices to draw from, one of `known_choices`.
+        title: what to call the dataset in a heading.
+        known_choices: names of the sets of choices, each with what it is for.
+    """
+
+    title: ClassVar[str]
+    known_choices: ClassVar[dict[str, str]]
+
+    size: int
+    count: int = 10_000
+    seed: int = 0
+    choices: str = "independent"
+
+    def __post_init__(self):
+        if self.size not in SIZES:
+            raise InputError(
+                f"Built-in images have a size that is a multiple of {SIZES.step} from {SIZES[0]} to {SIZES[-1]}; "
+                f"take one of these. Received: size={self.size!r}."
+            )
+        if not isinstance(self.count, int) or self.count < 1:
+            raise InputError(f"A built-in dataset needs a count of at least 1. Received: count={self.count!r}.")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise InputError(f"The seed of a built-in dataset must be a whole number from 0. Received: {self.seed!r}.")
+        if self.choices not in self.known_choices:
+            raise InputError(
+                f"The {self.title} can be drawn with choices {', '.join(self.known_choices)}; take one of these. "
+                f"Received: choices={self.choices!r}."
+            )
+
+    def describe(self) -> Description:
+        """What there is (see `Source`)."""
+        raise NotImplementedError
+
+    def draw(self, row: int) -> dict[str, np.ndarray]:
+        """One row: "images" as uint8 (size, size, 3), and the fields of the description."""
+        raise NotImplementedError
+
+    def identity(self, drawing_version: int, *packages: str) -> dict:
+        """Everything that decides the pixels: settings, version of the drawing code and of the libraries that draw."""
+        versions = {name: version(name) for name in (*packages, "numpy")} | {"opencv": cv2.__version__}
+        return {"drawing": self.title, "version": drawing_version, **asdict(self), "libraries": versions}
+
+    def generator(self, row: int) -> np.random.Generator:
+        """The random numbers of one row, the same for every size and every set of choices."""
+        return np.random.default_rng([self.seed, row])
+
+    def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:
+        """Draw some rows (see `Source`); drawing never fails."""
+        shapes = {"images": ((self.size, self.size, 3), "uint8"), **self.describe().fields}
+        arrays = {name: np.empty((len(rows), *shape), dtype) for name, (shape, dtype) in shapes.items()}
+        for place, row in enumerate(rows):
+            for name, value in self.draw(row).items():
+                arrays[name][place] = value
+        return arrays, {}
+
+
+def pick(rng: np.random.Generator, values):
+    """One of `values`, all equally likely. It takes one random number however many values there are."""
+    return values[int(rng.random() * len(values))]
+
+
+def box_of(coverage: np.ndarray) -> np.ndarray:
+    """The smallest box around the pixels that a part is shown in.
+
+    Args:
+        coverage: float32 (H, W) in [0, 1], how much of each pixel the part colours.
+
+    Returns:
+        int16 (4,): left, top, right, bottom (right and bottom exclusive); -1 if the part is shown nowhere.
+    """
+    left, top, width, height = cv2.boundingRect((coverage >= SHOWN).view(np.uint8))
+    return np.array([left, top, left + width, top + height] if width else [-1, -1, -1, -1], np.int16)
