@@ -137,13 +137,14 @@ def test_an_archive_cannot_write_outside_its_folder(tmp_path, content):
     assert not list(tmp_path.rglob("escaped")) and not list(tmp_path.rglob("*.bin"))
 
 
-def test_a_link_in_the_archive_is_not_followed(tmp_path, content):
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
+def test_links_folders_and_pipes_in_the_archive_are_refused(tmp_path, content, kind):
     (tmp_path / "secret").write_bytes(bytes(RECORDS * 3073))
     path = _archive(tmp_path, {})
     with tarfile.open(path, "w:gz") as tar:
         for name in content:
             member = tarfile.TarInfo("cifar-10-batches-bin/" + name)
-            member.type, member.linkname = tarfile.SYMTYPE, str(tmp_path / "secret")
+            member.type, member.linkname = kind, str(tmp_path / "secret") if kind == tarfile.SYMTYPE else ""
             tar.addfile(member)
     with pytest.raises(InputError, match="damaged"):
         load("cifar10", data_dir=tmp_path)

@@ -76,6 +76,14 @@ class Dies(Numbers):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Stalls(Numbers):
+    """Reads two chunks, and then nothing for a long time."""
+
+    def read(self, rows):
+        time.sleep(0 if rows.start < 2 * CHUNK_ROWS else 60)
+        return super().read(rows)
+
+
 class FillsDisk(Numbers):
     """Takes all that is left of the disk in the middle of the work."""
 
@@ -94,8 +102,8 @@ class WrongShape(Numbers):
         return arrays | {"boxes": arrays["boxes"][:, :1]}, failed
 
 
-def _prepare(source, folder, **settings):
-    return prepare(source, SIZE, folder, progress=False, **settings)
+def _prepare(source, folder, workers=1):
+    return prepare(source, SIZE, folder, progress=False, workers=workers)
 
 
 def _home(folder):
@@ -215,9 +223,16 @@ def test_a_reader_that_breaks_its_word_is_found_out(tmp_path):
         _prepare(WrongShape(count=10), tmp_path)
 
 
-def test_a_prepared_folder_that_lost_a_file_is_an_error_that_says_what_to_do(tmp_path):
+@pytest.mark.parametrize("damage", ["lost", "cut", "other rows"])
+def test_a_prepared_folder_with_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path, damage):
     _prepare(Numbers(count=10), tmp_path)
-    (_home(tmp_path) / "labels.npy").unlink()
+    path = _home(tmp_path) / "labels.npy"
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(content[:-8])
+    if damage == "other rows":
+        np.save(path, np.arange(9))
     with pytest.raises(InputError, match="delete that folder"):
         _prepare(Numbers(count=10), tmp_path)
 
@@ -271,17 +286,23 @@ def test_stopped_while_files_take_their_final_names_it_goes_on(tmp_path, monkeyp
 
 
 def test_a_line_of_the_journal_that_was_cut_off_does_not_count(tmp_path):
-    process = _prepare_elsewhere(Numbers(seconds=0.02), tmp_path / "p")
-    _wait_until(lambda: _lines(tmp_path / "p") >= 5)
-    process.kill()
-    process.wait()
+    source = Numbers(seconds=0.02)
+
+    def kill_after(lines):
+        process = _prepare_elsewhere(source, tmp_path / "p")
+        _wait_until(lambda: _lines(tmp_path / "p") >= lines)
+        process.kill()
+        process.wait()
+
+    kill_after(5)
     journal = _home(tmp_path / "p") / "journal.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines)[:-20])
     with (_home(tmp_path / "p") / "images.npy.part").open("r+b") as file:  # what a crash may leave of that chunk
         file.seek(-SIZE * SIZE * 3 * CHUNK_ROWS * (CHUNKS - json.loads(lines[-1])["chunk"]), os.SEEK_END)
         file.write(bytes(SIZE * SIZE * 3 * CHUNK_ROWS))
-    _prepare(Numbers(), tmp_path / "p")
+    kill_after(8)
+    _prepare(source, tmp_path / "p")
     _prepare(Numbers(), tmp_path / "undisturbed")
     assert _files(tmp_path / "p") == _files(tmp_path / "undisturbed")
 
@@ -297,17 +318,16 @@ def test_workers_die_with_the_process_that_started_them(tmp_path):
     _wait_until(lambda: not any(map(_alive, workers)), seconds=0.9)  # not even at the end of their chunk
 
 
-def test_ctrl_c_stops_at_once_without_a_word_from_the_workers_and_keeps_what_is_finished(tmp_path):
-    source = Numbers(seconds=0.5)
-    process = _prepare_elsewhere(source, tmp_path / "p", stderr=subprocess.PIPE)
-    _wait_until(lambda: _lines(tmp_path / "p") >= 2)
-    finished = _lines(tmp_path / "p")
-    start = time.monotonic()
+@pytest.mark.parametrize("moment", ["starting", "reading"])
+def test_ctrl_c_stops_at_once_without_a_word_from_the_workers_and_keeps_what_is_finished(tmp_path, moment):
+    process = _prepare_elsewhere(Stalls(), tmp_path / "p", stderr=subprocess.PIPE)
+    wanted = {"starting": 0, "reading": 2}[moment]
+    _wait_until(lambda: list((tmp_path / "p").glob("*/journal.jsonl")) and _lines(tmp_path / "p") >= wanted)
+    time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)  # what a terminal does: everybody gets it
-    _, complaints = process.communicate()
-    assert time.monotonic() - start < 2
+    _, complaints = process.communicate(timeout=20)
     assert complaints.decode().count("Traceback") == 1 and complaints.decode().strip().endswith("KeyboardInterrupt")
-    assert _lines(tmp_path / "p") >= finished
+    assert _lines(tmp_path / "p") >= wanted
 
 
 def test_two_processes_at_once_share_the_work_of_one(tmp_path):
