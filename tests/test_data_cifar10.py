@@ -23,7 +23,7 @@ def tiny(monkeypatch):
 
 @pytest.fixture
 def content():
-    """Random files as {name: bytes}, with the names of the classes as the real file has them (blank lines at the end)."""
+    """Random files as {name: bytes}, with the names of the classes as the real file has them (a blank line last)."""
     random = np.random.default_rng(2)
     files = {}
     for name in FILES:

@@ -333,7 +333,7 @@ def test_ctrl_c_stops_at_once_without_a_word_from_the_workers_and_keeps_what_is_
 def test_two_processes_at_once_share_the_work_of_one(tmp_path):
     source = Numbers(seconds=0.01, log=str(tmp_path / "log"))
     both = [_prepare_elsewhere(source, tmp_path / "p") for _ in range(2)]
-    assert [process.wait() for process in both] == [0, 0]
+    assert [process.wait(timeout=60) for process in both] == [0, 0]
     assert len(_reads(source.log)) == CHUNKS
     _prepare(source, tmp_path / "alone")
     assert _files(tmp_path / "p") == _files(tmp_path / "alone")
@@ -370,6 +370,7 @@ def test_a_script_without_a_main_guard_runs_once_and_is_not_run_by_workers(tmp_p
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
     )
     assert ran.stdout.split() == ["running", "False"]
 

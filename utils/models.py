@@ -83,8 +83,7 @@ def build_generator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
             **_kernel(model, seeds),
         )
     )
-    # float32 also under mixed precision: images and scores leave the networks in full precision
-    network.add(layers.Activation("tanh", dtype="float32", name="image"))
+    network.add(layers.Activation("tanh", dtype=_full_precision(), name="image"))
     return network
 
 
@@ -132,7 +131,7 @@ def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
         head = [layers.Flatten(), *dropout, layers.Dense(1, use_bias=config.bias, **_kernel(model, seeds))]
     for layer in head:
         network.add(layer)
-    network.add(layers.Activation("sigmoid", dtype="float32", name="score"))
+    network.add(layers.Activation("sigmoid", dtype=_full_precision(), name="score"))
     return network
 
 
@@ -204,6 +203,11 @@ def _normalisation(model: ModelConfig, seeds: Iterator[int]) -> layers.BatchNorm
     if model.weights == "normal":
         gains = keras.initializers.RandomNormal(1.0, 0.02, seed=next(seeds))  # the paper's code: gain_ifn
     return layers.BatchNormalization(momentum=model.batch_norm_momentum, gamma_initializer=gains)
+
+
+def _full_precision() -> str:
+    """float32 also under mixed precision: images and scores leave the networks in the precision of the weights."""
+    return keras.mixed_precision.dtype_policy().variable_dtype
 
 
 def _activation(kind: str, model: ModelConfig) -> keras.Layer:

@@ -129,7 +129,9 @@ class ArrayFile:
         if "labels" in others:
             labels = others["labels"]
             if labels.shape != (count,) or labels.dtype.kind not in "iu":
-                raise InputError(f"labels of {self.path} should be whole numbers ({count},). Received: {_kind(labels)}.")
+                raise InputError(
+                    f"labels of {self.path} should be whole numbers ({count},). Received: {_kind(labels)}."
+                )
             if labels.min() < 0 or (self.label_names and labels.max() >= len(self.label_names)):
                 raise InputError(
                     f"labels of {self.path} should lie from 0 to the number of label_names less one. Received: "

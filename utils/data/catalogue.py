@@ -63,8 +63,8 @@ _CATALOGUE = [
         built_in=True,
         native_size=None,
         images=None,
-        terms="Drawn here from the style Avataaars by Pablo Stanley (avataaars.com), free for personal and commercial use; "
-        "packaged by DiceBear (MIT).",
+        terms="Drawn here from the style Avataaars by Pablo Stanley (avataaars.com), free for personal and commercial "
+        "use; packaged by DiceBear (MIT).",
         script=None,
         reader="utils.data.faces:Faces",
     ),
@@ -132,12 +132,29 @@ def load(
     if size < 1 or (count is not None and count < 1):
         raise InputError(f"size and count must be at least 1. Received: size={size}, count={count}.")
     folder = data_folder(data_dir)
-    entry = next((entry for entry in _CATALOGUE if entry.name == str(name)), None)
+    entry = _entry(name)
     built_in = entry is not None and entry.built_in
-    source = entry.source(size, count, seed, choices, folder) if entry else _own_pictures(name, size)
+    source = find_source(name, size, count, seed, choices, folder)
     dataset = prepare(source, size, folder / "prepared", progress, "Drawing" if built_in else "Reading")
     dataset = dataclasses.replace(dataset, name=str(name), terms=entry.terms if entry else dataset.terms)
     return dataset if built_in or count is None else _first(dataset, count)
+
+
+def find_source(
+    name: str | Path,
+    size: int = 32,
+    count: int | None = None,
+    seed: int = 0,
+    choices: str = "independent",
+    data_dir: str | Path | None = None,
+) -> Source:
+    """What `load` would prepare its images from, without reading any; takes and refuses what `load` does."""
+    entry = _entry(name)
+    return entry.source(size, count, seed, choices, data_folder(data_dir)) if entry else _own_pictures(name, size)
+
+
+def _entry(name: str | Path) -> Entry | None:
+    return next((entry for entry in _CATALOGUE if entry.name == str(name)), None)
 
 
 def _own_pictures(name: str | Path, size: int) -> Source:

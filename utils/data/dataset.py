@@ -94,8 +94,8 @@ def scale(images):
 def scale_back(images) -> np.ndarray:
     """What the networks make, as pixels: [-1, 1] -> [0, 255]. `scale_back(scale(x)) == x` for all 256 values.
 
-    Rounds to the nearest value (a tie to the even one). What lies outside [-1, 1] is clipped; NaN becomes 0, so that the
-    samples of a broken network can still be drawn.
+    Rounds to the nearest value (a tie to the even one). What lies outside [-1, 1] is clipped; NaN becomes 0, so that
+    the samples of a broken network can still be drawn.
 
     Args:
         images: floating point, any shape, in [-1, 1]; a NumPy array or a TensorFlow tensor that has a value.

@@ -24,13 +24,13 @@ SHARPNESS = 4  # decode JPEGs no smaller than this multiple of the size that is 
 class Folder:
     """All pictures in a folder and its sub-folders, ordered by their path.
 
-    - JPEG, PNG, WebP, BMP and the first frame of GIF; grey, palette, CMYK, 16 bits a channel. Alpha is laid on white, the
-      orientation in EXIF is applied, colour profiles are not.
+    - JPEG, PNG, WebP, BMP and the first frame of GIF; grey, palette, CMYK, 16 bits a channel. Alpha is laid on white,
+      the orientation in EXIF is applied, colour profiles are not.
     - The middle square is cut out and averaged over areas down to `size`. A picture with a side shorter than `size` is
       skipped: enlarged, it would teach a network to draw blur.
     - Big JPEGs are decoded at 1/2, 1/4 or 1/8, though never below four times `size`: for 12 megapixels about nine times
-      as fast. Pixels stay within a few levels of those of a whole decoding (about 52 dB); where the square does not fall
-      on whole pixels of the smaller decoding it moves by up to an eighth of a final pixel.
+      as fast. Pixels stay within a few levels of those of a whole decoding (52 dB on mosaics of photographs); where the
+      square does not fall on whole pixels of the smaller decoding, it moves by up to an eighth of a final pixel.
     - What cannot be decoded, ends too early or has more than 89 million pixels (a decompression bomb) is skipped, too.
       `Dataset.skipped` lists every skipped picture with the reason.
     - Hidden files and folders are left out, and so is everything without the suffix of a picture (`ignored` counts it).
@@ -105,8 +105,8 @@ def _scan(root: Path) -> tuple[list[str], list[tuple[str, int, int]], int]:
     """Find pictures.
 
     Returns:
-        Their paths relative to `root`, sorted, with "/" on every system; the state of each file as (path, bytes, time of
-        change in ns); and how many other files there are.
+        Their paths relative to `root`, sorted, with "/" on every system; the state of each file as (path, bytes, time
+        of change in ns); and how many other files there are.
     """
 
     def give_up(error: OSError) -> None:

@@ -188,7 +188,8 @@ def _finished_before(home: Path, layout: Layout, journal: Path) -> tuple[dict[in
     """
     for stray in home.glob(".*"):
         stray.unlink()  # left by a copy that was killed
-    if not journal.exists() or not all(_part(home, name).exists() or (home / f"{name}.npy").exists() for name in layout):
+    there = all(_part(home, name).exists() or (home / f"{name}.npy").exists() for name in layout)
+    if not (there and journal.exists()):
         return None
     content = journal.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
@@ -212,8 +213,8 @@ def _check_failures(description: Description, home: Path, failed: dict[int, str]
         shutil.rmtree(home / "unpacked", ignore_errors=True)
         examples = "; ".join(failed[row] for row in sorted(failed)[:3])
         raise InputError(
-            f"{len(failed)} or more of the {description.count} pictures of {description.title} cannot be used, too many "
-            f"to go on without them. The first: {examples}."
+            f"{len(failed)} or more of the {description.count} pictures of {description.title} cannot be used, too "
+            f"many to go on without them. The first: {examples}."
         )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from utils import runtime
 from utils.config import Experiment
-from utils.data.catalogue import describe
+from utils.data.catalogue import find_source
 from utils.training.batches import Schedule, latents_of
 from utils.training.checkpoint import KEPT
 from utils.training.step import build_networks, make_step
@@ -32,8 +32,11 @@ def estimate(experiment: Experiment, data_dir: Path | None = None) -> dict:
     Raises:
         InputError: the data is not there, or too few for one update.
     """
-    training = experiment.training
-    images = describe(experiment, data_dir).count
+    training, data = experiment.training, experiment.data
+    source = find_source(
+        data.name, experiment.model.image_size, data.count, data.data_seed, data.choices, data_dir
+    )
+    images = min(source.describe().count, data.count or source.describe().count)
     schedule = Schedule.of(experiment, images)
     device = runtime.start(training.precision)
     networks = build_networks(experiment)

@@ -99,10 +99,10 @@ def make_step(networks: Networks, experiment: Experiment) -> Callable[..., tf.Te
 
     def judge(images, normalise_by: str = "mode"):
         logit = forward(discriminator.layers[:-1], images, training=True, normalise_by=normalise_by)
-        return tf.cast(logit, tf.float32)
+        return tf.cast(logit, discriminator.variable_dtype)  # losses are in full precision also under mixed precision
 
     def loss(logit, label: float):
-        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(tf.fill(tf.shape(logit), label), logit))
+        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(tf.zeros_like(logit) + label, logit))
 
     def update_discriminator(true, fake):
         optimizer, variables = networks.discriminator_optimizer, discriminator.trainable_variables
@@ -125,7 +125,7 @@ def make_step(networks: Networks, experiment: Experiment) -> Callable[..., tf.Te
         else:
             with tf.GradientTape() as tape:
                 if training.join_batches:
-                    logit_true, logit_fake = tf.split(judge(tf.concat([true, fake], 0)), 2)
+                    logit_true, logit_fake = tf.split(judge(tf.concat([tf.cast(true, fake.dtype), fake], 0)), 2)
                 else:
                     logit_true, logit_fake = judge(true), judge(fake)
                 loss_true, loss_fake = loss(logit_true, true_label), loss(logit_fake, 0.0)
@@ -144,7 +144,7 @@ def make_step(networks: Networks, experiment: Experiment) -> Callable[..., tf.Te
         return loss_generator
 
     def update_average():
-        updates = tf.cast(networks.generator_optimizer.iterations, tf.float32)
+        updates = tf.cast(networks.generator_optimizer.iterations, generator.variable_dtype)
         decay = tf.minimum(training.averaging, (1.0 + updates) / (10.0 + updates))
         for average, value in zip(networks.averaged.variables, generator.variables):
             average.assign(decay * average + (1.0 - decay) * value)

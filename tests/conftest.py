@@ -1,0 +1,34 @@
+"""What several tests need: TensorFlow started as the project starts it, and tiny experiments that train in seconds."""
+
+import numpy as np
+import pytest
+
+from utils import runtime
+from utils.config import preset, replace
+from utils.data import Dataset
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than about ten seconds")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tensorflow():
+    runtime.start()
+
+
+@pytest.fixture
+def tiny():
+    """report32 with few channels and dropout, two epochs of three updates on 24 images."""
+    return replace(preset("report32"), name="faces", width=0.0625, count=24, batch_size=8, epochs=2, summary_samples=16)
+
+
+@pytest.fixture
+def noise_images():
+    """uint8 (24, 32, 32, 3), different pictures."""
+    return np.random.default_rng(5).integers(0, 256, (24, 32, 32, 3), np.uint8)
+
+
+@pytest.fixture
+def noise_dataset(noise_images):
+    return Dataset(name="noise", title="noise", images=noise_images, fingerprint="0123456789abcdef")

@@ -1,0 +1,64 @@
+import dataclasses
+import json
+
+import pytest
+
+from utils import config
+from utils.config import preset, presets, replace
+from utils.errors import InputError
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_preset_survives_being_written_as_json(name):
+    experiment = preset(name)
+    assert config.from_dict(json.loads(json.dumps(config.to_dict(experiment)))) == experiment
+    assert experiment.preset == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"epochs": 0}, "epochs must be at least 1. Received: 0."),
+        ({"batch_size": 9000}, "batch_size=9000, count=8000"),
+        ({"image_size": 64}, "make images of 32 pixels, but image_size is 64"),
+        ({"averaging": 1.0}, "averaging must lie in [0, 1). Received: 1.0."),
+        ({"learning_rate": -1.0}, "learning_rate must be a number above 0. Received: -1.0."),
+        ({"learning_rate": float("nan")}, "learning_rate must be a number above 0. Received: nan."),
+        ({"discriminator_updates": "separate", "join_batches": True}, "--discriminator-updates joint"),
+        ({"discriminator_steps": 2}, "shared_latents"),
+        ({"batch_norm": "moving"}, "leave shared_latents off"),
+        ({"generator": {"filters": (8, 8)}}, "generator.filters and generator.strides"),
+        ({"discriminator": {"strides": (1, 2, 3, 2)}}, "do not divide image_size 32"),
+        ({"epoch": 3}, "No setting is called 'epoch'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_with_one_sentence(changes, words):
+    with pytest.raises(InputError) as refusal:
+        replace(preset("quick"), **changes)
+    assert words in str(refusal.value)
+
+
+def test_differences_name_the_changed_fields_and_no_others():
+    changed = replace(preset("quick"), epochs=9, generator={"kernel": 6})
+    assert config.differences(preset("quick"), changed) == {
+        "training.epochs": (7, 9),
+        "model.generator.kernel": (4, 6),
+    }
+
+
+def test_an_experiment_of_another_version_is_refused_by_its_odd_fields():
+    values = config.to_dict(preset("quick"))
+    values["training"]["momentum"] = values["training"].pop("beta_1")
+    with pytest.raises(InputError, match="beta_1, momentum"):
+        config.from_dict(values)
+
+
+def test_the_faithful_presets_take_the_papers_learning_rate_and_no_averaging():
+    for name in ("report32", "report64", "paper64"):
+        assert preset(name).training.learning_rate == 2e-4
+        assert preset(name).training.averaging == 0.0
+
+
+def test_experiments_cannot_be_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        preset("quick").training.epochs = 3

@@ -1,0 +1,219 @@
+"""The fused update against the same mathematics written out call by call."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from utils.config import replace
+from utils.data import scale
+from utils.models import build_combined
+from utils.training.step import RECORDED, build_networks, make_step
+
+UPDATES = 4
+UNTRAINED = 1e-5  # a weight that Adam (learning rate 2e-4) moves at all moves by more than this in one update
+
+
+def batches_of(experiment, count=UPDATES):
+    random = np.random.default_rng(7)
+    training = experiment.training
+    steps, size, side = training.discriminator_steps, training.batch_size, experiment.model.image_size
+    for _ in range(count):
+        yield (
+            random.integers(0, 256, (steps, size, side, side, 3), np.uint8),
+            random.standard_normal((steps, size, 100), np.float32),
+            random.standard_normal((size, 100), np.float32),
+        )
+
+
+def fused(experiment):
+    networks = build_networks(experiment)
+    step = make_step(networks, experiment)
+    return networks, [np.asarray(step(*batch)) for batch in batches_of(experiment)]
+
+
+def assert_same_weights(one, other, atol):
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=0, atol=atol)
+
+
+@pytest.fixture
+def float64():
+    """Compute in float64, where the two ways differ by 1e-12 or they differ truly.
+
+    Adam divides a gradient by its own size. Where a gradient is zero but for rounding (a bias before batch
+    normalisation), float32's rounding alone would decide steps of up to the learning rate.
+    """
+    keras.mixed_precision.set_dtype_policy("float64")
+    yield
+    keras.mixed_precision.set_dtype_policy("float32")
+
+
+def reports_loop(experiment):
+    """train_on_batch on true samples, on fake samples, and on the combined model, with the discriminator frozen there."""
+    networks = build_networks(experiment)
+    generator, discriminator = networks.generator, networks.discriminator
+    adam = {"learning_rate": experiment.training.learning_rate, "beta_1": experiment.training.beta_1}
+    size = experiment.training.batch_size
+    ones, zeros = np.ones((size, 1), np.float32), np.zeros((size, 1), np.float32)
+    discriminator.compile(keras.optimizers.Adam(**adam), "binary_crossentropy")
+    combined = None
+    losses = []
+    for images, discriminator_latents, generator_latents in batches_of(experiment):
+        discriminator.trainable = True  # Keras 3 reads the flag when it traces: the first call decides
+        loss_true = discriminator.train_on_batch(scale(images[0]), ones)
+        # Calling the model as it stands for `predict`: inference mode
+        loss_fake = discriminator.train_on_batch(np.asarray(generator(discriminator_latents[0])), zeros)
+        discriminator.trainable = False
+        if combined is None:
+            combined = build_combined(generator, discriminator)
+            combined.compile(keras.optimizers.Adam(**adam), "binary_crossentropy")
+        losses.append([loss_true, loss_fake, combined.train_on_batch(generator_latents, ones)])
+    discriminator.trainable = True
+    return networks, losses
+
+
+@pytest.mark.parametrize("batch_norm", ["off", "moving"])
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_fused_updates_give_the_weights_of_the_reports_three_calls(tiny, batch_norm, precision, request):
+    if precision == "float64":
+        request.getfixturevalue("float64")
+    experiment = replace(tiny, batch_norm=batch_norm)
+    networks, recorded = fused(experiment)
+    expected, losses = reports_loop(experiment)
+    # In float32 a weight whose gradient is rounding only may go its own way, at the learning rate.
+    atol = 1e-7 if precision == "float64" else UPDATES * 2e-4
+    for one, other in ((networks.generator, expected.generator), (networks.discriminator, expected.discriminator)):
+        assert_same_weights(one.weights, other.weights, atol)
+        distances = [np.abs(np.asarray(a) - np.asarray(b)).ravel() for a, b in zip(one.weights, other.weights)]
+        assert np.concatenate(distances).mean() < 2e-6  # they have moved by about UPDATES * 2e-4
+    # train_on_batch gives running means over the calls since compile, so only the first can be compared one to one
+    np.testing.assert_allclose(recorded[0][[0, 2]], [losses[0][0], losses[0][2]], rtol=1e-4)
+
+
+def written_out(experiment):
+    """The update in three separate eager parts, batch statistics everywhere: models are called, losses are Keras's."""
+    networks = build_networks(experiment)
+    generator, discriminator = networks.generator, networks.discriminator
+    training = experiment.training
+    adam = {"learning_rate": training.learning_rate, "beta_1": training.beta_1}
+    for_generator, for_discriminator = keras.optimizers.Adam(**adam), keras.optimizers.Adam(**adam)
+    cross_entropy = keras.losses.BinaryCrossentropy()
+
+    def descend(network, optimizer, loss):
+        with tf.GradientTape() as tape:
+            value = loss()
+        optimizer.apply_gradients(zip(tape.gradient(value, network.trainable_weights), network.trainable_weights))
+
+    for images, discriminator_latents, generator_latents in batches_of(experiment):
+        for k in range(training.discriminator_steps):
+            fake = generator(discriminator_latents[k], training=True)
+            true = scale(images[k])
+
+            def on_true():
+                scores = discriminator(true, training=True)
+                return cross_entropy(tf.fill(scores.shape, 1.0 - training.label_smoothing), scores)
+
+            def on_fake():
+                scores = discriminator(fake, training=True)
+                return cross_entropy(tf.zeros(scores.shape), scores)
+
+            def on_one_batch():
+                scores = discriminator(tf.concat([tf.cast(true, fake.dtype), fake], 0), training=True)
+                labels = tf.concat([tf.ones(scores.shape[0] // 2), tf.zeros(scores.shape[0] // 2)], 0)[:, None]
+                return 2 * cross_entropy(labels, scores)  # the sum of two means is twice the mean of all
+
+            if training.join_batches:
+                descend(discriminator, for_discriminator, on_one_batch)
+            elif training.discriminator_updates == "joint":
+                descend(discriminator, for_discriminator, lambda: on_true() + on_fake())
+            else:
+                descend(discriminator, for_discriminator, on_true)
+                descend(discriminator, for_discriminator, on_fake)
+        # Shared latents: the same pictures again. A second pass in training mode draws the same ones, but would move
+        # batch normalisation's averages twice, so these are put back.
+        latents = discriminator_latents[0] if training.shared_latents else generator_latents
+        averages = [np.asarray(v) for v in generator.non_trainable_variables]
+
+        def on_generator():
+            scores = discriminator(generator(latents, training=True), training=True)
+            return cross_entropy(tf.ones(scores.shape), scores)
+
+        descend(generator, for_generator, on_generator)
+        if training.shared_latents:
+            for variable, value in zip(generator.non_trainable_variables, averages):
+                variable.assign(value)
+    return networks
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"shared_latents": True},
+        {"discriminator_updates": "joint"},
+        {"discriminator_updates": "joint", "shared_latents": True, "label_smoothing": 0.1},
+        {"discriminator_updates": "joint", "join_batches": True},
+        {"discriminator_steps": 2},
+    ],
+    ids=lambda options: ",".join(options) or "report's order",
+)
+@pytest.mark.parametrize("batch_norm", ["off", "batch"])
+def test_fused_updates_give_the_weights_of_the_update_written_out(tiny, batch_norm, options, float64):
+    experiment = replace(tiny, batch_norm=batch_norm, **options)
+    networks, _ = fused(experiment)
+    expected = written_out(experiment)
+    assert_same_weights(networks.generator.weights, expected.generator.weights, atol=1e-7)
+    assert_same_weights(networks.discriminator.weights, expected.discriminator.weights, atol=1e-7)
+
+
+def test_an_update_moves_every_trainable_weight_of_both_networks(tiny):
+    networks = build_networks(tiny)
+    before = [v.numpy() for n in (networks.generator, networks.discriminator) for v in n.trainable_weights]
+    make_step(networks, tiny)(*next(batches_of(tiny)))
+    after = [v.numpy() for n in (networks.generator, networks.discriminator) for v in n.trainable_weights]
+    assert all(np.abs(a - b).max() > UNTRAINED for a, b in zip(after, before, strict=True))
+
+
+def test_the_generators_update_leaves_the_discriminator_alone(tiny):
+    """With a discriminator that does not learn, its weights stay to the bit while the generator's move."""
+    networks = build_networks(tiny)
+    networks.discriminator_optimizer.learning_rate = 0.0
+    frozen = [v.numpy() for v in networks.discriminator.trainable_weights]
+    make_step(networks, tiny)(*next(batches_of(tiny)))
+    assert all(np.array_equal(a, b) for a, b in zip(frozen, networks.discriminator.trainable_weights))
+
+
+def test_the_average_follows_its_formula(tiny):
+    experiment = replace(tiny, averaging=0.5)
+    networks = build_networks(experiment)
+    step = make_step(networks, experiment)
+    expected = [v.numpy() for v in networks.generator.weights]
+    for t, batch in enumerate(batches_of(experiment), 1):
+        step(*batch)
+        decay = min(0.5, (1 + t) / (10 + t))
+        expected = [decay * e + (1 - decay) * v.numpy() for e, v in zip(expected, networks.generator.weights)]
+    assert_same_weights(networks.averaged.weights, expected, atol=1e-7)
+
+
+def test_recorded_losses_are_those_of_the_formulas(tiny):
+    experiment = replace(tiny, discriminator={"dropout": 0.0})
+    networks = build_networks(experiment)
+    batch = next(batches_of(experiment))
+    true = np.asarray(networks.discriminator(scale(batch[0][0])), np.float64)
+    values = dict(zip(RECORDED, np.asarray(make_step(networks, experiment)(*batch))))
+    assert values["loss_true"] == pytest.approx(-np.log(true).mean(), rel=1e-4)
+    assert values["score_true"] == pytest.approx(true.mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_keeps_float32_weights_and_stays_near_the_float32_losses(tiny, precision):
+    _, exact = fused(tiny)
+    keras.mixed_precision.set_dtype_policy(precision)
+    try:
+        networks, rounded = fused(replace(tiny, precision=precision))
+        assert {v.dtype for v in networks.generator.weights} == {"float32"}
+        assert networks.generator.layers[0].compute_dtype == precision.removeprefix("mixed_")
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    np.testing.assert_allclose(np.array(rounded), np.array(exact), atol=0.05)

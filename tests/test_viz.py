@@ -1,0 +1,47 @@
+import subprocess
+
+import imageio.v2 as imageio
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from utils import viz
+from utils.errors import InputError
+
+
+def test_a_grid_shows_every_image_enlarged_by_a_whole_factor_in_reading_order():
+    images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 32, 32, 3), np.uint8)
+    sheet = viz.grid(images, columns=3, tile=64, gap=2)
+    assert sheet.shape == (2 * 66 + 2, 3 * 66 + 2, 3)
+    centres = [sheet[2 + 66 * (i // 3) + 32, 2 + 66 * (i % 3) + 32, 0] for i in range(6)]
+    assert centres == [0, 1, 2, 3, 4, 255]
+    assert (sheet == 255).sum() == sheet.size - 5 * 64 * 64 * 3  # the rest is white
+
+
+def test_a_grid_of_floats_is_refused():
+    with pytest.raises(InputError, match="float32"):
+        viz.grid(np.zeros((4, 8, 8, 3), np.float32))
+
+
+def test_a_film_holds_every_frame_in_order_and_is_h264_that_browsers_play(tmp_path):
+    frames = [viz.caption(np.full((64, 96, 3), 60 * i, np.uint8), f"epoch {i}") for i in range(4)]
+    viz.write_film(tmp_path / "film.mp4", frames, fps=2, hold_last=1)
+    shown = np.stack(list(imageio.get_reader(tmp_path / "film.mp4")))
+    assert shown.shape == (6, 96, 96, 3)  # four epochs, the last one held for a second
+    np.testing.assert_allclose(shown[:, -32:].mean((1, 2, 3)), [0, 60, 120, 180, 180, 180], atol=6)
+    assert shown[0, :32].min() < 120 < 200 < shown[0, :32].mean()  # dark letters on white
+    about = subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-i", tmp_path / "film.mp4"], capture_output=True, text=True
+    ).stderr
+    assert "h264" in about and "yuv420p" in about
+
+
+def test_a_gif_holds_the_same_frames(tmp_path):
+    frames = [np.full((8, 8, 3), 60 * i, np.uint8) for i in range(3)]
+    viz.write_film(tmp_path / "film.gif", frames, fps=1, hold_last=0)
+    assert [int(frame.mean()) for frame in imageio.mimread(tmp_path / "film.gif")] == [0, 60, 120]
+
+
+def test_smoothing_keeps_a_constant_and_averages_neighbours():
+    np.testing.assert_allclose(viz.smooth(np.full(7, 3.0), 4), 3.0)
+    np.testing.assert_allclose(viz.smooth(np.array([0.0, 3.0, 6.0, 3.0]), 3), [1.5, 3.0, 4.0, 4.5])
