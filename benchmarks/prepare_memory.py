@@ -2,7 +2,7 @@
 
     python -m benchmarks.prepare_memory --count 300000 --size 64
 
-The dataset is written to a temporary folder (3.7 GB for the figures above), which is deleted in the end. Resident memory
+The dataset is written to a temporary folder (3.7 GB for this command), which is deleted in the end. Resident memory
 counts mapped pages of files too (the system takes them back whenever it likes), so anonymous memory is given beside it:
 that is what the process holds for itself. Needs Linux (/proc).
 """
@@ -70,7 +70,8 @@ def read_batches(dataset: Dataset, batches: int, batch_size: int) -> None:
     for _ in range(batches):
         rows = random.integers(0, len(dataset), batch_size)
         images = dataset.images[rows]
-        if not (np.array_equal(images[:, 0, 0, 0], (rows * 31).astype(np.uint8)) and (dataset.labels[rows] == rows).all()):
+        first = (rows * 31).astype(np.uint8)
+        if not (np.array_equal(images[:, 0, 0, 0], first) and np.array_equal(dataset.labels[rows], rows)):
             raise SystemExit("A batch holds other rows than it should.")
 
 
@@ -101,7 +102,8 @@ def main() -> None:
         figures |= {f"{who} {kind} MB, reading": peak for (who, kind), peak in sorted(watch.peaks.items())}
         figures["MB on disk"] = dataset.images.nbytes / 2**20
     figures = {name: round(value, 2) for name, value in figures.items()}
-    print(json.dumps(figures) if options.json else "\n".join(f"{name:>32}  {value:,}" for name, value in figures.items()))
+    table = "\n".join(f"{name:>32}  {value:,}" for name, value in figures.items())
+    print(json.dumps(figures) if options.json else table)
 
 
 if __name__ == "__main__":

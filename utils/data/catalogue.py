@@ -74,7 +74,8 @@ _CATALOGUE = [
         built_in=True,
         native_size=None,
         images=None,
-        terms="Drawn here.",
+        terms="Drawn here with the fonts DejaVu (Bitstream Vera licence), STIX (SIL Open Font License 1.1) and Computer "
+        "Modern (BaKoMa licence) that come with matplotlib.",
         script=None,
         reader="utils.data.house_numbers:HouseNumbers",
     ),
