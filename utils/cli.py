@@ -73,13 +73,16 @@ class Train:
         experiment = self.settings.experiment(self.preset)
         if self.dry_run:
             return _dry_run(experiment, self.places, self.json)
+        from utils.data import load_for
+
+        dataset = load_for(experiment, self.places.data_dir)  # before TensorFlow is imported: what is wrong is said at once
         from utils.training import train
 
         began = time.monotonic()
         run = train(
             experiment,
+            dataset=dataset,
             runs_dir=self.places.runs_dir,
-            data_dir=self.places.data_dir,
             checkpoint_seconds=self.checkpoint_seconds,
         )
         _say_finished(run, time.monotonic() - began)

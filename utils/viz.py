@@ -134,7 +134,8 @@ def plot_training(path: str | Path, steps: dict[str, np.ndarray], epochs: dict[s
         },
     )
     losses.axhline(math.log(2), color="grey", linestyle=":", linewidth=1, label="log 2 (undecided)")
-    losses.set(title="Binary cross-entropy", ylim=(0, None))
+    top = max(np.quantile(steps[name], 0.995) for name in ("loss_true", "loss_fake", "loss_generator"))
+    losses.set(title="Binary cross-entropy", ylim=(0, 1.1 * max(top, 1)))  # single spikes may leave the picture
     curves(scores, {"score_true": ("true", "tab:blue"), "score_fake": ("fake", "tab:orange")})
     scores.axhline(0.5, color="grey", linestyle=":", linewidth=1)
     scores.set(title="Mean score while training", ylim=(0, 1))

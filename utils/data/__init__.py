@@ -4,7 +4,7 @@
 imports TensorFlow until `scale` is given a tensor.
 """
 
-from utils.data.catalogue import load
+from utils.data.catalogue import load, load_for
 from utils.data.dataset import Dataset, scale, scale_back
 
-__all__ = ["Dataset", "load", "scale", "scale_back"]
+__all__ = ["Dataset", "load", "load_for", "scale", "scale_back"]

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from utils.config import Experiment
 from utils.data.dataset import Dataset, Source
 from utils.data.prepare import prepare
 from utils.errors import InputError
@@ -139,6 +140,14 @@ def load(
     dataset = prepare(source, size, folder / "prepared", progress, "Drawing" if built_in else "Reading")
     dataset = dataclasses.replace(dataset, name=str(name), terms=entry.terms if entry else dataset.terms)
     return dataset if built_in or count is None else _first(dataset, count)
+
+
+def load_for(experiment: Experiment, data_dir: str | Path | None = None, progress: bool = True) -> Dataset:
+    """Load the images that an experiment asks for, at the size its model takes; see `load`."""
+    data = experiment.data
+    return load(
+        data.name, experiment.model.image_size, data.count, data.data_seed, data.choices, data_dir, progress
+    )
 
 
 def find_source(

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from utils import config, runtime
 from utils.config import Experiment
-from utils.data import Dataset, load
+from utils.data import Dataset, load_for
 from utils.errors import InputError
 from utils.files import appears_whole
 from utils.runs import Run, draw_curves, draw_film
@@ -79,7 +79,7 @@ def train(
         Interrupted: a signal asked to stop.
     """
     device = runtime.start(experiment.training.precision)
-    dataset = dataset if dataset is not None else load_data(experiment, data_dir, progress)
+    dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
     Schedule.of(experiment, len(dataset))  # refuses before a folder is made
     run = Run.create(experiment, runtime.environment() | _identity(dataset), runs_dir)
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
@@ -124,7 +124,7 @@ def resume(
             raise InputError(f"epochs can only be raised. Received: {after}, the run has {before}.")
         experiment = changed
     device = runtime.start(experiment.training.precision)
-    dataset = dataset if dataset is not None else load_data(experiment, data_dir, progress)
+    dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
     if _identity(dataset) != {name: run.environment.get(name) for name in _identity(dataset)}:
         raise InputError(
             f"The images of {experiment.data.name} are not those that {run.folder} was trained on "
@@ -143,20 +143,6 @@ def resume(
         for name, (old, new) in other.items():
             print(f"Note: {name} was {old}, now {new}: the result may differ in the last bits.")
     return _train(run, dataset, progress, checkpoint_seconds)
-
-
-def load_data(experiment: Experiment, data_dir: Path | None = None, progress: bool = True) -> Dataset:
-    """Load the images that an experiment asks for."""
-    data = experiment.data
-    return load(
-        data.name,
-        size=experiment.model.image_size,
-        count=data.count,
-        seed=data.data_seed,
-        choices=data.choices,
-        data_dir=data_dir,
-        progress=progress,
-    )
 
 
 def _identity(dataset: Dataset) -> dict:

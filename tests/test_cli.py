@@ -1,0 +1,201 @@
+"""The command line and the launcher, as a user meets them: real processes, exit codes, what is on the screen."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from utils import cli
+from utils.config import preset, replace
+from utils.data import Dataset
+from utils.runs import PROJECT, Run
+from utils.training import train
+
+LAUNCHER = PROJECT / "dcgan"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    images = np.random.default_rng(5).integers(0, 256, (16, 32, 32, 3), np.uint8)
+    tiny = replace(preset("report32"), name="faces", width=0.0625, count=16, batch_size=8, epochs=1, summary_samples=8)
+    dataset = Dataset(name="noise", title="noise", images=images, fingerprint="f")
+    return train(tiny, dataset=dataset, runs_dir=tmp_path_factory.mktemp("runs"), progress=False)
+
+
+def said(capsys, *arguments) -> tuple[int, str, str]:
+    code = cli.main([str(a) for a in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], "There is no command 'trian'; choose one of train, resume"),
+        (["train", "--preset", "big"], "There is no preset 'big'; choose one of quick, report32"),
+        (["train", "--epochs", "0"], "epochs must be at least 1. Received: 0."),
+        (["train", "--data", "cats"], "There is no dataset 'cats': choose one of faces, house_numbers, cifar10"),
+        (["train", "--preset", "report32", "--data-dir", "nowhere"], "data_scripts/get_cifar10.sh"),
+        (["train", "--preset", "report64", "--data", "faces", "--image-size", "32"], "image_size is 32"),
+        (["resume", "0042"], "There is no run '0042'"),
+        (["sample", "nothing.keras"], "There is no file nothing.keras"),
+        (["show", "nothing"], "There is no run 'nothing'"),
+    ],
+)
+def test_bad_input_gets_one_sentence_and_exit_code_2(capsys, monkeypatch, tmp_path, arguments, words):
+    monkeypatch.setenv("DCGAN_RUNS_DIR", str(tmp_path))
+    code, out, err = said(capsys, *arguments)
+    assert code == 2 and out == ""
+    assert err.startswith("dcgan: ") and err.count("\n") == 1 and words in err
+
+
+def test_an_option_that_does_not_exist_is_answered_with_the_one_meant(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["train", "--epoch", "3"])
+    assert ended.value.code == 2
+    assert "--epochs" in capsys.readouterr().err
+
+
+def test_sample_draws_a_grid_and_the_same_pictures_as_single_files(capsys, run, tmp_path):
+    assert said(capsys, "sample", run.folder, "-n", 5, "--seed", 3, "--out", tmp_path / "grid.png")[0] == 0
+    assert said(capsys, "sample", run.folder, "-n", 5, "--seed", 3, "--as", "files", "--out", tmp_path / "files")[0] == 0
+    files = sorted((tmp_path / "files").iterdir())
+    assert [f.name for f in files] == [f"{i:04d}.png" for i in range(5)]
+    sheet = np.asarray(Image.open(tmp_path / "grid.png"))
+    first = np.asarray(Image.open(files[0]))
+    assert first.shape == (32, 32, 3)
+    np.testing.assert_array_equal(sheet[2:66:2, 2:66:2], first)
+    # a model's file draws what its run draws
+    assert said(capsys, "sample", run.model("generator"), "-n", 5, "--seed", 3, "--out", tmp_path / "b.png")[0] == 0
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "grid.png").read_bytes()
+
+
+def test_sample_refuses_an_out_that_does_not_fit(capsys, run, tmp_path):
+    code, _, err = said(capsys, "sample", run.folder, "--out", tmp_path)
+    assert code == 2 and "--out must be the name of a .png file for a grid" in err
+    code, _, err = said(capsys, "sample", run.folder, "-n", 0)
+    assert code == 2 and "-n must be at least 1. Received: 0." in err
+
+
+def test_show_tells_settings_and_figures_as_recorded(capsys, run):
+    code, out, _ = said(capsys, "show", run.folder, "--json")
+    record = json.loads(out)
+    assert code == 0 and record["updates"] == 2 and record["finished"] is True
+    assert record["last_epoch"] == run.epochs()[-1]
+    code, out, _ = said(capsys, "show", run.folder)
+    assert "epoch 1 of 1, update 2, finished" in out and "model.width=0.0625" in out
+
+
+def test_film_and_curves_are_made_anew_from_what_the_folder_holds(capsys, run, tmp_path):
+    code, out, _ = said(capsys, "film", run.folder, "--out", tmp_path, "--fps", 2)
+    assert code == 0 and (tmp_path / "training.mp4").stat().st_size > 1000 and (tmp_path / "training.gif").exists()
+    assert str(tmp_path / "training.mp4") in out
+
+
+def test_presets_as_json_has_the_golden_counts(capsys):
+    code, out, _ = said(capsys, "presets", "--json")
+    counts = {row["preset"]: (row["generator"], row["discriminator"]) for row in json.loads(out)}
+    assert code == 0 and counts["report32"] == (1_466_115, 522_497) and counts["lab32"][1] == 627_713
+
+
+def test_datasets_tells_what_is_missing_and_how_to_get_it(capsys, tmp_path):
+    code, out, _ = said(capsys, "datasets", "--json", "--data-dir", tmp_path)
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert code == 0 and rows["faces"]["present"] is True
+    assert rows["cifar10"]["present"] is False and rows["cifar10"]["script"] == "bash data_scripts/get_cifar10.sh"
+    assert "missing: bash data_scripts/get_cifar10.sh" in said(capsys, "datasets", "--data-dir", tmp_path)[1]
+
+
+def test_a_dry_run_prints_the_resolved_experiment_and_costs_and_writes_nothing(capsys, tmp_path):
+    places = ["--runs-dir", tmp_path / "runs", "--data-dir", tmp_path / "data"]
+    settings = ["--count", 640, "--batch-size", 16, "--epochs", 3, "--width", 0.1]
+    code, out, err = said(capsys, "train", *settings, "--dry-run", "--json", *places)
+    assert code == 0, err
+    record = json.loads(out)
+    assert record["experiment"]["training"]["epochs"] == 3 and record["experiment"]["model"]["width"] == 0.1
+    costs = record["estimate"]
+    assert (costs["images"], costs["updates_per_epoch"], costs["updates"]) == (640, 40, 120)
+    # An update of 16 images takes as long as the speed says
+    assert costs["seconds"] == pytest.approx(120 * 16 / costs["images_per_second"])
+    assert costs["memory_bytes"] > costs["state_bytes"] > 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_presets_count_belongs_to_the_presets_own_data():
+    parsed = cli._default(cli.Train, ["--data", "somewhere"])
+    assert parsed.settings.data.count is None
+    assert cli._default(cli.Train, ["--epochs", "3"]).settings.data.count == 8000
+
+
+# --- the launcher -----------------------------------------------------------------------------------------------------
+
+
+def launcher(*arguments, home=PROJECT, **environment):
+    settings = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment}
+    return subprocess.run([home / "dcgan", *arguments], env=settings, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """The launcher beside a requirements.txt that nothing can install, without a virtual environment."""
+    shutil.copy(LAUNCHER, tmp_path / "dcgan")
+    (tmp_path / "requirements.txt").write_text("a-package-that-does-not-exist==1\n")
+    (tmp_path / "utils").symlink_to(PROJECT / "utils")
+    return tmp_path
+
+
+def fake_python(folder, version, works=True):
+    """A python3 that claims a version; without `works` it has no venv module."""
+    folder.mkdir()
+    script = folder / "python3"
+    script.write_text(
+        f"""#!/bin/sh
+case "$*" in
+  --version) echo "Python {version}" ;;
+  *sys.version_info*) exec {sys.executable} -c "import sys; sys.exit(not (3, 10) <= ({version.replace('.', ', ')}) <= (3, 13))" ;;
+  *ensurepip*) exit {0 if works else 1} ;;
+  *) exec {sys.executable} "$@" ;;
+esac
+"""
+    )
+    script.chmod(0o755)
+    return f"{folder}:/usr/bin:/bin"
+
+
+def test_help_comes_in_under_a_second_and_names_every_command(project):
+    began = time.perf_counter()
+    answer = launcher("--help", home=project)
+    assert time.perf_counter() - began < 1 + 1  # a second, and one more for a busy machine
+    assert answer.returncode == 0 and not (project / ".venv").exists()
+    for command in [*cli.COMMANDS, "test"]:
+        assert f"\n  {command:<10}" in answer.stdout
+
+
+def test_a_python_that_tensorflow_does_not_support_is_named_with_the_mend(project):
+    answer = launcher(
+        "train", home=project, PATH=fake_python(project / "bin", "3.9"), DCGAN_PYTHON=str(project / "bin" / "python3")
+    )
+    assert answer.returncode == 2 and answer.stderr.count("\n") == 1
+    assert "needs Python 3.10 to 3.13; found Python 3.9" in answer.stderr and "DCGAN_PYTHON=" in answer.stderr
+
+
+def test_a_missing_venv_module_is_named_with_the_mend(project):
+    path = fake_python(project / "bin", "3.12", works=False)
+    answer = launcher("train", home=project, PATH=path)
+    assert answer.returncode == 2 and "no venv module" in answer.stderr and "python3-venv" in answer.stderr
+
+
+@pytest.mark.slow
+def test_no_network_at_set_up_is_said_in_one_sentence_and_tried_again_next_time(project):
+    path = fake_python(project / "bin", "3.12")
+    nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+    for _ in range(2):
+        answer = launcher("train", home=project, PATH=path, **nowhere)
+        assert answer.returncode == 2
+        assert "could not be downloaded; check the network" in answer.stderr.splitlines()[-1]
