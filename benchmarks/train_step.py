@@ -253,7 +253,12 @@ def main() -> None:
         command = [sys.executable, __file__, "--contender", name, "--preset", options.preset]
         command += ["--batch-size", str(options.batch_size)]
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
         )
         if process.stdout.readline().strip() == "ready":
             processes[name] = process
@@ -289,11 +294,17 @@ def main() -> None:
             }
         )
     if options.json:
-        print(json.dumps({"preset": options.preset, "batch_size": options.batch_size, "ceiling_gflops": ceiling, "steps": rows}))
+        print(
+            json.dumps(
+                {"preset": options.preset, "batch_size": options.batch_size, "ceiling_gflops": ceiling, "steps": rows}
+            )
+        )
         return
     from utils.cli import table
 
-    print(f"{options.preset}, batch {options.batch_size}, median of {options.rounds} rounds of {options.updates} updates\n")
+    print(
+        f"{options.preset}, batch {options.batch_size}, median of {options.rounds} rounds of {options.updates} updates\n"
+    )
     print(table(rows))
     print(f"\nCeiling: {ceiling:.0f} GFLOP/s in a float32 matrix product of {MATMUL} x {MATMUL}.")
 

@@ -64,7 +64,9 @@ def test_an_option_that_does_not_exist_is_answered_with_the_one_meant(capsys):
 
 def test_sample_draws_a_grid_and_the_same_pictures_as_single_files(capsys, run, tmp_path):
     assert said(capsys, "sample", run.folder, "-n", 5, "--seed", 3, "--out", tmp_path / "grid.png")[0] == 0
-    assert said(capsys, "sample", run.folder, "-n", 5, "--seed", 3, "--as", "files", "--out", tmp_path / "files")[0] == 0
+    assert (
+        said(capsys, "sample", run.folder, "-n", 5, "--seed", 3, "--as", "files", "--out", tmp_path / "files")[0] == 0
+    )
     files = sorted((tmp_path / "files").iterdir())
     assert [f.name for f in files] == [f"{i:04d}.png" for i in range(5)]
     sheet = np.asarray(Image.open(tmp_path / "grid.png"))
@@ -158,7 +160,7 @@ def fake_python(folder, version, works=True):
         f"""#!/bin/sh
 case "$*" in
   --version) echo "Python {version}" ;;
-  *sys.version_info*) exec {sys.executable} -c "import sys; sys.exit(not (3, 10) <= ({version.replace('.', ', ')}) <= (3, 13))" ;;
+  *sys.version_info*) exec {sys.executable} -c "import sys; sys.exit(not (3, 10) <= ({version.replace(".", ", ")}) <= (3, 13))" ;;
   *ensurepip*) exit {0 if works else 1} ;;
   *) exec {sys.executable} "$@" ;;
 esac

@@ -36,7 +36,11 @@ def test_pooling_every_block_to_4x4_gives_the_papers_number_of_features(name, fe
 
 def test_paper64_grows_from_1024_maps_of_4x4_as_in_figure_1():
     generator = build_generator(preset("paper64").model)
-    shapes = [layer.output.shape[1:] for layer in generator.layers if isinstance(layer, (layers.Reshape, layers.Conv2DTranspose))]
+    shapes = [
+        layer.output.shape[1:]
+        for layer in generator.layers
+        if isinstance(layer, (layers.Reshape, layers.Conv2DTranspose))
+    ]
     assert shapes == [(4, 4, 1024), (8, 8, 512), (16, 16, 256), (32, 32, 128), (64, 64, 3)]
 
 

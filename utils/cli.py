@@ -75,7 +75,9 @@ class Train:
             return _dry_run(experiment, self.places, self.json)
         from utils.data import load_for
 
-        dataset = load_for(experiment, self.places.data_dir)  # before TensorFlow is imported: what is wrong is said at once
+        dataset = load_for(
+            experiment, self.places.data_dir
+        )  # before TensorFlow is imported: what is wrong is said at once
         from utils.training import train
 
         began = time.monotonic()
@@ -208,6 +210,7 @@ COMMANDS = {
     "datasets": Datasets,
 }
 
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
@@ -277,7 +280,9 @@ def _option(options: list[str], name: str) -> str | None:
 def table(rows: list[dict]) -> str:
     """Rows of equal keys as aligned text; numbers stand right."""
     names = list(rows[0])
-    cells = [[f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else str(v) for v in row.values()] for row in rows]
+    cells = [
+        [f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else str(v) for v in row.values()] for row in rows
+    ]
     widths = [max(len(line[i]) for line in [names, *cells]) for i in range(len(names))]
     right = [all(isinstance(row[name], (int, float)) for row in rows) for name in names]
     lines = [names, ["-" * width for width in widths], *cells]
@@ -411,14 +416,23 @@ def _show(options: Show) -> None:
     changed = config.differences(config.preset(experiment.preset), experiment)
     environment = run.environment
     print(f"{run.folder}\n")
-    print(f"preset    {experiment.preset}" + (f", with {', '.join(f'{n}={v[1]}' for n, v in changed.items())}" if changed else ""))
-    print(f"data      {experiment.data.name}: {environment['images']:,} images, fingerprint {environment['fingerprint'][:12]}")
-    print(f"started   on {environment['device']['name']}, TensorFlow {environment['tensorflow']}, Keras {environment['keras']}")
+    print(
+        f"preset    {experiment.preset}"
+        + (f", with {', '.join(f'{n}={v[1]}' for n, v in changed.items())}" if changed else "")
+    )
+    print(
+        f"data      {experiment.data.name}: {environment['images']:,} images, fingerprint {environment['fingerprint'][:12]}"
+    )
+    print(
+        f"started   on {environment['device']['name']}, TensorFlow {environment['tensorflow']}, Keras {environment['keras']}"
+    )
     print(f"stands    at epoch {last.get('epoch', 0)} of {experiment.training.epochs}, update {updates:,}"
           + (", finished" if done else f"; go on with ./dcgan resume {_short(run.folder)}"))  # fmt: skip
     if steps:
         window = slice(-min(100, updates), None)
-        losses = ", ".join(f"{n.removeprefix('loss_')} {steps[n][window].mean():.3f}" for n in steps if n.startswith("loss"))
+        losses = ", ".join(
+            f"{n.removeprefix('loss_')} {steps[n][window].mean():.3f}" for n in steps if n.startswith("loss")
+        )
         print(f"losses    mean of the last {min(100, updates)} updates: {losses}")
     if epochs:
         print("\n" + table([{n: v if n == "epoch" else f"{v:.3f}" for n, v in row.items()} for row in epochs[-10:]]))
@@ -450,7 +464,11 @@ def _datasets(as_json: bool, data_dir: Path | None) -> None:
     entries = catalogue()
     if as_json:
         names = ("name", "title", "built_in", "native_size", "images", "terms", "script")
-        print(json.dumps([{n: getattr(e, n) for n in names} | {"present": e.present(data_dir)} for e in entries], indent=2))
+        print(
+            json.dumps(
+                [{n: getattr(e, n) for n in names} | {"present": e.present(data_dir)} for e in entries], indent=2
+            )
+        )
         return
 
     def state(entry) -> str:

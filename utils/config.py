@@ -389,9 +389,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
                 _REPORT32,
                 image_size=64,
                 # R §4.2: "modified slightly" for 64x64, no figure given; O: one block more of the last kind
-                generator=dataclasses.replace(
-                    _REPORT32.generator, filters=(128, 128, 128, 128), strides=(2, 2, 2, 2)
-                ),
+                generator=dataclasses.replace(_REPORT32.generator, filters=(128, 128, 128, 128), strides=(2, 2, 2, 2)),
                 discriminator=dataclasses.replace(
                     _REPORT32.discriminator, filters=(64, 128, 128, 256, 256), strides=(1, 2, 2, 2, 2)
                 ),

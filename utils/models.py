@@ -49,9 +49,7 @@ def build_generator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
     else:
         network.add(layers.Reshape((1, 1, model.latent_dim)))
         network.add(
-            layers.Conv2DTranspose(
-                start_filters, side, padding="valid", use_bias=config.bias, **_kernel(model, seeds)
-            )
+            layers.Conv2DTranspose(start_filters, side, padding="valid", use_bias=config.bias, **_kernel(model, seeds))
         )
         if norm:
             network.add(_normalisation(model, seeds))
@@ -122,7 +120,9 @@ def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
         if config.dropout and config.dropout_at == "blocks":
             network.add(layers.Dropout(config.dropout, seed=next(seeds)))
 
-    dropout = [layers.Dropout(config.dropout, seed=next(seeds))] if config.dropout and config.dropout_at == "head" else []
+    dropout = (
+        [layers.Dropout(config.dropout, seed=next(seeds))] if config.dropout and config.dropout_at == "head" else []
+    )
     if config.head == "conv":
         side = size // math.prod(config.strides)
         logit = layers.Conv2D(1, side, padding="valid", use_bias=config.bias, **_kernel(model, seeds))

@@ -55,7 +55,9 @@ class Run:
         try:
             home.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError, PermissionError) as error:
-            raise InputError(f"Runs cannot be written to {home}: {error.strerror}; choose another --runs-dir.") from error
+            raise InputError(
+                f"Runs cannot be written to {home}: {error.strerror}; choose another --runs-dir."
+            ) from error
         while True:
             number = 1 + max((int(m[1]) for f in home.iterdir() if (m := re.match(r"(\d{4,})-", f.name))), default=0)
             folder = home / f"{number:04d}-{experiment.preset}"

@@ -117,7 +117,9 @@ def device() -> Device:
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
         return Device("GPU", details.get("device_name", "GPU"), len(gpus))
-    return Device("CPU", _cpu_name(), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    return Device(
+        "CPU", _cpu_name(), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    )
 
 
 def environment() -> dict:

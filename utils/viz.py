@@ -75,7 +75,9 @@ def write_film(path: str | Path, frames: Sequence[np.ndarray], fps: float = 4, h
     """
     path = Path(path)
     if not frames or path.suffix not in (".mp4", ".gif"):
-        raise InputError(f"A film needs at least one frame and a name in .mp4 or .gif. Received: {len(frames)}, {path}.")
+        raise InputError(
+            f"A film needs at least one frame and a name in .mp4 or .gif. Received: {len(frames)}, {path}."
+        )
     frames = [*frames, *[frames[-1]] * round(fps * hold_last)]
     with appears_whole(path) as temporary:
         if path.suffix == ".gif":

@@ -145,9 +145,7 @@ def load(
 def load_for(experiment: Experiment, data_dir: str | Path | None = None, progress: bool = True) -> Dataset:
     """Load the images that an experiment asks for, at the size its model takes; see `load`."""
     data = experiment.data
-    return load(
-        data.name, experiment.model.image_size, data.count, data.data_seed, data.choices, data_dir, progress
-    )
+    return load(data.name, experiment.model.image_size, data.count, data.data_seed, data.choices, data_dir, progress)
 
 
 def find_source(

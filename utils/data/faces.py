@@ -307,7 +307,7 @@ class _Layer:
     clear: np.ndarray  # float32 (h, w) in [0, 1]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _layer(component: str, variant: str, colour: str, side: int) -> _Layer:
     """Rasterise one part on a canvas of side x side pixels; each process does it once."""
     options = {"seed": "", "size": side}  # no part is left to DiceBear's own chance, so its seed changes nothing
@@ -325,7 +325,7 @@ def _layer(component: str, variant: str, colour: str, side: int) -> _Layer:
     return _Layer(place, on_black[place].copy(), clear[place].copy())
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _style(component: str, variant: str) -> Style:
     """Avataaars with nothing on its canvas but one variant of one component.
 
@@ -343,7 +343,7 @@ def _style(component: str, variant: str) -> Style:
     return Style({**definition, "canvas": {**definition["canvas"], "elements": elements}, "components": components})
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _definition() -> dict:
     """The style as DiceBear defines it."""
     return json.loads((files("dicebear_styles") / "avataaars.json").read_text(encoding="utf-8"))

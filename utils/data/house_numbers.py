@@ -280,7 +280,7 @@ def _ink(sign: Sign, digit: int, step: int, side: int) -> np.ndarray:
     return cv2.warpAffine(glyph, np.column_stack([linear, move]), (side, side), flags=cv2.INTER_LINEAR)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _glyph(font: str, digit: int, side: int) -> tuple[np.ndarray, float]:
     """A digit as float32 (h, w) in [0, 1], centred, and the width that a line of text gives it, in pixels.
 
@@ -298,14 +298,14 @@ def _glyph(font: str, digit: int, side: int) -> tuple[np.ndarray, float]:
     return np.asarray(image, np.float32) / 255, advance
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _height(font: str) -> float:
     """Height of 0 in units of the font's size."""
     _, top, _, bottom = _face(font, 1000).getbbox("0", anchor="ls")
     return (bottom - top) / 1000
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _advance(font: str) -> float:
     """Width that a line of text gives a digit, in heights of 0."""
     return _face(font, 1000).getlength("0") / 1000 / _height(font)
@@ -340,7 +340,7 @@ def _brightness(colour: tuple[float, ...]) -> float:
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _grounds_for(digit_colour_name: str) -> tuple[str, ...]:
     """The colours of grounds that a digit can be read on. Black is none: no shadow would show on it."""
     bright = _brightness(COLOURS[digit_colour_name])

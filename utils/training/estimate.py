@@ -1,8 +1,10 @@
 """What a training will cost on this machine, found by trying a few updates on random images."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from utils import runtime
@@ -33,17 +35,15 @@ def estimate(experiment: Experiment, data_dir: Path | None = None) -> dict:
         InputError: the data is not there, or too few for one update.
     """
     training, data = experiment.training, experiment.data
-    source = find_source(
-        data.name, experiment.model.image_size, data.count, data.data_seed, data.choices, data_dir
-    )
-    images = min(source.describe().count, data.count or source.describe().count)
+    size = experiment.model.image_size
+    there = find_source(data.name, size, data.count, data.data_seed, data.choices, data_dir).describe().count
+    images = min(there, data.count or there)
     schedule = Schedule.of(experiment, images)
     device = runtime.start(training.precision)
     networks = build_networks(experiment)
     step = make_step(networks, experiment)
-    side = experiment.model.image_size
     batch = np.random.default_rng(0).integers(
-        0, 256, (training.discriminator_steps, training.batch_size, side, side, 3), np.uint8
+        0, 256, (training.discriminator_steps, training.batch_size, size, size, 3), np.uint8
     )
     step(batch, *latents_of(experiment, 1)).numpy()  # compiles
     times: list[float] = []
@@ -54,8 +54,12 @@ def estimate(experiment: Experiment, data_dir: Path | None = None) -> dict:
 
     update_seconds = float(np.median(times))
     updates = schedule.updates_per_epoch * training.epochs
-    gradients = sum(v.value.nbytes for n in (networks.generator, networks.discriminator) for v in n.trainable_variables)
-    variables = sum(np.asarray(v).nbytes for v in networks.variables().values())
+
+    def bytes_of(variables: Iterable[keras.Variable]) -> int:
+        return sum(np.asarray(v).nbytes for v in variables)
+
+    gradients = bytes_of(networks.generator.trainable_variables) + bytes_of(networks.discriminator.trainable_variables)
+    variables = bytes_of(networks.variables().values())
     return {
         "images": images,
         "updates_per_epoch": schedule.updates_per_epoch,

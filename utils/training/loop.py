@@ -84,7 +84,9 @@ def train(
     run = Run.create(experiment, runtime.environment() | _identity(dataset), runs_dir)
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
     if progress:
-        print(f"Training {experiment.preset} on {len(dataset):,} {dataset.title}, on {device}.\nRun folder: {run.folder}")
+        print(
+            f"Training {experiment.preset} on {len(dataset):,} {dataset.title}, on {device}.\nRun folder: {run.folder}"
+        )
     return _train(run, dataset, progress, checkpoint_seconds)
 
 

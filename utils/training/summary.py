@@ -5,10 +5,10 @@ import json
 import numpy as np
 
 from utils.data import scale_back
+from utils.files import appears_whole
 from utils.models import forward
 from utils.runs import Run
 from utils.sampling import fake_samples_generator, make_latent_samples, true_samples_generator
-from utils.files import appears_whole
 from utils.training.step import Networks
 from utils.viz import grid, write_png
 
