@@ -1,6 +1,7 @@
-"""How fast is one training update? This project's step beside the usual ways to write it, on the same machine and batch.
+"""How fast is one training update? This project's step beside the usual ways to write it, on the same machine.
 
     python benchmarks/train_step.py [--preset report32] [--batch-size 128] [--rounds 5] [--json]
+    python benchmarks/train_step.py --profile [--preset report64]
 
 Each contender is a process of its own, because TensorFlow and PyTorch read their switches at start-up. The processes
 take turns, a few updates each, so that a busy moment of the machine hits all of them; the median round counts. A large
@@ -218,6 +219,36 @@ def serve(name: str, experiment, images, latents) -> None:
         print(time.perf_counter() - began, flush=True)
 
 
+def profile(command: list[str], environment: dict, updates: int = 5, shown: int = 12) -> None:
+    """Where the time of one update goes, by oneDNN's own record of its kernels (which may run side by side)."""
+    from utils.cli import table
+
+    process = subprocess.run(
+        command,
+        input=f"{updates}\n",
+        capture_output=True,
+        text=True,
+        env=dict(environment, ONEDNN_VERBOSE="profile_exec"),
+    )
+    lines = process.stdout.split("ready\n", 1)[1].splitlines()
+    seconds = float(next(line for line in lines if not line.startswith("onednn"))) / updates
+    spent: dict[tuple, list[float]] = {}
+    for line in lines:
+        fields = line.split(",")
+        if line.startswith("onednn") and "exec" in fields:
+            at = fields.index("exec")
+            what = " ".join(fields[at + i] for i in (2, 4, 3)).replace("undef ", "")
+            spent.setdefault((what, fields[-2]), []).append(float(fields[-1]) / updates)
+    total = sum(map(sum, spent.values()))
+    rows = [
+        {"kernel": what, "shape": shape, "calls": len(times) // updates, "ms": round(sum(times), 1),
+         "share": f"{sum(times) / total:.0%}"}
+        for (what, shape), times in sorted(spent.items(), key=lambda item: -sum(item[1]))[:shown]
+    ]  # fmt: skip
+    print(table(rows))
+    print(f"\nOne update takes {1000 * seconds:.0f} ms; oneDNN's kernels add up to {total:.0f} ms.")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="report32", choices=["report32", "report64"])
@@ -226,6 +257,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=3, help="updates per contender and round")
     parser.add_argument("--only", nargs="*", choices=list(CONTENDERS), help="just these contenders")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--profile", action="store_true", help="show where the time of this project's update goes")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     options = parser.parse_args()
 
@@ -245,15 +277,19 @@ def main() -> None:
     if options.contender:
         return serve(options.contender, experiment, images, latents)
 
+    def command(name: str) -> list[str]:
+        settings = ["--preset", options.preset, "--batch-size", str(options.batch_size)]
+        return [sys.executable, __file__, "--contender", name, *settings]
+
+    if options.profile:
+        return profile(command("ours_shared"), inherited)
     processes = {}
     for name in [*(options.only or CONTENDERS), "matmul"]:
         environment = dict(inherited, TF_CPP_MIN_LOG_LEVEL="3")
         if name == "tutorial_onednn":
             environment["TF_ENABLE_ONEDNN_OPTS"] = "1"
-        command = [sys.executable, __file__, "--contender", name, "--preset", options.preset]
-        command += ["--batch-size", str(options.batch_size)]
         process = subprocess.Popen(
-            command,
+            command(name),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -303,7 +339,8 @@ def main() -> None:
     from utils.cli import table
 
     print(
-        f"{options.preset}, batch {options.batch_size}, median of {options.rounds} rounds of {options.updates} updates\n"
+        f"{options.preset}, batch {options.batch_size}, "
+        f"median of {options.rounds} rounds of {options.updates} updates each\n"
     )
     print(table(rows))
     print(f"\nCeiling: {ceiling:.0f} GFLOP/s in a float32 matrix product of {MATMUL} x {MATMUL}.")

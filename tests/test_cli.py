@@ -153,14 +153,15 @@ def project(tmp_path):
 
 
 def fake_python(folder, version, works=True):
-    """A python3 that claims a version; without `works` it has no venv module."""
+    """A python3 that claims a version; without `works` it has no venv module. Returns a PATH that finds it first."""
     folder.mkdir()
     script = folder / "python3"
+    major_minor = version.replace(".", ", ")
     script.write_text(
         f"""#!/bin/sh
 case "$*" in
   --version) echo "Python {version}" ;;
-  *sys.version_info*) exec {sys.executable} -c "import sys; sys.exit(not (3, 10) <= ({version.replace(".", ", ")}) <= (3, 13))" ;;
+  *sys.version_info*) exec {sys.executable} -c "import sys; sys.exit(not (3, 10) <= ({major_minor}) <= (3, 13))" ;;
   *ensurepip*) exit {0 if works else 1} ;;
   *) exec {sys.executable} "$@" ;;
 esac

@@ -50,7 +50,7 @@ def float64():
 
 
 def reports_loop(experiment):
-    """train_on_batch on true samples, on fake samples, and on the combined model, with the discriminator frozen there."""
+    """train_on_batch on true samples, on fake samples, and on the combined model with the discriminator frozen."""
     networks = build_networks(experiment)
     generator, discriminator = networks.generator, networks.discriminator
     adam = {"learning_rate": experiment.training.learning_rate, "beta_1": experiment.training.beta_1}

@@ -335,7 +335,8 @@ def _dry_run(experiment: Experiment, places: _Places, as_json: bool) -> None:
     print(json.dumps(config.to_dict(experiment), indent=2))
     print(
         f"\n{costs['images']:,} images, {costs['updates_per_epoch']:,} updates per epoch, {costs['updates']:,} in all."
-        f"\nParameters: generator {costs['generator_parameters']:,}, discriminator {costs['discriminator_parameters']:,}."
+        f"\nParameters: generator {costs['generator_parameters']:,}, "
+        f"discriminator {costs['discriminator_parameters']:,}."
         f"\nMemory: about {costs['memory_bytes'] / 2**30:.1f} GiB, of which weights, gradients and optimisers "
         f"{costs['state_bytes'] / 2**20:.0f} MiB; disk for checkpoints {costs['checkpoint_bytes'] / 2**20:.0f} MiB."
         f"\nTime: about {duration(costs['seconds'])} on {costs['device']} ({costs['images_per_second']:.0f} images/s, "
@@ -413,26 +414,24 @@ def _show(options: Show) -> None:
         }
         print(json.dumps(record, indent=2))
         return
+    about = run.environment
     changed = config.differences(config.preset(experiment.preset), experiment)
-    environment = run.environment
-    print(f"{run.folder}\n")
-    print(
-        f"preset    {experiment.preset}"
-        + (f", with {', '.join(f'{n}={v[1]}' for n, v in changed.items())}" if changed else "")
+    changes = ", ".join(f"{name}={now}" for name, (_, now) in changed.items())
+    window = slice(-min(100, updates), None)
+    losses = ", ".join(
+        f"{name.removeprefix('loss_')} {values[window].mean():.3f}"
+        for name, values in steps.items()
+        if name.startswith("loss")
     )
+    stands = "finished" if done else f"go on with ./dcgan resume {_short(run.folder)}"
     print(
-        f"data      {experiment.data.name}: {environment['images']:,} images, fingerprint {environment['fingerprint'][:12]}"
+        f"{run.folder}\n\n"
+        f"preset    {experiment.preset}{', with ' if changes else ''}{changes}\n"
+        f"data      {experiment.data.name}: {about['images']:,} images, fingerprint {about['fingerprint'][:12]}\n"
+        f"started   on {about['device']['name']}, TensorFlow {about['tensorflow']}, Keras {about['keras']}\n"
+        f"stands    at epoch {last.get('epoch', 0)} of {experiment.training.epochs}, update {updates:,}, {stands}"
     )
-    print(
-        f"started   on {environment['device']['name']}, TensorFlow {environment['tensorflow']}, Keras {environment['keras']}"
-    )
-    print(f"stands    at epoch {last.get('epoch', 0)} of {experiment.training.epochs}, update {updates:,}"
-          + (", finished" if done else f"; go on with ./dcgan resume {_short(run.folder)}"))  # fmt: skip
-    if steps:
-        window = slice(-min(100, updates), None)
-        losses = ", ".join(
-            f"{n.removeprefix('loss_')} {steps[n][window].mean():.3f}" for n in steps if n.startswith("loss")
-        )
+    if losses:
         print(f"losses    mean of the last {min(100, updates)} updates: {losses}")
     if epochs:
         print("\n" + table([{n: v if n == "epoch" else f"{v:.3f}" for n, v in row.items()} for row in epochs[-10:]]))

@@ -4,8 +4,8 @@ An experiment has three sections: `.data` (which images), `.model` (the two netw
 trained). The command line, the run folder and the library functions all speak in these terms; nothing here imports
 TensorFlow.
 
-Sources: R = the 2021 UGAN report, P = Radford, Metz, Chintala (arXiv:1511.06434), PC = their released code, L = the SVHN
-lab report, A = the assignment deck, O = this project's own choice.
+Sources: R = the 2021 UGAN report, P = Radford, Metz, Chintala (arXiv:1511.06434), PC = their released code, L = the
+SVHN lab report, A = the assignment deck, O = this project's own choice.
 """
 
 import dataclasses
@@ -128,7 +128,7 @@ class TrainingConfig:
     beta_2: float = 0.999
     """Adam's decay of the second moment."""
     discriminator_updates: Literal["separate", "joint"] = "separate"
-    """separate: one Adam step on the true batch, then one on the fake batch. joint: one step on the sum of both losses."""
+    """separate: one Adam step on the true batch, then one on the fake batch. joint: one on the sum of both losses."""
     join_batches: bool = False
     """Send true and fake images through the discriminator as one batch (needs joint updates); only batch normalisation
     can tell the difference."""
@@ -219,10 +219,14 @@ def check(experiment: Experiment) -> None:
             "batch_size must be at most the number of images. "
             f"Received: batch_size={training.batch_size}, count={experiment.data.count}.",
         )
-    for section, name in ((training, "beta_1"), (training, "beta_2"), (training, "averaging"), (discriminator, "dropout"),
-                          (model, "batch_norm_momentum"), (training, "label_smoothing")):  # fmt: skip
-        value = getattr(section, name)
-        expect(0 <= value < 1, f"{name} must lie in [0, 1). Received: {value}.")
+    for section, names in (
+        (training, ("beta_1", "beta_2", "averaging", "label_smoothing")),
+        (model, ("batch_norm_momentum",)),
+        (discriminator, ("dropout",)),
+    ):
+        for name in names:
+            value = getattr(section, name)
+            expect(0 <= value < 1, f"{name} must lie in [0, 1). Received: {value}.")
     for section, name in ((training, "learning_rate"), (model, "width")):
         value = getattr(section, name)
         expect(0 < value < math.inf, f"{name} must be a number above 0. Received: {value}.")
@@ -311,9 +315,9 @@ def differences(old: Experiment, new: Experiment) -> dict[str, tuple[object, obj
 
 _REPORT32 = ModelConfig(
     image_size=32,
-    latent_dim=100,  # R §3.2
+    latent_dim=100,  # R
     latents="normal",  # R: randn
-    leaky_slope=0.2,  # R §3.2, as P §3
+    leaky_slope=0.2,  # R, as P §4
     weights="glorot",  # R does not say: Keras's default
     generator=GeneratorConfig(
         start=4, start_filters=256, filters=(128, 128, 128), strides=(2, 2, 2), kernel=4, output="conv", output_kernel=3
@@ -388,7 +392,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
             model=dataclasses.replace(
                 _REPORT32,
                 image_size=64,
-                # R §4.2: "modified slightly" for 64x64, no figure given; O: one block more of the last kind
+                # R: "modified slightly" for 64x64, no figure given; O: one block more of the last kind
                 generator=dataclasses.replace(_REPORT32.generator, filters=(128, 128, 128, 128), strides=(2, 2, 2, 2)),
                 discriminator=dataclasses.replace(
                     _REPORT32.discriminator, filters=(64, 128, 128, 256, 256), strides=(1, 2, 2, 2, 2)
@@ -491,14 +495,14 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
                     filters=(64, 128, 128),
                     strides=(2, 1, 2),
                     kernel=5,
-                    dropout=0.3,  # L gives no rate: that of the TensorFlow tutorial it follows
+                    dropout=0.3,  # O: the rate of TensorFlow's DCGAN tutorial, whose layers these resemble
                     dropout_at="blocks",
                     norm=False,
                 ),  # L: 627,713 parameters
             ),
             training=dataclasses.replace(
                 _REPORT_TRAINING, learning_rate=1e-4, beta_1=0.9, discriminator_updates="joint"
-            ),  # L gives none: those of the TensorFlow tutorial it follows
+            ),  # O: those of TensorFlow's DCGAN tutorial
         ),
     ),
     "assignment64": (

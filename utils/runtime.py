@@ -17,8 +17,8 @@ from dataclasses import dataclass
 def set_environment() -> None:
     """Set what TensorFlow reads when it is imported; whatever the user has set stays.
 
-    oneDNN's kernels are off by default on some CPUs (AMD's among them), where they are nearly twice as fast. Informational
-    log lines are left out; warnings and errors are shown.
+    oneDNN's kernels are off by default on some CPUs (AMD's among them), where they are nearly twice as fast.
+    Informational log lines are left out; warnings and errors are shown.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
