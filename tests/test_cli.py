@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -94,6 +93,18 @@ def test_show_tells_settings_and_figures_as_recorded(capsys, run):
     assert "epoch 1 of 1, update 2, finished" in out and "model.width=0.0625" in out
 
 
+def test_a_place_that_cannot_be_written_to_is_named_in_one_sentence(capsys, run, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = said(capsys, "sample", run.folder, "--out", tmp_path / "file" / "grid.png")
+    assert code == 2 and err.count("\n") == 1 and str(tmp_path / "file") in err
+
+
+def test_resume_takes_the_settings_of_the_run_it_names_wherever_the_name_stands(capsys, run):
+    for options in ([run.folder, "--width", 2.0], ["--width", 2.0, run.folder]):
+        code, _, err = said(capsys, "resume", *options)
+        assert code == 2 and "model.width: 0.0625 in the run, 2.0 asked for" in err
+
+
 def test_film_and_curves_are_made_anew_from_what_the_folder_holds(capsys, run, tmp_path):
     code, out, _ = said(capsys, "film", run.folder, "--out", tmp_path, "--fps", 2)
     assert code == 0 and (tmp_path / "training.mp4").stat().st_size > 1000 and (tmp_path / "training.gif").exists()
@@ -171,10 +182,8 @@ esac
     return f"{folder}:/usr/bin:/bin"
 
 
-def test_help_comes_in_under_a_second_and_names_every_command(project):
-    began = time.perf_counter()
+def test_help_needs_no_set_up_and_names_every_command(project):
     answer = launcher("--help", home=project)
-    assert time.perf_counter() - began < 1 + 1  # a second, and one more for a busy machine
     assert answer.returncode == 0 and not (project / ".venv").exists()
     for command in [*cli.COMMANDS, "test"]:
         assert f"\n  {command:<10}" in answer.stdout

@@ -217,3 +217,11 @@ def test_mixed_precision_keeps_float32_weights_and_stays_near_the_float32_losses
     finally:
         keras.mixed_precision.set_dtype_policy("float32")
     np.testing.assert_allclose(np.array(rounded), np.array(exact), atol=0.05)
+
+
+def test_xla_computes_the_same_update(tiny, float64):
+    experiment = replace(tiny, discriminator={"dropout": 0.0})  # XLA may draw other dropout masks
+    networks, _ = fused(experiment)
+    compiled, _ = fused(replace(experiment, xla="on"))
+    assert_same_weights(networks.generator.weights, compiled.generator.weights, atol=1e-7)
+    assert_same_weights(networks.discriminator.weights, compiled.discriminator.weights, atol=1e-7)

@@ -3,6 +3,7 @@
 Nothing at the top of this module imports TensorFlow, so that help and refusals come at once.
 """
 
+import errno
 import json
 import os
 import sys
@@ -16,7 +17,7 @@ from tyro.conf import Positional, arg
 
 from utils import config
 from utils.config import DataConfig, Experiment, ModelConfig, TrainingConfig
-from utils.errors import InputError
+from utils.errors import InputError, Interrupted
 
 # --- the commands and their options -----------------------------------------------------------------------------------
 
@@ -71,6 +72,8 @@ class Train:
 
     def run(self) -> None:
         experiment = self.settings.experiment(self.preset)
+        if self.json and not self.dry_run:
+            raise InputError("--json prints a dry run: add --dry-run.")
         if self.dry_run:
             return _dry_run(experiment, self.places, self.json)
         from utils.data import load_for
@@ -211,6 +214,19 @@ COMMANDS = {
 }
 
 
+# What the system says of places that the user chose: full, not allowed, not a folder.
+_USERS_PLACES = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EEXIST,
+)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
@@ -235,12 +251,14 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:
-        from_training = getattr(error, "signal", None)
-        if from_training is None:
+    except OSError as error:
+        if error.errno not in _USERS_PLACES:
             raise
-        print(f"{error}\nGo on with: ./dcgan resume {_short(error.run.folder)}")
-        return 128 + from_training
+        print(f"dcgan: {error.filename or 'writing'}: {error.strerror}; choose another place.", file=sys.stderr)
+        return 2
+    except Interrupted as stop:
+        print(f"{stop}\nGo on with: ./dcgan resume {_short(stop.folder)}")
+        return 128 + stop.signal
 
 
 def _default(command: type, options: list[str]) -> object | None:
@@ -255,12 +273,11 @@ def _default(command: type, options: list[str]) -> object | None:
     if command is Resume:
         from utils.runs import Run
 
-        named = options[0] if options and not options[0].startswith("-") else "last"
-        if "-h" in options or "--help" in options:
-            return Resume(_Settings.of(config.preset("quick")), _Places())
-        runs_dir = _option(options, "--runs-dir")
-        run = Run.find(named, Path(runs_dir) if runs_dir else None)
-        return Resume(_Settings.of(run.experiment), _Places(), name=named)
+        # Which run it is decides the defaults, so its name has to be read first, wherever it stands among the options.
+        anything = Resume(_Settings.of(config.preset("quick")), _Places())
+        asked = tyro.cli(Resume, args=options, prog="./dcgan resume", default=anything)
+        run = Run.find(asked.name, asked.places.runs_dir)
+        return replace(anything, settings=_Settings.of(run.experiment))
     return None
 
 

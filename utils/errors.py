@@ -1,4 +1,6 @@
-"""The one exception for mistakes that the user can mend."""
+"""The two ways in which a command ends early that are no fault of the project."""
+
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -6,3 +8,16 @@ class InputError(ValueError):
 
     The command line prints the message without a traceback and exits with code 2.
     """
+
+
+class Interrupted(Exception):
+    """A training was asked to stop by a signal, and has saved its state.
+
+    Attributes:
+        signal: the signal's number.
+        folder: the run's folder, ready for `resume`.
+    """
+
+    def __init__(self, signal: int, folder: Path, update: int):
+        super().__init__(f"Stopped after update {update:,}; everything is saved.")
+        self.signal, self.folder = signal, folder

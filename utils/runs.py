@@ -79,8 +79,7 @@ class Run:
             InputError: there is no such run; the message names those that exist.
         """
         root = root or runs_folder()
-        known = sorted(root.glob("*/*/experiment.json"), key=lambda f: (f.parent / "log.txt", f)[0].stat().st_mtime
-                       if (f.parent / "log.txt").exists() else f.stat().st_mtime)  # fmt: skip
+        known = sorted(root.glob("*/*/experiment.json"), key=_last_touched)
         if str(name) == "last" and known:
             return cls(known[-1].parent)
         for folder in (Path(name), root / name):
@@ -220,6 +219,12 @@ def draw_film(run: Run, fps: float = 4, folder: Path | None = None) -> list[Path
 def dataset_slug(name: str) -> str:
     """A folder name for a dataset: its name, or the last part of its path."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(name).stem if os.sep in name else name).strip("-.") or "data"
+
+
+def _last_touched(experiment_file: Path) -> float:
+    """When a run was last heard of: its log gets a line whenever something happens."""
+    log = experiment_file.parent / "log.txt"
+    return (log if log.exists() else experiment_file).stat().st_mtime
 
 
 def _rows(path: Path) -> list[dict]:

@@ -62,6 +62,7 @@ def start(precision: str = "float32") -> Device:
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
+    tf.random.set_seed(0)  # which random operations then insist on; the project's own have seeds of their own
     # Grappler's remapper fuses convolution, bias and LeakyReLU into a oneDNN kernel whose gradient it then fails to
     # place, and logs an error for each graph. Without this one rewrite the graph is right and nothing is logged.
     tf.config.optimizer.set_experimental_options({"remapping": False})

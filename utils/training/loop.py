@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from utils import config, runtime
 from utils.config import Experiment
 from utils.data import Dataset, load_for
-from utils.errors import InputError
+from utils.errors import InputError, Interrupted
 from utils.files import appears_whole
 from utils.runs import Run, draw_curves, draw_film
 from utils.sampling import make_latent_samples
@@ -37,19 +37,6 @@ GRID_SAMPLES = 64
 CHECKPOINT_SECONDS = 120.0
 """Time between checkpoints; there is one after every epoch too. It has no influence on the result."""
 _READ_SECONDS = 0.25  # losses are fetched from the device so often, not after every update: a GPU would have to wait
-
-
-class Interrupted(Exception):
-    """The training was asked to stop by a signal, and has saved its state.
-
-    Attributes:
-        signal: the signal's number.
-        run: the run, ready for `resume`.
-    """
-
-    def __init__(self, signal_number: int, run: Run, update: int):
-        super().__init__(f"Stopped after update {update}; everything is saved.")
-        self.signal, self.run = signal_number, run
 
 
 def train(
@@ -217,7 +204,7 @@ class _Training:
                     last_checkpoint = time.monotonic()
                 if asked and update < self.last:
                     self.run.log(f"Stopped by signal {asked[0]} after update {update}.")
-                    raise Interrupted(asked[0], self.run, update)
+                    raise Interrupted(asked[0], self.run.folder, update)
         draw_film(self.run)
         self.run.log(f"Finished after {self.update} updates and {self.seconds:.0f} s of training.")
 
