@@ -1,0 +1,117 @@
+"""Real processes, killed and stopped: a run that goes on ends with the bits of one that nobody stopped."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from comparing import assert_same_contents
+
+from utils.runs import PROJECT, Run
+from utils.training import checkpoint
+
+SETTINGS = ["--data", "house_numbers", "--count", "64", "--width", "0.0625", "--batch-size", "8", "--averaging", "0.9"]
+SETTINGS += ["--summary-samples", "16", "--batch-norm", "batch", "--checkpoint-seconds", "0"]
+
+
+def dcgan(*arguments, data_dir, runs_dir, **options):
+    environment = dict(os.environ, DCGAN_DATA_DIR=str(data_dir), DCGAN_RUNS_DIR=str(runs_dir), PYTHONPATH=str(PROJECT))
+    return subprocess.Popen(
+        [sys.executable, "-m", "utils", *arguments], env=environment, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, **options,
+    )  # fmt: skip
+
+
+def wait_for(condition, process, seconds=120):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.002)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A run of six epochs that nobody stopped, as the command line trains it."""
+    places = {"data_dir": tmp_path_factory.mktemp("data"), "runs_dir": tmp_path_factory.mktemp("runs")}
+    process = dcgan("train", *SETTINGS, "--epochs", "6", **places)
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return Run.find("last", places["runs_dir"]), places["data_dir"], output
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_random_moments_ends_with_the_same_bits(undisturbed, tmp_path):
+    """SIGKILL, four times; checkpoints are written after every update, so kills hit them too."""
+    whole, data_dir, _ = undisturbed
+    moments = random.Random(20)
+    places = {"data_dir": data_dir, "runs_dir": tmp_path}
+    process = dcgan("train", *SETTINGS, "--epochs", "6", **places)
+    kills = []
+    for _ in range(4):
+        wait_for(lambda: any(tmp_path.glob("*/*/experiment.json")), process)
+        run = Run.find("last", tmp_path)
+        enough = len(run.steps().get("update", ())) + moments.randrange(1, 12)
+        wait_for(lambda: len(run.steps().get("update", ())) >= min(enough, 47), process)
+        time.sleep(moments.random() * 0.1)
+        process.kill()
+        process.communicate()
+        kills.append(len(run.steps().get("update", ())))
+        process = dcgan("resume", "last", "--checkpoint-seconds", "0", **places)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert kills[0] < 48
+    assert_same_contents(whole, Run.find("last", tmp_path))
+
+
+@pytest.mark.slow
+def test_a_process_killed_while_it_writes_a_checkpoint_leaves_the_one_before(undisturbed, tmp_path):
+    whole, data_dir, _ = undisturbed
+    places = {"data_dir": data_dir, "runs_dir": tmp_path}
+    process = dcgan("train", *SETTINGS, "--epochs", "6", **places)
+    # A temporary file beside the checkpoints that is not empty: one is being written at this moment.
+    wait_for(lambda: any(f.stat().st_size for f in _existing(tmp_path.glob("*/*/checkpoints/.update_*"))), process)
+    process.kill()
+    process.communicate()
+    process = dcgan("resume", **places)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert_same_contents(whole, Run.find("last", tmp_path))
+
+
+def _existing(paths):
+    return [path for path in paths if path.exists()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_save_say_how_to_go_on_and_lose_nothing(undisturbed, tmp_path, number, code):
+    whole, data_dir, _ = undisturbed
+    places = {"data_dir": data_dir, "runs_dir": tmp_path}
+    settings = [*SETTINGS[:-1], "1000"]  # no checkpoint but that of the signal and those of the epochs
+    process = dcgan("train", *settings, "--epochs", "6", **places)
+    wait_for(lambda: any(tmp_path.glob("*/*/steps.jsonl")), process)
+    run = Run.find("last", tmp_path)
+    wait_for(lambda: len(run.steps().get("update", ())) >= 2, process)
+    process.send_signal(number)
+    output, errors = process.communicate()
+    assert process.returncode == code
+    assert "Traceback" not in errors
+    command = re.search(r"Go on with: \./dcgan (resume \S+)", output)[1].split()
+    assert checkpoint.latest(run.checkpoints) == len(run.steps()["update"])
+    process = dcgan(*command, **places)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert_same_contents(whole, run)
+
+
+def test_the_command_line_ends_by_naming_files_that_exist_and_commands(undisturbed):
+    run, _, output = undisturbed
+    for label, path in (("run", run.folder), ("film", run.film), ("curves", run.losses_plot)):
+        assert f"  {label:<8}{path}" in output and path.exists()
+    assert str(run.grid(6)) in output
+    assert output.count("./dcgan ") == 3
