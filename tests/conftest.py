@@ -7,6 +7,8 @@ from utils import runtime
 from utils.config import preset, replace
 from utils.data import Dataset
 
+pytest.register_assert_rewrite("comparing")
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than about ten seconds")

@@ -41,7 +41,7 @@ def test_settings_that_cannot_be_are_refused_with_one_sentence(changes, words):
 def test_differences_name_the_changed_fields_and_no_others():
     changed = replace(preset("quick"), epochs=9, generator={"kernel": 6})
     assert config.differences(preset("quick"), changed) == {
-        "training.epochs": (8, 9),
+        "training.epochs": (7, 9),
         "model.generator.kernel": (4, 6),
     }
 

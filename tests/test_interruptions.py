@@ -74,7 +74,9 @@ def test_a_process_killed_while_it_writes_a_checkpoint_leaves_the_one_before(und
     places = {"data_dir": data_dir, "runs_dir": tmp_path}
     process = dcgan("train", *SETTINGS, "--epochs", "6", **places)
     # A temporary file beside the checkpoints that is not empty: one is being written at this moment.
-    wait_for(lambda: any(f.stat().st_size for f in _existing(tmp_path.glob("*/*/checkpoints/.update_*"))), process)
+    wait_for(
+        lambda: any(f.stat().st_size for f in _existing(tmp_path.glob("*/*/checkpoints/.unfinished-update_*"))), process
+    )
     process.kill()
     process.communicate()
     process = dcgan("resume", **places)

@@ -5,7 +5,7 @@ import pytest
 
 from utils.config import preset, replace
 from utils.errors import InputError
-from utils.files import appears_whole
+from utils.files import appears_whole, remove_unfinished
 from utils.runs import Run, dataset_slug
 
 ENVIRONMENT = {"images": 3, "fingerprint": "f"}
@@ -62,3 +62,17 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
         temporary.write_text(json.dumps({"new": 1}))
         assert path.read_text() == "old"
     assert json.loads(path.read_text()) == {"new": 1} and [f.name for f in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
+    writing = appears_whole(tmp_path / "grids" / "epoch_0001.png")
+    writing.__enter__().write_bytes(b"half")  # and never leaves the block, as if it had been killed
+    (tmp_path / "grids" / "epoch_0000.png").write_bytes(b"whole")
+    (tmp_path / ".lock").touch()
+    assert len(list((tmp_path / "grids").iterdir())) == 2
+    remove_unfinished(tmp_path)
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == [
+        ".lock",
+        "grids",
+        "grids/epoch_0000.png",
+    ]

@@ -22,7 +22,7 @@ from utils import config, runtime
 from utils.config import Experiment
 from utils.data import Dataset, load_for
 from utils.errors import InputError, Interrupted
-from utils.files import appears_whole
+from utils.files import appears_whole, remove_unfinished
 from utils.runs import Run, draw_curves, draw_film
 from utils.sampling import make_latent_samples
 from utils.training import checkpoint
@@ -141,6 +141,7 @@ def _identity(dataset: Dataset) -> dict:
 def _train(run: Run, dataset: Dataset, progress: bool, checkpoint_seconds: float) -> Run:
     """Train from the last checkpoint, or from the beginning, to the last epoch."""
     with run.locked(), _full_disk_in_words(run), _signals() as asked:
+        remove_unfinished(run.folder)
         training = _Training(run, dataset, progress)
         training.go(asked, checkpoint_seconds)
     return run
