@@ -1,5 +1,6 @@
 """Real trainings in this process: what they leave, and that they repeat and go on exactly."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -62,6 +63,13 @@ def test_a_training_leaves_a_complete_run_folder(tiny, noise_dataset, tmp_path):
     assert not [f for f in run.folder.rglob(".*") if f.name != ".lock"]  # no temporary file is left
 
 
+def test_files_that_were_left_out_are_told_and_listed_in_the_log(tiny, noise_dataset, tmp_path, capsys):
+    dataset = dataclasses.replace(noise_dataset, skipped=("a.jpg: cannot be decoded", "b.jpg: too small"))
+    run = train(replace(tiny, epochs=1), dataset=dataset, runs_dir=tmp_path)
+    assert "Left out a.jpg: cannot be decoded, and 1 more files" in capsys.readouterr().out
+    assert all(f"Left out {reason}." in (run.folder / "log.txt").read_text() for reason in dataset.skipped)
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, noise_dataset, tmp_path):
     one, same, other = (
         train(replace(tiny, seed=seed), dataset=noise_dataset, runs_dir=tmp_path, progress=False) for seed in (3, 3, 4)
@@ -122,8 +130,6 @@ def test_resume_refuses_changed_settings_and_names_them(tiny, noise_dataset, tmp
 
 
 def test_resume_refuses_other_images(tiny, noise_dataset, tmp_path):
-    import dataclasses
-
     run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path, progress=False)
     with pytest.raises(InputError, match="fingerprint feedfeedfeed, the run has 0123456789ab"):
         resume(run, dataset=dataclasses.replace(noise_dataset, fingerprint="feedfeedfeed00"), progress=False)

@@ -70,7 +70,12 @@ def train(
     Schedule.of(experiment, len(dataset))  # refuses before a folder is made
     run = Run.create(experiment, runtime.environment() | _identity(dataset), runs_dir)
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
+    for reason in dataset.skipped:
+        run.log(f"Left out {reason}.")
     if progress:
+        if dataset.skipped:
+            first, more = dataset.skipped[0], len(dataset.skipped) - 1
+            print(f"Left out {first}{f', and {more} more files (log.txt lists them)' if more else ''}.")
         print(
             f"Training {experiment.preset} on {len(dataset):,} {dataset.title}, on {device}.\nRun folder: {run.folder}"
         )
