@@ -329,16 +329,19 @@ def _short(path: Path) -> str:
 def _say_finished(run, seconds: float) -> None:
     folder = _short(run.folder)
     epochs = run.epochs()
+    following = {
+        f"./dcgan sample {folder} -n 100": "draw new pictures",
+        f"./dcgan resume {folder} --epochs {2 * run.experiment.training.epochs}": "train on",
+        "./dcgan train --data FOLDER_OF_PICTURES": "train on your own",
+    }
+    width = max(map(len, following))
     print(
         f"\nDone in {duration(seconds)}.\n"
         f"  run     {folder}\n"
         f"  grid    {_short(run.grid(epochs[-1]['epoch']))}   (beside it true.png: what it learned from)\n"
         f"  film    {_short(run.film)}\n"
         f"  curves  {_short(run.losses_plot)}\n"
-        "Next:\n"
-        f"  ./dcgan sample {folder} -n 100               draw new pictures\n"
-        f"  ./dcgan resume {folder} --epochs {2 * run.experiment.training.epochs:<4}        train on\n"
-        "  ./dcgan train --data FOLDER_OF_PICTURES      train on your own"
+        "Next:\n" + "\n".join(f"  {command:<{width}}  {purpose}" for command, purpose in following.items())
     )
 
 
