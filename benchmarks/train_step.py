@@ -28,6 +28,7 @@ CONTENDERS = {
     "tutorial_onednn": "TensorFlow's DCGAN tutorial step, oneDNN switched on",
     "torch": "PyTorch eager, default layout",
     "torch_channels_last": "PyTorch eager, channels last",
+    "torch_frozen": "PyTorch eager, channels last, tuned: the discriminator frozen in the generator's update",
     "ours": "this project, the report's order (a fresh generator pass for its update)",
     "ours_shared": "this project, shared latents",
 }
@@ -96,11 +97,12 @@ def tutorial(experiment, images, latents):
     return lambda: step(true)
 
 
-def torch_step(experiment, images, latents, channels_last: bool):
+def torch_step(experiment, images, latents, channels_last: bool, frozen: bool = False):
     import torch
     from torch import nn
 
-    from utils.models import scaled
+    def scaled(filters, model):  # not imported: TensorFlow and PyTorch bring an LLVM each, too many for one process
+        return max(1, round(filters * model.width))
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     model, training = experiment.model, experiment.training
@@ -133,7 +135,7 @@ def torch_step(experiment, images, latents, channels_last: bool):
         loss(discriminator(fake.detach()), zeros).backward()
         optimizers[1].step()
         generator.zero_grad(set_to_none=True)
-        discriminator.requires_grad_(False)  # the peer at its best: no gradients that nobody uses
+        discriminator.requires_grad_(not frozen)  # PyTorch's own example computes gradients here that nobody uses
         loss(discriminator(fake), ones).backward()
         discriminator.requires_grad_(True)
         optimizers[0].step()
@@ -159,7 +161,7 @@ def contender(name: str, experiment, images, latents):
     if name.startswith("tutorial"):
         return tutorial(experiment, images, latents)
     if name.startswith("torch"):
-        return torch_step(experiment, images, latents, channels_last=name.endswith("channels_last"))
+        return torch_step(experiment, images, latents, name != "torch", name == "torch_frozen")
     shared = {"shared_latents": True, "discriminator_updates": "joint"} if name == "ours_shared" else {}
     return ours(replace(experiment, **shared), images, latents)
 
@@ -221,7 +223,7 @@ def serve(name: str, experiment, images, latents) -> None:
 
 def profile(command: list[str], environment: dict, updates: int = 5, shown: int = 12) -> None:
     """Where the time of one update goes, by oneDNN's own record of its kernels (which may run side by side)."""
-    from utils.cli import table
+    from utils.cli.text import table
 
     process = subprocess.run(
         command,
@@ -336,7 +338,7 @@ def main() -> None:
             )
         )
         return
-    from utils.cli import table
+    from utils.cli.text import table
 
     print(
         f"{options.preset}, batch {options.batch_size}, "

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from utils import cli
+from utils.cli.train import Train
 from utils.config import preset, replace
 from utils.data import Dataset
 from utils.runs import PROJECT, Run
@@ -141,9 +142,9 @@ def test_a_dry_run_prints_the_resolved_experiment_and_costs_and_writes_nothing(c
 
 
 def test_the_presets_count_belongs_to_the_presets_own_data():
-    parsed = cli._default(cli.Train, ["--data", "somewhere"])
+    parsed = Train.default(["--data", "somewhere"])
     assert parsed.settings.data.count is None
-    assert cli._default(cli.Train, ["--epochs", "3"]).settings.data.count == 8000
+    assert Train.default(["--epochs", "3"]).settings.data.count == 8000
 
 
 # --- the launcher -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,75 @@
+"""The command line: one dataclass per command, read by tyro; `./dcgan` calls it.
+
+To add a command: write its dataclass, with a method `run`, in a file of this folder, and add one line to `COMMANDS` and
+one to the help text in `utils/__main__.py`. No file of this folder imports TensorFlow at its top, so that help and
+refusals come at once.
+"""
+
+import errno
+import importlib
+import os
+import sys
+
+import tyro
+
+from utils.cli.text import short
+from utils.errors import InputError, Interrupted
+
+COMMANDS = {
+    "train": "train:Train",
+    "resume": "train:Resume",
+    "sample": "sample:Sample",
+    "film": "sample:Film",
+    "show": "show:Show",
+    "presets": "show:Presets",
+    "datasets": "datasets:Datasets",
+}
+"""Module of this folder and class of each command; only the one that is asked for is imported. A class may have a
+method `default(options)` that gives its options as they are before any is read."""
+
+# What the system says of places that the user chose: full, not allowed, not a folder.
+_USERS_PLACES = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EEXIST,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: 0; 2 for bad input, with one sentence on standard error; 128 + n when signal n stopped it.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    name, *options = arguments
+    try:
+        if name not in COMMANDS:
+            raise InputError(f"There is no command {name!r}; choose one of {', '.join(COMMANDS)}, test.")
+        module, class_name = COMMANDS[name].split(":")
+        command = getattr(importlib.import_module(f"utils.cli.{module}"), class_name)
+        default = command.default(options) if hasattr(command, "default") else None
+        tyro.cli(command, args=options, prog=f"./dcgan {name}", default=default).run()
+        return 0
+    except InputError as error:
+        print(f"dcgan: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("dcgan: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in _USERS_PLACES:
+            raise
+        print(f"dcgan: {error.filename or 'writing'}: {error.strerror}; choose another place.", file=sys.stderr)
+        return 2
+    except Interrupted as stop:
+        print(f"{stop}\nGo on with: ./dcgan resume {short(stop.folder)}")
+        return 128 + stop.signal

@@ -1,0 +1,105 @@
+"""`./dcgan sample` and `./dcgan film`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional, arg
+
+from utils.cli.text import short
+from utils.errors import InputError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Draw pictures with a trained generator: one grid, or single PNG files."""
+
+    name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
+    """A run, a .keras file of a generator, or "last" for the newest run."""
+    n: Annotated[int, arg(aliases=["-n"])] = 64
+    """How many pictures."""
+    seed: int = 0
+    """Seed of the latents."""
+    mode: tyro.conf.DisallowNone[Annotated[Literal["grid", "files"], arg(name="as")]] = "grid"
+    """One grid, or N single PNG files."""
+    out: Path | None = None
+    """The grid's file, or the folder of the single files; by default in the run's samples/, or here for a model."""
+    runs_dir: Path | None = None
+    """Folder of the runs; saved_models/ by default."""
+
+    def run(self) -> None:
+        _sample(self)
+
+
+@dataclass(frozen=True)
+class Film:
+    """Make a run's film (MP4 and GIF) and curves anew from its epoch grids."""
+
+    name: Annotated[Positional[str], arg(metavar="RUN")] = "last"
+    """The run."""
+    fps: float = 4.0
+    """Epochs per second."""
+    out: Path | None = None
+    """Folder to write to; the run's by default."""
+    runs_dir: Path | None = None
+    """Folder of the runs; saved_models/ by default."""
+
+    def run(self) -> None:
+        from utils.runs import Run, draw_curves, draw_film
+
+        if not 0 < self.fps <= 60:
+            raise InputError(f"fps must lie between 0 and 60. Received: {self.fps}.")
+        run = Run.find(self.name, self.runs_dir)
+        for file in [*draw_film(run, self.fps, self.out), draw_curves(run)]:
+            if file:
+                print(file)
+
+
+def _sample(options: Sample) -> None:
+    from utils import runtime, viz
+    from utils.data import scale_back
+    from utils.sampling import fake_samples_generator, make_latent_samples
+
+    if options.n < 1:
+        raise InputError(f"-n must be at least 1. Received: {options.n}.")
+    file, distribution, folder = _generator_file(options.name, options.runs_dir)
+    target = options.out or folder / f"{options.n}-seed-{options.seed}{'.png' if options.mode == 'grid' else ''}"
+    if options.mode == "files" and target.is_file():
+        raise InputError(f"--out must be a folder for single files. Received: {target}, which is a file.")
+    if options.mode == "grid" and (target.is_dir() or target.suffix.lower() != ".png"):
+        raise InputError(f"--out must be the name of a .png file for a grid. Received: {target}.")
+
+    runtime.start()
+    from utils.models import load_network
+
+    generator = load_network(file)
+    latents = make_latent_samples(options.n, generator.input_shape[-1], options.seed, distribution)
+    if options.mode == "grid":
+        images = scale_back(fake_samples_generator(generator, latents)[0])
+        viz.write_png(target, viz.grid(images))
+        print(short(target))
+        return
+    digits = max(4, len(str(options.n - 1)))
+    for start in range(0, options.n, 256):  # so that a million pictures need no more memory than 256
+        images = scale_back(fake_samples_generator(generator, latents[start : start + 256])[0])
+        for i, image in enumerate(images, start):
+            viz.write_png(target / f"{i:0{digits}d}.png", image)
+    print(f"{options.n:,} pictures in {short(target)}")
+
+
+def _generator_file(name: str, runs_dir: Path | None) -> tuple[Path, str, Path]:
+    """A generator by the name of its run or file: the file, the distribution of its latents, a folder for samples."""
+    from utils.runs import Run
+
+    path = Path(name)
+    if path.suffix == ".keras":
+        if not path.is_file():
+            raise InputError(f"There is no file {path}.")
+        folder = path.resolve().parent.parent
+        in_run = (folder / "experiment.json").is_file()
+        return path, Run(folder).experiment.model.latents if in_run else "normal", Path.cwd()
+    run = Run.find(name, runs_dir)
+    if not run.model("generator").is_file():
+        raise InputError(f"{run.folder} has no generator yet; go on with `./dcgan resume {short(run.folder)}`.")
+    return run.model("generator"), run.experiment.model.latents, run.folder / "samples"

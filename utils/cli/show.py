@@ -1,0 +1,101 @@
+"""`./dcgan show` and `./dcgan presets`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional, arg
+
+from utils import config
+from utils.cli.text import short, table
+
+
+@dataclass(frozen=True)
+class Show:
+    """Print a run's settings, where it stands and its last figures."""
+
+    name: Annotated[Positional[str], arg(metavar="RUN")] = "last"
+    """The run."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON."""
+    runs_dir: Path | None = None
+    """Folder of the runs; saved_models/ by default."""
+
+    def run(self) -> None:
+        _show(self)
+
+
+@dataclass(frozen=True)
+class Presets:
+    """Print the presets with their parameter counts."""
+
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON."""
+
+    def run(self) -> None:
+        _presets(self.json)
+
+
+def _show(options: Show) -> None:
+    from utils.runs import Run
+
+    run = Run.find(options.name, options.runs_dir)
+    experiment, steps, epochs = run.experiment, run.steps(), run.epochs()
+    updates = int(steps["update"][-1]) if steps else 0
+    last = epochs[-1] if epochs else {}
+    done = last.get("epoch", 0) >= experiment.training.epochs
+    if options.json:
+        record = {
+            "folder": str(run.folder),
+            "experiment": config.to_dict(experiment),
+            "environment": run.environment,
+            "updates": updates,
+            "finished": done,
+            "last_epoch": last,
+            "last_update": {name: values[-1].item() for name, values in steps.items()},
+        }
+        print(json.dumps(record, indent=2))
+        return
+    about = run.environment
+    changed = config.differences(config.preset(experiment.preset), experiment)
+    changes = ", ".join(f"{name}={now}" for name, (_, now) in changed.items())
+    window = slice(-min(100, updates), None)
+    losses = ", ".join(
+        f"{name.removeprefix('loss_')} {values[window].mean():.3f}"
+        for name, values in steps.items()
+        if name.startswith("loss")
+    )
+    stands = "finished" if done else f"go on with ./dcgan resume {short(run.folder)}"
+    print(
+        f"{run.folder}\n\n"
+        f"preset    {experiment.preset}{', with ' if changes else ''}{changes}\n"
+        f"data      {experiment.data.name}: {about['images']:,} images, fingerprint {about['fingerprint'][:12]}\n"
+        f"started   on {about['device']['name']}, TensorFlow {about['tensorflow']}, Keras {about['keras']}\n"
+        f"stands    at epoch {last.get('epoch', 0)} of {experiment.training.epochs}, update {updates:,}, {stands}"
+    )
+    if losses:
+        print(f"losses    mean of the last {min(100, updates)} updates: {losses}")
+    if epochs:
+        print("\n" + table([{n: v if n == "epoch" else f"{v:.3f}" for n, v in row.items()} for row in epochs[-10:]]))
+
+
+def _presets(as_json: bool) -> None:
+    from utils.models import build_discriminator, build_generator
+
+    rows = []
+    for name, about in config.presets().items():
+        experiment = config.preset(name)
+        rows.append(
+            {
+                "preset": name,
+                "image": experiment.model.image_size,
+                "generator": build_generator(experiment.model).count_params(),
+                "discriminator": build_discriminator(experiment.model).count_params(),
+                "batch_norm": experiment.model.batch_norm,
+                "data": experiment.data.name,
+                "about": about,
+            }
+        )
+    print(json.dumps(rows, indent=2) if as_json else table(rows))
