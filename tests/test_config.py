@@ -48,9 +48,15 @@ def test_differences_name_the_changed_fields_and_no_others():
 
 def test_an_experiment_of_another_version_is_refused_by_its_odd_fields():
     values = config.to_dict(preset("quick"))
-    values["training"]["momentum"] = values["training"].pop("beta_1")
-    with pytest.raises(InputError, match="beta_1, momentum"):
+    values["training"]["momentum"] = values["training"]["beta_1"]
+    with pytest.raises(InputError, match="unknown settings: momentum"):
         config.from_dict(values)
+
+
+def test_a_setting_younger_than_the_file_has_its_default():
+    values = config.to_dict(preset("quick"))
+    del values["training"]["generator_loss"], values["training"]["averaging"]
+    assert config.from_dict(values) == config.replace(preset("quick"), averaging=0.0)
 
 
 def test_the_faithful_presets_take_the_papers_learning_rate_and_no_averaging():

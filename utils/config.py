@@ -28,6 +28,8 @@ class DataConfig:
     dataset draws 10,000)."""
     choices: str = "independent"
     """Which named set of choices a built-in dataset draws from."""
+    split: str = "train"
+    """Which part of the dataset: train, test, or another that `./dcgan datasets` names."""
     data_seed: int = 0
     """Seed of the drawings of a built-in dataset. Other datasets do not depend on it."""
 
@@ -97,10 +99,11 @@ class ModelConfig:
     """Length of a latent vector."""
     latents: Literal["normal", "uniform"] = "normal"
     """Distribution of the latents: N(0, 1) or U(-1, 1)."""
-    batch_norm: Literal["off", "batch", "moving"] = "off"
+    batch_norm: Literal["off", "batch", "moving", "moving_judge", "moving_fakes"] = "off"
     """Batch normalisation. off: none. batch: every pass of training uses the statistics of its own batch. moving: the
     generator's update sees the discriminator on its moving averages, and fakes for the discriminator come from the
-    generator in inference mode (what freezing plus `predict` do; it is here to reproduce the report's failure)."""
+    generator in inference mode (what freezing plus `predict` do; it is here to reproduce the report's failure).
+    moving_judge, moving_fakes: only the first, only the second of these two."""
     batch_norm_momentum: float = 0.99
     """Share of the old value that a moving average keeps at each update."""
     weights: Literal["glorot", "normal"] = "glorot"
@@ -136,6 +139,9 @@ class TrainingConfig:
     """Use one set of latents, and one pass of the generator, for both networks' updates: faster by about a sixth."""
     discriminator_steps: int = 1
     """Updates of the discriminator for each update of the generator, each on a batch of its own."""
+    generator_loss: Literal["non_saturating", "saturating"] = "non_saturating"
+    """What the generator descends: -log D(fake), or log(1 - D(fake)), whose gradient vanishes where the discriminator
+    is sure (Goodfellow et al., arXiv:1406.2661, §3). `loss_generator` in the records is the first in both cases."""
     label_smoothing: float = 0.0
     """How much the label of true samples is lowered from 1 (one-sided smoothing)."""
     averaging: float = 0.0
@@ -147,6 +153,12 @@ class TrainingConfig:
     """Seed of the latents of the epoch grids, separate so that grids of different runs show the same latents."""
     summary_samples: int = 256
     """True and fake samples that the performance summary scores after each epoch."""
+    summary_epochs: int = 1
+    """Epochs between summaries (grid, scores, models); the first and the last epoch always have one."""
+    keep_models: bool = False
+    """Keep both networks as they are at every summary, in models/epoch_NNNN/, for films and studies."""
+    watch_updates: int = 25
+    """Updates between looks at what batch normalisation does to the two updates, and at diversity; 0 never looks."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Number format of the layers' arithmetic; the mixed ones suit GPUs."""
     xla: Literal["auto", "on", "off"] = "auto"
@@ -209,7 +221,8 @@ def check(experiment: Experiment) -> None:
             expect(value >= low, f"{name} must be at least {low}. Received: {value}.")
 
     at_least(training, 1, "epochs", "batch_size", "discriminator_steps", "summary_samples")
-    at_least(training, 0, "seed", "samples_seed")
+    at_least(training, 1, "summary_epochs")
+    at_least(training, 0, "seed", "samples_seed", "watch_updates")
     at_least(experiment.data, 0, "data_seed")
     at_least(model, 1, "image_size", "latent_dim")
     if experiment.data.count is not None:
@@ -262,9 +275,9 @@ def check(experiment: Experiment) -> None:
         f"Received: {training.discriminator_steps}.",
     )
     expect(
-        model.batch_norm != "moving" or not training.shared_latents,
-        "batch_norm moving makes the discriminator's fakes in inference mode and the generator's in training mode, so "
-        "they cannot share one pass: leave shared_latents off.",
+        model.batch_norm not in ("moving", "moving_fakes") or not training.shared_latents,
+        f"batch_norm {model.batch_norm} makes the discriminator's fakes in inference mode and the generator's in "
+        "training mode, so they cannot share one pass: leave shared_latents off.",
     )
 
 
@@ -277,7 +290,7 @@ def from_dict(values: dict) -> Experiment:
     """The experiment that `to_dict` wrote.
 
     Raises:
-        InputError: fields are missing, unknown or of the wrong kind, so it is not an experiment of this version.
+        InputError: fields are unknown or of the wrong kind, so it is not an experiment of this version.
     """
     return _build(Experiment, values, "experiment")
 
@@ -286,11 +299,12 @@ def _build(cls: type, values: object, where: str):
     if not isinstance(values, dict):
         raise InputError(f"{where} should be an object with settings. Received: {values!r}.")
     names = {f.name for f in dataclasses.fields(cls)}
-    if set(values) != names:
-        odd = ", ".join(sorted(set(values) ^ names))
-        raise InputError(f"{where} was written by another version of this project: missing or unknown settings: {odd}.")
+    if odd := ", ".join(sorted(set(values) - names)):
+        raise InputError(f"{where} was written by another version of this project: unknown settings: {odd}.")
     built = {}
     for name, kind in typing.get_type_hints(cls).items():
+        if name not in values:  # a setting that is younger than the file: its default is how it was before
+            continue
         if dataclasses.is_dataclass(kind):
             built[name] = _build(kind, values[name], f"{where}.{name}")
         else:

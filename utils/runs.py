@@ -117,6 +117,10 @@ class Run:
         return self.folder / "epochs.jsonl"
 
     @property
+    def watch_file(self) -> Path:
+        return self.folder / "watch.jsonl"
+
+    @property
     def latents_file(self) -> Path:
         return self.folder / "latents.npy"
 
@@ -143,8 +147,9 @@ class Run:
     def grid(self, epoch: int) -> Path:
         return self.folder / "grids" / f"epoch_{epoch:04d}.png"
 
-    def model(self, name: str) -> Path:
-        return self.folder / "models" / f"{name}.keras"
+    def model(self, name: str, epoch: int | None = None) -> Path:
+        """The newest "generator" or "discriminator", or the one kept at an epoch (a run with `keep_models`)."""
+        return self.folder / "models" / ("" if epoch is None else f"epoch_{epoch:04d}") / f"{name}.keras"
 
     # --- records ------------------------------------------------------------------------------------------------------
 
@@ -155,6 +160,10 @@ class Run:
     def epochs(self) -> list[dict]:
         """The summaries of all epochs so far, as `training.summary.performance_summarizer` made them."""
         return _rows(self.epochs_file)
+
+    def watch(self) -> list[dict]:
+        """All looks of the watch so far, as `training.watch.Watch.look` made them."""
+        return _rows(self.watch_file)
 
     def log(self, sentence: str) -> None:
         """Add a line with date and time to log.txt."""
@@ -203,7 +212,7 @@ def draw_film(run: Run, fps: float = 4, folder: Path | None = None) -> list[Path
     Raises:
         InputError: the run has no grids yet.
     """
-    grids = [(epoch, run.grid(epoch)) for epoch in range(len(run.epochs()))]
+    grids = [(row["epoch"], run.grid(row["epoch"])) for row in run.epochs()]
     grids = [(epoch, path) for epoch, path in grids if path.exists()]
     if not grids:
         raise InputError(f"{run.folder} has no epoch grids yet: let it train for a while first.")

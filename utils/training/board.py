@@ -29,18 +29,20 @@ class Board:
     def __init__(self, run: Run, schedule: Schedule):
         self._run, self._schedule = run, schedule
         shutil.rmtree(run.board, ignore_errors=True)
+        self._written = 0  # epochs
         self._writer = tf.summary.create_file_writer(str(run.board))
         steps = run.steps()
         for record in run.epochs():
             self.write_epoch(record, steps)
 
     def write_epoch(self, record: dict, steps: dict[str, np.ndarray]) -> None:
-        """Write one epoch: `record` as the summary gave it, `steps` as `Run.steps` gives them."""
+        """Write what came since the last summary: `record` as this one gave it, `steps` as `Run.steps` gives them."""
         epoch, per_epoch = record["epoch"], self._schedule.updates_per_epoch
         with self._writer.as_default():
             if epoch:
-                part = {name: values[(epoch - 1) * per_epoch : epoch * per_epoch] for name, values in steps.items()}
-                cuts = np.array_split(np.arange(per_epoch), min(POINTS_PER_EPOCH, per_epoch))
+                first, end = self._written * per_epoch, epoch * per_epoch
+                part = {name: values[first:end] for name, values in steps.items()}
+                cuts = np.array_split(np.arange(end - first), min(POINTS_PER_EPOCH, end - first))
                 for cut in cuts:
                     for name in RECORDED:
                         tf.summary.scalar(f"updates/{name}", part[name][cut].mean(), int(part["update"][cut[-1]]))
@@ -48,4 +50,5 @@ class Board:
                 if name != "epoch":
                     tf.summary.scalar(f"epochs/{name}", value, epoch)
             tf.summary.image("grid", read_png(self._run.grid(epoch))[None], epoch)
+        self._written = epoch
         self._writer.flush()

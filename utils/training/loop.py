@@ -30,6 +30,7 @@ from utils.training.batches import Schedule, batches
 from utils.training.board import Board
 from utils.training.step import RECORDED, Networks, build_networks, make_step
 from utils.training.summary import performance_summarizer
+from utils.training.watch import Watch, warning
 from utils.viz import grid, write_png
 
 GRID_SAMPLES = 64
@@ -166,8 +167,11 @@ class _Training:
         self.update, self.seconds = (state["update"], state["seconds"]) if state else (0, 0.0)
         _cut(run.steps_file, state["steps_bytes"] if state else 0)
         _cut(run.epochs_file, state["epochs_bytes"] if state else 0)
+        _cut(run.watch_file, state.get("watch_bytes", 0) if state else 0)
         if not state:
             self._begin()
+        self.looks = run.watch()
+        self.watch = Watch(self.experiment, self.networks, self.images)
         self.board = Board(run, self.schedule)
         if not state:
             self._end_epoch(0)
@@ -179,6 +183,7 @@ class _Training:
             return
         step = make_step(self.networks, self.experiment)
         size = self.schedule.batch_size * self.schedule.batches_per_update
+        training = self.experiment.training
         bar = tqdm(
             total=self.last * size,
             initial=self.update * size,
@@ -196,16 +201,22 @@ class _Training:
         with bar, contextlib.closing(upcoming):
             for update, images, discriminator_latents, generator_latents in upcoming:
                 unread.append((update, step(images, discriminator_latents, generator_latents)))
-                ends_epoch = self.schedule.ends_epoch(update)
+                epoch = self.schedule.epoch_of(update)
+                summary = self.schedule.ends_epoch(update) and (
+                    epoch % training.summary_epochs == 0 or epoch == training.epochs
+                )
+                look = training.watch_updates and update % training.watch_updates == 0
                 now = time.monotonic()
                 self.seconds = seconds_before + now - began
-                if not (ends_epoch or asked or now - last_read > _READ_SECONDS):
+                if not (summary or look or asked or now - last_read > _READ_SECONDS):
                     continue
                 self._record(unread, bar)
                 self.update, last_read = update, now
-                if ends_epoch:
-                    self._end_epoch(self.schedule.epoch_of(update))
-                if ends_epoch or asked or now - last_checkpoint > checkpoint_seconds:
+                if look:
+                    self._look()
+                if summary:
+                    self._end_epoch(epoch)
+                if summary or asked or now - last_checkpoint > checkpoint_seconds:
                     self._checkpoint()
                     last_checkpoint = time.monotonic()
                 if asked and update < self.last:
@@ -241,6 +252,15 @@ class _Training:
         )
         bar.update(len(rows) * self.schedule.batch_size * self.schedule.batches_per_update)
 
+    def _look(self) -> None:
+        self.looks.append(self.watch.look(self.update))
+        with self.run.watch_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(self.looks[-1]) + "\n")
+        if sentence := warning(self.looks, self.experiment):
+            self.run.log(f"Warning. {sentence}")
+            if self.progress:
+                tqdm.write(f"Warning. {sentence}")
+
     def _end_epoch(self, epoch: int) -> None:
         record = performance_summarizer(self.run, epoch, self.networks, self.images)
         self.board.write_epoch(record, self.run.steps())
@@ -253,6 +273,7 @@ class _Training:
             "seconds": self.seconds,
             "steps_bytes": _size(self.run.steps_file),
             "epochs_bytes": _size(self.run.epochs_file),
+            "watch_bytes": _size(self.run.watch_file),
         }
         if checkpoint.save(self.run.checkpoints, self.update, self.variables, state) is None:
             self._stop_not_finite(self.update)

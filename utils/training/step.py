@@ -17,9 +17,10 @@ from utils.config import Experiment
 from utils.data import scale
 from utils.models import build_discriminator, build_generator, forward
 
-RECORDED = ("loss_true", "loss_fake", "loss_generator", "score_true", "score_fake")
+RECORDED = ("loss_true", "loss_fake", "loss_generator", "score_true", "score_fake", "gradient_norm")
 """What one update reports, in this order: the discriminator's binary cross-entropy on true and on fake samples, the
-generator's, and the discriminator's mean scores of true and fake samples while it was updated."""
+generator's, the discriminator's mean scores of true and fake samples while it was updated, and the Euclidean norm of
+the gradient that the generator was updated with (0 where mixed_float16 skipped an update that overflowed)."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def make_step(networks: Networks, experiment: Experiment) -> Callable[..., tf.Te
         experiment: its `.model` and `.training` sections decide the order and the options.
 
     Returns:
-        step(images, discriminator_latents, generator_latents) -> float32 (5,), the values of `RECORDED`.
+        step(images, discriminator_latents, generator_latents) -> float32 (6,), the values of `RECORDED`.
 
     Shapes:
         images: uint8 (K, B, S, S, 3) in [0, 255] with K = discriminator_steps; discriminator_latents: float32
@@ -89,10 +90,9 @@ def make_step(networks: Networks, experiment: Experiment) -> Callable[..., tf.Te
     """
     training, batch_norm = experiment.training, experiment.model.batch_norm
     generator, discriminator = networks.generator, networks.discriminator
-    # In the moving arm the two updates see different normalisation: that is what the arm is for.
-    moving = "moving" if batch_norm == "moving" else "mode"
+    drawn_by, judged_by = normalisation(batch_norm)
 
-    def draw(latents, normalise_by: str = "mode"):
+    def draw(latents, normalise_by: str):
         with tf.GradientTape() as tape:
             fake = forward(generator.layers, latents, training=True, normalise_by=normalise_by)
         return fake, tape
@@ -137,11 +137,14 @@ def make_step(networks: Networks, experiment: Experiment) -> Callable[..., tf.Te
         optimizer, variables = networks.generator_optimizer, generator.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch(fake)
-            loss_generator = loss(judge(fake, moving), 1.0)
-            value = optimizer.scale_loss(loss_generator)
+            logit = judge(fake, judged_by)
+            loss_generator = loss(logit, 1.0)
+            descended = loss_generator if training.generator_loss == "non_saturating" else -loss(logit, 0.0)
+            value = optimizer.scale_loss(descended)
         gradients = drawing.gradient(fake, variables, output_gradients=tape.gradient(value, fake))
         optimizer.apply(gradients, variables)
-        return loss_generator
+        norm = tf.linalg.global_norm(gradients) / tf.cast(optimizer.scale_loss(1.0), variables[0].dtype)
+        return loss_generator, tf.where(tf.math.is_finite(norm), norm, 0.0)
 
     def update_average():
         updates = tf.cast(networks.generator_optimizer.iterations, generator.variable_dtype)
@@ -151,16 +154,29 @@ def make_step(networks: Networks, experiment: Experiment) -> Callable[..., tf.Te
 
     def step(images, discriminator_latents, generator_latents):
         for k in range(training.discriminator_steps):
-            fake, drawing = draw(discriminator_latents[k], moving)
+            fake, drawing = draw(discriminator_latents[k], drawn_by)
             loss_true, loss_fake, score_true, score_fake = update_discriminator(scale(images[k]), fake)
         if not training.shared_latents:
-            fake, drawing = draw(generator_latents)
-        loss_generator = update_generator(fake, drawing)
+            fake, drawing = draw(generator_latents, "mode")
+        loss_generator, gradient_norm = update_generator(fake, drawing)
         if training.averaging:
             update_average()
-        return tf.stack([loss_true, loss_fake, loss_generator, score_true, score_fake])
+        return tf.stack([loss_true, loss_fake, loss_generator, score_true, score_fake, gradient_norm])
 
     return tf.function(step, jit_compile=use_xla(training.xla))
+
+
+def normalisation(batch_norm: str) -> tuple[str, str]:
+    """Where an arm of batch normalisation lets the two updates see different statistics, as `forward` names them.
+
+    Returns:
+        How the generator is normalised when it draws fakes for the discriminator's update, and how the discriminator is
+        when it judges fakes in the generator's update; "mode": by the statistics of the batch, as everything else is.
+    """
+    return (
+        "moving" if batch_norm in ("moving", "moving_fakes") else "mode",
+        "moving" if batch_norm in ("moving", "moving_judge") else "mode",
+    )
 
 
 def use_xla(setting: str) -> bool:

@@ -54,8 +54,9 @@ def performance_summarizer(run: Run, epoch: int, networks: Networks, images: np.
     drawn, _ = fake_samples_generator(networks.averaged, np.load(run.latents_file, allow_pickle=False))
     write_png(run.grid(epoch), grid(scale_back(drawn)))
     for name, network in (("generator", networks.averaged), ("discriminator", networks.discriminator)):
-        with appears_whole(run.model(name)) as temporary:
-            network.save(temporary)
+        for path in [run.model(name), *([run.model(name, epoch)] if training.keep_models else [])]:
+            with appears_whole(path) as temporary:
+                network.save(temporary)
     with run.epochs_file.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
     return record

@@ -1,0 +1,117 @@
+"""Training the arms of a study, and keeping what is measured on them."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from utils import config
+from utils.config import Experiment
+from utils.runs import Run
+
+POINTS = 80
+"""Values that a curve of losses is kept with: means over as many parts of the run."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train.
+
+    Attributes:
+        name: short, unique in its study ("moving").
+        about: what it is, for a table ("the generator's update on moving averages, as freezing does").
+        experiment: what to train; its seed is replaced by each of the study's.
+    """
+
+    name: str
+    about: str
+    experiment: Experiment
+
+
+@dataclass(frozen=True)
+class Study:
+    """Arms to compare, all trained with the same seeds.
+
+    Attributes:
+        name: of the study and its data ("batch_normalisation-faces"); its results are kept under it.
+        question: what it asks, in one sentence.
+        arms: the ways to train.
+        seeds: of initial weights, order of the images, latents and dropout.
+    """
+
+    name: str
+    question: str
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+    def only(self, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> "Study":
+        """The study with some of its arms and other seeds."""
+        chosen = tuple(arm for arm in self.arms if not arms or arm.name in arms)
+        return dataclasses.replace(self, arms=chosen, seeds=tuple(seeds) or self.seeds)
+
+
+def train_arms(
+    study: Study,
+    runs_dir: Path,
+    *,
+    data_dir: Path | None = None,
+    progress: bool = True,
+) -> dict[tuple[str, int], Run]:
+    """Train every arm with every seed; what was trained before is taken, what was begun is finished.
+
+    Seeds come one after the other, so that a study that is stopped has whole seeds.
+
+    Args:
+        study: what to train.
+        runs_dir: where the runs go; give each study a folder of its own.
+        data_dir: where datasets are.
+        progress: whether to show a progress bar over the runs.
+
+    Returns:
+        The run of each (arm, seed).
+
+    Raises:
+        Interrupted: a signal asked to stop; the same call goes on from there.
+    """
+    from utils.data import load_for
+    from utils.training import resume, train
+
+    begun = {run.experiment: run for f in sorted(runs_dir.glob("*/*/experiment.json")) for run in [Run(f.parent)]}
+    wanted = [(arm, seed) for seed in study.seeds for arm in study.arms]
+    runs, datasets = {}, {}
+    bar = tqdm(wanted, desc=study.name, unit="run", disable=not progress)
+    for arm, seed in bar:
+        bar.set_postfix_str(f"{arm.name}, seed {seed}")
+        experiment = config.replace(arm.experiment, seed=seed)
+        source = (experiment.data, experiment.model.image_size)
+        if source not in datasets:
+            datasets[source] = load_for(experiment, data_dir, progress)
+        options = {"dataset": datasets[source], "progress": False}
+        if experiment in begun:
+            run = begun[experiment]
+            if not is_finished(run):
+                resume(run, **options)
+        else:
+            run = train(experiment, runs_dir=runs_dir, **options)
+        runs[arm.name, seed] = run
+    return runs
+
+
+def is_finished(run: Run) -> bool:
+    """Whether a run has all its epochs."""
+    epochs = run.epochs()
+    return bool(epochs) and epochs[-1]["epoch"] >= run.experiment.training.epochs
+
+
+def curves(run: Run, points: int = POINTS) -> dict[str, list[float]]:
+    """Losses, scores and gradient norms of a run as means over `points` parts of it; "update" is a part's last."""
+    steps = run.steps()
+    steps.pop("epoch")
+    parts = np.array_split(np.arange(len(steps["update"])), min(points, len(steps["update"])))
+    return {
+        name: [round(float(values[part[-1]] if name == "update" else values[part].mean()), 6) for part in parts]
+        for name, values in steps.items()
+    }
