@@ -107,7 +107,7 @@ def written_out(experiment):
 
     for images, discriminator_latents, generator_latents in batches_of(experiment):
         for k in range(training.discriminator_steps):
-            fake = generator(discriminator_latents[k], training=True)
+            fake = generator(discriminator_latents[k], training=experiment.model.batch_norm != "moving_fakes")
             true = scale(images[k])
 
             def on_true():
@@ -137,9 +137,17 @@ def written_out(experiment):
 
         def on_generator():
             scores = discriminator(generator(latents, training=True), training=True)
+            if training.generator_loss == "saturating":
+                return tf.reduce_mean(tf.math.log(1 - scores))
             return cross_entropy(tf.ones(scores.shape), scores)
 
+        # A frozen batch normalisation goes by its moving averages; in eager calls Keras reads the flag every time.
+        normalising = [n for n in discriminator.layers if isinstance(n, keras.layers.BatchNormalization)]
+        for layer in normalising:
+            layer.trainable = experiment.model.batch_norm != "moving_judge"
         descend(generator, for_generator, on_generator)
+        for layer in normalising:
+            layer.trainable = True
         if training.shared_latents:
             for variable, value in zip(generator.non_trainable_variables, averages):
                 variable.assign(value)
@@ -155,12 +163,22 @@ def written_out(experiment):
         {"discriminator_updates": "joint", "shared_latents": True, "label_smoothing": 0.1},
         {"discriminator_updates": "joint", "join_batches": True},
         {"discriminator_steps": 2},
+        {"generator_loss": "saturating"},
     ],
     ids=lambda options: ",".join(options) or "report's order",
 )
 @pytest.mark.parametrize("batch_norm", ["off", "batch"])
 def test_fused_updates_give_the_weights_of_the_update_written_out(tiny, batch_norm, options, float64):
     experiment = replace(tiny, batch_norm=batch_norm, **options)
+    networks, _ = fused(experiment)
+    expected = written_out(experiment)
+    assert_same_weights(networks.generator.weights, expected.generator.weights, atol=1e-7)
+    assert_same_weights(networks.discriminator.weights, expected.discriminator.weights, atol=1e-7)
+
+
+@pytest.mark.parametrize("batch_norm", ["moving_judge", "moving_fakes"])
+def test_each_half_of_the_moving_arm_is_that_half_written_out(tiny, batch_norm, float64):
+    experiment = replace(tiny, batch_norm=batch_norm)
     networks, _ = fused(experiment)
     expected = written_out(experiment)
     assert_same_weights(networks.generator.weights, expected.generator.weights, atol=1e-7)
@@ -204,6 +222,19 @@ def test_recorded_losses_are_those_of_the_formulas(tiny):
     values = dict(zip(RECORDED, np.asarray(make_step(networks, experiment)(*batch))))
     assert values["loss_true"] == pytest.approx(-np.log(true).mean(), rel=1e-4)
     assert values["score_true"] == pytest.approx(true.mean(), rel=1e-4)
+
+
+def test_the_recorded_gradient_norm_is_that_of_the_generators_loss(tiny, float64):
+    experiment = replace(tiny, batch_norm="batch", discriminator={"dropout": 0.0})
+    networks, before = build_networks(experiment), build_networks(experiment)
+    networks.discriminator_optimizer.learning_rate = 0.0  # so that the generator is judged by the initial weights
+    images, discriminator_latents, latents = next(batches_of(experiment))
+    values = dict(zip(RECORDED, np.asarray(make_step(networks, experiment)(images, discriminator_latents, latents))))
+    with tf.GradientTape() as tape:
+        scores = before.discriminator(before.generator(latents, training=True), training=True)
+        loss = -tf.reduce_mean(tf.math.log(scores))
+    squares = [np.sum(np.square(g)) for g in tape.gradient(loss, before.generator.trainable_weights)]
+    assert values["gradient_norm"] == pytest.approx(np.sqrt(np.sum(squares)), rel=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])

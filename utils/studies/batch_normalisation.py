@@ -1,7 +1,10 @@
 """Why batch normalisation broke the report's training (§5.1, Figs 10 to 12), one change at a time."""
 
+import numpy as np
+
 from utils.config import preset, replace
 from utils.studies.study import Arm, Study
+from utils.training.watch import COLLAPSE, GAP
 
 UPDATES_PER_EPOCH, EPOCHS = 100, 4
 
@@ -9,7 +12,8 @@ UPDATES_PER_EPOCH, EPOCHS = 100, 4
 def batch_normalisation(data: str = "faces") -> Study:
     """The report's networks with and without batch normalisation, and every step between its failure and the cure.
 
-    On the built-in faces the networks have half the report's width, on other data all of it; 400 updates of 64 images.
+    Networks of half the report's width; 400 updates of 64 images. The chain of single changes is trained on the
+    built-in faces only.
 
     Args:
         data: name of the dataset.
@@ -19,7 +23,7 @@ def batch_normalisation(data: str = "faces") -> Study:
         preset("report32"),
         name=data,
         count=64 * UPDATES_PER_EPOCH,
-        width=0.5 if built_in else 1.0,
+        width=0.5,
         batch_size=64,
         epochs=EPOCHS,
     )
@@ -60,3 +64,48 @@ def batch_normalisation(data: str = "faces") -> Study:
         "Why did batch normalisation break the report's training, and what makes it work?",
         arms + chain if built_in else arms,
     )
+
+
+def verdicts(results: dict) -> list[dict]:
+    """A row for each arm of the kept results, over its seeds: where the runs stand in their last quarter.
+
+    "verdict" says in how many runs the two updates see different discriminators (median gap above `watch.GAP`), in how
+    many the samples are alike (median diversity below `watch.COLLAPSE` of the true images'), and in how many neither.
+    """
+    rows = []
+    for arm, about in results["arms"].items():
+        runs = [_last_quarter(run) for run in results["runs"] if run["arm"] == arm]
+        if not runs:
+            continue
+        split = sum(run["gap"] > GAP for run in runs)
+        alike = sum(run["gap"] <= GAP and run["diversity"] < COLLAPSE for run in runs)
+        counts = {"two discriminators": split, "samples alike": alike, "trains": len(runs) - split - alike}
+        mean = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
+        rows.append(
+            {
+                "arm": arm,
+                "what": about,
+                "verdict": ", ".join(f"{what} {count}/{len(runs)}" for what, count in counts.items() if count),
+                **{name: f"{value:.2g}" if value < 10 else f"{value:.0f}" for name, value in mean.items()},
+            }
+        )
+    return rows
+
+
+def _last_quarter(run: dict) -> dict[str, float]:
+    """Medians over the last quarter of a run."""
+
+    def median(rows: list[dict], name: str) -> float:
+        return float(np.median([row[name] for row in rows[-max(1, len(rows) // 4) :]]))
+
+    updates = [dict(zip(run["curves"], values)) for values in zip(*run["curves"].values())]
+    return {
+        "loss G": median(updates, "loss_generator"),
+        "loss D true": median(updates, "loss_true"),
+        "loss D fake": median(updates, "loss_fake"),
+        "gradient": median(updates, "gradient_norm"),
+        "gap": median(run["watch"], "gap"),
+        "fake, batch": median(run["watch"], "fake_batch"),
+        "fake, moving": median(run["watch"], "fake_moving"),
+        "diversity": median(run["watch"], "diversity") / run["watch"][-1]["diversity_true"],
+    }

@@ -1,19 +1,15 @@
-"""Training the arms of a study, and keeping what is measured on them."""
+"""Training the arms of a study."""
 
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from tqdm.auto import tqdm
 
 from utils import config
 from utils.config import Experiment
 from utils.runs import Run
-
-POINTS = 80
-"""Values that a curve of losses is kept with: means over as many parts of the run."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +100,3 @@ def is_finished(run: Run) -> bool:
     """Whether a run has all its epochs."""
     epochs = run.epochs()
     return bool(epochs) and epochs[-1]["epoch"] >= run.experiment.training.epochs
-
-
-def curves(run: Run, points: int = POINTS) -> dict[str, list[float]]:
-    """Losses, scores and gradient norms of a run as means over `points` parts of it; "update" is a part's last."""
-    steps = run.steps()
-    steps.pop("epoch")
-    parts = np.array_split(np.arange(len(steps["update"])), min(points, len(steps["update"])))
-    return {
-        name: [round(float(values[part[-1]] if name == "update" else values[part].mean()), 6) for part in parts]
-        for name, values in steps.items()
-    }

@@ -1,0 +1,104 @@
+"""What is kept of a study: one JSON file with the figures of every run, and for each arm one picture of its samples.
+
+They are small enough to be committed, so that a notebook can show what took hours.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from utils.data import scale_back
+from utils.files import read_json, write_json
+from utils.runs import PROJECT, Run
+from utils.sampling import fake_samples_generator
+from utils.studies.study import Study
+from utils.viz import grid, write_png
+
+RESULTS = PROJECT / "notebooks" / "results"
+"""Where the committed results are."""
+POINTS = 80
+"""Values that a curve is kept with: means over as many parts of the run."""
+SAMPLES = 12
+"""Samples that a picture shows of every seed, from the same latents in all arms."""
+
+
+def keep(
+    study: Study, runs: dict[tuple[str, int], Run], folder: Path = RESULTS, measure: Callable[[Run], dict] | None = None
+) -> Path:
+    """Write the results of a study.
+
+    Args:
+        study: what was asked.
+        runs: the run of each (arm, seed), as `train_arms` gave them.
+        folder: where results are kept.
+        measure: gives more figures of a run, as plain values.
+
+    Returns:
+        The JSON file, `<folder>/<study's name>.json`; the pictures are beside it, `<study's name>/<arm>.png`, one row
+        for each seed.
+    """
+    about = {arm.name: arm.about for arm in study.arms}
+    records = []
+    for (arm, seed), run in runs.items():
+        steps, environment = run.steps(), run.environment
+        records.append(
+            {
+                "arm": arm,
+                "seed": seed,
+                "run": f"{run.folder.parent.name}/{run.folder.name}",
+                "updates": int(steps["update"][-1]),
+                "seconds": seconds_of(run),
+                "device": environment["device"]["name"],
+                "images": environment["images"],
+                "fingerprint": environment["fingerprint"],
+                "curves": curves(steps),
+                "watch": [_rounded(row) for row in run.watch()],
+                "epochs": [_rounded(row) for row in run.epochs()],
+                **(measure(run) if measure else {}),
+            }
+        )
+    for arm in about:
+        rows = [_samples(run) for (name, _), run in sorted(runs.items()) if name == arm]
+        if rows:
+            write_png(folder / study.name / f"{arm}.png", grid(np.concatenate(rows), columns=SAMPLES, tile=32))
+    versions = {name: environment[name] for name in ("tensorflow", "keras", "numpy", "python")}
+    file = folder / f"{study.name}.json"
+    write_json(
+        file,
+        {"study": study.name, "question": study.question, "arms": about, "versions": versions, "runs": records},
+    )
+    return file
+
+
+def load(name: str, folder: Path = RESULTS) -> dict:
+    """The results of the study of that name, as `keep` wrote them."""
+    return read_json(folder / f"{name}.json")
+
+
+def curves(steps: dict[str, np.ndarray], points: int = POINTS) -> dict[str, list[float]]:
+    """The records of all updates as means over `points` parts of the run; "update" is the middle of each part."""
+    parts = np.array_split(np.arange(len(steps["update"])), min(points, len(steps["update"])))
+    return {
+        name: [float(f"{values[part].mean():.5g}") for part in parts]
+        for name, values in steps.items()
+        if name != "epoch"
+    }
+
+
+def seconds_of(run: Run) -> float | None:
+    """How long the training took, without preparing and summarising; None if it is not finished."""
+    found = re.findall(r"Finished after \d+ updates and (\d+) s", (run.folder / "log.txt").read_text(encoding="utf-8"))
+    return float(found[-1]) if found else None
+
+
+def _samples(run: Run) -> np.ndarray:
+    from utils.models import load_network
+
+    latents = np.load(run.latents_file, allow_pickle=False)[:SAMPLES]
+    return scale_back(fake_samples_generator(load_network(run.model("generator")), latents)[0])
+
+
+def _rounded(row: dict) -> dict:
+    return {name: float(f"{v:.5g}") if isinstance(v, float) else v for name, v in row.items()}
