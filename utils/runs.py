@@ -161,6 +161,13 @@ class Run:
         """The summaries of all epochs so far, as `training.summary.performance_summarizer` made them."""
         return _rows(self.epochs_file)
 
+    @property
+    def seconds(self) -> float | None:
+        """How long the training took, without preparing and summaries; None if it is not finished."""
+        log = self.folder / "log.txt"
+        found = re.findall(r"Finished after \d+ updates and (\d+) s", log.read_text(encoding="utf-8"))
+        return float(found[-1]) if found else None
+
     def watch(self) -> list[dict]:
         """All looks of the watch so far, as `training.watch.Watch.look` made them."""
         return _rows(self.watch_file)

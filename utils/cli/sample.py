@@ -89,8 +89,12 @@ def _sample(options: Sample) -> None:
 
 
 def _generator_file(name: str, runs_dir: Path | None) -> tuple[Path, str, Path]:
-    """A generator by the name of its run or file: the file, the distribution of its latents, a folder for samples."""
+    """A generator by the name of its model, run or file: the file, its latents' distribution, a folder for samples."""
+    from utils import pretrained
     from utils.runs import Run
+
+    if model := pretrained.find(name):
+        return model.model("generator"), model.experiment.model.latents, Path.cwd()
 
     path = Path(name)
     if path.suffix == ".keras":
@@ -99,7 +103,10 @@ def _generator_file(name: str, runs_dir: Path | None) -> tuple[Path, str, Path]:
         folder = path.resolve().parent.parent
         in_run = (folder / "experiment.json").is_file()
         return path, Run(folder).experiment.model.latents if in_run else "normal", Path.cwd()
-    run = Run.find(name, runs_dir)
+    try:
+        run = Run.find(name, runs_dir)
+    except InputError as error:
+        raise InputError(f"{error} Models that come with the project: {', '.join(pretrained.names())}.") from error
     if not run.model("generator").is_file():
         raise InputError(f"{run.folder} has no generator yet; go on with `./dcgan resume {short(run.folder)}`.")
     return run.model("generator"), run.experiment.model.latents, run.folder / "samples"

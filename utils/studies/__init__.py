@@ -1,5 +1,13 @@
-"""The report's studies, each as a list of arms that differ in what is asked about, and the figures that answer it.
+"""The report's studies: arms that differ in what is asked about, trained alike, and the figures that answer it.
 
-`study.py` trains the arms of any study and keeps its results; the other files are one study each. To add a study: one
-file with a function that gives a `Study`, one entry in `STUDIES`, and a notebook that shows its figures.
+`study.py` trains the arms of any study, `results.py` keeps what is measured, `figures.py` draws it; the other files are
+one study each. To add a study: one file with a function that gives a `Study` for a dataset, one entry in `STUDIES`, and
+a notebook that shows its figures.
 """
+
+STUDIES = {
+    "batch_normalisation": "why batch normalisation broke the report's training, and what makes it work (notebook 05)",
+    "amount_of_data": "whether more images help, at equal updates and at equal epochs (notebook 06)",
+    "losses": "what may be read off the losses (notebook 07)",
+}
+"""Name of each study's file, and of the function in it; what it asks."""

@@ -69,7 +69,7 @@ def batch_normalisation(data: str = "faces") -> Study:
 def verdicts(results: dict) -> list[dict]:
     """A row for each arm of the kept results, over its seeds: where the runs stand in their last quarter.
 
-    "verdict" says in how many runs the two updates see different discriminators (median gap above `watch.GAP`), in how
+    "verdict" says in how many runs the two updates see different networks (median gap above `watch.GAP`), in how
     many the samples are alike (median diversity below `watch.COLLAPSE` of the true images'), and in how many neither.
     """
     rows = []
@@ -79,7 +79,7 @@ def verdicts(results: dict) -> list[dict]:
             continue
         split = sum(run["gap"] > GAP for run in runs)
         alike = sum(run["gap"] <= GAP and run["diversity"] < COLLAPSE for run in runs)
-        counts = {"two discriminators": split, "samples alike": alike, "trains": len(runs) - split - alike}
+        counts = {"updates disagree": split, "samples alike": alike, "trains": len(runs) - split - alike}
         mean = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
         rows.append(
             {

@@ -3,7 +3,6 @@
 They are small enough to be committed, so that a notebook can show what took hours.
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def keep(
                 "seed": seed,
                 "run": f"{run.folder.parent.name}/{run.folder.name}",
                 "updates": int(steps["update"][-1]),
-                "seconds": seconds_of(run),
+                "seconds": run.seconds,
                 "device": environment["device"]["name"],
                 "images": environment["images"],
                 "fingerprint": environment["fingerprint"],
@@ -85,12 +84,6 @@ def curves(steps: dict[str, np.ndarray], points: int = POINTS) -> dict[str, list
         for name, values in steps.items()
         if name != "epoch"
     }
-
-
-def seconds_of(run: Run) -> float | None:
-    """How long the training took, without preparing and summarising; None if it is not finished."""
-    found = re.findall(r"Finished after \d+ updates and (\d+) s", (run.folder / "log.txt").read_text(encoding="utf-8"))
-    return float(found[-1]) if found else None
 
 
 def _samples(run: Run) -> np.ndarray:

@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 
 from utils import config
 from utils.config import Experiment
+from utils.errors import InputError
 from utils.runs import Run
 
 
@@ -45,8 +46,16 @@ class Study:
 
     def only(self, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> "Study":
         """The study with some of its arms and other seeds."""
+        known = [arm.name for arm in self.arms]
+        if odd := sorted(set(arms) - set(known)):
+            raise InputError(f"{self.name} has no arm {odd[0]!r}; choose from {', '.join(known)}.")
         chosen = tuple(arm for arm in self.arms if not arms or arm.name in arms)
         return dataclasses.replace(self, arms=chosen, seeds=tuple(seeds) or self.seeds)
+
+    def changed(self, **settings) -> "Study":
+        """The study with settings changed in every arm, as `config.replace` takes them."""
+        arms = (dataclasses.replace(a, experiment=config.replace(a.experiment, **settings)) for a in self.arms)
+        return dataclasses.replace(self, arms=tuple(arms))
 
 
 def train_arms(

@@ -17,7 +17,7 @@ from utils.training.step import Networks, normalisation
 
 GAP = 0.5
 """Two looks in a row with a gap above this are a failure: one update takes for true what the other takes for fake."""
-COLLAPSE = 0.2
+COLLAPSE = 0.25
 """Samples have become alike if their diversity has fallen below this share of the true images'."""
 _LATENTS, _ROWS = 4, 5  # streams of random numbers of their own, beside those of `training.summary`
 
@@ -103,7 +103,7 @@ def _failure(rows: Sequence[dict], experiment: Experiment) -> str | None:
     if min(row["gap"] for row in rows[-2:]) > GAP:
         cure = "--batch-norm batch" if model.batch_norm != "batch" else "--no-join-batches"
         return (
-            f"Update {now['update']}: batch normalisation shows the two updates different discriminators (the scores "
+            f"Update {now['update']}: batch normalisation shows the two updates different networks (the scores "
             f"of the same fake samples differ by {now['gap']:.2f}), so the generator learns nothing; use {cure}."
         )
     limit = COLLAPSE * now["diversity_true"]

@@ -1,0 +1,126 @@
+"""Trained models with a name and a card: those that come with the project, and those that a user publishes.
+
+A folder `saved_models/pretrained/<name>/` holds `generator.keras`, `discriminator.keras`, `samples.png` (drawn by the
+generator, never images of the dataset), `experiment.json` and `card.json`.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from utils import config
+from utils.config import Experiment
+from utils.data import scale_back
+from utils.data.dataset import Dataset
+from utils.errors import InputError
+from utils.files import appears_whole, read_json, write_json
+from utils.runs import PROJECT, Run
+from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.viz import grid, write_png
+
+SHIPPED = PROJECT / "saved_models" / "pretrained"
+"""Where they are."""
+SAMPLES = 64
+"""Pictures in `samples.png`; their latents have the seed of the run's grids."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """One model.
+
+    Attributes:
+        folder: where its files are.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """What it was trained with."""
+        return config.from_dict(read_json(self.folder / "experiment.json"))
+
+    @cached_property
+    def card(self) -> dict:
+        """What it is, in plain values."""
+        return read_json(self.folder / "card.json")
+
+    @property
+    def samples(self) -> Path:
+        return self.folder / "samples.png"
+
+    def model(self, network: str) -> Path:
+        """The file of the "generator" or the "discriminator"."""
+        return self.folder / f"{network}.keras"
+
+
+def names(folder: Path = SHIPPED) -> list[str]:
+    """Names of the models there are."""
+    return sorted(card.parent.name for card in folder.glob("*/card.json"))
+
+
+def find(name: str, folder: Path = SHIPPED) -> Pretrained | None:
+    """The model of that name; None if there is none."""
+    return Pretrained(folder / name) if name in names(folder) else None
+
+
+def publish(
+    run: Run, name: str, dataset: Dataset, distance: dict | None = None, about: str = "", folder: Path = SHIPPED
+) -> Pretrained:
+    """Copy a run's networks, write their card and draw their samples.
+
+    Args:
+        run: where the networks come from.
+        name: what to call them; an earlier model of that name is replaced.
+        dataset: what they were trained on.
+        distance: of their samples to held-out true images, as plain values.
+        about: a sentence for the card.
+        folder: where models with a name are.
+
+    Raises:
+        InputError: the name cannot be the name of a folder, or the run has no networks yet.
+    """
+    from utils.models import load_network
+
+    if not name or not name.replace("-", "").replace("_", "").isalnum():
+        raise InputError(f"name must be made of letters, digits, - and _. Received: {name!r}.")
+    if not run.model("generator").is_file():
+        raise InputError(f"{run.folder} has no networks yet: train it for an epoch first.")
+    model, experiment, steps = Pretrained(folder / name), run.experiment, run.steps()
+    changed = config.differences(config.preset(experiment.preset), experiment)
+    for network in ("generator", "discriminator"):
+        with appears_whole(model.model(network)) as temporary:
+            temporary.write_bytes(run.model(network).read_bytes())
+    generator = load_network(model.model("generator"))
+    latents = make_latent_samples(
+        SAMPLES, experiment.model.latent_dim, experiment.training.samples_seed, experiment.model.latents
+    )
+    write_png(model.samples, grid(scale_back(fake_samples_generator(generator, latents)[0])))
+    write_json(model.folder / "experiment.json", config.to_dict(experiment))
+    environment = run.environment
+    write_json(
+        model.folder / "card.json",
+        {
+            "name": name,
+            "about": about,
+            "data": f"{dataset.title}, {environment['images']:,} images, fingerprint {environment['fingerprint'][:12]}",
+            "terms of the data": dataset.terms,
+            "preset": experiment.preset,
+            "changed settings": {key: value for key, (_, value) in changed.items()},
+            "parameters": {
+                "generator": generator.count_params(),
+                "discriminator": load_network(model.model("discriminator")).count_params(),
+            },
+            "updates": int(steps["update"][-1]) if steps else 0,
+            "batch size": experiment.training.batch_size,
+            "seconds of training": run.seconds,
+            "device": environment["device"]["name"],
+            "seed": experiment.training.seed,
+            "versions": {key: environment[key] for key in ("python", "tensorflow", "keras", "numpy")},
+            "distance": distance or {},
+        },
+    )
+    return model

@@ -1,0 +1,95 @@
+"""Figures of kept results: curves of the arms over their seeds, and their samples one above the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from utils import viz
+from utils.studies.results import RESULTS
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One plot of several.
+
+    Attributes:
+        title: its heading, with the unit.
+        source: which record of a run: "curves", "watch" or "epochs".
+        names: values to draw; the first with solid lines, the second dashed.
+        low, high: ends of the axis; None leaves an end to the values.
+        log: whether the axis is logarithmic.
+        mark: a value to mark with a dotted line.
+    """
+
+    title: str
+    source: str
+    names: tuple[str, ...]
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    mark: float | None = None
+
+
+def plot_arms(results: dict, arms: Sequence[str], panels: Sequence[Panel], columns: int = 3) -> Figure:
+    """Draw how arms went: one colour for each arm, a thin line for each seed, a thick one for their mean.
+
+    Args:
+        results: as `results.load` gives them.
+        arms: which, in the order of the legend.
+        panels: what to draw.
+        columns: panels in a row.
+    """
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3 * rows + 0.4), layout="constrained")
+    FigureCanvasAgg(figure)  # no pyplot: nothing global is touched, no display is needed
+    for axes, panel in zip(np.ravel(figure.subplots(rows, columns, squeeze=False)), panels):
+        for number, arm in enumerate(arms):
+            _draw(axes, [run for run in results["runs"] if run["arm"] == arm], panel, f"C{number}", arm)
+        if panel.mark is not None:
+            axes.axhline(panel.mark, color="grey", linestyle=":", linewidth=1)
+        axes.set(title=panel.title, xlabel="epoch" if panel.source == "epochs" else "update")
+        axes.title.set_fontsize(10)
+        if panel.log:
+            axes.set_yscale("log")
+        axes.set_ylim(panel.low, panel.high)
+        axes.grid(alpha=0.25)
+    for axes in np.ravel(figure.axes)[len(panels) :]:
+        axes.remove()
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6), fontsize=9, frameon=False)
+    return figure
+
+
+def stack_samples(results: dict, arms: Sequence[str], folder: Path = RESULTS) -> np.ndarray:
+    """The kept samples of arms one above the other, each with its name; a row of pictures for each seed.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    strips = [viz.caption(viz.read_png(folder / results["study"] / f"{arm}.png"), arm) for arm in arms]
+    width = max(strip.shape[1] for strip in strips)
+    return np.concatenate([np.pad(s, ((0, 8), (0, width - s.shape[1]), (0, 0)), constant_values=255) for s in strips])
+
+
+def _draw(axes, runs: list[dict], panel: Panel, colour: str, label: str) -> None:
+    records = [run[panel.source] for run in runs]
+    if panel.source != "curves":  # rows of records become columns
+        records = [{name: [row[name] for row in rows] for name in rows[0]} for rows in records if rows]
+    at = "epoch" if panel.source == "epochs" else "update"
+    for name, style in zip(panel.names, ("-", "--")):
+        lines = [np.array(record[name], float) for record in records]
+        for line in lines:
+            axes.plot(records[0][at], line, style, color=colour, alpha=0.25, linewidth=0.7)
+        if lines:
+            axes.plot(
+                records[0][at],
+                np.mean(lines, axis=0),
+                style,
+                color=colour,
+                linewidth=1.6,
+                label=label if style == "-" else None,
+            )
