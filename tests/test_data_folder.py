@@ -235,7 +235,7 @@ def test_pictures_are_ordered_by_their_path_whatever_the_order_on_disk(tmp_path)
     names = ["b/2.png", "b/10.png", "a/9.png", "B/1.png", "a.png"]
     for grey, name in enumerate(names):
         _save(tmp_path, name, np.full((SIZE, SIZE), grey, np.uint8))
-    assert Folder(tmp_path, SIZE).files == sorted(names)
+    assert Folder(tmp_path, SIZE).names == sorted(names)
     assert _read(tmp_path)[:, 0, 0, 0].tolist() == [names.index(name) for name in sorted(names)]
 
 
@@ -261,7 +261,7 @@ def test_hidden_files_other_files_and_pipes_are_left_out(tmp_path):
     (tmp_path / "readme.txt").write_text("hello")
     os.mkfifo(tmp_path / "pipe.png")
     source = Folder(tmp_path, SIZE)
-    assert source.files == ["a.png"] and source.ignored == 1
+    assert source.names == ["a.png"] and source.ignored == 1
 
 
 def test_links_are_followed_but_a_loop_is_entered_once(tmp_path):
@@ -270,7 +270,7 @@ def test_links_are_followed_but_a_loop_is_entered_once(tmp_path):
     (tmp_path / "p" / "linked").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "p" / "loop").symlink_to(tmp_path / "p")
     (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "p")
-    assert Folder(tmp_path / "p", SIZE).files == ["a.png", "linked/b.png"]
+    assert Folder(tmp_path / "p", SIZE).names == ["a.png", "linked/b.png"]
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):

@@ -41,7 +41,7 @@ class ArrayFile:
             else:
                 self.mapped = self.path
                 with self.path.open("rb") as file:
-                    self.shape, dtype = _header(file)
+                    self.shape, dtype = npy_header(file)
                 _check_images(self.path, self.shape, dtype)
                 np.load(self.path, mmap_mode="r", allow_pickle=False)  # fails if the file ends too early
         except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
@@ -105,7 +105,7 @@ class ArrayFile:
             for member in file.namelist():
                 if member.endswith(".npy"):
                     with file.open(member) as stream:
-                        headers[member.removesuffix(".npy")] = _header(stream)
+                        headers[member.removesuffix(".npy")] = npy_header(stream)
         likely = [key for key, (shape, dtype) in headers.items() if len(shape) == 4 and dtype == np.uint8]
         if "images" not in headers and len(likely) != 1:
             raise InputError(
@@ -152,8 +152,12 @@ class ArrayFile:
 _OTHERS = ("labels", "attributes", "label_names", "attribute_names")
 
 
-def _header(stream) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and dtype from the first bytes of a .npy stream."""
+def npy_header(stream) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype from the first bytes of a .npy stream.
+
+    Raises:
+        ValueError: it is no .npy stream.
+    """
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(stream)
     if version not in read:

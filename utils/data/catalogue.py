@@ -21,36 +21,66 @@ class Entry:
     """One dataset of the catalogue. All values are plain, so it can be written as a table or as JSON.
 
     Attributes:
-        name: what `load` and `--data.name` call it.
+        name: what `load` and `--data` call it.
         title: what to call it in a heading.
         built_in: drawn by this project, so there is nothing to fetch.
-        native_size: side of its images in pixels; None if they are drawn, or come, in many sizes.
-        images: how many it has; None if it draws as many as are asked for.
+        native_size: side of its images in pixels, or of the square that is cut out of them; None if they are drawn, or
+            come, in many sizes.
+        splits: its parts, the one to train on first, with how many images each has; None if it draws as many as are
+            asked for.
+        big: so large that only the images that are asked for are prepared. Of others all are, once, and counted off.
+        download: how much is to be fetched, or None.
         terms: licence and terms in one line; they go into the `Dataset`.
         script: the command that fetches it, or None.
-        reader: module and class of its reader. They are imported only when used: readers need libraries that take a
-            while to load.
+        reader: module and class of its reader (see `Source`). They are imported only when used: readers need libraries
+            that take a while to load.
     """
 
     name: str
     title: str
     built_in: bool
     native_size: int | None
-    images: int | None
+    splits: dict[str, int | None]
+    big: bool
+    download: str | None
     terms: str
     script: str | None
     reader: str
 
-    def present(self, data_dir: str | Path | None = None) -> bool:
-        """Whether it can be loaded without fetching anything."""
-        return self.built_in or self._reader().present(data_folder(data_dir))
+    @property
+    def images(self) -> int | None:
+        """How many images its first split has."""
+        return next(iter(self.splits.values()))
 
-    def source(self, size: int, count: int | None, seed: int, choices: str, data_dir: Path) -> Source:
-        """Its reader. A built-in dataset draws `count` images by itself; of others all are read."""
-        if not self.built_in:
-            return self._reader()(size, data_dir)
-        number = {} if count is None else {"count": count}
-        return self._reader()(size, seed=seed, choices=choices, **number)
+    def found(self, data_dir: str | Path | None = None) -> tuple[str, ...]:
+        """The splits that can be loaded without fetching anything."""
+        return tuple(self.splits) if self.built_in else self._reader().found(data_folder(data_dir))
+
+    def present(self, data_dir: str | Path | None = None) -> bool:
+        """Whether any of it can be loaded without fetching anything."""
+        return bool(self.found(data_dir))
+
+    def source(
+        self, size: int, count: int | None, seed: int, choices: str, data_dir: Path, split: str = "train"
+    ) -> Source:
+        """Its reader. A built-in dataset draws `count` images, of a big one the first `count` are read, of others all.
+
+        Raises:
+            InputError: there is no such split, it was not fetched, or its files are damaged.
+        """
+        if split not in self.splits:
+            raise InputError(f"The splits of {self.title} are {', '.join(self.splits)}. Received: split={split!r}.")
+        if self.built_in:
+            number = {} if count is None else {"count": count}
+            return self._reader()(size, seed=seed, choices=choices, split=split, **number)
+        found = self.found(data_dir)
+        if split not in found:
+            there = f", only its split {' and '.join(found)}" if found else ""
+            raise InputError(
+                f"The split {split} of {self.title} is not in {data_dir / self.name}{there}: fetch it with "
+                f"`{self.script}` (`--help` says how to get which part)."
+            )
+        return self._reader()(size, data_dir, split, *([count] if self.big else []))
 
     def _reader(self) -> type:
         module, name = self.reader.split(":")
@@ -63,7 +93,9 @@ _CATALOGUE = [
         title="built-in faces",
         built_in=True,
         native_size=None,
-        images=None,
+        splits={"train": None, "test": None},
+        big=False,
+        download=None,
         terms="Drawn here from the style Avataaars by Pablo Stanley (avataaars.com), free for personal and commercial "
         "use; packaged by DiceBear (MIT).",
         script=None,
@@ -74,9 +106,11 @@ _CATALOGUE = [
         title="built-in house numbers",
         built_in=True,
         native_size=None,
-        images=None,
-        terms="Drawn here with the fonts DejaVu (Bitstream Vera licence), STIX (SIL Open Font License 1.1) and Computer "
-        "Modern (BaKoMa licence) that come with matplotlib.",
+        splits={"train": None, "test": None},
+        big=False,
+        download=None,
+        terms="Drawn here with the fonts DejaVu (Bitstream Vera licence), STIX (SIL Open Font License 1.1) and "
+        "Computer Modern (BaKoMa licence) that come with matplotlib.",
         script=None,
         reader="utils.data.house_numbers:HouseNumbers",
     ),
@@ -85,10 +119,72 @@ _CATALOGUE = [
         title="CIFAR-10",
         built_in=False,
         native_size=32,
-        images=50_000,
+        splits={"train": 50_000, "test": 10_000},
+        big=False,
+        download="162 MiB",
         terms="Alex Krizhevsky, 2009: Learning Multiple Layers of Features from Tiny Images; no licence stated.",
         script="bash data_scripts/get_cifar10.sh",
         reader="utils.data.cifar10:Cifar10",
+    ),
+    Entry(
+        name="svhn",
+        title="SVHN",
+        built_in=False,
+        native_size=32,
+        splits={"train": 73_257, "test": 26_032, "extra": 531_131},
+        big=False,
+        download="0.25 GB, extra 1.3 GB",
+        terms="Netzer et al., 2011, from Google Street View; for non-commercial use only.",
+        script="bash data_scripts/get_svhn.sh",
+        reader="utils.data.svhn:Svhn",
+    ),
+    Entry(
+        name="celeba",
+        title="CelebA",
+        built_in=False,
+        native_size=178,
+        splits={"train": 162_770, "valid": 19_867, "test": 19_962},
+        big=True,
+        download="1.4 GB",
+        terms="Liu, Luo, Wang, Tang, ICCV 2015; non-commercial research only, not to be passed on.",
+        script="bash data_scripts/get_celeba.sh",
+        reader="utils.data.celeba:CelebA",
+    ),
+    Entry(
+        name="lsun_bedroom",
+        title="LSUN bedrooms",
+        built_in=False,
+        native_size=256,
+        splits={"train": 3_033_042, "val": 300},
+        big=True,
+        download="43 GiB, val 5 MB, Kaggle's 20% sample 5 GB",
+        terms="Yu et al., arXiv:1506.03365; no licence stated, the photographs belong to their authors.",
+        script="bash data_scripts/get_lsun_bedroom.sh",
+        reader="utils.data.lsun:LsunBedroom",
+    ),
+    Entry(
+        name="anime",
+        title="anime faces",
+        built_in=False,
+        native_size=None,
+        splits={"train": 63_632},
+        big=False,
+        download="0.4 GB",
+        terms="Crawled from getchu.com (Kaggle splcher/animefacedataset); the drawings belong to their artists.",
+        script="bash data_scripts/get_anime.sh",
+        reader="utils.data.anime:Anime",
+    ),
+    Entry(
+        name="imagenet32",
+        title="ImageNet 32x32",
+        built_in=False,
+        native_size=32,
+        splits={"train": 1_281_167, "val": 50_000},
+        big=True,
+        download="3.5 GiB",
+        terms="Chrabaszcz et al., arXiv:1707.08819; ImageNet's terms: an account, non-commercial research only.",
+        script="bash data_scripts/get_imagenet32.sh",
+        reader="utils.data.imagenet32:ImageNet32",
     ),
 ]
 
@@ -111,6 +207,7 @@ def load(
     choices: str = "independent",
     data_dir: str | Path | None = None,
     progress: bool = True,
+    split: str = "train",
 ) -> Dataset:
     """Load a dataset; the first time it is prepared, which a progress bar shows.
 
@@ -118,34 +215,49 @@ def load(
         name: a dataset of the catalogue, or the path of a folder of pictures, or of an .npz / .npy file.
         size: side of the images, in pixels.
         count: how many images. Built-in datasets draw so many (10,000 by default). Of others these are the first so
-            many, in their fixed order; all of them by default.
+            many, in their fixed order; all of them by default. Of a big dataset (CelebA, LSUN, ImageNet) only these are
+            read; should some of them be broken, there are as many less.
         seed: of the drawings of a built-in dataset. Others do not depend on it.
         choices: which named set of choices a built-in dataset draws from.
         data_dir: where datasets live; by default DCGAN_DATA_DIR, or `data/` in this project. Prepared copies go to
             `prepared/` in there and may be deleted at any time.
         progress: whether to show a progress bar.
+        split: which part of it: "train", "test", or another that the catalogue names. Own pictures have only train.
 
     Returns:
         The dataset, its arrays memory-mapped.
 
     Raises:
-        InputError: there is no such dataset, it was not fetched, or it cannot be used as asked.
+        InputError: there is no such dataset or split, it was not fetched, or it cannot be used as asked.
     """
     if size < 1 or (count is not None and count < 1):
         raise InputError(f"size and count must be at least 1. Received: size={size}, count={count}.")
     folder = data_folder(data_dir)
     entry = _entry(name)
     built_in = entry is not None and entry.built_in
-    source = find_source(name, size, count, seed, choices, folder)
+    source = find_source(name, size, count, seed, choices, folder, split)
+    there = source.describe()
+    if count is not None and count > there.count:
+        raise InputError(f"count must be at most the {there.count:,} images of {there.title}. Received: {count}.")
     dataset = prepare(source, size, folder / "prepared", progress, "Drawing" if built_in else "Reading")
-    dataset = dataclasses.replace(dataset, name=str(name), terms=entry.terms if entry else dataset.terms)
-    return dataset if built_in or count is None else _first(dataset, count)
+    terms = entry.terms if entry else dataset.terms
+    dataset = dataclasses.replace(dataset, name=str(name), terms=terms, split=split)
+    return dataset if count is None or (entry and entry.big) else _first(dataset, count)
 
 
 def load_for(experiment: Experiment, data_dir: str | Path | None = None, progress: bool = True) -> Dataset:
     """Load the images that an experiment asks for, at the size its model takes; see `load`."""
     data = experiment.data
-    return load(data.name, experiment.model.image_size, data.count, data.data_seed, data.choices, data_dir, progress)
+    return load(
+        name=data.name,
+        size=experiment.model.image_size,
+        count=data.count,
+        seed=data.data_seed,
+        choices=data.choices,
+        data_dir=data_dir,
+        progress=progress,
+        split=data.split,
+    )
 
 
 def find_source(
@@ -155,10 +267,16 @@ def find_source(
     seed: int = 0,
     choices: str = "independent",
     data_dir: str | Path | None = None,
+    split: str = "train",
 ) -> Source:
     """What `load` would prepare its images from, without reading any; takes and refuses what `load` does."""
     entry = _entry(name)
-    return entry.source(size, count, seed, choices, data_folder(data_dir)) if entry else _own_pictures(name, size)
+    if entry:
+        return entry.source(size, count, seed, choices, data_folder(data_dir), split)
+    source = _own_pictures(name, size)
+    if split != "train":
+        raise InputError(f"Own pictures have one split, train. Received: split={split!r} for {name}.")
+    return source
 
 
 def _entry(name: str | Path) -> Entry | None:

@@ -34,21 +34,17 @@ class Cifar10:
         split: "train" or "test".
 
     Raises:
-        InputError: the dataset was not fetched, or is damaged.
+        InputError: the files are damaged.
     """
 
     RECORDS = 10_000  # in each file
     PIXELS = 3 * 32 * 32
 
     def __init__(self, size: int, data_dir: str | Path, split: str = "train"):
-        if split not in FILES:
-            raise InputError(f"The split of CIFAR-10 should be train or test. Received: {split!r}.")
         self.size, self.split = size, split
         self.records = self.RECORDS
         home = Path(data_dir).resolve() / "cifar10"
         self.folder = home / UNPACKED
-        if not self.present(data_dir):
-            raise InputError(f"CIFAR-10 is not in {home}: fetch it with {FETCH}.")
         if not self.folder.exists():
             self._unpack(home / ARCHIVE)
         for name in FILES[split]:
@@ -65,10 +61,10 @@ class Cifar10:
             raise InputError(f"{self.folder / NAMES} cannot be read ({error}): fetch CIFAR-10 again.") from error
 
     @staticmethod
-    def present(data_dir: str | Path) -> bool:
-        """Whether the files or the archive are there."""
+    def found(data_dir: str | Path) -> tuple[str, ...]:
+        """Both splits if the files or the archive are there, none otherwise."""
         home = Path(data_dir) / "cifar10"
-        return (home / UNPACKED).exists() or (home / ARCHIVE).exists()
+        return tuple(FILES) if (home / UNPACKED).exists() or (home / ARCHIVE).exists() else ()
 
     def describe(self) -> Description:
         """The split's records; files that were fetched again are read again."""

@@ -23,6 +23,7 @@ class Dataset:
         label_names, attribute_names, box_names: names of classes, of the K attributes, of the P parts.
         terms: licence and terms in one line.
         skipped: source files that could not be used, with the reason ("a.jpg: cannot be decoded").
+        split: which part of the dataset this is ("train", "test").
     """
 
     name: str
@@ -38,6 +39,7 @@ class Dataset:
     box_names: tuple[str, ...] = ()
     terms: str = ""
     skipped: tuple[str, ...] = ()
+    split: str = "train"
 
     def __len__(self) -> int:
         return len(self.images)
@@ -116,9 +118,15 @@ def scale_back(images) -> np.ndarray:
 class Source(Protocol):
     """Anything that images can be prepared from. It must survive pickling between processes (it is sent to workers).
 
+    A dataset of the catalogue has a reader, a class with this protocol that is made as `Reader(size, data_dir, split)`,
+    or as `Reader(size, data_dir, split, count)` if only its first `count` rows are to be prepared (see
+    `catalogue.Entry`). Its static method `found(data_dir) -> tuple[str, ...]` names the splits whose files are there.
+
     A source that cannot be read at any row straight away (a compressed archive) may also have a method
     `unpack(folder: Path) -> None`. It is called once before the first `read`, in the process that prepares, with a
     folder of its own that is there for as long as `read` may be called; after a kill it finds there what it left.
+
+    A source of picture files may have a method `sizes(rows: range) -> Counter` of their (width, height) in pixels.
     """
 
     def describe(self) -> Description:

@@ -11,6 +11,7 @@ from utils.data.dataset import Description
 from utils.errors import InputError
 
 SIZES = range(16, 257, 8)  # sides of an image that can be drawn, in pixels
+SPLITS = {"train": (), "test": (1,)}  # spawn keys of the random numbers of each split
 SHOWN = 0.1  # share of a pixel that a part must colour to count as shown there
 
 
@@ -21,11 +22,16 @@ class Drawn:
     So the first n images of a larger set are the set of n, rows can be drawn in any order and process, and an image at
     another size shows the same thing.
 
+    The split "test" draws from other random numbers: for row i, train takes NumPy's SeedSequence([seed, i]) and test
+    its child 1 (spawn key 1), which is no such sequence for any seed and row below 2**64. So whatever the seeds and
+    counts, no test image was drawn for training; nothing else differs.
+
     Attributes:
         size: side of the images in pixels, a multiple of 8 from 16 to 256.
         count: how many images there are.
         seed: another seed gives other images.
         choices: name of the set of choices to draw from, one of `known_choices`.
+        split: "train" or "test".
         title: what to call the dataset in a heading.
         known_choices: names of the sets of choices, each with what it is for.
     """
@@ -37,6 +43,7 @@ class Drawn:
     count: int = 10_000
     seed: int = 0
     choices: str = "independent"
+    split: str = "train"
 
     def __post_init__(self):
         if self.size not in SIZES:
@@ -53,6 +60,13 @@ class Drawn:
                 f"The {self.title} can be drawn with choices {', '.join(self.known_choices)}; take one of these. "
                 f"Received: choices={self.choices!r}."
             )
+        if self.split not in SPLITS:
+            raise InputError(f"The {self.title} have the splits {', '.join(SPLITS)}. Received: split={self.split!r}.")
+
+    @property
+    def heading(self) -> str:
+        """The title, with the split if it is not train."""
+        return self.title if self.split == "train" else f"{self.title} {self.split}"
 
     def describe(self) -> Description:
         """What there is (see `Source`)."""
@@ -69,7 +83,7 @@ class Drawn:
 
     def generator(self, row: int) -> np.random.Generator:
         """The random numbers of one row, the same for every size and every set of choices."""
-        return np.random.default_rng([self.seed, row])
+        return np.random.default_rng(np.random.SeedSequence([self.seed, row], spawn_key=SPLITS[self.split]))
 
     def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:
         """Draw some rows (see `Source`); drawing never fails."""

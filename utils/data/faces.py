@@ -246,7 +246,7 @@ class Faces(Drawn):
 
     def describe(self) -> Description:
         return Description(
-            title=self.title,
+            title=self.heading,
             count=self.count,
             identity=self.identity(DRAWING_VERSION, "dicebear-core", "dicebear-styles", "resvg-py"),
             fields={

@@ -228,7 +228,7 @@ class HouseNumbers(Drawn):
 
     def describe(self) -> Description:
         return Description(
-            title=self.title,
+            title=self.heading,
             count=self.count,
             identity=self.identity(DRAWING_VERSION, "pillow", "matplotlib"),
             fields={

@@ -36,7 +36,8 @@ def estimate(experiment: Experiment, data_dir: Path | None = None) -> dict:
     """
     training, data = experiment.training, experiment.data
     size = experiment.model.image_size
-    there = find_source(data.name, size, data.count, data.data_seed, data.choices, data_dir).describe().count
+    source = find_source(data.name, size, data.count, data.data_seed, data.choices, data_dir, data.split)
+    there = source.describe().count
     images = min(there, data.count or there)
     schedule = Schedule.of(experiment, images)
     device = runtime.start(training.precision)

@@ -1,0 +1,32 @@
+"""Anime faces from Kaggle: splcher/animefacedataset (63,632, of many sizes) or soumikrakshit/anime-faces (21,551)."""
+
+import dataclasses
+from pathlib import Path
+
+from utils.data.dataset import Description
+from utils.data.folder import Folder
+
+FOLDERS = ("images", "data")  # as the first and the second call theirs
+
+
+class Anime(Folder):
+    """All pictures in `<data_dir>/anime/images/` (or `data/`), ordered by their path; see `Folder`.
+
+    Args:
+        size: side of the images to give; pictures with a shorter side are skipped.
+        data_dir: where datasets live.
+        split: "train", the only one.
+    """
+
+    def __init__(self, size: int, data_dir: str | Path, split: str = "train"):
+        home = Path(data_dir) / "anime"
+        super().__init__(next((home / name for name in FOLDERS if (home / name).exists()), home), size)
+        self.classes = []  # sub-folders, should there be any, say nothing about the pictures
+
+    @staticmethod
+    def found(data_dir: str | Path) -> tuple[str, ...]:
+        """The one split, if its folder is there."""
+        return ("train",) if any((Path(data_dir) / "anime" / name).exists() for name in FOLDERS) else ()
+
+    def describe(self) -> Description:
+        return dataclasses.replace(super().describe(), title="anime faces")

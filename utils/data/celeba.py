@@ -1,0 +1,136 @@
+"""CelebA, aligned and cropped: 202,599 faces of 178x218 with 40 attributes (Liu, Luo, Wang, Tang, ICCV 2015)."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from utils.data.dataset import Description
+from utils.data.pictures import Pictures, Zip
+from utils.errors import InputError
+from utils.files import appears_whole
+
+SPLITS = ("train", "valid", "test")  # numbered so in list_eval_partition: 162,770, 19,867 and 19,962 images
+FETCH = "`bash data_scripts/get_celeba.sh`"
+IMAGES, ATTRIBUTES, PARTITION = "img_align_celeba", "list_attr_celeba", "list_eval_partition"
+HEADER_LINES = {ATTRIBUTES: 2, PARTITION: 0}  # of the .txt files; the .csv files have one each
+KAGGLE = "archive.zip"  # what Kaggle calls its download of jessicali9530/celeba-dataset,
+KAGGLE_IMAGES = f"{IMAGES}/{IMAGES}"  # and where the images are in it
+
+
+class CelebA(Pictures):
+    """One of the official splits of CelebA, in the order of the file names. All of it lives in `<data_dir>/celeba/`:
+
+    - the images: the folder `img_align_celeba/`, else `img_align_celeba.zip`, else Kaggle's `archive.zip`; zips are
+      read directly;
+    - `list_attr_celeba.txt` and `list_eval_partition.txt`, or Kaggle's `.csv` of the same names, which are copied out
+      of its `archive.zip` if they are not there.
+
+    Of each image of 178x218 the centre square of 178x178 is kept and averaged over areas down to `size`: the crop of
+    PyTorch's DCGAN tutorial and example (Resize(64), CenterCrop(64)). Others are in use, so figures of different
+    sources need not agree: DCGAN-tensorflow takes the centre 108x108, dcgan.torch 138x138 from (30, 40); both show less
+    hair and background.
+
+    Attributes are uint8 (N, 40), 1 where the list says 1 and 0 where it says -1, in the order of the list.
+
+    Args:
+        size: side of the images to give, at most 178.
+        data_dir: where datasets live.
+        split: "train", "valid" or "test".
+        count: how many images, the first of the split; all of them if None.
+
+    Raises:
+        InputError: a list is missing or damaged, or the images are.
+    """
+
+    def __init__(self, size: int, data_dir: str | Path, split: str = "train", count: int | None = None):
+        self.size, self.split = size, split
+        self.home = Path(data_dir).resolve() / "celeba"
+        self.place = next((place for place in _places(self.home) if place.exists()), self.home / IMAGES)
+        self.zip = Zip(self.place) if self.place.suffix == ".zip" else None
+        self.partition, self.attribute_list = self._find_list(PARTITION), self._find_list(ATTRIBUTES)
+        listed = _read_list(self.partition, columns=1)
+        self.rows = np.flatnonzero(listed["values"] == SPLITS.index(split))[:count]
+        self.names = listed["name"][self.rows]
+        with self.attribute_list.open(encoding="utf-8") as lines:
+            first, second = lines.readline(), lines.readline()
+        self.attribute_names = tuple(
+            first.strip().split(",")[1:] if self.attribute_list.suffix == ".csv" else second.split()
+        )
+
+    @staticmethod
+    def found(data_dir: str | Path) -> tuple[str, ...]:
+        """All splits if the images are there, none otherwise."""
+        return SPLITS if any(place.exists() for place in _places(Path(data_dir) / "celeba")) else ()
+
+    def describe(self) -> Description:
+        """The split's images; archives and lists that were fetched again are read again."""
+        status = [path.stat() for path in (self.place, self.partition, self.attribute_list)]
+        return Description(
+            title="CelebA" if self.split == "train" else f"CelebA {self.split}",
+            count=len(self.names),
+            identity={
+                "reader": "celeba",
+                "split": self.split,
+                "images": str(self.place),
+                "files": [(file.st_size, file.st_mtime_ns) for file in status],
+            },
+            fields={"attributes": ((len(self.attribute_names),), "uint8")},
+            attribute_names=self.attribute_names,
+        )
+
+    def unpack(self, folder: Path) -> None:
+        """Read the attributes, and find out that a zip is damaged before many processes do."""
+        listed = _read_list(self.attribute_list, columns=len(self.attribute_names))
+        if len(listed) <= self.rows.max(initial=-1) or (listed["name"][self.rows] != self.names).any():
+            raise InputError(
+                f"{self.attribute_list} and {self.partition} should list the same files in the same order: delete both "
+                f"and fetch them again with {FETCH}."
+            )
+        self.attributes = (listed["values"][self.rows] > 0).astype(np.uint8)
+        if self.zip:
+            self.zip.names()
+
+    def files(self, rows: range) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
+        inside = KAGGLE_IMAGES if self.place.name == KAGGLE else IMAGES
+        for name in self.names[rows.start : rows.stop]:
+            yield (
+                name,
+                partial(self.zip.open, f"{inside}/{name}") if self.zip else partial((self.place / name).open, "rb"),
+            )
+
+    def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:
+        """Decode, cut and shrink some of the images."""
+        arrays, failed = super().read(rows)
+        return arrays | {"attributes": self.attributes[rows.start : rows.stop]}, failed
+
+    def _find_list(self, name: str) -> Path:
+        """The .txt or .csv of a list; if only Kaggle's archive has it, it is copied out first."""
+        text, table, archive = (self.home / file for file in (f"{name}.txt", f"{name}.csv", KAGGLE))
+        if not text.exists() and not table.exists():
+            if not archive.exists():
+                raise InputError(f"{text.name} is not in {self.home}: fetch it with {FETCH}.")
+            content = Zip(archive).open(table.name).read()
+            with appears_whole(table) as temporary:
+                temporary.write_bytes(content)
+        return text if text.exists() else table
+
+
+def _places(home: Path) -> tuple[Path, ...]:
+    """Where the images may be, the first that is there being used."""
+    return (home / KAGGLE_IMAGES, home / IMAGES, home / f"{IMAGES}.zip", home / KAGGLE)
+
+
+def _read_list(path: Path, columns: int) -> np.ndarray:
+    """The lines of a list as records of a "name" and whole "values"."""
+    record = np.dtype([("name", "U32"), ("values", np.int8, (columns,) if columns > 1 else ())])
+    header, separator = (1, ",") if path.suffix == ".csv" else (HEADER_LINES[path.stem], None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # that there is no line at all
+            return np.loadtxt(path, record, skiprows=header, delimiter=separator, ndmin=1)
+    except (ValueError, UserWarning) as error:
+        raise InputError(f"{path} is damaged ({error}): delete it and run {FETCH} again.") from error
