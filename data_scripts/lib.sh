@@ -1,0 +1,250 @@
+# shellcheck shell=bash
+# What the scripts share: their options, downloads that go on where they stopped, checks, and unpacking.
+#
+# A script sets `files`, `choices` and `switches`, defines `usage`, and calls
+#   read_options "$@"
+#   begin NAME TERMS                    chooses the dataset's folder, and says first what its owners ask for
+#   obtain FILE SPACE ADDRESS CHECK…    when it returns, FILE is there and has passed CHECK; SPACE is in bytes
+#   from_kaggle OWNER/NAME SPACE PATTERN=COUNT…    the same for the archive.zip that a dataset of Kaggle comes as
+#   was_unpacked NOTES FOLDER           whether an earlier run has unpacked something there that is still whole
+#   unpack FILE PATTERN=COUNT LIMIT NOTES FOLDER
+#   finish NEXT
+# CHECK is "md5 …", "sha256 …" or "holds PATTERN=COUNT…": see unpack.py, which does the checking and unpacking.
+#
+# Environment:
+#   DCGAN_DATA_DIR     where datasets live; by default data/ in this project
+#   DCGAN_PYTHON       the Python to use; by default python3
+#   DCGAN_MIRROR       takes the place of scheme and host of every address (http://127.0.0.1:8000). The path stays, and
+#                      so do all checks. A Kaggle token is sent to it.
+#   DCGAN_RETRY_DELAY  seconds before the second attempt, by default 2; each further one waits twice as long
+#   DCGAN_PATIENCE     seconds that a connection may stay silent, by default 60
+#   KAGGLE_API_TOKEN, KAGGLE_USERNAME, KAGGLE_KEY, KAGGLE_CONFIG_DIR: as for Kaggle's own tools
+
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+program=$(basename -- "$0" .sh)
+python=${DCGAN_PYTHON:-python3}
+data_dir=${DCGAN_DATA_DIR:-$(dirname -- "$here")/data}
+attempts=5 # that may fail in a row without bringing anything
+
+files=""    # names that --from may have; a single one may be called anything
+choices=""  # options of a script that take one of some values: "source=drive|kaggle split=val|train"
+switches="" # options of a script that take none
+advice="fetch it in a browser, and give it with --from FILE" # what to do when a download is refused
+
+from=()
+credentials="" # for curl, in the format of its configuration: never in a command line, which everybody can see
+
+say() { echo "$*"; }
+warn() { echo "$program: $*" >&2; }
+fail() { # CODE MESSAGE
+    warn "$2"
+    exit "$1"
+}
+trap 'fail 130 "stopped; run it again to go on."' INT
+
+common_usage() {
+    cat <<TXT
+
+  --data-dir DIR  where datasets live (default: $data_dir)
+  --from FILE     take a file that you have fetched yourself; may be given several times
+                  (known by name: ${files// /, })
+
+A broken download goes on where it stopped when this is run again. What is there already is only checked; what is
+damaged is named, removed and fetched anew.
+
+Exit codes: 0 all is there; 2 wrong options, or something is missing that this script needs; 3 the download failed, try
+again; 4 a file is not what it should be; 5 not enough space; 6 an account is needed, or terms have to be accepted.
+TXT
+}
+
+read_options() {
+    local option known allowed
+    while (($#)); do
+        [[ $1 == -h || $1 == --help ]] && usage && common_usage && exit 0
+        option=${1#--}
+        if [[ $1 == --?* && " $switches " == *" $option "* ]]; then
+            printf -v "${option//-/_}" yes
+            shift
+            continue
+        fi
+        allowed=""
+        for known in data-dir=any from=any $choices; do
+            [[ $1 == "--${known%%=*}" ]] && allowed=${known#*=}
+        done
+        [[ -n $allowed ]] || fail 2 "there is no option '$1'; see --help."
+        [[ -n ${2:-} ]] || fail 2 "$1 needs a value; see --help."
+        case $1 in
+        --data-dir) data_dir=$2 ;;
+        --from)
+            [[ -f $2 ]] || fail 2 "there is no file $2."
+            [[ $files != *" "* || " $files " == *" $(basename -- "$2") "* ]] ||
+                fail 2 "--from should be a file called ${files// / or }. Received: $2."
+            from+=("$2")
+            ;;
+        *)
+            [[ "|$allowed|" == *"|$2|"* ]] || fail 2 "$1 should be ${allowed//|/ or }. Received: $2."
+            printf -v "$option" %s "$2"
+            ;;
+        esac
+        shift 2
+    done
+}
+
+begin() {
+    folder=$data_dir/$1
+    say "$2"
+    command -v curl >/dev/null || fail 2 "curl is needed; install it."
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
+        fail 2 "Python 3.10 or later is needed; name it with DCGAN_PYTHON=/path/to/python3."
+    mkdir -p -- "$folder" 2>/dev/null || fail 2 "$folder cannot be made; name another place with --data-dir."
+    [[ -w $folder ]] || fail 2 "$folder cannot be written to; name another place with --data-dir."
+}
+
+finish() { say "$folder is complete. Next: $1"; }
+
+# passes CHECK FILE …: whether a file is what it should be; if not, `trouble` says what it is, and `code` how to exit.
+passes() {
+    code=0
+    trouble=$("$python" -I "$here/unpack.py" "$@") || code=$?
+    ((code == 0))
+}
+
+obtain() {
+    local name=$1 space=$2 address=$3 check=$4 file=$folder/$1 part=$folder/$1.part given begun
+    shift 4
+    if [[ -f $file ]]; then
+        say "Checking $file"
+        passes "$check" "$file" "$@" && say "$name is there and whole." && return
+        warn "$file is $trouble; it is removed and fetched anew."
+        rm -- "$file"
+    fi
+    given=$(given_as "$name")
+    make_room "$name" "$space" "$part"
+    if [[ -n $given ]]; then
+        say "Copying $given"
+        if ! cp -- "$given" "$part"; then
+            rm -f -- "$part"
+            fail 5 "$given cannot be copied to $folder."
+        fi
+        if ! passes "$check" "$part" "$@"; then
+            rm -f -- "$part"
+            fail 4 "$given is $trouble."
+        fi
+    else
+        while true; do
+            begun=$(size "$part")
+            download "$name" "$address" "$part"
+            passes "$check" "$part" "$@" && break
+            rm -f -- "$part"
+            ((begun && code == 4)) || fail "$code" "what came for $name is $trouble. What to do: $advice."
+            warn "what came for $name is $trouble. It began with what an earlier run left, so it is fetched once more."
+        done
+    fi
+    mv -- "$part" "$file"
+    say "$name is there and whole."
+}
+
+# given_as NAME: the file of --from that takes its place, or nothing.
+given_as() {
+    local file
+    for file in ${from[@]+"${from[@]}"}; do
+        if [[ $files != *" "* || $(basename -- "$file") == "$1" ]]; then
+            echo "$file"
+            return
+        fi
+    done
+}
+
+size() { if [[ -f $1 ]]; then wc -c <"$1"; else echo 0; fi; }
+
+make_room() { # NAME SPACE PART
+    local free needed
+    free=$(($(df -Pk "$folder" | awk 'NR == 2 {print $4}') / 1024))
+    needed=$((($2 - $(size "$3")) / 1048576 + 1))
+    ((free > needed)) || fail 5 "$1 needs $needed MiB, and $folder has $free MiB free."
+}
+
+# download NAME ADDRESS PART: fetches what is not in PART yet. The loop is ours, for curl's own --retry does not go on
+# where the last attempt broke off, but where the first one began.
+download() {
+    local name=$1 address=$2 part=$3 target=$3 resume=-C- bar=--progress-bar failed=0 delay=${DCGAN_RETRY_DELAY:-2}
+    local before status http
+    [[ $address != https://www.kaggle.com/* ]] || take_token
+    [[ -n ${DCGAN_MIRROR:-} ]] && address=${address#*://} && address=${DCGAN_MIRROR%/}/${address#*/}
+    [[ -t 2 ]] || bar=-sS
+    say "Fetching $name from ${address%%\?*}"
+    while true; do
+        before=$(size "$target")
+        status=0
+        http=$(printf '%s\n' "$credentials" | curl --config - --fail --location --proto =http,https $bar \
+            --connect-timeout 30 --speed-limit 1 --speed-time "${DCGAN_PATIENCE:-60}" ${resume:+"$resume"} \
+            --output "$target" --write-out '%{http_code}' "$address") || status=$?
+        case $status:$http in
+        *:416 | 0:*) break ;; # 416: all of it is there
+        33:*) # the server cannot go on: begin again, but beside what is there, for it may be a web page that comes
+            resume="" target=$part.again
+            continue
+            ;;
+        23:*) fail 5 "$target cannot be written; is the disk full?" ;;
+        22:401 | 22:403 | 22:407) fail 6 "the server refuses to give $name away ($http). What to do: $advice." ;;
+        22:408 | 22:429 | 22:5??) ;;
+        22:*) fail 3 "there is no $name at $address any more ($http). What to do: $advice." ;;
+        1:* | 3:* | 60:*) fail 3 "$address cannot be used (curl says $status)." ;;
+        esac
+        [[ -n $resume ]] && (($(size "$target") > before)) && failed=0 delay=${DCGAN_RETRY_DELAY:-2}
+        ((++failed < attempts)) || fail 3 "the download of $name broke off $attempts times (curl says $status, HTTP \
+$http); run this again later to go on where it stopped, or $advice."
+        warn "the download of $name broke off (curl says $status, HTTP $http); next attempt in $delay s."
+        sleep "$delay"
+        delay=$((delay * 2))
+    done
+    if [[ $target != "$part" ]]; then
+        if ! passes page "$target"; then
+            rm -f -- "$target"
+            fail "$code" "what came for $name is $trouble. What to do: $advice."
+        fi
+        mv -- "$target" "$part"
+    fi
+}
+
+was_unpacked() {
+    if [[ ! -f $1 ]]; then
+        [[ ! -e $2 || $2 == "$folder" ]] || fail 4 "$2 is there, but this script did not unpack it; move it away."
+        return 1
+    fi
+    say "Checking $2"
+    passes verify "$1" "$2" && say "$2 is there and whole." && return
+    warn "$2 is $trouble; it is fetched anew."
+    return 1
+}
+
+unpack() { # the archive is removed afterwards: all that is wanted of it is in FOLDER, with checksums in NOTES
+    say "Unpacking $1"
+    passes unpack "$folder/$1" "${@:2}" || fail "$code" "$folder/$1 is $trouble."
+    rm -- "$folder/$1"
+}
+
+from_kaggle() { obtain archive.zip "$2" "https://www.kaggle.com/api/v1/datasets/download/$1" holds "${@:3}"; }
+
+# Puts the user's Kaggle token into `credentials`, or says how to get one.
+take_token() {
+    local home=${KAGGLE_CONFIG_DIR:-$HOME/.kaggle}
+    local token=${KAGGLE_API_TOKEN:-} user=${KAGGLE_USERNAME:-} key=${KAGGLE_KEY:-}
+    if [[ -z $token && ( -z $user || -z $key ) ]]; then
+        if [[ -f $home/access_token ]]; then
+            token=$(<"$home/access_token")
+        elif [[ -f $home/kaggle.json ]]; then
+            read -r user key < <("$python" -I -c 'import json, sys
+account = json.load(open(sys.argv[1]))
+print(account["username"], account["key"])' "$home/kaggle.json" 2>/dev/null) || true
+        fi
+    fi
+    if [[ $token =~ ^[A-Za-z0-9_.-]+$ ]]; then
+        credentials="header = \"Authorization: Bearer $token\""
+    elif [[ $user:$key =~ ^[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+$ ]]; then
+        credentials="user = \"$user:$key\""
+    else
+        fail 6 "Kaggle needs an account: make a token on https://www.kaggle.com/settings/api and save it as \
+$home/access_token (an older one as kaggle.json), or set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY."
+    fi
+}
