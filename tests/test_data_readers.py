@@ -151,6 +151,16 @@ def test_celeba_is_the_same_from_zip_folder_and_kaggle(tmp_path, faces):
     assert len(prints) == 1
 
 
+def test_celeba_and_its_opened_zip_can_be_sent_to_other_processes(tmp_path, faces):
+    genuine.write_celeba(tmp_path / "celeba", faces[1], PARTITION, faces[2])
+    source = CelebA(32, tmp_path)
+    source.unpack(tmp_path)
+    here, _ = source.read(range(1, 6))  # the zip is open now
+    there, failed = pickle.loads(pickle.dumps(source)).read(range(1, 6))
+    assert not failed and here.keys() == there.keys() == {"images", "attributes"}
+    assert all(np.array_equal(here[name], there[name]) for name in here)
+
+
 def test_celeba_keeps_the_centre_square_of_178(tmp_path):
     picture = np.zeros((218, 178, 3), np.uint8)
     picture[:20] = picture[198:] = 255  # what must not be seen
@@ -347,6 +357,16 @@ def test_anime_faces_are_ordered_by_name_and_small_ones_skipped(tmp_path, folder
     assert len(_load("anime", tmp_path, size=32)) == 10
 
 
+def test_anime_faces_may_be_too_small_up_to_one_half(tmp_path):
+    big = {f"{number}.jpg": genuine.encoded(picture) for number, picture in enumerate(_blocks(10, 64, 64))}
+    small = {f"small {number}.jpg": genuine.encoded(_blocks(1, 50, 50)[0]) for number in range(11)}
+    genuine.write_anime(tmp_path / "anime", big | dict(list(small.items())[:10]))
+    assert len(_load("anime", tmp_path, size=64)) == 10
+    (tmp_path / "anime" / "images" / "small 10.jpg").write_bytes(small["small 10.jpg"])
+    with pytest.raises(InputError, match="11 or more of the 21 pictures of anime faces cannot be used"):
+        _load("anime", tmp_path, size=64)
+
+
 # --- ImageNet at 32x32 ------------------------------------------------------------------------------------------------
 
 
@@ -457,7 +477,7 @@ def test_a_split_that_was_not_fetched_is_told_apart_from_those_that_were(tmp_pat
     genuine.write_svhn(tmp_path / "svhn", _noise(3), np.zeros(3, int), "test")
     (entry,) = [entry for entry in catalogue() if entry.name == "svhn"]
     assert entry.found(tmp_path) == ("test",) and entry.present(tmp_path)
-    with pytest.raises(InputError, match="The split train of SVHN is not in .*, only its split test: fetch it"):
+    with pytest.raises(InputError, match=r"train of SVHN is not in .*; its split test is there \(--split test\)"):
         _load("svhn", tmp_path)
 
 

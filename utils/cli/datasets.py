@@ -1,56 +1,152 @@
 """`./dcgan datasets`."""
 
 import json
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+from tyro.conf import Positional, arg
 
-from utils.cli.text import table
+from utils.cli.text import short, table
+from utils.errors import InputError
+
+WIDTH = 118  # letters of a line of the list
+MANY = 45  # of more classes than this, the table shows the largest
+BIG_COUNT = 10_000  # images of a big dataset that are looked at, if no number is given
 
 
 @dataclass(frozen=True)
 class Datasets:
-    """Print the datasets: what is there, what is missing and how to get it."""
+    """Print the datasets: what is there, what is missing and how to get it. Or look at one of them (--show)."""
 
+    name: Annotated[Positional[str | None], arg(metavar="NAME|FOLDER")] = None
+    """Only this dataset; also a folder of pictures, or an .npz / .npy file."""
+    show: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Draw a contact sheet and statistics: mean image, images per class and attribute, sizes of the files."""
+    size: int = 32
+    """With --show: side of the images, in pixels."""
+    split: str = "train"
+    """With --show: which part of the dataset."""
+    count: int | None = None
+    """With --show: how many images; by default all, but 10,000 of CelebA, LSUN and ImageNet."""
+    out: Path | None = None
+    """With --show: folder to write to; by default statistics/NAME-SPLIT-SIZE/ in the folder of the datasets."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON."""
     data_dir: Path | None = None
     """Folder of the datasets; data/ by default."""
 
     def run(self) -> None:
-        _datasets(self.json, self.data_dir)
+        if self.show:
+            _show(self)
+        else:
+            _list(self)
 
 
-def _datasets(as_json: bool, data_dir: Path | None) -> None:
-    from utils.data.catalogue import catalogue
+def _list(options: Datasets) -> None:
+    from utils.data.catalogue import catalogue, data_folder, find_source
 
-    entries = catalogue()
-    if as_json:
-        names = ("name", "title", "built_in", "native_size", "images", "terms", "script")
-        print(
-            json.dumps(
-                [{n: getattr(e, n) for n in names} | {"present": e.present(data_dir)} for e in entries], indent=2
-            )
-        )
+    entries = [entry for entry in catalogue() if options.name in (None, entry.name)]
+    if not entries:
+        pictures = find_source(options.name).describe()
+        record = {"title": pictures.title, "images": pictures.count, "classes": list(pictures.label_names)}
+        classes = f", classes: {', '.join(pictures.label_names)}" if pictures.label_names else ""
+        print(json.dumps(record) if options.json else f"{pictures.title}: {pictures.count:,} images{classes}")
         return
-
-    def state(entry) -> str:
-        return "built in" if entry.built_in else "present" if entry.present(data_dir) else f"missing: {entry.script}"
-
+    if options.json:
+        names = ("name", "title", "built_in", "native_size", "images", "splits", "download", "terms", "script")
+        present = [{"present": bool(found), "found": found} for found in (e.found(options.data_dir) for e in entries)]
+        print(json.dumps([{n: getattr(e, n) for n in names} | p for e, p in zip(entries, present)], indent=2))
+        return
+    rows = [
+        {
+            "dataset": entry.name,
+            "images": ", ".join(f"{split} {count:,}" if count else split for split, count in entry.splits.items()),
+            "size": str(entry.native_size or "any"),
+            "state": _state(entry, options.data_dir),
+        }
+        for entry in entries
+    ]
+    header, rule, *lines = table(rows).splitlines()
+    indent = " " * (header.index("images"))
+    print(header, rule, sep="\n")
+    for line, entry in zip(lines, entries):
+        about = f"{entry.download} to fetch. {entry.terms}" if entry.download else entry.terms
+        print(line, textwrap.fill(about, WIDTH, initial_indent=indent, subsequent_indent=indent), sep="\n")
+    name = options.name or "NAME"
     print(
-        table(
-            [
-                {
-                    "dataset": entry.name,
-                    "state": state(entry),
-                    "images": f"{entry.images:,}" if entry.images else "any number",
-                    "size": f"{entry.native_size}" if entry.native_size else "any",
-                    "terms": entry.terms,
-                }
-                for entry in entries
-            ]
-        )
+        f"\nDatasets live in {short(data_folder(options.data_dir))}.\n"
+        f"To look at one: ./dcgan datasets {name} --show\n"
+        "A folder of pictures, or an .npz or .npy file, needs no entry: ./dcgan train --data FOLDER"
     )
-    print("\nA folder of pictures, or an .npz or .npy file, needs no entry: ./dcgan train --data FOLDER")
+
+
+def _state(entry, data_dir: Path | None) -> str:
+    found = entry.found(data_dir)
+    if entry.built_in:
+        return "built in"
+    if not found:
+        return f"missing: {entry.script}"
+    return "present" if len(found) == len(entry.splits) else f"present: {', '.join(found)}"
+
+
+def _show(options: Datasets) -> None:
+    from utils.data.catalogue import catalogue, data_folder, find_source, load
+    from utils.data.statistics import draw, statistics, summary
+    from utils.files import write_json
+
+    if options.name is None:
+        raise InputError("--show needs the name of a dataset, such as ./dcgan datasets faces --show.")
+    big = any(entry.big for entry in catalogue() if entry.name == options.name)
+    count, source = options.count, None
+    if count is None and big:
+        source = find_source(options.name, options.size, None, data_dir=options.data_dir, split=options.split)
+        count = min(BIG_COUNT, source.describe().count)
+    dataset = load(options.name, options.size, count, data_dir=options.data_dir, split=options.split)
+    source = find_source(options.name, options.size, count, data_dir=options.data_dir, split=options.split)
+    figures = statistics(dataset, source)
+    record = {
+        "name": dataset.name,
+        "title": dataset.title,
+        "split": dataset.split,
+        "fingerprint": dataset.fingerprint,
+        **summary(figures),
+        "skipped": list(dataset.skipped),
+        "terms": dataset.terms,
+    }
+    name = Path(options.name).resolve().stem
+    folder = options.out or data_folder(options.data_dir) / "statistics" / f"{name}-{dataset.split}-{options.size}"
+    drawn = draw(figures, dataset, folder)
+    write_json(folder / "statistics.json", record)
+    if options.json:
+        print(json.dumps(record | {"folder": str(folder)}, indent=2, ensure_ascii=False))
+        return
+    print(
+        f"{dataset.title}: {len(dataset):,} images of {options.size}x{options.size}, {len(dataset.skipped):,} skipped"
+    )
+    for what, values in (("mean", record["mean_rgb"]), ("deviation", record["deviation_rgb"])):
+        print(f"{what:<10} red {values[0]:.1f}, green {values[1]:.1f}, blue {values[2]:.1f}")
+    if figures.sizes:
+        print(f"{'files':<10} {_sizes_in_words(figures)}")
+    for kind, counts in (("class", figures.labels), ("attribute", figures.attributes)):
+        if counts:
+            print(f"\n{_counts_table(kind, counts, figures.images)}")
+    print(f"\nIn {short(folder)}: {', '.join(path.name for path in drawn)}, statistics.json")
+
+
+def _sizes_in_words(figures) -> str:
+    """The most frequent sizes of the files, and the range."""
+    frequent = [f"{width}x{height} ({files:,})" for (width, height), files in list(figures.sizes.items())[:3]]
+    widths, heights = zip(*figures.sizes)
+    among = f" of {len(figures.sizes):,} sizes from {min(widths)}x{min(heights)} to {max(widths)}x{max(heights)}"
+    return f"{', '.join(frequent)}{among if len(figures.sizes) > 3 else ''}; {figures.measured:,} files measured"
+
+
+def _counts_table(kind: str, counts: tuple[tuple[str, int], ...], images: int) -> str:
+    """Names with their counts and shares; of very many the largest."""
+    some = counts if len(counts) <= MANY else sorted(counts, key=lambda pair: -pair[1])[:10]
+    rows = [{kind: name, "images": count, "share": f"{count / images:.1%}"} for name, count in some]
+    rest = f"\n… and {len(counts) - len(some):,} more" if len(some) < len(counts) else ""
+    return table(rows) + rest

@@ -12,11 +12,16 @@ FOLDERS = ("images", "data")  # as the first and the second call theirs
 class Anime(Folder):
     """All pictures in `<data_dir>/anime/images/` (or `data/`), ordered by their path; see `Folder`.
 
+    They are cut out by a detector, at whatever size it found a face. So at sizes such as 64 many may be too small; they
+    are skipped, as everywhere.
+
     Args:
         size: side of the images to give; pictures with a shorter side are skipped.
         data_dir: where datasets live.
         split: "train", the only one.
     """
+
+    tolerated = 0.5  # share that may be too small
 
     def __init__(self, size: int, data_dir: str | Path, split: str = "train"):
         home = Path(data_dir) / "anime"

@@ -75,10 +75,10 @@ class Entry:
             return self._reader()(size, seed=seed, choices=choices, split=split, **number)
         found = self.found(data_dir)
         if split not in found:
-            there = f", only its split {' and '.join(found)}" if found else ""
+            there = f"; its split {found[0]} is there (--split {found[0]})" if found else ""
             raise InputError(
-                f"The split {split} of {self.title} is not in {data_dir / self.name}{there}: fetch it with "
-                f"`{self.script}` (`--help` says how to get which part)."
+                f"The split {split} of {self.title} is not in {data_dir / self.name}: fetch it with `{self.script}` "
+                f"(`--help` says how to get which part){there}."
             )
         return self._reader()(size, data_dir, split, *([count] if self.big else []))
 
@@ -133,7 +133,7 @@ _CATALOGUE = [
         native_size=32,
         splits={"train": 73_257, "test": 26_032, "extra": 531_131},
         big=False,
-        download="0.25 GB, extra 1.3 GB",
+        download="235 MiB, extra 1.3 GiB",
         terms="Netzer et al., 2011, from Google Street View; for non-commercial use only.",
         script="bash data_scripts/get_svhn.sh",
         reader="utils.data.svhn:Svhn",
@@ -145,7 +145,7 @@ _CATALOGUE = [
         native_size=178,
         splits={"train": 162_770, "valid": 19_867, "test": 19_962},
         big=True,
-        download="1.4 GB",
+        download="1.4 GiB",
         terms="Liu, Luo, Wang, Tang, ICCV 2015; non-commercial research only, not to be passed on.",
         script="bash data_scripts/get_celeba.sh",
         reader="utils.data.celeba:CelebA",
@@ -157,7 +157,7 @@ _CATALOGUE = [
         native_size=256,
         splits={"train": 3_033_042, "val": 300},
         big=True,
-        download="43 GiB, val 5 MB, Kaggle's 20% sample 5 GB",
+        download="val 4.5 MiB, 20% sample 4.5 GiB, train 43 GiB",
         terms="Yu et al., arXiv:1506.03365; no licence stated, the photographs belong to their authors.",
         script="bash data_scripts/get_lsun_bedroom.sh",
         reader="utils.data.lsun:LsunBedroom",
@@ -169,7 +169,7 @@ _CATALOGUE = [
         native_size=None,
         splits={"train": 63_632},
         big=False,
-        download="0.4 GB",
+        download="400 MiB",
         terms="Crawled from getchu.com (Kaggle splcher/animefacedataset); the drawings belong to their artists.",
         script="bash data_scripts/get_anime.sh",
         reader="utils.data.anime:Anime",

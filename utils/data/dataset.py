@@ -126,7 +126,8 @@ class Source(Protocol):
     `unpack(folder: Path) -> None`. It is called once before the first `read`, in the process that prepares, with a
     folder of its own that is there for as long as `read` may be called; after a kill it finds there what it left.
 
-    A source of picture files may have a method `sizes(rows: range) -> Counter` of their (width, height) in pixels.
+    A source of picture files may have a method `sizes(rows: range) -> Counter` of their (width, height) in pixels. A
+    source of which many rows are known to be of no use may say what share of them may fail, as `tolerated`.
     """
 
     def describe(self) -> Description:

@@ -115,7 +115,7 @@ class Zip:
             return BytesIO(self.file.read(name))
         except KeyError as error:
             raise InputError(f"{name} is not in {self.path}.") from error
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: locked by a password
             raise InputError(f"{name} in {self.path} is damaged ({error}).") from error
 
 

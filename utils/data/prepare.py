@@ -130,7 +130,7 @@ def _prepare(
             digests[index] = digest
             failed |= failures
             bar.update(len(chunks[index]))
-            _check_failures(description, home, failed)
+            _check_failures(description, home, failed, getattr(source, "tolerated", TOO_MANY))
     for name in layout:
         _settle(home, name, sorted(failed))
     shutil.rmtree(home / "unpacked", ignore_errors=True)
@@ -201,13 +201,13 @@ def _finished_before(home: Path, layout: Layout, journal: Path) -> tuple[dict[in
     return digests, failed
 
 
-def _check_failures(description: Description, home: Path, failed: dict[int, str]) -> None:
-    """Give up when too many rows failed so far.
+def _check_failures(description: Description, home: Path, failed: dict[int, str], tolerated: float) -> None:
+    """Give up when more than a share of `tolerated` of the rows, and more than a few, failed so far.
 
     Raises:
         InputError: too many. What was prepared is dropped, so that nothing is taken from it later.
     """
-    if len(failed) == description.count or len(failed) > max(A_FEW, TOO_MANY * description.count):
+    if len(failed) == description.count or len(failed) > max(A_FEW, tolerated * description.count):
         for path in [home / "journal.jsonl", *home.glob("*.part")]:
             path.unlink()
         shutil.rmtree(home / "unpacked", ignore_errors=True)

@@ -1,0 +1,212 @@
+"""`./dcgan datasets`, and the statistics it shows."""
+
+import json
+import warnings
+from dataclasses import replace
+
+import genuine
+import numpy as np
+import pytest
+from PIL import Image
+
+from utils import cli
+from utils.data import Dataset, load
+from utils.data.catalogue import catalogue, find_source
+from utils.data.statistics import captions, draw, statistics, summary
+
+RANDOM = np.random.default_rng(3)
+
+
+def _said(capsys, *arguments):
+    code = cli.main(["datasets", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def _dataset(count=50, **fields):
+    images = RANDOM.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    return Dataset(name="noise", title="noise", images=images, fingerprint="f", **fields)
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+def test_mean_and_deviation_are_those_of_all_images_whatever_the_parts(monkeypatch):
+    dataset = _dataset(50)
+    pixels = dataset.images.astype(np.float64)
+    for chunk in (7, 1000):
+        monkeypatch.setattr("utils.data.statistics.CHUNK", chunk)
+        figures = statistics(dataset)
+        np.testing.assert_allclose(figures.mean, pixels.mean(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(figures.deviation, pixels.std(axis=0), rtol=1e-5)
+    plain = summary(figures)
+    np.testing.assert_allclose(plain["mean_rgb"], pixels.mean(axis=(0, 1, 2)), atol=0.006)
+    np.testing.assert_allclose(plain["deviation_rgb"], pixels.std(axis=(0, 1, 2)), atol=0.006)
+    assert plain["images"] == 50 and plain["size"] == 8
+
+
+def test_sums_do_not_overflow_on_white_images():
+    white = replace(_dataset(), images=np.full((300, 4, 4, 3), 255, np.uint8))
+    figures = statistics(white)
+    assert figures.mean.min() == figures.mean.max() == 255 and figures.deviation.max() == 0
+
+
+def test_every_class_is_counted_even_without_images_and_classes_may_share_a_name():
+    dataset = _dataset(6, labels=np.array([0, 0, 3, 3, 3, 1]), label_names=("crane", "maillot", "owl", "crane"))
+    assert statistics(dataset).labels == (("crane", 2), ("maillot", 1), ("owl", 0), ("crane", 3))
+
+
+def test_labels_without_names_are_counted_by_number():
+    dataset = _dataset(4, labels=np.array([7, 10**12, 7, 0]))
+    assert statistics(dataset).labels == (("0", 1), ("7", 2), (str(10**12), 1))
+
+
+def test_attributes_are_counted_and_the_rarest_are_written_beneath_an_image():
+    attributes = np.array([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 0, 1], [1, 0, 0, 0]], np.uint8)
+    names = ("Young", "No_Beard", "Bald", "Eyeglasses")
+    dataset = _dataset(4, attributes=attributes, attribute_names=names)
+    figures = statistics(dataset)
+    assert figures.attributes == (("Young", 4), ("No_Beard", 3), ("Bald", 1), ("Eyeglasses", 2))
+    assert captions(figures, dataset, np.arange(4)) == [
+        "Bald\nEyeglasses\nNo Beard",
+        "No Beard\nYoung",
+        "Eyeglasses\nNo Beard\nYoung",
+        "Young",
+    ]
+
+
+def test_the_class_stands_first_beneath_an_image():
+    dataset = _dataset(2, labels=np.array([1, 0]), label_names=("cat", "dog"))
+    assert captions(statistics(dataset), dataset, np.array([0, 1])) == ["dog", "cat"]
+
+
+def test_sizes_of_many_files_are_those_of_an_even_part(tmp_path, monkeypatch):
+    for number in range(30):
+        Image.new("RGB", (10 + number // 10, 20)).save(tmp_path / f"{number:02}.png")
+    source = find_source(tmp_path, 8)
+    figures = statistics(_dataset(30), source)
+    assert figures.sizes == {(10, 20): 10, (11, 20): 10, (12, 20): 10} and figures.measured == 30
+    monkeypatch.setattr("utils.data.statistics.NEIGHBOURS", 2)
+    monkeypatch.setattr("utils.data.statistics.MEASURED", 12)
+    figures = statistics(_dataset(30), source)
+    assert figures.sizes == {(10, 20): 4, (11, 20): 4, (12, 20): 2} and figures.measured == 10
+    assert summary(figures)["file_sizes"][0] == {"width": 10, "height": 20, "files": 4}
+
+
+# --- the pictures -----------------------------------------------------------------------------------------------------
+
+
+def test_names_with_formulas_and_foreign_letters_are_drawn_as_they_are(tmp_path):
+    names = ("$\\frac{", "猫", "a name that is much longer than an image is wide")
+    dataset = _dataset(9, labels=np.arange(9) % 3, label_names=names)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*[Mm]athtext.*")
+        warnings.filterwarnings("ignore", message="Glyph")
+        written = draw(statistics(dataset), dataset, tmp_path)
+    assert [path.name for path in written] == ["samples.png", "mean.png", "labels.png"]
+    for path in written:
+        assert np.asarray(Image.open(path).convert("L")).std() > 5
+
+
+def test_only_what_is_known_is_drawn(tmp_path):
+    assert [path.name for path in draw(statistics(_dataset(1)), _dataset(1), tmp_path)] == ["samples.png", "mean.png"]
+
+
+def test_the_mean_image_is_drawn_in_its_colours(tmp_path):
+    red = replace(_dataset(), images=np.full((3, 8, 8, 3), (200, 30, 60), np.uint8))
+    draw(statistics(red), red, tmp_path)
+    pixels = np.asarray(Image.open(tmp_path / "mean.png").convert("RGB"))
+    assert (pixels == (200, 30, 60)).all(axis=-1).mean() > 0.2
+    pixels = np.asarray(Image.open(tmp_path / "samples.png").convert("RGB"))
+    assert (pixels == (200, 30, 60)).all(axis=-1).mean() > 0.2
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_names_every_dataset_with_state_counts_terms_and_script_in_narrow_lines(capsys, tmp_path):
+    code, out, _ = _said(capsys, "--data-dir", tmp_path)
+    assert code == 0 and max(map(len, out[: out.index("\n\n")].splitlines())) <= 120
+    words = " ".join(out.split())
+    for entry in catalogue():
+        assert entry.name in out and entry.terms in words
+        if not entry.built_in:
+            assert f"missing: bash data_scripts/get_{entry.name}.sh" in out and f"{entry.download} to fetch" in words
+            assert all(f"{split} {count:,}" in out for split, count in entry.splits.items())
+
+
+def test_the_list_tells_what_is_there(capsys, tmp_path):
+    images = RANDOM.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    genuine.write_svhn(tmp_path / "svhn", images, np.zeros(3, int), "test")
+    (tmp_path / "anime" / "images").mkdir(parents=True)
+    _, out, _ = _said(capsys, "--data-dir", tmp_path)
+    states = {line.split()[0]: line for line in out.splitlines() if line[:1].isalpha()}
+    assert states["svhn"].endswith("present: test") and states["anime"].endswith("present")
+    assert states["faces"].endswith("built in") and "missing" in states["celeba"]
+    record = {entry["name"]: entry for entry in json.loads(_said(capsys, "--json", "--data-dir", tmp_path)[1])}
+    assert record["svhn"]["present"] is True and record["svhn"]["found"] == ["test"]
+    assert record["celeba"]["present"] is False and record["celeba"]["splits"]["valid"] == 19_867
+
+
+def test_one_dataset_can_be_listed_by_name_and_pictures_by_their_place(capsys, tmp_path):
+    _, out, _ = _said(capsys, "celeba", "--data-dir", tmp_path)
+    assert "get_celeba.sh" in out and "get_svhn.sh" not in out
+    np.save(tmp_path / "own.npy", np.zeros((5, 8, 8, 3), np.uint8))
+    assert _said(capsys, tmp_path / "own.npy")[1] == "own: 5 images\n"
+    assert "There is no dataset 'celebra'" in _said(capsys, "celebra")[2]
+
+
+def test_show_writes_sheet_statistics_and_pictures_of_a_folder_with_classes(capsys, tmp_path):
+    for number in range(12):
+        (tmp_path / "pets" / ("cat", "dog")[number % 3 == 0]).mkdir(parents=True, exist_ok=True)
+        picture = Image.fromarray(RANDOM.integers(0, 256, (40, 50, 3), dtype=np.uint8))
+        picture.save(tmp_path / "pets" / ("cat", "dog")[number % 3 == 0] / f"{number}.png")
+    Image.new("RGB", (9, 9)).save(tmp_path / "pets" / "cat" / "small.png")
+    code, out, _ = _said(capsys, tmp_path / "pets", "--show", "--size", 16, "--data-dir", tmp_path / "data")
+    folder = tmp_path / "data" / "statistics" / "pets-train-16"
+    assert code == 0 and str(folder) in out
+    written = sorted(path.name for path in folder.iterdir())
+    assert written == ["labels.png", "mean.png", "samples.png", "sizes.png", "statistics.json"]
+    record = json.loads((folder / "statistics.json").read_text())
+    assert record["labels"] == [{"label": "cat", "images": 8}, {"label": "dog", "images": 4}]
+    assert record["file_sizes"][0] == {"width": 50, "height": 40, "files": 12} and record["files_measured"] == 13
+    assert record["skipped"] == ["cat/small.png: smaller than 16x16 (9x9)"]
+    images = load(tmp_path / "pets", 16, data_dir=tmp_path / "data", progress=False).images
+    np.testing.assert_allclose(record["mean_rgb"], np.asarray(images, float).mean(axis=(0, 1, 2)), atol=0.006)
+    assert "cat         8  66.7%" in out and "50x40 (12)" in out
+
+
+def test_show_of_a_built_in_split_as_json_is_what_is_in_the_file(capsys, tmp_path):
+    arguments = ("house_numbers", "--show", "--split", "test", "--count", 20, "--size", 16)
+    code, out, _ = _said(capsys, *arguments, "--out", tmp_path / "x", "--json", "--data-dir", tmp_path)
+    record = json.loads(out)
+    assert code == 0 and record.pop("folder") == str(tmp_path / "x")
+    assert record == json.loads((tmp_path / "x" / "statistics.json").read_text())
+    assert record["split"] == "test" and record["images"] == 20 and sum(c["images"] for c in record["labels"]) == 20
+    assert [a["attribute"] for a in record["attributes"]][0] == "stripes"
+
+
+def test_show_looks_at_a_part_of_a_big_dataset_unless_told(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.cli.datasets.BIG_COUNT", 4)
+    pictures = [genuine.encoded(np.full((218, 178, 3), value, np.uint8)) for value in range(0, 200, 25)]
+    genuine.write_celeba(tmp_path / "celeba", pictures, [0] * 6 + [1] * 2, RANDOM.integers(0, 2, (8, 40)))
+    for split, images in (("train", 4), ("valid", 2)):
+        arguments = ("celeba", "--show", "--json", "--split", split, "--out", tmp_path / split, "--data-dir", tmp_path)
+        record = json.loads(_said(capsys, *arguments)[1])
+        assert record["images"] == images
+        assert record["file_sizes"] == [{"width": 178, "height": 218, "files": images}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--show"], "--show needs the name of a dataset"),
+        (["svhn", "--show"], "fetch it with `bash data_scripts/get_svhn.sh`"),
+        (["faces", "--show", "--split", "val"], "The splits of built-in faces are train, test. Received: split='val'."),
+        (["lsun_bedroom", "--show"], "fetch it with `bash data_scripts/get_lsun_bedroom.sh`"),
+        (["faces", "--show", "--count", "0"], "size and count must be at least 1"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_in_one_sentence(capsys, tmp_path, arguments, words):
+    code, out, err = _said(capsys, *arguments, "--data-dir", tmp_path)
+    assert code == 2 and out == "" and words in err and err.count("\n") == 1
