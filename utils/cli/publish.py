@@ -1,0 +1,48 @@
+"""`./dcgan publish`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional, arg
+
+from utils.cli.text import short
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Give a run's networks a name and a card, in saved_models/pretrained/; other commands then take that name."""
+
+    run_name: Annotated[Positional[str], arg(metavar="RUN")]
+    """The run."""
+    name: Annotated[Positional[str], arg(metavar="NAME")]
+    """What to call the model."""
+    about: str = ""
+    """A sentence for the card."""
+    distance: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Measure the distance of its samples to held-out true images for the card."""
+    runs_dir: Path | None = None
+    """Folder of the runs; saved_models/ by default."""
+    data_dir: Path | None = None
+    """Folder of the datasets; data/ by default."""
+
+    def run(self) -> None:
+        from utils import pretrained, runtime
+        from utils.data import load_for
+        from utils.runs import Run
+
+        run = Run.find(self.run_name, self.runs_dir)
+        runtime.start()
+        distance = None
+        if self.distance:
+            from utils.evaluation.quality import quality_for
+            from utils.models import load_network
+
+            quality = quality_for(run.experiment, self.data_dir)
+            model = run.experiment.model
+            measured = quality.of(load_network(run.model("generator")), model.latent_dim, model.latents)
+            distance = measured.plain() | {"floor": quality.floor().plain()}
+        dataset = load_for(run.experiment, self.data_dir)
+        model = pretrained.publish(run, self.name, dataset, distance, self.about)
+        print(f"{short(model.folder)}\nNext: ./dcgan sample {self.name}")
