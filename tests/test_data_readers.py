@@ -308,6 +308,14 @@ def test_lsun_that_ends_too_early_is_refused_before_it_can_kill_a_process(tmp_pa
         _load("lsun_bedroom", tmp_path, size=16)
 
 
+def test_a_database_or_a_split_without_images_is_refused(tmp_path, faces):
+    genuine.write_lsun(tmp_path / "lsun_bedroom", {})
+    genuine.write_celeba(tmp_path / "celeba", faces[1], [0] * 10, faces[2])
+    for name, split in (("lsun_bedroom", "train"), ("celeba", "valid")):
+        with pytest.raises(InputError, match="holds no image"):
+            _load(name, tmp_path, split=split)
+
+
 def test_lsun_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "lsun_bedroom" / "bedroom_train_lmdb").mkdir(parents=True)
     for content in (None, b"<html>not here</html>" * 1000):

@@ -237,6 +237,8 @@ def load(
     built_in = entry is not None and entry.built_in
     source = find_source(name, size, count, seed, choices, folder, split)
     there = source.describe()
+    if not there.count:
+        raise InputError(f"{there.title} holds no image: fetch it again, or choose another dataset.")
     if count is not None and count > there.count:
         raise InputError(f"count must be at most the {there.count:,} images of {there.title}. Received: {count}.")
     dataset = prepare(source, size, folder / "prepared", progress, "Drawing" if built_in else "Reading")

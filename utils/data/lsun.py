@@ -21,10 +21,8 @@ from utils.errors import InputError
 
 SPLITS = ("train", "val")
 FETCH = "`bash data_scripts/get_lsun_bedroom.sh`"
-SAMPLE, ARCHIVE = (
-    "data0/lsun/bedroom",
-    "archive.zip",
-)  # Kaggle's tree (there is a second, smaller one), and its download
+SAMPLE = "data0/lsun/bedroom"  # Kaggle's tree of files; its archive also holds a smaller one, a part of the same
+ARCHIVE = "archive.zip"
 STRIDE = 256  # rows from one key that is kept to the next
 
 
