@@ -107,7 +107,7 @@ def test_verdicts_count_the_runs_that_fail_in_either_way():
         "runs": [run("x", 0, 0.9, 0.01), run("x", 1, 0.1, 0.01), run("x", 2, 0.1, 0.4), run("y", 0, 0.0, 0.5)],
     }
     assert [(row["arm"], row["verdict"]) for row in verdicts(kept)] == [
-        ("x", "updates disagree 1/3, samples alike 1/3, trains 1/3"),
-        ("y", "trains 1/1"),
+        ("x", "updates disagree 1/3, samples alike 1/3, neither 1/3"),
+        ("y", "neither 1/1"),
     ]
     assert verdicts(kept)[1]["diversity"] == "1"

@@ -3,10 +3,22 @@
 import numpy as np
 
 from utils.config import preset, replace
+from utils.studies.figures import Panel
 from utils.studies.study import Arm, Study
 from utils.training.watch import COLLAPSE, GAP
 
 UPDATES_PER_EPOCH, EPOCHS = 100, 4
+MAIN = ("off", "moving", "batch", "recipe")
+"""The arms that are trained on every dataset."""
+PANELS = (
+    Panel("generator's loss", "curves", ("loss_generator",), log=True),
+    Panel("discriminator's loss: true (dashed: fake)", "curves", ("loss_true", "loss_fake"), log=True),
+    Panel("gradient norm at the generator", "curves", ("gradient_norm",), log=True),
+    Panel("score of fakes by the batch (dashed: by averages)", "watch", ("fake_batch", "fake_moving"), 0, 1),
+    Panel("gap between the two updates", "watch", ("gap",), 0, 1, mark=GAP),
+    Panel("diversity of the samples", "watch", ("diversity",), 0),
+)
+"""What shows the failure, and that it is gone."""
 
 
 def batch_normalisation(data: str = "faces") -> Study:
@@ -79,7 +91,7 @@ def verdicts(results: dict) -> list[dict]:
             continue
         split = sum(run["gap"] > GAP for run in runs)
         alike = sum(run["gap"] <= GAP and run["diversity"] < COLLAPSE for run in runs)
-        counts = {"updates disagree": split, "samples alike": alike, "trains": len(runs) - split - alike}
+        counts = {"updates disagree": split, "samples alike": alike, "neither": len(runs) - split - alike}
         mean = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
         rows.append(
             {
@@ -108,4 +120,5 @@ def _last_quarter(run: dict) -> dict[str, float]:
         "fake, batch": median(run["watch"], "fake_batch"),
         "fake, moving": median(run["watch"], "fake_moving"),
         "diversity": median(run["watch"], "diversity") / run["watch"][-1]["diversity_true"],
+        **({"distance": run["snapshots"][-1]["kernel"][0]} if "snapshots" in run else {}),
     }

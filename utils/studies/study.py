@@ -12,6 +12,20 @@ from utils.config import Experiment
 from utils.errors import InputError
 from utils.runs import Run
 
+SCALES = {
+    "quick": {"count": 1600, "batch_size": 64, "epochs": 4, "watch_updates": 5},
+    "smallest": {
+        "count": 32,
+        "batch_size": 16,
+        "epochs": 2,
+        "width": 0.0625,
+        "watch_updates": 1,
+        "summary_samples": 16,
+    },
+    "report": {},
+}
+"""Settings that the scales of the notebooks change in every arm."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -51,6 +65,12 @@ class Study:
             raise InputError(f"{self.name} has no arm {odd[0]!r}; choose from {', '.join(known)}.")
         chosen = tuple(arm for arm in self.arms if not arms or arm.name in arms)
         return dataclasses.replace(self, arms=chosen, seeds=tuple(seeds) or self.seeds)
+
+    def at_scale(self, scale: str) -> "Study":
+        """The study as a notebook trains it: "quick", minutes on a CPU; "smallest", seconds; "report", as it is."""
+        if scale not in SCALES:
+            raise InputError(f"scale must be one of {', '.join(SCALES)}. Received: {scale!r}.")
+        return self.changed(**SCALES[scale])
 
     def changed(self, **settings) -> "Study":
         """The study with settings changed in every arm, as `config.replace` takes them."""

@@ -1,0 +1,69 @@
+"""What is measured on the runs of a study: distances to held-out images, and to the images trained on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from utils.data import load_for, scale_back
+from utils.evaluation.distances import Estimate, nearest_neighbours
+from utils.evaluation.quality import SAMPLES, Quality, quality_for
+from utils.models import load_network
+from utils.runs import Run
+from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.studies.study import Study
+
+NEIGHBOURS = 500
+"""Fake and held-out images whose nearest training image is looked for."""
+
+
+def measure_for(study: Study, data_dir: Path | None = None, samples: int = SAMPLES) -> Callable[[Run], dict]:
+    """What measures each run of a study, always against the same held-out images and in the same feature space.
+
+    Args:
+        study: its arms are of one dataset.
+        data_dir: where datasets are.
+        samples: fake and true images that distances are measured on.
+
+    Returns:
+        measure(run) -> "space", the feature space; "floor", the kernel distance between two sets of held-out images;
+        "snapshots", for every kept epoch, or the last one, "epoch", "update" and "kernel"; and "nearest", the mean
+        distance in the feature space to the nearest training image, of "fake" and of "held_out" images. A kernel
+        distance is [value, low, high], the ends of its 95% interval.
+    """
+    quality = quality_for(study.arms[0].experiment, data_dir, samples=samples)
+
+    def measure(run: Run) -> dict:
+        per_epoch = int(run.steps()["update"][-1]) // run.epochs()[-1]["epoch"]
+        kept = {row["epoch"]: run.model("generator", row["epoch"]) for row in run.epochs()}
+        kept = {epoch: file for epoch, file in kept.items() if file.is_file()}
+        kept = kept or {run.epochs()[-1]["epoch"]: run.model("generator")}
+        model = run.experiment.model
+        snapshots = []
+        for epoch, file in kept.items():
+            distance = quality.of(load_network(file), model.latent_dim, model.latents).kernel
+            snapshots.append({"epoch": epoch, "update": epoch * per_epoch, "kernel": _plain(distance)})
+        return {
+            "space": quality.extractor.name,
+            "floor": _plain(quality.floor().kernel),
+            "snapshots": snapshots,
+            "nearest": _nearest(run, quality, data_dir),
+        }
+
+    return measure
+
+
+def _nearest(run: Run, quality: Quality, data_dir: Path | None) -> dict[str, float]:
+    model = run.experiment.model
+    latents = make_latent_samples(NEIGHBOURS, model.latent_dim, quality.seed, model.latents)
+    fake = scale_back(fake_samples_generator(load_network(run.model("generator")), latents)[0])
+    trained_on = quality.extractor(np.asarray(load_for(run.experiment, data_dir, progress=False).images))
+    queries = {"fake": quality.extractor(fake), "held_out": quality.true[:NEIGHBOURS]}
+    return {
+        name: float(f"{nearest_neighbours(features, trained_on).distances.mean():.5g}")
+        for name, features in queries.items()
+    }
+
+
+def _plain(estimate: Estimate) -> list[float]:
+    return [float(f"{value:.5g}") for value in (estimate.value, estimate.low, estimate.high)]
