@@ -9,6 +9,7 @@ from utils.errors import InputError
 from utils.studies import results
 from utils.studies.amount_of_data import amount_of_data
 from utils.studies.batch_normalisation import batch_normalisation, verdicts
+from utils.studies.figures import stack_samples
 from utils.studies.losses import losses
 from utils.studies.study import Arm, Study, train_arms
 from utils.viz import read_png
@@ -81,8 +82,12 @@ def test_arms_are_trained_once_taken_up_where_they_stopped_and_kept(study, tmp_p
     assert [(run["arm"], run["seed"], run["seven"]) for run in kept["runs"]] == [(*key, 7) for key in runs]
     steps = runs["b", 1].steps()
     assert kept["runs"][3]["curves"]["loss_true"] == pytest.approx(steps["loss_true"], rel=1e-4)
-    picture = read_png(tmp_path / "results" / "little" / "a.png")
-    assert picture.shape == (2 * 34 + 2, results.SAMPLES * 34 + 2, 3)
+    picture = read_png(tmp_path / "results" / "little" / "a-1.png")
+    assert picture.shape == (34 + 2, results.SAMPLES * 34 + 2, 3)
+    results.keep(study.only(["a"], [0]), {("a", 0): runs["a", 0]}, tmp_path / "results", lambda run: {"seven": 8})
+    again = results.load("little", tmp_path / "results")
+    assert [run["seven"] for run in again["runs"]] == [8, 7, 7, 7] and list(again["arms"]) == ["a", "b"]
+    assert stack_samples(again, ["a", "b"], tmp_path / "results").shape[1] == results.SAMPLES * 34 + 2
 
 
 def test_an_arm_that_does_not_exist_is_refused_with_those_that_do(study):

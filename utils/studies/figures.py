@@ -70,7 +70,13 @@ def stack_samples(results: dict, arms: Sequence[str], folder: Path = RESULTS) ->
     Returns:
         uint8 (H, W, 3).
     """
-    strips = [viz.caption(viz.read_png(folder / results["study"] / f"{arm}.png"), arm) for arm in arms]
+    seeds = {arm: [run["seed"] for run in results["runs"] if run["arm"] == arm] for arm in arms}
+    pictures = {
+        arm: np.concatenate([viz.read_png(folder / results["study"] / f"{arm}-{seed}.png") for seed in seeds[arm]])
+        for arm in arms
+        if seeds[arm]
+    }
+    strips = [viz.caption(picture, arm) for arm, picture in pictures.items()]
     width = max(strip.shape[1] for strip in strips)
     return np.concatenate([np.pad(s, ((0, 8), (0, width - s.shape[1]), (0, 0)), constant_values=255) for s in strips])
 

@@ -1,4 +1,4 @@
-"""What is kept of a study: one JSON file with the figures of every run, and for each arm one picture of its samples.
+"""What is kept of a study: one JSON file with the figures of every run, and for each run one picture of its samples.
 
 They are small enough to be committed, so that a notebook can show what took hours.
 """
@@ -20,13 +20,13 @@ RESULTS = PROJECT / "notebooks" / "results"
 POINTS = 80
 """Values that a curve is kept with: means over as many parts of the run."""
 SAMPLES = 12
-"""Samples that a picture shows of every seed, from the same latents in all arms."""
+"""Samples that a picture shows, from the same latents in all arms."""
 
 
 def keep(
     study: Study, runs: dict[tuple[str, int], Run], folder: Path = RESULTS, measure: Callable[[Run], dict] | None = None
 ) -> Path:
-    """Write the results of a study.
+    """Write the results of a study. Those of other arms and seeds, which were kept there before, stay.
 
     Args:
         study: what was asked.
@@ -35,39 +35,33 @@ def keep(
         measure: gives more figures of a run, as plain values.
 
     Returns:
-        The JSON file, `<folder>/<study's name>.json`; the pictures are beside it, `<study's name>/<arm>.png`, one row
-        for each seed.
+        The JSON file, `<folder>/<study's name>.json`; the pictures are beside it, `<study's name>/<arm>-<seed>.png`.
     """
-    about = {arm.name: arm.about for arm in study.arms}
-    records = []
+    file = folder / f"{study.name}.json"
+    before = load(study.name, folder) if file.is_file() else {"arms": {}, "runs": []}
+    records = {(run["arm"], run["seed"]): run for run in before["runs"]}
     for (arm, seed), run in runs.items():
         steps, environment = run.steps(), run.environment
-        records.append(
-            {
-                "arm": arm,
-                "seed": seed,
-                "run": f"{run.folder.parent.name}/{run.folder.name}",
-                "updates": int(steps["update"][-1]),
-                "seconds": run.seconds,
-                "device": environment["device"]["name"],
-                "images": environment["images"],
-                "fingerprint": environment["fingerprint"],
-                "curves": curves(steps),
-                "watch": [_rounded(row) for row in run.watch()],
-                "epochs": [_rounded(row) for row in run.epochs()],
-                **(measure(run) if measure else {}),
-            }
-        )
-    for arm in about:
-        rows = [_samples(run) for (name, _), run in sorted(runs.items()) if name == arm]
-        if rows:
-            write_png(folder / study.name / f"{arm}.png", grid(np.concatenate(rows), columns=SAMPLES, tile=32))
-    versions = {name: environment[name] for name in ("tensorflow", "keras", "numpy", "python")}
-    file = folder / f"{study.name}.json"
-    write_json(
-        file,
-        {"study": study.name, "question": study.question, "arms": about, "versions": versions, "runs": records},
-    )
+        records[arm, seed] = {
+            "arm": arm,
+            "seed": seed,
+            "run": f"{run.folder.parent.name}/{run.folder.name}",
+            "updates": int(steps["update"][-1]),
+            "seconds": run.seconds,
+            "device": environment["device"]["name"],
+            "versions": {name: environment[name] for name in ("tensorflow", "keras", "numpy", "python")},
+            "images": environment["images"],
+            "fingerprint": environment["fingerprint"],
+            "curves": curves(steps),
+            "watch": [_rounded(row) for row in run.watch()],
+            "epochs": [_rounded(row) for row in run.epochs()],
+            **(measure(run) if measure else {}),
+        }
+        write_png(folder / study.name / f"{arm}-{seed}.png", grid(_samples(run), columns=SAMPLES, tile=32))
+    arms = before["arms"] | {arm.name: arm.about for arm in study.arms}
+    order = list(arms)
+    rows = sorted(records.values(), key=lambda record: (record["seed"], order.index(record["arm"])))
+    write_json(file, {"study": study.name, "question": study.question, "arms": arms, "runs": rows})
     return file
 
 

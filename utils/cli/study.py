@@ -1,0 +1,50 @@
+"""`./dcgan study`."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional, arg
+
+from utils.cli.text import short, table
+from utils.studies import STUDIES
+
+
+@dataclass(frozen=True)
+class Study:
+    """Train the arms of a study with several seeds and keep what is measured; what is there already is not repeated."""
+
+    name: Annotated[Positional[Literal[tuple(STUDIES)]], arg(metavar="STUDY")]  # type: ignore[valid-type]
+    """Which: batch_normalisation, amount_of_data or losses."""
+    data: str = "faces"
+    """Name of a dataset, or a folder of pictures."""
+    arms: tuple[str, ...] = ()
+    """Only these arms."""
+    seeds: tuple[int, ...] = ()
+    """Only these seeds."""
+    list: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print the arms and stop."""
+    runs_dir: Path | None = None
+    """Folder of the runs; saved_models/studies/ by default. The results go to results/ in there."""
+    out: Path | None = None
+    """Folder of the results. The committed ones, which the notebooks show, are in notebooks/results/."""
+    data_dir: Path | None = None
+    """Folder of the datasets; data/ by default."""
+
+    def run(self) -> None:
+        from utils.runs import runs_folder
+
+        study = getattr(importlib.import_module(f"utils.studies.{self.name}"), self.name)(self.data)
+        study = study.only(self.arms, self.seeds)
+        if self.list:
+            print(f"{study.question}\n\n" + table([{"arm": arm.name, "what": arm.about} for arm in study.arms]))
+            return
+        home = self.runs_dir or runs_folder() / "studies"
+        from utils.studies import measure, results
+        from utils.studies.study import train_arms
+
+        runs = train_arms(study, home / study.name, data_dir=self.data_dir)
+        measured = measure.measure_for(study, self.data_dir)
+        print(short(results.keep(study, runs, self.out or home / "results", measured)))
