@@ -21,6 +21,7 @@ COMMANDS = {
     "sample": "sample:Sample",
     "film": "sample:Film",
     "show": "show:Show",
+    "explain": "explain:Explain",
     "presets": "show:Presets",
     "datasets": "datasets:Datasets",
 }

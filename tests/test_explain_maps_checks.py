@@ -1,0 +1,287 @@
+"""The checks of the maps on maps and networks of which the answer is known, and the command with its page."""
+
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from known_networks import finder, squares
+from scipy import stats
+
+from utils import cli
+from utils.config import preset, replace
+from utils.data import Dataset, scale
+from utils.errors import InputError
+from utils.explain.checks import (
+    cascading_randomisation,
+    deletion_insertion,
+    mean_interval,
+    methods,
+    occlusion,
+    pointing_game,
+    rank_correlation,
+)
+from utils.explain.gradcam import grad_cam
+from utils.explain.judge import judge_of
+from utils.explain.pages import explain
+from utils.explain.subject import Subject
+from utils.models import build_discriminator, build_generator, load_network
+from utils.runs import Run
+
+
+def spotted(count, seed):
+    """Noisy uint8 (N, 16, 16, 3) images, half of them with a bright 4x4 spot; labels; the spots' boxes (N, 1, 4)."""
+    random = np.random.default_rng(seed)
+    images = random.integers(0, 120, (count, 16, 16, 3)).astype(np.uint8)
+    labels = np.arange(count) % 2
+    boxes = np.full((count, 1, 4), -1)
+    for i in np.flatnonzero(labels):
+        left, top = random.integers(0, 13, 2)
+        images[i, top : top + 4, left : left + 4] = random.integers(190, 256, (4, 4, 3))
+        boxes[i, 0] = left, top, left + 4, top + 4
+    return images, labels, boxes
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A small network that has learnt to tell images with a bright spot from those without."""
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(8, 3, padding="same"),
+            layers.LeakyReLU(0.2),
+            layers.Conv2D(16, 3, strides=2, padding="same"),
+            layers.LeakyReLU(0.2),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    images, labels, _ = spotted(1024, 0)
+    network.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
+    network.fit(scale(images), labels, epochs=6, batch_size=64, verbose=0)
+    unseen, labels, _ = spotted(200, 1)
+    assert np.mean((np.asarray(network(scale(unseen)))[:, 0] > 0.5) == labels) > 0.97
+    return judge_of(network)
+
+
+# --- randomisation ----------------------------------------------------------------------------------------------------
+
+
+def test_rank_correlation_is_spearmans():
+    random = np.random.default_rng(0)
+    one, other = random.standard_normal((2, 3, 5, 4)).round(1)  # with ties
+    expected = [stats.spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(one, other)]
+    np.testing.assert_allclose(rank_correlation(one, other), expected, rtol=1e-9)
+    assert np.isnan(rank_correlation(np.ones((1, 2, 2)), one[:1, :2, :2])[0])  # a constant map has no ranks
+
+
+def test_randomising_the_layers_changes_the_maps_of_a_trained_network(trained):
+    images = spotted(32, 2)[0][1::2]
+    compared = {"Grad-CAM": methods()["Grad-CAM"], "pixels": lambda judge, images, score: images.mean(-1)}
+    record = cascading_randomisation(trained, images, compared, draws=2)
+    assert record.stages == ("head", "convolution 2", "convolution 1")
+    assert record.correlations["Grad-CAM"].shape == (3, 2, 16)
+    assert np.abs(np.nanmean(record.correlations["Grad-CAM"], (1, 2))).max() < 0.7
+    # a "map" that only shows the image never changes: the check tells the two apart
+    np.testing.assert_allclose(record.correlations["pixels"], 1)
+    assert np.array_equal(
+        record.correlations["Grad-CAM"],
+        cascading_randomisation(trained, images, compared, draws=2).correlations["Grad-CAM"],
+    )
+
+
+def test_the_correlation_between_images_is_high_for_maps_that_ignore_their_image(trained):
+    images = spotted(8, 3)[0]
+    place = np.arange(16).reshape(1, 4, 4)
+    fixed = {"fixed": lambda judge, images, score: place.repeat(len(images), 0)}
+    own = {"own": lambda judge, images, score: np.random.default_rng(0).standard_normal((len(images), 8, 8))}
+    record = cascading_randomisation(trained, images, fixed | own, draws=1)
+    assert record.between_images["fixed"] == pytest.approx(1)
+    assert abs(record.between_images["own"]) < 0.1
+
+
+# --- deletion and insertion -------------------------------------------------------------------------------------------
+
+
+def test_deleting_a_known_square_first_takes_the_whole_answer_and_inserting_it_gives_it_back():
+    images = squares([(0, 0), (1, 2), (3, 3)])
+    judge = judge_of(finder(np.full((4, 4), 3.0)))
+    record = grad_cam(judge, images)
+    # 16 steps of 16 pixels, so the first step is one place; maps are at the images' size, so nothing is interpolated
+    maps = record.maps("true").repeat(4, 1).repeat(4, 2)
+    curves = deletion_insertion(judge, images, maps, random_maps=10, steps=16)
+    np.testing.assert_allclose(curves.fractions, np.arange(17) / 16)
+    # black places give -1, which ReLU cuts off; so does mid grey, at 0: only the square counts
+    np.testing.assert_allclose(curves.deletion[:, 0], 3, atol=1e-5)
+    np.testing.assert_allclose(curves.deletion[:, 1:], 0, atol=1e-5)
+    np.testing.assert_allclose(curves.insertion[:, 1:], 3, atol=1e-5)
+    np.testing.assert_allclose(curves.area("deletion"), 3 / 32, rtol=1e-5)  # a triangle
+    for name in ("deletion", "insertion"):
+        interval = curves.advantage(name)
+        sign = -1 if name == "deletion" else 1
+        assert sign * interval.mean > 1 and sign * interval.low > 0 and sign * interval.high > 0
+
+
+def test_grad_cam_of_a_known_network_beats_random_maps_and_a_random_map_does_not():
+    random = np.random.default_rng(0)
+    images = squares(random.integers(0, 4, (24, 2)))
+    judge = judge_of(finder(np.full((4, 4), 3.0)))
+    own = deletion_insertion(judge, images, grad_cam(judge, images).maps("true"))
+    chance = deletion_insertion(judge, images, random.standard_normal((24, 4, 4)).astype(np.float32))
+    assert own.advantage("deletion").high < -0.5 and own.advantage("insertion").low > 0.3
+    assert chance.advantage("deletion").low < 0 < chance.advantage("deletion").high
+    probability = own.probability()
+    assert 0 < probability.area("deletion").min() and probability.area("insertion").max() < 1
+
+
+def test_for_fake_the_curves_follow_minus_the_logit(trained):
+    images = spotted(6, 4)[0]
+    maps = np.random.default_rng(0).standard_normal((6, 4, 4)).astype(np.float32)
+    true, fake = (deletion_insertion(trained, images, maps, score, random_maps=1) for score in ("true", "fake"))
+    np.testing.assert_allclose(true.deletion, -fake.deletion, rtol=1e-5)
+    np.testing.assert_allclose(true.deletion[:, 0], trained.logits(images), rtol=1e-5)
+    np.testing.assert_allclose(true.insertion[:, -1], trained.logits(images), rtol=1e-5)
+    with pytest.raises(InputError, match="one map .* for each of 6 images"):
+        deletion_insertion(trained, images, maps[:2])
+
+
+def test_occlusion_finds_the_square_and_its_size():
+    judge = judge_of(finder(np.full((4, 4), 3.0)))
+    lost = occlusion(judge, squares([(2, 1)]), places=4)
+    expected = np.zeros((1, 4, 4))
+    expected[0, 2, 1] = 3
+    np.testing.assert_allclose(lost, expected, atol=1e-5)
+    np.testing.assert_allclose(occlusion(judge, squares([(2, 1)]), "fake", places=4), -expected, atol=1e-5)
+
+
+# --- pointing game ----------------------------------------------------------------------------------------------------
+
+
+def test_the_pointing_game_counts_constructed_maps_exactly():
+    maps = np.zeros((5, 4, 4))
+    for image, (row, column) in enumerate([(0, 0), (1, 1), (3, 3), (0, 0)]):
+        maps[image, row, column] = 1  # points at (4 column + 2, 4 row + 2) of 16 pixels; the last map points nowhere
+    boxes = np.full((5, 3, 4), -1)
+    boxes[:, 0] = [0, 0, 4, 4]
+    boxes[:3, 1] = [[2, 2, 3, 3], [6, 6, 7, 7], [14, 14, 16, 16]]  # each image's own place
+    boxes[0, 2] = [0, 0, 16, 16]  # shown once only
+    first, second = pointing_game(maps, boxes, ("corner", "own", "rare"), 16)
+    assert (first.part, first.shown, first.pointed, first.hits) == ("corner", 5, 4, 2)
+    assert first.share == 0.5 and first.chance == 1 / 16 and first.centre == 0
+    assert first.swapped == 0.5  # every box takes the maps 0 and 3: 8 pairs of 16, less the 2 hits, of 12
+    low, high = stats.binomtest(2, 4).proportion_ci(method="wilson")
+    assert (first.low, first.high) == pytest.approx((low, high))
+    assert (second.shown, second.pointed, second.hits, second.swapped) == (3, 3, 3, 0)
+    with pytest.raises(InputError, match=r"boxes of shape \(5, 1, 4\)"):
+        pointing_game(maps, None, ("corner",), 16)
+
+
+def test_grad_cam_of_a_trained_network_points_at_what_it_has_learnt_to_find(trained):
+    images, _, boxes = spotted(128, 5)
+    (record,) = pointing_game(grad_cam(trained, images, 1).maps("true"), boxes, ("spot",), 16)
+    assert record.shown == 64 and record.low > 0.6
+    assert record.low > record.swapped and record.low > record.chance == pytest.approx(1 / 16)
+
+
+def test_a_mean_interval_covers_the_mean_and_ignores_what_is_not_there():
+    values = np.random.default_rng(0).normal(2, 1, 400)
+    interval = mean_interval(np.append(values, np.nan))
+    assert interval.mean == pytest.approx(values.mean())
+    error = values.std() / 20
+    assert interval.low == pytest.approx(values.mean() - 1.96 * error, abs=0.3 * error)
+    assert interval.high == pytest.approx(values.mean() + 1.96 * error, abs=0.3 * error)
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run folder with untrained networks, and an array of images with labels beside it."""
+    root = tmp_path_factory.mktemp("runs")
+    random = np.random.default_rng(0)
+    images = root / "images.npz"
+    np.savez(images, images=random.integers(0, 256, (12, 32, 32, 3), np.uint8), labels=np.arange(12) % 2)
+    experiment = replace(preset("report32"), name=str(images), width=0.0625, batch_size=4, batch_norm="batch")
+    run = Run.create(experiment, {}, root)
+    run.model("generator").parent.mkdir()
+    build_generator(experiment.model).save(run.model("generator"))
+    build_discriminator(experiment.model).save(run.model("discriminator"))
+    return run
+
+
+def said(capsys, *arguments):
+    code = cli.main(["explain", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_command_writes_a_page_whose_pictures_are_there(capsys, run, tmp_path):
+    out = tmp_path / "page"
+    options = ["--only", "gradcam", "guided", "filters", "memory", "--count", 4, "--out", out]
+    code, printed, _ = said(capsys, run.folder, *options, "--json", "--data-dir", tmp_path)
+    assert code == 0
+    page = (out / "index.html").read_text()
+    shown = re.findall(r'src="([^"]+)"', page)
+    assert {"gradcam_true.png", "gradcam_fake.png", "guided.png", "guided_random.png", "filters.png"} <= set(shown)
+    assert all((out / name).stat().st_size > 100 for name in shown)
+    findings = json.loads(printed)["findings"]
+    assert {finding["section"] for finding in findings} == {"gradcam", "guided", "filters"}
+    assert all(finding["claim"] and finding["measured"] and finding["control"] for finding in findings)
+    # what cannot be done is said where it would have stood
+    assert "has kept no models of its epochs" in page and "no images set apart from training" in page
+    record = json.loads((out / "explain.json").read_text())
+    assert [section["name"] for section in record["sections"]] == ["gradcam", "guided", "filters", "memory"]
+
+
+def test_the_checks_section_has_a_row_for_every_method_and_every_part(run, tmp_path):
+    random = np.random.default_rng(1)
+    boxes = np.tile(np.array([[0, 0, 16, 16], [16, 16, 32, 32], [8, 8, 24, 24]]), (12, 1, 1))
+    boxes[1:, 1] = -1  # the second part is shown once, too seldom to play
+    data = Dataset(
+        "noise",
+        "noise",
+        random.integers(0, 256, (12, 32, 32, 3), np.uint8),
+        "f",
+        boxes=boxes,
+        box_names=("a", "b", "c"),
+    )
+    networks = {name: load_network(run.model(name)) for name in ("generator", "discriminator")}
+    subject = Subject("a model", data=data, experiment=run.experiment, count=3, **networks)
+    (section,) = explain(subject, tmp_path, ("checks",))
+    randomised, curves, *pointing = section.tables.values()
+    assert [row["method"] for row in randomised] == [name for name in methods() if name != "occlusion"]
+    assert [(row["images"], row["method"]) for row in curves] == [(k, m) for k in ("true", "fake") for m in methods()]
+    assert len(pointing) == 3 and all([row["part"] for row in table] == ["a", "c"] for table in pointing)
+    assert all((tmp_path / picture.file.name).stat().st_size > 1000 for picture in section.pictures)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--layer", "conv9"], "There is no convolution 'conv9'; choose one by number or name, or last: 1 (conv2d"),
+        (
+            ["--count", "0"],
+            "--count must be at least 2, because an image's maps are compared with others'. Received: 0.",
+        ),
+        (["--data", "nowhere"], "There is no dataset 'nowhere'"),
+        (["--only", "memory"], "no images set apart from training"),
+    ],
+)
+def test_bad_input_gets_one_sentence(capsys, run, tmp_path, options, words):
+    code, out, err = said(capsys, run.folder, "--data-dir", tmp_path, "--out", tmp_path / "page", *options)
+    assert code == 2 and out == "" and words in err.splitlines()[-1]
+    assert not (tmp_path / "page" / "index.html").exists()
+
+
+def test_a_model_without_a_run_has_to_be_told_which_images(capsys, run, tmp_path):
+    model = tmp_path / "models" / "discriminator.keras"
+    model.parent.mkdir()
+    model.write_bytes(run.model("discriminator").read_bytes())
+    code, _, err = said(capsys, model)
+    assert code == 2 and "belongs to no run, so say which images to show it: --data NAME|FOLDER." in err
+    code, _, err = said(capsys, run.model("generator"), "--data", run.experiment.data.name)
+    assert code == 2 and "must be a Sequential model from square RGB images to one score" in err

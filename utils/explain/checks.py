@@ -1,0 +1,365 @@
+"""Do the maps mean anything? Three checks, each beside what it would give by chance.
+
+- Randomisation: a map that explains what the network has learnt must change when the weights become random.
+- Deletion and insertion: what a map calls important must move the score more than other pixels do.
+- Pointing game: where the parts of an image are known exactly, does a map's strongest place lie on one of them?
+
+References:
+    Adebayo et al., Sanity Checks for Saliency Maps (arXiv:1810.03292); Petsiuk et al., RISE (arXiv:1806.07421);
+    Zhang et al., Top-down Neural Attention by Excitation Backprop (arXiv:1608.00507); for occlusion Zeiler and Fergus,
+    Visualizing and Understanding Convolutional Networks (arXiv:1311.2901).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from scipy import stats
+from scipy.special import expit
+
+from utils.data import scale
+from utils.errors import InputError
+from utils.explain.gradcam import enlarge, grad_cam
+from utils.explain.guided import score_saliency
+from utils.explain.judge import Judge, Score, sign_of
+
+Method = Callable[[Judge, np.ndarray, Score], np.ndarray]
+"""Judge, uint8 (N, S, S, 3) images and score -> float (N, H, W) maps, high where a pixel speaks for the score."""
+
+
+def methods(layer: str | int = "last") -> dict[str, Method]:
+    """The methods to check, by name.
+
+    Grad-CAM stands without the ReLU of its eq. 2, so that places that speak against the score have an order too.
+    "contributions" are those of `gradcam.GradCam`. Of gradients the magnitude counts, summed over the three colours.
+    "occlusion" is the control that must pass: it measures what deletion measures, one patch at a time.
+
+    Args:
+        layer: the convolution that Grad-CAM and the contributions look at.
+    """
+    return {
+        "Grad-CAM": lambda judge, images, score: sign_of(score) * grad_cam(judge, images, layer).combination,
+        "contributions": lambda judge, images, score: sign_of(score) * grad_cam(judge, images, layer).contributions,
+        "guided backpropagation": lambda judge, images, score: _magnitude(score_saliency(judge, images, score)),
+        "gradient": lambda judge, images, score: _magnitude(score_saliency(judge, images, score, guided=False)),
+        "occlusion": occlusion,
+    }
+
+
+def occlusion(judge: Judge, images: np.ndarray, score: Score = "true", places: int = 8) -> np.ndarray:
+    """How much of the logit is lost when a square patch becomes mid grey: float32 (N, places, places).
+
+    Args:
+        judge: the discriminator.
+        images: uint8 (N, S, S, 3) in [0, 255].
+        score: "true" for what the logit loses, "fake" for what minus the logit loses.
+        places: patches along a side.
+    """
+    judge.check(images)
+    original = scale(images)
+    edges = np.linspace(0, judge.side, places + 1).round().astype(int)
+    without = []
+    for top, bottom in zip(edges, edges[1:]):
+        covered = np.stack([original] * places, 1)  # (N, places, S, S, 3): each patch of the row
+        for column, (left, right) in enumerate(zip(edges, edges[1:])):
+            covered[:, column, top:bottom, left:right] = 0
+        without.append(judge.logits_of(covered.reshape(-1, *original.shape[1:])).reshape(-1, places))
+    lost = judge.logits_of(original)[:, None, None] - np.stack(without, 1)
+    return sign_of(score) * lost
+
+
+# --- randomisation ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Randomisation:
+    """How maps change as layers lose what they learnt, from the head down.
+
+    Attributes:
+        stages: what has been randomised last: "head", then "convolution 4" down to "convolution 1".
+        correlations: by method, float (stages, D, N): Spearman rank correlation of each image's map with its map under
+            the trained weights, for D draws of random weights. NaN where a map is constant.
+        between_images: by method, the mean correlation between the trained maps of different images: what a map keeps
+            that has nothing to do with its image.
+    """
+
+    stages: tuple[str, ...]
+    correlations: dict[str, np.ndarray]
+    between_images: dict[str, float]
+
+
+def cascading_randomisation(
+    judge: Judge, images: np.ndarray, methods: dict[str, Method], draws: int = 3, seed: int = 0
+) -> Randomisation:
+    """Randomise the layers one after the other, from the head down to the image, and compare each method's maps.
+
+    Args:
+        judge: the trained discriminator.
+        images: uint8 (N, S, S, 3) in [0, 255].
+        methods: what to compare, by name.
+        draws: how many times the weights are drawn anew.
+        seed: decides the random weights.
+    """
+    judge.check(images)
+    starts = [judge.convolutions[-1].stop] + [c.start for c in reversed(judge.convolutions)]
+    stages = ("head", *(f"convolution {c.number}" for c in reversed(judge.convolutions)))
+    trained = {name: method(judge, images, "true") for name, method in methods.items()}
+    correlations = {name: np.empty((len(stages), draws, len(images))) for name in methods}
+    for draw in range(draws):
+        for stage, start in enumerate(starts):
+            random = judge.randomised(seed + draw, start)
+            for name, method in methods.items():
+                correlations[name][stage, draw] = rank_correlation(trained[name], method(random, images, "true"))
+    return Randomisation(stages, correlations, {name: _between_images(maps) for name, maps in trained.items()})
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation of each map of float (N, H, W) with its counterpart: float (N,), NaN if constant."""
+    a, b = _standardised_ranks(one), _standardised_ranks(other)
+    return (a * b).mean(1)
+
+
+# --- deletion and insertion -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Curves:
+    """How the answer follows as pixels are deleted or inserted, the most important first.
+
+    The curves hold logits. Petsiuk et al. draw probabilities, but a discriminator that is sure of itself has those at 0
+    or 1 all along the way; `probability` gives them.
+
+    Attributes:
+        score: "true": the logit; "fake": minus the logit.
+        fractions: float (T,), share of the pixels that have been changed, from 0 to 1.
+        deletion, insertion: float (N, T), the score's logit along the way.
+        random_deletion, random_insertion: float (N, R, T), the same for R random maps of each image.
+    """
+
+    score: Score
+    fractions: np.ndarray
+    deletion: np.ndarray
+    insertion: np.ndarray
+    random_deletion: np.ndarray
+    random_insertion: np.ndarray
+
+    def probability(self) -> "Curves":
+        """The same with probabilities of the score in the place of logits."""
+        names = ("deletion", "insertion", "random_deletion", "random_insertion")
+        return replace(self, **{name: expit(getattr(self, name)) for name in names})
+
+    def area(self, name: str) -> np.ndarray:
+        """Area under the curves "deletion", "insertion", "random_deletion" or "random_insertion": their mean height."""
+        return np.trapezoid(getattr(self, name), self.fractions, axis=-1)
+
+    def advantage(self, name: str) -> "Interval":
+        """Area of an image's "deletion" or "insertion" less the mean area of its random maps, over images.
+
+        A map that finds what matters is below 0 in deletion, and above 0 in insertion.
+        """
+        return mean_interval(self.area(name) - self.area(f"random_{name}").mean(1))
+
+
+def deletion_insertion(
+    judge: Judge,
+    images: np.ndarray,
+    maps: np.ndarray,
+    score: Score = "true",
+    random_maps: int = 4,
+    steps: int = 10,
+    seed: int = 0,
+) -> Curves:
+    """Delete pixels, and insert them, in the order of a map, and in the orders of random maps.
+
+    Deletion replaces pixels by mid grey; insertion starts from the blurred image (standard deviation an eighth of its
+    side) and puts pixels back (Petsiuk et al., §4.3). A random map is the image's own map with its places shuffled
+    before it is enlarged: it has the same values and is as coarse. Among equal values the order is random.
+
+    Args:
+        judge: the discriminator.
+        images: uint8 (N, S, S, 3) in [0, 255].
+        maps: float (N, H, W), high where a pixel matters for `score`; enlarged to the images' size.
+        score: "true" follows the logit, "fake" minus the logit.
+        random_maps: how many for each image.
+        steps: in how many equal portions the pixels are changed.
+        seed: decides random maps and order among equals.
+    """
+    judge.check(images)
+    if maps.ndim != 3 or len(maps) != len(images):
+        raise InputError(f"There must be one map (H, W) for each of {len(images)} images. Received: {maps.shape}.")
+    random = np.random.default_rng(seed)
+    shuffled = [random.permuted(maps.reshape(len(maps), -1), axis=1).reshape(maps.shape) for _ in range(random_maps)]
+    side = judge.side
+    original = scale(images)
+    blurred = np.stack([cv2.GaussianBlur(image, (0, 0), side / 8) for image in original])
+    thresholds = np.rint(np.linspace(0, side * side, steps + 1)).astype(int)
+
+    def follow(order_by: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        ranks = _ranks_from_the_top(enlarge(order_by, side), random)
+        reached = ranks[:, None, ..., None] < thresholds[:, None, None, None]
+        changed = np.where(reached, after[:, None], before[:, None])  # (N, T, S, S, 3)
+        logits = judge.logits_of(changed.reshape(-1, *original.shape[1:]))
+        return sign_of(score) * logits.reshape(reached.shape[:2])
+
+    def curves(order_by: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return follow(order_by, original, np.zeros_like(original)), follow(order_by, blurred, original)
+
+    deletion, insertion = curves(maps)
+    random_deletion, random_insertion = (np.stack(c, 1) for c in zip(*map(curves, shuffled)))
+    fractions = thresholds / thresholds[-1]
+    return Curves(score, fractions, deletion, insertion, random_deletion, random_insertion)
+
+
+# --- pointing game ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pointing:
+    """How often a map's strongest place lies in the box of one part.
+
+    All shares are over the images that show the part and whose map points anywhere.
+
+    Attributes:
+        part: name of the part.
+        shown: how many images show it.
+        pointed: how many of these have a map that points anywhere: one that is 0 everywhere does not.
+        hits: in how many of those the strongest place lies in the part's box.
+        low, high: 95% interval (Wilson) of the share of hits.
+        chance: expected share of hits for a place of the map drawn at random: the boxes' share of the image.
+        centre: share of hits for the centre of the image.
+        swapped: share of hits when each image gets the map of another, over all pairs: what the usual place of the part
+            explains.
+    """
+
+    part: str
+    shown: int
+    pointed: int
+    hits: int
+    low: float
+    high: float
+    chance: float
+    centre: float
+    swapped: float
+
+    @property
+    def share(self) -> float:
+        """Share of hits."""
+        return self.hits / self.pointed
+
+
+def pointing_game(maps: np.ndarray, boxes: np.ndarray, names: tuple[str, ...], side: int) -> list[Pointing]:
+    """Play the pointing game for every part. A map points at the centre of its strongest place.
+
+    Args:
+        maps: float (N, H, W), at least 0.
+        boxes: int (N, P, 4) as left, top, right, bottom in pixels (right and bottom exclusive), -1 where the image does
+            not show the part, as `Dataset.boxes`.
+        names: of the P parts.
+        side: side of the images in pixels.
+
+    Returns:
+        One record for each part that at least two images show and point anywhere.
+
+    Raises:
+        InputError: the boxes are not those of the maps' images.
+    """
+    if boxes is None or boxes.shape != (len(maps), len(names), 4):
+        raise InputError(
+            f"The pointing game needs boxes of shape ({len(maps)}, {len(names)}, 4), those of the images; the built-in "
+            f"datasets have some. Received: {None if boxes is None else boxes.shape}."
+        )
+    height, width = maps.shape[1:]
+    x = (np.arange(width) + 0.5) * side / width
+    y = (np.arange(height) + 0.5) * side / height
+    places = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+    points = places[maps.reshape(len(maps), -1).argmax(1)]
+    points_anywhere = maps.max((1, 2)) > 0
+
+    records = []
+    for part, name in enumerate(names):
+        shown = boxes[:, part, 0] >= 0
+        used = shown & points_anywhere
+        count = int(used.sum())
+        if count < 2:
+            continue
+        box = boxes[used, part].astype(float)
+        pairs = _inside(points[used][None], box[:, None])  # [i, j]: the map of image j in the box of image i
+        hits = int(pairs.trace())
+        low, high = stats.binomtest(hits, count).proportion_ci(method="wilson")
+        records.append(
+            Pointing(
+                part=name,
+                shown=int(shown.sum()),
+                pointed=count,
+                hits=hits,
+                low=float(low),
+                high=float(high),
+                chance=float(_inside(places[None], box[:, None]).mean()),
+                centre=float(_inside(np.full(2, side / 2), box).mean()),
+                swapped=float((pairs.sum() - hits) / (count * (count - 1))),
+            )
+        )
+    return records
+
+
+# --- statistics -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def mean_interval(values: np.ndarray, seed: int = 0) -> Interval:
+    """Mean of float (N,) with its bootstrap interval (percentiles of 2,000 resamples); NaN values are left out."""
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return Interval(np.nan, np.nan, np.nan)
+    resamples = np.random.default_rng(seed).choice(values, (2000, len(values))).mean(1)
+    low, high = np.quantile(resamples, (0.025, 0.975))
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def known_mean(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
+    """Mean over an axis without the NaN values; NaN where there is no other."""
+    return np.ma.filled(np.ma.masked_invalid(values).mean(axis), np.nan)
+
+
+def _inside(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Whether points (..., 2) as x, y lie in boxes (..., 4)."""
+    return ((points >= boxes[..., :2]) & (points < boxes[..., 2:])).all(-1)
+
+
+def _standardised_ranks(maps: np.ndarray) -> np.ndarray:
+    ranks = stats.rankdata(maps.reshape(len(maps), -1), axis=1)
+    centred = ranks - ranks.mean(1, keepdims=True)
+    spread = ranks.std(1, keepdims=True)
+    return np.divide(centred, spread, out=np.full_like(centred, np.nan), where=spread > 0)
+
+
+def _between_images(maps: np.ndarray) -> float:
+    ranks = _standardised_ranks(maps)
+    correlations = ranks @ ranks.T / ranks.shape[1]
+    return float(known_mean(correlations[~np.eye(len(maps), dtype=bool)], 0))
+
+
+def _ranks_from_the_top(maps: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Rank of every pixel, 0 for the largest; equals in random order. float (N, H, W) -> int (N, H, W)."""
+    flat = maps.reshape(len(maps), -1)
+    order = np.lexsort((random.random(flat.shape), -flat))
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(flat.shape[1])[None], 1)
+    return ranks.reshape(maps.shape)
+
+
+def _magnitude(gradient: np.ndarray) -> np.ndarray:
+    return np.abs(gradient).sum(-1)
