@@ -1,7 +1,8 @@
 """Trained models with a name and a card: those that come with the project, and those that a user publishes.
 
 A folder `saved_models/pretrained/<name>/` holds `generator.keras`, `discriminator.keras`, `samples.png` (drawn by the
-generator, never images of the dataset), `experiment.json` and `card.json`.
+generator, never images of the dataset), `settings.json` (an experiment; under another name than a run's, which this is
+not) and `card.json`.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Pretrained:
     @cached_property
     def experiment(self) -> Experiment:
         """What it was trained with."""
-        return config.from_dict(read_json(self.folder / "experiment.json"))
+        return config.from_dict(read_json(self.folder / "settings.json"))
 
     @cached_property
     def card(self) -> dict:
@@ -99,7 +100,7 @@ def publish(
         SAMPLES, experiment.model.latent_dim, experiment.training.samples_seed, experiment.model.latents
     )
     write_png(model.samples, grid(scale_back(fake_samples_generator(generator, latents)[0])))
-    write_json(model.folder / "experiment.json", config.to_dict(experiment))
+    write_json(model.folder / "settings.json", config.to_dict(experiment))
     environment = run.environment
     write_json(
         model.folder / "card.json",

@@ -8,12 +8,18 @@ import keras
 import numpy as np
 
 from utils.config import Experiment
-from utils.data import Dataset, scale_back
+from utils.data import Dataset, load, scale_back
+from utils.data.catalogue import catalogue, find_source
+from utils.errors import InputError
+from utils.evaluation.held_out import SPLITS
+from utils.explain.found import Found
 from utils.explain.judge import Judge, judge_of, normalises
+from utils.models import load_network
 from utils.runs import Run
 from utils.sampling import fake_samples_generator, make_latent_samples
 
 REFERENCE = 256  # images that fix batch statistics
+SEARCHED = 2000  # true images that are looked through
 
 
 @dataclass(frozen=True)
@@ -96,3 +102,54 @@ class Subject:
         """What is explained: "true" or "fake" images, how they are judged, the images."""
         true = [("true", self.judge, self.true)]
         return true if self.generator is None else [*true, ("fake", self.judge_of_fake, self.fake)]
+
+
+def subject_for(
+    found: Found,
+    data: str | None = None,
+    *,
+    count: int = 64,
+    layer: str = "last",
+    seed: int = 0,
+    data_dir: Path | None = None,
+) -> Subject:
+    """Load a discriminator, its generator where there is one, and true images to show it.
+
+    Args:
+        found: which discriminator, as `found.find` gives it.
+        data: a dataset or own pictures; by default what it was trained on. Images that nothing was trained on are
+            taken where there are such.
+        count, layer, seed, data_dir: as in `Subject`.
+
+    Raises:
+        InputError: nobody says which images to show it, they cannot be had, or the layer does not exist.
+    """
+    discriminator = load_network(found.discriminator)
+    judge_of(discriminator).convolution(layer)  # before any image is read: what is wrong is said at once
+    beside = found.discriminator.with_name("generator.keras")
+    return Subject(
+        title=found.title,
+        discriminator=discriminator,
+        generator=load_network(beside) if beside.is_file() else None,
+        data=_true_images(found, data, discriminator.input_shape[1], data_dir),
+        experiment=found.experiment,
+        count=count,
+        layer=layer,
+        seed=seed,
+        run=found.run,
+        data_dir=data_dir,
+    )
+
+
+def _true_images(found: Found, data: str | None, size: int, data_dir: Path | None) -> Dataset:
+    """Images that nothing was trained on, if there are such, else those that there are."""
+    own = found.experiment and found.experiment.data
+    name = data or (own and own.name)
+    if name is None:
+        raise InputError(f"{found.title} belongs to no run, so say which images to show it: --data NAME|FOLDER.")
+    entry = next((entry for entry in catalogue() if entry.name == name), None)
+    there = entry.found(data_dir) if entry else ()
+    split = next((split for split in SPLITS if split in there), "train")
+    drawing = {"seed": own.data_seed, "choices": own.choices} if own and name == own.name else {}
+    count = find_source(name, size, data_dir=data_dir, split=split, **drawing).describe().count
+    return load(name, size, min(SEARCHED, count), data_dir=data_dir, split=split, **drawing)

@@ -1,0 +1,412 @@
+"""Making the generator forget a part: find the feature maps that draw it, drop them, and look at what is left.
+
+As in the paper: in the second-highest convolution of the generator, a logistic regression tells features inside the
+boxes of a part from features elsewhere in the same images, and the maps with positive weights are dropped from all
+places. What the paper did not do: count how often the part is gone, and drop as many random maps beside.
+
+Which convolution "second-highest" means: the paper dropped 200 maps, but the map that goes into the last convolution of
+its Fig 1 has 128 channels only. So the last convolution, which makes the image, does not count: of the others it is the
+second from the top (256 maps of 16x16 in Fig 1).
+
+Reference:
+    Radford, Metz, Chintala (arXiv:1511.06434), §6.3.1.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+from keras import layers
+from matplotlib.figure import Figure
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+
+from utils import viz
+from utils.data import scale_back
+from utils.errors import InputError
+from utils.explain.draw import TILE, sheet
+from utils.explain.figures import write_figure
+from utils.explain.parts import Detector
+from utils.models import forward
+from utils.sampling import make_latent_samples
+
+LEAST_SHOWING = 10  # samples that must show the part, both to learn from and to measure on
+MEASURED = 200  # at most so many samples are measured on
+SHOWN = 8  # of them are kept as pictures
+SHARES = (1 / 8, 1 / 4, 1 / 2, 1)  # of the maps with positive weights; the last is the paper's
+CONFIDENCE = 0.95
+
+# Streams of random numbers that must not depend on each other carry a number of their own beside the seed.
+_FRESH, _NEGATIVES, _RANDOM_MAPS = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Change:
+    """What dropping some maps does to samples that show the part.
+
+    Attributes:
+        gone: share of them in which the part is no longer found; NaN where boxes were drawn by hand.
+        inside: mean change of a pixel inside the part's boxes, in [0, 255].
+        outside: the same in the rest of the picture.
+        kept: share of the other parts found in these samples that are still found; NaN as above.
+    """
+
+    gone: float
+    inside: float
+    outside: float
+    kept: float
+
+
+@dataclass(frozen=True)
+class Dropping:
+    """The effect of dropping so many maps: those that the regression chose, and as many random ones.
+
+    Attributes:
+        maps: how many.
+        chosen: the effect of dropping those with the largest weights.
+        random: the effect of dropping random ones, for each draw.
+        pictures: uint8 (P, S, S, 3), the record's samples without the chosen maps.
+        random_pictures: the same without those of the first draw.
+    """
+
+    maps: int
+    chosen: Change
+    random: tuple[Change, ...]
+    pictures: np.ndarray
+    random_pictures: np.ndarray
+
+    def of_random(self, name: str) -> tuple[float, float, float]:
+        """Mean over the draws of one value of `Change`, with Student's interval, 95%."""
+        values = np.array([getattr(change, name) for change in self.random])
+        margin = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values)
+        return float(values.mean()), float(values.mean() - margin), float(values.mean() + margin)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What `remove_part` found.
+
+    Attributes:
+        part: the part.
+        layer: the layer whose maps were dropped, with its shape ("leaky_re_lu_2, 128 maps of 16x16").
+        weights: float64 (C,), the regression's weight of each map, per standard deviation of the map.
+        boxes: how many boxes it learnt from.
+        accuracy: how often it is right about features of samples that it did not learn from; 0.5 is chance.
+        measured: how many samples the effects were measured on; all of them show the part.
+        droppings: effects of dropping ever more maps; the last is the paper's choice, all with positive weights.
+        pictures: uint8 (P, S, S, 3), the first of those samples as they are.
+        picture_boxes: for each of them the part's boxes, int16 (B, 4).
+    """
+
+    part: str
+    layer: str
+    weights: np.ndarray
+    boxes: int
+    accuracy: float
+    measured: int
+    droppings: tuple[Dropping, ...]
+    pictures: np.ndarray
+    picture_boxes: tuple[np.ndarray, ...]
+
+    @property
+    def dropped(self) -> np.ndarray:
+        """The maps with positive weights, the largest first: int64 (K,)."""
+        return _strongest(self.weights)
+
+    def gone(self, dropping: Dropping) -> tuple[float, float, float]:
+        """Share of the samples that lose the part, with Wilson's interval, 95%."""
+        share = dropping.chosen.gone
+        if np.isnan(share):
+            return share, share, share
+        interval = stats.binomtest(round(share * self.measured), self.measured).proportion_ci(CONFIDENCE, "wilson")
+        return share, float(interval.low), float(interval.high)
+
+    def table(self) -> list[dict]:
+        """One row for each number of maps, of plain values; None where nothing can be told."""
+        rows = []
+        for dropping in self.droppings:
+            row = {"part": self.part, "maps": dropping.maps, "of": len(self.weights)}
+            row |= dict(zip(("gone", "gone_low", "gone_high"), self.gone(dropping)))
+            row |= dict(zip(("random_gone", "random_gone_low", "random_gone_high"), dropping.of_random("gone")))
+            for name in ("inside", "outside", "kept"):
+                row |= {name: getattr(dropping.chosen, name), f"random_{name}": dropping.of_random(name)[0]}
+            rows.append({name: None if value != value else value for name, value in row.items()})
+        return rows
+
+
+@dataclass(frozen=True)
+class HiddenConvolution:
+    """A convolution of a generator that does not make the image.
+
+    Attributes:
+        name: of its layer.
+        number: its place among them, from 1 at the latents.
+        stop: how many layers of the generator make its features, after normalisation and nonlinearity.
+        last: name of the last of these layers.
+        side, maps: shape of the features.
+    """
+
+    name: str
+    number: int
+    stop: int
+    last: str
+    side: int
+    maps: int
+
+    def __str__(self) -> str:
+        return f"{self.last}, {self.maps} maps of {self.side}x{self.side}"
+
+
+def remove_part(
+    generator: keras.Sequential,
+    boxes_of: Detector | Mapping[int, np.ndarray],
+    *,
+    part: str,
+    layer: str | int | None = None,
+    samples: int = 1000,
+    draws: int = 10,
+    seed: int = 0,
+    latents: str = "normal",
+) -> Removal:
+    """Drop the feature maps that draw a part, and measure what that does beside dropping as many random ones.
+
+    Args:
+        generator: latents -> float32 (N, S, S, 3) in [-1, 1]; a Sequential model. Nothing in it is changed.
+        boxes_of: a detector, which then also tells whether the part is gone; or boxes drawn by hand (see
+            `parts.read_boxes`) on the samples that `./dcgan sample RUN -n SAMPLES --seed SEED --as files` writes.
+        part: which part of the detector; for boxes drawn by hand only its name.
+        layer: name, or number from 1, of the convolution whose features are used; by default the second from the top
+            that does not make the image (the only one, where there is one).
+        samples: how many samples are looked at to learn from, and how many fresh ones to measure on. Boxes drawn by
+            hand are both learnt from and measured on.
+        draws: how many times random maps are chosen.
+        seed: decides latents, negatives and random maps.
+        latents: distribution of the latents that the generator was trained on, "normal" or "uniform".
+
+    Raises:
+        InputError: there is no such part or layer, the generator has no hidden convolution, or the part is hardly ever
+            shown.
+    """
+    hidden = hidden_convolution(generator, layer)
+    below, above = generator.layers[: hidden.stop], generator.layers[hidden.stop :]
+    latent_dim = generator.input_shape[-1]
+    by_hand = isinstance(boxes_of, Mapping)
+
+    learnt = _in_batches(below, make_latent_samples(samples, latent_dim, seed, latents))
+    boxes = _boxes(boxes_of, part, lambda: _draw(above, learnt), samples)
+    size = generator.output_shape[1]
+    weights, accuracy = _regression(learnt, boxes, size, np.random.default_rng([seed, _NEGATIVES]))
+
+    features, to_measure = learnt, boxes
+    if not by_hand:
+        fresh = make_latent_samples(samples, latent_dim, np.random.default_rng([seed, _FRESH]), latents)
+        features = _in_batches(below, fresh)
+        to_measure = _boxes(boxes_of, part, lambda: _draw(above, features), samples)
+    rows = [row for row, drawn in to_measure.items() if len(drawn)][:MEASURED]
+    features, to_measure = features[rows], tuple(to_measure[row] for row in rows)
+    before = _draw(above, features)
+    inside = np.stack([_inside(drawn, size, size) for drawn in to_measure])
+    found = None if by_hand else boxes_of(before).shown
+
+    def drop(maps: np.ndarray) -> tuple[Change, np.ndarray]:
+        after = _draw(above, np.where(np.isin(np.arange(hidden.maps), maps), np.float32(0), features))
+        moved = np.abs(after.astype(np.int16) - before).mean(-1)
+        gone = kept = np.nan
+        if not by_hand:
+            still, number = boxes_of(after).shown, boxes_of.number(part)
+            others = np.delete(found, number, axis=1)
+            gone = float(1 - still[:, number].mean())
+            kept = float(np.delete(still, number, axis=1)[others].mean()) if others.any() else np.nan
+        change = Change(gone, float(moved[inside].mean()), float(moved[~inside].mean()), kept)
+        return change, after[:SHOWN]
+
+    strongest, droppings = _strongest(weights), []
+    random = np.random.default_rng([seed, _RANDOM_MAPS])
+    for count in sorted({max(1, round(share * len(strongest))) for share in SHARES}):
+        change, pictures = drop(strongest[:count])
+        by_chance = [drop(random.choice(hidden.maps, count, replace=False)) for _ in range(draws)]
+        droppings.append(Dropping(count, change, tuple(c for c, _ in by_chance), pictures, by_chance[0][1]))
+    return Removal(
+        part=part,
+        layer=str(hidden),
+        weights=weights,
+        boxes=sum(map(len, boxes.values())),
+        accuracy=accuracy,
+        measured=len(rows),
+        droppings=tuple(droppings),
+        pictures=before[:SHOWN],
+        picture_boxes=to_measure[:SHOWN],
+    )
+
+
+def hidden_convolution(generator: keras.Sequential, layer: str | int | None = None) -> HiddenConvolution:
+    """A convolution of a generator by its name or number; by default the second from the top.
+
+    Raises:
+        InputError: there is no such convolution (the message lists those that there are), or none at all.
+    """
+    network = getattr(generator, "layers", [])
+    places = [i for i, one in enumerate(network) if isinstance(one, layers.Conv2D | layers.Conv2DTranspose)]
+    if len(places) < 2:
+        raise InputError(
+            "Removing a part needs a generator with a convolution before the one that makes the image. Received: "
+            f"{type(generator).__name__} of {', '.join(type(one).__name__ for one in network) or 'no layers'}."
+        )
+    hidden = []
+    for number, (place, stop) in enumerate(zip(places, places[1:]), start=1):
+        side, maps = network[stop - 1].output.shape[1], network[stop - 1].output.shape[3]
+        hidden.append(HiddenConvolution(network[place].name, number, stop, network[stop - 1].name, side, maps))
+    if layer is None:
+        return hidden[max(0, len(hidden) - 2)]
+    for one in hidden:
+        if str(layer) in (one.name, one.last, str(one.number)):
+            return one
+    listed = ", ".join(f"{one.number} ({one.name})" for one in hidden)
+    raise InputError(f"There is no hidden convolution {layer!r} in this generator; choose one of {listed}.")
+
+
+def draw_removal(record: Removal, folder: str | Path) -> list[Path]:
+    """Draw samples with and without the maps, and the effect of dropping ever more of them.
+
+    Returns:
+        removed_<part>.png, removed_<part>_effect.png.
+    """
+    pictures, effect = (Path(folder) / f"removed_{_slug(record.part)}{kind}.png" for kind in ("", "_effect"))
+    factor = max(1, round(TILE / record.pictures.shape[1]))
+    framed = record.pictures.repeat(factor, 1).repeat(factor, 2)
+    for picture, boxes in zip(framed, record.picture_boxes):
+        for left, top, right, bottom in (boxes.astype(int) * factor).tolist():
+            cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), (255, 0, 0), 1)
+    columns = {"sample": framed}
+    for dropping in record.droppings:
+        columns[f"{dropping.maps} maps\ndropped"] = dropping.pictures.repeat(factor, 1).repeat(factor, 2)
+    last = record.droppings[-1]
+    columns[f"{last.maps} random\nmaps dropped"] = last.random_pictures.repeat(factor, 1).repeat(factor, 2)
+    viz.write_png(pictures, sheet(columns))
+    return [pictures, _draw_effect(record, effect)]
+
+
+# --- learning which maps draw the part --------------------------------------------------------------------------------
+
+
+def _boxes(
+    boxes_of: Detector | Mapping[int, np.ndarray], part: str, draw: Callable[[], np.ndarray], samples: int
+) -> dict[int, np.ndarray]:
+    """The part's boxes, int16 (B, 4), of each sample that was looked at."""
+    if isinstance(boxes_of, Mapping):
+        if max(boxes_of, default=0) >= samples:
+            raise InputError(f"Boxes are for samples 0 to {samples - 1}. Received: sample {max(boxes_of)}.")
+        boxes = dict(sorted(boxes_of.items()))
+    else:
+        number = boxes_of.number(part)
+        found = boxes_of(draw())
+        boxes = {
+            row: one[shown] for row, (one, shown) in enumerate(zip(found.boxes[:, [number]], found.shown[:, [number]]))
+        }
+    showing = sum(len(one) > 0 for one in boxes.values())
+    if showing < LEAST_SHOWING:
+        raise InputError(
+            f"Only {showing} of the {len(boxes):,} samples looked at show {part}, and at least {LEAST_SHOWING} are "
+            "needed: look at more samples, or choose another part."
+        )
+    return boxes
+
+
+def _regression(
+    features: np.ndarray, boxes: dict[int, np.ndarray], size: int, random: np.random.Generator
+) -> tuple[np.ndarray, float]:
+    """Tell features inside the boxes from as many outside, in the same samples.
+
+    Returns:
+        The weight of each map per standard deviation, and the accuracy on every fifth sample, which is not learnt from.
+    """
+    side = features.shape[1]
+    vectors, answers, samples = [], [], []
+    for row, drawn in boxes.items():
+        inside = _inside(drawn, side, size)
+        count = min(inside.sum(), (~inside).sum())
+        for answer, places in ((1, inside), (0, ~inside)):
+            vectors.append(random.choice(features[row][places], count, replace=False))
+            answers += [answer] * count
+            samples += [row] * count
+    vectors, answers = np.concatenate(vectors).astype(np.float64), np.array(answers)
+    order = {row: place for place, row in enumerate(sorted(set(samples)))}
+    held_out = np.array([order[row] % 5 == 4 for row in samples])
+    deviation = vectors.std(0)
+    vectors /= np.where(deviation > 0, deviation, 1)
+    model = LogisticRegression(max_iter=1000).fit(vectors[~held_out], answers[~held_out])
+    if not (model.coef_ > 0).any():
+        raise InputError("No feature map speaks for the part, so there is nothing to drop: check the boxes.")
+    return model.coef_[0], float(model.score(vectors[held_out], answers[held_out]))
+
+
+def _inside(boxes: np.ndarray, side: int, size: int) -> np.ndarray:
+    """Which places of a side x side map have their centre in one of the boxes (N, 4) in pixels: bool (side, side)."""
+    centres = (np.arange(side) + 0.5) * size / side
+    inside = np.zeros((side, side), bool)
+    for left, top, right, bottom in boxes:
+        inside |= ((centres >= top) & (centres < bottom))[:, None] & ((centres >= left) & (centres < right))
+    return inside
+
+
+def _strongest(weights: np.ndarray) -> np.ndarray:
+    """The maps with positive weights, the largest first."""
+    order = np.argsort(-weights, kind="stable")
+    return order[weights[order] > 0]
+
+
+def _draw(above: list[keras.Layer], features: np.ndarray) -> np.ndarray:
+    return scale_back(_in_batches(above, features))
+
+
+def _in_batches(network: list[keras.Layer], x: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    batches = (x[start : start + batch_size] for start in range(0, len(x), batch_size))
+    return np.concatenate([np.asarray(forward(network, batch, training=False), np.float32) for batch in batches])
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def _draw_effect(record: Removal, file: Path) -> Path:
+    """Against the number of dropped maps: how often the part is gone, what is kept, what changes where."""
+    figure = Figure(figsize=(13, 3.8), layout="constrained")
+    figure.suptitle(
+        f"{record.part}: maps of {record.layer}, dropped; {record.measured} samples that show it", fontsize=10
+    )
+    maps = [dropping.maps for dropping in record.droppings]
+    gone, kept, moved = figure.subplots(1, 3)
+
+    def chosen(axes, name: str, **how) -> None:
+        axes.plot(maps, [getattr(dropping.chosen, name) for dropping in record.droppings], "o-", **how)
+
+    def at_random(axes, name: str, **how) -> None:
+        mean, low, high = np.array([dropping.of_random(name) for dropping in record.droppings]).T
+        axes.errorbar(maps, mean, [mean - low, high - mean], fmt="s:", capsize=3, **how)
+
+    intervals = np.array([record.gone(dropping) for dropping in record.droppings]).T
+    gone.fill_between(maps, intervals[1], intervals[2], color="C3", alpha=0.2, linewidth=0)
+    for axes, name in ((gone, "gone"), (kept, "kept")):
+        chosen(axes, name, color="C3", label="chosen by the regression")
+        at_random(axes, name, color="grey", label="chosen at random")
+        axes.set(ylim=(-0.03, 1.03))
+    gone.set(title="the part is no longer found", ylabel="share of samples")
+    kept.set(title="other parts are still found", ylabel="share of other parts")
+    for name, colour in (("inside", "C1"), ("outside", "C0")):
+        chosen(moved, name, color=colour, label=f"{name} the boxes, chosen")
+        at_random(moved, name, color=colour, label=f"{name} the boxes, random", alpha=0.6)
+    moved.set(title="pixels change", ylabel="mean change, of 255", ylim=(0, None))
+    for axes in (gone, kept, moved):
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(maps, map(str, maps))
+        axes.minorticks_off()
+        axes.set_xlabel("maps dropped")
+        axes.grid(alpha=0.25)
+        axes.legend(fontsize=7)
+    return write_figure(figure, file)
+
+
+def _slug(part: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in part)
