@@ -21,6 +21,7 @@ COMMANDS = {
     "sample": "sample:Sample",
     "film": "sample:Film",
     "show": "show:Show",
+    "evaluate": "evaluate:Evaluate",
     "explain": "explain:Explain",
     "presets": "show:Presets",
     "datasets": "datasets:Datasets",

@@ -1,0 +1,306 @@
+"""Feature spaces, held-out images, and the distance of a generator; `./dcgan evaluate`."""
+
+import json
+import shutil
+from dataclasses import replace as with_fields
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from utils import cli
+from utils.config import DataConfig, preset, replace
+from utils.data import load, scale, scale_back
+from utils.errors import InputError
+from utils.evaluation import features
+from utils.evaluation.features import classifier, extractor_for, inception, train_classifier
+from utils.evaluation.held_out import held_out, true_images_for
+from utils.evaluation.quality import Quality, distance
+from utils.models import build_discriminator, build_generator
+from utils.runs import Run
+from utils.sampling import fake_samples_generator, make_latent_samples
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Where datasets are."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def brief():
+    """Classifiers that learn for a second or two."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "EPOCHS", 0)
+        patch.setattr(features, "LEAST_UPDATES", 60)
+        patch.setattr(features, "BATCH_SIZE", 64)
+        yield
+
+
+@pytest.fixture(scope="module")
+def faces(home):
+    """800 to learn from and 400 more."""
+    both = load("faces", 32, 1200, data_dir=home, progress=False)
+    parts = slice(0, 800), slice(800, None)
+    return tuple(with_fields(both, images=both.images[p], attributes=both.attributes[p]) for p in parts)
+
+
+@pytest.fixture(scope="module")
+def trained(faces):
+    """A classifier of them, and its card."""
+    return train_classifier(*faces, progress=False)
+
+
+@pytest.fixture(scope="module")
+def squares(home):
+    """240 pictures in the file of a user, of two classes: a square that is red or blue, on noise. In order of class."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 80, (240, 16, 16, 3), np.uint8)
+    labels = np.repeat([0, 1], 120)
+    for image, label, (top, left) in zip(images, labels, random.integers(0, 8, (240, 2))):
+        image[top : top + 8, left : left + 8, 2 * label] = 255
+    np.savez(home / "squares.npz", images=images, labels=labels, label_names=np.array(["red", "blue"]))
+    return home / "squares.npz"
+
+
+# --- feature spaces ---------------------------------------------------------------------------------------------------
+
+
+def test_the_card_tells_the_accuracy_on_images_set_apart_beside_that_of_the_most_frequent_answer(faces, trained):
+    network, card = trained
+    test = faces[1]
+    assert card["name"] == "classifier of the built-in faces, 13 attributes"
+    assert card["images"] == 800 and card["held_out_images"] == 400 and len(card["accuracies"]) == 13
+    right = (np.asarray(network(scale(np.asarray(test.images)))) > 0) == test.attributes
+    assert card["accuracy"] == pytest.approx(right.mean(), abs=1e-4)
+    share = test.attributes.mean(0)
+    assert card["accuracy_of_the_most_frequent_answer"] == pytest.approx(np.maximum(share, 1 - share).mean(), abs=1e-4)
+    assert card["accuracy"] > card["accuracy_of_the_most_frequent_answer"] + 0.05
+
+
+def test_distances_grow_with_blur_with_noise_and_with_lack_of_variety(faces, trained):
+    extractor = features._extractor(*trained)
+    true, others = np.asarray(faces[1].images), np.asarray(faces[0].images[:400])
+    noise = np.random.default_rng(0).standard_normal(others.shape)
+
+    def noisy(deviation):
+        return np.clip(others + deviation * noise, 0, 255).astype(np.uint8)
+
+    def blurred(deviation):
+        return np.stack([cv2.GaussianBlur(image, (0, 0), deviation) for image in others])
+
+    floor = distance(others, true, extractor)
+    assert floor.kernel.low < 0 < floor.kernel.high
+    for worse in (
+        [blurred(0.5), blurred(1), blurred(2)],
+        [noisy(15), noisy(30), noisy(60)],
+        [others[np.arange(400) % different] for different in (100, 10, 1)],
+    ):
+        found = [floor, *(distance(images, true, extractor) for images in worse)]
+        for measure in ("kernel", "frechet"):
+            values = [getattr(d, measure).value for d in found]
+            assert values == sorted(values) and len(set(values)) == 4, values
+        assert found[1].kernel.value > floor.kernel.high
+
+
+def test_own_pictures_with_labels_get_a_classifier_of_their_own_that_is_kept(squares, home, monkeypatch):
+    first = extractor_for(squares, 16, data_dir=home, progress=False)
+    assert first.name == "classifier of squares, 2 classes"
+    # A fifth is set apart, of both classes though the file is in their order.
+    assert first.card["images"] == 192 and first.card["held_out_images"] == 48
+    assert first.card["accuracy"] > 0.95 and first.card["accuracy_of_the_most_frequent_answer"] < 0.75
+    images = load(squares, 16, data_dir=home, progress=False).images
+    vectors = first(images)
+    assert vectors.shape == (240, features.FEATURES) and vectors.dtype == np.float32
+    np.testing.assert_allclose(first(images[100:103]), vectors[100:103], rtol=1e-4, atol=1e-5)
+
+    monkeypatch.setattr(features, "train_classifier", None)  # the second time nothing is trained
+    again = extractor_for(squares, 16, data_dir=home, progress=False)
+    assert again.fingerprint == first.fingerprint
+    np.testing.assert_array_equal(again(images), vectors)
+
+
+def test_a_kept_classifier_that_was_changed_is_refused(squares, home, tmp_path):
+    classifier(squares, 16, data_dir=home, progress=False)
+    (kept,) = (home / "features").glob("*squares*")
+    copy = shutil.copytree(kept, tmp_path / "features" / kept.name)
+    card = json.loads((copy / "card.json").read_text())
+    (copy / "card.json").write_text(json.dumps(card | {"fingerprint": "0"}))
+    with pytest.raises(InputError, match="was changed after its classifier was trained: delete that folder"):
+        classifier(squares, 16, data_dir=tmp_path, progress=False)
+    (copy / "classifier.keras").write_bytes(b"no network")
+    with pytest.raises(InputError, match="delete that folder"):
+        classifier(squares, 16, data_dir=tmp_path, progress=False)
+
+
+def test_pictures_of_which_nothing_is_known_are_judged_by_the_classifier_of_the_built_in_faces(
+    tmp_path, home, monkeypatch
+):
+    np.save(tmp_path / "unknown.npy", np.zeros((300, 16, 16, 3), np.uint8))
+    asked = []
+    monkeypatch.setattr(features, "classifier", lambda dataset, size, **_: asked.append((dataset, size)))
+    extractor_for(tmp_path / "unknown.npy", 16, data_dir=home)
+    extractor_for(tmp_path / "unknown.npy", 16, features="house_numbers", data_dir=home)
+    extractor_for("house_numbers", 24, data_dir=home)
+    assert asked == [("faces", 16), ("house_numbers", 16), ("house_numbers", 24)]
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="unknown.npy.* neither labels nor attributes"):
+        extractor_for("faces", 16, features=str(tmp_path / "unknown.npy"), data_dir=home)
+
+
+def test_a_classifier_repeats_its_bits_with_its_seed_in_full_precision_whatever_a_training_asked_for(squares, home):
+    first = classifier(squares, 16, data_dir=home, progress=False)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network, card = train_classifier(load(squares, 16, data_dir=home, progress=False), progress=False)
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert {layer.compute_dtype for layer in network.layers} == {"float32"}
+    assert card == first.card and card["fingerprint"] == first.fingerprint == features._fingerprint(network)
+    one, other = (features._fingerprint(features._build(16, 2, seed)) for seed in (0, 1))
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((4, 16, 16, 3), np.float32),
+        np.zeros((0, 16, 16, 3), np.uint8),
+        np.zeros((4, 24, 24, 3), np.uint8),
+        np.zeros((16, 16, 3), np.uint8),
+    ],
+)
+def test_images_that_do_not_fit_are_refused_in_one_sentence(images):
+    network = features._build(16, 2, seed=0)
+    extractor = features._extractor(network, {"name": "classifier of x", "fingerprint": "", "size": 16})
+    with pytest.raises(InputError, match=f"of shape \\(N, 16, 16, 3\\).*Received: {images.dtype}"):
+        extractor(images)
+
+
+def test_inception_gives_2048_features_of_images_of_any_size():
+    extractor = inception(weights=None)
+    small = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    vectors = extractor(small)
+    assert vectors.shape == (2, 2048) and np.isfinite(vectors).all() and vectors.std() > 0
+    large = np.stack([cv2.resize(image, (299, 299), interpolation=cv2.INTER_LINEAR) for image in small])
+    np.testing.assert_allclose(extractor(large), vectors, rtol=1e-5)
+
+
+def test_inception_without_a_network_is_answered_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))  # nothing was downloaded before
+    monkeypatch.setattr("urllib.request._opener", None)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(InputError, match="Inception's weights cannot be had .*refused.*--features auto") as refused:
+        extractor_for("faces", 32, features="inception")
+    assert "\n" not in str(refused.value)
+
+
+# --- true images ------------------------------------------------------------------------------------------------------
+
+
+def test_held_out_images_are_of_the_test_split_and_of_the_choices_that_were_trained_on(home):
+    apart = held_out("faces", 16, 60, choices="correlated", data_dir=home, progress=False)
+    assert apart.split == "test" and len(apart) == 60
+    long_hair, beard = (apart.attributes[:, apart.attribute_names.index(name)] for name in ("long_hair", "beard"))
+    assert long_hair.any() and beard.any() and not (long_hair & beard).any()
+    trained = load("faces", 16, 60, choices="correlated", data_dir=home, progress=False)
+    assert not {image.tobytes() for image in apart.images} & {image.tobytes() for image in trained.images}
+
+
+def test_own_pictures_are_compared_with_those_behind_the_ones_trained_on_else_with_these(squares, home):
+    everything = load(squares, 16, data_dir=home, progress=False).images
+    behind = true_images_for(DataConfig(str(squares), count=100), 16, 90, data_dir=home, progress=False)
+    np.testing.assert_array_equal(behind.images, everything[100:190])
+    assert not behind.seen and behind.about == "images of squares that it was not trained on"
+    for count, words, given in (
+        (None, "that it was trained on", 240),
+        (200, "that it was trained on", 200),
+        (60, "that it was in part trained on", 190),
+    ):
+        seen = true_images_for(DataConfig(str(squares), count=count), 16, 190, data_dir=home, progress=False)
+        np.testing.assert_array_equal(seen.images, everything[:given])
+        assert seen.seen and seen.about == f"images of squares {words}"
+    with pytest.raises(InputError, match="300 true images are needed. Received: .*which has 240"):
+        true_images_for(DataConfig(str(squares)), 16, 300, data_dir=home)
+
+
+# --- a generator ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(home, squares):
+    """A run on half of the squares that ended before it learned anything."""
+    experiment = replace(preset("report32"), name=str(squares), count=120, batch_size=8, width=0.0625)
+    experiment = replace(experiment, image_size=16, generator={"start": 2})
+    run = Run.create(experiment, {"images": 120, "fingerprint": ""}, home / "runs")
+    for name, build in (("generator", build_generator), ("discriminator", build_discriminator)):
+        run.model(name).parent.mkdir(exist_ok=True)
+        build(experiment.model).save(run.model(name))
+    return run
+
+
+def said(capsys, *arguments) -> tuple[int, str, str]:
+    code = cli.main([str(a) for a in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_quality_is_the_distance_of_the_samples_to_one_half_of_the_true_images(run, squares, home):
+    extractor = classifier(squares, 16, data_dir=home, progress=False)
+    true = load(squares, 16, data_dir=home, progress=False).images
+    quality = Quality(true, extractor, samples=120, seed=5)
+    generator = keras.saving.load_model(run.model("generator"), compile=False)
+    fake = scale_back(fake_samples_generator(generator, make_latent_samples(120, 100, 5))[0])
+    assert quality.of(generator, 100) == quality.of_images(fake)
+    assert quality.of_images(fake).plain()["space"] == "classifier of squares, 2 classes"
+    floor = quality.floor()
+    assert floor.kernel.low < 0 < floor.kernel.high < quality.of_images(fake).kernel.low
+    assert floor == Quality(true, extractor, 120, seed=5).floor() != Quality(true, extractor, 120, seed=6).floor()
+    with pytest.raises(InputError, match="at most half of the 240 held-out images.*Received: 121"):
+        Quality(true, extractor, samples=121)
+
+
+def test_evaluate_prints_the_distance_beside_the_floor(capsys, run, home):
+    code, out, err = said(capsys, "evaluate", run.folder, "--samples", 60, "--data-dir", home, "--json")
+    assert code == 0, err
+    record = json.loads(out)
+    assert record["true_images"] == "images of squares that it was not trained on"
+    assert record["space"]["accuracy"] > 0.9 and record["samples"] == 60
+    assert record["floor"]["kernel"]["high"] < record["distance"]["kernel"]["low"]
+    assert record["distance"]["frechet"]["samples"] == [60, 60]
+
+    code, out, _ = said(capsys, "evaluate", run.model("generator"), "--samples", 60, "--data-dir", home)
+    assert code == 0 and "in the features of the classifier of squares, 2 classes" in out
+    lines = {line.split("  ")[0]: line for line in out.splitlines()}
+    assert f"{record['distance']['kernel']['value']:.4f}" in lines["samples"]
+    assert f"{record['floor']['kernel']['value']:.4f}" in lines["true images (the floor)"]
+    assert "copies" not in out
+
+    code, out, _ = said(capsys, "evaluate", run.folder, "--samples", 100, "--data-dir", home)
+    assert code == 0 and "There are no true images that it was not trained on" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--samples", 39], "--samples must be at least 40. Received: 39."),
+        (["--samples", 121], "242 true images are needed. Received: "),
+        (["--features", "dogs"], "There is no dataset 'dogs'"),
+        (["--data", "dogs"], "There is no dataset 'dogs'"),
+    ],
+)
+def test_evaluate_answers_bad_input_in_one_sentence(capsys, run, home, options, words):
+    code, out, err = said(capsys, "evaluate", run.folder, "--data-dir", home, *["--samples", 40], *options)
+    assert code == 2 and out == "" and err.count("\n") == 1 and words in err
+
+
+def test_evaluate_asks_for_what_a_model_file_does_not_say(capsys, run, tmp_path, home):
+    alone = tmp_path / "generator.keras"
+    alone.write_bytes(run.model("generator").read_bytes())
+    code, _, err = said(capsys, "evaluate", alone, "--data-dir", home)
+    assert code == 2 and "does not say what it was trained on: name the true images with --data" in err
+    code, _, err = said(capsys, "evaluate", run.model("discriminator"), "--data-dir", home)
+    assert code == 2 and "should be a generator, latents -> images. Received: discriminator." in err

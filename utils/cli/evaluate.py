@@ -1,0 +1,118 @@
+"""`./dcgan evaluate`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional, arg
+
+from utils.cli.sample import _generator_file
+from utils.cli.text import short, table
+from utils.config import DataConfig
+from utils.errors import InputError
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure how far a generator's samples are from true images that it has not seen.
+
+    Prints the kernel distance (without bias) and the Fréchet distance in a fixed feature space, with 95% intervals, and
+    beside them the floor: the same between two sets of true images.
+    """
+
+    name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
+    """A run, a .keras file of a generator, a model that comes with the project, or "last" for the newest run."""
+    data: Annotated[str | None, arg(metavar="NAME|FOLDER")] = None
+    """True images to compare with; by default those of the dataset that it was trained on."""
+    samples: int = 2000
+    """How many samples, and as many true images."""
+    features: Annotated[str, arg(metavar="auto|inception|NAME")] = "auto"
+    """The feature space: a classifier of the dataset, trained here once (auto; where nothing is known of the images, of
+    the built-in faces), that of another dataset by its name, or InceptionV3, whose weights are downloaded."""
+    seed: int = 0
+    """Seed of the latents, and of the choice among the true images."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON."""
+    runs_dir: Path | None = None
+    """Folder of the runs; saved_models/ by default."""
+    data_dir: Path | None = None
+    """Folder of the datasets; data/ by default."""
+
+    def run(self) -> None:
+        _evaluate(self)
+
+
+def _evaluate(options: Evaluate) -> None:
+    from utils.evaluation.distances import LEAST_SAMPLES
+    from utils.evaluation.held_out import true_images_for
+
+    if options.samples < LEAST_SAMPLES:
+        raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
+    file, latents, _ = _generator_file(options.name, options.runs_dir)
+    data = _data(file, options.data)
+
+    from utils import runtime
+
+    runtime.start()
+    from utils.evaluation.features import extractor_for
+    from utils.evaluation.quality import Quality
+    from utils.models import load_network
+
+    generator = load_network(file)
+    if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
+        raise InputError(f"{file} should be a generator, latents -> images. Received: {generator.name}.")
+    size = generator.output_shape[1]
+    true = true_images_for(data, size, 2 * options.samples, data_dir=options.data_dir, progress=not options.json)
+    extractor = extractor_for(
+        data.name, size, features=options.features, data_dir=options.data_dir, progress=not options.json
+    )
+    quality = Quality(true.images, extractor, options.samples, options.seed)
+    distance, floor = quality.of(generator, generator.input_shape[1], latents), quality.floor()
+    if options.json:
+        record = {
+            "generator": str(file),
+            "samples": options.samples,
+            "seed": options.seed,
+            "true_images": true.about,
+            "true_images_trained_on": true.seen,
+            "distance": distance.plain(),
+            "floor": floor.plain(),
+            "space": extractor.card,
+        }
+        print(json.dumps(record, indent=2))
+        return
+    print(
+        f"{options.samples:,} samples of {short(file)}\n"
+        f"against {options.samples:,} {true.about}, in the features of the {extractor.name}\n"
+    )
+    print(
+        table(
+            [
+                {
+                    "": what,
+                    "kernel": f"{d.kernel.value:.4f}",
+                    "kernel, 95%": f"{d.kernel.low:.4f} to {d.kernel.high:.4f}",
+                    "Fréchet": f"{d.frechet.value:.2f}",
+                    "Fréchet, 95%": f"{d.frechet.low:.2f} to {d.frechet.high:.2f}",
+                }
+                for what, d in {"samples": distance, "true images (the floor)": floor}.items()
+            ]
+        )
+    )
+    if true.seen:
+        print("\nThere are no true images that it was not trained on, so copies of them count as good samples.")
+
+
+def _data(file: Path, asked: str | None) -> DataConfig:
+    """What to compare a generator with: the data of the run or model that its file belongs to, or what is asked for."""
+    from utils.runs import Run
+
+    homes = [folder for folder in file.resolve().parents[:2] if (folder / "experiment.json").is_file()]
+    trained = Run(homes[0]).experiment.data if homes else None
+    if trained and asked in (None, trained.name):
+        return trained
+    if asked is None:
+        raise InputError(f"{file} does not say what it was trained on: name the true images with --data.")
+    return DataConfig(name=asked)

@@ -1,0 +1,4 @@
+"""How good samples are, in one number: distances to held-out true images in a fixed feature space.
+
+`features.py` gives the space, `distances.py` the distances, `quality.py` puts both together for a generator.
+"""

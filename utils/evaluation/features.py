@@ -1,0 +1,320 @@
+"""The feature spaces that distances are measured in: a classifier that the project trains itself, or Inception.
+
+A figure belongs to its space: it is called by the space's name, and never FID or KID, which are figures of one
+Inception network on pictures of 299x299 pixels.
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+from tqdm.auto import tqdm
+
+from utils import runtime
+from utils.data import Dataset, load, scale
+from utils.data.catalogue import catalogue, data_folder, find_source
+from utils.data.pixels import fit
+from utils.errors import InputError
+from utils.evaluation.held_out import held_out
+from utils.files import appears_whole, read_json, write_json
+from utils.models import load_network
+
+RECIPE_VERSION = 1  # raise it whenever a change of this file changes what the classifier learns
+FALLBACK = "faces"
+"""The built-in dataset whose classifier serves where images have neither labels nor attributes."""
+FEATURES = 128
+"""Values that the classifier describes an image with."""
+FILTERS = (16, 32, 64, 128)
+"""Of the convolutions, each followed by pooling to half the side; more of the last until it is 4 pixels."""
+TRAIN_COUNT, TEST_COUNT = 50_000, 2_000
+"""The most images to learn from, and to be judged by; a built-in dataset draws as many as it does by default."""
+EPOCHS, LEAST_UPDATES, BATCH_SIZE, LEARNING_RATE = 6, 300, 128, 2e-3
+"""How it is trained; the learning rate falls to 0 along a cosine."""
+LEAST_IMAGES = 200
+"""A dataset with fewer images has no classifier of its own."""
+INCEPTION_SIDE = 299
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """Gives each image a vector of features, always the same one.
+
+    Attributes:
+        name: what to call the space in a table ("classifier of the built-in faces, 13 attributes").
+        fingerprint: hex digest of the network; the same digest means the same features.
+        card: what is known of it, in plain values.
+        size: side of the images it takes, in pixels; None if it takes any.
+        batch_size: images at a time; decides speed and memory, not the result.
+    """
+
+    name: str
+    fingerprint: str
+    card: dict
+    _features: Callable[[np.ndarray], np.ndarray]
+    size: int | None = None
+    batch_size: int = 256
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Features of uint8 (N, S, S, 3) images in [0, 255], RGB, as float32 (N, D).
+
+        Raises:
+            InputError: these are no such images, or none.
+        """
+        side = self.size or "S"
+        fits = images.ndim == 4 and images.shape[3] == 3 and self.size in (None, *images.shape[1:2])
+        if images.dtype != np.uint8 or not fits or images.shape[1] != images.shape[2] or not len(images):
+            raise InputError(
+                f"The {self.name} takes uint8 images in [0, 255], not scaled, of shape (N, {side}, {side}, 3), N at "
+                f"least 1. Received: {images.dtype} {images.shape}."
+            )
+        starts = range(0, len(images), self.batch_size)
+        return np.concatenate([self._features(np.asarray(images[s : s + self.batch_size])) for s in starts])
+
+
+def extractor_for(
+    dataset: str | Path,
+    size: int = 32,
+    *,
+    features: str = "auto",
+    seed: int = 0,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> Extractor:
+    """The feature space for images of a dataset.
+
+    Args:
+        dataset: name of a dataset, or the path of own pictures.
+        size: side of the images in pixels.
+        features: "auto" for the classifier of that dataset, or, where nothing is known of its images, of the built-in
+            faces; "inception" for the last pooling of InceptionV3 (keras.applications), whose weights are downloaded;
+            or the name of another dataset, for its classifier.
+        seed: of the classifier's training.
+        data_dir: where datasets are; classifiers are kept in `features/` in there and may be deleted at any time.
+        progress: whether to show progress bars.
+
+    Raises:
+        InputError: Inception's weights cannot be had, or there is nothing to classify in the dataset named.
+    """
+    if features == "inception":
+        return inception()
+    wanted = str(dataset) if features == "auto" else features
+    if features == "auto" and not _has_classifier(wanted, size, data_dir):
+        wanted = FALLBACK
+    return classifier(wanted, size, seed=seed, data_dir=data_dir, progress=progress)
+
+
+def classifier(
+    dataset: str | Path, size: int = 32, *, seed: int = 0, data_dir: str | Path | None = None, progress: bool = True
+) -> Extractor:
+    """The features of a small classifier of a dataset's labels, or else attributes; the first time it is trained.
+
+    They are its last hidden layer, 128 values that batch normalisation has brought to one scale. The same seed on the
+    same machine gives the same bits. The classifier is kept in `<data_dir>/features/` with a card that tells its
+    accuracy on held-out images.
+
+    Args:
+        dataset: name of a dataset, or the path of own pictures with labels or attributes (an .npz file).
+        size, seed, data_dir, progress: as for `extractor_for`.
+
+    Raises:
+        InputError: there is nothing to classify, or too little, or a kept classifier was changed.
+    """
+    if not _has_classifier(dataset, size, data_dir):
+        raise InputError(
+            f"There is no classifier of {dataset}, since it has neither labels nor attributes, or fewer than "
+            f"{LEAST_IMAGES} images; name another dataset, such as faces or cifar10 (on the command line --features)."
+        )
+    folder = data_folder(data_dir)
+    built_in = any(entry.name == str(dataset) and entry.built_in for entry in catalogue())
+    there = find_source(dataset, size, data_dir=folder).describe()
+    count = None if built_in else min(TRAIN_COUNT, there.count)
+    identity = {"recipe": RECIPE_VERSION, "seed": seed, "size": size, "count": count, "data": there.identity}
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    home = folder / "features" / f"classifier-{Path(dataset).stem}-{size}-{digest}"
+    if not (home / "card.json").is_file():  # it is written last
+        train = load(dataset, size, count, data_dir=folder, progress=progress)
+        test = held_out(dataset, size, TEST_COUNT, data_dir=folder, progress=progress)
+        network, card = train_classifier(train, test, seed, progress)
+        with appears_whole(home / "classifier.keras") as temporary:
+            network.save(temporary)
+        write_json(home / "card.json", card)
+    try:
+        network, card = load_network(home / "classifier.keras"), read_json(home / "card.json")
+        whole = card["fingerprint"] == _fingerprint(network)
+    except (InputError, ValueError, KeyError):
+        whole = False
+    if not whole:
+        raise InputError(f"{home} was changed after its classifier was trained: delete that folder and start again.")
+    return _extractor(network, card)
+
+
+def train_classifier(
+    train: Dataset, test: Dataset | None = None, seed: int = 0, progress: bool = True
+) -> tuple[keras.Sequential, dict]:
+    """Train a classifier of a dataset's labels, or else of its attributes.
+
+    Args:
+        train: what to learn from, with labels or attributes.
+        test: what to be judged by; a fifth of `train`, drawn by the seed, is set apart for it if there is nothing else.
+        seed: decides the initial weights and the order of the images.
+        progress: whether to show a progress bar.
+
+    Returns:
+        The network, float32 (N, S, S, 3) in [-1, 1] -> logits (N, K), whose last layer but one gives the features; and
+        its card.
+    """
+    runtime.start(keras.config.dtype_policy().name)  # for operations that repeat their bits
+    classes = train.labels is not None
+    known = _known(train)
+    names = train.label_names if classes else train.attribute_names
+    outputs = (len(names) or int(known.max()) + 1) if classes else known.shape[1]
+    title = f"{'the ' if train.title.startswith('built-in') else ''}{train.title}"
+
+    random = np.random.default_rng(seed)
+    rows = random.permutation(len(train))
+    if test is None:
+        apart, rows = np.split(rows, [min(TEST_COUNT, len(rows) // 5)])
+        judged, answers = train.images[np.sort(apart)], known[np.sort(apart)]
+    else:
+        judged, answers = test.images, _known(test)
+    batch_size = min(BATCH_SIZE, len(rows))
+    updates = max(LEAST_UPDATES, EPOCHS * len(rows) // batch_size)
+    with _full_precision():
+        network = _build(train.images.shape[1], outputs, seed)
+    network.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, updates)),
+        (keras.losses.SparseCategoricalCrossentropy if classes else keras.losses.BinaryCrossentropy)(from_logits=True),
+        jit_compile=False,  # XLA would do without oneDNN
+    )
+    order = np.empty(0, int)
+    for _ in tqdm(range(updates), f"Training a classifier of {title}", unit=" updates", disable=not progress):
+        if len(order) < batch_size:
+            order = random.permutation(rows)
+        batch, order = np.sort(order[:batch_size]), order[batch_size:]  # sorted: a memory map is read in its order
+        network.train_on_batch(scale(np.asarray(train.images[batch])), known[batch])
+
+    parts = (np.asarray(judged[start : start + 256]) for start in range(0, len(judged), 256))
+    logits = np.concatenate([np.asarray(network(scale(part), training=False)) for part in parts])
+    right = logits.argmax(1) == answers if classes else (logits > 0) == answers
+    often = np.bincount(answers).max() / len(answers) if classes else np.maximum(answers.mean(0), 1 - answers.mean(0))
+    card = {
+        "name": f"classifier of {title}, {outputs} {'classes' if classes else 'attributes'}",
+        "size": train.images.shape[1],
+        "features": FEATURES,
+        "parameters": network.count_params(),
+        "images": len(rows),
+        "data": train.fingerprint,
+        "updates": updates,
+        "batch_size": batch_size,
+        "seed": seed,
+        "held_out_images": len(judged),
+        "accuracy": round(float(np.mean(right)), 4),
+        "accuracy_of_the_most_frequent_answer": round(float(np.mean(often)), 4),
+        "fingerprint": _fingerprint(network),
+        "versions": {name: runtime.environment()[name] for name in ("tensorflow", "keras", "numpy")},
+    }
+    if not classes:
+        card["accuracies"] = {name: round(float(share), 4) for name, share in zip(names, right.mean(0))}
+    return network, card
+
+
+def inception(weights: str | Path | None = "imagenet") -> Extractor:
+    """The last pooling of InceptionV3 as keras.applications has it: 2,048 features of images of any size.
+
+    Images are enlarged linearly to 299x299, or shrunk by area. The weights are Keras's, trained on ImageNet, and not
+    those that published FIDs are made with, so figures cannot be compared with published ones.
+
+    Args:
+        weights: "imagenet" (downloaded the first time, 84 MiB), the path of a weights file, or None for random ones.
+
+    Raises:
+        InputError: the weights cannot be downloaded or read.
+    """
+    try:
+        with _full_precision():
+            network = keras.applications.InceptionV3(include_top=False, weights=weights, pooling="avg")
+    except Exception as error:  # Keras passes on whatever the download raised
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"Inception's weights cannot be had ({reason}): connect to the network once, or take the features of a "
+            "classifier that is trained here (on the command line --features auto)."
+        ) from error
+    name = f"InceptionV3 of keras.applications, weights {Path(weights).name if weights else 'random'}"
+    fingerprint = _fingerprint(network)
+
+    def features(images: np.ndarray) -> np.ndarray:
+        large = np.stack([fit(image, INCEPTION_SIDE) for image in images])
+        return np.asarray(network(scale(large), training=False), np.float32)  # Inception takes [-1, 1], too
+
+    return Extractor(name, fingerprint, {"name": name, "fingerprint": fingerprint}, features, batch_size=32)
+
+
+def _has_classifier(dataset: str | Path, size: int, data_dir: str | Path | None) -> bool:
+    """Whether enough is known of enough images."""
+    there = find_source(dataset, size, data_dir=data_dir).describe()
+    return bool({"labels", "attributes"} & set(there.fields)) and there.count >= LEAST_IMAGES
+
+
+def _build(side: int, outputs: int, seed: int) -> keras.Sequential:
+    """Convolutions at full resolution, then pooling to the largest values.
+
+    Strided convolutions would classify as well, at half the price, but they average fine detail away: on the
+    built-in faces, noise of 15 of 255 leaves distances between their features as they are, and here it does not.
+    """
+    seeds = iter(np.random.default_rng(seed).integers(2**31, size=32).tolist())
+
+    def weights() -> dict:
+        return {"use_bias": False, "kernel_initializer": keras.initializers.HeNormal(seed=next(seeds))}
+
+    def normalised() -> list[keras.Layer]:
+        return [layers.BatchNormalization(momentum=0.9), layers.LeakyReLU(negative_slope=0.2)]
+
+    stack, blocks = [keras.Input((side, side, 3), name="images")], 0
+    while side > 4:
+        filters = FILTERS[min(blocks, len(FILTERS) - 1)]
+        stack += [layers.Conv2D(filters, 3, padding="same", **weights()), layers.MaxPooling2D(), *normalised()]
+        side, blocks = side // 2, blocks + 1
+    stack += [layers.Flatten(), layers.Dense(FEATURES, **weights()), *normalised()]
+    head = layers.Dense(outputs, kernel_initializer=keras.initializers.GlorotUniform(seed=next(seeds)))
+    return keras.Sequential([*stack, head], name="classifier")
+
+
+def _extractor(network: keras.Sequential, card: dict) -> Extractor:
+    """The last hidden layer of a classifier."""
+    hidden = keras.Sequential(network.layers[:-1])
+    return Extractor(
+        name=card["name"],
+        fingerprint=card["fingerprint"],
+        card=card,
+        _features=lambda images: np.asarray(hidden(scale(images), training=False)),
+        size=card["size"],
+    )
+
+
+@contextlib.contextmanager
+def _full_precision() -> Iterator[None]:
+    """Build networks in float32, whatever precision a training asked for."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _known(dataset: Dataset) -> np.ndarray:
+    """What is to be learned: int64 (N,) classes, or float32 (N, K) of 0 and 1."""
+    return np.asarray(dataset.labels) if dataset.labels is not None else np.asarray(dataset.attributes, np.float32)
+
+
+def _fingerprint(network: keras.Model) -> str:
+    digest = hashlib.sha256()
+    for weights in network.get_weights():
+        digest.update(np.ascontiguousarray(weights))
+    return digest.hexdigest()

@@ -1,0 +1,130 @@
+"""How far samples are from true images that their generator has not seen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.config import Experiment
+from utils.data import scale_back
+from utils.errors import InputError
+from utils.evaluation.distances import Estimate, frechet_distance, kernel_distance
+from utils.evaluation.features import Extractor, extractor_for
+from utils.evaluation.held_out import held_out
+from utils.sampling import fake_samples_generator, make_latent_samples
+
+SAMPLES = 2_000
+"""Fake and true images that distances are measured on, where nothing else is asked for."""
+_TRUE_ROWS = 4  # stream of random numbers of its own
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Distances between two sets of images.
+
+    Attributes:
+        kernel: the kernel distance, without bias (see `kernel_distance`).
+        frechet: the Fréchet distance, which depends on the number of samples (see `frechet_distance`).
+        space: name of the feature space.
+        fingerprint: of the feature space; figures of different ones cannot be compared.
+    """
+
+    kernel: Estimate
+    frechet: Estimate
+    space: str
+    fingerprint: str
+
+    def plain(self) -> dict:
+        """As plain values, for a record."""
+        return {
+            "space": self.space,
+            "fingerprint": self.fingerprint,
+            "kernel": vars(self.kernel),
+            "frechet": vars(self.frechet),
+        }
+
+
+def distance(fake: np.ndarray, true: np.ndarray, extractor: Extractor) -> Distance:
+    """Distances between two sets of uint8 (N, S, S, 3) images."""
+    return _between(extractor(fake), extractor(true), extractor)
+
+
+class Quality:
+    """Measures generators against the same true images, in the same space.
+
+    Args:
+        true: uint8 (N, S, S, 3), true images that no generator was trained on.
+        extractor: the feature space.
+        samples: how many of them to take; as many fake ones go with them.
+        seed: of the latents, and of the choice among the true images.
+
+    Raises:
+        InputError: there are fewer than twice as many true images, which the floor needs.
+    """
+
+    def __init__(self, true: np.ndarray, extractor: Extractor, samples: int = SAMPLES, seed: int = 0):
+        if len(true) < 2 * samples:
+            raise InputError(
+                f"samples must be at most half of the {len(true):,} held-out images, since the floor compares two sets "
+                f"of them. Received: {samples:,}."
+            )
+        self.extractor, self.samples, self.seed = extractor, samples, seed
+        rows = np.random.default_rng([seed, _TRUE_ROWS]).permutation(len(true))  # they may be in an order
+        self._true, self._other_true = (
+            extractor(true[np.sort(part)]) for part in (rows[:samples], rows[samples : 2 * samples])
+        )
+
+    def floor(self) -> Distance:
+        """Between two sets of true images: what no generator can go below, but by chance."""
+        return _between(self._other_true, self._true, self.extractor)
+
+    def of_images(self, images: np.ndarray) -> Distance:
+        """Of uint8 (N, S, S, 3) images."""
+        return _between(self.extractor(images), self._true, self.extractor)
+
+    def of(self, generator: Callable, latent_dim: int, latents: str = "normal") -> Distance:
+        """Of a generator's samples.
+
+        Args:
+            generator: takes float32 (N, latent_dim), gives float32 images in [-1, 1].
+            latent_dim: length of its latents.
+            latents: their distribution.
+        """
+        drawn = make_latent_samples(self.samples, latent_dim, self.seed, latents)
+        return self.of_images(scale_back(fake_samples_generator(generator, drawn)[0]))
+
+
+def _between(features: np.ndarray, true: np.ndarray, extractor: Extractor) -> Distance:
+    return Distance(
+        kernel_distance(features, true), frechet_distance(features, true), extractor.name, extractor.fingerprint
+    )
+
+
+def quality_for(
+    experiment: Experiment,
+    data_dir: Path | None = None,
+    *,
+    samples: int = SAMPLES,
+    features: str = "auto",
+    seed: int = 0,
+    progress: bool = True,
+) -> Quality:
+    """What measures the generators of an experiment: held-out images of its dataset, in that dataset's feature space.
+
+    Args:
+        experiment: names the dataset and the size of its images.
+        data_dir: where datasets are.
+        samples, seed: as for `Quality`.
+        features: as for `extractor_for`.
+        progress: whether to show progress bars.
+
+    Raises:
+        InputError: the dataset has no images set apart from training, or too few.
+    """
+    name, size = experiment.data.name, experiment.model.image_size
+    true = held_out(name, size, 2 * samples, data_dir=data_dir, progress=progress)
+    if true is None:
+        raise InputError(f"{name} has no images set apart from training here, so there is nothing to measure against.")
+    extractor = extractor_for(name, size, features=features, data_dir=data_dir, progress=progress)
+    return Quality(np.asarray(true.images), extractor, samples, seed)
