@@ -16,7 +16,7 @@ from utils.errors import InputError
 from utils.evaluation import features
 from utils.evaluation.features import classifier, extractor_for, inception, train_classifier
 from utils.evaluation.held_out import held_out, true_images_for
-from utils.evaluation.quality import Quality, distance
+from utils.evaluation.quality import Quality, distance, quality_for
 from utils.models import build_discriminator, build_generator
 from utils.runs import Run
 from utils.sampling import fake_samples_generator, make_latent_samples
@@ -261,6 +261,17 @@ def test_quality_is_the_distance_of_the_samples_to_one_half_of_the_true_images(r
     assert floor == Quality(true, extractor, 120, seed=5).floor() != Quality(true, extractor, 120, seed=6).floor()
     with pytest.raises(InputError, match="at most half of the 240 held-out images.*Received: 121"):
         Quality(true, extractor, samples=121)
+
+
+def test_experiments_are_measured_against_another_split_of_the_choices_they_train_on(run, home, monkeypatch):
+    monkeypatch.setattr(features, "classifier", lambda *_, **__: lambda images: np.asarray(images).reshape(-1, 768))
+    experiment = replace(run.experiment, name="faces", choices="correlated", count=30)
+    quality = quality_for(experiment, home, samples=30, progress=False)
+    apart = held_out("faces", 16, 60, choices="correlated", data_dir=home, progress=False).images.reshape(60, 768)
+    rows = np.concatenate([quality._true, quality._other_true])
+    assert sorted(row.tobytes() for row in rows) == sorted(row.tobytes() for row in np.asarray(apart))
+    with pytest.raises(InputError, match="squares.npz has no images set apart from training"):
+        quality_for(run.experiment, home, samples=30)
 
 
 def test_evaluate_prints_the_distance_beside_the_floor(capsys, run, home):

@@ -16,6 +16,11 @@ Train, understand and explain deep convolutional GANs.
   explain    what a discriminator looks at, whether such maps mean anything, what its generator remembers
   presets    the experiments to start from, with parameter counts
   datasets   what data is there, what is missing and how to get it
+  dedup      find images that repeat others, and draw them
+  notebooks  run the notebooks from top to bottom, into a folder
+  lab        open the notebooks in Jupyter Lab
+  publish    give a run's networks a name and a card
+  study      train the arms of one of the report's studies
   test       run the project's tests
 
 ./dcgan COMMAND --help explains a command. Without options, `./dcgan train` learns to draw faces in minutes.

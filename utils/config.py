@@ -32,6 +32,9 @@ class DataConfig:
     """Which part of the dataset: train, test, or another that `./dcgan datasets` names."""
     data_seed: int = 0
     """Seed of the drawings of a built-in dataset. Other datasets do not depend on it."""
+    dedup: Literal["off", "exact", "near", "autoencoder"] = "off"
+    """Which images to leave out because they repeat earlier ones: equal pixels; also recompressed, brightened, slightly
+    shifted or cropped copies; or equal codes of an autoencoder (P §4.1). `./dcgan dedup` shows what that finds."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,11 @@ COMMANDS = {
     "explain": "explain:Explain",
     "presets": "show:Presets",
     "datasets": "datasets:Datasets",
+    "dedup": "dedup:Dedup",
+    "publish": "publish:Publish",
+    "study": "study:Study",
+    "notebooks": "notebooks:Notebooks",
+    "lab": "notebooks:Lab",
 }
 """Module of this folder and class of each command; only the one that is asked for is imported. A class may have a
 method `default(options)` that gives its options as they are before any is read."""

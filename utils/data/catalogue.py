@@ -248,9 +248,9 @@ def load(
 
 
 def load_for(experiment: Experiment, data_dir: str | Path | None = None, progress: bool = True) -> Dataset:
-    """Load the images that an experiment asks for, at the size its model takes; see `load`."""
+    """Load the images that an experiment asks for, at the size its model takes; see `load` and `dedup.deduplicated`."""
     data = experiment.data
-    return load(
+    dataset = load(
         name=data.name,
         size=experiment.model.image_size,
         count=data.count,
@@ -260,6 +260,11 @@ def load_for(experiment: Experiment, data_dir: str | Path | None = None, progres
         progress=progress,
         split=data.split,
     )
+    if data.dedup == "off":
+        return dataset
+    from utils.data.dedup import deduplicated  # imported when used: most trainings do without it
+
+    return deduplicated(dataset, data.dedup, data_folder(data_dir) / "prepared", progress)
 
 
 def find_source(

@@ -71,17 +71,17 @@ class Quality:
             )
         self.extractor, self.samples, self.seed = extractor, samples, seed
         rows = np.random.default_rng([seed, _TRUE_ROWS]).permutation(len(true))  # they may be in an order
-        self._true, self._other_true = (
+        self.true, self._other_true = (
             extractor(true[np.sort(part)]) for part in (rows[:samples], rows[samples : 2 * samples])
         )
 
     def floor(self) -> Distance:
         """Between two sets of true images: what no generator can go below, but by chance."""
-        return _between(self._other_true, self._true, self.extractor)
+        return _between(self._other_true, self.true, self.extractor)
 
     def of_images(self, images: np.ndarray) -> Distance:
         """Of uint8 (N, S, S, 3) images."""
-        return _between(self.extractor(images), self._true, self.extractor)
+        return _between(self.extractor(images), self.true, self.extractor)
 
     def of(self, generator: Callable, latent_dim: int, latents: str = "normal") -> Distance:
         """Of a generator's samples.
@@ -112,8 +112,11 @@ def quality_for(
 ) -> Quality:
     """What measures the generators of an experiment: held-out images of its dataset, in that dataset's feature space.
 
+    They are of another split, whatever part of its own the experiment trains on, so that experiments on different
+    numbers of images are measured against the same.
+
     Args:
-        experiment: names the dataset and the size of its images.
+        experiment: names the images that are trained on, and their size.
         data_dir: where datasets are.
         samples, seed: as for `Quality`.
         features: as for `extractor_for`.
@@ -122,9 +125,13 @@ def quality_for(
     Raises:
         InputError: the dataset has no images set apart from training, or too few.
     """
-    name, size = experiment.data.name, experiment.model.image_size
-    true = held_out(name, size, 2 * samples, data_dir=data_dir, progress=progress)
+    data, size = experiment.data, experiment.model.image_size
+    true = held_out(
+        data.name, size, 2 * samples, choices=data.choices, trained_on=data.split, data_dir=data_dir, progress=progress
+    )
     if true is None:
-        raise InputError(f"{name} has no images set apart from training here, so there is nothing to measure against.")
-    extractor = extractor_for(name, size, features=features, data_dir=data_dir, progress=progress)
-    return Quality(np.asarray(true.images), extractor, samples, seed)
+        raise InputError(
+            f"{data.name} has no images set apart from training here, so there is nothing to measure against."
+        )
+    extractor = extractor_for(data.name, size, features=features, data_dir=data_dir, progress=progress)
+    return Quality(true.images, extractor, samples, seed)

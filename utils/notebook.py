@@ -1,0 +1,270 @@
+"""What the cells of the notebooks call: an experiment at the scale asked for, its images or a stand-in, things shown.
+
+No result is computed here. Pictures are shown as small PNGs and films inside the page, so that an executed notebook is
+complete in itself; what is printed names no place outside the project, so that it reads the same on every machine.
+"""
+
+import html
+import io
+import subprocess
+import tempfile
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import PIL.Image
+from IPython.display import Image, Video, clear_output, display
+from matplotlib.figure import Figure
+
+from utils import config, pretrained, viz
+from utils.cli.text import table
+from utils.config import Experiment
+from utils.data import Dataset, load_for, scale_back
+from utils.data.catalogue import Entry, catalogue, find_source
+from utils.errors import InputError
+from utils.explain.sections import Section
+from utils.models import load_network
+from utils.runs import PROJECT, Run
+from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.training.batches import Schedule
+
+SCALES = ("quick", "report", "smallest")
+"""quick: minutes on a CPU. report: as many epochs, and as large batches, as the report's, for a GPU. smallest: seconds,
+to see that everything works."""
+_QUICK = {
+    "quick": {},  # is of that size
+    # Full width, and small batches: without batch normalisation it takes many updates until anything is seen. 14,000
+    # images take 3 minutes at 80 images/s, 2,560 of four times the pixels as long at 15.
+    "report32": {"count": 2_800, "batch_size": 16, "epochs": 5},
+    "report64": {"count": 512, "batch_size": 8, "epochs": 5, "summary_samples": 64},
+}
+_SMALLEST = {"count": 16, "batch_size": 8, "epochs": 1, "summary_samples": 16}
+# R used Kaggle's sample of the bedrooms, which holds so many (it calls them 20% in one place and 10% in another).
+_REPORT_COUNT = {"lsun_bedroom": 303_125}
+_STAND_INS = {"svhn": "house_numbers"}  # for all others, faces
+_FILM_BYTES = 150_000
+
+
+def plan(preset: str, data: str, scale: str = "quick", seed: int = 0, data_dir: str | Path | None = None) -> Experiment:
+    """Decide what a notebook trains, and say so. A dataset that is not there is replaced, under a banner.
+
+    The banner names the script that fetches the dataset, and the built-in dataset that stands in for it: house numbers
+    for SVHN, faces for all others, at the size that the preset takes.
+
+    Args:
+        preset: name of the preset; its networks stay as they are at every scale.
+        data: name of a dataset, or the path of a folder of pictures, or of an .npz / .npy file.
+        scale: one of `SCALES`: how many images, how large batches, how many epochs.
+        seed: of initial weights, order of the images, latents and dropout.
+        data_dir: where datasets are; `data/` by default.
+
+    Returns:
+        The experiment.
+
+    Raises:
+        InputError: no such preset, dataset or scale.
+    """
+    name, experiment = str(data), config.preset(preset)
+    entry = next((entry for entry in catalogue() if entry.name == name), None)
+    if entry and experiment.data.split not in entry.found(data_dir):
+        name = _STAND_INS.get(name, "faces")
+        _banner(entry, next(other.title for other in catalogue() if other.name == name))
+    experiment = config.replace(experiment, name=name, seed=seed, **_changes(preset, name, scale))
+    wanted, size = experiment.data.count, experiment.model.image_size
+    there = find_source(name, size, wanted, data_dir=data_dir).describe()
+    if wanted is not None and there.count < wanted:  # own pictures may be few
+        experiment = config.replace(experiment, count=None)
+    training, images = experiment.training, min(there.count, wanted or there.count)
+    print(
+        f"{preset} on {images:,} {there.title} of {size}x{size} pixels, seed {seed}: {training.epochs} "
+        f"epoch{'s' * (training.epochs > 1)} of {Schedule.of(experiment, images).updates_per_epoch} updates, "
+        f"{training.batch_size} images each."
+    )
+    return experiment
+
+
+def open_data(experiment: Experiment, data_dir: str | Path | None = None) -> Dataset:
+    """Load the images of an experiment; the progress bar goes when they are there, one line about them stays."""
+    dataset = load_for(experiment, data_dir)
+    clear_output(wait=True)
+    print(f"{len(dataset):,} {dataset.title}. {dataset.terms}")
+    return dataset
+
+
+def tell(run: Run) -> None:
+    """Clear the progress bar of a training; what stays is the name of its run folder and the run's log."""
+    clear_output(wait=True)
+    print(f"Run folder: {_within_project(run.folder)}")
+    lines = (run.folder / "log.txt").read_text(encoding="utf-8").splitlines()
+    print("\n".join(line.split(" ", 2)[2] for line in lines))  # without date and time
+
+
+def show(images: np.ndarray, columns: int = 8) -> None:
+    """Show uint8 (N, H, W, 3) images as a grid."""
+    _show_picture(PIL.Image.fromarray(viz.grid(images, columns)))
+
+
+def show_plot(png: str | Path) -> None:
+    """Show a plot from its file; reduced to 256 colours, which a plot does not notice, it is a third of the size."""
+    plot = PIL.Image.fromarray(viz.read_png(png)).quantize(256, dither=PIL.Image.Dither.NONE)
+    _show_picture(plot)
+
+
+def show_epochs(run: Run, count: int = 4, tiles: int = 3) -> None:
+    """Show corners of a run's grids side by side: before training, after the last epoch, and some between.
+
+    Args:
+        run: the run.
+        count: how many epochs, as evenly spaced as can be.
+        tiles: how many pictures of a grid across, and down.
+    """
+    epochs = [row["epoch"] for row in run.epochs()]
+    chosen = sorted({epochs[round(place)] for place in np.linspace(0, len(epochs) - 1, count)})
+    sheets = []
+    for epoch in chosen:
+        sheet = viz.read_png(run.grid(epoch))
+        pitch = sheet.shape[1] // 8  # eight pictures across, each with a gap of 2 before it, and a last gap
+        corner = sheet[: tiles * pitch + 2, : tiles * pitch + 2]
+        framed = np.pad(corner, ((0, 0), (0, 14), (0, 0)), constant_values=255)
+        sheets.append(viz.caption(framed, f"epoch {epoch}"))
+    _show_picture(PIL.Image.fromarray(np.concatenate(sheets, axis=1)))
+
+
+def play(film: str | Path, limit: int = _FILM_BYTES) -> None:
+    """Show an MP4 inside the page, compressed as far as `limit` bytes ask.
+
+    Raises:
+        InputError: the film is too long to become so small.
+    """
+    content = Path(film).read_bytes()
+    for quality in (23, 29, 35, 41):  # x264's constant rate factor: from hard to tell apart to plainly worse
+        if len(content) <= limit:
+            break
+        content = _compressed(film, quality)
+    else:
+        if len(content) > limit:
+            raise InputError(f"{film} does not fit into {limit:,} bytes; raise limit, or show the file itself.")
+    display(Video(data=content, embed=True, mimetype="video/mp4", html_attributes="controls loop autoplay muted"))
+
+
+def show_shipped(name: str, seed: int = 0, count: int = 16, folder: Path = pretrained.SHIPPED) -> None:
+    """Show what a trained model that comes with the project draws, and what its card says; or that it is not there.
+
+    Args:
+        name: of the model.
+        seed: of the latents.
+        count: how many pictures.
+        folder: where models with a name are.
+    """
+    model = pretrained.find(name, folder)
+    if model is None:
+        print(f"There is no model {name} in {_within_project(folder)}, so there is nothing to show here.")
+        return
+    generator = load_network(model.model("generator"))
+    latents = make_latent_samples(count, generator.input_shape[-1], seed, model.experiment.model.latents)
+    show(scale_back(fake_samples_generator(generator, latents)[0]))
+    print(f"{count} pictures drawn by {_within_project(model.model('generator'))}, seed {seed}. From its card:")
+    print("\n".join(f"  {key}: {value}" for key, value in model.card.items() if isinstance(value, (str, int, float))))
+
+
+def tell_runs(runs: dict[tuple[str, int], Run]) -> None:
+    """Clear the progress bars of a study's trainings; what stays is each run's folder, its end, and its warnings."""
+    clear_output(wait=True)
+    for (arm, seed), run in runs.items():
+        lines = (run.folder / "log.txt").read_text(encoding="utf-8").splitlines()
+        said = [line.split(" ", 2)[2] for line in lines]
+        print(f"{arm}, seed {seed}: {_within_project(run.folder)}. {said[-1]}")
+        print("".join(f"  {sentence}\n" for sentence in said if sentence.startswith("Warning")), end="")
+
+
+def show_figure(figure: Figure) -> None:
+    """Show a Matplotlib figure as a small PNG."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=80)
+    picture = PIL.Image.open(content).convert("RGB")
+    _show_picture(picture.quantize(256, dither=PIL.Image.Dither.NONE))
+
+
+def show_picture(picture: np.ndarray) -> None:
+    """Show a picture, uint8 (H, W, 3), as it is."""
+    _show_picture(PIL.Image.fromarray(picture))
+
+
+def show_section(section: Section) -> None:
+    """Show a section of `./dcgan explain`: its text, tables, pictures and films, and what could not be done."""
+    for paragraph in section.text:
+        print(textwrap.fill(paragraph, 120))
+    for caption, rows in section.tables.items():
+        print(f"\n{caption}\n\n{table(rows)}")
+    for picture in section.pictures:
+        print(f"\n{textwrap.fill(picture.caption, 120)}")
+        play(picture.file) if picture.file.suffix == ".mp4" else show_plot(picture.file)
+    if section.missing:
+        print(section.missing)
+
+
+def show_findings(sections: Iterable[Section]) -> None:
+    """Show what was claimed, what was measured and its control, of all sections, as one table."""
+    findings = [finding for section in sections for finding in section.findings]
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(t)}</td>" for t in (f.claim, f.measured, f.control)) + "</tr>"
+        for f in findings
+    )
+    heads = "".join(f'<th style="text-align:left">{name}</th>' for name in ("Claim", "Measured", "Control"))
+    plain = "\n".join(f"{f.claim}\n  measured  {f.measured}\n  control   {f.control}" for f in findings)
+    display({"text/html": f"<table><tr>{heads}</tr>{rows}</table>", "text/plain": plain}, raw=True)
+
+
+def _changes(preset: str, data: str, scale: str) -> dict:
+    """The settings that a scale changes in a preset."""
+    if scale == "report":
+        report = config.preset("report32").training
+        return {"count": _REPORT_COUNT.get(data), "epochs": report.epochs, "batch_size": report.batch_size}
+    if scale == "smallest":
+        return _SMALLEST
+    if scale != "quick" or preset not in _QUICK:
+        raise InputError(
+            f"scale must be one of {', '.join(SCALES)}, and quick is known for the presets {', '.join(_QUICK)}. "
+            f"Received: scale={scale!r}, preset={preset!r}."
+        )
+    return _QUICK[preset]
+
+
+def _banner(missing: Entry, stand_in: str) -> None:
+    first = f"{missing.title} has not been fetched."
+    then = f"What follows runs on a stand-in, the {stand_in}, drawn by this project: nothing here is {missing.title}."
+    cure = f"To fetch it ({missing.download}), run in the project's folder, then run this notebook again:"
+    style = "border:2px solid #b45309; background:#fef3c7; color:#451a03; padding:10px 14px; border-radius:6px"
+    display(
+        {
+            "text/html": f'<div style="{style}"><b>{html.escape(first)}</b> {html.escape(then)}<br>'
+            f"{html.escape(cure)} <code>{html.escape(missing.script)}</code></div>",
+            "text/plain": f"{first} {then}\n{cure} {missing.script}",
+        },
+        raw=True,
+    )
+
+
+def _show_picture(picture: PIL.Image.Image) -> None:
+    content = io.BytesIO()
+    picture.save(content, "png", optimize=True)
+    display(Image(data=content.getvalue(), format="png"))
+
+
+def _compressed(film: str | Path, quality: int) -> bytes:
+    """A film encoded anew, in the only layout of pixels that all browsers decode."""
+    with tempfile.TemporaryDirectory() as folder:
+        small = Path(folder) / "small.mp4"
+        encode = ["-c:v", "libx264", "-crf", str(quality), "-preset", "slow", "-pix_fmt", "yuv420p"]
+        subprocess.run(
+            [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", str(film), *encode, str(small)], check=True
+        )
+        return small.read_bytes()
+
+
+def _within_project(path: Path) -> str:
+    """A path as seen from the project's folder; of one that lies elsewhere its last two parts."""
+    path = path.resolve()
+    return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else Path(*path.parts[-2:]))
