@@ -122,6 +122,8 @@ def test_blurred_and_typical_pictures_are_nearer_but_no_copies():
     share, z = share_copied(one, 400, 400)
     assert nearness < -10
     assert abs(z) < 2.5 and share.low < 0 < share.high
+    found = Copying(share, z, share_close(one.relative, others.relative), Interval(0.1, 0.0, 0.2), nearness)
+    assert found.caught and found.verdict.startswith("nearer to training images than true images are")
 
 
 def test_how_much_further_is_mann_and_whitneys_statistic():
@@ -151,7 +153,7 @@ def test_a_few_copies_among_many_samples_show_in_the_share_that_is_close():
     close = share_close(relative, random.normal(0.5, 0.05, 1000))
     assert 0.06 <= close.value < 0.09 and 0.02 < close.low < close.value < close.high < 0.12
     none = Interval(0.0, -0.1, 0.1)
-    assert Copying(none, 0.0, close, none, 0.0).caught
+    assert Copying(none, 0.0, close, none, 0.0).verdict == "copies"
 
 
 def test_the_intervals_are_those_of_a_bootstrap_written_out():
@@ -207,6 +209,7 @@ def test_both_controls_come_out_as_they_must(look):
     record = look(draws(blobs(100, seed=9)))
     for space in record.spaces.values():
         assert space.nearest["copies"].rows.tolist() == record.copied.tolist()
+        assert space.copying["copies"].verdict == "copies" and space.copying["fresh"].verdict == "no sign of copies"
         assert space.copying["copies"].caught and not space.copying["fresh"].caught
     assert {group: len(images) for group, images in record.images.items()} == {
         "fake": 100, "held_out": 100, "copies": 100, "fresh": 100

@@ -9,8 +9,8 @@ So held-out true images, which it has never seen, are looked up beside the train
 - The share that is close. A few copies among many samples hardly change the share above, but each of them is far closer
   to a training image than to any held-out one; so close as other true images hardly ever are.
 - How much further samples are from the training images than other true images are: Meehan et al.'s test. Its Z far
-  below 0 says copying, but it also does so of blurred and of typical pictures; far above 0 it says that samples are
-  unlike any true image. So it is shown, and convicts nobody.
+  below 0 says copying, but it also does so of blurred and of typical pictures, and of a generator that draws few
+  different ones; far above 0 it says that samples are unlike true images. So by itself it is no more than a suspicion.
 
 All of this is asked in three spaces: pixels, features of the discriminator, and features of a fixed network that had no
 part in the training. The discriminator has seen the training images and may have learnt them by heart, so in its space
@@ -124,8 +124,21 @@ class Copying:
 
     @property
     def caught(self) -> bool:
-        """Whether there are copies beyond chance: Z is below CAUGHT, or the whole interval of the share that is close
-        is above twice what is expected."""
+        """Whether anything speaks for copies; `verdict` says what."""
+        return self._copies or self.further_z < CAUGHT
+
+    @property
+    def verdict(self) -> str:
+        """What it comes to, in words."""
+        if self._copies:
+            return "copies"
+        if self.caught:
+            return "nearer to training images than true images are, as copies or as blurred, typical or few pictures"
+        return "no sign of copies"
+
+    @property
+    def _copies(self) -> bool:
+        """Z is below CAUGHT, or the whole interval of the share that is close is above twice what is expected."""
         return self.z < CAUGHT or self.close.low > 2 / ONE_IN
 
     def __str__(self) -> str:
@@ -172,7 +185,7 @@ class Memorisation:
 
     def table(self) -> list[dict]:
         """One row for each space and group, of plain values: "space", "pictures", "count", the values of `Copying`
-        with their intervals, and "caught"."""
+        with their intervals, "caught" and "verdict"."""
         rows = []
         for space in self.spaces.values():
             for group, found in space.copying.items():
@@ -181,7 +194,7 @@ class Memorisation:
                     interval = isinstance(value, Interval)
                     row |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high} if interval else {}
                     row |= {} if interval else {name: value}
-                rows.append(row | {"caught": found.caught})
+                rows.append(row | {"caught": found.caught, "verdict": found.verdict})
         return rows
 
 
@@ -246,7 +259,8 @@ def share_copied(nearest: Nearest, trained: int, beside: int, seed: int = 0) -> 
     (1 - c) * beside / (trained + beside) of the cases. Z compares the number of these cases with what it would be if
     the names of training and held-out images were dealt out anew, which is known in closed form. Pictures that share a
     nearest image are not independent, so the interval comes from a bootstrap of images, not of pictures: each goes in,
-    with all pictures that it is nearest to, a Poisson-distributed number of times. A tie counts as held-out.
+    with all pictures that it is nearest to, a Poisson-distributed number of times. It is wide where a generator draws
+    few different pictures. A tie counts as held-out.
 
     Args:
         nearest: of the pictures that are asked about.
