@@ -192,13 +192,18 @@ def show_picture(picture: np.ndarray) -> None:
     _show_picture(PIL.Image.fromarray(picture))
 
 
-def show_section(section: Section) -> None:
-    """Show a section of `./dcgan explain`: its text, tables, pictures and films, and what could not be done."""
+def show_section(section: Section, pictures: int | None = None) -> None:
+    """Show a section of `./dcgan explain`: its text, tables, pictures and films, and what could not be done.
+
+    Args:
+        section: what to show.
+        pictures: only the first so many of them; all by default.
+    """
     for paragraph in section.text:
         print(textwrap.fill(paragraph, 120))
     for caption, rows in section.tables.items():
         print(f"\n{caption}\n\n{table(rows)}")
-    for picture in section.pictures:
+    for picture in section.pictures[:pictures]:
         print(f"\n{textwrap.fill(picture.caption, 120)}")
         play(picture.file) if picture.file.suffix == ".mp4" else show_plot(picture.file)
     if section.missing:
