@@ -101,6 +101,16 @@ def test_without_copies_z_is_about_standard_normal():
     assert np.sum(np.array(found) < CAUGHT) <= 2
 
 
+def test_many_pictures_that_share_few_nearest_images_count_for_no_more_than_these():
+    few = Nearest(np.repeat([0, 1, 2], 100), np.zeros(300), np.zeros(300, int), np.ones(300))
+    many = Nearest(np.arange(300), np.zeros(300), np.zeros(300, int), np.ones(300))
+    (of_few, z_few), (of_many, z_many) = (share_copied(nearest, 300, 300) for nearest in (few, many))
+    assert of_few.value == of_many.value == 1.0
+    assert of_few.low == pytest.approx(1 - 2 * 0.5615, abs=0.001)  # Wilson's upper end for 0 of 3
+    assert of_many.low == pytest.approx(1 - 2 * 0.0126, abs=0.001)  # and for 0 of 300
+    assert -2 < z_few < -1.5 and z_many < -12
+
+
 def test_z_is_that_of_names_dealt_out_anew():
     random = np.random.default_rng(1)
     nearest = Nearest(

@@ -275,15 +275,15 @@ def share_copied(nearest: Nearest, trained: int, beside: int, seed: int = 0) -> 
     of_train = np.unique(nearest.rows[~is_beside], return_counts=True)[1]
     of_beside = np.unique(nearest.beside_rows[is_beside], return_counts=True)[1]
     expected = beside / total
-    spread = sum((counts**2).sum() for counts in (of_train, of_beside)) - count**2 / total
-    deviation = np.sqrt(trained * beside / (total * (total - 1)) * spread)
+    squares = (of_train**2).sum() + (of_beside**2).sum()
+    deviation = np.sqrt(trained * beside / (total * (total - 1)) * (squares - count**2 / total))
 
     random = np.random.default_rng([seed, _BOOTSTRAP])
     train_drawn, beside_drawn = (
         random.poisson(1, (REPLICATES, len(counts))) @ counts for counts in (of_train, of_beside)
     )
     drawn = beside_drawn / np.maximum(train_drawn + beside_drawn, 1)
-    share = _interval(float(is_beside.mean()), drawn, count)
+    share = _interval(float(is_beside.mean()), drawn, round(count**2 / squares))  # Kish's effective number of images
     copied = Interval(*(1 - end / expected for end in (share.value, share.high, share.low)))
     return copied, float((is_beside.sum() - count * expected) / deviation)
 
@@ -486,8 +486,8 @@ def _resampled(count: int, random: np.random.Generator) -> np.ndarray:
 
 
 def _interval(share: float, drawn: np.ndarray, count: int) -> Interval:
-    """A share with the percentiles of its bootstrap. It is at least as wide as Wilson's interval of a share of so many:
-    where nothing or everything counts, a bootstrap would have no width."""
+    """A share with the percentiles of its bootstrap, at least as wide as Wilson's interval of a share of so many: where
+    nothing or everything counts, a bootstrap has no width."""
     low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]).tolist()
     wilson = binomtest(round(share * count), count).proportion_ci(CONFIDENCE, "wilson")
     return Interval(share, min(low, float(wilson.low)), max(high, float(wilson.high)))
