@@ -268,7 +268,7 @@ def test_experiments_are_measured_against_another_split_of_the_choices_they_trai
     experiment = replace(run.experiment, name="faces", choices="correlated", count=30)
     quality = quality_for(experiment, home, samples=30, progress=False)
     apart = held_out("faces", 16, 60, choices="correlated", data_dir=home, progress=False).images.reshape(60, 768)
-    rows = np.concatenate([quality._true, quality._other_true])
+    rows = np.concatenate([quality.true, quality._other_true])
     assert sorted(row.tobytes() for row in rows) == sorted(row.tobytes() for row in np.asarray(apart))
     with pytest.raises(InputError, match="squares.npz has no images set apart from training"):
         quality_for(run.experiment, home, samples=30)

@@ -59,6 +59,9 @@ class Quality:
         samples: how many of them to take; as many fake ones go with them.
         seed: of the latents, and of the choice among the true images.
 
+    Attributes:
+        true: float32 (samples, D), features of the true images that are compared with.
+
     Raises:
         InputError: there are fewer than twice as many true images, which the floor needs.
     """
