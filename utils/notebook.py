@@ -199,6 +199,7 @@ def show_section(section: Section, pictures: int | None = None) -> None:
         section: what to show.
         pictures: only the first so many of them; all by default.
     """
+    clear_output(wait=True)  # progress bars of what was prepared for it
     for paragraph in section.text:
         print(textwrap.fill(paragraph, 120))
     for caption, rows in section.tables.items():

@@ -31,6 +31,10 @@ class Explain:
         tuple[Literal["gradcam", "guided", "checks", "filters", "memory", "removal"], ...]
     ] = ()
     """Only these sections; all of them by default."""
+    boxes: Path | None = None
+    """For removing a part: a JSON file, named after the part, of boxes drawn by hand on the pictures that
+    `./dcgan sample RUN -n 1000 --as files` writes with the same seed: {"0": [[left, top, right, bottom]], "7": []}. By
+    default a detector finds the parts, which a built-in dataset has."""
     out: Path | None = None
     """The folder to write to; by default explain/ in the run's folder, or here for a model."""
     seed: int = 0
@@ -63,7 +67,13 @@ def _explain(options: Explain) -> None:
     from utils.explain.subject import subject_for
 
     subject = subject_for(
-        found, options.data, count=options.count, layer=options.layer, seed=options.seed, data_dir=options.data_dir
+        found,
+        options.data,
+        count=options.count,
+        layer=options.layer,
+        seed=options.seed,
+        data_dir=options.data_dir,
+        boxes=options.boxes,
     )
     sections = explain(subject, folder, options.only, say=lambda title: print(f"{title} …", file=sys.stderr))
     findings = [{"section": section.name} | vars(finding) for section in sections for finding in section.findings]

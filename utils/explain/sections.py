@@ -28,6 +28,8 @@ from utils.explain.gradcam import grad_cam, grad_cam_over_epochs
 from utils.explain.guided import filter_saliency, score_saliency, selectivity, strongest
 from utils.explain.subject import Subject
 
+HELD_OUT = 10_000  # images at most that samples are compared with beside the training images
+BOXED = 1000  # samples that a part is looked for in; hand-drawn boxes are on the first so many of a seed
 CHECKED = 32  # images that the slower checks look at
 SELECTIVE_TOP = 50  # images by which a filter's preference is tested
 SHOWN_FILTERS = range(6)  # the paper's Fig 5: the first six
@@ -342,14 +344,17 @@ def _memory(subject: Subject, folder: Path) -> Section:
             f"Received: {subject.data.name}."
         )
     from utils.evaluation.features import extractor_for  # only here: scikit-learn takes a while to import
+    from utils.evaluation.held_out import held_out
     from utils.explain.memory import GROUPS, draw_neighbours, memorisation
 
     train = load_for(experiment, subject.data_dir)
+    size, count = subject.judge.side, min(len(train), HELD_OUT)  # as many as there are training images tell most
+    apart = held_out(experiment.data.name, size, count, choices=experiment.data.choices, data_dir=subject.data_dir)
     record = memorisation(
         generator,
         subject.discriminator,
         train.images,
-        subject.data.images,
+        apart.images,
         extractor=extractor_for(experiment.data.name, subject.judge.side, data_dir=subject.data_dir),
         seed=subject.seed,
         latents=subject.latents,
@@ -358,7 +363,7 @@ def _memory(subject: Subject, folder: Path) -> Section:
         Finding(
             "Report: the maps show that the network does not memorise. That does not follow from maps, so the "
             f"samples are compared: {space.title}",
-            f"{'copying' if space.copying['fake'].caught else 'no copying'}: {space.copying['fake']}",
+            f"{space.copying['fake'].verdict}: {space.copying['fake']}",
             f"{GROUPS['copies']}: {space.copying['copies']}; {GROUPS['fresh']}: {space.copying['fresh']}",
         )
         for space in record.spaces.values()
@@ -371,41 +376,55 @@ def _memory(subject: Subject, folder: Path) -> Section:
     pictures = tuple(Picture(*pair) for pair in zip(draw_neighbours(record, folder), captions))
     tables = {"Distances to the nearest training image against those of held-out images": _rounded(record.table())}
     text = (
-        "further: how probable it is that a picture is further from its nearest training image than a held-out image "
-        "is (0.5: no difference, near 0: copies). close: share of pictures closer than the closest hundredth of "
-        "held-out images (1%: no difference).",
+        "copied: estimated share of copies (0%: none), from how often the image nearest to a picture is a training "
+        "image rather than a held-out one. further: how probable it is that a picture is further from its nearest "
+        "training image than a held-out image is (0.5: no difference, near 0: copies). close: share of pictures closer "
+        "than the closest hundredth of held-out images (1%: no difference).",
     )
     return Section("memory", SECTIONS["memory"][0], text, findings, tables, pictures)
 
 
 def _removal(subject: Subject, folder: Path) -> Section:
     generator, experiment = _trained(subject, "Removing a part")
-    from utils.explain.parts import detector_for
+    from utils.explain.parts import detector_for, read_boxes
     from utils.explain.removal import draw_removal, remove_part
 
-    detector = detector_for(experiment.data.name, data_dir=subject.data_dir)
+    if subject.boxes:  # drawn by hand around one part
+        finders = {subject.boxes.stem: read_boxes(subject.boxes, BOXED, subject.judge.side)}
+    else:
+        detector = detector_for(experiment.data.name, data_dir=subject.data_dir)
+        finders = dict.fromkeys(detector.parts, detector)
     findings, rows, pictures, missing = [], [], [], []
-    for part in detector.parts:
+    for part, finder in finders.items():
         try:
-            record = remove_part(generator, detector, part=part, seed=subject.seed, latents=subject.latents)
+            record = remove_part(
+                generator, finder, part=part, samples=BOXED, seed=subject.seed, latents=subject.latents
+            )
         except InputError as error:  # a part that the samples hardly show
             missing.append(str(error))
             continue
         last = record.droppings[-1]
         share, low, high = record.gone(last)
         chance, chance_low, chance_high = last.of_random("gone")
+        claim = f"Paper §6.3.1: without the feature maps that draw it, the generator forgets a part ({part})"
+        rows += record.table()
+        captions = (f"Samples with {part} and what is left of them.", "What dropping ever more maps does.")
+        pictures += [Picture(*pair) for pair in zip(draw_removal(record, folder), captions)]
+        if subject.boxes:  # nobody counts how often the part is gone
+            measured = f"{last.maps} of {len(record.weights)} maps dropped: pixels change by {last.chosen.inside:.0f} "
+            measured += f"inside the boxes, {last.chosen.outside:.0f} outside, of 255"
+            control = f"as many random maps: {last.of_random('inside')[0]:.0f} and {last.of_random('outside')[0]:.0f}"
+            findings.append(Finding(claim, measured, control))
+            continue
         findings.append(
             Finding(
-                f"Paper §6.3.1: without the feature maps that draw it, the generator forgets a part ({part})",
+                claim,
                 f"gone in {share:.0%} [{low:.0%}, {high:.0%}] of {record.measured} samples, {last.maps} of "
                 f"{len(record.weights)} maps dropped; other parts kept {last.chosen.kept:.0%}",
                 f"as many random maps: gone in {chance:.0%} [{chance_low:.0%}, {chance_high:.0%}], others kept "
                 f"{last.of_random('kept')[0]:.0%}",
             )
         )
-        rows += record.table()
-        captions = (f"Samples with {part} and what is left of them.", "What dropping ever more maps does.")
-        pictures += [Picture(*pair) for pair in zip(draw_removal(record, folder), captions)]
     tables = {"Dropping maps: by the regression, and at random": _rounded(rows)}
     return Section(
         "removal",

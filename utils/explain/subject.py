@@ -37,6 +37,7 @@ class Subject:
         seed: decides images, latents and every random control.
         run: the run whose epochs make the film, or None.
         data_dir: where datasets live.
+        boxes: a file of boxes drawn by hand around a part of samples (see `parts.read_boxes`), or None.
     """
 
     title: str
@@ -49,6 +50,7 @@ class Subject:
     seed: int = 0
     run: Run | None = None
     data_dir: Path | None = None
+    boxes: Path | None = None
 
     @property
     def latents(self) -> str:
@@ -112,6 +114,7 @@ def subject_for(
     layer: str = "last",
     seed: int = 0,
     data_dir: Path | None = None,
+    boxes: Path | None = None,
 ) -> Subject:
     """Load a discriminator, its generator where there is one, and true images to show it.
 
@@ -119,7 +122,7 @@ def subject_for(
         found: which discriminator, as `found.find` gives it.
         data: a dataset or own pictures; by default what it was trained on. Images that nothing was trained on are
             taken where there are such.
-        count, layer, seed, data_dir: as in `Subject`.
+        count, layer, seed, data_dir, boxes: as in `Subject`.
 
     Raises:
         InputError: nobody says which images to show it, they cannot be had, or the layer does not exist.
@@ -138,6 +141,7 @@ def subject_for(
         seed=seed,
         run=found.run,
         data_dir=data_dir,
+        boxes=boxes,
     )
 
 
