@@ -270,8 +270,12 @@ def test_experiments_are_measured_against_another_split_of_the_choices_they_trai
     apart = held_out("faces", 16, 60, choices="correlated", data_dir=home, progress=False).images.reshape(60, 768)
     rows = np.concatenate([quality.true, quality._other_true])
     assert sorted(row.tobytes() for row in rows) == sorted(row.tobytes() for row in np.asarray(apart))
-    with pytest.raises(InputError, match="squares.npz has no images set apart from training"):
-        quality_for(run.experiment, home, samples=30)
+    with pytest.raises(InputError, match="squares.npz has no 160 images set apart from training"):
+        quality_for(run.experiment, home, samples=80)
+    behind = quality_for(run.experiment, home, samples=60, progress=False)  # it was trained on the first 120
+    everything = load(run.experiment.data.name, 16, data_dir=home, progress=False).images.reshape(-1, 768)
+    rows = np.concatenate([behind.true, behind._other_true])
+    assert sorted(row.tobytes() for row in rows) == sorted(row.tobytes() for row in np.asarray(everything[120:]))
 
 
 def test_evaluate_prints_the_distance_beside_the_floor(capsys, run, home):

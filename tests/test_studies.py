@@ -7,11 +7,14 @@ from utils import config
 from utils.config import preset, replace
 from utils.errors import InputError
 from utils.studies import results
-from utils.studies.amount_of_data import amount_of_data
-from utils.studies.batch_normalisation import batch_normalisation, verdicts
+from utils.models import forward
+from utils.sampling import make_latent_samples
+from utils.studies.amount_of_data import amount_of_data, by_amount, plot_amounts
+from utils.studies.batch_normalisation import batch_normalisation, statistics_of_layers, verdicts
 from utils.studies.figures import stack_samples
-from utils.studies.losses import losses
-from utils.studies.study import Arm, Study, train_arms
+from utils.studies.losses import correlations, crossings, losses, perfect_generator, plot_losses, readings
+from utils.studies.study import SCALES, Arm, Study, train_arms
+from utils.training.step import build_networks
 from utils.viz import read_png
 
 
@@ -34,6 +37,29 @@ def test_the_arms_of_batch_normalisation_differ_in_one_thing_each():
     experiment = study.arms[0].experiment
     assert experiment.model == config.replace(report, width=0.5).model
     assert experiment.training.learning_rate == report.training.learning_rate == 2e-4
+
+
+@pytest.mark.parametrize("make", [batch_normalisation, amount_of_data, losses])
+def test_a_study_has_the_same_question_at_every_scale_and_its_results_a_name_of_their_own(make, tmp_path):
+    studies = [make("faces", scale) for scale in SCALES]
+    assert len({study.question for study in studies}) == 1
+    name = make.__name__
+    assert [study.name for study in studies] == [f"{name}-faces", f"{name}-faces-quick", f"{name}-faces-smallest"]
+    assert make(str(tmp_path / "my pictures"), "quick").name == f"{name}-my-pictures-quick"
+    with pytest.raises(InputError, match="scale must be one of report, quick, smallest. Received: 'big'"):
+        make("faces", "big")
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_networks_are_kept_at_the_same_updates_in_all_arms_whatever_the_scale(scale):
+    for study in (amount_of_data("faces", scale), losses("faces", scale)):
+        kept = set()
+        for arm in study.arms:
+            training = arm.experiment.training
+            per_epoch = arm.experiment.data.count // training.batch_size
+            if not arm.name.endswith("-epochs"):
+                kept.add(tuple(e * per_epoch for e in range(0, training.epochs + 1, training.summary_epochs)))
+        assert len(kept) == 1 and len(kept.pop()) >= 3
 
 
 def test_amounts_are_compared_at_the_same_updates_and_at_the_same_epochs():
@@ -87,7 +113,7 @@ def test_arms_are_trained_once_taken_up_where_they_stopped_and_kept(study, tmp_p
     results.keep(study.only(["a"], [0]), {("a", 0): runs["a", 0]}, tmp_path / "results", lambda run: {"seven": 8})
     again = results.load("little", tmp_path / "results")
     assert [run["seven"] for run in again["runs"]] == [8, 7, 7, 7] and list(again["arms"]) == ["a", "b"]
-    assert stack_samples(again, ["a", "b"], tmp_path / "results").shape[1] == results.SAMPLES * 34 + 2
+    assert stack_samples(again, ["a", "b"]).shape[1] == results.SAMPLES * 34 + 2
 
 
 def test_an_arm_that_does_not_exist_is_refused_with_those_that_do(study):
@@ -116,3 +142,121 @@ def test_verdicts_count_the_runs_that_fail_in_either_way():
         ("y", "neither 1/1"),
     ]
     assert verdicts(kept)[1]["diversity"] == "1"
+
+
+def layer_of(rows, name):
+    return next(row for row in rows if row["layer"].startswith(name))
+
+
+def test_the_layer_whose_averages_are_wrong_is_the_one_that_changes_the_score(tiny, noise_images):
+    networks = build_networks(replace(tiny, batch_norm="batch"))
+    norms = [layer for layer in networks.discriminator.layers if hasattr(layer, "moving_mean")]
+    true = noise_images.astype(np.float32) / 127.5 - 1
+    latents = make_latent_samples(24, 100)
+    x = forward(networks.generator.layers, latents, training=False, normalise_by="batch")
+    for layer in networks.discriminator.layers:  # averages are made the statistics of the fakes exactly
+        if layer in norms:
+            layer.moving_mean.assign(np.asarray(x).mean((0, 1, 2)))
+            layer.moving_variance.assign(np.asarray(x).var((0, 1, 2)))
+        x = forward([layer], x, training=False, normalise_by="batch")
+    rows = statistics_of_layers(networks.generator, networks.discriminator, true, latents)
+    assert [row["layer"] for row in rows] == ["none", "1, 8 channels", "2, 8 channels", "3, 16 channels", "all"]
+    assert {row["fake scored"] for row in rows} == {f"{float(np.mean(np.asarray(x))):.2f}"}
+    assert all(row["averages from fake"] == "0.00" and row["true to fake"] == "1.00" for row in rows[1:-1])
+
+    norms[1].moving_mean.assign(norms[1].moving_mean + 100 * np.sqrt(norms[1].moving_variance + norms[1].epsilon))
+    rows = statistics_of_layers(networks.generator, networks.discriminator, true, latents)
+    assert layer_of(rows, "2")["averages from fake"] == "100.00" and layer_of(rows, "3")["averages from fake"] == "0.00"
+    scored = {row["layer"][0]: row["fake scored"] for row in rows}
+    assert scored["1"] == scored["3"] == scored["n"] != scored["2"]
+
+
+def kept_run(arm, seed, generator, discriminator, distances, epochs=(1, 2, 3, 4)):
+    """A run of 400 updates as results keep it, with distances at updates 100, 200, 300 and 400."""
+    updates = np.arange(2.5, 400, 5)
+    snapshots = [{"epoch": 0, "update": 0, "kernel": [9.0, 9.0, 9.0]}]
+    for epoch, update, value in zip(epochs, (100, 200, 300, 400), distances):
+        snapshots.append({"epoch": epoch, "update": update, "kernel": [value, value - 0.1, value + 0.1]})
+    losses_of = {"loss_generator": generator(updates), "loss_true": discriminator(updates) - 0.1}
+    losses_of["loss_fake"] = discriminator(updates) + 0.1
+    return {
+        "arm": arm,
+        "seed": seed,
+        "updates": 400,
+        "curves": {"update": updates.tolist()} | {name: values.tolist() for name, values in losses_of.items()},
+        "epochs": [{"epoch": epochs[-1]}],
+        "snapshots": snapshots,
+        "nearest": {"fake": 2.0, "held_out": 4.0},
+    }
+
+
+def test_crossings_are_interpolated_and_counted_once():
+    updates = np.array([0.0, 10, 20, 30, 40])
+    found = crossings(updates, np.array([1.0, 1, -3, -1, 1]), np.zeros(5))
+    np.testing.assert_allclose(found, [12.5, 35])
+    assert len(crossings(updates, np.full(5, 2.0), np.ones(5))) == 0
+
+
+def test_readings_find_the_crossing_and_the_samples_beside_it():
+    def rising(u):
+        return u / 100
+
+    results = {"runs": [kept_run("a", 0, rising, lambda u: 0 * u + 2.2, (4, 1, 2, 3)),
+                        kept_run("b", 1, rising, lambda u: 0 * u + 9, (5, 4, 3, 2))]}  # fmt: skip
+    first, second = readings(results)
+    assert first["crossings"] == 1 and first["last crossing"] == 220 and first["distance there"] == "1"
+    assert first["best"] == "1" and first["at the end"] == "3" and second["last crossing"] == "none"
+    assert first["discriminator's loss"] == "2.20"  # the mean of both
+    assert len(plot_losses(results).axes) == 4 + 2  # two arms, two seeds, and for each run an axis for the distance
+
+
+def test_correlations_are_within_runs_and_between_them():
+    results = {"runs": [kept_run("a", 0, lambda u: u / 100, lambda u: 0 * u + 1, (1, 2, 3, 4)),
+                        kept_run("b", 0, lambda u: 5 + u / 100, lambda u: 0 * u + 1, (0.5, 0.6, 0.7, 0.8))]}  # fmt: skip
+    rows = {row["what is read"]: row for row in correlations(results)}
+    assert rows["generator's loss"]["within a run"] == "+1.00 (+1.00 to +1.00)"  # it rises as samples get worse
+    assert rows["generator's loss"]["between runs"] == "-1.00 (-1.00 to -1.00)"  # the run with more has better ones
+    assert rows["updates done (negative)"]["within a run"] == "-1.00 (-1.00 to -1.00)"
+    assert rows["discriminator's loss"]["between runs"] == rows["updates done (negative)"]["between runs"] == "–"
+
+
+def test_amounts_stand_in_order_with_their_end_and_their_neighbours():
+    flat = np.ones_like
+    results = {
+        "arms": {name: name for name in ("1600", "64", "64-epochs", "320")},
+        "runs": [
+            kept_run("1600", 0, flat, flat, (4, 3, 2, 1)),
+            kept_run("64", 0, flat, flat, (4, 3, 2, 2), epochs=(100, 200, 300, 400)),
+            kept_run("64", 1, flat, flat, (4, 3, 2, 4), epochs=(100, 200, 300, 400)),
+            kept_run("64-epochs", 0, flat, flat, (4, 4, 4, 7)),
+        ],
+    }
+    rows = by_amount(results)
+    assert [(row["images"], row["compared at"], row["epochs"], row["runs"]) for row in rows] == [
+        (64, "equal updates", 400, 2), (64, "equal epochs", 4, 1), (1600, "equal updates", 4, 1)
+    ]  # fmt: skip
+    assert rows[0]["distance"] == "3 (2 to 4)" and rows[0]["nearest"] == "0.50"
+    assert len(plot_amounts(results).axes) == 4
+
+
+@pytest.mark.slow
+def test_against_a_perfect_generator_losses_are_log_2_unless_the_images_are_known_by_heart(tmp_path):
+    base = replace(preset("quick"), width=0.25, batch_size=16)
+    few = perfect_generator(replace(base, count=16), 150, tmp_path, progress=False)
+    many = perfect_generator(replace(base, count=2400), 150, tmp_path, progress=False)
+    assert few["update"].tolist() == list(range(1, 151)) and few["loss_true"].shape == (150,)
+    end = {
+        name: (r["loss_true"][-30:].mean() + r["loss_fake"][-30:].mean()) / 2
+        for name, r in (("few", few), ("many", many))
+    }
+    assert 0.6 < end["many"] < 0.9 and end["few"] < 0.45  # log 2 is 0.693
+    assert (
+        few["score_trained_on"] - few["score_held_out"] > 0.3 > abs(many["score_trained_on"] - many["score_held_out"])
+    )
+
+
+def test_a_perfect_generator_needs_more_images_than_are_trained_on(tmp_path):
+    np.savez(tmp_path / "own.npz", images=np.zeros((40, 32, 32, 3), np.uint8))
+    experiment = replace(preset("quick"), name=str(tmp_path / "own.npz"), count=32, batch_size=8)
+    with pytest.raises(InputError, match="72 images are needed, 32 to train on.*has 40"):
+        perfect_generator(experiment, 5, tmp_path)

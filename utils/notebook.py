@@ -26,8 +26,9 @@ from utils.data.catalogue import Entry, catalogue, find_source
 from utils.errors import InputError
 from utils.explain.sections import Section
 from utils.models import load_network
-from utils.runs import PROJECT, Run
+from utils.runs import PROJECT, Run, runs_folder
 from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.studies.study import Study
 from utils.training.batches import Schedule
 
 SCALES = ("quick", "report", "smallest")
@@ -177,6 +178,41 @@ def tell_runs(runs: dict[tuple[str, int], Run]) -> None:
         said = [line.split(" ", 2)[2] for line in lines]
         print(f"{arm}, seed {seed}: {_within_project(run.folder)}. {said[-1]}")
         print("".join(f"  {sentence}\n" for sentence in said if sentence.startswith("Warning")), end="")
+
+
+def train_study(
+    study: Study, runs_dir: str | None = None, data_dir: str | None = None, samples: int | None = None
+) -> dict:
+    """Train the arms of a study, those of them that are not trained yet; what stays is what `tell_runs` says.
+
+    Args:
+        study: what to train.
+        runs_dir: where runs go; `saved_models/` by default. Those of studies are in `studies/` in there.
+        data_dir: where datasets are.
+        samples: fake and true images to measure distances on; None measures none.
+
+    Returns:
+        The results, as `studies.results.load` gives them.
+    """
+    from utils.studies import measure, results  # not needed by most notebooks
+    from utils.studies.study import train_arms
+
+    home = (Path(runs_dir) if runs_dir else runs_folder()) / "studies"
+    runs = train_arms(study, home / study.name, data_dir=data_dir and Path(data_dir))
+    measured = measure.measure_for(study, data_dir and Path(data_dir), samples) if samples else None
+    kept = results.keep(study, runs, home / "results", measured)
+    tell_runs(runs)
+    return results.load(study.name, kept.parent)
+
+
+def show_table(rows: list[dict]) -> None:
+    """Show rows of equal keys as a table."""
+    head = "".join(f'<th style="text-align:left">{html.escape(name)}</th>' for name in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f'<td style="text-align:left">{html.escape(str(v))}</td>' for v in row.values()) + "</tr>"
+        for row in rows
+    )
+    display({"text/html": f"<table><tr>{head}</tr>{body}</table>", "text/plain": table(rows)}, raw=True)
 
 
 def show_figure(figure: Figure) -> None:

@@ -20,6 +20,8 @@ class Study:
     """Which: batch_normalisation, amount_of_data or losses."""
     data: str = "faces"
     """Name of a dataset, or a folder of pictures."""
+    scale: Literal["report", "quick", "smallest"] = "report"
+    """report: what the committed results are made with; quick: minutes, as the notebooks; smallest: seconds."""
     arms: tuple[str, ...] = ()
     """Only these arms."""
     seeds: tuple[int, ...] = ()
@@ -36,7 +38,7 @@ class Study:
     def run(self) -> None:
         from utils.runs import runs_folder
 
-        study = getattr(importlib.import_module(f"utils.studies.{self.name}"), self.name)(self.data)
+        study = getattr(importlib.import_module(f"utils.studies.{self.name}"), self.name)(self.data, self.scale)
         study = study.only(self.arms, self.seeds)
         if self.list:
             print(f"{study.question}\n\n" + table([{"arm": arm.name, "what": arm.about} for arm in study.arms]))

@@ -11,7 +11,7 @@ from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.distances import Estimate, frechet_distance, kernel_distance
 from utils.evaluation.features import Extractor, extractor_for
-from utils.evaluation.held_out import held_out
+from utils.evaluation.held_out import true_images_for
 from utils.sampling import fake_samples_generator, make_latent_samples
 
 SAMPLES = 2_000
@@ -115,8 +115,8 @@ def quality_for(
 ) -> Quality:
     """What measures the generators of an experiment: held-out images of its dataset, in that dataset's feature space.
 
-    They are of another split, whatever part of its own the experiment trains on, so that experiments on different
-    numbers of images are measured against the same.
+    They are of another split where there is one; of own pictures they are those behind the ones that are trained on. So
+    experiments on different numbers of images are measured against the same with what is made for the largest number.
 
     Args:
         experiment: names the images that are trained on, and their size.
@@ -129,12 +129,11 @@ def quality_for(
         InputError: the dataset has no images set apart from training, or too few.
     """
     data, size = experiment.data, experiment.model.image_size
-    true = held_out(
-        data.name, size, 2 * samples, choices=data.choices, trained_on=data.split, data_dir=data_dir, progress=progress
-    )
-    if true is None:
+    true = true_images_for(data, size, 2 * samples, data_dir=data_dir, progress=progress)
+    if true.seen:
         raise InputError(
-            f"{data.name} has no images set apart from training here, so there is nothing to measure against."
+            f"{data.name} has no {2 * samples:,} images set apart from training here, so there is nothing to measure "
+            "against."
         )
     extractor = extractor_for(data.name, size, features=features, data_dir=data_dir, progress=progress)
     return Quality(true.images, extractor, samples, seed)

@@ -1,46 +1,142 @@
 """Does more data help, and does it "stop improving after the first epochs" (report §5.2, Fig 13)?"""
 
-from utils.config import preset, replace
-from utils.studies.study import Arm, Study
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-BATCH_SIZE = 64
-UPDATES_PER_EPOCH = (2, 10, 50, 250)
-"""Of the amounts compared: 128, 640, 3,200 and 16,000 images."""
-UPDATES, EQUAL_EPOCHS, SNAPSHOTS = 1000, 4, 4
+from utils.config import replace
+from utils.studies.study import Arm, Study, at_scale, base_for, study_name
+
+SIZES = {
+    "report": (64, (2, 10, 50, 250), 1000, 4),
+    "quick": (64, (1, 10, 50), 200, 4),
+    "smallest": (16, (1, 2), 4, 2),
+}
+"""Images per update, updates per epoch of the amounts that are compared, updates of all where these are equal, and how
+often networks are kept; at each scale."""
 
 
-def amount_of_data(data: str = "faces") -> Study:
+def amount_of_data(data: str = "faces", scale: str = "report") -> Study:
     """Several amounts of images, at equal updates and at equal epochs, which the report's comparison mixes.
 
     The networks and settings are those of the preset `quick` (the recipe of the study of batch normalisation): a
     quality that does not depend on the amount for want of learning anything could not answer the question. Every arm
-    keeps its networks at the same four updates.
+    of equal updates keeps its networks at the same updates. Epochs are equal where the largest amount has had all its
+    updates, so that this run is in both comparisons.
 
     Args:
-        data: name of the dataset.
+        data: name of a dataset, or the path of own pictures.
+        scale: one of `study.SCALES`.
     """
-    base = replace(preset("quick"), name=data, batch_size=BATCH_SIZE, keep_models=True)
+    batch_size, amounts, updates, snapshots = at_scale(SIZES, scale)
+    base = base_for("quick", data, scale, batch_size=batch_size, keep_models=True)
+    equal_epochs = updates // amounts[-1]
     arms = []
-    for per_epoch in UPDATES_PER_EPOCH:
-        count, epochs = per_epoch * BATCH_SIZE, UPDATES // per_epoch
+    for per_epoch in amounts:
+        count, epochs = per_epoch * batch_size, updates // per_epoch
         arms.append(
             Arm(
                 f"{count}",
-                f"{count:,} images, {UPDATES:,} updates = {epochs} epochs",
-                replace(base, count=count, epochs=epochs, summary_epochs=epochs // SNAPSHOTS),
+                f"{count:,} images, {updates:,} updates = {epochs} epochs",
+                replace(base, count=count, epochs=epochs, summary_epochs=epochs // snapshots),
             )
         )
-    for per_epoch in UPDATES_PER_EPOCH[:-1]:  # with the largest amount both comparisons are the same run
-        count = per_epoch * BATCH_SIZE
+    for per_epoch in amounts[:-1]:
+        count = per_epoch * batch_size
         arms.append(
             Arm(
                 f"{count}-epochs",
-                f"{count:,} images, {EQUAL_EPOCHS * per_epoch} updates = {EQUAL_EPOCHS} epochs",
-                replace(base, count=count, epochs=EQUAL_EPOCHS),
+                f"{count:,} images, {equal_epochs * per_epoch} updates = {equal_epochs} epochs",
+                replace(base, count=count, epochs=equal_epochs),
             )
         )
     return Study(
-        f"amount_of_data-{data}",
+        study_name("amount_of_data", data, scale),
         "Do samples get better with more training images, at equal updates and at equal epochs?",
         tuple(arms),
     )
+
+
+def by_amount(results: dict) -> list[dict]:
+    """A row for each arm of the kept results, the smallest amount first.
+
+    "distance" is the kernel distance at the end, the mean over seeds with the lowest and the highest; "nearest" is how
+    far samples are from the nearest image that was trained on, divided by how far held-out images are from it: below 1
+    the generator draws what it has been shown, above it draws something else.
+    """
+    rows = []
+    for arm, about in sorted(results["arms"].items(), key=lambda item: (_images(item[0]), item[0])):
+        runs = [run for run in results["runs"] if run["arm"] == arm]
+        if not runs:
+            continue
+        distances = [run["snapshots"][-1]["kernel"][0] for run in runs]
+        nearest = np.mean([run["nearest"]["fake"] / run["nearest"]["held_out"] for run in runs])
+        rows.append(
+            {
+                "images": _images(arm),
+                "compared at": "equal epochs" if arm.endswith("-epochs") else "equal updates",
+                "updates": runs[0]["updates"],
+                "epochs": runs[0]["epochs"][-1]["epoch"],
+                "distance": f"{np.mean(distances):.3g} ({min(distances):.3g} to {max(distances):.3g})",
+                "nearest": f"{nearest:.2f}",
+                "runs": len(runs),
+            }
+        )
+    return rows
+
+
+def plot_amounts(results: dict) -> Figure:
+    """Draw the kernel distance over updates and over epochs, what it is at the end of each comparison, and neighbours.
+
+    Thin lines and dots are single runs (with the 95% interval of the distance), thick lines their means.
+    """
+    figure = Figure(figsize=(16, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    by_update, by_epoch, ends, nearest = figure.subplots(1, 4)
+    at_updates = sorted({_images(run["arm"]) for run in results["runs"] if not run["arm"].endswith("-epochs")})
+    for number, images in enumerate(at_updates):
+        runs = [run for run in results["runs"] if run["arm"] == str(images)]
+        for axes, name in ((by_update, "update"), (by_epoch, "epoch")):
+            _course(axes, runs, name, f"C{number}", f"{images:,} images")
+        early = [run for run in results["runs"] if run["arm"] == f"{images}-epochs"]
+        _course(by_epoch, early, "epoch", f"C{number}", None)
+    largest = str(at_updates[-1])
+    for shift, colour, label, suffix in (
+        (0.96, "tab:blue", "equal updates", ""),
+        (1.04, "tab:orange", "equal epochs", "-epochs"),
+    ):
+        runs = [run for run in results["runs"] if run["arm"] in {largest, *(f"{n}{suffix}" for n in at_updates)}]
+        amounts = np.array([_images(run["arm"]) for run in runs])
+        kernel = np.array([run["snapshots"][-1]["kernel"] for run in runs])
+        ratio = np.array([run["nearest"]["fake"] / run["nearest"]["held_out"] for run in runs])
+        value, low, high = kernel.T
+        bars = [np.minimum(value - low, 0.99 * value), high - value]
+        ends.errorbar(shift * amounts, value, bars, fmt="o", color=colour, markersize=3, linewidth=0.8, alpha=0.6)
+        nearest.plot(shift * amounts, ratio, "o", color=colour, markersize=3, alpha=0.6)
+        for axes, values in ((ends, value), (nearest, ratio)):
+            means = [values[amounts == n].mean() for n in at_updates]
+            axes.plot(at_updates, means, color=colour, linewidth=1.6, label=label)
+    nearest.axhline(1, color="grey", linestyle=":", linewidth=1)
+    by_update.set(title="kernel distance, by updates", xlabel="update", yscale="log")
+    by_epoch.set(title="the same, by epochs", xlabel="epoch", xscale="log", yscale="log")
+    ends.set(title="kernel distance at the end", xlabel="images", xscale="log", yscale="log")
+    nearest.set(title="distance to nearest training image,\nsamples / held-out images", xlabel="images", xscale="log")
+    for axes in (by_update, by_epoch, ends, nearest):
+        axes.title.set_fontsize(10)
+        axes.grid(alpha=0.25)
+    for axes in (by_update, ends):
+        axes.legend(fontsize=8)
+    return figure
+
+
+def _images(arm: str) -> int:
+    return int(arm.split("-")[0])
+
+
+def _course(axes, runs: list[dict], at: str, colour: str, label: str | None) -> None:
+    """Distances of kept networks over updates or epochs, but for those before the first update."""
+    lines = [[(row[at], row["kernel"][0]) for row in run["snapshots"] if row["update"]] for run in runs]
+    for line in lines:
+        axes.plot(*np.transpose(line), color=colour, alpha=0.3, linewidth=0.7)
+    if lines:
+        axes.plot(*np.mean(lines, axis=0).T, "o-", color=colour, markersize=3, linewidth=1.6, label=label)

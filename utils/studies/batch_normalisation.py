@@ -1,13 +1,16 @@
 """Why batch normalisation broke the report's training (§5.1, Figs 10 to 12), one change at a time."""
 
+import keras
 import numpy as np
 
-from utils.config import preset, replace
+from utils.config import replace
+from utils.models import forward
 from utils.studies.figures import Panel
-from utils.studies.study import Arm, Study
+from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.training.watch import COLLAPSE, GAP
 
-UPDATES_PER_EPOCH, EPOCHS = 100, 4
+SIZES = {"report": (64, 100, 4), "quick": (64, 25, 4), "smallest": (16, 2, 2)}
+"""Images per update, updates per epoch, epochs, at each scale."""
 MAIN = ("off", "moving", "batch", "recipe")
 """The arms that are trained on every dataset."""
 PANELS = (
@@ -21,23 +24,19 @@ PANELS = (
 """What shows the failure, and that it is gone."""
 
 
-def batch_normalisation(data: str = "faces") -> Study:
+def batch_normalisation(data: str = "faces", scale: str = "report") -> Study:
     """The report's networks with and without batch normalisation, and every step between its failure and the cure.
 
-    Networks of half the report's width; 400 updates of 64 images. The chain of single changes is trained on the
-    built-in faces only.
+    Networks of half the report's width; 400 updates of 64 images. The chain of single changes is for the built-in faces
+    only.
 
     Args:
-        data: name of the dataset.
+        data: name of a dataset, or the path of own pictures.
+        scale: one of `study.SCALES`.
     """
-    built_in = data == "faces"
-    base = replace(
-        preset("report32"),
-        name=data,
-        count=64 * UPDATES_PER_EPOCH,
-        width=0.5,
-        batch_size=64,
-        epochs=EPOCHS,
+    batch_size, per_epoch, epochs = at_scale(SIZES, scale)
+    base = base_for(
+        "report32", data, scale, width=0.5, count=batch_size * per_epoch, batch_size=batch_size, epochs=epochs
     )
 
     def arm(name: str, about: str, **changes) -> Arm:
@@ -72,17 +71,19 @@ def batch_normalisation(data: str = "faces") -> Study:
         arm("off_normal", "no batch normalisation, weights N(0, 0.02)", weights="normal"),
     )  # fmt: skip
     return Study(
-        f"batch_normalisation-{data}",
+        study_name("batch_normalisation", data, scale),
         "Why did batch normalisation break the report's training, and what makes it work?",
-        arms + chain if built_in else arms,
+        arms + chain if data == "faces" else arms,
     )
 
 
 def verdicts(results: dict) -> list[dict]:
-    """A row for each arm of the kept results, over its seeds: where the runs stand in their last quarter.
+    """A row for each arm of the kept results: medians over the last quarter of each run, means of these over the seeds.
 
-    "verdict" says in how many runs the two updates see different networks (median gap above `watch.GAP`), in how
-    many the samples are alike (median diversity below `watch.COLLAPSE` of the true images'), and in how many neither.
+    "verdict" says in how many runs the two updates see different networks (gap above `watch.GAP`), in how many the
+    samples are alike (diversity below `watch.COLLAPSE` of the true images'), and in how many neither. "gradient" is its
+    norm at the generator, "diversity" a share of the true images'; "distance", where it was measured, is the kernel
+    distance of samples to held-out images at the end of the run, with the lowest and the highest.
     """
     rows = []
     for arm, about in results["arms"].items():
@@ -92,16 +93,73 @@ def verdicts(results: dict) -> list[dict]:
         split = sum(run["gap"] > GAP for run in runs)
         alike = sum(run["gap"] <= GAP and run["diversity"] < COLLAPSE for run in runs)
         counts = {"updates disagree": split, "samples alike": alike, "neither": len(runs) - split - alike}
-        mean = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
         rows.append(
             {
                 "arm": arm,
                 "what": about,
                 "verdict": ", ".join(f"{what} {count}/{len(runs)}" for what, count in counts.items() if count),
-                **{name: f"{value:.2g}" if value < 10 else f"{value:.0f}" for name, value in mean.items()},
+                **{name: _digits(np.mean([run[name] for run in runs])) for name in runs[0]},
+                **_distance([run for run in results["runs"] if run["arm"] == arm and "snapshots" in run]),
             }
         )
     return rows
+
+
+def statistics_of_layers(
+    generator: keras.Sequential, discriminator: keras.Sequential, true: np.ndarray, latents: np.ndarray
+) -> list[dict]:
+    """Where the discriminator's two modes part: its layers of batch normalisation, one by one.
+
+    Args:
+        generator, discriminator: a run's networks.
+        true: float32 (N, S, S, 3) in [-1, 1].
+        latents: float32 (N, latent_dim), of the fake samples, which are drawn by batch statistics.
+
+    Returns:
+        A row for each layer of batch normalisation, from the image on. "averages from true", "averages from fake": how
+        far the layer's moving averages are from the mean of a batch of true and of fake samples (root mean square over
+        channels, in moving standard deviations). "true to fake": where the averages lie between the two, 0 at the true
+        batch, 1 at the fake one. "fake scored": mean score of the fake samples if this layer alone goes by its moving
+        averages and all others by the batch; the rows "none" and "all" say the same of no layer and of all.
+    """
+    layers = discriminator.layers
+    fake = np.asarray(forward(generator.layers, latents, training=False, normalise_by="batch"))
+
+    def scored(at: range) -> str:
+        x = fake
+        for number, layer in enumerate(layers):
+            x = forward([layer], x, training=False, normalise_by="moving" if number in at else "batch")
+        return f"{float(np.mean(np.asarray(x))):.2f}"
+
+    rows = [{"layer": "none", "averages from true": "", "averages from fake": "", "true to fake": ""}]
+    rows[0]["fake scored"] = scored(range(0))
+    for number, layer in enumerate(layers):
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            continue
+        inputs = [np.asarray(forward(layers[:number], x, training=False, normalise_by="batch")) for x in (true, fake)]
+        of_true, of_fake = (x.mean(axis=tuple(range(x.ndim - 1))) for x in inputs)
+        averages = np.asarray(layer.moving_mean)
+        deviation = np.sqrt(np.asarray(layer.moving_variance) + layer.epsilon)
+        way = ((of_fake - of_true) / deviation, (averages - of_true) / deviation)
+        rows.append(
+            {
+                "layer": f"{len(rows)}, {len(averages)} channels",
+                "averages from true": f"{np.sqrt(np.mean(((averages - of_true) / deviation) ** 2)):.2f}",
+                "averages from fake": f"{np.sqrt(np.mean(((averages - of_fake) / deviation) ** 2)):.2f}",
+                "true to fake": f"{way[0] @ way[1] / (way[0] @ way[0]):.2f}",
+                "fake scored": scored(range(number, number + 1)),
+            }
+        )
+    return [*rows, dict(rows[0], layer="all") | {"fake scored": scored(range(len(layers)))}]
+
+
+def _distance(runs: list[dict]) -> dict[str, str]:
+    ends = [run["snapshots"][-1]["kernel"][0] for run in runs]
+    return {"distance": f"{_digits(np.mean(ends))} ({_digits(min(ends))} to {_digits(max(ends))})"} if ends else {}
+
+
+def _digits(value: float) -> str:
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
 
 
 def _last_quarter(run: dict) -> dict[str, float]:
@@ -117,8 +175,5 @@ def _last_quarter(run: dict) -> dict[str, float]:
         "loss D fake": median(updates, "loss_fake"),
         "gradient": median(updates, "gradient_norm"),
         "gap": median(run["watch"], "gap"),
-        "fake, batch": median(run["watch"], "fake_batch"),
-        "fake, moving": median(run["watch"], "fake_moving"),
         "diversity": median(run["watch"], "diversity") / run["watch"][-1]["diversity_true"],
-        **({"distance": run["snapshots"][-1]["kernel"][0]} if "snapshots" in run else {}),
     }

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from utils import viz
-from utils.studies.results import RESULTS
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def plot_arms(results: dict, arms: Sequence[str], panels: Sequence[Panel], colum
     return figure
 
 
-def stack_samples(results: dict, arms: Sequence[str], folder: Path = RESULTS) -> np.ndarray:
+def stack_samples(results: dict, arms: Sequence[str]) -> np.ndarray:
     """The kept samples of arms one above the other, each with its name; a row of pictures for each seed.
 
     Returns:
@@ -72,7 +70,7 @@ def stack_samples(results: dict, arms: Sequence[str], folder: Path = RESULTS) ->
     """
     seeds = {arm: [run["seed"] for run in results["runs"] if run["arm"] == arm] for arm in arms}
     pictures = {
-        arm: np.concatenate([viz.read_png(folder / results["study"] / f"{arm}-{seed}.png") for seed in seeds[arm]])
+        arm: np.concatenate([viz.read_png(results["pictures"] / f"{arm}-{seed}.png") for seed in seeds[arm]])
         for arm in arms
         if seeds[arm]
     }

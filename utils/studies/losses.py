@@ -1,34 +1,244 @@
 """What may be read off the losses (report §5.3, Fig 14)?"""
 
-from utils.config import preset, replace
-from utils.studies.study import Arm, Study
+import numpy as np
+import tensorflow as tf
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from scipy.stats import spearmanr
+from tqdm.auto import tqdm
 
-BATCH_SIZE, UPDATES, SNAPSHOTS = 64, 1000, 10
+from utils import runtime
+from utils.config import Experiment, replace
+from utils.data import load_for, scale
+from utils.data.catalogue import find_source
+from utils.errors import InputError
+from utils.models import forward
+from utils.studies.study import Arm, Study, at_scale, base_for, study_name
+from utils.training.batches import Schedule, batches
+from utils.training.step import build_networks, discriminator_update
+from utils.viz import smooth
+
+SIZES = {"report": (64, 10, 100, 10), "quick": (64, 2, 20, 10), "smallest": (16, 1, 2, 2)}
+"""Images per update, updates per epoch with small and with large data, epochs with large data; at each scale. Samples are
+kept as often as the large data has epochs."""
+SMOOTHED = 5
+"""Points of a kept curve (of 80) that a smoothed loss is the mean of."""
+READINGS = {
+    "generator's loss": lambda generator, discriminator: generator,
+    "discriminator's loss": lambda generator, discriminator: discriminator,
+    "their difference": lambda generator, discriminator: abs(generator - discriminator),
+    "discriminator's distance from log 2": lambda generator, discriminator: abs(discriminator - np.log(2)),
+}
+"""What somebody might read off the two losses, as a measure of how bad samples are."""
 
 
-def losses(data: str = "faces") -> Study:
-    """Small and large data, saturating and non-saturating generator loss; samples are kept ten times on the way.
+def losses(data: str = "faces", scale: str = "report") -> Study:
+    """Small and large data, saturating and non-saturating generator loss; networks are kept many times on the way.
 
     The networks are those of the preset `quick` without averaging, so that samples and losses belong to the same
     weights.
 
     Args:
-        data: name of the dataset.
+        data: name of a dataset, or the path of own pictures.
+        scale: one of `study.SCALES`.
     """
-    base = replace(preset("quick"), name=data, batch_size=BATCH_SIZE, averaging=0.0, keep_models=True)
-    arms = tuple(
-        Arm(
-            f"{count}-{loss}",
-            f"{count:,} images, {loss.replace('_', '-')} generator loss",
-            replace(
-                base,
-                count=count,
-                epochs=UPDATES * BATCH_SIZE // count,
-                summary_epochs=UPDATES * BATCH_SIZE // count // SNAPSHOTS,
-                generator_loss=loss,
-            ),
-        )
-        for count in (640, 6400)
-        for loss in ("non_saturating", "saturating")
+    batch_size, *per_epochs, epochs = at_scale(SIZES, scale)
+    updates = per_epochs[-1] * epochs
+    base = base_for("quick", data, scale, batch_size=batch_size, averaging=0.0, keep_models=True)
+    return Study(
+        study_name("losses", data, scale),
+        "What may be read off a GAN's losses, and what may not?",
+        tuple(
+            Arm(
+                f"{per_epoch * batch_size}-{loss}",
+                f"{per_epoch * batch_size:,} images, {loss.replace('_', '-')} generator loss",
+                replace(
+                    base,
+                    count=per_epoch * batch_size,
+                    epochs=updates // per_epoch,
+                    summary_epochs=updates // per_epoch // epochs,
+                    generator_loss=loss,
+                ),
+            )
+            for per_epoch in per_epochs
+            for loss in ("non_saturating", "saturating")
+        ),
     )
-    return Study(f"losses-{data}", "What may be read off a GAN's losses, and what may not?", arms)
+
+
+def loss_curves(run: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The smoothed losses of a kept run: updates, the generator's loss, and the discriminator's.
+
+    The discriminator's is the mean of its losses on true and on fake samples, so that both are log 2 where it can do no
+    better than guess (Goodfellow et al., arXiv:1406.2661, §4.1: their sum is then 2 log 2, and scores are 1/2).
+    """
+    curves = {name: np.array(values) for name, values in run["curves"].items()}
+    discriminator = (curves["loss_true"] + curves["loss_fake"]) / 2
+    return curves["update"], smooth(curves["loss_generator"], SMOOTHED), smooth(discriminator, SMOOTHED)
+
+
+def crossings(updates: np.ndarray, generator: np.ndarray, discriminator: np.ndarray) -> np.ndarray:
+    """The updates at which two curves intersect, interpolated; float (N,), in order."""
+    apart = generator - discriminator
+    before = np.flatnonzero((apart[:-1] < 0) != (apart[1:] < 0))
+    share = apart[before] / (apart[before] - apart[before + 1])
+    return updates[before] + share * (updates[before + 1] - updates[before])
+
+
+def readings(results: dict) -> list[dict]:
+    """What the losses of each kept run seem to say, beside how good its samples are.
+
+    Returns:
+        A row for each run: "crossings", how many; "last crossing", its update; kernel distances "there" (of the kept
+        networks nearest to that crossing), "best" and "at the end" of the run; and the smoothed losses at the end.
+    """
+    rows = []
+    for run in results["runs"]:
+        updates, generator, discriminator = loss_curves(run)
+        found = crossings(updates, generator, discriminator)
+        at, distance = _snapshots(run)
+        there = distance[np.argmin(abs(at - found[-1]))] if len(found) else None
+        rows.append(
+            {
+                "arm": run["arm"],
+                "seed": run["seed"],
+                "crossings": len(found),
+                "last crossing": round(found[-1]) if len(found) else "none",
+                "distance there": "" if there is None else f"{there:.2g}",
+                "best": f"{distance.min():.2g}",
+                "at the end": f"{distance[-1]:.2g}",
+                "generator's loss": f"{generator[-1]:.2f}",
+                "discriminator's loss": f"{discriminator[-1]:.2f}",
+            }
+        )
+    return rows
+
+
+def correlations(results: dict) -> list[dict]:
+    """How well each reading of the losses orders samples by their quality.
+
+    Two questions. Within a run: are samples better at the updates where the reading is low? All runs get better with
+    time, so the number of updates done stands beside the readings as what any of them has to beat. Between runs: of two
+    runs at the same update, has the one with the lower reading the better samples?
+
+    Returns:
+        A row for each of `READINGS`, and one for the number of updates: the mean of Spearman's rank correlation with
+        the kernel distance over the runs, with the lowest and the highest; and its mean over the updates between runs.
+    """
+    runs = [(run, *loss_curves(run), *_snapshots(run)) for run in results["runs"]]
+    table = {}
+    for name, read in READINGS.items():
+        values = [read(*(np.interp(at, updates, loss) for loss in losses)) for _, updates, *losses, at, _ in runs]
+        table[name] = np.array(values)
+    table["updates done (negative)"] = np.array([-at for *_, at, _ in runs])
+    distance = np.array([distance for *_, distance in runs])
+    rows = []
+    for name, values in table.items():
+        within = [_rank_correlation(v, d) for v, d in zip(values, distance)]
+        between = [_rank_correlation(v, d) for v, d in zip(values.T, distance.T)]
+        rows.append({"what is read": name, "within a run": _spread(within), "between runs": _spread(between)})
+    return rows
+
+
+def plot_losses(results: dict) -> Figure:
+    """Draw each kept run: both smoothed losses, their crossings, and the kernel distance on an axis of its own."""
+    arms = list(dict.fromkeys(run["arm"] for run in results["runs"]))
+    seeds = sorted({run["seed"] for run in results["runs"]})
+    figure = Figure(figsize=(4.0 * len(arms), 2.5 * len(seeds) + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(seeds), len(arms), squeeze=False, sharex=True)
+    worst = max(row["kernel"][0] for run in results["runs"] for row in run["snapshots"])
+    for run in results["runs"]:
+        axes = grid[seeds.index(run["seed"])][arms.index(run["arm"])]
+        updates, generator, discriminator = loss_curves(run)
+        axes.plot(updates, generator, color="tab:green", label="generator's loss")
+        axes.plot(updates, discriminator, color="tab:blue", label="discriminator's loss, mean of true and fake")
+        axes.axhline(np.log(2), color="grey", linestyle=":", linewidth=1, label="log 2")
+        for update in crossings(updates, generator, discriminator):
+            axes.axvline(update, color="tab:red", linewidth=0.8, alpha=0.6, label="crossing")
+        axes.set(title=f"{run['arm'].replace('-', ' images, ').replace('_', '-')}, seed {run['seed']}", ylim=(0, None))
+        axes.title.set_fontsize(9)
+        quality = axes.twinx()
+        at, distance = _snapshots(run)
+        quality.semilogy(at, distance, "o--", color="black", markersize=3, linewidth=0.8, label="kernel distance")
+        quality.set(ylim=(0.01, 2 * worst))
+        if run["arm"] != arms[-1]:
+            quality.set_yticklabels([])
+    for axes in grid[-1]:
+        axes.set_xlabel("update")
+    labels = {}
+    for axes in figure.axes:
+        labels |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels())}
+    figure.legend(labels.values(), labels, loc="outside lower center", ncols=5, fontsize=9, frameon=False)
+    return figure
+
+
+def perfect_generator(experiment: Experiment, updates: int, data_dir=None, progress: bool = True) -> dict:
+    """Train a discriminator against a generator that cannot be improved: its samples are true images.
+
+    They are images of the same dataset that are not among the `experiment.data.count` trained on, each drawn once or
+    (if there are fewer) a few times. So the best discriminator's losses are log 2, and what is lower can only come from
+    knowing the training images by heart. The discriminator is updated as in any training.
+
+    Args:
+        experiment: its `count` images are the true ones.
+        updates: of the discriminator.
+        data_dir: where datasets are.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Arrays (updates,): "update", "loss_true", "loss_fake"; and mean scores after the last update by batch statistics
+        and without dropout: "score_trained_on", of images trained on, and "score_held_out", of images that were neither
+        trained on nor taken for fake ones.
+
+    Raises:
+        InputError: there are too few images.
+
+    Reference:
+        Goodfellow et al. (arXiv:1406.2661), §4.1, Theorem 1.
+    """
+    runtime.start(experiment.training.precision)
+    data, count, size = experiment.data, experiment.data.count, experiment.training.batch_size
+    judged = min(256, count)
+    wanted = count + updates * size + judged
+    there = find_source(data.name, experiment.model.image_size, wanted, data_dir=data_dir, split=data.split).describe()
+    if there.count < count + size + judged:
+        raise InputError(
+            f"{count + size + judged:,} images are needed, {count:,} to train on, the others to take for fake ones and "
+            f"to compare with. Received: {data.name}, which has {there.count:,}."
+        )
+    everything = load_for(replace(experiment, count=min(wanted, there.count)), data_dir, progress).images
+    true, fake, apart = everything[:count], everything[count:-judged], everything[-judged:]
+    networks = build_networks(experiment)
+    update = tf.function(discriminator_update(networks, experiment), jit_compile=False)
+    upcoming = batches(true, experiment, Schedule.of(experiment, count), 1, updates)
+    rows = []
+    for number, images, *_ in tqdm(upcoming, f"{count:,} images", updates, unit=" updates", disable=not progress):
+        others = fake[np.arange((number - 1) * size, number * size) % len(fake)]
+        rows.append([float(v) for v in update(scale(images[0]), scale(np.asarray(others)))[:2]])
+    columns = dict(zip(("loss_true", "loss_fake"), np.array(rows).T))
+
+    def mean_score(images: np.ndarray) -> float:
+        layers = networks.discriminator.layers
+        return float(np.mean(forward(layers, scale(np.asarray(images)), training=False, normalise_by="batch")))
+
+    scores = {"score_trained_on": mean_score(true[:judged]), "score_held_out": mean_score(apart)}
+    return {"update": np.arange(1, updates + 1)} | columns | scores
+
+
+def _snapshots(run: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Updates and kernel distances of the kept networks, but for those before the first update."""
+    rows = [row for row in run["snapshots"] if row["update"]]
+    return np.array([row["update"] for row in rows], float), np.array([row["kernel"][0] for row in rows])
+
+
+def _rank_correlation(values: np.ndarray, distance: np.ndarray) -> float:
+    same = np.ptp(values) == 0 or np.ptp(distance) == 0
+    return np.nan if same else float(spearmanr(values, distance).statistic)
+
+
+def _spread(values: list[float]) -> str:
+    values = np.array(values)
+    if np.isnan(values).all():
+        return "–"
+    return f"{np.nanmean(values):+.2f} ({np.nanmin(values):+.2f} to {np.nanmax(values):+.2f})"

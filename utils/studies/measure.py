@@ -31,7 +31,8 @@ def measure_for(study: Study, data_dir: Path | None = None, samples: int = SAMPL
         distance in the feature space to the nearest training image, of "fake" and of "held_out" images. A kernel
         distance is [value, low, high], the ends of its 95% interval.
     """
-    quality = quality_for(study.arms[0].experiment, data_dir, samples=samples)
+    most = max((arm.experiment for arm in study.arms), key=lambda experiment: experiment.data.count)
+    quality = quality_for(most, data_dir, samples=samples)
 
     def measure(run: Run) -> dict:
         per_epoch = int(run.steps()["update"][-1]) // run.epochs()[-1]["epoch"]

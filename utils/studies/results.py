@@ -3,13 +3,15 @@
 They are small enough to be committed, so that a notebook can show what took hours.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from utils.data import scale_back
-from utils.files import read_json, write_json
+from utils.errors import InputError
+from utils.files import read_json, write_text
 from utils.runs import PROJECT, Run
 from utils.sampling import fake_samples_generator
 from utils.studies.study import Study
@@ -61,13 +63,22 @@ def keep(
     arms = before["arms"] | {arm.name: arm.about for arm in study.arms}
     order = list(arms)
     rows = sorted(records.values(), key=lambda record: (record["seed"], order.index(record["arm"])))
-    write_json(file, {"study": study.name, "question": study.question, "arms": arms, "runs": rows})
+    head = json.dumps({"study": study.name, "question": study.question, "arms": arms}, indent=1, ensure_ascii=False)
+    runs_lines = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)  # a line for each run
+    write_text(file, f'{head.rstrip()[:-2]},\n "runs": [\n{runs_lines}\n]}}\n')
     return file
 
 
 def load(name: str, folder: Path = RESULTS) -> dict:
-    """The results of the study of that name, as `keep` wrote them."""
-    return read_json(folder / f"{name}.json")
+    """The results of the study of that name, as `keep` wrote them; "pictures" is the folder of their samples.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not (folder / f"{name}.json").is_file():
+        there = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none"
+        raise InputError(f"There are no results {name!r} in {folder}; there are: {there}.")
+    return read_json(folder / f"{name}.json") | {"pictures": folder / name}
 
 
 def curves(steps: dict[str, np.ndarray], points: int = POINTS) -> dict[str, list[float]]:

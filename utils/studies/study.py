@@ -10,21 +10,37 @@ from tqdm.auto import tqdm
 from utils import config
 from utils.config import Experiment
 from utils.errors import InputError
-from utils.runs import Run
+from utils.runs import Run, dataset_slug
 
-SCALES = {
-    "quick": {"count": 1600, "batch_size": 64, "epochs": 4, "watch_updates": 5},
-    "smallest": {
-        "count": 32,
-        "batch_size": 16,
-        "epochs": 2,
-        "width": 0.0625,
-        "watch_updates": 1,
-        "summary_samples": 16,
-    },
+SCALES = ("report", "quick", "smallest")
+"""report: what the committed results are made with, an hour for all seeds on two cores. quick: as a notebook trains it,
+minutes. smallest: seconds, to see that everything works."""
+_AT_SCALE = {
     "report": {},
+    "quick": {"watch_updates": 5},
+    "smallest": {"width": 0.0625, "watch_updates": 1, "summary_samples": 16},
 }
-"""Settings that the scales of the notebooks change in every arm."""
+
+
+def at_scale(sizes: dict[str, tuple], scale: str) -> tuple:
+    """A study's own sizes at a scale.
+
+    Raises:
+        InputError: no such scale.
+    """
+    if scale not in SCALES:
+        raise InputError(f"scale must be one of {', '.join(SCALES)}. Received: {scale!r}.")
+    return sizes[scale]
+
+
+def base_for(preset: str, data: str, scale: str, **changes) -> Experiment:
+    """What all arms of a study start from: a preset on a dataset, with what a scale changes in every study."""
+    return config.replace(config.preset(preset), name=str(data), **{**changes, **_AT_SCALE[scale]})
+
+
+def study_name(study: str, data: str, scale: str) -> str:
+    """What the results of a study on a dataset are kept under: "losses-faces", "losses-faces-quick"."""
+    return "-".join([study, dataset_slug(data), *([] if scale == "report" else [scale])])
 
 
 @dataclass(frozen=True)
@@ -65,12 +81,6 @@ class Study:
             raise InputError(f"{self.name} has no arm {odd[0]!r}; choose from {', '.join(known)}.")
         chosen = tuple(arm for arm in self.arms if not arms or arm.name in arms)
         return dataclasses.replace(self, arms=chosen, seeds=tuple(seeds) or self.seeds)
-
-    def at_scale(self, scale: str) -> "Study":
-        """The study as a notebook trains it: "quick", minutes on a CPU; "smallest", seconds; "report", as it is."""
-        if scale not in SCALES:
-            raise InputError(f"scale must be one of {', '.join(SCALES)}. Received: {scale!r}.")
-        return self.changed(**SCALES[scale])
 
     def changed(self, **settings) -> "Study":
         """The study with settings changed in every arm, as `config.replace` takes them."""

@@ -88,58 +88,23 @@ def make_step(networks: Networks, experiment: Experiment) -> Callable[..., tf.Te
         Goodfellow et al. (arXiv:1406.2661), Algorithm 1 with the non-saturating generator loss of §3; Radford, Metz,
         Chintala (arXiv:1511.06434), §4.
     """
-    training, batch_norm = experiment.training, experiment.model.batch_norm
-    generator, discriminator = networks.generator, networks.discriminator
-    drawn_by, judged_by = normalisation(batch_norm)
+    training = experiment.training
+    generator = networks.generator
+    drawn_by, judged_by = normalisation(experiment.model.batch_norm)
+    update_discriminator = discriminator_update(networks, experiment)
 
     def draw(latents, normalise_by: str):
         with tf.GradientTape() as tape:
             fake = forward(generator.layers, latents, training=True, normalise_by=normalise_by)
         return fake, tape
 
-    def judge(images, normalise_by: str = "mode"):
-        logit = forward(discriminator.layers[:-1], images, training=True, normalise_by=normalise_by)
-        return tf.cast(logit, discriminator.variable_dtype)  # losses are in full precision also under mixed precision
-
-    def loss(logit, label: float):
-        return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(tf.zeros_like(logit) + label, logit))
-
-    def update_discriminator(true, fake):
-        optimizer, variables = networks.discriminator_optimizer, discriminator.trainable_variables
-        true_label = 1.0 - training.label_smoothing
-
-        def descend(tape, value):
-            optimizer.apply(tape.gradient(value, variables), variables)
-
-        if training.discriminator_updates == "separate":
-            with tf.GradientTape() as tape:
-                logit_true = judge(true)
-                loss_true = loss(logit_true, true_label)
-                value = optimizer.scale_loss(loss_true)
-            descend(tape, value)
-            with tf.GradientTape() as tape:
-                logit_fake = judge(fake)
-                loss_fake = loss(logit_fake, 0.0)
-                value = optimizer.scale_loss(loss_fake)
-            descend(tape, value)
-        else:
-            with tf.GradientTape() as tape:
-                if training.join_batches:
-                    logit_true, logit_fake = tf.split(judge(tf.concat([tf.cast(true, fake.dtype), fake], 0)), 2)
-                else:
-                    logit_true, logit_fake = judge(true), judge(fake)
-                loss_true, loss_fake = loss(logit_true, true_label), loss(logit_fake, 0.0)
-                value = optimizer.scale_loss(loss_true + loss_fake)
-            descend(tape, value)
-        return loss_true, loss_fake, tf.reduce_mean(tf.sigmoid(logit_true)), tf.reduce_mean(tf.sigmoid(logit_fake))
-
     def update_generator(fake, drawing: tf.GradientTape):
         optimizer, variables = networks.generator_optimizer, generator.trainable_variables
         with tf.GradientTape() as tape:
             tape.watch(fake)
-            logit = judge(fake, judged_by)
-            loss_generator = loss(logit, 1.0)
-            descended = loss_generator if training.generator_loss == "non_saturating" else -loss(logit, 0.0)
+            logit = _judge(networks.discriminator, fake, judged_by)
+            loss_generator = _loss(logit, 1.0)
+            descended = loss_generator if training.generator_loss == "non_saturating" else -_loss(logit, 0.0)
             value = optimizer.scale_loss(descended)
         gradients = drawing.gradient(fake, variables, output_gradients=tape.gradient(value, fake))
         optimizer.apply(gradients, variables)
@@ -166,6 +131,53 @@ def make_step(networks: Networks, experiment: Experiment) -> Callable[..., tf.Te
     return tf.function(step, jit_compile=use_xla(training.xla))
 
 
+def discriminator_update(networks: Networks, experiment: Experiment) -> Callable[..., tuple]:
+    """The part of an update that changes the discriminator; not compiled, since it becomes part of a compiled step.
+
+    Args:
+        networks: what the update changes.
+        experiment: its `.training` section decides the order and the options.
+
+    Returns:
+        update(true, fake) -> loss_true, loss_fake, score_true, score_fake, as in `RECORDED`.
+
+    Shapes:
+        true, fake: float32 (B, S, S, 3) in [-1, 1].
+    """
+    training, discriminator = experiment.training, networks.discriminator
+    optimizer, variables = networks.discriminator_optimizer, discriminator.trainable_variables
+    true_label = 1.0 - training.label_smoothing
+
+    def descend(tape, value):
+        optimizer.apply(tape.gradient(value, variables), variables)
+
+    def update(true, fake):
+        if training.discriminator_updates == "separate":
+            with tf.GradientTape() as tape:
+                logit_true = _judge(discriminator, true)
+                loss_true = _loss(logit_true, true_label)
+                value = optimizer.scale_loss(loss_true)
+            descend(tape, value)
+            with tf.GradientTape() as tape:
+                logit_fake = _judge(discriminator, fake)
+                loss_fake = _loss(logit_fake, 0.0)
+                value = optimizer.scale_loss(loss_fake)
+            descend(tape, value)
+        else:
+            with tf.GradientTape() as tape:
+                if training.join_batches:
+                    both = tf.concat([tf.cast(true, fake.dtype), fake], 0)
+                    logit_true, logit_fake = tf.split(_judge(discriminator, both), 2)
+                else:
+                    logit_true, logit_fake = _judge(discriminator, true), _judge(discriminator, fake)
+                loss_true, loss_fake = _loss(logit_true, true_label), _loss(logit_fake, 0.0)
+                value = optimizer.scale_loss(loss_true + loss_fake)
+            descend(tape, value)
+        return loss_true, loss_fake, tf.reduce_mean(tf.sigmoid(logit_true)), tf.reduce_mean(tf.sigmoid(logit_fake))
+
+    return update
+
+
 def normalisation(batch_norm: str) -> tuple[str, str]:
     """Where an arm of batch normalisation lets the two updates see different statistics, as `forward` names them.
 
@@ -182,3 +194,12 @@ def normalisation(batch_norm: str) -> tuple[str, str]:
 def use_xla(setting: str) -> bool:
     """Whether to compile with XLA: as the setting says, and for "auto" where there is a GPU."""
     return setting == "on" or (setting == "auto" and runtime.device().kind == "GPU")
+
+
+def _judge(discriminator: keras.Sequential, images, normalise_by: str = "mode"):
+    logit = forward(discriminator.layers[:-1], images, training=True, normalise_by=normalise_by)
+    return tf.cast(logit, discriminator.variable_dtype)  # losses are in full precision also under mixed precision
+
+
+def _loss(logit, label: float):
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(tf.zeros_like(logit) + label, logit))
