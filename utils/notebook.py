@@ -182,7 +182,7 @@ def tell_runs(runs: dict[tuple[str, int], Run]) -> None:
 
 def train_study(
     study: Study, runs_dir: str | None = None, data_dir: str | None = None, samples: int | None = None
-) -> dict:
+) -> tuple[dict[tuple[str, int], Run], dict]:
     """Train the arms of a study, those of them that are not trained yet; what stays is what `tell_runs` says.
 
     Args:
@@ -192,7 +192,7 @@ def train_study(
         samples: fake and true images to measure distances on; None measures none.
 
     Returns:
-        The results, as `studies.results.load` gives them.
+        The run of each (arm, seed), and their results, as `studies.results.load` gives them.
     """
     from utils.studies import measure, results  # not needed by most notebooks
     from utils.studies.study import train_arms
@@ -202,7 +202,7 @@ def train_study(
     measured = measure.measure_for(study, data_dir and Path(data_dir), samples) if samples else None
     kept = results.keep(study, runs, home / "results", measured)
     tell_runs(runs)
-    return results.load(study.name, kept.parent)
+    return runs, results.load(study.name, kept.parent)
 
 
 def show_table(rows: list[dict]) -> None:

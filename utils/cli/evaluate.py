@@ -8,7 +8,6 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.sample import _generator_file
 from utils.cli.text import short, table
 from utils.config import DataConfig
 from utils.errors import InputError
@@ -47,11 +46,12 @@ class Evaluate:
 def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.distances import LEAST_SAMPLES
     from utils.evaluation.held_out import true_images_for
+    from utils.found import find
 
     if options.samples < LEAST_SAMPLES:
         raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
-    file, latents, _ = _generator_file(options.name, options.runs_dir)
-    data = _data(file, options.data)
+    found = find(options.name, "generator", options.runs_dir)
+    data = _data(found, options.data)
 
     from utils import runtime
 
@@ -60,19 +60,20 @@ def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.quality import Quality
     from utils.models import load_network
 
-    generator = load_network(file)
+    generator = load_network(found.file)
     if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
-        raise InputError(f"{file} should be a generator, latents -> images. Received: {generator.name}.")
+        raise InputError(f"{found.file} should be a generator, latents -> images. Received: {generator.name}.")
     size = generator.output_shape[1]
     true = true_images_for(data, size, 2 * options.samples, data_dir=options.data_dir, progress=not options.json)
     extractor = extractor_for(
         data.name, size, features=options.features, data_dir=options.data_dir, progress=not options.json
     )
     quality = Quality(true.images, extractor, options.samples, options.seed)
+    latents = found.experiment.model.latents if found.experiment else "normal"
     distance, floor = quality.of(generator, generator.input_shape[1], latents), quality.floor()
     if options.json:
         record = {
-            "generator": str(file),
+            "generator": str(found.file),
             "samples": options.samples,
             "seed": options.seed,
             "true_images": true.about,
@@ -84,7 +85,7 @@ def _evaluate(options: Evaluate) -> None:
         print(json.dumps(record, indent=2))
         return
     print(
-        f"{options.samples:,} samples of {short(file)}\n"
+        f"{options.samples:,} samples of {short(found.file)}\n"
         f"against {options.samples:,} {true.about}, in the features of the {extractor.name}\n"
     )
     print(
@@ -105,14 +106,11 @@ def _evaluate(options: Evaluate) -> None:
         print("\nThere are no true images that it was not trained on, so copies of them count as good samples.")
 
 
-def _data(file: Path, asked: str | None) -> DataConfig:
-    """What to compare a generator with: the data of the run or model that its file belongs to, or what is asked for."""
-    from utils.runs import Run
-
-    homes = [folder for folder in file.resolve().parents[:2] if (folder / "experiment.json").is_file()]
-    trained = Run(homes[0]).experiment.data if homes else None
+def _data(found, asked: str | None) -> DataConfig:
+    """What to compare a generator with: what it was trained on, or what is asked for."""
+    trained = found.experiment and found.experiment.data
     if trained and asked in (None, trained.name):
         return trained
     if asked is None:
-        raise InputError(f"{file} does not say what it was trained on: name the true images with --data.")
+        raise InputError(f"{found.file} does not say what it was trained on: name the true images with --data.")
     return DataConfig(name=asked)

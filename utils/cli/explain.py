@@ -55,10 +55,10 @@ def _explain(options: Explain) -> None:
         raise InputError(
             f"--count must be at least 2, because an image's maps are compared with others'. Received: {options.count}."
         )
-    from utils.explain.found import find
+    from utils.found import find
 
-    found = find(options.name, options.runs_dir)
-    folder = options.out or found.folder
+    found = find(options.name, "discriminator", options.runs_dir)
+    folder = options.out or found.home / "explain"
 
     from utils import runtime
 

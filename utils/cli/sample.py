@@ -59,11 +59,13 @@ class Film:
 def _sample(options: Sample) -> None:
     from utils import runtime, viz
     from utils.data import scale_back
+    from utils.found import find
     from utils.sampling import fake_samples_generator, make_latent_samples
 
     if options.n < 1:
         raise InputError(f"-n must be at least 1. Received: {options.n}.")
-    file, distribution, folder = _generator_file(options.name, options.runs_dir)
+    found = find(options.name, "generator", options.runs_dir)
+    folder = found.home / "samples" if found.run and found.home == found.run.folder else found.home
     target = options.out or folder / f"{options.n}-seed-{options.seed}{'.png' if options.mode == 'grid' else ''}"
     if options.mode == "files" and target.is_file():
         raise InputError(f"--out must be a folder for single files. Received: {target}, which is a file.")
@@ -73,7 +75,8 @@ def _sample(options: Sample) -> None:
     runtime.start()
     from utils.models import load_network
 
-    generator = load_network(file)
+    generator = load_network(found.file)
+    distribution = found.experiment.model.latents if found.experiment else "normal"
     latents = make_latent_samples(options.n, generator.input_shape[-1], options.seed, distribution)
     if options.mode == "grid":
         images = scale_back(fake_samples_generator(generator, latents)[0])
@@ -86,27 +89,3 @@ def _sample(options: Sample) -> None:
         for i, image in enumerate(images, start):
             viz.write_png(target / f"{i:0{digits}d}.png", image)
     print(f"{options.n:,} pictures in {short(target)}")
-
-
-def _generator_file(name: str, runs_dir: Path | None) -> tuple[Path, str, Path]:
-    """A generator by the name of its model, run or file: the file, its latents' distribution, a folder for samples."""
-    from utils import pretrained
-    from utils.runs import Run
-
-    if model := pretrained.find(name):
-        return model.model("generator"), model.experiment.model.latents, Path.cwd()
-
-    path = Path(name)
-    if path.suffix == ".keras":
-        if not path.is_file():
-            raise InputError(f"There is no file {path}.")
-        folder = path.resolve().parent.parent
-        in_run = (folder / "experiment.json").is_file()
-        return path, Run(folder).experiment.model.latents if in_run else "normal", Path.cwd()
-    try:
-        run = Run.find(name, runs_dir)
-    except InputError as error:
-        raise InputError(f"{error} Models that come with the project: {', '.join(pretrained.names())}.") from error
-    if not run.model("generator").is_file():
-        raise InputError(f"{run.folder} has no generator yet; go on with `./dcgan resume {short(run.folder)}`.")
-    return run.model("generator"), run.experiment.model.latents, run.folder / "samples"

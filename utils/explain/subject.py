@@ -12,8 +12,8 @@ from utils.data import Dataset, load, scale_back
 from utils.data.catalogue import catalogue, find_source
 from utils.errors import InputError
 from utils.evaluation.held_out import SPLITS
-from utils.explain.found import Found
 from utils.explain.judge import Judge, judge_of, normalises
+from utils.found import Found
 from utils.models import load_network
 from utils.runs import Run
 from utils.sampling import fake_samples_generator, make_latent_samples
@@ -119,7 +119,7 @@ def subject_for(
     """Load a discriminator, its generator where there is one, and true images to show it.
 
     Args:
-        found: which discriminator, as `found.find` gives it.
+        found: which discriminator, as `utils.found.find` gives it.
         data: a dataset or own pictures; by default what it was trained on. Images that nothing was trained on are
             taken where there are such.
         count, layer, seed, data_dir, boxes: as in `Subject`.
@@ -127,9 +127,9 @@ def subject_for(
     Raises:
         InputError: nobody says which images to show it, they cannot be had, or the layer does not exist.
     """
-    discriminator = load_network(found.discriminator)
+    discriminator = load_network(found.file)
     judge_of(discriminator).convolution(layer)  # before any image is read: what is wrong is said at once
-    beside = found.discriminator.with_name("generator.keras")
+    beside = found.file.with_name("generator.keras")
     return Subject(
         title=found.title,
         discriminator=discriminator,

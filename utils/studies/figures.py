@@ -62,13 +62,19 @@ def plot_arms(results: dict, arms: Sequence[str], panels: Sequence[Panel], colum
     return figure
 
 
-def stack_samples(results: dict, arms: Sequence[str]) -> np.ndarray:
+def stack_samples(results: dict, arms: Sequence[str], seeds: Sequence[int] | None = None) -> np.ndarray:
     """The kept samples of arms one above the other, each with its name; a row of pictures for each seed.
+
+    Args:
+        results: as `results.load` gives them.
+        arms: which, from top to bottom.
+        seeds: which of theirs; all by default.
 
     Returns:
         uint8 (H, W, 3).
     """
-    seeds = {arm: [run["seed"] for run in results["runs"] if run["arm"] == arm] for arm in arms}
+    chosen = [run for run in results["runs"] if seeds is None or run["seed"] in seeds]
+    seeds = {arm: [run["seed"] for run in chosen if run["arm"] == arm] for arm in arms}
     pictures = {
         arm: np.concatenate([viz.read_png(results["pictures"] / f"{arm}-{seed}.png") for seed in seeds[arm]])
         for arm in arms

@@ -19,8 +19,8 @@ from utils.training.step import build_networks, discriminator_update
 from utils.viz import smooth
 
 SIZES = {"report": (64, 10, 100, 10), "quick": (64, 2, 20, 10), "smallest": (16, 1, 2, 2)}
-"""Images per update, updates per epoch with small and with large data, epochs with large data; at each scale. Samples are
-kept as often as the large data has epochs."""
+"""Images per update, updates per epoch with small and with large data, epochs with large data; at each scale. Networks
+are kept as often as the large data has epochs."""
 SMOOTHED = 5
 """Points of a kept curve (of 80) that a smoothed loss is the mean of."""
 READINGS = {

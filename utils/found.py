@@ -1,0 +1,66 @@
+"""Which trained network is meant by a name. Imports no TensorFlow, so that what is wrong is said at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils import pretrained
+from utils.config import Experiment
+from utils.errors import InputError
+from utils.pretrained import Pretrained
+from utils.runs import Run
+
+
+@dataclass(frozen=True)
+class Found:
+    """A network's file, and what is known of its training.
+
+    Attributes:
+        title: what to call it in a heading.
+        file: its .keras file; the other network's may lie beside it.
+        home: where to put what is made of it: the run's folder, or where the user is.
+        run: the run it belongs to, or None.
+        experiment: how it was trained, or None where that is not known.
+    """
+
+    title: str
+    file: Path
+    home: Path
+    run: Run | None = None
+    experiment: Experiment | None = None
+
+
+def find(name: str, network: str, runs_dir: Path | None = None) -> Found:
+    """Find a network by the name of its model, its run or its file.
+
+    Args:
+        name: a model that comes with the project, a run as `Run.find` takes it, or the path of a .keras file.
+        network: "generator" or "discriminator"; a file is taken for what is asked for.
+        runs_dir: where runs are.
+
+    Raises:
+        InputError: there is no such thing; the message names those that exist.
+    """
+    if model := pretrained.find(name):
+        return Found(name, model.model(network), Path.cwd(), experiment=model.experiment)
+    path = Path(name)
+    if path.suffix == ".keras":
+        if not path.is_file():
+            raise InputError(f"There is no file {path}.")
+        return Found(str(path), path, Path.cwd(), *_owner(path.resolve()))
+    try:
+        run = Run.find(name, runs_dir)
+    except InputError as error:
+        raise InputError(f"{error} Models that come with the project: {', '.join(pretrained.names())}.") from error
+    title = f"{run.folder.parent.name}/{run.folder.name}"
+    if not run.model(network).is_file():
+        raise InputError(f"{run.folder} has no {network} yet; go on with `./dcgan resume {title}`.")
+    return Found(title, run.model(network), run.folder, run, run.experiment)
+
+
+def _owner(file: Path) -> tuple[Run | None, Experiment | None]:
+    """The run that a file belongs to (also one kept at an epoch), or else nothing; and how it was trained, if known."""
+    for folder in file.parents[1:3]:
+        if (folder / "experiment.json").is_file():
+            return Run(folder), Run(folder).experiment
+    named = Pretrained(file.parent)
+    return None, named.experiment if (named.folder / "settings.json").is_file() else None
