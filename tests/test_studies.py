@@ -6,13 +6,13 @@ import pytest
 from utils import config
 from utils.config import preset, replace
 from utils.errors import InputError
-from utils.studies import results
 from utils.models import forward
 from utils.sampling import make_latent_samples
+from utils.studies import results
 from utils.studies.amount_of_data import amount_of_data, by_amount, plot_amounts
 from utils.studies.batch_normalisation import batch_normalisation, statistics_of_layers, verdicts
 from utils.studies.figures import stack_samples
-from utils.studies.losses import correlations, crossings, losses, perfect_generator, plot_losses, readings
+from utils.studies.losses import correlations, crossings, losses, perfect_generator, plot_losses, plot_perfect, readings
 from utils.studies.study import SCALES, Arm, Study, train_arms
 from utils.training.step import build_networks
 from utils.viz import read_png
@@ -198,11 +198,9 @@ def test_crossings_are_interpolated_and_counted_once():
 
 
 def test_readings_find_the_crossing_and_the_samples_beside_it():
-    def rising(u):
-        return u / 100
-
-    results = {"runs": [kept_run("a", 0, rising, lambda u: 0 * u + 2.2, (4, 1, 2, 3)),
-                        kept_run("b", 1, rising, lambda u: 0 * u + 9, (5, 4, 3, 2))]}  # fmt: skip
+    crossed = kept_run("a", 0, lambda u: u / 100, lambda u: np.full_like(u, 2.2), (4, 1, 2, 3))
+    never = kept_run("b", 1, lambda u: u / 100, lambda u: np.full_like(u, 9.0), (5, 4, 3, 2))
+    results = {"runs": [crossed, never]}
     first, second = readings(results)
     assert first["crossings"] == 1 and first["last crossing"] == 220 and first["distance there"] == "1"
     assert first["best"] == "1" and first["at the end"] == "3" and second["last crossing"] == "none"
@@ -211,9 +209,9 @@ def test_readings_find_the_crossing_and_the_samples_beside_it():
 
 
 def test_correlations_are_within_runs_and_between_them():
-    results = {"runs": [kept_run("a", 0, lambda u: u / 100, lambda u: 0 * u + 1, (1, 2, 3, 4)),
-                        kept_run("b", 0, lambda u: 5 + u / 100, lambda u: 0 * u + 1, (0.5, 0.6, 0.7, 0.8))]}  # fmt: skip
-    rows = {row["what is read"]: row for row in correlations(results)}
+    low = kept_run("a", 0, lambda u: u / 100, np.ones_like, (1, 2, 3, 4))
+    high = kept_run("b", 0, lambda u: 5 + u / 100, np.ones_like, (0.5, 0.6, 0.7, 0.8))
+    rows = {row["what is read"]: row for row in correlations({"runs": [low, high]})}
     assert rows["generator's loss"]["within a run"] == "+1.00 (+1.00 to +1.00)"  # it rises as samples get worse
     assert rows["generator's loss"]["between runs"] == "-1.00 (-1.00 to -1.00)"  # the run with more has better ones
     assert rows["updates done (negative)"]["within a run"] == "-1.00 (-1.00 to -1.00)"
@@ -253,6 +251,10 @@ def test_against_a_perfect_generator_losses_are_log_2_unless_the_images_are_know
     assert (
         few["score_trained_on"] - few["score_held_out"] > 0.3 > abs(many["score_trained_on"] - many["score_held_out"])
     )
+    scores = plot_perfect({16: few, 2400: many}).axes[1]
+    assert [round(bar.get_height(), 6) for bar in scores.patches] == [
+        round(result[f"score_{name}"], 6) for result in (few, many) for name in ("trained_on", "held_out")
+    ]
 
 
 def test_a_perfect_generator_needs_more_images_than_are_trained_on(tmp_path):

@@ -226,6 +226,32 @@ def perfect_generator(experiment: Experiment, updates: int, data_dir=None, progr
     return {"update": np.arange(1, updates + 1)} | columns | scores
 
 
+def plot_perfect(results: dict[int, dict]) -> Figure:
+    """Draw what `perfect_generator` gave for several numbers of images: the discriminator's loss and last scores."""
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses_axes, scores = figure.subplots(1, 2, width_ratios=(2, 1))
+    for number, (count, result) in enumerate(results.items()):
+        loss = (result["loss_true"] + result["loss_fake"]) / 2
+        losses_axes.plot(result["update"], loss, color=f"C{number}", alpha=0.2, linewidth=0.6)
+        smoothed = smooth(loss, max(1, len(loss) // 20))
+        losses_axes.plot(result["update"], smoothed, color=f"C{number}", label=f"trained on {count:,} images")
+        for side, name in enumerate(("trained_on", "held_out")):
+            value = result[f"score_{name}"]
+            bar = scores.bar(number + 0.4 * side, value, 0.36, color=f"C{number}", alpha=1 - 0.5 * side)
+            scores.bar_label(bar, [f"{value:.2f}"], fontsize=8)
+    losses_axes.axhline(np.log(2), color="grey", linestyle=":", linewidth=1, label="log 2")
+    losses_axes.set(title="discriminator's loss against a perfect generator", xlabel="update", ylim=(0, None))
+    losses_axes.legend(fontsize=8)
+    scores.axhline(0.5, color="grey", linestyle=":", linewidth=1)
+    scores.set(title="mean score of true images (pale: held out)", ylim=(0, 1.08))
+    scores.set_xticks(np.arange(len(results)) + 0.2, [f"{count:,} images" for count in results])
+    for axes in (losses_axes, scores):
+        axes.title.set_fontsize(10)
+        axes.grid(alpha=0.25)
+    return figure
+
+
 def _snapshots(run: dict) -> tuple[np.ndarray, np.ndarray]:
     """Updates and kernel distances of the kept networks, but for those before the first update."""
     rows = [row for row in run["snapshots"] if row["update"]]
