@@ -1,11 +1,15 @@
 """The studies: what their arms differ in, that runs are taken up again, and that figures come from the records."""
 
+import json
+
 import numpy as np
 import pytest
 
-from utils import config
+from utils import cli, config
 from utils.config import preset, replace
 from utils.errors import InputError
+from utils.evaluation import features
+from utils.evaluation.features import Extractor
 from utils.models import forward
 from utils.sampling import make_latent_samples
 from utils.studies import results
@@ -262,3 +266,44 @@ def test_a_perfect_generator_needs_more_images_than_are_trained_on(tmp_path):
     experiment = replace(preset("quick"), name=str(tmp_path / "own.npz"), count=32, batch_size=8)
     with pytest.raises(InputError, match="72 images are needed, 32 to train on.*has 40"):
         perfect_generator(experiment, 5, tmp_path)
+
+
+def said(capsys, *arguments) -> tuple[int, str, str]:
+    code = cli.main([str(a) for a in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_the_command_lists_the_arms_of_a_study(capsys):
+    code, out, _ = said(capsys, "study", "losses", "--list", "--json", "--scale", "quick")
+    rows = json.loads(out)["rows"]
+    assert code == 0 and [row["arm"] for row in rows] == [
+        "128-non_saturating", "128-saturating", "1280-non_saturating", "1280-saturating"
+    ]  # fmt: skip
+    code, out, _ = said(capsys, "study", "losses", "--list")
+    assert code == 0 and out.startswith("What may be read off") and "6,400 images, saturating generator loss" in out
+    code, out, err = said(capsys, "study", "losses", "--arms", "640")
+    assert code == 2 and out == "" and "has no arm '640'; choose from 640-non_saturating" in err
+
+
+@pytest.mark.slow
+def test_the_command_trains_measures_and_leaves_a_table_a_figure_and_samples(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(features, "classifier", lambda *_, **__: Extractor("pixels", "0", {}, shrunk))
+    options = ["--scale", "smallest", "--arms", "16", "32", "--seeds", "3", "--runs-dir", tmp_path / "runs"]
+    options += ["--data-dir", tmp_path / "data", "--out", tmp_path / "kept"]
+    code, out, err = said(capsys, "study", "amount_of_data", *options, "--json")
+    assert code == 0, err
+    about = json.loads(out)
+    name = tmp_path / "kept" / "amount_of_data-faces-smallest"
+    assert about["files"] == [f"{name}.json", f"{name}.png"] and read_png(f"{name}.png").shape[2] == 3
+    assert [(row["images"], row["updates"], row["runs"]) for row in about["rows"]] == [(16, 4, 1), (32, 4, 1)]
+    assert sorted(file.name for file in name.iterdir()) == ["16-3.png", "32-3.png"]
+    kept = results.load(name.name, name.parent)
+    for run in kept["runs"]:
+        assert [row["update"] for row in run["snapshots"]] == [0, 2, 4]
+        assert run["snapshots"][-1]["kernel"][0] > 10 * abs(run["floor"][0]) and run["space"] == "pixels"
+
+
+def shrunk(images):
+    """What a network for features would give: float32 (N, 48), means of 16 parts of each picture."""
+    return images.reshape(len(images), 4, 8, 4, 8, 3).mean((2, 4)).reshape(len(images), 48).astype(np.float32) / 255

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import imageio.v2 as imageio
@@ -10,6 +11,9 @@ import numpy as np
 
 from utils.errors import InputError
 from utils.files import appears_whole
+
+if TYPE_CHECKING:  # it takes a while to load
+    from matplotlib.figure import Figure
 
 
 def grid(images: np.ndarray, columns: int | None = None, tile: int = 64, gap: int = 2) -> np.ndarray:
@@ -96,6 +100,13 @@ def write_film(path: str | Path, frames: Sequence[np.ndarray], fps: float = 4, h
             )
 
 
+def write_figure(path: str | Path, figure: "Figure") -> Path:
+    """Write a Matplotlib figure as PNG; the file appears whole or not at all. Returns its path."""
+    with appears_whole(path) as temporary:
+        figure.savefig(temporary, dpi=110, metadata={"Software": None})
+    return Path(path)
+
+
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
     """Centred moving average of float (N,), over fewer values near the ends; NaN where all values are NaN."""
     if window <= 1 or len(values) < 2:
@@ -113,11 +124,9 @@ def plot_training(path: str | Path, steps: dict[str, np.ndarray], epochs: dict[s
         epochs: float (E,) "epoch", "accuracy_true" and "accuracy_fake".
         title: heading.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # no pyplot: nothing global is touched, no display is needed
 
     figure = Figure(figsize=(12, 3.8), layout="constrained")
-    FigureCanvasAgg(figure)  # no pyplot: nothing global is touched, no display is needed
     figure.suptitle(title, fontsize=10)
     losses, scores, accuracies = figure.subplots(1, 3)
     window = max(1, len(steps["epoch"]) // 100)
@@ -148,5 +157,4 @@ def plot_training(path: str | Path, steps: dict[str, np.ndarray], epochs: dict[s
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.25)
         axes.legend(fontsize=7)
-    with appears_whole(path) as temporary:
-        figure.savefig(temporary, dpi=110, metadata={"Software": None})
+    write_figure(path, figure)

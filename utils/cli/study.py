@@ -1,6 +1,7 @@
 """`./dcgan study`."""
 
 import importlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,6 +29,8 @@ class Study:
     """Only these seeds."""
     list: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print the arms and stop."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON."""
     runs_dir: Path | None = None
     """Folder of the runs; saved_models/studies/ by default. The results go to results/ in there."""
     out: Path | None = None
@@ -36,17 +39,28 @@ class Study:
     """Folder of the datasets; data/ by default."""
 
     def run(self) -> None:
+        from utils import viz
         from utils.runs import runs_folder
 
-        study = getattr(importlib.import_module(f"utils.studies.{self.name}"), self.name)(self.data, self.scale)
+        module = importlib.import_module(f"utils.studies.{self.name}")
+        study = getattr(module, self.name)(self.data, self.scale)
         study = study.only(self.arms, self.seeds)
         if self.list:
-            print(f"{study.question}\n\n" + table([{"arm": arm.name, "what": arm.about} for arm in study.arms]))
-            return
+            return _say(study.question, [{"arm": arm.name, "what": arm.about} for arm in study.arms], [], self.json)
         home = self.runs_dir or runs_folder() / "studies"
         from utils.studies import measure, results
         from utils.studies.study import train_arms
 
-        runs = train_arms(study, home / study.name, data_dir=self.data_dir)
-        measured = measure.measure_for(study, self.data_dir)
-        print(short(results.keep(study, runs, self.out or home / "results", measured)))
+        runs = train_arms(study, home / study.name, data_dir=self.data_dir, progress=not self.json)
+        measured = measure.measure_for(study, self.data_dir, progress=not self.json)
+        file = results.keep(study, runs, self.out or home / "results", measured)
+        rows, figure = module.answer(results.load(study.name, file.parent))
+        picture = viz.write_figure(file.with_suffix(".png"), figure)
+        _say(study.question, rows, [file, picture], self.json)
+
+
+def _say(question: str, rows: list[dict], files: list[Path], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"question": question, "rows": rows, "files": [str(file) for file in files]}, indent=2))
+        return
+    print("\n\n".join([question, table(rows), *(["\n".join(map(short, files))] if files else [])]))

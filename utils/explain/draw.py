@@ -17,7 +17,6 @@ from PIL import Image, ImageDraw, ImageFont
 from utils import viz
 from utils.explain.activations import Activations, Filters
 from utils.explain.checks import Curves, Pointing, Randomisation, known_mean
-from utils.explain.figures import write_figure
 from utils.explain.gradcam import GradCam, enlarge
 from utils.explain.guided import FilterSaliency
 
@@ -162,7 +161,7 @@ def draw_randomisation(record: Randomisation, file: Path) -> Path:
     )
     axes.legend(fontsize=8)
     axes.grid(alpha=0.25)
-    return write_figure(figure, file)
+    return viz.write_figure(file, figure)
 
 
 def draw_curves(records: dict[str, Curves], file: Path) -> Path:
@@ -179,7 +178,7 @@ def draw_curves(records: dict[str, Curves], file: Path) -> Path:
         axes.grid(alpha=0.25)
     axes.plot([], [], ":", color="grey", label="their random maps")
     axes.legend(fontsize=8)
-    return write_figure(figure, file)
+    return viz.write_figure(file, figure)
 
 
 def draw_pointing(records: dict[str, list[Pointing]], file: Path) -> Path:
@@ -197,7 +196,7 @@ def draw_pointing(records: dict[str, list[Pointing]], file: Path) -> Path:
         axes.set(title=title, ylabel="share of hits", ylim=(-0.03, 1.03))
         axes.grid(alpha=0.25, axis="y")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
-    return write_figure(figure, file)
+    return viz.write_figure(file, figure)
 
 
 # --- filters and activations ------------------------------------------------------------------------------------------

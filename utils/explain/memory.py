@@ -38,7 +38,6 @@ from utils.data import scale, scale_back
 from utils.errors import InputError
 from utils.evaluation.distances import nearest_neighbours
 from utils.explain.draw import sheet
-from utils.explain.figures import write_figure
 from utils.explain.judge import judge_of
 from utils.models import forward
 from utils.sampling import fake_samples_generator, make_latent_samples
@@ -511,7 +510,7 @@ def _draw_distances(record: Memorisation, file: Path) -> Path:
         below.set_title(f"fake samples: {further}", fontsize=8)
         below.set_xlabel("distance to the nearest training image")
     figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
-    return write_figure(figure, file)
+    return viz.write_figure(file, figure)
 
 
 def _histogram(axes, values: dict[str, np.ndarray]) -> None:

@@ -28,7 +28,6 @@ from utils import viz
 from utils.data import scale_back
 from utils.errors import InputError
 from utils.explain.draw import TILE, sheet
-from utils.explain.figures import write_figure
 from utils.explain.parts import Detector
 from utils.models import forward
 from utils.sampling import make_latent_samples
@@ -405,7 +404,7 @@ def _draw_effect(record: Removal, file: Path) -> Path:
         axes.set_xlabel("maps dropped")
         axes.grid(alpha=0.25)
         axes.legend(fontsize=7)
-    return write_figure(figure, file)
+    return viz.write_figure(file, figure)
 
 
 def _slug(part: str) -> str:

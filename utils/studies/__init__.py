@@ -1,8 +1,8 @@
 """The report's studies: arms that differ in what is asked about, trained alike, and the figures that answer it.
 
 `study.py` trains the arms of any study, `results.py` keeps what is measured, `figures.py` draws it; the other files are
-one study each. To add a study: one file with a function that gives a `Study` for a dataset, one entry in `STUDIES`, and
-a notebook that shows its figures.
+one study each. To add a study: one file with a function of its name that gives a `Study` for a dataset at a scale, and
+a function `answer` that makes a table and a figure of kept results; one entry in `STUDIES`; and a notebook.
 """
 
 STUDIES = {
@@ -10,4 +10,4 @@ STUDIES = {
     "amount_of_data": "whether more images help, at equal updates and at equal epochs (notebook 06)",
     "losses": "what may be read off the losses (notebook 07)",
 }
-"""Name of each study's file, and of the function in it; what it asks."""
+"""Name of each study's file, and of the function in it that gives its arms; what it asks."""

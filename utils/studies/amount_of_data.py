@@ -1,7 +1,6 @@
 """Does more data help, and does it "stop improving after the first epochs" (report §5.2, Fig 13)?"""
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from utils.config import replace
@@ -91,7 +90,6 @@ def plot_amounts(results: dict) -> Figure:
     Thin lines and dots are single runs (with the 95% interval of the distance), thick lines their means.
     """
     figure = Figure(figsize=(16, 4), layout="constrained")
-    FigureCanvasAgg(figure)
     by_update, by_epoch, ends, nearest = figure.subplots(1, 4)
     at_updates = sorted({_images(run["arm"]) for run in results["runs"] if not run["arm"].endswith("-epochs")})
     for number, images in enumerate(at_updates):
@@ -110,12 +108,13 @@ def plot_amounts(results: dict) -> Figure:
         kernel = np.array([run["snapshots"][-1]["kernel"] for run in runs])
         ratio = np.array([run["nearest"]["fake"] / run["nearest"]["held_out"] for run in runs])
         value, low, high = kernel.T
-        bars = [np.minimum(value - low, 0.99 * value), high - value]
+        bars = np.stack([np.minimum(value - low, 0.99 * value), high - value])  # a logarithmic axis ends above 0
         ends.errorbar(shift * amounts, value, bars, fmt="o", color=colour, markersize=3, linewidth=0.8, alpha=0.6)
         nearest.plot(shift * amounts, ratio, "o", color=colour, markersize=3, alpha=0.6)
         for axes, values in ((ends, value), (nearest, ratio)):
-            means = [values[amounts == n].mean() for n in at_updates]
-            axes.plot(at_updates, means, color=colour, linewidth=1.6, label=label)
+            there = np.unique(amounts)
+            means = [values[amounts == n].mean() for n in there]
+            axes.plot(there, means, color=colour, linewidth=1.6, label=label)
     nearest.axhline(1, color="grey", linestyle=":", linewidth=1)
     by_update.set(title="kernel distance, by updates", xlabel="update", yscale="log")
     by_epoch.set(title="the same, by epochs", xlabel="epoch", xscale="log", yscale="log")
@@ -127,6 +126,11 @@ def plot_amounts(results: dict) -> Figure:
     for axes in (by_update, ends):
         axes.legend(fontsize=8)
     return figure
+
+
+def answer(results: dict) -> tuple[list[dict], Figure]:
+    """The table and the figure that answer the question, of kept results."""
+    return by_amount(results), plot_amounts(results)
 
 
 def _images(arm: str) -> int:

@@ -2,10 +2,11 @@
 
 import keras
 import numpy as np
+from matplotlib.figure import Figure
 
 from utils.config import replace
 from utils.models import forward
-from utils.studies.figures import Panel
+from utils.studies.figures import Panel, plot_arms
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.training.watch import COLLAPSE, GAP
 
@@ -160,6 +161,11 @@ def _distance(runs: list[dict]) -> dict[str, str]:
 
 def _digits(value: float) -> str:
     return f"{value:.2g}" if value < 10 else f"{value:.0f}"
+
+
+def answer(results: dict) -> tuple[list[dict], Figure]:
+    """The table and the figure that answer the question, of kept results."""
+    return verdicts(results), plot_arms(results, MAIN, PANELS)
 
 
 def _last_quarter(run: dict) -> dict[str, float]:

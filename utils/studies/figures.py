@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from utils import viz
@@ -43,7 +42,6 @@ def plot_arms(results: dict, arms: Sequence[str], panels: Sequence[Panel], colum
     """
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4.2 * columns, 3 * rows + 0.4), layout="constrained")
-    FigureCanvasAgg(figure)  # no pyplot: nothing global is touched, no display is needed
     for axes, panel in zip(np.ravel(figure.subplots(rows, columns, squeeze=False)), panels):
         for number, arm in enumerate(arms):
             _draw(axes, [run for run in results["runs"] if run["arm"] == arm], panel, f"C{number}", arm)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 from tqdm.auto import tqdm
@@ -145,7 +144,6 @@ def plot_losses(results: dict) -> Figure:
     arms = list(dict.fromkeys(run["arm"] for run in results["runs"]))
     seeds = sorted({run["seed"] for run in results["runs"]})
     figure = Figure(figsize=(4.0 * len(arms), 2.5 * len(seeds) + 0.5), layout="constrained")
-    FigureCanvasAgg(figure)
     grid = figure.subplots(len(seeds), len(arms), squeeze=False, sharex=True)
     worst = max(row["kernel"][0] for run in results["runs"] for row in run["snapshots"])
     for run in results["runs"]:
@@ -229,7 +227,6 @@ def perfect_generator(experiment: Experiment, updates: int, data_dir=None, progr
 def plot_perfect(results: dict[int, dict]) -> Figure:
     """Draw what `perfect_generator` gave for several numbers of images: the discriminator's loss and last scores."""
     figure = Figure(figsize=(11, 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
     losses_axes, scores = figure.subplots(1, 2, width_ratios=(2, 1))
     for number, (count, result) in enumerate(results.items()):
         loss = (result["loss_true"] + result["loss_fake"]) / 2
@@ -250,6 +247,11 @@ def plot_perfect(results: dict[int, dict]) -> Figure:
         axes.title.set_fontsize(10)
         axes.grid(alpha=0.25)
     return figure
+
+
+def answer(results: dict) -> tuple[list[dict], Figure]:
+    """The table and the figure that answer the question, of kept results."""
+    return correlations(results), plot_losses(results)
 
 
 def _snapshots(run: dict) -> tuple[np.ndarray, np.ndarray]:

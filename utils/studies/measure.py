@@ -17,13 +17,16 @@ NEIGHBOURS = 500
 """Fake and held-out images whose nearest training image is looked for."""
 
 
-def measure_for(study: Study, data_dir: Path | None = None, samples: int = SAMPLES) -> Callable[[Run], dict]:
+def measure_for(
+    study: Study, data_dir: Path | None = None, samples: int = SAMPLES, progress: bool = True
+) -> Callable[[Run], dict]:
     """What measures each run of a study, always against the same held-out images and in the same feature space.
 
     Args:
         study: its arms are of one dataset.
         data_dir: where datasets are.
         samples: fake and true images that distances are measured on.
+        progress: whether to show progress bars.
 
     Returns:
         measure(run) -> "space", the feature space; "floor", the kernel distance between two sets of held-out images;
@@ -32,7 +35,7 @@ def measure_for(study: Study, data_dir: Path | None = None, samples: int = SAMPL
         distance is [value, low, high], the ends of its 95% interval.
     """
     most = max((arm.experiment for arm in study.arms), key=lambda experiment: experiment.data.count)
-    quality = quality_for(most, data_dir, samples=samples)
+    quality = quality_for(most, data_dir, samples=samples, progress=progress)
 
     def measure(run: Run) -> dict:
         per_epoch = int(run.steps()["update"][-1]) // run.epochs()[-1]["epoch"]
