@@ -34,7 +34,7 @@ def test_the_arms_of_batch_normalisation_differ_in_one_thing_each():
     assert changes(study, "recipe", "batch") == {"model.weights": "normal"}
     for arm in ("moving_normal", "moving_momentum_0.9", "moving_momentum_0.8", "moving_slow", "moving_generator_only"):
         assert len(changes(study, arm, "moving")) == 1
-    for arm in ("recipe_joint", "recipe_norm_first", "recipe_generator_only"):
+    for arm in ("recipe_joint", "recipe_norm_first", "recipe_generator_only", "recipe_moving_fakes"):
         assert len(changes(study, arm, "recipe")) == 1
     assert changes(study, "recipe_joined", "recipe_joint") == {"training.join_batches": True}
     report = preset("report32")
@@ -244,8 +244,8 @@ def test_amounts_stand_in_order_with_their_end_and_their_neighbours():
 @pytest.mark.slow
 def test_against_a_perfect_generator_losses_are_log_2_unless_the_images_are_known_by_heart(tmp_path):
     base = replace(preset("quick"), width=0.25, batch_size=16)
-    few = perfect_generator(replace(base, count=16), 150, tmp_path, progress=False)
-    many = perfect_generator(replace(base, count=2400), 150, tmp_path, progress=False)
+    few = perfect_generator(base, 16, 150, tmp_path, progress=False)
+    many = perfect_generator(base, 2400, 150, tmp_path, progress=False)
     assert few["update"].tolist() == list(range(1, 151)) and few["loss_true"].shape == (150,)
     end = {
         name: (r["loss_true"][-30:].mean() + r["loss_fake"][-30:].mean()) / 2
@@ -263,9 +263,9 @@ def test_against_a_perfect_generator_losses_are_log_2_unless_the_images_are_know
 
 def test_a_perfect_generator_needs_more_images_than_are_trained_on(tmp_path):
     np.savez(tmp_path / "own.npz", images=np.zeros((40, 32, 32, 3), np.uint8))
-    experiment = replace(preset("quick"), name=str(tmp_path / "own.npz"), count=32, batch_size=8)
+    experiment = replace(preset("quick"), name=str(tmp_path / "own.npz"), count=None, batch_size=8)
     with pytest.raises(InputError, match="72 images are needed, 32 to train on.*has 40"):
-        perfect_generator(experiment, 5, tmp_path)
+        perfect_generator(experiment, 32, 5, tmp_path)
 
 
 def said(capsys, *arguments) -> tuple[int, str, str]:

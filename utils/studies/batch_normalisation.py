@@ -69,6 +69,8 @@ def batch_normalisation(data: str = "faces", scale: str = "report") -> Study:
             **recipe, discriminator={"norm_first": True}),
         arm("recipe_generator_only", "recipe, the generator alone is normalised",
             **recipe, discriminator={"norm": False}),
+        arm("recipe_moving_fakes", "recipe, the discriminator's fakes are drawn in inference mode",
+            weights="normal", batch_norm="moving_fakes"),
         arm("off_normal", "no batch normalisation, weights N(0, 0.02)", weights="normal"),
     )  # fmt: skip
     return Study(

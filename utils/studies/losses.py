@@ -1,5 +1,7 @@
 """What may be read off the losses (report §5.3, Fig 14)?"""
 
+from pathlib import Path
+
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
@@ -171,15 +173,18 @@ def plot_losses(results: dict) -> Figure:
     return figure
 
 
-def perfect_generator(experiment: Experiment, updates: int, data_dir=None, progress: bool = True) -> dict:
+def perfect_generator(
+    experiment: Experiment, count: int, updates: int, data_dir: Path | None = None, progress: bool = True
+) -> dict:
     """Train a discriminator against a generator that cannot be improved: its samples are true images.
 
-    They are images of the same dataset that are not among the `experiment.data.count` trained on, each drawn once or
+    They are images of the same dataset that are not among the `count` trained on, each drawn once or
     (if there are fewer) a few times. So the best discriminator's losses are log 2, and what is lower can only come from
     knowing the training images by heart. The discriminator is updated as in any training.
 
     Args:
-        experiment: its `count` images are the true ones.
+        experiment: the discriminator, its data and its training.
+        count: how many images are the true ones.
         updates: of the discriminator.
         data_dir: where datasets are.
         progress: whether to show a progress bar.
@@ -196,7 +201,7 @@ def perfect_generator(experiment: Experiment, updates: int, data_dir=None, progr
         Goodfellow et al. (arXiv:1406.2661), §4.1, Theorem 1.
     """
     runtime.start(experiment.training.precision)
-    data, count, size = experiment.data, experiment.data.count, experiment.training.batch_size
+    data, size = experiment.data, experiment.training.batch_size
     judged = min(256, count)
     wanted = count + updates * size + judged
     there = find_source(data.name, experiment.model.image_size, wanted, data_dir=data_dir, split=data.split).describe()
