@@ -15,7 +15,7 @@ from utils.sampling import make_latent_samples
 from utils.studies import results
 from utils.studies.amount_of_data import amount_of_data, by_amount, plot_amounts
 from utils.studies.batch_normalisation import batch_normalisation, statistics_of_layers, verdicts
-from utils.studies.figures import stack_samples
+from utils.studies.figures import plot_samples
 from utils.studies.losses import correlations, crossings, losses, perfect_generator, plot_losses, plot_perfect, readings
 from utils.studies.study import SCALES, Arm, Study, train_arms
 from utils.training.step import build_networks
@@ -117,7 +117,10 @@ def test_arms_are_trained_once_taken_up_where_they_stopped_and_kept(study, tmp_p
     results.keep(study.only(["a"], [0]), {("a", 0): runs["a", 0]}, tmp_path / "results", lambda run: {"seven": 8})
     again = results.load("little", tmp_path / "results")
     assert [run["seven"] for run in again["runs"]] == [8, 7, 7, 7] and list(again["arms"]) == ["a", "b"]
-    assert stack_samples(again, ["a", "b"]).shape[1] == results.SAMPLES * 34 + 2
+    strips = [axes for axes in plot_samples(again, ["a", "b", "c"]).axes if axes.images]
+    assert [axes.get_title("left") for axes in strips] == ["a", "b"]
+    both = [read_png(tmp_path / "results" / "little" / f"a-{seed}.png") for seed in (0, 1)]
+    np.testing.assert_array_equal(strips[0].images[0].get_array(), np.concatenate(both))
 
 
 def test_an_arm_that_does_not_exist_is_refused_with_those_that_do(study):

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from utils.config import replace
 from utils.models import forward
-from utils.studies.figures import Panel, plot_arms
+from utils.studies.figures import Panel, plot_arms, plot_samples
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.training.watch import COLLAPSE, GAP
 
@@ -167,7 +167,11 @@ def _digits(value: float) -> str:
 
 def answer(results: dict) -> tuple[list[dict], Figure]:
     """The table and the figure that answer the question, of kept results."""
-    return verdicts(results), plot_arms(results, MAIN, PANELS)
+    figure = Figure(figsize=(12.6, 4.9), layout="constrained")
+    courses, samples = figure.subfigures(2, 1, height_ratios=(3.2, 1.7))
+    plot_arms(results, MAIN, [PANELS[0], *PANELS[-2:]], figure=courses)
+    plot_samples(results, MAIN, seeds=[results["runs"][0]["seed"]], figure=samples)
+    return verdicts(results), figure
 
 
 def _last_quarter(run: dict) -> dict[str, float]:

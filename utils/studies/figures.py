@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from utils import viz
 
@@ -31,7 +31,13 @@ class Panel:
     mark: float | None = None
 
 
-def plot_arms(results: dict, arms: Sequence[str], panels: Sequence[Panel], columns: int = 3) -> Figure:
+def plot_arms(
+    results: dict,
+    arms: Sequence[str],
+    panels: Sequence[Panel],
+    columns: int = 3,
+    figure: Figure | SubFigure | None = None,
+) -> Figure | SubFigure:
     """Draw how arms went: one colour for each arm, a thin line for each seed, a thick one for their mean.
 
     Args:
@@ -39,9 +45,10 @@ def plot_arms(results: dict, arms: Sequence[str], panels: Sequence[Panel], colum
         arms: which, in the order of the legend.
         panels: what to draw.
         columns: panels in a row.
+        figure: what to draw into; a new one by default.
     """
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.2 * columns, 3 * rows + 0.4), layout="constrained")
+    figure = figure or Figure(figsize=(4.2 * columns, 3 * rows + 0.4), layout="constrained")
     for axes, panel in zip(np.ravel(figure.subplots(rows, columns, squeeze=False)), panels):
         for number, arm in enumerate(arms):
             _draw(axes, [run for run in results["runs"] if run["arm"] == arm], panel, f"C{number}", arm)
@@ -60,27 +67,36 @@ def plot_arms(results: dict, arms: Sequence[str], panels: Sequence[Panel], colum
     return figure
 
 
-def stack_samples(results: dict, arms: Sequence[str], seeds: Sequence[int] | None = None) -> np.ndarray:
-    """The kept samples of arms one above the other, each with its name; a row of pictures for each seed.
+def plot_samples(
+    results: dict,
+    arms: Sequence[str],
+    seeds: Sequence[int] | None = None,
+    columns: int = 2,
+    figure: Figure | SubFigure | None = None,
+) -> Figure | SubFigure:
+    """Draw the kept samples of arms, each under its name; the same latents in all arms, a row for each seed.
 
     Args:
         results: as `results.load` gives them.
-        arms: which, from top to bottom.
+        arms: which; those without a run are left out.
         seeds: which of theirs; all by default.
-
-    Returns:
-        uint8 (H, W, 3).
+        columns: arms side by side.
+        figure: what to draw into; a new one by default.
     """
     chosen = [run for run in results["runs"] if seeds is None or run["seed"] in seeds]
-    seeds = {arm: [run["seed"] for run in chosen if run["arm"] == arm] for arm in arms}
-    pictures = {
-        arm: np.concatenate([viz.read_png(results["pictures"] / f"{arm}-{seed}.png") for seed in seeds[arm]])
-        for arm in arms
-        if seeds[arm]
+    strips = {arm: [f"{arm}-{run['seed']}.png" for run in chosen if run["arm"] == arm] for arm in arms}
+    strips = {
+        arm: [viz.read_png(results["pictures"] / name) for name in names] for arm, names in strips.items() if names
     }
-    strips = [viz.caption(picture, arm) for arm, picture in pictures.items()]
-    width = max(strip.shape[1] for strip in strips)
-    return np.concatenate([np.pad(s, ((0, 8), (0, width - s.shape[1]), (0, 0)), constant_values=255) for s in strips])
+    rows, most = -(-len(strips) // columns), max(map(len, strips.values()))
+    figure = figure or Figure(figsize=(6.4 * columns, rows * (0.56 * most + 0.3)), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, (arm, pictures) in zip(grid.flat, strips.items()):
+        axes.imshow(np.concatenate(pictures))
+        axes.set_title(arm, fontsize=9, loc="left", pad=2)
+    return figure
 
 
 def _draw(axes, runs: list[dict], panel: Panel, colour: str, label: str) -> None:
