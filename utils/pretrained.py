@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from utils import config
+from utils import config, runtime
 from utils.config import Experiment
 from utils.data import scale_back
 from utils.data.dataset import Dataset
@@ -71,7 +71,7 @@ def find(name: str, folder: Path = SHIPPED) -> Pretrained | None:
 def publish(
     run: Run, name: str, dataset: Dataset, distance: dict | None = None, about: str = "", folder: Path = SHIPPED
 ) -> Pretrained:
-    """Copy a run's networks, write their card and draw their samples.
+    """Keep a run's networks in float32 under a name, write their card and draw their samples.
 
     Args:
         run: where the networks come from.
@@ -84,7 +84,7 @@ def publish(
     Raises:
         InputError: the name cannot be the name of a folder, or the run has no networks yet.
     """
-    from utils.models import load_network
+    from utils.models import build_discriminator, build_generator, load_network
 
     if not name or not name.replace("-", "").replace("_", "").isalnum():
         raise InputError(f"name must be made of letters, digits, - and _. Received: {name!r}.")
@@ -92,10 +92,15 @@ def publish(
         raise InputError(f"{run.folder} has no networks yet: train it for an epoch first.")
     model, experiment, steps = Pretrained(folder / name), run.experiment, run.steps()
     changed = config.differences(config.preset(experiment.preset), experiment)
-    for network in ("generator", "discriminator"):
+    networks = {}
+    for network, build in (("generator", build_generator), ("discriminator", build_discriminator)):
+        trained = load_network(run.model(network))
+        with runtime.full_precision():  # whatever it was trained in: it then draws the same on every machine
+            networks[network] = build(experiment.model)
+        networks[network].set_weights(trained.get_weights())
         with appears_whole(model.model(network)) as temporary:
-            temporary.write_bytes(run.model(network).read_bytes())
-    generator = load_network(model.model("generator"))
+            networks[network].save(temporary)
+    generator = networks["generator"]
     latents = make_latent_samples(
         SAMPLES, experiment.model.latent_dim, experiment.training.samples_seed, experiment.model.latents
     )
@@ -111,10 +116,7 @@ def publish(
             "terms of the data": dataset.terms,
             "preset": experiment.preset,
             "changed settings": {key: value for key, (_, value) in changed.items()},
-            "parameters": {
-                "generator": generator.count_params(),
-                "discriminator": load_network(model.model("discriminator")).count_params(),
-            },
+            "parameters": {name: network.count_params() for name, network in networks.items()},
             "updates": int(steps["update"][-1]) if steps else 0,
             "batch size": experiment.training.batch_size,
             "seconds of training": run.seconds,

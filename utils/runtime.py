@@ -75,6 +75,19 @@ def start(precision: str = "float32") -> Device:
     return device()
 
 
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Build networks in float32, whatever precision a training asked for."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
 # What TensorFlow 2.21 prints whatever TF_CPP_MIN_LOG_LEVEL says, because it comes before its logging is set up.
 _CHATTER = (
     "WARNING: All log messages before absl::InitializeLog()",

@@ -4,10 +4,9 @@ A figure belongs to its space: it is called by the space's name, and never FID o
 Inception network on pictures of 299x299 pixels.
 """
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,7 +184,7 @@ def train_classifier(
         judged, answers = test.images, _known(test)
     batch_size = min(BATCH_SIZE, len(rows))
     updates = max(LEAST_UPDATES, EPOCHS * len(rows) // batch_size)
-    with _full_precision():
+    with runtime.full_precision():
         network = _build(train.images.shape[1], outputs, seed)
     network.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, updates)),
@@ -237,7 +236,7 @@ def inception(weights: str | Path | None = "imagenet") -> Extractor:
         InputError: the weights cannot be downloaded or read.
     """
     try:
-        with _full_precision():
+        with runtime.full_precision():
             network = keras.applications.InceptionV3(include_top=False, weights=weights, pooling="avg")
     except Exception as error:  # Keras passes on whatever the download raised
         reason = " ".join(str(error).split())
@@ -295,17 +294,6 @@ def _extractor(network: keras.Sequential, card: dict) -> Extractor:
         _features=lambda images: np.asarray(hidden(scale(images), training=False)),
         size=card["size"],
     )
-
-
-@contextlib.contextmanager
-def _full_precision() -> Iterator[None]:
-    """Build networks in float32, whatever precision a training asked for."""
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 def _known(dataset: Dataset) -> np.ndarray:

@@ -1,0 +1,62 @@
+"""Models with a name: what publishing keeps of a run."""
+
+import keras
+import numpy as np
+import pytest
+
+from utils import pretrained, runtime
+from utils.config import replace
+from utils.errors import InputError
+from utils.models import load_network
+from utils.runs import Run
+from utils.training.step import build_networks
+from utils.viz import grid, read_png
+
+
+@pytest.fixture(params=["float32", "mixed_bfloat16"])
+def run(request, tiny, tmp_path):
+    """A run that ended before it learned anything."""
+    experiment = replace(tiny, batch_norm="batch", precision=request.param)
+    environment = {"images": 24, "fingerprint": "0123456789abcdef", "device": {"name": "a CPU"}}
+    environment |= dict.fromkeys(("python", "tensorflow", "keras", "numpy"), "1.0")
+    run = Run.create(experiment, environment, tmp_path / "runs")
+    runtime.start(request.param)
+    try:
+        networks = build_networks(experiment)
+        run.model("generator").parent.mkdir()
+        for name in ("generator", "discriminator"):
+            getattr(networks, name).save(run.model(name))
+        run.log("Finished after 0 updates and 7 s of training.")
+        yield run
+    finally:
+        runtime.start()
+
+
+def test_published_networks_have_the_runs_weights_in_full_precision(run, noise_dataset, tmp_path):
+    model = pretrained.publish(run, "some_name", noise_dataset, {"space": "x"}, "About it.", tmp_path / "named")
+    for name in ("generator", "discriminator"):
+        published, trained = load_network(model.model(name)), load_network(run.model(name))
+        assert {layer.dtype_policy.name for layer in published.layers} == {"float32"}
+        for ours, theirs in zip(published.get_weights(), trained.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert keras.config.dtype_policy().name == run.experiment.training.precision
+    card = model.card
+    assert card["name"] == "some_name" and card["about"] == "About it." and card["distance"] == {"space": "x"}
+    assert card["data"] == "noise, 24 images, fingerprint 0123456789ab" and card["seconds of training"] == 7
+    assert card["parameters"]["generator"] == load_network(run.model("generator")).count_params()
+    assert ("training.precision" in card["changed settings"]) == (run.experiment.training.precision != "float32")
+    assert model.experiment == run.experiment and pretrained.names(tmp_path / "named") == ["some_name"]
+    assert read_png(model.samples).shape == grid(np.zeros((64, 32, 32, 3), np.uint8)).shape
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a b", "a/b"])
+def test_a_name_that_is_no_folders_name_is_refused(run, noise_dataset, name, tmp_path):
+    with pytest.raises(InputError, match="name must be made of letters, digits, - and _"):
+        pretrained.publish(run, name, noise_dataset, folder=tmp_path / "named")
+    assert not (tmp_path / "named").exists()
+
+
+def test_a_run_without_networks_is_refused(run, noise_dataset, tmp_path):
+    run.model("generator").unlink()
+    with pytest.raises(InputError, match="has no networks yet"):
+        pretrained.publish(run, "name", noise_dataset, folder=tmp_path / "named")
