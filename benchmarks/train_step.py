@@ -31,6 +31,7 @@ CONTENDERS = {
     "torch_frozen": "PyTorch eager, channels last, tuned: the discriminator frozen in the generator's update",
     "ours": "this project, the report's order (a fresh generator pass for its update)",
     "ours_shared": "this project, shared latents",
+    "ours_shared_bfloat16": "this project, shared latents, --precision mixed_bfloat16",
 }
 MATMUL = 4096  # side of the matrices behind the ceiling
 
@@ -146,7 +147,7 @@ def torch_step(experiment, images, latents, channels_last: bool, frozen: bool = 
 def ours(experiment, images, latents):
     from utils import runtime
 
-    runtime.start()
+    runtime.start(experiment.training.precision)
     from utils.training.step import build_networks, make_step
 
     step = make_step(build_networks(experiment), experiment)
@@ -162,8 +163,9 @@ def contender(name: str, experiment, images, latents):
         return tutorial(experiment, images, latents)
     if name.startswith("torch"):
         return torch_step(experiment, images, latents, name != "torch", name == "torch_frozen")
-    shared = {"shared_latents": True, "discriminator_updates": "joint"} if name == "ours_shared" else {}
-    return ours(replace(experiment, **shared), images, latents)
+    options = {"shared_latents": True, "discriminator_updates": "joint"} if name.startswith("ours_shared") else {}
+    options |= {"precision": "mixed_bfloat16"} if name.endswith("bfloat16") else {}
+    return ours(replace(experiment, **options), images, latents)
 
 
 def matmul():
