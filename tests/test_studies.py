@@ -10,15 +10,12 @@ from utils.config import preset, replace
 from utils.errors import InputError
 from utils.evaluation import features
 from utils.evaluation.features import Extractor
-from utils.models import forward
-from utils.sampling import make_latent_samples
 from utils.studies import results
 from utils.studies.amount_of_data import amount_of_data, by_amount, plot_amounts
-from utils.studies.batch_normalisation import batch_normalisation, statistics_of_layers, verdicts
+from utils.studies.batch_normalisation import batch_normalisation, verdicts
 from utils.studies.figures import plot_samples
 from utils.studies.losses import correlations, crossings, losses, perfect_generator, plot_losses, plot_perfect, readings
 from utils.studies.study import SCALES, Arm, Study, train_arms
-from utils.training.step import build_networks
 from utils.viz import read_png
 
 
@@ -149,33 +146,6 @@ def test_verdicts_count_the_runs_that_fail_in_either_way():
         ("y", "neither 1/1"),
     ]
     assert verdicts(kept)[1]["diversity"] == "1"
-
-
-def layer_of(rows, name):
-    return next(row for row in rows if row["layer"].startswith(name))
-
-
-def test_the_layer_whose_averages_are_wrong_is_the_one_that_changes_the_score(tiny, noise_images):
-    networks = build_networks(replace(tiny, batch_norm="batch"))
-    norms = [layer for layer in networks.discriminator.layers if hasattr(layer, "moving_mean")]
-    true = noise_images.astype(np.float32) / 127.5 - 1
-    latents = make_latent_samples(24, 100)
-    x = forward(networks.generator.layers, latents, training=False, normalise_by="batch")
-    for layer in networks.discriminator.layers:  # averages are made the statistics of the fakes exactly
-        if layer in norms:
-            layer.moving_mean.assign(np.asarray(x).mean((0, 1, 2)))
-            layer.moving_variance.assign(np.asarray(x).var((0, 1, 2)))
-        x = forward([layer], x, training=False, normalise_by="batch")
-    rows = statistics_of_layers(networks.generator, networks.discriminator, true, latents)
-    assert [row["layer"] for row in rows] == ["none", "1, 8 channels", "2, 8 channels", "3, 16 channels", "all"]
-    assert {row["fake scored"] for row in rows} == {f"{float(np.mean(np.asarray(x))):.2f}"}
-    assert all(row["averages from fake"] == "0.00" and row["true to fake"] == "1.00" for row in rows[1:-1])
-
-    norms[1].moving_mean.assign(norms[1].moving_mean + 100 * np.sqrt(norms[1].moving_variance + norms[1].epsilon))
-    rows = statistics_of_layers(networks.generator, networks.discriminator, true, latents)
-    assert layer_of(rows, "2")["averages from fake"] == "100.00" and layer_of(rows, "3")["averages from fake"] == "0.00"
-    scored = {row["layer"][0]: row["fake scored"] for row in rows}
-    assert scored["1"] == scored["3"] == scored["n"] != scored["2"]
 
 
 def kept_run(arm, seed, generator, discriminator, distances, epochs=(1, 2, 3, 4)):

@@ -1,11 +1,9 @@
 """Why batch normalisation broke the report's training (§5.1, Figs 10 to 12), one change at a time."""
 
-import keras
 import numpy as np
 from matplotlib.figure import Figure
 
 from utils.config import replace
-from utils.models import forward
 from utils.studies.figures import Panel, plot_arms, plot_samples
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.training.watch import COLLAPSE, GAP
@@ -106,54 +104,6 @@ def verdicts(results: dict) -> list[dict]:
             }
         )
     return rows
-
-
-def statistics_of_layers(
-    generator: keras.Sequential, discriminator: keras.Sequential, true: np.ndarray, latents: np.ndarray
-) -> list[dict]:
-    """Where the discriminator's two modes part: its layers of batch normalisation, one by one.
-
-    Args:
-        generator, discriminator: a run's networks.
-        true: float32 (N, S, S, 3) in [-1, 1].
-        latents: float32 (N, latent_dim), of the fake samples, which are drawn by batch statistics.
-
-    Returns:
-        A row for each layer of batch normalisation, from the image on. "averages from true", "averages from fake": how
-        far the layer's moving averages are from the mean of a batch of true and of fake samples (root mean square over
-        channels, in moving standard deviations). "true to fake": where the averages lie between the two, 0 at the true
-        batch, 1 at the fake one. "fake scored": mean score of the fake samples if this layer alone goes by its moving
-        averages and all others by the batch; the rows "none" and "all" say the same of no layer and of all.
-    """
-    layers = discriminator.layers
-    fake = np.asarray(forward(generator.layers, latents, training=False, normalise_by="batch"))
-
-    def scored(at: range) -> str:
-        x = fake
-        for number, layer in enumerate(layers):
-            x = forward([layer], x, training=False, normalise_by="moving" if number in at else "batch")
-        return f"{float(np.mean(np.asarray(x))):.2f}"
-
-    rows = [{"layer": "none", "averages from true": "", "averages from fake": "", "true to fake": ""}]
-    rows[0]["fake scored"] = scored(range(0))
-    for number, layer in enumerate(layers):
-        if not isinstance(layer, keras.layers.BatchNormalization):
-            continue
-        inputs = [np.asarray(forward(layers[:number], x, training=False, normalise_by="batch")) for x in (true, fake)]
-        of_true, of_fake = (x.mean(axis=tuple(range(x.ndim - 1))) for x in inputs)
-        averages = np.asarray(layer.moving_mean)
-        deviation = np.sqrt(np.asarray(layer.moving_variance) + layer.epsilon)
-        way = ((of_fake - of_true) / deviation, (averages - of_true) / deviation)
-        rows.append(
-            {
-                "layer": f"{len(rows)}, {len(averages)} channels",
-                "averages from true": f"{np.sqrt(np.mean(((averages - of_true) / deviation) ** 2)):.2f}",
-                "averages from fake": f"{np.sqrt(np.mean(((averages - of_fake) / deviation) ** 2)):.2f}",
-                "true to fake": f"{way[0] @ way[1] / (way[0] @ way[0]):.2f}",
-                "fake scored": scored(range(number, number + 1)),
-            }
-        )
-    return [*rows, dict(rows[0], layer="all") | {"fake scored": scored(range(len(layers)))}]
 
 
 def _distance(runs: list[dict]) -> dict[str, str]:
