@@ -15,7 +15,16 @@ def test_imports_point_downwards_only():
 
 
 def test_settings_help_and_data_need_no_tensorflow():
-    for module in ("utils.config", "utils.runtime", "utils.cli", "utils.data", "utils.runs", "utils.sampling"):
+    modules = (
+        "utils.config",
+        "utils.runtime",
+        "utils.cli",
+        "utils.data",
+        "utils.runs",
+        "utils.sampling",
+        "utils.found",
+    )
+    for module in (*modules, "utils.studies.losses", "utils.studies.amount_of_data"):
         code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT).returncode == 0, module
 

@@ -39,7 +39,7 @@ class Study:
     """Folder of the datasets; data/ by default."""
 
     def run(self) -> None:
-        from utils import viz
+        from utils import runtime, viz
         from utils.runs import runs_folder
 
         module = importlib.import_module(f"utils.studies.{self.name}")
@@ -48,6 +48,7 @@ class Study:
         if self.list:
             return _say(study.question, [{"arm": arm.name, "what": arm.about} for arm in study.arms], [], self.json)
         home = self.runs_dir or runs_folder() / "studies"
+        runtime.start()  # before anything imports Keras: oneDNN is on then, and TensorFlow quiet
         from utils.studies import measure, results
         from utils.studies.study import train_arms
 

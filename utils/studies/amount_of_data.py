@@ -60,8 +60,9 @@ def by_amount(results: dict) -> list[dict]:
     """A row for each arm of the kept results, the smallest amount first.
 
     "distance" is the kernel distance at the end, the mean over seeds with the lowest and the highest; "nearest" is how
-    far samples are from the nearest image that was trained on, divided by how far held-out images are from it: below 1
-    the generator draws what it has been shown, above it draws something else.
+    far samples are from the nearest image that was trained on, divided by how far held-out images are from it. It
+    depends on the number of images, so compare only arms that have the same: with the one that has hardly been trained
+    (few epochs) as the control, copying would show as a smaller value.
     """
     rows = []
     for arm, about in sorted(results["arms"].items(), key=lambda item: (_images(item[0]), item[0])):
