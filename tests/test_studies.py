@@ -1,6 +1,8 @@
 """The studies: what their arms differ in, that runs are taken up again, and that figures come from the records."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,11 +12,13 @@ from utils.config import preset, replace
 from utils.errors import InputError
 from utils.evaluation import features
 from utils.evaluation.features import Extractor
-from utils.studies import results
+from utils.runs import PROJECT
+from utils.studies import STUDIES, results
 from utils.studies.amount_of_data import amount_of_data, by_amount, plot_amounts
 from utils.studies.batch_normalisation import batch_normalisation, verdicts
 from utils.studies.figures import plot_samples
-from utils.studies.losses import correlations, crossings, losses, perfect_generator, plot_losses, plot_perfect, readings
+from utils.studies.losses import correlations, crossings, losses, plot_losses, readings
+from utils.studies.perfect_generator import perfect_generator, plot_perfect
 from utils.studies.study import SCALES, Arm, Study, train_arms
 from utils.viz import read_png
 
@@ -257,6 +261,16 @@ def test_the_command_lists_the_arms_of_a_study(capsys):
     assert code == 0 and out.startswith("What may be read off") and "6,400 images, saturating generator loss" in out
     code, out, err = said(capsys, "study", "losses", "--arms", "640")
     assert code == 2 and out == "" and "has no arm '640'; choose from 640-non_saturating" in err
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_starts_tensorflow_as_the_project_does_and_says_what_is_wrong_in_one_sentence(name, tmp_path):
+    command = [sys.executable, "-m", "utils", "study", name, "--data", "nowhere", "--runs-dir", str(tmp_path / "runs")]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    lines = done.stderr.splitlines()
+    assert done.returncode == 2 and lines[-1].startswith("dcgan: There is no dataset 'nowhere': choose one of faces")
+    assert not [line for line in lines[:-1] if line and "run/s" not in line] and not done.stdout  # nothing else but the bar
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.slow
