@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -109,6 +110,18 @@ def test_ctrl_c_and_sigterm_save_say_how_to_go_on_and_lose_nothing(undisturbed, 
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert_same_contents(whole, run)
+
+
+@pytest.mark.slow
+def test_a_study_that_is_stopped_names_the_same_command_to_go_on_with(tmp_path):
+    places = {"data_dir": tmp_path / "data", "runs_dir": tmp_path / "runs"}
+    study = ["study", "losses", "--scale", "smallest", "--seeds", "0", "--out", str(tmp_path / "a folder")]
+    process = dcgan(*study, **places)
+    wait_for(lambda: any(tmp_path.glob("runs/studies/*/*/*/steps.jsonl")), process)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate()
+    assert process.returncode == 130 and "Traceback" not in errors
+    assert shlex.split(output.splitlines()[-1].removeprefix("Go on with: ./dcgan ")) == study
 
 
 def test_the_command_line_ends_by_naming_files_that_exist_and_commands(undisturbed):

@@ -8,6 +8,7 @@ refusals come at once.
 import errno
 import importlib
 import os
+import shlex
 import sys
 
 import tyro
@@ -78,5 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"dcgan: {error.filename or 'writing'}: {error.strerror}; choose another place.", file=sys.stderr)
         return 2
     except Interrupted as stop:
-        print(f"{stop}\nGo on with: ./dcgan resume {short(stop.folder)}")
+        # A study has more to train than the run that was stopped; the same command takes up all of it.
+        again = shlex.join(arguments) if name == "study" else f"resume {short(stop.folder)}"
+        print(f"{stop}\nGo on with: ./dcgan {again}")
         return 128 + stop.signal
