@@ -1,14 +1,19 @@
 """Models with a name: what publishing keeps of a run."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 
 from utils import pretrained, runtime
-from utils.config import replace
+from utils.config import differences, preset, replace
+from utils.data import scale_back
 from utils.errors import InputError
+from utils.evaluation.distances import Estimate
 from utils.models import load_network
 from utils.runs import Run
+from utils.sampling import make_latent_samples
 from utils.training.step import build_networks
 from utils.viz import grid, read_png
 
@@ -60,3 +65,41 @@ def test_a_run_without_networks_is_refused(run, noise_dataset, tmp_path):
     run.model("generator").unlink()
     with pytest.raises(InputError, match="has no networks yet"):
         pretrained.publish(run, "name", noise_dataset, folder=tmp_path / "named")
+
+
+# --- the models that come with the project ----------------------------------------------------------------------------
+
+
+def test_what_comes_with_the_project_is_small():
+    assert pretrained.names() == ["faces"]
+    assert sum(file.stat().st_size for file in pretrained.SHIPPED.rglob("*")) < 40e6
+
+
+@pytest.mark.parametrize("name", pretrained.names())
+def test_a_models_card_is_complete_and_true(name):
+    model = pretrained.find(name)
+    card, experiment = model.card, model.experiment
+    assert all(card[key] for key in card if key != "seed") and card["name"] == name and card["seed"] == 0
+    images = int(re.search(r"([\d,]+) images", card["data"])[1].replace(",", ""))
+    batch = experiment.training.batch_size
+    assert card["updates"] == experiment.training.epochs * (images // batch) and card["batch size"] == batch
+    assert experiment.data.name == name.removesuffix("_recipe").removesuffix("64")
+    assert experiment.model.batch_norm == ("off" if name == "cifar10" else "batch")
+    changed = differences(preset(card["preset"]), experiment)
+    assert card["changed settings"] == {key: value for key, (_, value) in changed.items()}
+    of_samples, floor = (Estimate(**d["kernel"]) for d in (card["distance"], card["distance"]["floor"]))
+    assert abs(floor.value) < 0.02 < of_samples.value < 1 and of_samples.low < of_samples.value < of_samples.high
+
+
+@pytest.mark.parametrize("name", pretrained.names())
+def test_a_models_networks_are_those_of_its_card_and_draw_its_samples(name):
+    model = pretrained.find(name)
+    networks = {network: load_network(model.model(network)) for network in ("generator", "discriminator")}
+    assert {network: each.count_params() for network, each in networks.items()} == model.card["parameters"]
+    size, settings = model.experiment.model.image_size, model.experiment.model
+    latents = make_latent_samples(64, settings.latent_dim, model.experiment.training.samples_seed, settings.latents)
+    drawn = grid(scale_back(networks["generator"](latents, training=False).numpy()))
+    kept = read_png(model.samples)
+    # Another machine's arithmetic may round a pixel the other way, and no more.
+    assert np.abs(drawn.astype(int) - kept).max() <= 1
+    assert networks["generator"].output_shape == (None, size, size, 3) == networks["discriminator"].input_shape
