@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils import cli
+from utils import cli, pretrained
 from utils.cli.train import Train
 from utils.config import preset, replace
 from utils.data import Dataset
@@ -92,6 +92,17 @@ def test_show_tells_settings_and_figures_as_recorded(capsys, run):
     assert record["last_epoch"] == run.epochs()[-1]
     code, out, _ = said(capsys, "show", run.folder)
     assert "epoch 1 of 1, update 2, finished" in out and "model.width=0.0625" in out
+
+
+def test_show_tells_the_card_of_a_model_with_a_name(capsys):
+    card = pretrained.find("faces").card
+    code, out, _ = said(capsys, "show", "faces", "--json")
+    assert code == 0 and json.loads(out) == card
+    code, out, _ = said(capsys, "show", "faces")
+    assert code == 0 and out.startswith(f"{pretrained.find('faces').folder}\n\nname: faces\n")
+    assert f"updates: {card['updates']}\n" in out and card["terms of the data"] in out
+    assert f"with 95% interval: {card['distance']['kernel']['value']:.4f} (" in out
+    assert f"between true images: {card['distance']['floor']['kernel']['value']:.4f} (" in out
 
 
 def test_a_place_that_cannot_be_written_to_is_named_in_one_sentence(capsys, run, tmp_path):

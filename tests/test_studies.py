@@ -269,7 +269,9 @@ def test_a_study_starts_tensorflow_as_the_project_does_and_says_what_is_wrong_in
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
     lines = done.stderr.splitlines()
     assert done.returncode == 2 and lines[-1].startswith("dcgan: There is no dataset 'nowhere': choose one of faces")
-    assert not [line for line in lines[:-1] if line and "run/s" not in line] and not done.stdout  # nothing else but the bar
+    assert (
+        not [line for line in lines[:-1] if line and "run/s" not in line] and not done.stdout
+    )  # nothing else but the bar
     assert not (tmp_path / "runs").exists()
 
 

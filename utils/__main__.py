@@ -11,7 +11,7 @@ Train, understand and explain deep convolutional GANs.
   resume     go on with a run that was stopped, or for more epochs
   sample     draw pictures with a trained generator
   film       make a run's film and curves anew
-  show       a run's settings, where it stands, its last figures
+  show       a run's settings, where it stands, its last figures; or a model's card
   evaluate   how far samples are from true images: distances in a fixed feature space
   explain    what a discriminator looks at, whether such maps mean anything, what its generator remembers
   presets    the experiments to start from, with parameter counts

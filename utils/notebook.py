@@ -24,7 +24,6 @@ from utils.config import Experiment
 from utils.data import Dataset, load_for, scale_back
 from utils.data.catalogue import Entry, catalogue, find_source
 from utils.errors import InputError
-from utils.evaluation.distances import Estimate
 from utils.explain.sections import Section
 from utils.models import load_network
 from utils.runs import PROJECT, Run, runs_folder
@@ -168,11 +167,7 @@ def show_shipped(name: str, seed: int = 0, count: int = 16, folder: Path = pretr
     latents = make_latent_samples(count, generator.input_shape[-1], seed, model.experiment.model.latents)
     show(scale_back(fake_samples_generator(generator, latents)[0]))
     print(f"{count} pictures drawn by {_within_project(model.model('generator'))}, seed {seed}. From its card:")
-    print("\n".join(f"  {key}: {value}" for key, value in model.card.items() if isinstance(value, (str, int, float))))
-    if distance := model.card["distance"]:
-        of_samples, floor = (Estimate(**measured["kernel"]) for measured in (distance, distance["floor"]))
-        print(f"  kernel distance to held-out images, with 95% interval: {of_samples}; between true images: {floor}")
-        print(f"  measured in the features of: {distance['space']}")
+    print(textwrap.indent(str(model), "  "))
 
 
 def tell_runs(runs: dict[tuple[str, int], Run]) -> None:

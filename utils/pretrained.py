@@ -49,6 +49,19 @@ class Pretrained:
         """What it is, in plain values."""
         return read_json(self.folder / "card.json")
 
+    def __str__(self) -> str:
+        """Its card in lines, without what only a program reads."""
+        from utils.evaluation.distances import Estimate  # takes a second, and few need it
+
+        lines = [f"{key}: {value}" for key, value in self.card.items() if isinstance(value, (str, int, float))]
+        if distance := self.card["distance"]:
+            of_samples, floor = (Estimate(**measured["kernel"]) for measured in (distance, distance["floor"]))
+            lines += [
+                f"kernel distance to held-out images, with 95% interval: {of_samples}; between true images: {floor}",
+                f"measured in the features of: {distance['space']}",
+            ]
+        return "\n".join(lines)
+
     @property
     def samples(self) -> Path:
         return self.folder / "samples.png"

@@ -16,7 +16,7 @@ class Sample:
     """Draw pictures with a trained generator: one grid, or single PNG files."""
 
     name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
-    """A run, a .keras file of a generator, or "last" for the newest run."""
+    """A run, a .keras file of a generator, a model that comes with the project, or "last" for the newest run."""
     n: Annotated[int, arg(aliases=["-n"])] = 64
     """How many pictures."""
     seed: int = 0

@@ -14,17 +14,22 @@ from utils.cli.text import short, table
 
 @dataclass(frozen=True)
 class Show:
-    """Print a run's settings, where it stands and its last figures."""
+    """Print a run's settings, where it stands and its last figures; or the card of a model with a name."""
 
-    name: Annotated[Positional[str], arg(metavar="RUN")] = "last"
-    """The run."""
+    name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
+    """A run, a model that comes with the project, or "last" for the newest run."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON."""
     runs_dir: Path | None = None
     """Folder of the runs; saved_models/ by default."""
 
     def run(self) -> None:
-        _show(self)
+        from utils import pretrained
+
+        if model := pretrained.find(self.name):
+            print(json.dumps(model.card, indent=2) if self.json else f"{model.folder}\n\n{model}")
+        else:
+            _show(self)
 
 
 @dataclass(frozen=True)
