@@ -134,3 +134,11 @@ def test_a_network_that_brings_code_is_refused(tmp_path):
     keras.Sequential([keras.Input((2,)), layers.Lambda(lambda x: x)]).save(path)
     with pytest.raises(InputError, match="(?i)lambda"):
         load_network(path)
+
+def test_batch_statistics_in_bfloat16_are_computed_in_float32_as_the_layer_does():
+    layer = keras.layers.BatchNormalization(dtype="mixed_bfloat16")
+    x = keras.ops.cast(np.random.default_rng(0).normal(3, 2, (16, 4, 4, 5)), "bfloat16")
+    expected = layer(x, training=True)
+    found = forward([layer], x, training=True, normalise_by="batch")
+    assert found.dtype == expected.dtype == "bfloat16"
+    np.testing.assert_allclose(np.float32(found), np.float32(expected), rtol=0.01, atol=0.01)

@@ -180,10 +180,12 @@ def forward(network_layers: Iterable[keras.Layer], x, *, training: bool, normali
             x = layer(x, training=False)
         else:
             axes = list(range(len(x.shape) - 1))
+            x = keras.ops.cast(x, layer.variable_dtype)  # in float32 whatever the precision, as the layer itself does
             mean, variance = keras.ops.moments(x, axes=axes)
             x = keras.ops.batch_normalization(
                 x, mean, variance, axis=-1, offset=layer.beta, scale=layer.gamma, epsilon=layer.epsilon
             )
+            x = keras.ops.cast(x, layer.compute_dtype)
     return x
 
 
