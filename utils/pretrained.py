@@ -51,11 +51,10 @@ class Pretrained:
 
     def __str__(self) -> str:
         """Its card in lines, without what only a program reads."""
-        from utils.evaluation.distances import Estimate  # takes a second, and few need it
-
         lines = [f"{key}: {value}" for key, value in self.card.items() if isinstance(value, (str, int, float))]
         if distance := self.card["distance"]:
-            of_samples, floor = (Estimate(**measured["kernel"]) for measured in (distance, distance["floor"]))
+            estimates = (measured["kernel"] for measured in (distance, distance["floor"]))
+            of_samples, floor = (f"{e['value']:.4f} ({e['low']:.4f} to {e['high']:.4f})" for e in estimates)
             lines += [
                 f"kernel distance to held-out images, with 95% interval: {of_samples}; between true images: {floor}",
                 f"measured in the features of: {distance['space']}",
