@@ -135,6 +135,7 @@ def test_a_network_that_brings_code_is_refused(tmp_path):
     with pytest.raises(InputError, match="(?i)lambda"):
         load_network(path)
 
+
 def test_batch_statistics_in_bfloat16_are_computed_in_float32_as_the_layer_does():
     layer = keras.layers.BatchNormalization(dtype="mixed_bfloat16")
     x = keras.ops.cast(np.random.default_rng(0).normal(3, 2, (16, 4, 4, 5)), "bfloat16")

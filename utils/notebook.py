@@ -19,7 +19,7 @@ from IPython.display import Image, Video, clear_output, display
 from matplotlib.figure import Figure
 
 from utils import config, pretrained, viz
-from utils.cli.text import table
+from utils.cli.text import card_text, table
 from utils.config import Experiment
 from utils.data import Dataset, load_for, scale_back
 from utils.data.catalogue import Entry, catalogue, find_source
@@ -167,7 +167,7 @@ def show_shipped(name: str, seed: int = 0, count: int = 16, folder: Path = pretr
     latents = make_latent_samples(count, generator.input_shape[-1], seed, model.experiment.model.latents)
     show(scale_back(fake_samples_generator(generator, latents)[0]))
     print(f"{count} pictures drawn by {_within_project(model.model('generator'))}, seed {seed}. From its card:")
-    print(textwrap.indent(str(model), "  "))
+    print(textwrap.indent(card_text(model.card), "  "))
 
 
 def tell_runs(runs: dict[tuple[str, int], Run]) -> None:

@@ -49,18 +49,6 @@ class Pretrained:
         """What it is, in plain values."""
         return read_json(self.folder / "card.json")
 
-    def __str__(self) -> str:
-        """Its card in lines, without what only a program reads."""
-        lines = [f"{key}: {value}" for key, value in self.card.items() if isinstance(value, (str, int, float))]
-        if distance := self.card["distance"]:
-            estimates = (measured["kernel"] for measured in (distance, distance["floor"]))
-            of_samples, floor = (f"{e['value']:.4f} ({e['low']:.4f} to {e['high']:.4f})" for e in estimates)
-            lines += [
-                f"kernel distance to held-out images, with 95% interval: {of_samples}; between true images: {floor}",
-                f"measured in the features of: {distance['space']}",
-            ]
-        return "\n".join(lines)
-
     @property
     def samples(self) -> Path:
         return self.folder / "samples.png"

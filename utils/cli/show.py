@@ -9,7 +9,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils import config
-from utils.cli.text import short, table
+from utils.cli.text import card_text, short, table
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Show:
         from utils import pretrained
 
         if model := pretrained.find(self.name):
-            print(json.dumps(model.card, indent=2) if self.json else f"{model.folder}\n\n{model}")
+            print(json.dumps(model.card, indent=2) if self.json else f"{model.folder}\n\n{card_text(model.card)}")
         else:
             _show(self)
 

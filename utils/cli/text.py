@@ -1,4 +1,4 @@
-"""How results are put into words: tables, durations, paths."""
+"""How results are put into words: tables, durations, cards of models, paths."""
 
 from pathlib import Path
 
@@ -25,6 +25,20 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def card_text(card: dict) -> str:
+    """The card of a model with a name in lines, without what only a program reads."""
+    from utils.evaluation.distances import Estimate  # takes a second, and few need it
+
+    lines = [f"{key}: {value}" for key, value in card.items() if isinstance(value, (str, int, float))]
+    if distance := card["distance"]:
+        of_samples, floor = (Estimate(**measured["kernel"]) for measured in (distance, distance["floor"]))
+        lines += [
+            f"kernel distance to held-out images, with 95% interval: {of_samples}; between true images: {floor}",
+            f"measured in the features of: {distance['space']}",
+        ]
+    return "\n".join(lines)
 
 
 def short(path: Path) -> str:
