@@ -47,14 +47,23 @@ def find(name: str, network: str, runs_dir: Path | None = None) -> Found:
         if not path.is_file():
             raise InputError(f"There is no file {path}.")
         return Found(str(path), path, Path.cwd(), *_owner(path.resolve()))
-    try:
-        run = Run.find(name, runs_dir)
-    except InputError as error:
-        raise InputError(f"{error} Models that come with the project: {', '.join(pretrained.names())}.") from error
+    run = find_run(name, runs_dir)
     title = f"{run.folder.parent.name}/{run.folder.name}"
     if not run.model(network).is_file():
         raise InputError(f"{run.folder} has no {network} yet; go on with `./dcgan resume {title}`.")
     return Found(title, run.model(network), run.folder, run, run.experiment)
+
+
+def find_run(name: str, runs_dir: Path | None = None) -> Run:
+    """A run, as `Run.find` finds it, where the name of a model could have been meant as well.
+
+    Raises:
+        InputError: there is no such run; the message names runs and models that exist.
+    """
+    try:
+        return Run.find(name, runs_dir)
+    except InputError as error:
+        raise InputError(f"{error} Models that come with the project: {', '.join(pretrained.names())}.") from error
 
 
 def _owner(file: Path) -> tuple[Run | None, Experiment | None]:

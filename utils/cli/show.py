@@ -44,9 +44,9 @@ class Presets:
 
 
 def _show(options: Show) -> None:
-    from utils.runs import Run
+    from utils.found import find_run
 
-    run = Run.find(options.name, options.runs_dir)
+    run = find_run(options.name, options.runs_dir)
     experiment, steps, epochs = run.experiment, run.steps(), run.epochs()
     updates = int(steps["update"][-1]) if steps else 0
     last = epochs[-1] if epochs else {}
