@@ -7,7 +7,7 @@ from utils.config import replace
 from utils.data import Dataset, scale
 from utils.training import train
 from utils.training.step import build_networks
-from utils.training.watch import Watch, warning
+from utils.training.watch import Watch, remark
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (64, 32, 32, 3), np.uint8)
 
@@ -75,20 +75,32 @@ def row(update, gap=0.0, diversity=0.5):
 def test_two_looks_at_two_discriminators_are_said_once_with_the_cure(tiny):
     experiment = replace(tiny, batch_norm="moving")
     rows = [row(25, 0.9), row(50, 0.9), row(75, 0.9)]
-    assert warning(rows[:1], experiment) is None
-    said = warning(rows[:2], experiment)
+    assert remark(rows[:1], experiment) is None
+    said = remark(rows[:2], experiment)
     assert "Update 50" in said and "0.90" in said and "--batch-norm batch" in said
-    assert warning(rows, experiment) is None
+    assert remark(rows, experiment) is None
     joined = replace(tiny, batch_norm="batch", discriminator_updates="joint", join_batches=True)
-    assert "--no-join-batches" in warning(rows[:2], joined)
+    assert "--no-join-batches" in remark(rows[:2], joined)
 
 
 def test_a_collapse_is_a_fall_not_the_grey_beginning(tiny):
     beginning = [row(25, diversity=0.01), row(50, diversity=0.02)]
-    assert warning(beginning, tiny) is None
+    assert remark(beginning, tiny) is None
     fallen = [*beginning, row(75, diversity=0.4), row(100, diversity=0.05)]
-    assert "--weights normal" in warning(fallen, replace(tiny, batch_norm="batch"))
-    assert "another --seed" in warning(fallen, replace(tiny, batch_norm="batch", weights="normal"))
+    assert "--weights normal" in remark(fallen, replace(tiny, batch_norm="batch"))
+    assert "--batch-norm batch" in remark(fallen, replace(tiny, batch_norm="off", weights="normal"))
+    assert "another --seed" in remark(fallen, replace(tiny, batch_norm="batch", weights="normal"))
+
+
+def test_what_passes_is_said_to_be_over(tiny):
+    collapsed = [row(25, diversity=0.4), row(50, diversity=0.05)]
+    apart = [row(25, 0.9), row(50, 0.9)]
+    for rows in (collapsed, apart):
+        assert remark(rows, tiny).startswith("Warning. Update 50: ")
+        recovered = [*rows, row(75, diversity=0.4)]
+        said = remark(recovered, tiny)
+        assert said.startswith("Update 75: what the last warning was about is over") and "diversity 0.40" in said
+        assert remark([*recovered, row(100, diversity=0.4)], tiny) is None
 
 
 def test_watching_does_not_change_the_training(tiny, tmp_path):

@@ -30,7 +30,7 @@ from utils.training.batches import Schedule, batches
 from utils.training.board import Board
 from utils.training.step import RECORDED, Networks, build_networks, make_step
 from utils.training.summary import performance_summarizer
-from utils.training.watch import Watch, warning
+from utils.training.watch import Watch, remark
 from utils.viz import grid, write_png
 
 GRID_SAMPLES = 64
@@ -256,10 +256,10 @@ class _Training:
         self.looks.append(self.watch.look(self.update))
         with self.run.watch_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(self.looks[-1]) + "\n")
-        if sentence := warning(self.looks, self.experiment):
-            self.run.log(f"Warning. {sentence}")
+        if sentence := remark(self.looks, self.experiment):
+            self.run.log(sentence)
             if self.progress:
-                tqdm.write(f"Warning. {sentence}")
+                tqdm.write(sentence)
 
     def _end_epoch(self, epoch: int) -> None:
         record = performance_summarizer(self.run, epoch, self.networks, self.images)

@@ -85,15 +85,26 @@ class Watch:
 _BATCH = {"mode": "batch", "moving": "moving"}  # outside a training step, "mode" would mean the moving averages
 
 
-def warning(rows: Sequence[dict], experiment: Experiment) -> str | None:
-    """What the newest look shows that the ones before did not: a sentence that says what is wrong and what to do.
+def remark(rows: Sequence[dict], experiment: Experiment) -> str | None:
+    """What the newest look shows that the ones before did not.
 
     Args:
         rows: all looks so far, as `Watch.look` gave them, the newest last.
         experiment: what is trained.
+
+    Returns:
+        A warning, which says what is wrong and what to do; or that what the last warning was about is over; or None.
     """
-    found = [_failure(rows[:n], experiment) for n in (len(rows), len(rows) - 1)]
-    return found[0] if found[0] and not found[1] else None
+    now, before = (_failure(rows[:n], experiment) for n in (len(rows), len(rows) - 1))
+    if now and not before:
+        return f"Warning. {now}"
+    if before and not now:
+        row = rows[-1]
+        return (
+            f"Update {row['update']}: what the last warning was about is over (scores of the same fake samples differ "
+            f"by {row['gap']:.2f}; diversity {row['diversity']:.2f}, true images {row['diversity_true']:.2f})."
+        )
+    return None
 
 
 def _failure(rows: Sequence[dict], experiment: Experiment) -> str | None:
@@ -108,9 +119,13 @@ def _failure(rows: Sequence[dict], experiment: Experiment) -> str | None:
         )
     limit = COLLAPSE * now["diversity_true"]
     if now["diversity"] < limit < max(row["diversity"] for row in rows):
-        cure = "use --weights normal" if model.weights != "normal" else "use --batch-norm batch or another --seed"
+        if model.weights != "normal":
+            cure = "--weights normal"
+        else:
+            cure = "--batch-norm batch" if model.batch_norm != "batch" else "another --seed"
         return (
             f"Update {now['update']}: the samples have become nearly alike (diversity {now['diversity']:.2f}, true "
-            f"images {now['diversity_true']:.2f}): the generator has collapsed; {cure}, or a smaller --learning-rate."
+            f"images {now['diversity_true']:.2f}): the generator has collapsed; if it stays so, use {cure} or a "
+            "smaller --learning-rate."
         )
     return None
