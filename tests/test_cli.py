@@ -111,6 +111,14 @@ def test_a_place_that_cannot_be_written_to_is_named_in_one_sentence(capsys, run,
     assert code == 2 and err.count("\n") == 1 and str(tmp_path / "file") in err
 
 
+def test_resume_shows_the_settings_of_the_run_and_help_without_one(capsys, run, tmp_path):
+    for folder, width in ((run.folder.parents[1], "0.0625"), (tmp_path, "0.5")):
+        with pytest.raises(SystemExit) as end:
+            cli.main(["resume", "--help", "--runs-dir", str(folder)])
+        text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        assert end.value.code == 0 and f"four times as cheap. (default: {width})" in text
+
+
 def test_resume_takes_the_settings_of_the_run_it_names_wherever_the_name_stands(capsys, run):
     for options in ([run.folder, "--width", 2.0], ["--width", 2.0, run.folder]):
         code, _, err = said(capsys, "resume", *options)

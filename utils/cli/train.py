@@ -98,7 +98,10 @@ class Train:
 
 @dataclass(frozen=True)
 class Resume:
-    """Go on with a run that was stopped, or train a finished one for more epochs (--epochs)."""
+    """Go on with a run that was stopped, or train a finished one for more epochs (--epochs).
+
+    Defaults are those of the run; `./dcgan resume RUN --help` shows them.
+    """
 
     settings: Annotated[_Settings, arg(name="")]
     places: Annotated[_Places, arg(name="")]
@@ -114,8 +117,14 @@ class Resume:
 
         # Which run it is decides the defaults, so its name has to be read first, wherever it stands among the options.
         anything = cls(_Settings.of(config.preset("quick")), _Places())
-        asked = tyro.cli(cls, args=options, prog="./dcgan resume", default=anything)
-        run = Run.find(asked.name, asked.places.runs_dir)
+        arguments = [option for option in options if option not in ("-h", "--help")]
+        asked = tyro.cli(cls, args=arguments, prog="./dcgan resume", default=anything)
+        try:
+            run = Run.find(asked.name, asked.places.runs_dir)
+        except InputError:
+            if arguments != options:
+                return anything  # there is help where there is no run yet
+            raise
         return replace(anything, settings=_Settings.of(run.experiment))
 
     def run(self) -> None:
