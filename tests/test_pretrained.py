@@ -71,7 +71,7 @@ def test_a_run_without_networks_is_refused(run, noise_dataset, tmp_path):
 
 
 def test_what_comes_with_the_project_is_small():
-    assert pretrained.names() == ["cifar10", "faces", "faces64", "house_numbers"]
+    assert pretrained.names() == ["cifar10", "cifar10_recipe", "faces", "faces64", "house_numbers"]
     assert sum(file.stat().st_size for file in pretrained.SHIPPED.rglob("*")) < 40e6
 
 
