@@ -150,13 +150,13 @@ def play(film: str | Path, limit: int = _FILM_BYTES) -> None:
     display(Video(data=content, embed=True, mimetype="video/mp4", html_attributes="controls loop autoplay muted"))
 
 
-def show_shipped(name: str, seed: int = 0, count: int = 16, folder: Path = pretrained.SHIPPED) -> None:
+def show_shipped(name: str, seed: int = 0, count: int | None = None, folder: Path = pretrained.SHIPPED) -> None:
     """Show what a trained model that comes with the project draws, and what its card says; or that it is not there.
 
     Args:
         name: of the model.
         seed: of the latents.
-        count: how many pictures.
+        count: how many pictures; by default two rows of eight, or one if they are larger than 32x32, to keep pages small.
         folder: where models with a name are.
     """
     model = pretrained.find(name, folder)
@@ -164,6 +164,7 @@ def show_shipped(name: str, seed: int = 0, count: int = 16, folder: Path = pretr
         print(f"There is no model {name} in {_within_project(folder)}, so there is nothing to show here.")
         return
     generator = load_network(model.model("generator"))
+    count = count or (16 if model.experiment.model.image_size <= 32 else 8)
     latents = make_latent_samples(count, generator.input_shape[-1], seed, model.experiment.model.latents)
     show(scale_back(fake_samples_generator(generator, latents)[0]))
     print(f"{count} pictures drawn by {_within_project(model.model('generator'))}, seed {seed}. From its card:")
