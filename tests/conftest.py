@@ -1,5 +1,7 @@
 """What several tests need: TensorFlow started as the project starts it, and tiny experiments that train in seconds."""
 
+import signal
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,8 @@ pytest.register_assert_rewrite("comparing")
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than about ten seconds")
+    # A shell's background job ignores Ctrl-C, and so would the processes that tests start and then send it to.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

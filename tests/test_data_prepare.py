@@ -249,6 +249,8 @@ def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(tmp_path):
         time.sleep(random.uniform(0, 0.03))
         process.kill()
         process.wait()
+        # Its workers notice that they are alone after what they are reading; until then they write into the log.
+        _wait_until(lambda: not any(_alive(read.split()[1]) for read in _reads(source.log)))
         assert not list((tmp_path / "killed").glob("*/meta.json"))
     finished, before = _lines(tmp_path / "killed"), len(_reads(source.log))
     _prepare(source, tmp_path / "killed", workers=2)
