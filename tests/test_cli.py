@@ -45,7 +45,7 @@ def said(capsys, *arguments) -> tuple[int, str, str]:
         (["train", "--preset", "report64", "--data", "faces", "--image-size", "32"], "image_size is 32"),
         (["resume", "0042"], "There is no run '0042'"),
         (["sample", "nothing.keras"], "There is no file nothing.keras"),
-        (["show", "nothing"], "Models that come with the project: cifar10, cifar10_recipe, faces, faces64, house_numbers"),
+        (["show", "nothing"], "come with the project: cifar10, cifar10_recipe, faces, faces64, house_numbers"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_exit_code_2(capsys, monkeypatch, tmp_path, arguments, words):

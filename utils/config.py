@@ -163,7 +163,7 @@ class TrainingConfig:
     watch_updates: int = 25
     """Updates between looks at what batch normalisation does to the two updates, and at diversity; 0 never looks."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Number format of the layers' arithmetic; the mixed ones suit GPUs, and mixed_bfloat16 processors with such arithmetic."""
+    """Number format of the layers' arithmetic; the mixed ones suit GPUs, mixed_bfloat16 also some CPUs (README)."""
     xla: Literal["auto", "on", "off"] = "auto"
     """Compile the update with XLA; auto: where there is a GPU (on a CPU it halves the speed)."""
 

@@ -156,7 +156,7 @@ def show_shipped(name: str, seed: int = 0, count: int | None = None, folder: Pat
     Args:
         name: of the model.
         seed: of the latents.
-        count: how many pictures; by default two rows of eight, or one if they are larger than 32x32, to keep pages small.
+        count: how many pictures; by default two rows of eight, one if larger than 32x32, to keep pages small.
         folder: where models with a name are.
     """
     model = pretrained.find(name, folder)
