@@ -17,6 +17,7 @@ def test_imports_point_downwards_only():
 def test_settings_help_and_data_need_no_tensorflow():
     modules = (
         "utils.config",
+        "utils.presets",
         "utils.runtime",
         "utils.cli",
         "utils.data",

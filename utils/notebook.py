@@ -18,7 +18,7 @@ import PIL.Image
 from IPython.display import Image, Video, clear_output, display
 from matplotlib.figure import Figure
 
-from utils import config, pretrained, viz
+from utils import config, presets, pretrained, viz
 from utils.cli.text import card_text, table
 from utils.config import Experiment
 from utils.data import Dataset, load_for, scale_back
@@ -67,7 +67,7 @@ def plan(preset: str, data: str, scale: str = "quick", seed: int = 0, data_dir: 
     Raises:
         InputError: no such preset, dataset or scale.
     """
-    name, experiment = str(data), config.preset(preset)
+    name, experiment = str(data), presets.preset(preset)
     entry = next((entry for entry in catalogue() if entry.name == name), None)
     if entry and experiment.data.split not in entry.found(data_dir):
         name = _STAND_INS.get(name, "faces")
@@ -263,7 +263,7 @@ def show_findings(sections: Iterable[Section]) -> None:
 def _changes(preset: str, data: str, scale: str) -> dict:
     """The settings that a scale changes in a preset."""
     if scale == "report":
-        report = config.preset("report32").training
+        report = presets.preset("report32").training
         return {"count": _REPORT_COUNT.get(data), "epochs": report.epochs, "batch_size": report.batch_size}
     if scale == "smallest":
         return _SMALLEST

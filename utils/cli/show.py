@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 
 from utils import config
 from utils.cli.text import card_text, short, table
+from utils.presets import preset, presets
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def _show(options: Show) -> None:
         print(json.dumps(record, indent=2))
         return
     about = run.environment
-    changed = config.differences(config.preset(experiment.preset), experiment)
+    changed = config.differences(preset(experiment.preset), experiment)
     changes = ", ".join(f"{name}={now}" for name, (_, now) in changed.items())
     window = slice(-min(100, updates), None)
     losses = ", ".join(
@@ -90,8 +91,8 @@ def _presets(as_json: bool) -> None:
     from utils.models import build_discriminator, build_generator
 
     rows = []
-    for name, about in config.presets().items():
-        experiment = config.preset(name)
+    for name, about in presets().items():
+        experiment = preset(name)
         rows.append(
             {
                 "preset": name,
