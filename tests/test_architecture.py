@@ -18,6 +18,8 @@ def test_settings_help_and_data_need_no_tensorflow():
     modules = (
         "utils.config",
         "utils.presets",
+        "utils.tables",
+        "utils.intervals",
         "utils.runtime",
         "utils.cli",
         "utils.data",

@@ -19,16 +19,16 @@ from IPython.display import Image, Video, clear_output, display
 from matplotlib.figure import Figure
 
 from utils import config, presets, pretrained, viz
-from utils.cli.text import card_text, table
 from utils.config import Experiment
 from utils.data import Dataset, load_for, scale_back
 from utils.data.catalogue import Entry, catalogue, find_source
 from utils.errors import InputError
 from utils.explain.sections import Section
 from utils.models import load_network
-from utils.runs import PROJECT, Run, runs_folder
+from utils.runs import PROJECT, Run
 from utils.sampling import fake_samples_generator, make_latent_samples
 from utils.studies.study import Study
+from utils.tables import card_text, table
 from utils.training.batches import Schedule
 
 SCALES = ("quick", "report", "smallest")
@@ -195,15 +195,12 @@ def train_study(
     Returns:
         The run of each (arm, seed), and their results, as `studies.results.load` gives them.
     """
-    from utils.studies import measure, results  # not needed by most notebooks
-    from utils.studies.study import train_arms
+    from utils.studies import results, train  # not needed by most notebooks
 
-    home = (Path(runs_dir) if runs_dir else runs_folder()) / "studies"
-    runs = train_arms(study, home / study.name, data_dir=data_dir and Path(data_dir))
-    measured = measure.measure_for(study, data_dir and Path(data_dir), samples) if samples else None
-    kept = results.keep(study, runs, home / "results", measured)
+    home = Path(runs_dir) / "studies" if runs_dir else None
+    runs, file = train.train_study(study, home, data_dir=data_dir and Path(data_dir), samples=samples)
     tell_runs(runs)
-    return runs, results.load(study.name, kept.parent)
+    return runs, results.load(study.name, file.parent)
 
 
 def show_table(rows: list[dict]) -> None:

@@ -9,8 +9,9 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import short, table
+from utils.cli.text import short
 from utils.errors import InputError
+from utils.tables import table
 
 WIDTH = 118  # letters of a line of the list
 MANY = 45  # of more classes than this, the table shows the largest

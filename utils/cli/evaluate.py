@@ -8,9 +8,10 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import short, table
+from utils.cli.text import short
 from utils.config import DataConfig
 from utils.errors import InputError
+from utils.tables import table
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import short, table
+from utils.cli.text import short
 from utils.errors import InputError
 from utils.files import appears_whole, write_text
+from utils.tables import table
 
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / "notebooks"

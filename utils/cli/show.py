@@ -9,8 +9,9 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils import config
-from utils.cli.text import card_text, short, table
+from utils.cli.text import short
 from utils.presets import preset, presets
+from utils.tables import card_text, table
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils import config
-from utils.cli.text import duration, short
+from utils.cli.text import short
 from utils.config import DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
 from utils.presets import preset, presets
+from utils.tables import duration
 
 
 @dataclass(frozen=True)
