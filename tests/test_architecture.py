@@ -25,7 +25,7 @@ def test_settings_help_and_data_need_no_tensorflow():
         "utils.data",
         "utils.runs",
         "utils.sampling",
-        "utils.found",
+        "utils.networks",
     )
     for module in (*modules, "utils.studies.losses", "utils.studies.amount_of_data"):
         code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"

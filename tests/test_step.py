@@ -203,7 +203,7 @@ def test_the_generators_update_leaves_the_discriminator_alone(tiny):
 
 
 def test_the_average_follows_its_formula(tiny):
-    experiment = replace(tiny, averaging=0.5)
+    experiment = replace(tiny, ema_decay=0.5)
     networks = build_networks(experiment)
     step = make_step(networks, experiment)
     expected = [v.numpy() for v in networks.generator.weights]

@@ -147,9 +147,9 @@ class TrainingConfig:
     is sure (Goodfellow et al., arXiv:1406.2661, §3). `loss_generator` in the records is the first in both cases."""
     label_smoothing: float = 0.0
     """How much the label of true samples is lowered from 1 (one-sided smoothing)."""
-    averaging: float = 0.0
-    """Decay of the moving average of the generator that samples are drawn from; 0 draws from the generator itself. It
-    warms up: after t updates the decay is at most (1 + t) / (10 + t)."""
+    ema_decay: float = 0.0
+    """Decay of the exponential moving average of the generator that samples are drawn from; 0 draws from the generator
+    itself. It warms up: after t updates the decay is at most (1 + t) / (10 + t)."""
     seed: int = 0
     """Seed of initial weights, order of the images, latents and dropout."""
     samples_seed: int = 1
@@ -181,6 +181,10 @@ class Experiment:
         check(self)
 
 
+RENAMED = {"averaging": "ema_decay"}
+"""Earlier names of settings. Files, commands and `replace` go on taking them."""
+
+
 def replace(experiment: Experiment, **changes) -> Experiment:
     """A copy of `experiment` with settings changed by their plain names.
 
@@ -194,6 +198,7 @@ def replace(experiment: Experiment, **changes) -> Experiment:
     """
     sections = {name: {} for name in ("data", "model", "training")}
     for name, value in changes.items():
+        name = RENAMED.get(name, name)
         homes = [s for s in sections if name in {f.name for f in dataclasses.fields(getattr(experiment, s))}]
         if not homes:
             raise InputError(f"No setting is called {name!r}; `./dcgan train --help` lists them.")
@@ -236,7 +241,7 @@ def check(experiment: Experiment) -> None:
             f"Received: batch_size={training.batch_size}, count={experiment.data.count}.",
         )
     for section, names in (
-        (training, ("beta_1", "beta_2", "averaging", "label_smoothing")),
+        (training, ("beta_1", "beta_2", "ema_decay", "label_smoothing")),
         (model, ("batch_norm_momentum",)),
         (discriminator, ("dropout",)),
     ):
@@ -301,6 +306,7 @@ def from_dict(values: dict) -> Experiment:
 def _build(cls: type, values: object, where: str):
     if not isinstance(values, dict):
         raise InputError(f"{where} should be an object with settings. Received: {values!r}.")
+    values = {RENAMED.get(name, name): value for name, value in values.items()}
     names = {f.name for f in dataclasses.fields(cls)}
     if odd := ", ".join(sorted(set(values) - names)):
         raise InputError(f"{where} was written by another version of this project: unknown settings: {odd}.")

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from utils import config, presets, pretrained, viz
 from utils.config import Experiment
 from utils.data import Dataset, load_for, scale_back
-from utils.data.catalogue import Entry, catalogue, find_source
+from utils.data.catalogue import Entry, find_entry, find_source
 from utils.errors import InputError
 from utils.explain.sections import Section
 from utils.models import load_network
@@ -68,10 +68,10 @@ def plan(preset: str, data: str, scale: str = "quick", seed: int = 0, data_dir: 
         InputError: no such preset, dataset or scale.
     """
     name, experiment = str(data), presets.preset(preset)
-    entry = next((entry for entry in catalogue() if entry.name == name), None)
-    if entry and experiment.data.split not in entry.found(data_dir):
+    entry = find_entry(name)
+    if entry and experiment.data.split not in entry.available(data_dir):
         name = _STAND_INS.get(name, "faces")
-        _banner(entry, next(other.title for other in catalogue() if other.name == name))
+        _banner(entry, find_entry(name).title)
     experiment = config.replace(experiment, name=name, seed=seed, **_changes(preset, name, scale))
     wanted, size = experiment.data.count, experiment.model.image_size
     there = find_source(name, size, wanted, data_dir=data_dir).describe()

@@ -73,7 +73,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
                 batch_size=64,
                 discriminator_updates="joint",
                 shared_latents=True,
-                averaging=0.99,
+                ema_decay=0.99,
             ),
         ),
     ),

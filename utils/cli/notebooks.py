@@ -50,10 +50,10 @@ class Notebooks:
             raise InputError("--json prints a list: add --list.")
         if self.list:
             return _print_list(chosen, self.json)
-        from utils.data.catalogue import catalogue, find_source
+        from utils.data.catalogue import find_entry, find_source
         from utils.runs import runs_folder
 
-        own_pictures = self.data is not None and self.data not in {entry.name for entry in catalogue()}
+        own_pictures = self.data is not None and find_entry(self.data) is None
         if own_pictures:
             find_source(self.data)  # refuses what is no picture at once, not in the middle of a notebook
         given = {

@@ -46,7 +46,7 @@ class Presets:
 
 
 def _show(options: Show) -> None:
-    from utils.found import find_run
+    from utils.networks import find_run
 
     run = find_run(options.name, options.runs_dir)
     experiment, steps, epochs = run.experiment, run.steps(), run.epochs()

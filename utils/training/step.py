@@ -58,7 +58,7 @@ def build_networks(experiment: Experiment) -> Networks:
     model, training = experiment.model, experiment.training
     generator = build_generator(model, training.seed)
     discriminator = build_discriminator(model, training.seed)
-    averaged = build_generator(model, training.seed) if training.averaging else generator
+    averaged = build_generator(model, training.seed) if training.ema_decay else generator
 
     def adam(network: keras.Sequential) -> keras.optimizers.Optimizer:
         optimizer = keras.optimizers.Adam(training.learning_rate, beta_1=training.beta_1, beta_2=training.beta_2)
@@ -113,7 +113,7 @@ def make_step(networks: Networks, experiment: Experiment) -> Callable[..., tf.Te
 
     def update_average():
         updates = tf.cast(networks.generator_optimizer.iterations, generator.variable_dtype)
-        decay = tf.minimum(training.averaging, (1.0 + updates) / (10.0 + updates))
+        decay = tf.minimum(training.ema_decay, (1.0 + updates) / (10.0 + updates))
         for average, value in zip(networks.averaged.variables, generator.variables):
             average.assign(decay * average + (1.0 - decay) * value)
 
@@ -124,7 +124,7 @@ def make_step(networks: Networks, experiment: Experiment) -> Callable[..., tf.Te
         if not training.shared_latents:
             fake, drawing = draw(generator_latents, "mode")
         loss_generator, gradient_norm = update_generator(fake, drawing)
-        if training.averaging:
+        if training.ema_decay:
             update_average()
         return tf.stack([loss_true, loss_fake, loss_generator, score_true, score_fake, gradient_norm])
 
