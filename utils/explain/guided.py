@@ -19,7 +19,7 @@ from scipy import stats
 
 from utils.data import scale
 from utils.errors import InputError
-from utils.explain.judge import Convolution, Judge, Score, is_rectifier, sign_of
+from utils.explain.fixed import Convolution, FixedDiscriminator, Score, is_rectifier, sign_of
 from utils.models import forward
 
 
@@ -64,22 +64,26 @@ class FilterSaliency:
 
 
 def strongest(
-    judge: Judge, images: np.ndarray, layer: str | int = "last", top: int = 9, batch_size: int = 256
+    discriminator: FixedDiscriminator,
+    images: np.ndarray,
+    layer: str | int = "last",
+    top: int = 9,
+    batch_size: int = 256,
 ) -> Strongest:
     """Find the images that each filter of a convolution answers to most, in one pass over a dataset.
 
     Memory holds one batch and the best so far, so the images may be a memory map of any length.
 
     Args:
-        judge: the discriminator.
+        discriminator: the discriminator.
         images: uint8 (N, S, S, 3) in [0, 255].
         layer: a convolution by name, number from 1, or "last".
         top: how many images for each filter; at most N are best.
         batch_size: images at once.
     """
-    judge.check(images)
-    convolution = judge.convolution(layer)
-    body = judge.body(convolution)
+    discriminator.check(images)
+    convolution = discriminator.convolution(layer)
+    body = discriminator.body(convolution)
     best = None
     for start in range(0, len(images), batch_size):
         batch = np.asarray(images[start : start + batch_size])
@@ -99,12 +103,12 @@ def strongest(
 
 
 def filter_saliency(
-    judge: Judge, images: np.ndarray, best: Strongest, filters: Sequence[int], top: int = 9
+    discriminator: FixedDiscriminator, images: np.ndarray, best: Strongest, filters: Sequence[int], top: int = 9
 ) -> FilterSaliency:
     """Guided backpropagation of single activations: of each filter, at its strongest place in its strongest images.
 
     Args:
-        judge: the discriminator that `best` comes from.
+        discriminator: the discriminator that `best` comes from.
         images: the images that were searched.
         best: what `strongest` gave.
         filters: which filters; the paper's Fig 5 shows the first six of the last convolution.
@@ -122,12 +126,12 @@ def filter_saliency(
     rows, places = best.rows[filters, :top], best.places[filters, :top]
     shown = np.asarray(images[rows.ravel()])
     units = np.column_stack([places.reshape(-1, 2), filters.repeat(rows.shape[1])])  # row, column and map
-    body = judge.body(best.convolution)
+    body = discriminator.body(best.convolution)
     saliency = [
         _back(body, scale(shown[start : start + 128]), units[start : start + 128])
         for start in range(0, len(shown), 128)
     ]
-    shape = (*rows.shape, judge.side, judge.side, 3)
+    shape = (*rows.shape, discriminator.side, discriminator.side, 3)
     return FilterSaliency(
         best.convolution,
         filters,
@@ -196,12 +200,16 @@ def selectivity(best: Strongest, attributes: np.ndarray, names: tuple[str, ...])
 
 
 def score_saliency(
-    judge: Judge, images: np.ndarray, score: Score = "true", guided: bool = True, batch_size: int = 128
+    discriminator: FixedDiscriminator,
+    images: np.ndarray,
+    score: Score = "true",
+    guided: bool = True,
+    batch_size: int = 128,
 ) -> np.ndarray:
     """Gradient of the score by the pixels: guided, or plain.
 
     Args:
-        judge: the discriminator.
+        discriminator: the discriminator.
         images: uint8 (N, S, S, 3) in [0, 255].
         score: "true" explains the logit, "fake" minus the logit.
         guided: by the rule above; False gives the plain gradient.
@@ -210,11 +218,11 @@ def score_saliency(
     Returns:
         float32 (N, S, S, 3), gradient by the image in [-1, 1].
     """
-    judge.check(images)
+    discriminator.check(images)
     sign = sign_of(score)
     batches = (scale(images[start : start + batch_size]) for start in range(0, len(images), batch_size))
     return np.concatenate(
-        [_back(judge.layers, batch, np.zeros((len(batch), 1), int), sign, guided) for batch in batches]
+        [_back(discriminator.layers, batch, np.zeros((len(batch), 1), int), sign, guided) for batch in batches]
     )
 
 

@@ -12,7 +12,7 @@ from utils.data import Dataset, load, scale_back
 from utils.data.catalogue import find_entry, find_source
 from utils.errors import InputError
 from utils.evaluation.held_out import SPLITS
-from utils.explain.judge import Judge, judge_of, normalises
+from utils.explain.fixed import FixedDiscriminator, fixed_discriminator, normalises
 from utils.models import load_network
 from utils.networks import TrainedNetwork
 from utils.runs import Run
@@ -59,8 +59,8 @@ class Subject:
 
     @property
     def by_batch(self) -> bool:
-        """Whether batch normalisation uses the statistics of the images looked at (see `judge_of`): in the `batch` arm,
-        and where the arm is not known, because all arms train the discriminator that way."""
+        """Whether batch normalisation uses the statistics of the images looked at (see `fixed_discriminator`): in the
+        `batch` arm, and where the arm is not known, because all arms train the discriminator that way."""
         return self.experiment.model.batch_norm == "batch" if self.experiment else normalises(self.discriminator)
 
     @cached_property
@@ -86,24 +86,24 @@ class Subject:
         return self._all_fake[: self.count]
 
     @cached_property
-    def judge(self) -> Judge:
+    def fixed(self) -> FixedDiscriminator:
         """The discriminator as it judges true images."""
-        return judge_of(self.discriminator, self.reference)
+        return fixed_discriminator(self.discriminator, self.reference)
 
     @cached_property
-    def judge_of_fake(self) -> Judge:
+    def fixed_for_fake(self) -> FixedDiscriminator:
         """The discriminator as it judges fake images."""
-        return judge_of(self.discriminator, self._all_fake[:REFERENCE] if self.by_batch else None)
+        return fixed_discriminator(self.discriminator, self._all_fake[:REFERENCE] if self.by_batch else None)
 
     @property
     def reference(self) -> np.ndarray | None:
         """True images whose batch statistics count, or None."""
         return np.asarray(self.data.images[self.rows[:REFERENCE]]) if self.by_batch else None
 
-    def sides(self) -> list[tuple[str, Judge, np.ndarray]]:
+    def sides(self) -> list[tuple[str, FixedDiscriminator, np.ndarray]]:
         """What is explained: "true" or "fake" images, how they are judged, the images."""
-        true = [("true", self.judge, self.true)]
-        return true if self.generator is None else [*true, ("fake", self.judge_of_fake, self.fake)]
+        true = [("true", self.fixed, self.true)]
+        return true if self.generator is None else [*true, ("fake", self.fixed_for_fake, self.fake)]
 
 
 def subject_for(
@@ -128,7 +128,7 @@ def subject_for(
         InputError: nobody says which images to show it, they cannot be had, or the layer does not exist.
     """
     discriminator = load_network(trained.file)
-    judge_of(discriminator).convolution(layer)  # before any image is read: what is wrong is said at once
+    fixed_discriminator(discriminator).convolution(layer)  # before any image is read: what is wrong is said at once
     beside = trained.file.with_name("generator.keras")
     return Subject(
         title=trained.title,
