@@ -17,6 +17,10 @@ from typing import Literal
 from utils.errors import InputError
 
 
+CHECKPOINT_SECONDS = 120.0
+"""Time between checkpoints; there is one after every epoch too. It does not touch the result, so it is no setting."""
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Which images to train on."""

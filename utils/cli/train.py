@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from utils import config
 from utils.cli.text import short
-from utils.config import DataConfig, Experiment, ModelConfig, TrainingConfig
+from utils.config import CHECKPOINT_SECONDS, DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
 from utils.presets import preset, presets
 from utils.tables import duration
@@ -62,7 +62,7 @@ class Train:
     """Print the resolved experiment and what it will cost on this machine, and stop."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print the dry run as JSON."""
-    checkpoint_seconds: float = 120.0
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
     """Seconds between checkpoints; there is one after every epoch too."""
 
     @classmethod
@@ -109,7 +109,7 @@ class Resume:
     places: Annotated[_Places, arg(name="")]
     name: Annotated[Positional[str], arg(metavar="RUN")] = "last"
     """The run: its folder, "dataset/number-preset", or "last"."""
-    checkpoint_seconds: float = 120.0
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
     """Seconds between checkpoints; there is one after every epoch too."""
 
     @classmethod

@@ -25,7 +25,7 @@ def amount_of_data(data: str = "faces", scale: str = "report") -> Study:
 
     Args:
         data: name of a dataset, or the path of own pictures.
-        scale: one of `study.SCALES`.
+        scale: one of `presets.SCALES`.
     """
     batch_size, amounts, updates, snapshots = at_scale(SIZES, scale)
     base = base_for("quick", data, scale, batch_size=batch_size, keep_models=True)

@@ -19,7 +19,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from utils import config, runtime
-from utils.config import Experiment
+from utils.config import CHECKPOINT_SECONDS, Experiment
 from utils.data import Dataset, load_for
 from utils.errors import InputError, Interrupted
 from utils.files import appears_whole, remove_unfinished
@@ -35,8 +35,6 @@ from utils.viz import grid, write_png
 
 GRID_SAMPLES = 64
 """Pictures in a grid."""
-CHECKPOINT_SECONDS = 120.0
-"""Time between checkpoints; there is one after every epoch too. It has no influence on the result."""
 _READ_SECONDS = 0.25  # losses are fetched from the device so often, not after every update: a GPU would have to wait
 
 
