@@ -49,8 +49,9 @@ def generator():
     colours = np.zeros((2, 2, 3, MAPS))
     colours[:] = random.normal(0, 0.02, (3, MAPS))
     colours[..., SQUARE] = 1
-    network.set_weights([dense.reshape(LATENTS, -1), np.zeros(8 * 8 * MAPS), np.eye(MAPS)[None, None], np.zeros(MAPS)]
-                        + [colours, np.full(3, -0.5)])  # fmt: skip
+    convolution = np.eye(MAPS)[None, None], np.zeros(MAPS)
+    last = colours, np.full(3, -0.5)
+    network.set_weights([dense.reshape(LATENTS, -1), np.zeros(8 * 8 * MAPS), *convolution, *last])
     return network
 
 

@@ -16,7 +16,6 @@ from typing import Literal
 
 from utils.errors import InputError
 
-
 CHECKPOINT_SECONDS = 120.0
 """Time between checkpoints; there is one after every epoch too. It does not touch the result, so it is no setting."""
 

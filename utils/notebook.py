@@ -263,8 +263,8 @@ def _changes(preset: str, data: str, scale: str) -> dict:
         return _SMALLEST
     if scale != "quick" or preset not in _QUICK:
         raise InputError(
-            f"scale must be one of {', '.join(presets.SCALES)}, and quick is known for the presets {', '.join(_QUICK)}. "
-            f"Received: scale={scale!r}, preset={preset!r}."
+            f"scale must be one of {', '.join(presets.SCALES)}, and quick is known for the presets "
+            f"{', '.join(_QUICK)}. Received: scale={scale!r}, preset={preset!r}."
         )
     return _QUICK[preset]
 

@@ -10,6 +10,7 @@ References:
     Visualizing and Understanding Convolutional Networks (arXiv:1311.2901).
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -71,9 +72,9 @@ def occlusion(
     original = scale(images)
     edges = np.linspace(0, discriminator.side, places + 1).round().astype(int)
     without = []
-    for top, bottom in zip(edges, edges[1:]):
+    for top, bottom in itertools.pairwise(edges):
         covered = np.stack([original] * places, 1)  # (N, places, S, S, 3): each patch of the row
-        for column, (left, right) in enumerate(zip(edges, edges[1:])):
+        for column, (left, right) in enumerate(itertools.pairwise(edges)):
             covered[:, column, top:bottom, left:right] = 0
         without.append(discriminator.logits_of(covered.reshape(-1, *original.shape[1:])).reshape(-1, places))
     lost = discriminator.logits_of(original)[:, None, None] - np.stack(without, 1)

@@ -12,6 +12,7 @@ Reference:
     Radford, Metz, Chintala (arXiv:1511.06434), §6.3.1.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -246,7 +247,7 @@ def hidden_convolution(generator: keras.Sequential, layer: str | int | None = No
             f"{type(generator).__name__} of {', '.join(type(one).__name__ for one in network) or 'no layers'}."
         )
     hidden = []
-    for number, (place, stop) in enumerate(zip(places, places[1:]), start=1):
+    for number, (place, stop) in enumerate(itertools.pairwise(places), start=1):
         side, maps = network[stop - 1].output.shape[1], network[stop - 1].output.shape[3]
         hidden.append(HiddenConvolution(network[place].name, number, stop, network[stop - 1].name, side, maps))
     if layer is None:

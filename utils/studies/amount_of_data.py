@@ -65,7 +65,7 @@ def by_amount(results: dict) -> list[dict]:
     (few epochs) as the control, copying would show as a smaller value.
     """
     rows = []
-    for arm, about in sorted(results["arms"].items(), key=lambda item: (_images(item[0]), item[0])):
+    for arm in sorted(results["arms"], key=lambda arm: (_images(arm), arm)):
         runs = [run for run in results["runs"] if run["arm"] == arm]
         if not runs:
             continue
