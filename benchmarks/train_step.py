@@ -148,10 +148,12 @@ def ours(experiment, images, latents):
     from utils import runtime
 
     runtime.start(experiment.training.precision)
-    from utils.training.step import build_networks, make_step
+    from utils.training.batches import Batch
+    from utils.training.players import build_players
+    from utils.training.step import Update
 
-    step = make_step(build_networks(experiment), experiment)
-    return lambda: step(images[None], latents[None], latents).numpy()
+    update, batch = Update(build_players(experiment), experiment), Batch.of(experiment, 1, images[None])
+    return lambda: update(batch).read()
 
 
 def contender(name: str, experiment, images, latents):

@@ -26,7 +26,7 @@ def test_every_preset_survives_being_written_as_json(name):
         ({"learning_rate": float("nan")}, "learning_rate must be a number above 0. Received: nan."),
         ({"discriminator_updates": "separate", "join_batches": True}, "--discriminator-updates joint"),
         ({"discriminator_steps": 2}, "shared_latents"),
-        ({"batch_norm": "moving"}, "leave shared_latents off"),
+        ({"batch_norm": "moving"}, "leave one of the two off"),
         ({"generator": {"filters": (8, 8)}}, "generator.filters and generator.strides"),
         ({"discriminator": {"strides": (1, 2, 3, 2)}}, "do not divide image_size 32"),
         ({"epoch": 3}, "No setting is called 'epoch'"),
@@ -55,7 +55,7 @@ def test_an_experiment_of_another_version_is_refused_by_its_odd_fields():
 
 def test_a_setting_younger_than_the_file_has_its_default():
     values = config.to_dict(preset("quick"))
-    del values["training"]["generator_loss"], values["training"]["averaging"]
+    del values["training"]["loss"], values["training"]["averaging"]
     assert config.from_dict(values) == config.replace(preset("quick"), averaging=0.0)
 
 

@@ -205,7 +205,7 @@ def run(tmp_path_factory):
     random = np.random.default_rng(0)
     images = root / "images.npz"
     np.savez(images, images=random.integers(0, 256, (12, 32, 32, 3), np.uint8), labels=np.arange(12) % 2)
-    experiment = replace(preset("report32"), name=str(images), width=0.0625, batch_size=4, batch_norm="batch")
+    experiment = replace(preset("report32"), name=str(images), width=0.0625, batch_size=4, batch_norm="on")
     run = Run.create(experiment, {}, root)
     run.model("generator").parent.mkdir()
     build_generator(experiment.model).save(run.model("generator"))

@@ -30,8 +30,8 @@ def changes(study, arm, base="off"):
 
 def test_the_arms_of_batch_normalisation_differ_in_one_thing_each():
     study = batch_normalisation()
-    assert changes(study, "moving") == {"model.batch_norm": "moving"}
-    assert changes(study, "batch") == {"model.batch_norm": "batch"}
+    assert changes(study, "moving") == {"model.batch_norm": "on", "training.statistics": "moving"}
+    assert changes(study, "batch") == {"model.batch_norm": "on"}
     assert changes(study, "recipe", "batch") == {"model.weights": "normal"}
     for arm in ("moving_normal", "moving_momentum_0.9", "moving_momentum_0.8", "moving_slow", "moving_generator_only"):
         assert len(changes(study, arm, "moving")) == 1

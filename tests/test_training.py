@@ -16,7 +16,7 @@ from utils.errors import InputError
 from utils.runs import Run
 from utils.training import checkpoint, performance_summarizer, resume, train
 from utils.training.batches import Schedule, batches
-from utils.training.step import build_networks
+from utils.training.players import build_players
 
 # --- order ------------------------------------------------------------------------------------------------------------
 
@@ -38,9 +38,10 @@ def test_an_update_sees_the_same_batch_wherever_the_training_was_taken_up(tiny, 
     whole = list(batches(noise_images, tiny, schedule, 1, 6))
     late = list(batches(noise_images, tiny, schedule, 5, 6))
     for one, other in zip(whole[4:], late, strict=True):
-        assert one[0] == other[0]
-        assert all(np.array_equal(a, b) for a, b in zip(one[1:], other[1:], strict=True))
-    assert not np.array_equal(whole[0][2], whole[1][2])  # latents are fresh in each update
+        assert one.update == other.update
+        assert all(np.array_equal(getattr(one, n), getattr(other, n)) for n in ("images", "latents", "key"))
+    assert not np.array_equal(whole[0].latents, whole[1].latents)  # latents are fresh in each update
+    assert not np.array_equal(whole[0].key, whole[1].key)
 
 
 # --- what a run leaves ------------------------------------------------------------------------------------------------
@@ -79,10 +80,10 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, noise
 
 
 def test_the_summary_counts_right_scores_and_changes_nothing(tiny, noise_images, tmp_path):
-    experiment = replace(tiny, batch_norm="batch")
+    experiment = replace(tiny, batch_norm="on")
     run = Run.create(experiment, {}, tmp_path)
     np.save(run.latents_file, np.zeros((4, 100), np.float32))
-    networks = build_networks(experiment)
+    networks = build_players(experiment)
     before = [np.asarray(v) for v in networks.variables().values()]
     head = networks.discriminator.layers[-2]
     for bias, (true, fake) in ((20.0, (1, 0)), (-20.0, (0, 1))):  # calls everything true, then everything fake

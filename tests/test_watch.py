@@ -6,14 +6,14 @@ import pytest
 from utils.config import replace
 from utils.data import Dataset, scale
 from utils.training import train
-from utils.training.step import build_networks
+from utils.training.players import build_players
 from utils.training.watch import Watch, remark
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (64, 32, 32, 3), np.uint8)
 
 
 def look(experiment, change=lambda networks: None):
-    networks = build_networks(experiment)
+    networks = build_players(experiment)
     change(networks)
     before = [v.numpy() for v in networks.variables().values()]
     watch = Watch(experiment, networks, IMAGES)
@@ -36,10 +36,10 @@ def test_without_batch_normalisation_there_is_nothing_to_see(tiny):
 
 def test_the_gap_is_the_difference_between_what_the_two_updates_see(tiny):
     """Keras's own modes say the same: `training=True` is by the batch, `training=False` by the averages."""
-    for batch_norm, draws, judges in (
+    for statistics, draws, judges in (
         ("batch", True, True), ("moving_judge", True, False), ("moving_fakes", False, True), ("moving", False, False)
     ):  # fmt: skip
-        experiment = replace(tiny, batch_norm=batch_norm, discriminator={"dropout": 0.0})
+        experiment = replace(tiny, batch_norm="on", statistics=statistics, discriminator={"dropout": 0.0})
         row, networks, watch = look(experiment, spoil_averages)
         # Training mode moves the averages, so what goes by them is computed first.
         drawn_by_average = np.asarray(networks.generator(watch._latents, training=False))
@@ -47,12 +47,12 @@ def test_the_gap_is_the_difference_between_what_the_two_updates_see(tiny):
         judged = float(np.mean(networks.discriminator(drawn_by_batch, training=judges)))
         seen = float(np.mean(networks.discriminator(drawn_by_batch if draws else drawn_by_average, training=True)))
         assert row["gap"] == pytest.approx(abs(judged - seen), abs=1e-5)
-        assert (row["gap"] > 1e-3) == (batch_norm != "batch")
+        assert (row["gap"] > 1e-3) == (statistics != "batch")
 
 
 def test_a_joined_batch_is_seen_as_joined(tiny):
     experiment = replace(
-        tiny, batch_norm="batch", discriminator_updates="joint", join_batches=True, discriminator={"dropout": 0.0}
+        tiny, batch_norm="on", discriminator_updates="joint", join_batches=True, discriminator={"dropout": 0.0}
     )
     row, networks, watch = look(experiment)
     fake = np.asarray(networks.generator(watch._latents, training=True))
@@ -73,13 +73,13 @@ def row(update, gap=0.0, diversity=0.5):
 
 
 def test_two_looks_at_two_discriminators_are_said_once_with_the_cure(tiny):
-    experiment = replace(tiny, batch_norm="moving")
+    experiment = replace(tiny, batch_norm="on", statistics="moving")
     rows = [row(25, 0.9), row(50, 0.9), row(75, 0.9)]
     assert remark(rows[:1], experiment) is None
     said = remark(rows[:2], experiment)
-    assert "Update 50" in said and "0.90" in said and "--batch-norm batch" in said
+    assert "Update 50" in said and "0.90" in said and "--statistics batch" in said
     assert remark(rows, experiment) is None
-    joined = replace(tiny, batch_norm="batch", discriminator_updates="joint", join_batches=True)
+    joined = replace(tiny, batch_norm="on", discriminator_updates="joint", join_batches=True)
     assert "--no-join-batches" in remark(rows[:2], joined)
 
 
@@ -87,9 +87,9 @@ def test_a_collapse_is_a_fall_not_the_grey_beginning(tiny):
     beginning = [row(25, diversity=0.01), row(50, diversity=0.02)]
     assert remark(beginning, tiny) is None
     fallen = [*beginning, row(75, diversity=0.4), row(100, diversity=0.05)]
-    assert "--weights normal" in remark(fallen, replace(tiny, batch_norm="batch"))
-    assert "--batch-norm batch" in remark(fallen, replace(tiny, batch_norm="off", weights="normal"))
-    assert "another --seed" in remark(fallen, replace(tiny, batch_norm="batch", weights="normal"))
+    assert "--weights normal" in remark(fallen, replace(tiny, batch_norm="on"))
+    assert "--batch-norm on" in remark(fallen, replace(tiny, batch_norm="off", weights="normal"))
+    assert "another --seed" in remark(fallen, replace(tiny, batch_norm="on", weights="normal"))
 
 
 def test_what_passes_is_said_to_be_over(tiny):
@@ -107,7 +107,7 @@ def test_watching_does_not_change_the_training(tiny, tmp_path):
     dataset = Dataset(name="noise", title="noise", images=IMAGES, fingerprint="f")
     records = []
     for every in (0, 2):
-        experiment = replace(tiny, batch_norm="batch", watch_updates=every, count=None, epochs=1)
+        experiment = replace(tiny, batch_norm="on", watch_updates=every, count=None, epochs=1)
         run = train(experiment, dataset=dataset, runs_dir=tmp_path / str(every), progress=False)
         records.append(run.steps())
         looks = range(2, len(records[-1]["update"]) + 1, 2) if every else []

@@ -11,10 +11,37 @@ SVHN lab report, A = the assignment deck, O = this project's own choice.
 import dataclasses
 import math
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from utils.errors import InputError
+from utils.registries import AUGMENTATIONS, LOSSES
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Which statistics batch normalisation uses in each pass: "batch", those of the images at hand, or "moving".
+
+    Attributes:
+        fakes: the generator, when it draws fakes for the discriminator's update.
+        judge: the discriminator, when it judges fakes for the generator's update.
+        scores: the discriminator outside of updates, when its scores are looked at. In all other passes of an update
+            both networks use the batch.
+    """
+
+    fakes: str
+    judge: str
+    scores: str
+
+
+STATISTICS = {
+    "batch": Statistics(fakes="batch", judge="batch", scores="batch"),
+    "moving": Statistics(fakes="moving", judge="moving", scores="moving"),
+    "moving_judge": Statistics(fakes="batch", judge="moving", scores="moving"),
+    "moving_fakes": Statistics(fakes="moving", judge="batch", scores="moving"),
+}
+"""The arms of batch normalisation by name (see `TrainingConfig.statistics`)."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +129,9 @@ class ModelConfig:
     """Length of a latent vector."""
     latents: Literal["normal", "uniform"] = "normal"
     """Distribution of the latents: N(0, 1) or U(-1, 1)."""
-    batch_norm: Literal["off", "batch", "moving", "moving_judge", "moving_fakes"] = "off"
-    """Batch normalisation. off: none. batch: every pass of training uses the statistics of its own batch. moving: the
-    generator's update sees the discriminator on its moving averages, and fakes for the discriminator come from the
-    generator in inference mode (what freezing plus `predict` do; it is here to reproduce the report's failure).
-    moving_judge, moving_fakes: only the first, only the second of these two."""
+    batch_norm: Literal["off", "on"] = "off"
+    """Whether the networks are batch-normalised. Which statistics the passes of an update use is another question:
+    see `statistics`."""
     batch_norm_momentum: float = 0.99
     """Share of the old value that a moving average keeps at each update."""
     weights: Literal["glorot", "normal"] = "glorot"
@@ -115,6 +140,8 @@ class ModelConfig:
     """Factor on every number of channels: 0.5 is about four times as cheap."""
     leaky_slope: float = 0.2
     """Slope of LeakyReLU for negative inputs."""
+    spectral_norm: bool = False
+    """Divide each kernel of the discriminator by its largest singular value (Miyato et al., arXiv:1802.05957)."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
 
@@ -128,11 +155,22 @@ class TrainingConfig:
     batch_size: int = 128
     """True images per update (as many fake ones go with them). An incomplete last batch of an epoch is left out."""
     learning_rate: float = 2e-4
-    """Adam's step size, for both networks."""
+    """Adam's step size."""
+    discriminator_learning_rate: float | None = None
+    """Adam's step size for the discriminator, if it is another (two time scales, Heusel et al., arXiv:1706.08500)."""
+    learning_rate_decay: float = 1.0
+    """Factor on both step sizes per 1,000 updates: with 0.9 they are a third after 10,500."""
     beta_1: float = 0.5
     """Adam's decay of the first moment."""
     beta_2: float = 0.999
     """Adam's decay of the second moment."""
+    recipe: str = "dcgan"
+    """Who is updated by what, and in which order: one of `registries.RECIPES`."""
+    loss: Literal[tuple(LOSSES)] = "non_saturating"  # type: ignore[valid-type]
+    """What the networks descend. non_saturating: the generator -log D(fake); saturating: log(1 - D(fake)), whose
+    gradient vanishes where the discriminator is sure (Goodfellow et al., arXiv:1406.2661, §3; `loss_generator` in the
+    records is the first in both cases). relativistic: scores of true and fake in pairs (R3GAN, arXiv:2501.05441).
+    hinge (arXiv:1705.02894), least_squares (arXiv:1611.04076), wasserstein with gradient penalty (arXiv:1704.00028)."""
     discriminator_updates: Literal["separate", "joint"] = "separate"
     """separate: one Adam step on the true batch, then one on the fake batch. joint: one on the sum of both losses."""
     join_batches: bool = False
@@ -140,11 +178,31 @@ class TrainingConfig:
     can tell the difference."""
     shared_latents: bool = False
     """Use one set of latents, and one pass of the generator, for both networks' updates: faster by about a sixth."""
+    simultaneous: bool = False
+    """Let one pass of the discriminator over the fakes serve both networks, before either has changed (as in
+    TensorFlow's tutorial): an eighth less arithmetic. Needs joint updates and shared latents."""
     discriminator_steps: int = 1
     """Updates of the discriminator for each update of the generator, each on a batch of its own."""
-    generator_loss: Literal["non_saturating", "saturating"] = "non_saturating"
-    """What the generator descends: -log D(fake), or log(1 - D(fake)), whose gradient vanishes where the discriminator
-    is sure (Goodfellow et al., arXiv:1406.2661, §3). `loss_generator` in the records is the first in both cases."""
+    generator_steps: int = 1
+    """Updates of the generator in a row, each on latents of its own."""
+    statistics: Literal[tuple(STATISTICS)] = "batch"  # type: ignore[valid-type]
+    """Which statistics batch normalisation uses. batch: every pass of training those of its own batch. moving: the
+    generator's update sees the discriminator on its moving averages, and fakes for the discriminator come from the
+    generator in inference mode (what freezing plus `predict` do; it is here to reproduce the report's failure).
+    moving_judge, moving_fakes: only the first, only the second of these two."""
+    r1: float = 0.0
+    """Weight of R1: half the squared gradient of the discriminator's logit at true images (arXiv:1801.04406, eq. 9)."""
+    r2: float = 0.0
+    """Weight of R2: the same at fake images."""
+    gradient_penalty: float = 10.0
+    """Weight of the gradient penalty that the wasserstein loss has (arXiv:1704.00028, eq. 3)."""
+    penalty_every: int = 1
+    """Updates between penalties, whose weight is multiplied by as much (lazy regularisation, arXiv:1912.04958 §3.1)."""
+    augment: tuple[Literal[tuple(AUGMENTATIONS)], ...] = ()  # type: ignore[valid-type]
+    """What is done to true and fake images alike before the discriminator sees them, in both networks' updates, so that
+    few images last longer (differentiable augmentation, arXiv:2006.10738): colour, translation, cutout."""
+    label_noise: float = 0.0
+    """Share of the true samples whose label is turned round in an update."""
     label_smoothing: float = 0.0
     """How much the label of true samples is lowered from 1 (one-sided smoothing)."""
     averaging: float = 0.0
@@ -186,14 +244,14 @@ def replace(experiment: Experiment, **changes) -> Experiment:
 
     Args:
         experiment: what to start from.
-        **changes: a setting of the sections data, model or training (`epochs=3`, `batch_norm="batch"`), or of one
+        **changes: a setting of the sections data, model or training (`epochs=3`, `batch_norm="on"`), or of one
             network (`generator={"kernel": 5}`).
 
     Raises:
         InputError: a name that is no setting, or settings that contradict each other.
     """
     sections = {name: {} for name in ("data", "model", "training")}
-    for name, value in changes.items():
+    for name, value in modern(changes).items():
         homes = [s for s in sections if name in {f.name for f in dataclasses.fields(getattr(experiment, s))}]
         if not homes:
             raise InputError(f"No setting is called {name!r}; `./dcgan train --help` lists them.")
@@ -223,8 +281,9 @@ def check(experiment: Experiment) -> None:
             value = getattr(section, name)
             expect(value >= low, f"{name} must be at least {low}. Received: {value}.")
 
-    at_least(training, 1, "epochs", "batch_size", "discriminator_steps", "summary_samples")
-    at_least(training, 1, "summary_epochs")
+    at_least(training, 1, "epochs", "batch_size", "discriminator_steps", "generator_steps", "summary_samples")
+    at_least(training, 1, "summary_epochs", "penalty_every")
+    at_least(training, 0, "r1", "r2", "gradient_penalty")
     at_least(training, 0, "seed", "samples_seed", "watch_updates")
     at_least(experiment.data, 0, "data_seed")
     at_least(model, 1, "image_size", "latent_dim")
@@ -236,16 +295,17 @@ def check(experiment: Experiment) -> None:
             f"Received: batch_size={training.batch_size}, count={experiment.data.count}.",
         )
     for section, names in (
-        (training, ("beta_1", "beta_2", "averaging", "label_smoothing")),
+        (training, ("beta_1", "beta_2", "averaging", "label_smoothing", "label_noise")),
         (model, ("batch_norm_momentum",)),
         (discriminator, ("dropout",)),
     ):
         for name in names:
             value = getattr(section, name)
             expect(0 <= value < 1, f"{name} must lie in [0, 1). Received: {value}.")
-    for section, name in ((training, "learning_rate"), (model, "width")):
+    rates = ((training, "learning_rate"), (training, "discriminator_learning_rate"), (training, "learning_rate_decay"))
+    for section, name in (*rates, (model, "width")):
         value = getattr(section, name)
-        expect(0 < value < math.inf, f"{name} must be a number above 0. Received: {value}.")
+        expect(value is None or 0 < value < math.inf, f"{name} must be a number above 0. Received: {value}.")
     for name, section in (("generator", generator), ("discriminator", discriminator)):
         expect(
             len(section.filters) == len(section.strides) > 0,
@@ -268,20 +328,78 @@ def check(experiment: Experiment) -> None:
         model.image_size % math.prod(discriminator.strides) == 0,
         f"The discriminator's strides {discriminator.strides} do not divide image_size {model.image_size}.",
     )
-    expect(
-        training.discriminator_updates == "joint" or not training.join_batches,
-        "join_batches needs one update on both batches: add --discriminator-updates joint.",
-    )
-    expect(
-        training.discriminator_steps == 1 or not training.shared_latents,
-        "shared_latents means one set of latents for one update of each network, so it needs discriminator_steps 1. "
-        f"Received: {training.discriminator_steps}.",
-    )
-    expect(
-        model.batch_norm not in ("moving", "moving_fakes") or not training.shared_latents,
-        f"batch_norm {model.batch_norm} makes the discriminator's fakes in inference mode and the generator's in "
-        "training mode, so they cannot share one pass: leave shared_latents off.",
-    )
+    for setting, holds, sentence in _REQUIRED:
+        if getattr(training, setting) != getattr(TrainingConfig, setting):  # only what was chosen requires something
+            expect(holds(experiment), f"{setting} {sentence}")
+
+
+# What settings of an update require of others: setting, what must hold where it is not at its default, and why.
+_REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
+    (
+        "join_batches",
+        lambda e: e.training.discriminator_updates == "joint",
+        "needs one update on both batches: add --discriminator-updates joint.",
+    ),
+    (
+        "shared_latents",
+        lambda e: e.training.discriminator_steps == e.training.generator_steps == 1,
+        "means one set of latents for one update of each network, so it needs discriminator_steps 1 and "
+        "generator_steps 1.",
+    ),
+    (
+        "shared_latents",
+        lambda e: e.model.batch_norm == "off" or STATISTICS[e.training.statistics].fakes == "batch",
+        "cannot be where the discriminator's fakes are made in inference mode and the generator's in training mode "
+        "(statistics moving and moving_fakes), since they cannot share one pass: leave one of the two off.",
+    ),
+    (
+        "simultaneous",
+        lambda e: e.training.shared_latents and e.training.discriminator_updates == "joint",
+        "needs one batch of fakes for one update of each network: add --discriminator-updates joint --shared-latents.",
+    ),
+    (
+        "simultaneous",
+        lambda e: e.model.batch_norm == "off" or STATISTICS[e.training.statistics].judge == "batch",
+        "means that both networks see the same scores, which statistics moving and moving_judge tell apart: "
+        "leave one of the two off.",
+    ),
+    (
+        "loss",
+        lambda e: e.training.loss != "relativistic" or e.training.discriminator_updates == "joint",
+        "relativistic compares true and fake images in one update: add --discriminator-updates joint.",
+    ),
+    (
+        "loss",
+        lambda e: e.training.loss != "wasserstein" or e.training.discriminator_updates == "joint",
+        "wasserstein has a penalty between true and fake images of one update: add --discriminator-updates joint.",
+    ),
+    (
+        "loss",
+        lambda e: e.training.loss != "wasserstein" or e.model.batch_norm == "off" or not e.model.discriminator.norm,
+        "wasserstein has a penalty for each image alone, so its discriminator cannot be batch-normalised "
+        "(arXiv:1704.00028, §4): add --no-discriminator.norm.",
+    ),
+    *(
+        (
+            setting,
+            lambda e: e.training.loss in ("non_saturating", "saturating"),
+            "is about the labels of the cross-entropy, which other losses do not have: leave it off.",
+        )
+        for setting in ("label_smoothing", "label_noise")
+    ),
+)
+
+
+def modern(settings: dict) -> dict:
+    """Settings by today's names and values, from those of any version: {"batch_norm": "moving"} becomes
+    {"batch_norm": "on", "statistics": "moving"}. What is not in old files is not touched."""
+    settings = dict(settings)
+    if "generator_loss" in settings:
+        settings["loss"] = settings.pop("generator_loss")
+    if settings.get("batch_norm") in STATISTICS:  # it once said both whether and by what
+        settings["statistics"] = settings["batch_norm"]
+        settings["batch_norm"] = "on"
+    return settings
 
 
 def to_dict(experiment: Experiment) -> dict:
@@ -295,6 +413,13 @@ def from_dict(values: dict) -> Experiment:
     Raises:
         InputError: fields are unknown or of the wrong kind, so it is not an experiment of this version.
     """
+    if isinstance(values, dict) and all(isinstance(values.get(name), dict) for name in ("model", "training")):
+        known = modern(values["model"] | values["training"])
+        of_model = {f.name for f in dataclasses.fields(ModelConfig)} | values["model"].keys()
+        values = values | {
+            "model": {name: value for name, value in known.items() if name in of_model},
+            "training": {name: value for name, value in known.items() if name not in of_model},
+        }
     return _build(Experiment, values, "experiment")
 
 
@@ -384,7 +509,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
             model=dataclasses.replace(
                 _REPORT32,
                 width=0.5,  # O: a quarter of the arithmetic
-                batch_norm="batch",  # O: without it the same minutes give mud
+                batch_norm="on",  # O: without it the same minutes give mud
                 batch_norm_momentum=0.9,  # O: the averages must keep up with 800 updates
                 weights="normal",  # P §4: N(0, 0.02)
             ),
@@ -426,7 +551,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
                 image_size=64,
                 latent_dim=100,  # P Fig 1
                 latents="uniform",  # P Fig 1
-                batch_norm="batch",  # P §3
+                batch_norm="on",  # P §3
                 weights="normal",  # P §4
                 generator=_paper_generator(start_filters=1024, filters=(512, 256, 128), strides=(2, 2, 2)),  # P Fig 1
                 discriminator=DiscriminatorConfig(
@@ -444,7 +569,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
                 image_size=32,
                 latent_dim=100,  # PC: model named ..._100z_gaussian_lr_0.0005_64mb
                 latents="normal",  # PC: gaussian
-                batch_norm="batch",
+                batch_norm="on",
                 weights="normal",
                 generator=_paper_generator(start_filters=256, filters=(128, 64), strides=(2, 2)),
                 discriminator=DiscriminatorConfig(
@@ -467,7 +592,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
                 image_size=32,
                 latent_dim=256,  # PC imagenet: nz
                 latents="uniform",  # PC imagenet
-                batch_norm="batch",
+                batch_norm="on",
                 weights="normal",
                 generator=_paper_generator(
                     start_filters=512,
@@ -495,7 +620,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
             model=ModelConfig(
                 image_size=32,
                 latent_dim=100,  # L
-                batch_norm="batch",  # L: the generator is called with training=True in its own update
+                batch_norm="on",  # L: the generator is called with training=True in its own update
                 generator=GeneratorConfig(
                     start=8,
                     start_filters=256,
@@ -529,7 +654,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
             model=ModelConfig(
                 image_size=64,
                 latent_dim=100,  # A
-                batch_norm="batch",
+                batch_norm="on",
                 weights="normal",
                 generator=GeneratorConfig(
                     start=4,

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from utils.config import Experiment
+from utils.config import STATISTICS, Experiment
 from utils.data import Dataset, load, scale_back
 from utils.data.catalogue import catalogue, find_source
 from utils.errors import InputError
@@ -61,7 +61,9 @@ class Subject:
     def by_batch(self) -> bool:
         """Whether batch normalisation uses the statistics of the images looked at (see `judge_of`): in the `batch` arm,
         and where the arm is not known, because all arms train the discriminator that way."""
-        return self.experiment.model.batch_norm == "batch" if self.experiment else normalises(self.discriminator)
+        known = self.experiment
+        by_batch = known is None or STATISTICS[known.training.statistics].scores == "batch"
+        return by_batch and normalises(self.discriminator)
 
     @cached_property
     def rows(self) -> np.ndarray:

@@ -38,28 +38,32 @@ def batch_normalisation(data: str = "faces", scale: str = "report") -> Study:
         "report32", data, scale, width=0.5, count=batch_size * per_epoch, batch_size=batch_size, epochs=epochs
     )
 
+    moving, judge, fakes = (
+        {"batch_norm": "on", "statistics": statistics} for statistics in ("moving", "moving_judge", "moving_fakes")
+    )
+
     def arm(name: str, about: str, **changes) -> Arm:
         return Arm(name, about, replace(base, **changes))
 
-    recipe = {"batch_norm": "batch", "weights": "normal"}
+    recipe = {"batch_norm": "on", "weights": "normal"}
     arms = (
         arm("off", "no batch normalisation, as in the report's final runs"),
-        arm("moving", "as freezing plus predict do: the report's batch normalisation", batch_norm="moving"),
-        arm("batch", "batch statistics in every pass", batch_norm="batch"),
+        arm("moving", "as freezing plus predict do: the report's batch normalisation", **moving),
+        arm("batch", "batch statistics in every pass", batch_norm="on"),
         arm("recipe", "batch statistics in every pass, weights N(0, 0.02)", **recipe),
     )
     chain = (
-        arm("moving_judge", "only the judge of the generator is on moving averages", batch_norm="moving_judge"),
-        arm("moving_fakes", "only the discriminator's fakes are drawn in inference mode", batch_norm="moving_fakes"),
-        arm("moving_normal", "moving, weights N(0, 0.02)", batch_norm="moving", weights="normal"),
-        arm("moving_momentum_0.9", "moving, momentum 0.9", batch_norm="moving", batch_norm_momentum=0.9),
-        arm("moving_momentum_0.8", "moving, momentum 0.8", batch_norm="moving", batch_norm_momentum=0.8),
-        arm("moving_slow", "moving, learning rate 2e-5 (the report's text)", batch_norm="moving", learning_rate=2e-5),
+        arm("moving_judge", "only the judge of the generator is on moving averages", **judge),
+        arm("moving_fakes", "only the discriminator's fakes are drawn in inference mode", **fakes),
+        arm("moving_normal", "moving, weights N(0, 0.02)", **moving, weights="normal"),
+        arm("moving_momentum_0.9", "moving, momentum 0.9", **moving, batch_norm_momentum=0.9),
+        arm("moving_momentum_0.8", "moving, momentum 0.8", **moving, batch_norm_momentum=0.8),
+        arm("moving_slow", "moving, learning rate 2e-5 (the report's text)", **moving, learning_rate=2e-5),
         arm("moving_generator_only", "moving, the generator alone is normalised",
-            batch_norm="moving", discriminator={"norm": False}),
-        arm("batch_slow", "batch, learning rate 2e-5", batch_norm="batch", learning_rate=2e-5),
+            **moving, discriminator={"norm": False}),
+        arm("batch_slow", "batch, learning rate 2e-5", batch_norm="on", learning_rate=2e-5),
         arm("batch_joined", "batch, true and fake joined for the discriminator's update",
-            batch_norm="batch", discriminator_updates="joint", join_batches=True),
+            batch_norm="on", discriminator_updates="joint", join_batches=True),
         arm("recipe_joined", "recipe, true and fake joined for the discriminator's update",
             **recipe, discriminator_updates="joint", join_batches=True),
         arm("recipe_joint", "recipe, one Adam step on both losses", **recipe, discriminator_updates="joint"),
@@ -68,7 +72,7 @@ def batch_normalisation(data: str = "faces", scale: str = "report") -> Study:
         arm("recipe_generator_only", "recipe, the generator alone is normalised",
             **recipe, discriminator={"norm": False}),
         arm("recipe_moving_fakes", "recipe, the discriminator's fakes are drawn in inference mode",
-            weights="normal", batch_norm="moving_fakes"),
+            weights="normal", **fakes),
         arm("off_normal", "no batch normalisation, weights N(0, 0.02)", weights="normal"),
     )  # fmt: skip
     return Study(

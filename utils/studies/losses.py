@@ -47,7 +47,7 @@ def losses(data: str = "faces", scale: str = "report") -> Study:
                     count=per_epoch * batch_size,
                     epochs=updates // per_epoch,
                     summary_epochs=updates // per_epoch // epochs,
-                    generator_loss=loss,
+                    loss=loss,
                 ),
             )
             for per_epoch in per_epochs

@@ -13,7 +13,8 @@ from utils.data.catalogue import find_source
 from utils.errors import InputError
 from utils.models import forward
 from utils.training.batches import Schedule, batches
-from utils.training.step import build_networks, discriminator_update
+from utils.training.players import build_players
+from utils.training.step import discriminator_update
 from utils.viz import smooth
 
 
@@ -58,18 +59,19 @@ def perfect_generator(
         )
     everything = load_for(replace(experiment, count=min(wanted, there.count)), data_dir, progress).images
     true, fake, apart = everything[:count], everything[count:-judged], everything[-judged:]
-    networks = build_networks(experiment)
-    update = tf.function(discriminator_update(networks, experiment), jit_compile=False)
+    players = build_players(experiment)
+    update = tf.function(discriminator_update(players, experiment), jit_compile=False)
     upcoming = batches(true, experiment, Schedule.of(experiment, count), 1, updates)
     rows = []
-    for number, images, *_ in tqdm(upcoming, f"{count:,} images", updates, unit=" updates", disable=not progress):
-        others = fake[np.arange((number - 1) * size, number * size) % len(fake)]
-        rows.append([float(v) for v in update(scale(images[0]), scale(np.asarray(others)))[:2]])
+    for batch in tqdm(upcoming, f"{count:,} images", updates, unit=" updates", disable=not progress):
+        others = fake[np.arange((batch.update - 1) * size, batch.update * size) % len(fake)]
+        recorded = update(batch.images[0], scale(np.asarray(others)))
+        rows.append([float(recorded[name]) for name in ("loss_true", "loss_fake")])
     columns = dict(zip(("loss_true", "loss_fake"), np.array(rows).T))
 
     def mean_score(images: np.ndarray) -> float:
-        layers = networks.discriminator.layers
-        return float(np.mean(forward(layers, scale(np.asarray(images)), training=False, normalise_by="batch")))
+        pictures = scale(np.asarray(images))
+        return float(np.mean(forward(players.discriminator, pictures, training=False, statistics="batch")))
 
     scores = {"score_trained_on": mean_score(true[:judged]), "score_held_out": mean_score(apart)}
     return {"update": np.arange(1, updates + 1)} | columns | scores

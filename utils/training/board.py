@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from utils.runs import Run
 from utils.training.batches import Schedule
-from utils.training.step import RECORDED
 from utils.viz import read_png
 
 POINTS_PER_EPOCH = 50
@@ -41,10 +40,11 @@ class Board:
         with self._writer.as_default():
             if epoch:
                 first, end = self._written * per_epoch, epoch * per_epoch
+                names = [name for name in steps if name not in ("update", "epoch")]
                 part = {name: values[first:end] for name, values in steps.items()}
                 cuts = np.array_split(np.arange(end - first), min(POINTS_PER_EPOCH, end - first))
                 for cut in cuts:
-                    for name in RECORDED:
+                    for name in names:
                         tf.summary.scalar(f"updates/{name}", part[name][cut].mean(), int(part["update"][cut[-1]]))
             for name, value in record.items():
                 if name != "epoch":

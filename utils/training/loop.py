@@ -28,7 +28,8 @@ from utils.sampling import make_latent_samples
 from utils.training import checkpoint
 from utils.training.batches import Schedule, batches
 from utils.training.board import Board
-from utils.training.step import RECORDED, Networks, build_networks, make_step
+from utils.training.players import build_players
+from utils.training.step import Record, Update
 from utils.training.summary import performance_summarizer
 from utils.training.watch import Watch, remark
 from utils.viz import grid, write_png
@@ -161,8 +162,8 @@ class _Training:
         self.experiment = run.experiment
         self.schedule = Schedule.of(self.experiment, len(dataset))
         self.last = self.experiment.training.epochs * self.schedule.updates_per_epoch
-        self.networks: Networks = build_networks(self.experiment)
-        self.variables = self.networks.variables()
+        self.players = build_players(self.experiment)
+        self.variables = self.players.variables()
         state = checkpoint.restore(run.checkpoints, self.variables, self._say)
         self.update, self.seconds = (state["update"], state["seconds"]) if state else (0, 0.0)
         _cut(run.steps_file, state["steps_bytes"] if state else 0)
@@ -171,7 +172,7 @@ class _Training:
         if not state:
             self._begin()
         self.looks = run.watch()
-        self.watch = Watch(self.experiment, self.networks, self.images)
+        self.watch = Watch(self.experiment, self.players, self.images)
         self.board = Board(run, self.schedule)
         if not state:
             self._end_epoch(0)
@@ -181,7 +182,7 @@ class _Training:
         if self.update >= self.last:
             self._say(f"The run has all its {self.experiment.training.epochs} epochs; --epochs asks for more.")
             return
-        step = make_step(self.networks, self.experiment)
+        step = Update(self.players, self.experiment)
         size = self.schedule.batch_size * self.schedule.batches_per_update
         training = self.experiment.training
         bar = tqdm(
@@ -194,13 +195,14 @@ class _Training:
             dynamic_ncols=True,
             smoothing=0.1,
         )
-        unread: list[tuple[int, object]] = []
+        unread: list[Record] = []
         began = last_checkpoint = last_read = time.monotonic()
         seconds_before = self.seconds
         upcoming = batches(self.images, self.experiment, self.schedule, self.update + 1, self.last)
         with bar, contextlib.closing(upcoming):
-            for update, images, discriminator_latents, generator_latents in upcoming:
-                unread.append((update, step(images, discriminator_latents, generator_latents)))
+            for batch in upcoming:
+                update = batch.update
+                unread.append(step(batch))
                 epoch = self.schedule.epoch_of(update)
                 summary = self.schedule.ends_epoch(update) and (
                     epoch % training.summary_epochs == 0 or epoch == training.epochs
@@ -234,22 +236,22 @@ class _Training:
         rows = np.random.default_rng(training.samples_seed).permutation(len(self.images))[:GRID_SAMPLES]
         write_png(self.run.true_grid, grid(self.images[rows]))
 
-    def _record(self, unread: list, bar: tqdm) -> None:
+    def _record(self, unread: list[Record], bar: tqdm) -> None:
         """Write the updates whose losses have not been read yet to steps.jsonl; stop if one is not finite."""
         rows = []
         while unread:
-            update, values = unread.pop(0)
-            values = dict(zip(RECORDED, np.asarray(values).tolist()))
+            record = unread.pop(0)
+            values = record.read()
             if not np.isfinite(list(values.values())).all():
-                self._stop_not_finite(update)
-            rows.append({"update": update, "epoch": self.schedule.epoch_of(update)} | values)
+                self._stop_not_finite(record.update)
+            rows.append({"update": record.update, "epoch": self.schedule.epoch_of(record.update)} | values)
         with self.run.steps_file.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
-        bar.set_postfix_str(
-            f"epoch {rows[-1]['epoch']}/{self.experiment.training.epochs}, losses: D true {rows[-1]['loss_true']:.2f}, "
-            f"D fake {rows[-1]['loss_fake']:.2f}, G {rows[-1]['loss_generator']:.2f}",
-            refresh=False,
+        losses = ", ".join(
+            f"{name.removeprefix('loss_')} {value:.2f}" for name, value in values.items() if name.startswith("loss_")
         )
+        epochs = self.experiment.training.epochs
+        bar.set_postfix_str(f"epoch {rows[-1]['epoch']}/{epochs}, losses: {losses}", refresh=False)
         bar.update(len(rows) * self.schedule.batch_size * self.schedule.batches_per_update)
 
     def _look(self) -> None:
@@ -262,7 +264,7 @@ class _Training:
                 tqdm.write(sentence)
 
     def _end_epoch(self, epoch: int) -> None:
-        record = performance_summarizer(self.run, epoch, self.networks, self.images)
+        record = performance_summarizer(self.run, epoch, self.players, self.images)
         self.board.write_epoch(record, self.run.steps())
         draw_curves(self.run)
         figures = ", ".join(f"{name} {value:.3f}" for name, value in record.items() if name != "epoch")

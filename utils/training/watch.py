@@ -9,17 +9,17 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from utils.config import Experiment
+from utils.config import STATISTICS, Experiment
 from utils.data import scale
 from utils.models import forward
 from utils.sampling import make_latent_samples
-from utils.training.step import Networks, normalisation
+from utils.streams import stream
+from utils.training.players import Players
 
 GAP = 0.5
 """Two looks in a row with a gap above this are a failure: one update takes for true what the other takes for fake."""
 COLLAPSE = 0.25
 """Samples have become alike if their diversity has fallen below this share of the true images'."""
-_LATENTS, _ROWS = 4, 5  # streams of random numbers of their own, beside those of `training.summary`
 
 
 class Watch:
@@ -31,14 +31,14 @@ class Watch:
         images: uint8 (N, S, S, 3), the images trained on.
     """
 
-    def __init__(self, experiment: Experiment, networks: Networks, images: np.ndarray):
+    def __init__(self, experiment: Experiment, networks: Players, images: np.ndarray):
         model, training = experiment.model, experiment.training
         seed = training.samples_seed
         self._experiment, self._networks = experiment, networks
         self._latents = make_latent_samples(
-            training.batch_size, model.latent_dim, np.random.default_rng([seed, _LATENTS]), model.latents
+            training.batch_size, model.latent_dim, stream(seed, "watch: latents"), model.latents
         )
-        rows = np.random.default_rng([seed, _ROWS]).choice(len(images), training.batch_size, replace=False)
+        rows = stream(seed, "watch: true samples").choice(len(images), training.batch_size, replace=False)
         self._true = scale(images[np.sort(rows)])
 
     def look(self, update: int) -> dict:
@@ -51,8 +51,8 @@ class Watch:
             batch) and "true_moving", "fake_moving" (by moving averages) of the same true and the same fake samples;
             "diversity" and "diversity_true", standard deviation over samples, mean over pixels of images in [-1, 1].
         """
-        model, training = self._experiment.model, self._experiment.training
-        drawn_by, judged_by = (_BATCH[name] for name in normalisation(model.batch_norm))
+        training = self._experiment.training
+        statistics = STATISTICS[training.statistics]
         fake = self._draw("batch")
         scores = {
             f"{kind}_{by}": self._judge(samples, by)
@@ -60,29 +60,26 @@ class Watch:
             for by in ("batch", "moving")
         }
         seen_by_discriminator = scores["fake_batch"]
-        if drawn_by == "moving":
+        if statistics.fakes == "moving":
             seen_by_discriminator = self._judge(self._draw("moving"), "batch")
         if training.join_batches:
             seen_by_discriminator = self._judge(np.concatenate([self._true, fake]), "batch", len(self._true))
         return {
             "update": update,
-            "gap": abs(seen_by_discriminator - scores[f"fake_{judged_by}"]),
+            "gap": abs(seen_by_discriminator - scores[f"fake_{statistics.judge}"]),
             **scores,
             "diversity": float(fake.std(axis=0).mean()),
             "diversity_true": float(self._true.std(axis=0).mean()),
         }
 
-    def _draw(self, normalise_by: str) -> np.ndarray:
-        layers = self._networks.generator.layers
-        return np.asarray(forward(layers, self._latents, training=False, normalise_by=normalise_by), np.float32)
+    def _draw(self, statistics: str) -> np.ndarray:
+        drawn = forward(self._networks.generator, self._latents, training=False, statistics=statistics)
+        return np.asarray(drawn, np.float32)
 
-    def _judge(self, images: np.ndarray, normalise_by: str, first: int = 0) -> float:
-        layers = self._networks.discriminator.layers
-        scores = forward(layers, tf.constant(images), training=False, normalise_by=normalise_by)  # no dropout
+    def _judge(self, images: np.ndarray, statistics: str, first: int = 0) -> float:
+        network = self._networks.discriminator
+        scores = forward(network, tf.constant(images), training=False, statistics=statistics)  # no dropout
         return float(np.mean(np.asarray(scores, np.float32)[first:]))
-
-
-_BATCH = {"mode": "batch", "moving": "moving"}  # outside a training step, "mode" would mean the moving averages
 
 
 def remark(rows: Sequence[dict], experiment: Experiment) -> str | None:
@@ -112,7 +109,7 @@ def _failure(rows: Sequence[dict], experiment: Experiment) -> str | None:
         return None
     now, model = rows[-1], experiment.model
     if min(row["gap"] for row in rows[-2:]) > GAP:
-        cure = "--batch-norm batch" if model.batch_norm != "batch" else "--no-join-batches"
+        cure = "--no-join-batches" if experiment.training.statistics == "batch" else "--statistics batch"
         return (
             f"Update {now['update']}: batch normalisation shows the two updates different networks (the scores "
             f"of the same fake samples differ by {now['gap']:.2f}), so the generator learns nothing; use {cure}."
@@ -122,7 +119,9 @@ def _failure(rows: Sequence[dict], experiment: Experiment) -> str | None:
         if model.weights != "normal":
             cure = "--weights normal"
         else:
-            cure = "--batch-norm batch" if model.batch_norm != "batch" else "another --seed"
+            cure = "--batch-norm on" if model.batch_norm == "off" else "another --seed"
+            if model.batch_norm == "on" and experiment.training.statistics != "batch":
+                cure = "--statistics batch"
         return (
             f"Update {now['update']}: the samples have become nearly alike (diversity {now['diversity']:.2f}, true "
             f"images {now['diversity_true']:.2f}): the generator has collapsed; if it stays so, use {cure} or a "
