@@ -158,7 +158,7 @@ def load_network(path: str | Path) -> keras.Model:
         raise InputError(f"{path} should be a network saved as .keras, but cannot be loaded: {reason}") from error
 
 
-def forward(network: keras.Model | Iterable[keras.Layer], x, *, training: bool, statistics: str):
+def forward(network: keras.Model | Iterable[keras.Layer], x, *, training: bool = False, statistics: str = "moving"):
     """Send `x` through a network, with a say in how batch normalisation works.
 
     Calling a model ties batch normalisation to `training`. Here it is chosen apart, which is what tells the arms of the
@@ -170,7 +170,8 @@ def forward(network: keras.Model | Iterable[keras.Layer], x, *, training: bool, 
         x: its input.
         training: whether this is a pass of an update: dropout is active, and normalising by the batch also moves the
             moving averages. Otherwise nothing in the network changes.
-        statistics: what batch normalisation goes by: "batch", the images of this call, or "moving", the averages.
+        statistics: what batch normalisation goes by: "batch", the images of this call, or "moving", the averages. By
+            default the network is in inference mode.
 
     Returns:
         Output of the last layer.

@@ -252,4 +252,6 @@ def _rows(path: Path) -> list[dict]:
 
 
 def _columns(rows: list[dict]) -> dict[str, np.ndarray]:
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]} if rows else {}
+    """One array for each name of any row; NaN where a row does not have it (what was not due in an update)."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}

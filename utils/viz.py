@@ -120,7 +120,7 @@ def plot_training(path: str | Path, steps: dict[str, np.ndarray], epochs: dict[s
 
     Args:
         path: the PNG to write; it appears whole or not at all.
-        steps: float (U,) for each name of `training.step.RECORDED`, and "epoch" as a float position.
+        steps: float (U,) for each name that updates record, NaN where it was not due, and "epoch" as a float position.
         epochs: float (E,) "epoch", "accuracy_true" and "accuracy_fake".
         title: heading.
     """
@@ -133,20 +133,26 @@ def plot_training(path: str | Path, steps: dict[str, np.ndarray], epochs: dict[s
 
     def curves(axes, names: dict[str, tuple[str, str]]) -> None:
         for name, (label, colour) in names.items():
-            axes.plot(steps["epoch"], steps[name], color=colour, alpha=0.2, linewidth=0.6)
-            axes.plot(steps["epoch"], smooth(steps[name], window), color=colour, label=label, linewidth=1.4)
+            due = np.isfinite(steps[name])  # some terms have their turn every few updates
+            epoch, values = steps["epoch"][due], steps[name][due]
+            axes.plot(epoch, values, color=colour, alpha=0.2, linewidth=0.6)
+            axes.plot(epoch, smooth(values, window), color=colour, label=label, linewidth=1.4)
 
-    curves(
-        losses,
-        {
-            "loss_true": ("discriminator, true", "tab:blue"),
-            "loss_fake": ("discriminator, fake", "tab:orange"),
-            "loss_generator": ("generator", "tab:green"),
-        },
-    )
+    named = {
+        "loss_true": ("discriminator, true", "tab:blue"),
+        "loss_fake": ("discriminator, fake", "tab:orange"),
+        "loss_discriminator": ("discriminator", "tab:blue"),
+        "loss_generator": ("generator", "tab:green"),
+    }
+    others = [name for name in steps if name.startswith("loss_") and name not in named]
+    named |= {name: (name.removeprefix("loss_"), f"C{4 + n}") for n, name in enumerate(others)}
+    named = {name: label for name, label in named.items() if name in steps}
+    curves(losses, named)
     losses.axhline(math.log(2), color="grey", linestyle=":", linewidth=1, label="log 2 (undecided)")
-    top = max(np.quantile(steps[name], 0.995) for name in ("loss_true", "loss_fake", "loss_generator"))
-    losses.set(title="Binary cross-entropy", ylim=(0, 1.1 * max(top, 1)))  # single spikes may leave the picture
+    low, top = (
+        end(np.nanquantile(steps[name], share) for name in named) for end, share in ((min, 0.005), (max, 0.995))
+    )
+    losses.set(title="Losses", ylim=(1.1 * min(low, 0), 1.1 * max(top, 1)))  # single spikes may leave the picture
     curves(scores, {"score_true": ("true", "tab:blue"), "score_fake": ("fake", "tab:orange")})
     scores.axhline(0.5, color="grey", linestyle=":", linewidth=1)
     scores.set(title="Mean score while training", ylim=(0, 1))
