@@ -227,7 +227,7 @@ def serve(name: str, experiment, images, latents) -> None:
 
 def profile(command: list[str], environment: dict, updates: int = 5, shown: int = 12) -> None:
     """Where the time of one update goes, by oneDNN's own record of its kernels (which may run side by side)."""
-    from utils.cli.text import table
+    from utils.tables import table
 
     process = subprocess.run(
         command,
@@ -342,7 +342,7 @@ def main() -> None:
             )
         )
         return
-    from utils.cli.text import table
+    from utils.tables import table
 
     print(
         f"{options.preset}, batch {options.batch_size}, "

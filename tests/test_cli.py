@@ -125,6 +125,12 @@ def test_resume_takes_the_settings_of_the_run_it_names_wherever_the_name_stands(
         assert code == 2 and "model.width: 0.0625 in the run, 2.0 asked for" in err
 
 
+@pytest.mark.parametrize("options", [["--averaging", "0.5"], ["--averaging=0.5"], ["--ema-decay", "0.5"]])
+def test_an_option_is_known_by_its_earlier_name_too(capsys, run, options):
+    code, _, err = said(capsys, "resume", run.folder, *options)
+    assert code == 2 and "training.ema_decay: 0.0 in the run, 0.5 asked for" in err
+
+
 def test_film_and_curves_are_made_anew_from_what_the_folder_holds(capsys, run, tmp_path):
     code, out, _ = said(capsys, "film", run.folder, "--out", tmp_path, "--fps", 2)
     assert code == 0 and (tmp_path / "training.mp4").stat().st_size > 1000 and (tmp_path / "training.gif").exists()

@@ -24,7 +24,7 @@ from utils.explain.checks import (
     rank_correlation,
 )
 from utils.explain.gradcam import grad_cam
-from utils.explain.judge import judge_of
+from utils.explain.fixed import fixed_discriminator
 from utils.explain.pages import explain
 from utils.explain.subject import Subject
 from utils.models import build_discriminator, build_generator, load_network
@@ -64,7 +64,7 @@ def trained():
     network.fit(scale(images), labels, epochs=6, batch_size=64, verbose=0)
     unseen, labels, _ = spotted(200, 1)
     assert np.mean((np.asarray(network(scale(unseen)))[:, 0] > 0.5) == labels) > 0.97
-    return judge_of(network)
+    return fixed_discriminator(network)
 
 
 # --- randomisation ----------------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def test_rank_correlation_is_spearmans():
 
 def test_randomising_the_layers_changes_the_maps_of_a_trained_network(trained):
     images = spotted(32, 2)[0][1::2]
-    compared = {"Grad-CAM": methods()["Grad-CAM"], "pixels": lambda judge, images, score: images.mean(-1)}
+    compared = {"Grad-CAM": methods()["Grad-CAM"], "pixels": lambda discriminator, images, score: images.mean(-1)}
     record = cascading_randomisation(trained, images, compared, draws=2)
     assert record.stages == ("head", "convolution 2", "convolution 1")
     assert record.correlations["Grad-CAM"].shape == (3, 2, 16)
@@ -96,8 +96,8 @@ def test_randomising_the_layers_changes_the_maps_of_a_trained_network(trained):
 def test_the_correlation_between_images_is_high_for_maps_that_ignore_their_image(trained):
     images = spotted(8, 3)[0]
     place = np.arange(16).reshape(1, 4, 4)
-    fixed = {"fixed": lambda judge, images, score: place.repeat(len(images), 0)}
-    own = {"own": lambda judge, images, score: np.random.default_rng(0).standard_normal((len(images), 8, 8))}
+    fixed = {"fixed": lambda discriminator, images, score: place.repeat(len(images), 0)}
+    own = {"own": lambda discriminator, images, score: np.random.default_rng(0).standard_normal((len(images), 8, 8))}
     record = cascading_randomisation(trained, images, fixed | own, draws=1)
     assert record.between_images["fixed"] == pytest.approx(1)
     assert abs(record.between_images["own"]) < 0.1
@@ -108,11 +108,11 @@ def test_the_correlation_between_images_is_high_for_maps_that_ignore_their_image
 
 def test_deleting_a_known_square_first_takes_the_whole_answer_and_inserting_it_gives_it_back():
     images = squares([(0, 0), (1, 2), (3, 3)])
-    judge = judge_of(finder(np.full((4, 4), 3.0)))
-    record = grad_cam(judge, images)
+    fixed = fixed_discriminator(finder(np.full((4, 4), 3.0)))
+    record = grad_cam(fixed, images)
     # 16 steps of 16 pixels, so the first step is one place; maps are at the images' size, so nothing is interpolated
     maps = record.maps("true").repeat(4, 1).repeat(4, 2)
-    curves = deletion_insertion(judge, images, maps, random_maps=10, steps=16)
+    curves = deletion_insertion(fixed, images, maps, random_maps=10, steps=16)
     np.testing.assert_allclose(curves.fractions, np.arange(17) / 16)
     # black places give -1, which ReLU cuts off; so does mid grey, at 0: only the square counts
     np.testing.assert_allclose(curves.deletion[:, 0], 3, atol=1e-5)
@@ -128,9 +128,9 @@ def test_deleting_a_known_square_first_takes_the_whole_answer_and_inserting_it_g
 def test_grad_cam_of_a_known_network_beats_random_maps_and_a_random_map_does_not():
     random = np.random.default_rng(0)
     images = squares(random.integers(0, 4, (24, 2)))
-    judge = judge_of(finder(np.full((4, 4), 3.0)))
-    own = deletion_insertion(judge, images, grad_cam(judge, images).maps("true"))
-    chance = deletion_insertion(judge, images, random.standard_normal((24, 4, 4)).astype(np.float32))
+    fixed = fixed_discriminator(finder(np.full((4, 4), 3.0)))
+    own = deletion_insertion(fixed, images, grad_cam(fixed, images).maps("true"))
+    chance = deletion_insertion(fixed, images, random.standard_normal((24, 4, 4)).astype(np.float32))
     assert own.advantage("deletion").high < -0.5 and own.advantage("insertion").low > 0.3
     assert chance.advantage("deletion").low < 0 < chance.advantage("deletion").high
     probability = own.probability()
@@ -149,12 +149,12 @@ def test_for_fake_the_curves_follow_minus_the_logit(trained):
 
 
 def test_occlusion_finds_the_square_and_its_size():
-    judge = judge_of(finder(np.full((4, 4), 3.0)))
-    lost = occlusion(judge, squares([(2, 1)]), places=4)
+    fixed = fixed_discriminator(finder(np.full((4, 4), 3.0)))
+    lost = occlusion(fixed, squares([(2, 1)]), places=4)
     expected = np.zeros((1, 4, 4))
     expected[0, 2, 1] = 3
     np.testing.assert_allclose(lost, expected, atol=1e-5)
-    np.testing.assert_allclose(occlusion(judge, squares([(2, 1)]), "fake", places=4), -expected, atol=1e-5)
+    np.testing.assert_allclose(occlusion(fixed, squares([(2, 1)]), "fake", places=4), -expected, atol=1e-5)
 
 
 # --- pointing game ----------------------------------------------------------------------------------------------------

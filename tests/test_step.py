@@ -203,7 +203,7 @@ def test_the_generators_update_leaves_the_discriminator_alone(tiny):
 
 
 def test_the_average_follows_its_formula(tiny):
-    experiment = replace(tiny, averaging=0.5)
+    experiment = replace(tiny, ema_decay=0.5)
     networks = build_players(experiment)
     update = Update(networks, experiment)
     expected = [v.numpy() for v in networks.generator.weights]
@@ -225,7 +225,7 @@ def test_recorded_losses_are_those_of_the_formulas(tiny):
 
 
 def test_the_recorded_gradient_norm_is_that_of_the_generators_loss(tiny, float64):
-    experiment = replace(tiny, batch_norm="batch", discriminator={"dropout": 0.0})
+    experiment = replace(tiny, batch_norm="on", discriminator={"dropout": 0.0})
     networks, before = build_players(experiment), build_players(experiment)
     networks["discriminator"].optimizer.learning_rate = 0.0  # so that the generator is judged by the initial weights
     batch = next(batches_of(experiment))

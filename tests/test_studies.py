@@ -87,7 +87,7 @@ def test_amounts_are_compared_at_the_same_updates_and_at_the_same_epochs():
 def test_losses_are_recorded_where_samples_are_kept_ten_times():
     for arm in losses().arms:
         training = arm.experiment.training
-        assert training.epochs // training.summary_epochs == 10 and training.keep_models and training.averaging == 0
+        assert training.epochs // training.summary_epochs == 10 and training.keep_models and training.ema_decay == 0
 
 
 @pytest.fixture

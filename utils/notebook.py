@@ -18,17 +18,17 @@ import PIL.Image
 from IPython.display import Image, Video, clear_output, display
 from matplotlib.figure import Figure
 
-from utils import config, pretrained, viz
-from utils.cli.text import card_text, table
+from utils import config, presets, pretrained, viz
 from utils.config import Experiment
 from utils.data import Dataset, load_for, scale_back
-from utils.data.catalogue import Entry, catalogue, find_source
+from utils.data.catalogue import Entry, find_entry, find_source
 from utils.errors import InputError
 from utils.explain.sections import Section
 from utils.models import load_network
-from utils.runs import PROJECT, Run, runs_folder
+from utils.runs import PROJECT, Run
 from utils.sampling import fake_samples_generator, make_latent_samples
 from utils.studies.study import Study
+from utils.tables import card_text, table
 from utils.training.batches import Schedule
 
 SCALES = ("quick", "report", "smallest")
@@ -67,11 +67,11 @@ def plan(preset: str, data: str, scale: str = "quick", seed: int = 0, data_dir: 
     Raises:
         InputError: no such preset, dataset or scale.
     """
-    name, experiment = str(data), config.preset(preset)
-    entry = next((entry for entry in catalogue() if entry.name == name), None)
-    if entry and experiment.data.split not in entry.found(data_dir):
+    name, experiment = str(data), presets.preset(preset)
+    entry = find_entry(name)
+    if entry and experiment.data.split not in entry.available(data_dir):
         name = _STAND_INS.get(name, "faces")
-        _banner(entry, next(other.title for other in catalogue() if other.name == name))
+        _banner(entry, find_entry(name).title)
     experiment = config.replace(experiment, name=name, seed=seed, **_changes(preset, name, scale))
     wanted, size = experiment.data.count, experiment.model.image_size
     there = find_source(name, size, wanted, data_dir=data_dir).describe()
@@ -195,15 +195,12 @@ def train_study(
     Returns:
         The run of each (arm, seed), and their results, as `studies.results.load` gives them.
     """
-    from utils.studies import measure, results  # not needed by most notebooks
-    from utils.studies.study import train_arms
+    from utils.studies import results, train  # not needed by most notebooks
 
-    home = (Path(runs_dir) if runs_dir else runs_folder()) / "studies"
-    runs = train_arms(study, home / study.name, data_dir=data_dir and Path(data_dir))
-    measured = measure.measure_for(study, data_dir and Path(data_dir), samples) if samples else None
-    kept = results.keep(study, runs, home / "results", measured)
+    home = Path(runs_dir) / "studies" if runs_dir else None
+    runs, file = train.train_study(study, home, data_dir=data_dir and Path(data_dir), samples=samples)
     tell_runs(runs)
-    return runs, results.load(study.name, kept.parent)
+    return runs, results.load(study.name, file.parent)
 
 
 def show_table(rows: list[dict]) -> None:
@@ -263,7 +260,7 @@ def show_findings(sections: Iterable[Section]) -> None:
 def _changes(preset: str, data: str, scale: str) -> dict:
     """The settings that a scale changes in a preset."""
     if scale == "report":
-        report = config.preset("report32").training
+        report = presets.preset("report32").training
         return {"count": _REPORT_COUNT.get(data), "epochs": report.epochs, "batch_size": report.batch_size}
     if scale == "smallest":
         return _SMALLEST

@@ -15,6 +15,7 @@ from utils.data import scale_back
 from utils.data.dataset import Dataset
 from utils.errors import InputError
 from utils.files import appears_whole, read_json, write_json
+from utils.presets import preset
 from utils.runs import PROJECT, Run
 from utils.sampling import fake_samples_generator, make_latent_samples
 from utils.viz import grid, write_png
@@ -91,7 +92,7 @@ def publish(
     if not run.model("generator").is_file():
         raise InputError(f"{run.folder} has no networks yet: train it for an epoch first.")
     model, experiment, steps = Pretrained(folder / name), run.experiment, run.steps()
-    changed = config.differences(config.preset(experiment.preset), experiment)
+    changed = config.differences(preset(experiment.preset), experiment)
     networks = {}
     for network, build in (("generator", build_generator), ("discriminator", build_discriminator)):
         trained = load_network(run.model(network))

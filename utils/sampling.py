@@ -1,4 +1,8 @@
-"""True samples, fake samples and the latents that fake samples are made from. True means real: the report's word."""
+"""True samples, fake samples and the latents that fake samples are made from.
+
+"True" means real, from a dataset, and "fake" made by a generator: the words of the report that this project started
+from, everywhere in it. They say where a sample comes from, never what the discriminator thinks of it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

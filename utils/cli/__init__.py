@@ -14,6 +14,7 @@ import sys
 import tyro
 
 from utils.cli.text import short
+from utils.config import RENAMED
 from utils.errors import InputError, Interrupted
 
 COMMANDS = {
@@ -59,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise InputError(f"There is no command {name!r}; choose one of {', '.join(COMMANDS)}, test.")
+        options = [_with_todays_name(option) for option in options]
         module, class_name = COMMANDS[name].split(":")
         command = getattr(importlib.import_module(f"utils.cli.{module}"), class_name)
         default = command.default(options) if hasattr(command, "default") else None
@@ -83,3 +85,10 @@ def main(arguments: list[str] | None = None) -> int:
         again = shlex.join(arguments) if name == "study" else f"resume {short(stop.folder)}"
         print(f"{stop}\nGo on with: ./dcgan {again}")
         return 128 + stop.signal
+
+
+def _with_todays_name(option: str) -> str:
+    """An option, "--name" or "--name=value", as the setting is called today."""
+    name, is_given, value = option.partition("=")
+    renamed = {f"--{old}": f"--{new.replace('_', '-')}" for old, new in RENAMED.items()}
+    return renamed.get(name, name) + is_given + value

@@ -9,8 +9,9 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import short, table
+from utils.cli.text import short
 from utils.errors import InputError
+from utils.tables import table
 
 WIDTH = 118  # letters of a line of the list
 MANY = 45  # of more classes than this, the table shows the largest
@@ -57,7 +58,8 @@ def _list(options: Datasets) -> None:
         return
     if options.json:
         names = ("name", "title", "built_in", "native_size", "images", "splits", "download", "terms", "script")
-        present = [{"present": bool(found), "found": found} for found in (e.found(options.data_dir) for e in entries)]
+        available = [entry.available(options.data_dir) for entry in entries]
+        present = [{"present": bool(splits), "found": splits} for splits in available]
         print(json.dumps([{n: getattr(e, n) for n in names} | p for e, p in zip(entries, present)], indent=2))
         return
     rows = [
@@ -84,24 +86,24 @@ def _list(options: Datasets) -> None:
 
 
 def _state(entry, data_dir: Path | None) -> str:
-    found = entry.found(data_dir)
+    available = entry.available(data_dir)
     if entry.built_in:
         return "built in"
-    if not found:
+    if not available:
         return f"missing: {entry.script}"
-    return "present" if len(found) == len(entry.splits) else f"present: {', '.join(found)}"
+    return "present" if len(available) == len(entry.splits) else f"present: {', '.join(available)}"
 
 
 def _show(options: Datasets) -> None:
-    from utils.data.catalogue import catalogue, data_folder, find_source, load
+    from utils.data.catalogue import data_folder, find_entry, find_source, load
     from utils.data.statistics import draw, statistics, summary
     from utils.files import write_json
 
     if options.name is None:
         raise InputError("--show needs the name of a dataset, such as ./dcgan datasets faces --show.")
-    big = any(entry.big for entry in catalogue() if entry.name == options.name)
+    entry = find_entry(options.name)
     count, source = options.count, None
-    if count is None and big:
+    if count is None and entry and entry.big:
         source = find_source(options.name, options.size, None, data_dir=options.data_dir, split=options.split)
         count = min(BIG_COUNT, source.describe().count)
     dataset = load(options.name, options.size, count, data_dir=options.data_dir, split=options.split)

@@ -8,9 +8,10 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import short, table
+from utils.cli.text import short
 from utils.config import DataConfig
 from utils.errors import InputError
+from utils.tables import table
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,12 @@ class Evaluate:
 def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.distances import LEAST_SAMPLES
     from utils.evaluation.held_out import true_images_for
-    from utils.found import find
+    from utils.networks import find_network
 
     if options.samples < LEAST_SAMPLES:
         raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
-    found = find(options.name, "generator", options.runs_dir)
-    data = _data(found, options.data)
+    trained = find_network(options.name, "generator", options.runs_dir)
+    data = _data(trained, options.data)
 
     from utils import runtime
 
@@ -60,20 +61,20 @@ def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.quality import Quality
     from utils.models import load_network
 
-    generator = load_network(found.file)
+    generator = load_network(trained.file)
     if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
-        raise InputError(f"{found.file} should be a generator, latents -> images. Received: {generator.name}.")
+        raise InputError(f"{trained.file} should be a generator, latents -> images. Received: {generator.name}.")
     size = generator.output_shape[1]
     true = true_images_for(data, size, 2 * options.samples, data_dir=options.data_dir, progress=not options.json)
     extractor = extractor_for(
         data.name, size, features=options.features, data_dir=options.data_dir, progress=not options.json
     )
     quality = Quality(true.images, extractor, options.samples, options.seed)
-    latents = found.experiment.model.latents if found.experiment else "normal"
+    latents = trained.experiment.model.latents if trained.experiment else "normal"
     distance, floor = quality.of(generator, generator.input_shape[1], latents), quality.floor()
     if options.json:
         record = {
-            "generator": str(found.file),
+            "generator": str(trained.file),
             "samples": options.samples,
             "seed": options.seed,
             "true_images": true.about,
@@ -85,7 +86,7 @@ def _evaluate(options: Evaluate) -> None:
         print(json.dumps(record, indent=2))
         return
     print(
-        f"{options.samples:,} samples of {short(found.file)}\n"
+        f"{options.samples:,} samples of {short(trained.file)}\n"
         f"against {options.samples:,} {true.about}, in the features of the {extractor.name}\n"
     )
     print(
@@ -106,11 +107,11 @@ def _evaluate(options: Evaluate) -> None:
         print("\nThere are no true images that it was not trained on, so copies of them count as good samples.")
 
 
-def _data(found, asked: str | None) -> DataConfig:
+def _data(trained, asked: str | None) -> DataConfig:
     """What to compare a generator with: what it was trained on, or what is asked for."""
-    trained = found.experiment and found.experiment.data
-    if trained and asked in (None, trained.name):
-        return trained
+    own = trained.experiment and trained.experiment.data
+    if own and asked in (None, own.name):
+        return own
     if asked is None:
-        raise InputError(f"{found.file} does not say what it was trained on: name the true images with --data.")
+        raise InputError(f"{trained.file} does not say what it was trained on: name the true images with --data.")
     return DataConfig(name=asked)

@@ -55,10 +55,10 @@ def _explain(options: Explain) -> None:
         raise InputError(
             f"--count must be at least 2, because an image's maps are compared with others'. Received: {options.count}."
         )
-    from utils.found import find
+    from utils.networks import find_network
 
-    found = find(options.name, "discriminator", options.runs_dir)
-    folder = options.out or found.home / "explain"
+    trained = find_network(options.name, "discriminator", options.runs_dir)
+    folder = options.out or trained.home / "explain"
 
     from utils import runtime
 
@@ -67,7 +67,7 @@ def _explain(options: Explain) -> None:
     from utils.explain.subject import subject_for
 
     subject = subject_for(
-        found,
+        trained,
         options.data,
         count=options.count,
         layer=options.layer,

@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import short, table
+from utils.cli.text import short
 from utils.errors import InputError
 from utils.files import appears_whole, write_text
+from utils.tables import table
 
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / "notebooks"
@@ -49,10 +50,10 @@ class Notebooks:
             raise InputError("--json prints a list: add --list.")
         if self.list:
             return _print_list(chosen, self.json)
-        from utils.data.catalogue import catalogue, find_source
+        from utils.data.catalogue import find_entry, find_source
         from utils.runs import runs_folder
 
-        own_pictures = self.data is not None and self.data not in {entry.name for entry in catalogue()}
+        own_pictures = self.data is not None and find_entry(self.data) is None
         if own_pictures:
             find_source(self.data)  # refuses what is no picture at once, not in the middle of a notebook
         given = {

@@ -59,13 +59,13 @@ class Film:
 def _sample(options: Sample) -> None:
     from utils import runtime, viz
     from utils.data import scale_back
-    from utils.found import find
+    from utils.networks import find_network
     from utils.sampling import fake_samples_generator, make_latent_samples
 
     if options.n < 1:
         raise InputError(f"-n must be at least 1. Received: {options.n}.")
-    found = find(options.name, "generator", options.runs_dir)
-    folder = found.home / "samples" if found.run and found.home == found.run.folder else found.home
+    trained = find_network(options.name, "generator", options.runs_dir)
+    folder = trained.home / "samples" if trained.run and trained.home == trained.run.folder else trained.home
     target = options.out or folder / f"{options.n}-seed-{options.seed}{'.png' if options.mode == 'grid' else ''}"
     if options.mode == "files" and target.is_file():
         raise InputError(f"--out must be a folder for single files. Received: {target}, which is a file.")
@@ -75,8 +75,8 @@ def _sample(options: Sample) -> None:
     runtime.start()
     from utils.models import load_network
 
-    generator = load_network(found.file)
-    distribution = found.experiment.model.latents if found.experiment else "normal"
+    generator = load_network(trained.file)
+    distribution = trained.experiment.model.latents if trained.experiment else "normal"
     latents = make_latent_samples(options.n, generator.input_shape[-1], options.seed, distribution)
     if options.mode == "grid":
         images = scale_back(fake_samples_generator(generator, latents)[0])

@@ -9,7 +9,9 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils import config
-from utils.cli.text import card_text, short, table
+from utils.cli.text import short
+from utils.presets import preset, presets
+from utils.tables import card_text, table
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Presets:
 
 
 def _show(options: Show) -> None:
-    from utils.found import find_run
+    from utils.networks import find_run
 
     run = find_run(options.name, options.runs_dir)
     experiment, steps, epochs = run.experiment, run.steps(), run.epochs()
@@ -64,7 +66,7 @@ def _show(options: Show) -> None:
         print(json.dumps(record, indent=2))
         return
     about = run.environment
-    changed = config.differences(config.preset(experiment.preset), experiment)
+    changed = config.differences(preset(experiment.preset), experiment)
     changes = ", ".join(f"{name}={now}" for name, (_, now) in changed.items())
     window = slice(-min(100, updates), None)
     losses = ", ".join(
@@ -90,8 +92,8 @@ def _presets(as_json: bool) -> None:
     from utils.models import build_discriminator, build_generator
 
     rows = []
-    for name, about in config.presets().items():
-        experiment = config.preset(name)
+    for name, about in presets().items():
+        experiment = preset(name)
         rows.append(
             {
                 "preset": name,

@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import short, table
+from utils.cli.text import short
 from utils.studies import STUDIES
+from utils.tables import table
 
 
 @dataclass(frozen=True)
@@ -40,21 +41,17 @@ class Study:
 
     def run(self) -> None:
         from utils import runtime, viz
-        from utils.runs import runs_folder
 
         module = importlib.import_module(f"utils.studies.{self.name}")
         study = getattr(module, self.name)(self.data, self.scale)
         study = study.only(self.arms, self.seeds)
         if self.list:
             return _say(study.question, [{"arm": arm.name, "what": arm.about} for arm in study.arms], [], self.json)
-        home = self.runs_dir or runs_folder() / "studies"
         runtime.start()  # before anything imports Keras: oneDNN is on then, and TensorFlow quiet
-        from utils.studies import measure, results
-        from utils.studies.study import train_arms
+        from utils.studies import results
+        from utils.studies.train import train_study
 
-        runs = train_arms(study, home / study.name, data_dir=self.data_dir, progress=not self.json)
-        measured = measure.measure_for(study, self.data_dir, progress=not self.json)
-        file = results.keep(study, runs, self.out or home / "results", measured)
+        _, file = train_study(study, self.runs_dir, self.out, data_dir=self.data_dir, progress=not self.json)
         rows, figure = module.answer(results.load(study.name, file.parent))
         picture = viz.write_figure(file.with_suffix(".png"), figure)
         _say(study.question, rows, [file, picture], self.json)

@@ -10,9 +10,11 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils import config
-from utils.cli.text import duration, short
+from utils.cli.text import short
 from utils.config import DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
+from utils.presets import preset, presets
+from utils.tables import duration
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Train:
 
     settings: Annotated[_Settings, arg(name="")]
     places: Annotated[_Places, arg(name="")]
-    preset: Literal[tuple(config.presets())] = "quick"  # type: ignore[valid-type]
+    preset: Literal[tuple(presets())] = "quick"  # type: ignore[valid-type]
     """The experiment to start from; `./dcgan presets` compares them."""
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print the resolved experiment and what it will cost on this machine, and stop."""
@@ -67,7 +69,7 @@ class Train:
     def default(cls, options: list[str]) -> "Train":
         """The settings of the preset that the options name."""
         name = option_value(options, "--preset") or "quick"
-        experiment = config.preset(name)
+        experiment = preset(name)
         if option_value(options, "--data") not in (None, experiment.data.name):
             # The preset's count belongs to the preset's images.
             experiment = replace(experiment, data=replace(experiment.data, count=None))
@@ -116,7 +118,7 @@ class Resume:
         from utils.runs import Run
 
         # Which run it is decides the defaults, so its name has to be read first, wherever it stands among the options.
-        anything = cls(_Settings.of(config.preset("quick")), _Places())
+        anything = cls(_Settings.of(preset("quick")), _Places())
         arguments = [option for option in options if option not in ("-h", "--help")]
         asked = tyro.cli(cls, args=arguments, prog="./dcgan resume", default=anything)
         try:

@@ -52,13 +52,13 @@ class Entry:
         """How many images its first split has."""
         return next(iter(self.splits.values()))
 
-    def found(self, data_dir: str | Path | None = None) -> tuple[str, ...]:
+    def available(self, data_dir: str | Path | None = None) -> tuple[str, ...]:
         """The splits that can be loaded without fetching anything."""
-        return tuple(self.splits) if self.built_in else self._reader().found(data_folder(data_dir))
+        return tuple(self.splits) if self.built_in else self._reader().available(data_folder(data_dir))
 
     def present(self, data_dir: str | Path | None = None) -> bool:
         """Whether any of it can be loaded without fetching anything."""
-        return bool(self.found(data_dir))
+        return bool(self.available(data_dir))
 
     def source(
         self, size: int, count: int | None, seed: int, choices: str, data_dir: Path, split: str = "train"
@@ -73,9 +73,9 @@ class Entry:
         if self.built_in:
             number = {} if count is None else {"count": count}
             return self._reader()(size, seed=seed, choices=choices, split=split, **number)
-        found = self.found(data_dir)
-        if split not in found:
-            there = f"; its split {found[0]} is there (--split {found[0]})" if found else ""
+        available = self.available(data_dir)
+        if split not in available:
+            there = f"; its split {available[0]} is there (--split {available[0]})" if available else ""
             raise InputError(
                 f"The split {split} of {self.title} is not in {data_dir / self.name}: fetch it with `{self.script}` "
                 f"(`--help` says how to get which part){there}."
@@ -194,6 +194,11 @@ def catalogue() -> list[Entry]:
     return list(_CATALOGUE)
 
 
+def find_entry(name: str | Path) -> Entry | None:
+    """The dataset of that name; None for what can only be own pictures."""
+    return next((entry for entry in _CATALOGUE if entry.name == str(name)), None)
+
+
 def data_folder(data_dir: str | Path | None = None) -> Path:
     """Where datasets live: as given, else the environment's DCGAN_DATA_DIR, else `data/` in this project."""
     return Path(data_dir or os.environ.get("DCGAN_DATA_DIR") or Path(__file__).parents[2] / "data").expanduser()
@@ -233,7 +238,7 @@ def load(
     if size < 1 or (count is not None and count < 1):
         raise InputError(f"size and count must be at least 1. Received: size={size}, count={count}.")
     folder = data_folder(data_dir)
-    entry = _entry(name)
+    entry = find_entry(name)
     built_in = entry is not None and entry.built_in
     source = find_source(name, size, count, seed, choices, folder, split)
     there = source.describe()
@@ -277,17 +282,13 @@ def find_source(
     split: str = "train",
 ) -> Source:
     """What `load` would prepare its images from, without reading any; takes and refuses what `load` does."""
-    entry = _entry(name)
+    entry = find_entry(name)
     if entry:
         return entry.source(size, count, seed, choices, data_folder(data_dir), split)
     source = _own_pictures(name, size)
     if split != "train":
         raise InputError(f"Own pictures have one split, train. Received: split={split!r} for {name}.")
     return source
-
-
-def _entry(name: str | Path) -> Entry | None:
-    return next((entry for entry in _CATALOGUE if entry.name == str(name)), None)
 
 
 def _own_pictures(name: str | Path, size: int) -> Source:

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from utils import runtime
 from utils.data import Dataset, load, scale
-from utils.data.catalogue import catalogue, data_folder, find_source
+from utils.data.catalogue import data_folder, find_entry, find_source
 from utils.data.pixels import fit
 from utils.errors import InputError
 from utils.evaluation.held_out import held_out
@@ -130,7 +130,8 @@ def classifier(
             f"{LEAST_IMAGES} images; name another dataset, such as faces or cifar10 (on the command line --features)."
         )
     folder = data_folder(data_dir)
-    built_in = any(entry.name == str(dataset) and entry.built_in for entry in catalogue())
+    entry = find_entry(dataset)
+    built_in = entry is not None and entry.built_in
     there = find_source(dataset, size, data_dir=folder).describe()
     count = None if built_in else min(TRAIN_COUNT, there.count)
     identity = {"recipe": RECIPE_VERSION, "seed": seed, "size": size, "count": count, "data": there.identity}

@@ -7,7 +7,7 @@ import numpy as np
 
 from utils.config import DataConfig
 from utils.data import Dataset, load
-from utils.data.catalogue import catalogue, find_source
+from utils.data.catalogue import find_entry, find_source
 from utils.errors import InputError
 
 SPLITS = ("test", "valid", "val", "train")
@@ -53,9 +53,9 @@ def held_out(
     Returns:
         The images; None if the dataset has only one split, or the others have not been fetched.
     """
-    entry = next((entry for entry in catalogue() if entry.name == str(name)), None)
-    found = entry.found(data_dir) if entry else ()
-    split = next((split for split in SPLITS if split in found and split != trained_on), None)
+    entry = find_entry(name)
+    available = entry.available(data_dir) if entry else ()
+    split = next((split for split in SPLITS if split in available and split != trained_on), None)
     if split is None:
         return None
     there = entry.splits[split]

@@ -38,7 +38,7 @@ from utils.data import scale, scale_back
 from utils.errors import InputError
 from utils.evaluation.distances import nearest_neighbours
 from utils.explain.draw import sheet
-from utils.explain.judge import judge_of
+from utils.explain.fixed import fixed_discriminator
 from utils.models import forward
 from utils.sampling import fake_samples_generator, make_latent_samples
 
@@ -441,8 +441,8 @@ def _flat(values: np.ndarray) -> np.ndarray:
 
 def _last_convolution(discriminator: keras.Model, reference: np.ndarray) -> Features:
     """The activations of the discriminator's last convolution, as a function of one image alone."""
-    judge = judge_of(discriminator, reference)
-    body = judge.body(judge.convolution("last"))
+    fixed = fixed_discriminator(discriminator, reference)
+    body = fixed.body(fixed.convolution("last"))
 
     def features(images: np.ndarray) -> np.ndarray:
         batches = (scale(images[start : start + 256]) for start in range(0, len(images), 256))

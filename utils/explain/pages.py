@@ -27,8 +27,8 @@ def explain(
         InputError: images that do not fit the model, a layer that does not exist, a model without convolutions; or not
             one section could be made.
     """
-    subject.judge.convolution(subject.layer)
-    subject.judge.check(subject.true)
+    subject.fixed.convolution(subject.layer)
+    subject.fixed.check(subject.true)
     if len(subject.true) < 2:
         raise InputError("Explaining takes at least 2 images: an image's maps are compared with others'. Received: 1.")
     sections = []

@@ -208,7 +208,7 @@ def remove_part(
     features, to_measure = features[rows], tuple(to_measure[row] for row in rows)
     before = _draw(above, features)
     inside = np.stack([_inside(drawn, size, size) for drawn in to_measure])
-    found = None if by_hand else boxes_of(before).shown
+    shown_before = None if by_hand else boxes_of(before).shown
 
     def drop(maps: np.ndarray) -> tuple[Change, np.ndarray]:
         after = _draw(above, np.where(np.isin(np.arange(hidden.maps), maps), np.float32(0), features))
@@ -216,7 +216,7 @@ def remove_part(
         gone = kept = np.nan
         if not by_hand:
             still, number = boxes_of(after).shown, boxes_of.number(part)
-            others = np.delete(found, number, axis=1)
+            others = np.delete(shown_before, number, axis=1)
             gone = float(1 - still[:, number].mean())
             kept = float(np.delete(still, number, axis=1)[others].mean()) if others.any() else np.nan
         change = Change(gone, float(moved[inside].mean()), float(moved[~inside].mean()), kept)
@@ -301,10 +301,9 @@ def _boxes(
         boxes = dict(sorted(boxes_of.items()))
     else:
         number = boxes_of.number(part)
-        found = boxes_of(draw())
-        boxes = {
-            row: one[shown] for row, (one, shown) in enumerate(zip(found.boxes[:, [number]], found.shown[:, [number]]))
-        }
+        detections = boxes_of(draw())
+        pairs = zip(detections.boxes[:, [number]], detections.shown[:, [number]])
+        boxes = {row: one[shown] for row, (one, shown) in enumerate(pairs)}
     showing = sum(len(one) > 0 for one in boxes.values())
     if showing < LEAST_SHOWING:
         raise InputError(

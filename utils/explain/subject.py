@@ -9,12 +9,12 @@ import numpy as np
 
 from utils.config import STATISTICS, Experiment
 from utils.data import Dataset, load, scale_back
-from utils.data.catalogue import catalogue, find_source
+from utils.data.catalogue import find_entry, find_source
 from utils.errors import InputError
 from utils.evaluation.held_out import SPLITS
-from utils.explain.judge import Judge, judge_of, normalises
-from utils.found import Found
+from utils.explain.fixed import FixedDiscriminator, fixed_discriminator, normalises
 from utils.models import load_network
+from utils.networks import TrainedNetwork
 from utils.runs import Run
 from utils.sampling import fake_samples_generator, make_latent_samples
 
@@ -59,8 +59,8 @@ class Subject:
 
     @property
     def by_batch(self) -> bool:
-        """Whether batch normalisation uses the statistics of the images looked at (see `judge_of`): in the `batch` arm,
-        and where the arm is not known, because all arms train the discriminator that way."""
+        """Whether batch normalisation uses the statistics of the images looked at (see `fixed_discriminator`): in the
+        `batch` arm, and where the arm is not known, because all arms train the discriminator that way."""
         known = self.experiment
         by_batch = known is None or STATISTICS[known.training.statistics].scores == "batch"
         return by_batch and normalises(self.discriminator)
@@ -88,28 +88,28 @@ class Subject:
         return self._all_fake[: self.count]
 
     @cached_property
-    def judge(self) -> Judge:
+    def fixed(self) -> FixedDiscriminator:
         """The discriminator as it judges true images."""
-        return judge_of(self.discriminator, self.reference)
+        return fixed_discriminator(self.discriminator, self.reference)
 
     @cached_property
-    def judge_of_fake(self) -> Judge:
+    def fixed_for_fake(self) -> FixedDiscriminator:
         """The discriminator as it judges fake images."""
-        return judge_of(self.discriminator, self._all_fake[:REFERENCE] if self.by_batch else None)
+        return fixed_discriminator(self.discriminator, self._all_fake[:REFERENCE] if self.by_batch else None)
 
     @property
     def reference(self) -> np.ndarray | None:
         """True images whose batch statistics count, or None."""
         return np.asarray(self.data.images[self.rows[:REFERENCE]]) if self.by_batch else None
 
-    def sides(self) -> list[tuple[str, Judge, np.ndarray]]:
+    def sides(self) -> list[tuple[str, FixedDiscriminator, np.ndarray]]:
         """What is explained: "true" or "fake" images, how they are judged, the images."""
-        true = [("true", self.judge, self.true)]
-        return true if self.generator is None else [*true, ("fake", self.judge_of_fake, self.fake)]
+        true = [("true", self.fixed, self.true)]
+        return true if self.generator is None else [*true, ("fake", self.fixed_for_fake, self.fake)]
 
 
 def subject_for(
-    found: Found,
+    trained: TrainedNetwork,
     data: str | None = None,
     *,
     count: int = 64,
@@ -121,7 +121,7 @@ def subject_for(
     """Load a discriminator, its generator where there is one, and true images to show it.
 
     Args:
-        found: which discriminator, as `utils.found.find` gives it.
+        trained: which discriminator, as `utils.networks.find_network` gives it.
         data: a dataset or own pictures; by default what it was trained on. Images that nothing was trained on are
             taken where there are such.
         count, layer, seed, data_dir, boxes: as in `Subject`.
@@ -129,32 +129,32 @@ def subject_for(
     Raises:
         InputError: nobody says which images to show it, they cannot be had, or the layer does not exist.
     """
-    discriminator = load_network(found.file)
-    judge_of(discriminator).convolution(layer)  # before any image is read: what is wrong is said at once
-    beside = found.file.with_name("generator.keras")
+    discriminator = load_network(trained.file)
+    fixed_discriminator(discriminator).convolution(layer)  # before any image is read: what is wrong is said at once
+    beside = trained.file.with_name("generator.keras")
     return Subject(
-        title=found.title,
+        title=trained.title,
         discriminator=discriminator,
         generator=load_network(beside) if beside.is_file() else None,
-        data=_true_images(found, data, discriminator.input_shape[1], data_dir),
-        experiment=found.experiment,
+        data=_true_images(trained, data, discriminator.input_shape[1], data_dir),
+        experiment=trained.experiment,
         count=count,
         layer=layer,
         seed=seed,
-        run=found.run,
+        run=trained.run,
         data_dir=data_dir,
         boxes=boxes,
     )
 
 
-def _true_images(found: Found, data: str | None, size: int, data_dir: Path | None) -> Dataset:
+def _true_images(trained: TrainedNetwork, data: str | None, size: int, data_dir: Path | None) -> Dataset:
     """Images that nothing was trained on, if there are such, else those that there are."""
-    own = found.experiment and found.experiment.data
+    own = trained.experiment and trained.experiment.data
     name = data or (own and own.name)
     if name is None:
-        raise InputError(f"{found.title} belongs to no run, so say which images to show it: --data NAME|FOLDER.")
-    entry = next((entry for entry in catalogue() if entry.name == name), None)
-    there = entry.found(data_dir) if entry else ()
+        raise InputError(f"{trained.title} belongs to no run, so say which images to show it: --data NAME|FOLDER.")
+    entry = find_entry(name)
+    there = entry.available(data_dir) if entry else ()
     split = next((split for split in SPLITS if split in there), "train")
     drawing = {"seed": own.data_seed, "choices": own.choices} if own and name == own.name else {}
     count = find_source(name, size, data_dir=data_dir, split=split, **drawing).describe().count

@@ -34,7 +34,7 @@ def losses(data: str = "faces", scale: str = "report") -> Study:
     """
     batch_size, *per_epochs, epochs = at_scale(SIZES, scale)
     updates = per_epochs[-1] * epochs
-    base = base_for("quick", data, scale, batch_size=batch_size, averaging=0.0, keep_models=True)
+    base = base_for("quick", data, scale, batch_size=batch_size, ema_decay=0.0, keep_models=True)
     return Study(
         study_name("losses", data, scale),
         "What may be read off a GAN's losses, and what may not?",
@@ -85,15 +85,15 @@ def readings(results: dict) -> list[dict]:
     rows = []
     for run in results["runs"]:
         updates, generator, discriminator = loss_curves(run)
-        found = crossings(updates, generator, discriminator)
+        crossed = crossings(updates, generator, discriminator)
         at, distance = _snapshots(run)
-        there = distance[np.argmin(abs(at - found[-1]))] if len(found) else None
+        there = distance[np.argmin(abs(at - crossed[-1]))] if len(crossed) else None
         rows.append(
             {
                 "arm": run["arm"],
                 "seed": run["seed"],
-                "crossings": len(found),
-                "last crossing": round(found[-1]) if len(found) else "none",
+                "crossings": len(crossed),
+                "last crossing": round(crossed[-1]) if len(crossed) else "none",
                 "distance there": "" if there is None else f"{there:.2g}",
                 "best": f"{distance.min():.2g}",
                 "at the end": f"{distance[-1]:.2g}",

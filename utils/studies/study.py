@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from utils import config
+from utils import config, presets
 from utils.config import Experiment
 from utils.errors import InputError
 from utils.runs import Run, dataset_slug
@@ -35,7 +35,7 @@ def at_scale(sizes: dict[str, tuple], scale: str) -> tuple:
 
 def base_for(preset: str, data: str, scale: str, **changes) -> Experiment:
     """What all arms of a study start from: a preset on a dataset, with what a scale changes in every study."""
-    return config.replace(config.preset(preset), name=str(data), **{**changes, **_AT_SCALE[scale]})
+    return config.replace(presets.preset(preset), name=str(data), **{**changes, **_AT_SCALE[scale]})
 
 
 def study_name(study: str, data: str, scale: str) -> str:

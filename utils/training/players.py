@@ -66,5 +66,5 @@ def build_players(experiment: Experiment) -> Players:
         optimizer.build(network.trainable_variables)
         players[name] = Player(network, optimizer)
     generator = players["generator"].network
-    averaged = chosen(PLAYERS, "generator")(model, training.seed) if training.averaging else generator
+    averaged = chosen(PLAYERS, "generator")(model, training.seed) if training.ema_decay else generator
     return Players(players, averaged)

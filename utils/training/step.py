@@ -78,7 +78,7 @@ class Update:
                 )
                 if "generator" in phase.terms:
                     drawings.clear()  # they were drawn by a generator that is no more
-            if self._training.averaging:
+            if self._training.ema_decay:
                 self._average()
             ordered = [name for name in recorded if name not in MEASURED] + [n for n in MEASURED if n in recorded]
             names[:] = ordered
@@ -101,7 +101,7 @@ class Update:
     def _average(self) -> None:
         generator = self._players.generator
         updates = tf.cast(self._players["generator"].optimizer.iterations, generator.variable_dtype)
-        decay = tf.minimum(self._training.averaging, (1.0 + updates) / (10.0 + updates))
+        decay = tf.minimum(self._training.ema_decay, (1.0 + updates) / (10.0 + updates))
         for average, value in zip(self._players.averaged.variables, generator.variables):
             average.assign(decay * average + (1.0 - decay) * value)
 

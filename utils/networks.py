@@ -11,7 +11,7 @@ from utils.runs import Run
 
 
 @dataclass(frozen=True)
-class Found:
+class TrainedNetwork:
     """A network's file, and what is known of its training.
 
     Attributes:
@@ -29,7 +29,7 @@ class Found:
     experiment: Experiment | None = None
 
 
-def find(name: str, network: str, runs_dir: Path | None = None) -> Found:
+def find_network(name: str, network: str, runs_dir: Path | None = None) -> TrainedNetwork:
     """Find a network by the name of its model, its run or its file.
 
     Args:
@@ -41,17 +41,17 @@ def find(name: str, network: str, runs_dir: Path | None = None) -> Found:
         InputError: there is no such thing; the message names those that exist.
     """
     if model := pretrained.find(name):
-        return Found(name, model.model(network), Path.cwd(), experiment=model.experiment)
+        return TrainedNetwork(name, model.model(network), Path.cwd(), experiment=model.experiment)
     path = Path(name)
     if path.suffix == ".keras":
         if not path.is_file():
             raise InputError(f"There is no file {path}.")
-        return Found(str(path), path, Path.cwd(), *_owner(path.resolve()))
+        return TrainedNetwork(str(path), path, Path.cwd(), *_owner(path.resolve()))
     run = find_run(name, runs_dir)
     title = f"{run.folder.parent.name}/{run.folder.name}"
     if not run.model(network).is_file():
         raise InputError(f"{run.folder} has no {network} yet; go on with `./dcgan resume {title}`.")
-    return Found(title, run.model(network), run.folder, run, run.experiment)
+    return TrainedNetwork(title, run.model(network), run.folder, run, run.experiment)
 
 
 def find_run(name: str, runs_dir: Path | None = None) -> Run:
