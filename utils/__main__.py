@@ -1,4 +1,4 @@
-"""`python -m utils` is the command line."""
+"""`python -m utils` is the command line; `./dcgan` starts it through `start.py`."""
 
 import sys
 
@@ -28,6 +28,8 @@ Train, understand and explain deep convolutional GANs.
 
 
 if __name__ == "__main__":  # worker processes import this module under another name
+    for stream in (sys.stdout, sys.stderr):  # lines come at once, and no letter is too strange for a terminal
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")
     if len(sys.argv) == 1 or sys.argv[1] in ("-h", "--help", "help"):
         print(HELP, end="")  # imports nothing, so it works before anything is installed
         sys.exit(0)

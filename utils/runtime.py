@@ -18,10 +18,23 @@ def set_environment() -> None:
     """Set what TensorFlow reads when it is imported; whatever the user has set stays.
 
     oneDNN's kernels are off by default on some CPUs (AMD's among them), where they are nearly twice as fast.
-    Informational log lines are left out; warnings and errors are shown.
+    Informational log lines are left out; warnings and errors are shown. The models are written for TensorFlow, so the
+    backend that Keras takes elsewhere does not count here.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+
+
+def open_closed_streams() -> None:
+    """Let standard streams that were closed (`2>&-`) lead nowhere. Otherwise Python has None in their place, progress
+    bars and warnings fail, and the next file that is opened gets their number and what C code writes to it."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # the system gives the lowest number that is free
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
 @dataclass(frozen=True)
