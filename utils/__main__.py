@@ -22,6 +22,7 @@ Train, understand and explain deep convolutional GANs.
   publish    give a run's networks a name and a card
   study      train the arms of one of the report's studies
   test       run the project's tests
+  completion print a script that completes commands and options in bash or zsh
 
 ./dcgan COMMAND --help explains a command. Without options, `./dcgan train` learns to draw faces in minutes.
 """

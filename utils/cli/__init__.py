@@ -11,8 +11,7 @@ import os
 import shlex
 import sys
 
-import tyro
-
+from utils.cli.options import as_meant, read
 from utils.cli.text import short
 from utils.errors import InputError, Interrupted
 
@@ -31,6 +30,7 @@ COMMANDS = {
     "study": "study:Study",
     "notebooks": "notebooks:Notebooks",
     "lab": "notebooks:Lab",
+    "completion": "completion:Completion",
 }
 """Module of this folder and class of each command; only the one that is asked for is imported. A class may have a
 method `default(options)` that gives its options as they are before any is read."""
@@ -61,8 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError(f"There is no command {name!r}; choose one of {', '.join(COMMANDS)}, test.")
         module, class_name = COMMANDS[name].split(":")
         command = getattr(importlib.import_module(f"utils.cli.{module}"), class_name)
+        options = as_meant(options)
         default = command.default(options) if hasattr(command, "default") else None
-        tyro.cli(command, args=options, prog=f"./dcgan {name}", default=default).run()
+        read(command, options, name, default).run()
         return 0
     except InputError as error:
         print(f"dcgan: {error}", file=sys.stderr)
