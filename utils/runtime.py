@@ -84,6 +84,9 @@ def start(precision: str = "float32") -> Device:
             tf.config.experimental.set_memory_growth(gpu, True)
         except RuntimeError:  # the GPU is in use already, so its memory has been laid out
             pass
+    keras.config.set_floatx("float32")  # whatever ~/.keras/keras.json says
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
     keras.mixed_precision.set_dtype_policy(precision)
     return device()
 
