@@ -13,8 +13,8 @@ from utils.cli.options import print_completion
 class Completion:
     """Print a script that lets a shell complete commands, options and their choices.
 
-    bash: add the line `source <(/path/to/dcgan completion bash)` to ~/.bashrc. zsh: write it to a file _dcgan in a folder
-    of $fpath.
+    bash: add the line `source <(/path/to/dcgan completion bash)` to ~/.bashrc. zsh: write it to a file _dcgan in a
+    folder of $fpath.
     """
 
     shell: Annotated[Positional[Literal["bash", "zsh"]], arg(metavar="SHELL")]
