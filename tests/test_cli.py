@@ -97,7 +97,7 @@ def test_help_says_no_empty_defaults_and_names_its_sources_in_words(capsys, monk
 
 def test_help_of_train_begins_with_the_fifteen_options_that_matter_most(capsys):
     text = help_of(capsys, "train")
-    listed = re.findall(r"^\W? {1,2}--([\w.-]+)", text, re.MULTILINE)
+    listed = re.findall(r"^\W? {1,2}--(\w[\w.-]+)", text, re.MULTILINE)
     first = "preset data count image-size epochs batch-size learning-rate width batch-norm seed precision dry-run json"
     assert listed[:15] == [*first.split(), "runs-dir", "data-dir"]
     assert {"dedup", "beta-1", "checkpoint-seconds", "generator.filters", "discriminator.dropout"} <= set(listed[15:])
