@@ -5,6 +5,7 @@ package can import TensorFlow, because some switches are read at that moment onl
 """
 
 import contextlib
+import importlib.util
 import os
 import platform
 import resource
@@ -35,6 +36,18 @@ def open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+
+
+def keep_matplotlib_plain() -> None:
+    """Let figures look the same for everybody, and not fail (`text.usetex`): the user's matplotlibrc, which Matplotlib
+    looks for in the current folder, then in MATPLOTLIBRC, then at home, does not count in this process."""
+    os.environ.pop("MPLBACKEND", None)
+    installed = importlib.util.find_spec("matplotlib")
+    os.environ["MATPLOTLIBRC"] = os.path.join(os.path.dirname(installed.origin), "mpl-data", "matplotlibrc")
+    if os.path.exists("matplotlibrc"):
+        import matplotlib
+
+        matplotlib.rcdefaults()
 
 
 @dataclass(frozen=True)
