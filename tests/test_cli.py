@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,11 +56,67 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(capsys, monkeypatch, tmp_pa
     assert err.startswith("dcgan: ") and err.count("\n") == 1 and words in err
 
 
-def test_an_option_that_does_not_exist_is_answered_with_the_one_meant(capsys):
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("study nothing", "STUDY must be one of batch_normalisation, amount_of_data, losses. Received: 'nothing'."),
+        ("train --epoch 3", "There is no option --epoch, did you mean --epochs or --summary-epochs?"),
+        ("train --generator.filter=3", "no option --generator.filter, did you mean --generator.filters"),
+        ("sample -x", "There is no option -x."),
+        ("train faces", "'faces' is one argument too many."),
+        ("train --epochs x", "--epochs must be a whole number. Received: 'x'."),
+        ("train --count=x", "--count must be a whole number. Received: 'x'."),
+        ("train --learning_rate 1e", "--learning-rate must be a number. Received: '1e'."),
+        ("study losses --seeds 1 x --data faces", "--seeds must be whole numbers. Received: '1 x'."),
+        ("explain --only filters films", "--only must be one of gradcam, guided, checks, filters, memory, removal."),
+        ("train --epochs", "--epochs needs a value."),
+        ("publish last", "NAME must be given."),
+    ],
+)
+def test_options_that_cannot_be_are_answered_in_one_sentence(capsys, monkeypatch, tmp_path, arguments, sentence):
+    monkeypatch.setenv("DCGAN_RUNS_DIR", str(tmp_path))
+    code, out, err = said(capsys, *arguments.split())
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert err.startswith("dcgan: ") and sentence in err
+    assert err.endswith(f"`./dcgan {arguments.split()[0]} --help` explains all options.\n")
+
+
+def help_of(capsys, *command) -> str:
     with pytest.raises(SystemExit) as ended:
-        cli.main(["train", "--epoch", "3"])
-    assert ended.value.code == 2
-    assert "--epochs" in capsys.readouterr().err
+        cli.main([*command, "--help"])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_says_no_empty_defaults_and_names_its_sources_in_words(capsys, monkeypatch, tmp_path, command):
+    monkeypatch.setenv("DCGAN_RUNS_DIR", str(tmp_path))
+    text = " ".join(re.sub("[│|]", " ", help_of(capsys, command)).split())
+    assert "usage: ./dcgan" in text and not re.search(r"\(default: (None)?\)|\b(P|PC|R|L|A|O) (§|Fig)", text)
+
+
+def test_help_of_train_begins_with_the_fifteen_options_that_matter_most(capsys):
+    text = help_of(capsys, "train")
+    listed = re.findall(r"^\W? {1,2}--(\w[\w.-]+)", text, re.MULTILINE)
+    first = "preset data count image-size epochs batch-size learning-rate width batch-norm seed precision dry-run json"
+    assert listed[:15] == [*first.split(), "runs-dir", "data-dir"]
+    assert {"dedup", "beta-1", "checkpoint-seconds", "generator.filters", "discriminator.dropout"} <= set(listed[15:])
+    assert "Train a DCGAN in a new run folder." in text and len(listed) == len(set(listed))
+
+
+def test_bash_completes_commands_options_and_choices(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["completion", "bash"])
+    script = capsys.readouterr().out
+    expected = {"tr": "train", "resume --ep": "--epochs", "train --preset report": "report32 report64"}
+    for typed, completed in expected.items():
+        words = ["./dcgan", *typed.split()]
+        ask = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _tyro_dcgan; echo ${{COMPREPLY[@]}}"
+        answer = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True)
+        assert answer.stdout.split() == completed.split(), answer.stderr
+    with pytest.raises(SystemExit):
+        cli.main(["completion", "zsh"])
+    assert capsys.readouterr().out.startswith("#compdef dcgan\n")
 
 
 def test_sample_draws_a_grid_and_the_same_pictures_as_single_files(capsys, run, tmp_path):

@@ -13,6 +13,7 @@ The modules form floors; imports point downwards only (`pyproject.toml` holds th
     errors   files              small things that everybody needs
 """
 
-from utils.runtime import set_environment
+from utils.runtime import open_closed_streams, set_environment
 
+open_closed_streams()
 set_environment()

@@ -61,7 +61,8 @@ class DataConfig:
     """Seed of the drawings of a built-in dataset. Other datasets do not depend on it."""
     dedup: Literal["off", "exact", "near", "autoencoder"] = "off"
     """Which images to leave out because they repeat earlier ones: equal pixels; also recompressed, brightened, slightly
-    shifted or cropped copies; or equal codes of an autoencoder (P §4.1). `./dcgan dedup` shows what that finds."""
+    shifted or cropped copies; or equal codes of an autoencoder (Radford, Metz, Chintala §4.1). `./dcgan dedup` shows
+    what that finds."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class DiscriminatorConfig:
     norm: bool = True
     """Whether this network is batch-normalised at all (where batch_norm is not off)."""
     norm_first: bool = False
-    """Whether the first block is batch-normalised too (P §3 leaves it out)."""
+    """Whether the first block is batch-normalised too (Radford, Metz, Chintala §3 leave it out)."""
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,9 @@ def appears_whole(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder: Path) -> None:
+def remove_unfinished(folder: str | Path) -> None:
     """Remove what writers that were killed left below `folder`; nobody else may be writing there."""
-    for path in folder.rglob(f"{_UNFINISHED}*"):
+    for path in Path(folder).rglob(f"{_UNFINISHED}*"):
         path.unlink(missing_ok=True)
 
 

@@ -29,7 +29,7 @@ class TrainedNetwork:
     experiment: Experiment | None = None
 
 
-def find_network(name: str, network: str, runs_dir: Path | None = None) -> TrainedNetwork:
+def find_network(name: str, network: str, runs_dir: str | Path | None = None) -> TrainedNetwork:
     """Find a network by the name of its model, its run or its file.
 
     Args:
@@ -54,7 +54,7 @@ def find_network(name: str, network: str, runs_dir: Path | None = None) -> Train
     return TrainedNetwork(title, run.model(network), run.folder, run, run.experiment)
 
 
-def find_run(name: str, runs_dir: Path | None = None) -> Run:
+def find_run(name: str, runs_dir: str | Path | None = None) -> Run:
     """A run, as `Run.find` finds it, where the name of a model could have been meant as well.
 
     Raises:

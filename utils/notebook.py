@@ -150,7 +150,7 @@ def play(film: str | Path, limit: int = _FILM_BYTES) -> None:
     display(Video(data=content, embed=True, mimetype="video/mp4", html_attributes="controls loop autoplay muted"))
 
 
-def show_shipped(name: str, seed: int = 0, count: int | None = None, folder: Path = pretrained.SHIPPED) -> None:
+def show_shipped(name: str, seed: int = 0, count: int | None = None, folder: str | Path = pretrained.SHIPPED) -> None:
     """Show what a trained model that comes with the project draws, and what its card says; or that it is not there.
 
     Args:
@@ -182,7 +182,7 @@ def tell_runs(runs: dict[tuple[str, int], Run]) -> None:
 
 
 def train_study(
-    study: Study, runs_dir: str | None = None, data_dir: str | None = None, samples: int | None = None
+    study: Study, runs_dir: str | Path | None = None, data_dir: str | Path | None = None, samples: int | None = None
 ) -> tuple[dict[tuple[str, int], Run], dict]:
     """Train the arms of a study, those of them that are not trained yet; what stays is what `tell_runs` says.
 
@@ -197,8 +197,8 @@ def train_study(
     """
     from utils.studies import results, train  # not needed by most notebooks
 
-    home = Path(runs_dir) / "studies" if runs_dir else None
-    runs, file = train.train_study(study, home, data_dir=data_dir and Path(data_dir), samples=samples)
+    home = runs_folder(runs_dir) / "studies" if runs_dir else None
+    runs, file = train.train_study(study, home, data_dir=data_dir, samples=samples)
     tell_runs(runs)
     return runs, results.load(study.name, file.parent)
 
@@ -304,7 +304,7 @@ def _compressed(film: str | Path, quality: int) -> bytes:
         return small.read_bytes()
 
 
-def _within_project(path: Path) -> str:
+def _within_project(path: str | Path) -> str:
     """A path as seen from the project's folder; of one that lies elsewhere its last two parts."""
-    path = path.resolve()
+    path = Path(path).resolve()
     return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else Path(*path.parts[-2:]))

@@ -36,6 +36,9 @@ class Pretrained:
 
     folder: Path
 
+    def __post_init__(self):
+        object.__setattr__(self, "folder", Path(self.folder))
+
     @property
     def name(self) -> str:
         return self.folder.name
@@ -59,18 +62,18 @@ class Pretrained:
         return self.folder / f"{network}.keras"
 
 
-def names(folder: Path = SHIPPED) -> list[str]:
+def names(folder: str | Path = SHIPPED) -> list[str]:
     """Names of the models there are."""
-    return sorted(card.parent.name for card in folder.glob("*/card.json"))
+    return sorted(card.parent.name for card in Path(folder).glob("*/card.json"))
 
 
-def find(name: str, folder: Path = SHIPPED) -> Pretrained | None:
+def find(name: str, folder: str | Path = SHIPPED) -> Pretrained | None:
     """The model of that name; None if there is none."""
-    return Pretrained(folder / name) if name in names(folder) else None
+    return Pretrained(Path(folder) / name) if name in names(folder) else None
 
 
 def publish(
-    run: Run, name: str, dataset: Dataset, distance: dict | None = None, about: str = "", folder: Path = SHIPPED
+    run: Run, name: str, dataset: Dataset, distance: dict | None = None, about: str = "", folder: str | Path = SHIPPED
 ) -> Pretrained:
     """Keep a run's networks in float32 under a name, write their card and draw their samples.
 
@@ -91,7 +94,7 @@ def publish(
         raise InputError(f"name must be made of letters, digits, - and _. Received: {name!r}.")
     if not run.model("generator").is_file():
         raise InputError(f"{run.folder} has no networks yet: train it for an epoch first.")
-    model, experiment, steps = Pretrained(folder / name), run.experiment, run.steps()
+    model, experiment, steps = Pretrained(Path(folder) / name), run.experiment, run.steps()
     changed = config.differences(preset(experiment.preset), experiment)
     networks = {}
     for network, build in (("generator", build_generator), ("discriminator", build_discriminator)):

@@ -33,9 +33,9 @@ from utils.files import read_json, write_json
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-def runs_folder() -> Path:
-    """Where runs go: the environment variable DCGAN_RUNS_DIR, else `saved_models/` of the project."""
-    return Path(os.environ.get("DCGAN_RUNS_DIR") or PROJECT / "saved_models")
+def runs_folder(runs_dir: str | Path | None = None) -> Path:
+    """Where runs go: as given, else the environment's DCGAN_RUNS_DIR, else `saved_models/` of the project."""
+    return Path(runs_dir or os.environ.get("DCGAN_RUNS_DIR") or PROJECT / "saved_models").expanduser()
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,13 @@ class Run:
 
     folder: Path
 
+    def __post_init__(self):
+        object.__setattr__(self, "folder", Path(self.folder))
+
     @classmethod
-    def create(cls, experiment: Experiment, environment: dict, root: Path | None = None) -> "Run":
+    def create(cls, experiment: Experiment, environment: dict, root: str | Path | None = None) -> "Run":
         """Make a new, numbered folder for `experiment`; no existing run is touched, also if two start at once."""
-        home = (root or runs_folder()) / dataset_slug(experiment.data.name)
+        home = runs_folder(root) / dataset_slug(experiment.data.name)
         try:
             home.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError, PermissionError) as error:
@@ -72,17 +75,17 @@ class Run:
         return run
 
     @classmethod
-    def find(cls, name: str | Path, root: Path | None = None) -> "Run":
+    def find(cls, name: str | Path, root: str | Path | None = None) -> "Run":
         """Find a run by its path, by its path below the runs' folder ("faces/0001-quick"), or as "last".
 
         Raises:
             InputError: there is no such run; the message names those that exist.
         """
-        root = root or runs_folder()
+        root = runs_folder(root)
         known = sorted(root.glob("*/*/experiment.json"), key=_last_touched)
         if str(name) == "last" and known:
             return cls(known[-1].parent)
-        for folder in (Path(name), root / name):
+        for folder in (Path(name).expanduser(), root / name):
             if (folder / "experiment.json").is_file():
                 return cls(folder.resolve())
         listed = ", ".join(str(f.parent.relative_to(root)) for f in known[-5:]) or "none yet; `./dcgan train` makes one"
@@ -205,7 +208,7 @@ def draw_curves(run: Run) -> Path | None:
     return run.losses_plot
 
 
-def draw_film(run: Run, fps: float = 4, folder: Path | None = None) -> list[Path]:
+def draw_film(run: Run, fps: float = 4, folder: str | Path | None = None) -> list[Path]:
     """Make training.mp4 and training.gif from the epoch grids, with the epoch written in.
 
     Args:
@@ -226,7 +229,7 @@ def draw_film(run: Run, fps: float = 4, folder: Path | None = None) -> list[Path
     experiment = run.experiment
     about = f"{experiment.preset} on {dataset_slug(experiment.data.name)}"
     frames = [viz.caption(viz.read_png(path), f"{about}, epoch {epoch}") for epoch, path in grids]
-    files = [(folder or run.folder) / name for name in ("training.mp4", "training.gif")]
+    files = [Path(folder or run.folder) / name for name in ("training.mp4", "training.gif")]
     for file in files:
         viz.write_film(file, frames, fps)
     return files

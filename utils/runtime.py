@@ -5,6 +5,7 @@ package can import TensorFlow, because some switches are read at that moment onl
 """
 
 import contextlib
+import importlib.util
 import os
 import platform
 import resource
@@ -18,10 +19,35 @@ def set_environment() -> None:
     """Set what TensorFlow reads when it is imported; whatever the user has set stays.
 
     oneDNN's kernels are off by default on some CPUs (AMD's among them), where they are nearly twice as fast.
-    Informational log lines are left out; warnings and errors are shown.
+    Informational log lines are left out; warnings and errors are shown. The models are written for TensorFlow, so the
+    backend that Keras takes elsewhere does not count here.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+
+
+def open_closed_streams() -> None:
+    """Let standard streams that were closed (`2>&-`) lead nowhere. Otherwise Python has None in their place, progress
+    bars and warnings fail, and the next file that is opened gets their number and what C code writes to it."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # the system gives the lowest number that is free
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+
+
+def keep_matplotlib_plain() -> None:
+    """Let figures look the same for everybody, and not fail (`text.usetex`): the user's matplotlibrc, which Matplotlib
+    looks for in the current folder, then in MATPLOTLIBRC, then at home, does not count in this process."""
+    os.environ.pop("MPLBACKEND", None)
+    installed = importlib.util.find_spec("matplotlib")
+    os.environ["MATPLOTLIBRC"] = os.path.join(os.path.dirname(installed.origin), "mpl-data", "matplotlibrc")
+    if os.path.exists("matplotlibrc"):
+        import matplotlib
+
+        matplotlib.rcdefaults()
 
 
 @dataclass(frozen=True)
@@ -71,6 +97,9 @@ def start(precision: str = "float32") -> Device:
             tf.config.experimental.set_memory_growth(gpu, True)
         except RuntimeError:  # the GPU is in use already, so its memory has been laid out
             pass
+    keras.config.set_floatx("float32")  # whatever ~/.keras/keras.json says
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
     keras.mixed_precision.set_dtype_policy(precision)
     return device()
 

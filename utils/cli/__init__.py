@@ -11,10 +11,8 @@ import os
 import shlex
 import sys
 
-import tyro
-
+from utils.cli.options import as_meant, read, todays
 from utils.cli.text import short
-from utils.config import RENAMED
 from utils.errors import InputError, Interrupted
 
 COMMANDS = {
@@ -32,6 +30,7 @@ COMMANDS = {
     "study": "study:Study",
     "notebooks": "notebooks:Notebooks",
     "lab": "notebooks:Lab",
+    "completion": "completion:Completion",
 }
 """Module of this folder and class of each command; only the one that is asked for is imported. A class may have a
 method `default(options)` that gives its options as they are before any is read."""
@@ -60,11 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise InputError(f"There is no command {name!r}; choose one of {', '.join(COMMANDS)}, test.")
-        options = [_with_todays_name(option) for option in options]
         module, class_name = COMMANDS[name].split(":")
         command = getattr(importlib.import_module(f"utils.cli.{module}"), class_name)
+        options = todays(as_meant(options))
         default = command.default(options) if hasattr(command, "default") else None
-        tyro.cli(command, args=options, prog=f"./dcgan {name}", default=default).run()
+        read(command, options, name, default).run()
         return 0
     except InputError as error:
         print(f"dcgan: {error}", file=sys.stderr)
@@ -85,10 +84,3 @@ def main(arguments: list[str] | None = None) -> int:
         again = shlex.join(arguments) if name == "study" else f"resume {short(stop.folder)}"
         print(f"{stop}\nGo on with: ./dcgan {again}")
         return 128 + stop.signal
-
-
-def _with_todays_name(option: str) -> str:
-    """An option, "--name" or "--name=value", as the setting is called today."""
-    name, is_given, value = option.partition("=")
-    renamed = {f"--{old}": f"--{new.replace('_', '-')}" for old, new in RENAMED.items()}
-    return renamed.get(name, name) + is_given + value

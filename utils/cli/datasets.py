@@ -47,8 +47,10 @@ class Datasets:
 
 
 def _list(options: Datasets) -> None:
-    from utils.data.catalogue import catalogue, data_folder, find_source
+    from utils.data.catalogue import catalogue, data_folder, find_source, say_if_ambiguous
 
+    if options.name is not None:
+        say_if_ambiguous(options.name, options.data_dir)
     entries = [entry for entry in catalogue() if options.name in (None, entry.name)]
     if not entries:
         pictures = find_source(options.name).describe()

@@ -4,12 +4,13 @@ import json
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 from tyro.conf import Positional, arg
 
 from utils import config
+from utils.cli.options import read
 from utils.cli.text import short
 from utils.config import DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
@@ -52,8 +53,16 @@ class _Settings:
 
 @dataclass(frozen=True)
 class Train:
-    """Train a DCGAN in a new run folder. Defaults are those of the preset; every option below changes one setting."""
+    """Train a DCGAN in a new run folder.
 
+    Defaults are those of the preset; every option changes one setting. The fifteen that matter most come first, from
+    --preset to --data-dir.
+    """
+
+    first: ClassVar[tuple[str, ...]] = (
+        *("preset", "name", "count", "image_size", "epochs", "batch_size", "learning_rate", "width", "batch_norm"),
+        *("seed", "precision", "dry_run", "json", "runs_dir", "data_dir"),
+    )
     settings: Annotated[_Settings, arg(name="")]
     places: Annotated[_Places, arg(name="")]
     preset: Literal[tuple(presets())] = "quick"  # type: ignore[valid-type]
@@ -105,9 +114,10 @@ class Resume:
     Defaults are those of the run; `./dcgan resume RUN --help` shows them.
     """
 
+    first: ClassVar[tuple[str, ...]] = ("epochs", "name", "runs_dir", "data_dir", "checkpoint_seconds")
     settings: Annotated[_Settings, arg(name="")]
     places: Annotated[_Places, arg(name="")]
-    name: Annotated[Positional[str], arg(metavar="RUN")] = "last"
+    run_name: Annotated[Positional[str], arg(metavar="RUN")] = "last"
     """The run: its folder, "dataset/number-preset", or "last"."""
     checkpoint_seconds: float = 120.0
     """Seconds between checkpoints; there is one after every epoch too."""
@@ -120,9 +130,9 @@ class Resume:
         # Which run it is decides the defaults, so its name has to be read first, wherever it stands among the options.
         anything = cls(_Settings.of(preset("quick")), _Places())
         arguments = [option for option in options if option not in ("-h", "--help")]
-        asked = tyro.cli(cls, args=arguments, prog="./dcgan resume", default=anything)
+        asked = read(cls, arguments, "resume", anything)
         try:
-            run = Run.find(asked.name, asked.places.runs_dir)
+            run = Run.find(asked.run_name, asked.places.runs_dir)
         except InputError:
             if arguments != options:
                 return anything  # there is help where there is no run yet
@@ -133,7 +143,7 @@ class Resume:
         from utils.runs import Run
         from utils.training import resume
 
-        run = Run.find(self.name, self.places.runs_dir)
+        run = Run.find(self.run_name, self.places.runs_dir)
         began = time.monotonic()
         resume(
             run,

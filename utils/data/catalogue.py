@@ -4,9 +4,11 @@ To add a dataset: write its reader in a file of this folder, and add one entry t
 """
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,13 +63,14 @@ class Entry:
         return bool(self.available(data_dir))
 
     def source(
-        self, size: int, count: int | None, seed: int, choices: str, data_dir: Path, split: str = "train"
+        self, size: int, count: int | None, seed: int, choices: str, data_dir: str | Path, split: str = "train"
     ) -> Source:
         """Its reader. A built-in dataset draws `count` images, of a big one the first `count` are read, of others all.
 
         Raises:
             InputError: there is no such split, it was not fetched, or its files are damaged.
         """
+        data_dir = Path(data_dir)
         if split not in self.splits:
             raise InputError(f"The splits of {self.title} are {', '.join(self.splits)}. Received: split={split!r}.")
         if self.built_in:
@@ -284,11 +287,24 @@ def find_source(
     """What `load` would prepare its images from, without reading any; takes and refuses what `load` does."""
     entry = find_entry(name)
     if entry:
+        say_if_ambiguous(name, data_dir)
         return entry.source(size, count, seed, choices, data_folder(data_dir), split)
     source = _own_pictures(name, size)
     if split != "train":
         raise InputError(f"Own pictures have one split, train. Received: split={split!r} for {name}.")
     return source
+
+
+def say_if_ambiguous(name: str | Path, data_dir: str | Path | None = None) -> None:
+    """Say, once, that a dataset of the catalogue is taken where a folder here has the same name."""
+    entry, here = find_entry(name), Path(name)
+    if entry and here.is_dir() and here.resolve() != (data_folder(data_dir) / name).resolve():
+        _say_once(f"{name} means the {entry.title} of the catalogue; for the folder {name} here write ./{name}.")
+
+
+@functools.cache
+def _say_once(sentence: str) -> None:
+    print(f"Note: {sentence}", file=sys.stderr)
 
 
 def _own_pictures(name: str | Path, size: int) -> Source:

@@ -121,7 +121,7 @@ def summary(figures: Statistics) -> dict:
     }
 
 
-def draw(figures: Statistics, dataset: Dataset, folder: Path) -> list[Path]:
+def draw(figures: Statistics, dataset: Dataset, folder: str | Path) -> list[Path]:
     """Draw the figures.
 
     Args:
@@ -144,7 +144,7 @@ def draw(figures: Statistics, dataset: Dataset, folder: Path) -> list[Path]:
         drawings["sizes"] = _draw_sizes(figures, heading)
     written = []
     for name, figure in drawings.items():
-        written.append(folder / f"{name}.png")
+        written.append(Path(folder) / f"{name}.png")
         with appears_whole(written[-1]) as temporary:
             figure.savefig(temporary, dpi=110, metadata={"Software": None})
     return written

@@ -106,7 +106,7 @@ def _between(features: np.ndarray, true: np.ndarray, extractor: Extractor) -> Di
 
 def quality_for(
     experiment: Experiment,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     *,
     samples: int = SAMPLES,
     features: str = "auto",

@@ -90,13 +90,13 @@ def grad_cam_sheet(record: GradCam, shown: int = 8) -> np.ndarray:
     return sheet(columns, [f"logit {logit:+.1f}" for logit in record.logits[first]])
 
 
-def draw_grad_cam(record: GradCam, file: Path, shown: int = 8) -> Path:
+def draw_grad_cam(record: GradCam, file: str | Path, shown: int = 8) -> Path:
     """Write `grad_cam_sheet` as PNG."""
     viz.write_png(file, grad_cam_sheet(record, shown))
-    return file
+    return Path(file)
 
 
-def draw_layers(records: Sequence[GradCam], file: Path, shown: int = 4) -> Path:
+def draw_layers(records: Sequence[GradCam], file: str | Path, shown: int = 4) -> Path:
     """The first images layer by layer: for each image a row of overlays for true, and one for fake."""
     images = records[0].images[:shown].repeat(2, 0)
     columns = {"image": images}
@@ -108,13 +108,13 @@ def draw_layers(records: Sequence[GradCam], file: Path, shown: int = 4) -> Path:
     viz.write_png(
         file, sheet(columns, [f"for {score}" for _ in range(shown) for score in ("true", "fake")][: len(images)])
     )
-    return file
+    return Path(file)
 
 
-def draw_grad_cam_film(records: dict[int, GradCam], folder: Path, fps: float = 2, shown: int = 6) -> list[Path]:
+def draw_grad_cam_film(records: dict[int, GradCam], folder: str | Path, fps: float = 2, shown: int = 6) -> list[Path]:
     """The sheet of every epoch as a film, MP4 and GIF."""
     frames = [viz.caption(grad_cam_sheet(record, shown), f"epoch {epoch}") for epoch, record in records.items()]
-    files = [folder / f"gradcam_epochs{suffix}" for suffix in (".mp4", ".gif")]
+    files = [Path(folder) / f"gradcam_epochs{suffix}" for suffix in (".mp4", ".gif")]
     for file in files:
         viz.write_film(file, frames, fps)
     return files
@@ -123,27 +123,27 @@ def draw_grad_cam_film(records: dict[int, GradCam], folder: Path, fps: float = 2
 # --- guided backpropagation -------------------------------------------------------------------------------------------
 
 
-def draw_filter_saliency(record: FilterSaliency, file: Path) -> Path:
+def draw_filter_saliency(record: FilterSaliency, file: str | Path) -> Path:
     """For each filter a row of its strongest images, and below it the guided gradient of its activation there."""
     images = record.images
     rows = np.stack([images, around_grey(record.saliency, (2, 3, 4))], 1).reshape(-1, *images.shape[1:])
     labels = [label for filter in record.filters for label in (f"filter {filter}", "what drives it")]
     titles = ["strongest", *(f"number {i}" for i in range(2, images.shape[1] + 1))]
     viz.write_png(file, sheet({title: rows[:, i] for i, title in enumerate(titles)}, labels))
-    return file
+    return Path(file)
 
 
-def draw_score_saliency(columns: dict[str, np.ndarray], images: np.ndarray, file: Path) -> Path:
+def draw_score_saliency(columns: dict[str, np.ndarray], images: np.ndarray, file: str | Path) -> Path:
     """Images beside gradients by their pixels: float (N, S, S, 3) by title, each picture scaled by itself."""
     shown = {title: around_grey(gradient, (1, 2, 3)) for title, gradient in columns.items()}
     viz.write_png(file, sheet({"image": images} | shown))
-    return file
+    return Path(file)
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------
 
 
-def draw_randomisation(record: Randomisation, file: Path) -> Path:
+def draw_randomisation(record: Randomisation, file: str | Path) -> Path:
     """Rank correlation with the trained maps, layer after layer, with the correlation between images as a level."""
     figure = Figure(figsize=(7.5, 4), layout="constrained")
     axes = figure.subplots()
@@ -164,7 +164,7 @@ def draw_randomisation(record: Randomisation, file: Path) -> Path:
     return viz.write_figure(file, figure)
 
 
-def draw_curves(records: dict[str, Curves], file: Path) -> Path:
+def draw_curves(records: dict[str, Curves], file: str | Path) -> Path:
     """Mean deletion and insertion curves of several methods, each with its random maps dotted."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("deletion", "insertion")):
@@ -181,7 +181,7 @@ def draw_curves(records: dict[str, Curves], file: Path) -> Path:
     return viz.write_figure(file, figure)
 
 
-def draw_pointing(records: dict[str, list[Pointing]], file: Path) -> Path:
+def draw_pointing(records: dict[str, list[Pointing]], file: str | Path) -> Path:
     """Share of hits of each part with its interval, beside chance, the image's centre and the maps of other images."""
     figure = Figure(figsize=(4.6 * len(records), 3.8), layout="constrained")
     for axes, (title, parts) in zip(figure.subplots(1, len(records), sharey=True, squeeze=False)[0], records.items()):
@@ -202,7 +202,7 @@ def draw_pointing(records: dict[str, list[Pointing]], file: Path) -> Path:
 # --- filters and activations ------------------------------------------------------------------------------------------
 
 
-def draw_first_filters(record: Filters, file: Path) -> Path:
+def draw_first_filters(record: Filters, file: str | Path) -> Path:
     """The filters of the first convolution, trained and random; each scaled by its own largest weight."""
     pictures = []
     for title, filters in (("trained", record.trained), ("random weights", record.random)):
@@ -210,10 +210,10 @@ def draw_first_filters(record: Filters, file: Path) -> Path:
         grid = viz.grid(around_grey(filters, (1, 2, 3)), columns=16, tile=12 * max(height, width), gap=GAP)
         pictures.append(np.concatenate([_text(title, grid.shape[1], 22), grid]))
     viz.write_png(file, np.concatenate(pictures))
-    return file
+    return Path(file)
 
 
-def draw_activations(record: Activations, file: Path, shown: int = 32) -> Path:
+def draw_activations(record: Activations, file: str | Path, shown: int = 32) -> Path:
     """One image through the network: of each convolution the maps that answer most, each scaled by itself."""
     pictures = [_text("image", TILE + 2 * GAP, 22), viz.grid(record.image[None], tile=TILE, gap=GAP)]
     for convolution, maps in zip(record.convolutions, record.maps):
@@ -224,7 +224,7 @@ def draw_activations(record: Activations, file: Path, shown: int = 32) -> Path:
     width = max(picture.shape[1] for picture in pictures)
     pictures = [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in pictures]
     viz.write_png(file, np.concatenate(pictures))
-    return file
+    return Path(file)
 
 
 # --- letters ------------------------------------------------------------------------------------------------------

@@ -115,8 +115,8 @@ def subject_for(
     count: int = 64,
     layer: str = "last",
     seed: int = 0,
-    data_dir: Path | None = None,
-    boxes: Path | None = None,
+    data_dir: str | Path | None = None,
+    boxes: str | Path | None = None,
 ) -> Subject:
     """Load a discriminator, its generator where there is one, and true images to show it.
 

@@ -18,7 +18,7 @@ NEIGHBOURS = 500
 
 
 def measure_for(
-    study: Study, data_dir: Path | None = None, samples: int = SAMPLES, progress: bool = True
+    study: Study, data_dir: str | Path | None = None, samples: int = SAMPLES, progress: bool = True
 ) -> Callable[[Run], dict]:
     """What measures each run of a study, always against the same held-out images and in the same feature space.
 

@@ -19,7 +19,7 @@ from utils.viz import smooth
 
 
 def perfect_generator(
-    experiment: Experiment, count: int, updates: int, data_dir: Path | None = None, progress: bool = True
+    experiment: Experiment, count: int, updates: int, data_dir: str | Path | None = None, progress: bool = True
 ) -> dict:
     """Train a discriminator against a generator that cannot be improved: its samples are true images.
 

@@ -26,7 +26,10 @@ SAMPLES = 12
 
 
 def keep(
-    study: Study, runs: dict[tuple[str, int], Run], folder: Path = RESULTS, measure: Callable[[Run], dict] | None = None
+    study: Study,
+    runs: dict[tuple[str, int], Run],
+    folder: str | Path = RESULTS,
+    measure: Callable[[Run], dict] | None = None,
 ) -> Path:
     """Write the results of a study. Those of other arms and seeds, which were kept there before, stay.
 
@@ -39,6 +42,7 @@ def keep(
     Returns:
         The JSON file, `<folder>/<study's name>.json`; the pictures are beside it, `<study's name>/<arm>-<seed>.png`.
     """
+    folder = Path(folder)
     file = folder / f"{study.name}.json"
     before = load(study.name, folder) if file.is_file() else {"arms": {}, "runs": []}
     records = {(run["arm"], run["seed"]): run for run in before["runs"]}
@@ -69,12 +73,13 @@ def keep(
     return file
 
 
-def load(name: str, folder: Path = RESULTS) -> dict:
+def load(name: str, folder: str | Path = RESULTS) -> dict:
     """The results of the study of that name, as `keep` wrote them; "pictures" is the folder of their samples.
 
     Raises:
         InputError: there are none.
     """
+    folder = Path(folder)
     if not (folder / f"{name}.json").is_file():
         there = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none"
         raise InputError(f"There are no results {name!r} in {folder}; there are: {there}.")

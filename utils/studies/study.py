@@ -90,9 +90,9 @@ class Study:
 
 def train_arms(
     study: Study,
-    runs_dir: Path,
+    runs_dir: str | Path,
     *,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     progress: bool = True,
 ) -> dict[tuple[str, int], Run]:
     """Train every arm with every seed; what was trained before is taken, what was begun is finished.
@@ -114,7 +114,7 @@ def train_arms(
     from utils.data import load_for
     from utils.training import resume, train
 
-    begun = {run.experiment: run for f in sorted(runs_dir.glob("*/*/experiment.json")) for run in [Run(f.parent)]}
+    begun = {run.experiment: run for f in sorted(Path(runs_dir).glob("*/*/experiment.json")) for run in [Run(f.parent)]}
     wanted = [(arm, seed) for seed in study.seeds for arm in study.arms]
     runs, datasets = {}, {}
     bar = tqdm(wanted, desc=study.name, unit="run", disable=not progress)

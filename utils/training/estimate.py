@@ -19,7 +19,7 @@ TRIAL_SECONDS = 10.0
 TRIAL_UPDATES = 5
 
 
-def estimate(experiment: Experiment, data_dir: Path | None = None) -> dict:
+def estimate(experiment: Experiment, data_dir: str | Path | None = None) -> dict:
     """Build the networks and time a few updates; neither data nor a run folder is made.
 
     Args:

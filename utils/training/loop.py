@@ -45,8 +45,8 @@ def train(
     experiment: Experiment,
     *,
     dataset: Dataset | None = None,
-    runs_dir: Path | None = None,
-    data_dir: Path | None = None,
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Run:
@@ -89,8 +89,8 @@ def resume(
     *,
     changed: Experiment | None = None,
     dataset: Dataset | None = None,
-    runs_dir: Path | None = None,
-    data_dir: Path | None = None,
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Run:
