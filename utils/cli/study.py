@@ -39,7 +39,8 @@ class Study:
     """Folder of the datasets; data/ by default."""
 
     def run(self) -> None:
-        from utils import runtime, viz
+        from utils import runtime
+        from utils.figure import write_figure
         from utils.runs import runs_folder
 
         module = importlib.import_module(f"utils.studies.{self.name}")
@@ -56,7 +57,7 @@ class Study:
         measured = measure.measure_for(study, self.data_dir, progress=not self.json)
         file = results.keep(study, runs, self.out or home / "results", measured)
         rows, figure = module.answer(results.load(study.name, file.parent))
-        picture = viz.write_figure(file.with_suffix(".png"), figure)
+        picture = write_figure(file.with_suffix(".png"), figure)
         _say(study.question, rows, [file, picture], self.json)
 
 
