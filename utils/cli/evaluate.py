@@ -46,12 +46,13 @@ class Evaluate:
 def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.distances import LEAST_SAMPLES
     from utils.evaluation.held_out import true_images_for
-    from utils.found import find
+    from utils.found import find, with_data
 
     if options.samples < LEAST_SAMPLES:
         raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
     found = find(options.name, "generator", options.runs_dir)
-    data = _data(found, options.data)
+    found, other = with_data(found, options.data, options.data_dir, progress=not options.json)
+    data = _data(found, other)
 
     from utils import runtime
 
@@ -109,7 +110,7 @@ def _evaluate(options: Evaluate) -> None:
 def _data(found, asked: str | None) -> DataConfig:
     """What to compare a generator with: what it was trained on, or what is asked for."""
     trained = found.experiment and found.experiment.data
-    if trained and asked in (None, trained.name):
+    if trained and asked is None:
         return trained
     if asked is None:
         raise InputError(f"{found.file} does not say what it was trained on: name the true images with --data.")

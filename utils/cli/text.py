@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from utils.text import from_here, one_line
+
 
 def table(rows: list[dict]) -> str:
     """Rows of equal keys as aligned text; numbers stand right."""
@@ -42,8 +44,5 @@ def card_text(card: dict) -> str:
 
 
 def short(path: Path) -> str:
-    """A path as the user would type it from here."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    """A path as seen from here, to be read; see `utils.text.command` for one to be pasted."""
+    return one_line(from_here(path))

@@ -286,6 +286,22 @@ def find_source(
     return source
 
 
+def is_own(name: str | Path) -> bool:
+    """Whether a name means own pictures, by their path, and no dataset of the catalogue."""
+    return _entry(name) is None
+
+
+def place_of(name: str | Path, known: str = "") -> str:
+    """What to write down as the name of a dataset: of own pictures the whole path, which holds wherever it is read.
+
+    Args:
+        name: as it was typed.
+        known: what was written down before; it stays if that is what was typed.
+    """
+    path = Path(name).expanduser()
+    return str(path.resolve()) if is_own(name) and str(name) != known and path.exists() else str(name)
+
+
 def _entry(name: str | Path) -> Entry | None:
     return next((entry for entry in _CATALOGUE if entry.name == str(name)), None)
 

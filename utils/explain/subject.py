@@ -13,7 +13,7 @@ from utils.data.catalogue import catalogue, find_source
 from utils.errors import InputError
 from utils.evaluation.held_out import SPLITS
 from utils.explain.judge import Judge, judge_of, normalises
-from utils.found import Found
+from utils.found import Found, with_data
 from utils.models import load_network
 from utils.runs import Run
 from utils.sampling import fake_samples_generator, make_latent_samples
@@ -129,6 +129,7 @@ def subject_for(
     """
     discriminator = load_network(found.file)
     judge_of(discriminator).convolution(layer)  # before any image is read: what is wrong is said at once
+    found, data = with_data(found, data, data_dir)
     beside = found.file.with_name("generator.keras")
     return Subject(
         title=found.title,
