@@ -334,28 +334,25 @@ class Curves:
 
     def __init__(self, run: Run):
         self._run, self._steps, self._epochs = run, Thinned(run.steps_file), Thinned(run.epochs_file)
+        self._first_epoch, self._per_epoch, self._is_whole = Rows(run.steps_file), 0, False
 
     def draw(self) -> Path | None:
         """Draw losses, scores and accuracies so far to losses.png; None before the first update."""
         steps, experiment = self._steps.columns(), self._run.experiment
         if not steps:
             return None
-        steps["epoch"] = steps["update"] / _updates_per_epoch(self._run.steps_file)
+        steps["epoch"] = steps["update"] / self._updates_per_epoch()
         about = f"{experiment.preset} on {shorten(dataset_name(experiment.data.name), 50)}"
         title = f"{about}, seed {experiment.training.seed}"
         viz.plot_training(self._run.losses_plot, steps, self._epochs.columns(), title)
         return self._run.losses_plot
 
-
-def _updates_per_epoch(steps_file: Path) -> int:
-    """Updates of the first epoch, or those of it that there are."""
-    rows, count = Rows(steps_file), 0
-    while piece := rows.read(POINTS):
-        inside = sum(row["epoch"] == 1 for row in piece)
-        count += inside
-        if inside < len(piece):
-            break
-    return count
+    def _updates_per_epoch(self) -> int:
+        """Updates of the first epoch, or those of it that there are."""
+        while not self._is_whole and (rows := self._first_epoch.read(POINTS)):
+            inside = sum(row["epoch"] == 1 for row in rows)
+            self._per_epoch, self._is_whole = self._per_epoch + inside, inside < len(rows)
+        return self._per_epoch
 
 
 def draw_curves(run: Run) -> Path | None:
