@@ -22,7 +22,7 @@ from utils.data.statistics import draw, statistics
 from utils.errors import InputError
 from utils.files import read_json, write_text
 from utils.found import find, with_data
-from utils.runs import Run, dataset_name, dataset_slug, draw_curves, draw_film
+from utils.runs import PROJECT, Run, dataset_name, dataset_slug, draw_curves, draw_film
 from utils.text import NAME_BYTES, command, one_line, shorten, slug
 from utils.training import resume
 
@@ -99,6 +99,12 @@ def test_a_printed_command_can_be_pasted_and_holds_nothing_for_the_terminal(name
     said = subprocess.run(["bash", "-c", os.fsencode(echo)], capture_output=True, check=True, cwd="/").stdout
     there = f"./{name}" if name.startswith("-") else name
     assert said.split(b"\0")[:-1] == [b"resume", os.fsencode(f"{there}/faces"), b"--data", os.fsencode(name)]
+
+
+def test_figures_are_made_in_one_place():
+    """Elsewhere their texts could be read as formulas."""
+    sources = {path: path.read_text(encoding="utf-8") for path in (PROJECT / "utils").rglob("*.py")}
+    assert [path.name for path, code in sources.items() if re.search(r"\bFigure\(\w|pyplot", code)] == []
 
 
 # --- every name, into everything that is written and drawn ------------------------------------------------------------
