@@ -12,7 +12,7 @@ from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.distances import Estimate
 from utils.models import load_network
-from utils.runs import Run
+from utils.runs import Run, State
 from utils.sampling import make_latent_samples
 from utils.training.players import build_players
 from utils.viz import grid, read_png
@@ -31,7 +31,7 @@ def run(request, tiny, tmp_path):
         run.model("generator").parent.mkdir()
         for name in ("generator", "discriminator"):
             getattr(networks, name).save(run.model(name))
-        run.log("Finished after 0 updates and 7 s of training.")
+        run.save_state(State("finished", seconds=7))
         yield run
     finally:
         runtime.start()

@@ -118,6 +118,16 @@ def test_more_epochs_continue_as_if_asked_for_from_the_start(tiny, noise_dataset
     part = train(tiny, dataset=noise_dataset, runs_dir=tmp_path / "b", progress=False)
     resume(part, changed=replace(tiny, epochs=3), dataset=noise_dataset, progress=False)
     assert_same_contents(whole, part)
+    assert part.state.status == "finished" and (part.state.update, part.state.epoch) == (9, 3)
+
+
+def test_a_run_killed_between_its_last_update_and_its_film_is_finished_by_resume(tiny, noise_dataset, tmp_path):
+    run = train(replace(tiny, epochs=1), dataset=noise_dataset, runs_dir=tmp_path, progress=False)
+    film = run.film.read_bytes()
+    run.film.unlink()
+    run.save_state(dataclasses.replace(run.state, status="running"))
+    resume(run, dataset=noise_dataset, progress=False)
+    assert run.film.read_bytes() == film and run.state.status == "finished" and run.state.update == 3
 
 
 def test_resume_refuses_changed_settings_and_names_them(tiny, noise_dataset, tmp_path):
@@ -140,7 +150,8 @@ def test_losses_that_are_not_finite_stop_the_run_and_keep_the_last_good_checkpoi
     with pytest.raises(InputError, match="no longer finite at update .*smaller --learning-rate"):
         train(replace(tiny, learning_rate=1e30), dataset=noise_dataset, runs_dir=tmp_path, progress=False)
     run = Run.find("last", tmp_path)
-    assert checkpoint.latest(run.checkpoints) == 0
+    assert checkpoint.latest(run.checkpoints) == run.state.update == 0 and run.seconds is None
+    assert run.state.status == "failed" and "no longer finite at update" in run.state.why
     assert all(np.isfinite(values).all() for values in run.steps().values())
 
 

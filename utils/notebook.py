@@ -29,6 +29,7 @@ from utils.runs import PROJECT, Run
 from utils.sampling import fake_samples_generator, make_latent_samples
 from utils.studies.study import Study
 from utils.tables import card_text, table
+from utils.text import one_line
 from utils.training.batches import Schedule
 
 SCALES = ("quick", "report", "smallest")
@@ -98,8 +99,7 @@ def tell(run: Run) -> None:
     """Clear the progress bar of a training; what stays is the name of its run folder and the run's log."""
     clear_output(wait=True)
     print(f"Run folder: {_within_project(run.folder)}")
-    lines = (run.folder / "log.txt").read_text(encoding="utf-8").splitlines()
-    print("\n".join(line.split(" ", 2)[2] for line in lines))  # without date and time
+    print("\n".join(run.logged()))
 
 
 def show(images: np.ndarray, columns: int = 8) -> None:
@@ -175,10 +175,10 @@ def tell_runs(runs: dict[tuple[str, int], Run]) -> None:
     """Clear the progress bars of a study's trainings; what stays is each run's folder, its end, and its warnings."""
     clear_output(wait=True)
     for (arm, seed), run in runs.items():
-        lines = (run.folder / "log.txt").read_text(encoding="utf-8").splitlines()
-        said = [line.split(" ", 2)[2] for line in lines]
-        print(f"{arm}, seed {seed}: {_within_project(run.folder)}. {said[-1]}")
-        print("".join(f"  {sentence}\n" for sentence in said if sentence.startswith("Warning")), end="")
+        state = run.state
+        ended = f"{state.status.capitalize()} after {state.update} updates and {state.seconds:.0f} s of training."
+        print(f"{arm}, seed {seed}: {_within_project(run.folder)}. {ended}")
+        print("".join(f"  {sentence}\n" for sentence in run.logged() if sentence.startswith("Warning")), end="")
 
 
 def train_study(
@@ -307,4 +307,4 @@ def _compressed(film: str | Path, quality: int) -> bytes:
 def _within_project(path: str | Path) -> str:
     """A path as seen from the project's folder; of one that lies elsewhere its last two parts."""
     path = Path(path).resolve()
-    return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else Path(*path.parts[-2:]))
+    return one_line(str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else Path(*path.parts[-2:])))

@@ -94,7 +94,7 @@ def publish(
         raise InputError(f"name must be made of letters, digits, - and _. Received: {name!r}.")
     if not run.model("generator").is_file():
         raise InputError(f"{run.folder} has no networks yet: train it for an epoch first.")
-    model, experiment, steps = Pretrained(Path(folder) / name), run.experiment, run.steps()
+    model, experiment, steps = Pretrained(Path(folder) / name), run.experiment, run.steps(1)
     changed = config.differences(preset(experiment.preset), experiment)
     networks = {}
     for network, build in (("generator", build_generator), ("discriminator", build_discriminator)):

@@ -1,19 +1,17 @@
 """Grids, curves and films: arrays and records in, picture files out. Nothing here knows about models."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import cv2
 import imageio.v2 as imageio
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from utils.errors import InputError
 from utils.files import appears_whole
-
-if TYPE_CHECKING:  # it takes a while to load
-    from matplotlib.figure import Figure
+from utils.text import one_line
 
 
 def grid(images: np.ndarray, columns: int | None = None, tile: int = 64, gap: int = 2) -> np.ndarray:
@@ -58,19 +56,38 @@ def read_png(path: str | Path) -> np.ndarray:
     return np.asarray(imageio.imread(path))[..., :3]
 
 
+def letters(text: str, width: int, height: int, size: int = 12) -> np.ndarray:
+    """Dark letters on white, at the left, in the middle of the height: uint8 (height, width, 3).
+
+    Args:
+        text: one line or several; what does not fit is cut off.
+        width, height: of the picture, in pixels.
+        size: of the letters, in pixels.
+    """
+    from utils.figure import font_file  # it takes a while to load
+
+    picture = Image.new("RGB", (width, height), "white")
+    text = "\n".join(map(one_line, text.split("\n")))
+    ImageDraw.Draw(picture).text((size // 3, height / 2), text, (40, 40, 40), _font(font_file(text), size), anchor="lm")
+    return np.asarray(picture)
+
+
+@cache
+def _font(file: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(file, size)
+
+
 def caption(image: np.ndarray, text: str) -> np.ndarray:
     """A copy of uint8 (H, W, 3) with a line of text on a white strip above it; the height stays even."""
-    strip = np.full((32, image.shape[1], 3), 255, np.uint8)
-    cv2.putText(strip, text, (6, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (40, 40, 40), 1, cv2.LINE_AA)
-    return np.concatenate([strip, image])
+    return np.concatenate([letters(text, image.shape[1], 32, 16), image])
 
 
-def write_film(path: str | Path, frames: Sequence[np.ndarray], fps: float = 4, hold_last: float = 2.0) -> None:
+def write_film(path: str | Path, frames: Iterable[np.ndarray], fps: float = 4, hold_last: float = 2.0) -> None:
     """Write frames as H.264 MP4 that browsers play, or as GIF, by the suffix of `path`.
 
     Args:
         path: ends in .mp4 or .gif; the file appears whole or not at all.
-        frames: uint8 (H, W, 3), all of one size, H and W even.
+        frames: uint8 (H, W, 3), all of one size, H and W even; taken one by one, so that a film may be long.
         fps: frames per second.
         hold_last: seconds for which the last frame stays.
 
@@ -78,33 +95,31 @@ def write_film(path: str | Path, frames: Sequence[np.ndarray], fps: float = 4, h
         InputError: no frames, or another suffix.
     """
     path = Path(path)
-    if not frames or path.suffix not in (".mp4", ".gif"):
-        raise InputError(
-            f"A film needs at least one frame and a name in .mp4 or .gif. Received: {len(frames)}, {path}."
-        )
-    frames = [*frames, *[frames[-1]] * round(fps * hold_last)]
-    with appears_whole(path) as temporary:
-        if path.suffix == ".gif":
-            imageio.mimwrite(temporary, frames, format="gif", duration=1000 / fps, loop=0)
-        else:
-            imageio.mimwrite(
-                temporary,
-                frames,
-                format="ffmpeg",
-                fps=fps,
-                codec="libx264",
-                pixelformat="yuv420p",  # the only layout that all browsers decode
-                quality=8,
-                macro_block_size=2,
-                output_params=["-movflags", "+faststart"],  # plays before it is loaded whole
-            )
+    if path.suffix not in _FILMS:
+        raise InputError(f"A film needs a name in .mp4 or .gif. Received: {path}.")
+    frame = None
+    with appears_whole(path) as temporary, imageio.get_writer(temporary, **_FILMS[path.suffix](fps)) as film:
+        for frame in frames:
+            film.append_data(frame)
+        if frame is None:
+            raise InputError(f"A film needs at least one frame. Received: none, for {path}.")
+        for _ in range(round(fps * hold_last)):
+            film.append_data(frame)
 
 
-def write_figure(path: str | Path, figure: "Figure") -> Path:
-    """Write a Matplotlib figure as PNG; the file appears whole or not at all. Returns its path."""
-    with appears_whole(path) as temporary:
-        figure.savefig(temporary, dpi=110, metadata={"Software": None})
-    return Path(path)
+_FILMS = {
+    ".gif": lambda fps: {"format": "gif", "mode": "I", "duration": 1000 / fps, "loop": 0},
+    ".mp4": lambda fps: {
+        "format": "ffmpeg",
+        "mode": "I",
+        "fps": fps,
+        "codec": "libx264",
+        "pixelformat": "yuv420p",  # the only layout that all browsers decode
+        "quality": 8,
+        "macro_block_size": 2,
+        "output_params": ["-movflags", "+faststart"],  # plays before it is loaded whole
+    },
+}
 
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
@@ -124,10 +139,9 @@ def plot_training(path: str | Path, steps: dict[str, np.ndarray], epochs: dict[s
         epochs: float (E,) "epoch", "accuracy_true" and "accuracy_fake".
         title: heading.
     """
-    from matplotlib.figure import Figure  # no pyplot: nothing global is touched, no display is needed
+    from utils.figure import new_figure, write_figure  # they take a while to load
 
-    figure = Figure(figsize=(12, 3.8), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure = new_figure(12, 3.8, title)
     losses, scores, accuracies = figure.subplots(1, 3)
     window = max(1, len(steps["epoch"]) // 100)
 

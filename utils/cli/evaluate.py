@@ -47,12 +47,13 @@ class Evaluate:
 def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.distances import LEAST_SAMPLES
     from utils.evaluation.held_out import true_images_for
-    from utils.networks import find_network
+    from utils.networks import find_network, with_data
 
     if options.samples < LEAST_SAMPLES:
         raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
     trained = find_network(options.name, "generator", options.runs_dir)
-    data = _data(trained, options.data)
+    trained, other = with_data(trained, options.data, options.data_dir, progress=not options.json)
+    data = _data(trained, other)
 
     from utils import runtime
 
@@ -110,7 +111,7 @@ def _evaluate(options: Evaluate) -> None:
 def _data(trained, asked: str | None) -> DataConfig:
     """What to compare a generator with: what it was trained on, or what is asked for."""
     own = trained.experiment and trained.experiment.data
-    if own and asked in (None, own.name):
+    if own and asked is None:
         return own
     if asked is None:
         raise InputError(f"{trained.file} does not say what it was trained on: name the true images with --data.")

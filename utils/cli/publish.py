@@ -8,6 +8,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils.cli.text import short
+from utils.text import command
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,11 @@ class Publish:
     def run(self) -> None:
         from utils import pretrained, runtime
         from utils.data import load_for
-        from utils.runs import Run
+        from utils.runs import Run, check_place
 
         run = Run.find(self.run_name, self.runs_dir)
+        where = command("resume", run.folder, "--data", "FOLDER")
+        check_place(run.name, run.experiment.data.name, f"`{where}`")
         runtime.start()
         distance = None
         if self.distance:
@@ -45,4 +48,4 @@ class Publish:
             distance = measured.plain() | {"floor": quality.floor().plain()}
         dataset = load_for(run.experiment, self.data_dir)
         model = pretrained.publish(run, self.name, dataset, distance, self.about)
-        print(f"{short(model.folder)}\nNext: ./dcgan sample {self.name}")
+        print(f"{short(model.folder)}\nNext: {command('sample', self.name)}")

@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 
 from utils.cli.text import short
 from utils.errors import InputError
+from utils.text import one_line
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Film:
         run = Run.find(self.name, self.runs_dir)
         for file in [*draw_film(run, self.fps, self.out), draw_curves(run)]:
             if file:
-                print(file)
+                print(one_line(str(file)))
 
 
 def _sample(options: Sample) -> None:

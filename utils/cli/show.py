@@ -9,9 +9,12 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils import config
-from utils.cli.text import short
 from utils.presets import preset, presets
 from utils.tables import card_text, table
+from utils.text import command, one_line
+
+SHOWN_UPDATES, SHOWN_EPOCHS = 100, 10
+"""The last so many are shown; a record is not read whole for them."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def _show(options: Show) -> None:
     from utils.networks import find_run
 
     run = find_run(options.name, options.runs_dir)
-    experiment, steps, epochs = run.experiment, run.steps(), run.epochs()
+    experiment, steps, epochs = run.experiment, run.steps(SHOWN_UPDATES), run.epochs(SHOWN_EPOCHS)
     updates = int(steps["update"][-1]) if steps else 0
     last = epochs[-1] if epochs else {}
     done = last.get("epoch", 0) >= experiment.training.epochs
@@ -60,6 +63,8 @@ def _show(options: Show) -> None:
             "environment": run.environment,
             "updates": updates,
             "finished": done,
+            "state": vars(run.state),
+            "stands": run.in_words(),
             "last_epoch": last,
             "last_update": {name: values[-1].item() for name, values in steps.items()},
         }
@@ -67,25 +72,24 @@ def _show(options: Show) -> None:
         return
     about = run.environment
     changed = config.differences(preset(experiment.preset), experiment)
-    changes = ", ".join(f"{name}={now}" for name, (_, now) in changed.items())
-    window = slice(-min(100, updates), None)
+    changes = one_line(", ".join(f"{name}={now}" for name, (_, now) in changed.items()))
     losses = ", ".join(
-        f"{name.removeprefix('loss_')} {values[window].mean():.3f}"
+        f"{name.removeprefix('loss_')} {values.mean():.3f}"
         for name, values in steps.items()
         if name.startswith("loss")
     )
-    stands = "finished" if done else f"go on with ./dcgan resume {short(run.folder)}"
+    stands = one_line(run.in_words()) + ("" if done else f"; go on with {command('resume', run.folder)}")
     print(
-        f"{run.folder}\n\n"
+        f"{one_line(str(run.folder))}\n\n"
         f"preset    {experiment.preset}{', with ' if changes else ''}{changes}\n"
-        f"data      {experiment.data.name}: {about['images']:,} images, fingerprint {about['fingerprint'][:12]}\n"
+        f"data      {one_line(experiment.data.name)}: {about['images']:,} images, fingerprint {about['fingerprint'][:12]}\n"
         f"started   on {about['device']['name']}, TensorFlow {about['tensorflow']}, Keras {about['keras']}\n"
         f"stands    at epoch {last.get('epoch', 0)} of {experiment.training.epochs}, update {updates:,}, {stands}"
     )
     if losses:
-        print(f"losses    mean of the last {min(100, updates)} updates: {losses}")
+        print(f"losses    mean of the last {min(SHOWN_UPDATES, updates)} updates: {losses}")
     if epochs:
-        print("\n" + table([{n: v if n == "epoch" else f"{v:.3f}" for n, v in row.items()} for row in epochs[-10:]]))
+        print("\n" + table([{n: v if n == "epoch" else f"{v:.3f}" for n, v in row.items()} for row in epochs]))
 
 
 def _presets(as_json: bool) -> None:

@@ -40,7 +40,8 @@ class Study:
     """Folder of the datasets; data/ by default."""
 
     def run(self) -> None:
-        from utils import runtime, viz
+        from utils import runtime
+        from utils.figure import write_figure
 
         module = importlib.import_module(f"utils.studies.{self.name}")
         study = getattr(module, self.name)(self.data, self.scale)
@@ -53,7 +54,7 @@ class Study:
 
         _, file = train_study(study, self.runs_dir, self.out, data_dir=self.data_dir, progress=not self.json)
         rows, figure = module.answer(results.load(study.name, file.parent))
-        picture = viz.write_figure(file.with_suffix(".png"), figure)
+        picture = write_figure(file.with_suffix(".png"), figure)
         _say(study.question, rows, [file, picture], self.json)
 
 

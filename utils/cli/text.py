@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
+from utils.text import from_here, one_line
+
 
 def short(path: Path) -> str:
-    """A path as the user would type it from here."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    """A path as seen from here, to be read; see `utils.text.command` for one to be pasted."""
+    return one_line(from_here(path))

@@ -16,6 +16,7 @@ from utils.config import DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
 from utils.presets import preset, presets
 from utils.tables import duration
+from utils.text import command
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,8 @@ def _say_finished(run, seconds: float) -> None:
     folder = short(run.folder)
     epochs = run.epochs()
     following = {
-        f"./dcgan sample {folder} -n 100": "draw new pictures",
-        f"./dcgan resume {folder} --epochs {2 * run.experiment.training.epochs}": "train on",
+        command("sample", run.folder, "-n", "100"): "draw new pictures",
+        command("resume", run.folder, "--epochs", str(2 * run.experiment.training.epochs)): "train on",
         "./dcgan train --data FOLDER_OF_PICTURES": "train on your own",
     }
     width = max(map(len, following))
@@ -169,7 +170,7 @@ def _say_finished(run, seconds: float) -> None:
         f"  grid    {short(run.grid(epochs[-1]['epoch']))}   (beside it true.png: what it learned from)\n"
         f"  film    {short(run.film)}\n"
         f"  curves  {short(run.losses_plot)}\n"
-        "Next:\n" + "\n".join(f"  {command:<{width}}  {purpose}" for command, purpose in following.items())
+        "Next:\n" + "\n".join(f"  {typed:<{width}}  {purpose}" for typed, purpose in following.items())
     )
 
 

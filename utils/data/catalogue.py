@@ -307,6 +307,22 @@ def _say_once(sentence: str) -> None:
     print(f"Note: {sentence}", file=sys.stderr)
 
 
+def is_own(name: str | Path) -> bool:
+    """Whether a name means own pictures, by their path, and no dataset of the catalogue."""
+    return find_entry(name) is None
+
+
+def place_of(name: str | Path, known: str = "") -> str:
+    """What to write down as the name of a dataset: of own pictures the whole path, which holds wherever it is read.
+
+    Args:
+        name: as it was typed.
+        known: what was written down before; it stays if that is what was typed.
+    """
+    path = Path(name).expanduser()
+    return str(path.resolve()) if is_own(name) and str(name) != known and path.exists() else str(name)
+
+
 def _own_pictures(name: str | Path, size: int) -> Source:
     path = Path(name).expanduser()
     if path.is_dir():

@@ -15,7 +15,6 @@ Rows that failed are left out at the end. The finished array is then copied with
 import contextlib
 import dataclasses
 import errno
-import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -37,7 +36,7 @@ from tqdm import tqdm
 
 from utils.data.dataset import Dataset, Description, Source
 from utils.errors import InputError
-from utils.files import appears_whole, read_json, write_json
+from utils.files import appears_whole, locked, read_json, write_json
 
 VERSION = 1  # part of the folder's name: raise it when the layout on disk, or what a chunk is, changes
 CHUNK_ROWS = 256  # few enough that a kill costs little, many enough that the journal does
@@ -272,13 +271,12 @@ def _open(home: Path, description: Description, layout: Layout) -> Dataset:
 def _alone(home: Path, progress: bool) -> Iterator[None]:
     """Hold the lock of a prepared folder. The system frees it when this process ends, however it ends."""
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if progress:
-                print(f"Waiting for another process that prepares {home.name}.", file=sys.stderr)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def say(sentence: str) -> None:
+        if progress:
+            print(sentence, file=sys.stderr)
+
+    with locked(home / "lock", lambda: say(f"Waiting for another process that prepares {home.name}."), say):
         yield
 
 

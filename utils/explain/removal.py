@@ -20,7 +20,6 @@ import cv2
 import keras
 import numpy as np
 from keras import layers
-from matplotlib.figure import Figure
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
@@ -29,8 +28,10 @@ from utils.data import scale_back
 from utils.errors import InputError
 from utils.explain.draw import TILE, sheet
 from utils.explain.parts import Detector
+from utils.figure import new_figure, write_figure
 from utils.models import forward
 from utils.sampling import make_latent_samples
+from utils.text import shorten, slug
 
 LEAST_SHOWING = 10  # samples that must show the part, both to learn from and to measure on
 MEASURED = 200  # at most so many samples are measured on
@@ -273,7 +274,7 @@ def draw_removal(record: Removal, folder: str | Path) -> list[Path]:
     Returns:
         removed_<part>.png, removed_<part>_effect.png.
     """
-    pictures, effect = (Path(folder) / f"removed_{_slug(record.part)}{kind}.png" for kind in ("", "_effect"))
+    pictures, effect = (Path(folder) / f"removed_{slug(record.part)}{kind}.png" for kind in ("", "_effect"))
     factor = max(1, round(TILE / record.pictures.shape[1]))
     framed = record.pictures.repeat(factor, 1).repeat(factor, 2)
     for picture, boxes in zip(framed, record.picture_boxes):
@@ -370,10 +371,8 @@ def _in_batches(network: list[keras.Layer], x: np.ndarray, batch_size: int = 256
 
 def _draw_effect(record: Removal, file: Path) -> Path:
     """Against the number of dropped maps: how often the part is gone, what is kept, what changes where."""
-    figure = Figure(figsize=(13, 3.8), layout="constrained")
-    figure.suptitle(
-        f"{record.part}: maps of {record.layer}, dropped; {record.measured} samples that show it", fontsize=10
-    )
+    about = f"{shorten(record.part, 40)}: maps of {record.layer}, dropped; {record.measured} samples that show it"
+    figure = new_figure(13, 3.8, about)
     maps = [dropping.maps for dropping in record.droppings]
     gone, kept, moved = figure.subplots(1, 3)
 
@@ -403,8 +402,4 @@ def _draw_effect(record: Removal, file: Path) -> Path:
         axes.set_xlabel("maps dropped")
         axes.grid(alpha=0.25)
         axes.legend(fontsize=7)
-    return viz.write_figure(file, figure)
-
-
-def _slug(part: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in part)
+    return write_figure(file, figure)

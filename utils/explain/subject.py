@@ -131,6 +131,7 @@ def subject_for(
     """
     discriminator = load_network(trained.file)
     fixed_discriminator(discriminator).convolution(layer)  # before any image is read: what is wrong is said at once
+    trained, data = with_data(trained, data, data_dir)
     beside = trained.file.with_name("generator.keras")
     return Subject(
         title=trained.title,

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from utils.config import replace
+from utils.figure import new_figure
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 
 SIZES = {
@@ -90,7 +91,7 @@ def plot_amounts(results: dict) -> Figure:
 
     Thin lines and dots are single runs (with the 95% interval of the distance), thick lines their means.
     """
-    figure = Figure(figsize=(16, 4), layout="constrained")
+    figure = new_figure(16, 4)
     by_update, by_epoch, ends, nearest = figure.subplots(1, 4)
     at_updates = sorted({_images(run["arm"]) for run in results["runs"] if not run["arm"].endswith("-epochs")})
     for number, images in enumerate(at_updates):

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from utils.config import replace
+from utils.figure import new_figure
 from utils.studies.figures import Panel, plot_arms, plot_samples
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.training.watch import COLLAPSE, GAP
@@ -121,7 +122,7 @@ def _digits(value: float) -> str:
 
 def answer(results: dict) -> tuple[list[dict], Figure]:
     """The table and the figure that answer the question, of kept results."""
-    figure = Figure(figsize=(12.6, 4.9), layout="constrained")
+    figure = new_figure(12.6, 4.9)
     courses, samples = figure.subfigures(2, 1, height_ratios=(3.2, 1.7))
     plot_arms(results, MAIN, [PANELS[0], *PANELS[-2:]], figure=courses)
     plot_samples(results, MAIN, seeds=[results["runs"][0]["seed"]], figure=samples)

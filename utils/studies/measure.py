@@ -38,10 +38,10 @@ def measure_for(
     quality = quality_for(most, data_dir, samples=samples, progress=progress)
 
     def measure(run: Run) -> dict:
-        per_epoch = int(run.steps()["update"][-1]) // run.epochs()[-1]["epoch"]
+        per_epoch = int(run.steps(1)["update"][-1]) // run.epochs(1)[-1]["epoch"]
         kept = {row["epoch"]: run.model("generator", row["epoch"]) for row in run.epochs()}
         kept = {epoch: file for epoch, file in kept.items() if file.is_file()}
-        kept = kept or {run.epochs()[-1]["epoch"]: run.model("generator")}
+        kept = kept or {run.epochs(1)[-1]["epoch"]: run.model("generator")}
         model = run.experiment.model
         snapshots = []
         for epoch, file in kept.items():

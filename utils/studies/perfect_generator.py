@@ -11,6 +11,7 @@ from utils.config import Experiment, replace
 from utils.data import load_for, scale
 from utils.data.catalogue import find_source
 from utils.errors import InputError
+from utils.figure import new_figure
 from utils.models import forward
 from utils.training.batches import Schedule, batches
 from utils.training.players import build_players
@@ -79,7 +80,7 @@ def perfect_generator(
 
 def plot_perfect(results: dict[int, dict]) -> Figure:
     """Draw what `perfect_generator` gave for several numbers of images: the discriminator's loss and last scores."""
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    figure = new_figure(11, 3.4)
     losses_axes, scores = figure.subplots(1, 2, width_ratios=(2, 1))
     for number, (count, result) in enumerate(results.items()):
         loss = (result["loss_true"] + result["loss_fake"]) / 2

@@ -6,6 +6,7 @@ where they were at the checkpoint.
 """
 
 import contextlib
+import dataclasses
 import errno
 import json
 import os
@@ -21,10 +22,12 @@ from tqdm.auto import tqdm
 from utils import config, runtime
 from utils.config import Experiment
 from utils.data import Dataset, load_for
+from utils.data.catalogue import is_own, place_of
 from utils.errors import InputError, Interrupted
 from utils.files import appears_whole, remove_unfinished
-from utils.runs import Run, draw_curves, draw_film
+from utils.runs import Curves, Run, State, check_place, draw_film
 from utils.sampling import make_latent_samples
+from utils.text import command, one_line
 from utils.training import checkpoint
 from utils.training.batches import Schedule, batches
 from utils.training.board import Board
@@ -70,6 +73,7 @@ def train(
     device = runtime.start(experiment.training.precision)
     dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
     Schedule.of(experiment, len(dataset))  # refuses before a folder is made
+    experiment = config.replace(experiment, name=place_of(experiment.data.name))
     run = Run.create(experiment, runtime.environment() | _identity(dataset), runs_dir)
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
     for reason in dataset.skipped:
@@ -79,7 +83,8 @@ def train(
             first, more = dataset.skipped[0], len(dataset.skipped) - 1
             print(f"Left out {first}{f', and {more} more files (log.txt lists them)' if more else ''}.")
         print(
-            f"Training {experiment.preset} on {len(dataset):,} {dataset.title}, on {device}.\nRun folder: {run.folder}"
+            f"Training {experiment.preset} on {len(dataset):,} {dataset.title}, on {device}."
+            f"\nRun folder: {one_line(str(run.folder))}"
         )
     return _train(run, dataset, progress, checkpoint_seconds)
 
@@ -98,7 +103,7 @@ def resume(
 
     Args:
         run: the run, or what `Run.find` takes.
-        changed: the experiment as it should be; only more epochs are accepted.
+        changed: the experiment as it should be; only more epochs are accepted, and another place of the same pictures.
         dataset, runs_dir, data_dir, progress, checkpoint_seconds: as for `train`.
 
     Returns:
@@ -111,8 +116,11 @@ def resume(
     run = run if isinstance(run, Run) else Run.find(run, runs_dir)
     experiment = run.experiment
     if changed is not None:
+        changed = config.replace(changed, name=place_of(changed.data.name, experiment.data.name))
         odd = config.differences(experiment, changed)
         before, after = odd.pop("training.epochs", (0, 0))
+        if all(map(is_own, odd.get("data.name", [experiment.data.name]))):
+            odd.pop("data.name", None)  # own pictures may be moved; their fingerprint tells whether they are the same
         if odd:
             listed = "; ".join(f"{name}: {old!r} in the run, {new!r} asked for" for name, (old, new) in odd.items())
             raise InputError(f"A run goes on under its own settings ({listed}); start a new run with `train` instead.")
@@ -120,7 +128,11 @@ def resume(
             raise InputError(f"epochs can only be raised. Received: {after}, the run has {before}.")
         experiment = changed
     device = runtime.start(experiment.training.precision)
-    dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
+    moved = experiment.data.name != run.experiment.data.name
+    if dataset is None:
+        if not moved:
+            check_place(run.name, experiment.data.name)
+        dataset = load_for(experiment, data_dir, progress)
     if _identity(dataset) != {name: run.environment.get(name) for name in _identity(dataset)}:
         raise InputError(
             f"The images of {experiment.data.name} are not those that {run.folder} was trained on "
@@ -129,13 +141,13 @@ def resume(
         )
     if experiment != run.experiment:
         run.save_experiment(experiment)
-    run.log(f"Resumed on {device}.")
+    run.log(f"Resumed on {device}{f', with the pictures in {experiment.data.name}' if moved else ''}.")
     now, then = runtime.environment(), run.environment
     other = {name: (then.get(name), now[name]) for name in now if then.get(name) != now[name] and name != "platform"}
     if other:
         run.log(f"The environment differs, so bits may: {other}.")
     if progress:
-        print(f"Resuming {run.folder} on {device}.")
+        print(f"Resuming {one_line(str(run.folder))} on {device}.")
         for name, (old, new) in other.items():
             print(f"Note: {name} was {old}, now {new}: the result may differ in the last bits.")
     return _train(run, dataset, progress, checkpoint_seconds)
@@ -147,11 +159,21 @@ def _identity(dataset: Dataset) -> dict:
 
 def _train(run: Run, dataset: Dataset, progress: bool, checkpoint_seconds: float) -> Run:
     """Train from the last checkpoint, or from the beginning, to the last epoch."""
-    with run.locked(), _full_disk_in_words(run), _signals() as asked:
+
+    def say(sentence: str) -> None:
+        _say(run, sentence, progress)
+
+    with run.locked(say), _ends_in_state(run), _full_disk_in_words(run), _signals() as asked:
         remove_unfinished(run.folder)
         training = _Training(run, dataset, progress)
         training.go(asked, checkpoint_seconds)
     return run
+
+
+def _say(run: Run, sentence: str, progress: bool) -> None:
+    run.log(sentence)
+    if progress:
+        print(sentence)
 
 
 class _Training:
@@ -173,15 +195,18 @@ class _Training:
             self._begin()
         self.looks = run.watch()
         self.watch = Watch(self.experiment, self.players, self.images)
-        self.board = Board(run, self.schedule)
+        self.board, self.curves = Board(run, self.schedule), Curves(run)
         if not state:
             self._end_epoch(0)
             self._checkpoint()
 
     def go(self, asked: list[int], checkpoint_seconds: float) -> None:
         if self.update >= self.last:
+            if self.run.state.status != "finished":
+                self._finish()
             self._say(f"The run has all its {self.experiment.training.epochs} epochs; --epochs asks for more.")
             return
+        self._save_state("running")
         step = Update(self.players, self.experiment)
         size = self.schedule.batch_size * self.schedule.batches_per_update
         training = self.experiment.training
@@ -222,9 +247,14 @@ class _Training:
                     self._checkpoint()
                     last_checkpoint = time.monotonic()
                 if asked and update < self.last:
+                    self._save_state("stopped", f"by signal {asked[0]}")
                     self.run.log(f"Stopped by signal {asked[0]} after update {update}.")
                     raise Interrupted(asked[0], self.run.folder, update)
+        self._finish()
+
+    def _finish(self) -> None:
         draw_film(self.run)
+        self._save_state("finished")
         self.run.log(f"Finished after {self.update} updates and {self.seconds:.0f} s of training.")
 
     def _begin(self) -> None:
@@ -265,8 +295,8 @@ class _Training:
 
     def _end_epoch(self, epoch: int) -> None:
         record = performance_summarizer(self.run, epoch, self.players, self.images)
-        self.board.write_epoch(record, self.run.steps())
-        draw_curves(self.run)
+        self.board.write_epoch(record)
+        self.curves.draw()
         figures = ", ".join(f"{name} {value:.3f}" for name, value in record.items() if name != "epoch")
         self.run.log(f"Epoch {epoch}, update {self.update}, {self.seconds:.0f} s: {figures}.")
 
@@ -279,6 +309,11 @@ class _Training:
         }
         if checkpoint.save(self.run.checkpoints, self.update, self.variables, state) is None:
             self._stop_not_finite(self.update)
+        self._save_state("running")
+
+    def _save_state(self, status: str, why: str = "") -> None:
+        epoch = self.update // self.schedule.updates_per_epoch
+        self.run.save_state(State(status, self.update, epoch, self.seconds, why))
 
     def _stop_not_finite(self, update: int) -> None:
         kept = checkpoint.latest(self.run.checkpoints)
@@ -291,9 +326,7 @@ class _Training:
         raise InputError(sentence)
 
     def _say(self, sentence: str) -> None:
-        self.run.log(sentence)
-        if self.progress:
-            print(sentence)
+        _say(self.run, sentence, self.progress)
 
 
 def _size(path: Path) -> int:
@@ -317,8 +350,24 @@ def _full_disk_in_words(run: Run) -> Iterator[None]:
         raise InputError(
             f"The disk of {run.folder} is full, so training stopped; "
             + (f"the checkpoint of update {kept} is kept. " if kept is not None else "")
-            + f"Free some space, then go on with `./dcgan resume {run.folder}`."
+            + f"Free some space, then go on with `{command('resume', run.folder)}`."
         ) from error
+
+
+@contextlib.contextmanager
+def _ends_in_state(run: Run) -> Iterator[None]:
+    """Write down that a training ended otherwise than by its last update, or by a signal that it has answered."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except BaseException as error:
+        status, why = "failed", str(error) or type(error).__name__
+        if isinstance(error, KeyboardInterrupt):  # a second Ctrl-C
+            status, why = "stopped", "at once, by Ctrl-C"
+        with contextlib.suppress(OSError):  # a full disk
+            run.save_state(dataclasses.replace(run.state, status=status, why=why))
+        raise
 
 
 @contextlib.contextmanager
