@@ -70,8 +70,8 @@ def find_run(name: str, runs_dir: str | Path | None = None) -> Run:
 
 
 def with_data(
-    found: Found, asked: str | Path | None, data_dir: Path | None = None, progress: bool = True
-) -> tuple[Found, str | None]:
+    found: TrainedNetwork, asked: str | Path | None, data_dir: Path | None = None, progress: bool = True
+) -> tuple[TrainedNetwork, str | None]:
     """Settle which images are to be looked at: those that a network was trained on, wherever they are now, or others.
 
     A place is no identity: own pictures that are asked for by another path, and have the fingerprint of those that the

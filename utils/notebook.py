@@ -25,7 +25,7 @@ from utils.data.catalogue import Entry, find_entry, find_source
 from utils.errors import InputError
 from utils.explain.sections import Section
 from utils.models import load_network
-from utils.runs import PROJECT, Run
+from utils.runs import PROJECT, Run, runs_folder
 from utils.sampling import fake_samples_generator, make_latent_samples
 from utils.studies.study import Study
 from utils.tables import card_text, table

@@ -298,7 +298,7 @@ class Thinned:
     depend on the rows alone, and not on when the file was read.
 
     Args:
-        path: of a .jsonl file whose rows are numbers by name.
+        path: of a .jsonl file whose rows are numbers by name. The first row has all names, later ones may lack some.
         points: see POINTS.
     """
 
@@ -306,22 +306,26 @@ class Thinned:
         self._rows, self._points = Rows(path), points
         self._names: tuple[str, ...] = ()
         self._each = 1  # rows in a value
-        self._sums = self._rest = np.empty((0, 0))  # of whole values, and the rows that do not make one yet
+        # Of whole values, and the rows that do not make one yet; each number with how many there are in it, because
+        # not every row has every name.
+        self._sums = self._rest = np.empty((0, 0, 2))
 
     def columns(self) -> dict[str, np.ndarray]:
         """float64 (N,) for each name, N below 2 POINTS; {} while there is no row."""
         while rows := self._rows.read(min(self._points, self._room())):
             self._names = self._names or tuple(rows[0])
-            new = np.array([[row[name] for name in self._names] for row in rows], float)
-            new = np.concatenate([self._rest.reshape(-1, len(self._names)), new])
+            new = np.array([[(row.get(name, 0.0), name in row) for name in self._names] for row in rows], float)
+            new = np.concatenate([self._rest.reshape(-1, len(self._names), 2), new])
             whole = len(new) // self._each * self._each
             self._rest, sums, rows_in_one = new[whole:], new[:whole], 1
             while rows_in_one < self._each:
                 sums, rows_in_one = _in_pairs(sums), 2 * rows_in_one
-            self._sums = np.concatenate([self._sums.reshape(-1, len(self._names)), sums])
+            self._sums = np.concatenate([self._sums.reshape(-1, len(self._names), 2), sums])
             if len(self._sums) == 2 * self._points:
                 self._sums, self._each = _in_pairs(self._sums), 2 * self._each
-        return dict(zip(self._names, (self._sums / self._each).T))
+        sums, counts = self._sums[..., 0], self._sums[..., 1]
+        with np.errstate(invalid="ignore"):  # NaN where no row has it
+            return dict(zip(self._names, (sums / counts).T))
 
     def _room(self) -> int:
         """Rows until values have to be joined."""

@@ -14,7 +14,7 @@ from utils.errors import InputError
 from utils.evaluation.held_out import SPLITS
 from utils.explain.fixed import FixedDiscriminator, fixed_discriminator, normalises
 from utils.models import load_network
-from utils.networks import TrainedNetwork
+from utils.networks import TrainedNetwork, with_data
 from utils.runs import Run
 from utils.sampling import fake_samples_generator, make_latent_samples
 
