@@ -161,7 +161,8 @@ class TrainingConfig:
     keep_models: bool = False
     """Keep both networks as they are at every summary, in models/epoch_NNNN/, for films and studies."""
     watch_updates: int = 25
-    """Updates between looks at what batch normalisation does to the two updates, and at diversity; 0 never looks."""
+    """Updates between measurements of what batch normalisation does to the two updates, and of diversity, which warnings
+    are made of; 0 never measures."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Number format of the layers' arithmetic; the mixed ones suit GPUs, mixed_bfloat16 also some CPUs (README)."""
     xla: Literal["auto", "on", "off"] = "auto"
@@ -338,10 +339,10 @@ _REPORT32 = ModelConfig(
     weights="glorot",  # R does not say: Keras's default
     generator=GeneratorConfig(
         start=4, start_filters=256, filters=(128, 128, 128), strides=(2, 2, 2), kernel=4, output="conv", output_kernel=3
-    ),  # R Fig 7: 1,466,115 parameters
+    ),  # R Fig 5: 1,466,115 parameters
     discriminator=DiscriminatorConfig(
         filters=(64, 128, 128, 256), strides=(1, 2, 2, 2), kernel=3, dropout=0.4, dropout_at="head"
-    ),  # R Fig 5: 522,497 parameters
+    ),  # R Fig 7: 522,497 parameters
 )
 
 _REPORT_TRAINING = TrainingConfig(

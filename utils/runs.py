@@ -169,7 +169,7 @@ class Run:
         return float(found[-1]) if found else None
 
     def watch(self) -> list[dict]:
-        """All looks of the watch so far, as `training.watch.Watch.look` made them."""
+        """All measurements of the watch so far, as `training.watch.Watch.measure` made them."""
         return _rows(self.watch_file)
 
     def log(self, sentence: str) -> None:

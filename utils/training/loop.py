@@ -30,7 +30,7 @@ from utils.training.batches import Schedule, batches
 from utils.training.board import Board
 from utils.training.step import RECORDED, Networks, build_networks, make_step
 from utils.training.summary import performance_summarizer
-from utils.training.watch import Watch, remark
+from utils.training.watch import Diagnosis, Watch
 from utils.viz import grid, write_png
 
 GRID_SAMPLES = 64
@@ -170,7 +170,7 @@ class _Training:
         _cut(run.watch_file, state.get("watch_bytes", 0) if state else 0)
         if not state:
             self._begin()
-        self.looks = run.watch()
+        self.diagnosis = Diagnosis(self.experiment, run.watch())
         self.watch = Watch(self.experiment, self.networks, self.images)
         self.board = Board(run, self.schedule)
         if not state:
@@ -205,15 +205,15 @@ class _Training:
                 summary = self.schedule.ends_epoch(update) and (
                     epoch % training.summary_epochs == 0 or epoch == training.epochs
                 )
-                look = training.watch_updates and update % training.watch_updates == 0
+                watched = training.watch_updates and update % training.watch_updates == 0
                 now = time.monotonic()
                 self.seconds = seconds_before + now - began
-                if not (summary or look or asked or now - last_read > _READ_SECONDS):
+                if not (summary or watched or asked or now - last_read > _READ_SECONDS):
                     continue
                 self._record(unread, bar)
                 self.update, last_read = update, now
-                if look:
-                    self._look()
+                if watched:
+                    self._measure()
                 if summary:
                     self._end_epoch(epoch)
                 if summary or asked or now - last_checkpoint > checkpoint_seconds:
@@ -223,6 +223,8 @@ class _Training:
                     self.run.log(f"Stopped by signal {asked[0]} after update {update}.")
                     raise Interrupted(asked[0], self.run.folder, update)
         draw_film(self.run)
+        if verdict := self.diagnosis.verdict:
+            self.run.log(f"At the end of training: {verdict}")
         self.run.log(f"Finished after {self.update} updates and {self.seconds:.0f} s of training.")
 
     def _begin(self) -> None:
@@ -252,11 +254,11 @@ class _Training:
         )
         bar.update(len(rows) * self.schedule.batch_size * self.schedule.batches_per_update)
 
-    def _look(self) -> None:
-        self.looks.append(self.watch.look(self.update))
+    def _measure(self) -> None:
+        row = self.watch.measure(self.update)
         with self.run.watch_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(self.looks[-1]) + "\n")
-        if sentence := remark(self.looks, self.experiment):
+            file.write(json.dumps(row) + "\n")
+        if sentence := self.diagnosis.diagnose(row):
             self.run.log(sentence)
             if self.progress:
                 tqdm.write(sentence)
