@@ -9,6 +9,7 @@ import numpy as np
 from utils import runtime
 from utils.config import ModelConfig
 from utils.errors import InputError
+from utils.parameters import scaled
 
 runtime.import_tensorflow()  # before anything else of the project can: it starts with less noise this way
 
@@ -187,11 +188,6 @@ def forward(network_layers: Iterable[keras.Layer], x, *, training: bool, normali
             )
             x = keras.ops.cast(x, layer.compute_dtype)
     return x
-
-
-def scaled(filters: int, model: ModelConfig) -> int:
-    """Number of channels under the model's width factor; at least 1."""
-    return max(1, round(filters * model.width))
 
 
 def _kernel(model: ModelConfig, seeds: Iterator[int]) -> dict:

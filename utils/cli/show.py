@@ -87,7 +87,7 @@ def _show(options: Show) -> None:
 
 
 def _presets(as_json: bool) -> None:
-    from utils.models import build_discriminator, build_generator
+    from utils.parameters import discriminator_parameters, generator_parameters
 
     rows = []
     for name, about in config.presets().items():
@@ -96,8 +96,8 @@ def _presets(as_json: bool) -> None:
             {
                 "preset": name,
                 "image": experiment.model.image_size,
-                "generator": build_generator(experiment.model).count_params(),
-                "discriminator": build_discriminator(experiment.model).count_params(),
+                "generator": generator_parameters(experiment.model),
+                "discriminator": discriminator_parameters(experiment.model),
                 "batch_norm": experiment.model.batch_norm,
                 "data": experiment.data.name,
                 "about": about,

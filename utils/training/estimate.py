@@ -10,6 +10,7 @@ import numpy as np
 from utils import runtime
 from utils.config import Experiment
 from utils.data.catalogue import find_source
+from utils.parameters import discriminator_parameters, generator_parameters
 from utils.training.batches import Schedule, latents_of
 from utils.training.checkpoint import KEPT
 from utils.training.step import build_networks, make_step
@@ -65,8 +66,8 @@ def estimate(experiment: Experiment, data_dir: Path | None = None) -> dict:
         "images": images,
         "updates_per_epoch": schedule.updates_per_epoch,
         "updates": updates,
-        "generator_parameters": networks.generator.count_params(),
-        "discriminator_parameters": networks.discriminator.count_params(),
+        "generator_parameters": generator_parameters(experiment.model),
+        "discriminator_parameters": discriminator_parameters(experiment.model),
         "memory_bytes": runtime.peak_memory(),
         "state_bytes": variables + gradients,
         "checkpoint_bytes": KEPT * variables,
