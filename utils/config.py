@@ -262,8 +262,9 @@ def check(experiment: Experiment) -> None:
     side = generator.start * math.prod(generator.strides) * generator.output_stride
     expect(
         side == model.image_size,
-        f"The generator's start and strides make images of {side} pixels, but image_size is {model.image_size}: "
-        "change image_size, or choose a preset for that size.",
+        f"The generator's start and strides make images of {side} pixels, but image_size is {model.image_size}: leave "
+        "the networks' own options out, so that --image-size fits them (in Python utils.fitting.at_size), or make them "
+        "agree.",
     )
     expect(
         model.image_size % math.prod(discriminator.strides) == 0,

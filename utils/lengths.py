@@ -3,13 +3,12 @@
 import math
 
 from utils.config import Experiment, replace
-from utils.errors import InputError
 
 OWN_UPDATES = 4_000
 """The least number of updates on own pictures, where nothing else is asked for: the recipe draws faces after 1,000 and
 gets better for several thousand more."""
 FEW_UPDATES = 500
-"""With fewer than this, networks of any preset draw little more than grey."""
+"""With fewer than this, the best recipe here draws rough shapes, others nothing but grey."""
 SUMMARIES = 50
 """The most summaries (a grid, scores, models) of a training, where nothing else is asked for."""
 
@@ -20,13 +19,7 @@ def updates_per_epoch(experiment: Experiment, images: int) -> int:
 
 
 def for_updates(experiment: Experiment, images: int, updates: int) -> Experiment:
-    """The experiment with as many whole epochs as give at least so many updates.
-
-    Raises:
-        InputError: fewer updates than 1.
-    """
-    if updates < 1:
-        raise InputError(f"updates must be at least 1. Received: {updates}.")
+    """The experiment with as many whole epochs as give at least so many updates."""
     each = updates_per_epoch(experiment, images)
     return replace(experiment, epochs=math.ceil(updates / each)) if each else experiment
 
@@ -34,3 +27,13 @@ def for_updates(experiment: Experiment, images: int, updates: int) -> Experiment
 def with_few_summaries(experiment: Experiment) -> Experiment:
     """The experiment with so many epochs between summaries that there are at most `SUMMARIES` of them."""
     return replace(experiment, summary_epochs=math.ceil(experiment.training.epochs / SUMMARIES))
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: "45 s", "3 min 20 s", "2 h 5 min"."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"

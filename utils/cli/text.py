@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+from utils.lengths import duration
+
+__all__ = ["card_text", "duration", "short", "table"]
+
 
 def table(rows: list[dict]) -> str:
     """Rows of equal keys as aligned text; numbers stand right."""
@@ -15,16 +19,6 @@ def table(rows: list[dict]) -> str:
     return "\n".join(
         "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right)).rstrip() for line in lines
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: "45 s", "3 min 20 s", "2 h 5 min"."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
 def card_text(card: dict) -> str:

@@ -23,6 +23,7 @@ from utils.config import Experiment
 from utils.data import Dataset, load_for
 from utils.errors import InputError, Interrupted
 from utils.files import appears_whole, remove_unfinished
+from utils.lengths import duration
 from utils.runs import Run, draw_curves, draw_film
 from utils.sampling import make_latent_samples
 from utils.training import checkpoint
@@ -37,6 +38,8 @@ GRID_SAMPLES = 64
 """Pictures in a grid."""
 CHECKPOINT_SECONDS = 120.0
 """Time between checkpoints; there is one after every epoch too. It has no influence on the result."""
+FORECAST_SECONDS = 5.0
+"""How long the speed is measured before the time of the whole training is said."""
 _READ_SECONDS = 0.25  # losses are fetched from the device so often, not after every update: a GPU would have to wait
 
 
@@ -48,6 +51,7 @@ def train(
     data_dir: Path | None = None,
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    force_precision: bool = False,
 ) -> Run:
     """Train an experiment from the beginning, in a new run folder.
 
@@ -58,6 +62,7 @@ def train(
         data_dir: where datasets are; `data/` by default.
         progress: whether to show progress bars and say where things go.
         checkpoint_seconds: time between checkpoints.
+        force_precision: whether to train in a precision that this machine has to emulate.
 
     Returns:
         The finished run.
@@ -66,6 +71,7 @@ def train(
         InputError: the experiment cannot be run as asked, losses are no longer finite, or the disk is full.
         Interrupted: a signal asked to stop.
     """
+    runtime.check_precision(experiment.training.precision, force_precision)
     device = runtime.start(experiment.training.precision)
     dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
     Schedule.of(experiment, len(dataset))  # refuses before a folder is made
@@ -92,13 +98,14 @@ def resume(
     data_dir: Path | None = None,
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    force_precision: bool = False,
 ) -> Run:
     """Go on with a run where its last checkpoint left it; the result has the same bits as if it had never stopped.
 
     Args:
         run: the run, or what `Run.find` takes.
         changed: the experiment as it should be; only more epochs are accepted.
-        dataset, runs_dir, data_dir, progress, checkpoint_seconds: as for `train`.
+        dataset, runs_dir, data_dir, progress, checkpoint_seconds, force_precision: as for `train`.
 
     Returns:
         The finished run.
@@ -118,6 +125,7 @@ def resume(
         if after < before:
             raise InputError(f"epochs can only be raised. Received: {after}, the run has {before}.")
         experiment = changed
+    runtime.check_precision(experiment.training.precision, force_precision)
     device = runtime.start(experiment.training.precision)
     dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
     if _identity(dataset) != {name: run.environment.get(name) for name in _identity(dataset)}:
@@ -171,6 +179,8 @@ class _Training:
         if not state:
             self._begin()
         self.diagnosis = Diagnosis(self.experiment, run.watch())
+        self._begun, self._told = self.update, False
+        self._timed_from: tuple[int, float] | None = None  # update and time that the speed is measured from
         self.watch = Watch(self.experiment, self.networks, self.images)
         self.board = Board(run, self.schedule)
         if not state:
@@ -212,6 +222,7 @@ class _Training:
                     continue
                 self._record(unread, bar)
                 self.update, last_read = update, now
+                self._say_how_long(update, now)
                 if watched:
                     self._measure()
                 if summary:
@@ -226,6 +237,18 @@ class _Training:
         if verdict := self.diagnosis.verdict:
             self.run.log(f"At the end of training: {verdict}")
         self.run.log(f"Finished after {self.update} updates and {self.seconds:.0f} s of training.")
+
+    def _say_how_long(self, update: int, now: float) -> None:
+        """Say once how long the training will take, by the speed of its first seconds (but for those of compiling)."""
+        if self.progress and self._timed_from is None:
+            self._timed_from = (update, now)
+        elif self.progress and not self._told and now - self._timed_from[1] > FORECAST_SECONDS:
+            self._told = True
+            seconds = (now - self._timed_from[1]) / (update - self._timed_from[0]) * (self.last - self._begun)
+            tqdm.write(
+                f"{self.last - self._begun:,} updates of {self.experiment.training.batch_size} images, about "
+                f"{duration(seconds)} on {runtime.device()}."
+            )
 
     def _begin(self) -> None:
         """Write what does not change during the run."""
