@@ -11,7 +11,7 @@ from utils.config import Experiment
 from utils.data import Dataset, load, scale_back
 from utils.data.catalogue import catalogue, find_source
 from utils.errors import InputError
-from utils.evaluation.held_out import SPLITS
+from utils.evaluation.held_out import SPLITS, unseen
 from utils.explain.judge import Judge, judge_of, normalises
 from utils.found import Found
 from utils.models import load_network
@@ -151,6 +151,10 @@ def _true_images(found: Found, data: str | None, size: int, data_dir: Path | Non
     name = data or (own and own.name)
     if name is None:
         raise InputError(f"{found.title} belongs to no run, so say which images to show it: --data NAME|FOLDER.")
+    if own and name == own.name:
+        apart = unseen(own, size, SEARCHED, data_dir=data_dir)
+        if apart is not None and len(apart) >= REFERENCE:
+            return apart
     entry = next((entry for entry in catalogue() if entry.name == name), None)
     there = entry.found(data_dir) if entry else ()
     split = next((split for split in SPLITS if split in there), "train")
