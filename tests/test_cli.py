@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,12 @@ import tyro
 from PIL import Image
 
 from utils import cli, lengths, pretrained, runtime
-from utils.cli.train import Train, _say_finished
-from utils.config import preset, replace
+from utils.cli.train import Train, _say_finished, command_for
+from utils.config import preset, presets, replace
 from utils.data import Dataset
+from utils.fitting import at_size
 from utils.runs import PROJECT, Run
+from utils.studies import STUDIES
 from utils.training import train
 
 LAUNCHER = PROJECT / "dcgan"
@@ -82,6 +85,35 @@ def test_sample_draws_a_grid_and_the_same_pictures_as_single_files(capsys, run, 
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "grid.png").read_bytes()
 
 
+def test_what_is_written_here_is_named_after_its_model_and_replaces_nothing_without_a_word(
+    capsys, run, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, "sample", "cifar10", "-n", 4)[1] == "cifar10-4-seed-0.png\n"
+    assert said(capsys, "sample", "house_numbers", "-n", 4)[1] == "house_numbers-4-seed-0.png\n"
+    again = said(capsys, "sample", "house_numbers", "-n", 4)[1]
+    assert again == "house_numbers-4-seed-0.png (replaces what was there)\n"
+    own = said(capsys, "sample", run.model("generator"), "-n", 4)[1]
+    assert own == f"{run.folder.parent.name}-{run.folder.name}-4-seed-0.png\n"
+    assert said(capsys, "film", run.folder, "--out", ".")[1].count("replaces") == 0
+    assert said(capsys, "film", run.folder, "--out", ".")[1].count("replaces") == 2
+    code, _, err = said(capsys, "publish", run.folder, "faces")
+    assert code == 2 and "There is a model faces already" in err
+
+
+def test_studies_are_listed_without_training(capsys):
+    code, out, _ = said(capsys, "study", "--list", "--json")
+    assert code == 0 and [row["study"] for row in json.loads(out)["rows"]] == list(STUDIES)
+    code, out, err = said(capsys, "study")
+    assert code == 2 and out == "" and "Choose from batch_normalisation, amount_of_data, losses" in err
+
+
+def test_evaluate_on_few_pictures_names_a_number_of_samples_that_works(capsys, run, tmp_path):
+    np.savez(tmp_path / "few.npz", images=np.random.default_rng(0).integers(0, 256, (201, 32, 32, 3), np.uint8))
+    code, _, err = said(capsys, "evaluate", run.model("generator"), "--data", tmp_path / "few.npz", "--data-dir", tmp_path)
+    assert code == 2 and "has 201: use --samples 100." in err
+
+
 def test_sample_refuses_an_out_that_does_not_fit(capsys, run, tmp_path):
     code, _, err = said(capsys, "sample", run.folder, "--out", tmp_path)
     assert code == 2 and "--out must be the name of a .png file for a grid" in err
@@ -104,6 +136,8 @@ def test_show_tells_the_card_of_a_model_with_a_name(capsys):
     assert code == 0 and json.loads(out) == card
     code, out, _ = said(capsys, "show", "faces")
     assert code == 0 and out.startswith(f"{pretrained.find('faces').folder}\n\nname: faces\n")
+    assert "command   ./dcgan train --preset quick --count 20000 --epochs 12\n" in out
+    assert "needs a GPU, or a processor with bfloat16" in said(capsys, "show", "faces64")[1]
     assert f"updates: {card['updates']}\n" in out and card["terms of the data"] in out
     assert f"with 95% interval: {card['distance']['kernel']['value']:.4f} (" in out
     assert f"between true images: {card['distance']['floor']['kernel']['value']:.4f} (" in out
@@ -275,6 +309,26 @@ def test_the_presets_count_belongs_to_the_presets_own_data():
     parsed = Train.default(["--data", "somewhere"])
     assert parsed.settings.data.count is None
     assert Train.default(["--epochs", "3"]).settings.data.count == 8000
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        *(preset(name) for name in presets()),
+        *(pretrained.find(name).experiment for name in pretrained.names()),
+        replace(preset("quick"), name="my pictures/it's", count=None, epochs=1000, summary_epochs=20),
+        replace(preset("quick"), summary_epochs=3, epochs=60, generator={"kernel": 5, "bias": False}),
+        replace(preset("paper64"), name="faces", count=777, discriminator={"norm": False, "filters": (1, 2, 3, 4)}),
+        replace(preset("paper_svhn"), shared_latents=True, dedup="near"),
+        at_size(preset("report32"), 48),
+        replace(at_size(preset("quick"), 64), width=0.1, generator={"kernel": 5}),
+    ],
+    ids=lambda experiment: f"{experiment.preset} {experiment.data.name}",
+)
+def test_the_command_that_is_shown_trains_the_same_experiment(experiment):
+    program, train, *options = shlex.split(command_for(experiment))
+    assert (program, train) == ("./dcgan", "train")
+    assert resolved(*options, images=640) == experiment
 
 
 # --- the launcher -----------------------------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ class Publish:
     distance: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Measure the distance of its samples to held-out true images for the card."""
     anyway: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Publish also what has hardly been trained, or what the training's last warning says has failed."""
+    """Publish also what has hardly been trained, or what the training's last warning says has failed; and replace a
+    model that has this name already."""
     runs_dir: Path | None = None
     """Folder of the runs; saved_models/ by default."""
     data_dir: Path | None = None
@@ -37,6 +38,8 @@ class Publish:
 
         run = Run.find(self.run_name, self.runs_dir)
         runtime.start()
+        if not self.anyway and pretrained.find(self.name):
+            raise InputError(f"There is a model {self.name} already: choose another name, or add --anyway to replace it.")
         if not self.anyway and (reason := _unfit(run)):
             raise InputError(f"{run.folder} is not fit to be published: {reason} Add --anyway to publish it all the same.")
         distance = None

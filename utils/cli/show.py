@@ -10,6 +10,8 @@ from tyro.conf import Positional, arg
 
 from utils import config
 from utils.cli.text import card_text, short, table
+from utils.cli.train import command_for
+from utils.config import Experiment
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,10 @@ class Show:
         from utils import pretrained
 
         if model := pretrained.find(self.name):
-            print(json.dumps(model.card, indent=2) if self.json else f"{model.folder}\n\n{card_text(model.card)}")
+            if self.json:
+                print(json.dumps(model.card, indent=2))
+            else:
+                print(f"{model.folder}\n\n{card_text(model.card)}\n{_settings_in_words(model.experiment)}")
         else:
             _show(self)
 
@@ -64,8 +69,6 @@ def _show(options: Show) -> None:
         print(json.dumps(record, indent=2))
         return
     about = run.environment
-    changed = config.differences(config.preset(experiment.preset), experiment)
-    changes = ", ".join(f"{name}={now}" for name, (_, now) in changed.items())
     window = slice(-min(100, updates), None)
     losses = ", ".join(
         f"{name.removeprefix('loss_')} {values[window].mean():.3f}"
@@ -75,7 +78,7 @@ def _show(options: Show) -> None:
     stands = "finished" if done else f"go on with ./dcgan resume {short(run.folder)}"
     print(
         f"{run.folder}\n\n"
-        f"preset    {experiment.preset}{', with ' if changes else ''}{changes}\n"
+        f"{_settings_in_words(experiment)}\n"
         f"data      {experiment.data.name}: {about['images']:,} images, fingerprint {about['fingerprint'][:12]}\n"
         f"started   on {about['device']['name']}, TensorFlow {about['tensorflow']}, Keras {about['keras']}\n"
         f"stands    at epoch {last.get('epoch', 0)} of {experiment.training.epochs}, update {updates:,}, {stands}"
@@ -84,6 +87,22 @@ def _show(options: Show) -> None:
         print(f"losses    mean of the last {min(100, updates)} updates: {losses}")
     if epochs:
         print("\n" + table([{n: v if n == "epoch" else f"{v:.3f}" for n, v in row.items()} for row in epochs[-10:]]))
+
+
+def _settings_in_words(experiment: Experiment) -> str:
+    """The preset, what differs from it, the command that trains the same, and what that needs of a machine."""
+    changed = config.differences(config.preset(experiment.preset), experiment)
+    changes = ", ".join(f"{name}={now}" for name, (_, now) in changed.items())
+    lines = [
+        f"preset    {experiment.preset}{', with ' if changes else ''}{changes}",
+        f"command   {command_for(experiment)}",
+    ]
+    if experiment.training.precision == "mixed_bfloat16":
+        lines.append(
+            "          needs a GPU, or a processor with bfloat16 (avx512_bf16, amx_bf16); elsewhere put --precision float32, "
+            "which takes longer and gives other bits"
+        )
+    return "\n".join(lines)
 
 
 def _presets(as_json: bool) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from utils.lengths import duration
 
-__all__ = ["card_text", "duration", "short", "table"]
+__all__ = ["card_text", "duration", "label", "short", "table", "written"]
 
 
 def table(rows: list[dict]) -> str:
@@ -33,6 +33,22 @@ def card_text(card: dict) -> str:
             f"measured in the features of: {distance['space']}",
         ]
     return "\n".join(lines)
+
+
+def label(found) -> str:
+    """A file name's part that tells which network a thing was made of: "faces", "faces-0001-quick-epoch_0007"."""
+    if found.run is None and found.file.suffix == ".keras" and found.title != str(found.file):
+        return found.title  # a model with a name
+    if found.run is None:
+        return f"{found.file.resolve().parent.name}-{found.file.stem}"
+    kept = found.file.parent.name
+    parts = [found.run.folder.parent.name, found.run.folder.name, *([kept] if kept.startswith("epoch_") else [])]
+    return "-".join(parts)
+
+
+def written(path: Path, was_there: bool) -> str:
+    """A file or folder that was written, and whether it replaces one, in words."""
+    return f"{short(path)}{' (replaces what was there)' if was_there else ''}"
 
 
 def short(path: Path) -> str:

@@ -248,6 +248,42 @@ def _costs_in_words(experiment: Experiment, costs: dict) -> str:
     return "\n".join(lines)
 
 
+def command_for(experiment: Experiment) -> str:
+    """The command that trains an experiment, to be pasted into a shell: all settings that are not the preset's."""
+    options = ["--preset", experiment.preset]
+    base, size = config.preset(experiment.preset), experiment.model.image_size
+    if experiment.data.name != base.data.name:
+        options += ["--data", experiment.data.name]
+        base = config.replace(base, name=experiment.data.name, count=None)
+    if size != base.model.image_size:
+        options += ["--image-size", str(size)]
+        fitted = at_size(base, size)
+        if not _networks(config.differences(fitted, experiment)):
+            base = fitted
+    changed = {name: now for name, (_, now) in config.differences(base, experiment).items()}
+    changed.pop("model.image_size", None)
+    # How long to train, and how often to sum up, may depend on the images: always said, unless it is the preset's.
+    changed |= {"training.epochs": experiment.training.epochs}
+    if experiment.training.summary_epochs == with_few_summaries(experiment).training.summary_epochs:
+        changed.pop("training.summary_epochs", None)
+    else:
+        changed["training.summary_epochs"] = experiment.training.summary_epochs
+    for name, value in changed.items():
+        _, _, option = name.partition(".")
+        option = option.replace("_", "-")
+        if isinstance(value, bool):
+            network, _, flag = option.rpartition(".")
+            options.append(f"--{network + '.' if network else ''}{'' if value else 'no-'}{flag}")
+        else:
+            options += [f"--{option}", *map(str, value if isinstance(value, tuple) else (value,))]
+    return shlex.join(["./dcgan", "train", *options])
+
+
+def _networks(changed: dict) -> list[str]:
+    """Settings of one of the two networks among those that changed."""
+    return [name for name in changed if name.startswith(("model.generator.", "model.discriminator."))]
+
+
 def option_value(options: list[str], name: str) -> str | None:
     """The value of an option that decides the defaults of others, before all options are read."""
     for option, following in zip(options, [*options[1:], None]):

@@ -16,6 +16,18 @@ SPLITS = ("test", "valid", "val", "train")
 """Names of splits to hold out, in the order of preference."""
 
 
+class TooFewImages(InputError):
+    """There are fewer true images than are needed.
+
+    Attributes:
+        there: how many there are.
+    """
+
+    def __init__(self, message: str, there: int):
+        super().__init__(message)
+        self.there = there
+
+
 @dataclass(frozen=True)
 class TrueImages:
     """Images to compare samples with.
@@ -111,7 +123,7 @@ def true_images_for(
         At least `count` images; those trained on where there are not enough others, and `seen` says so.
 
     Raises:
-        InputError: there are not so many.
+        TooFewImages: there are not so many.
     """
     places = {"data_dir": data_dir, "progress": progress}
     apart = unseen(data, size, count, **places)
@@ -122,7 +134,7 @@ def true_images_for(
     of_run = {"seed": data.data_seed, "choices": data.choices, "split": data.split}
     there = find_source(data.name, size, data_dir=data_dir, **of_run).describe().count
     if there < count:
-        raise InputError(f"{count:,} true images are needed. Received: {data.name}, which has {there:,}.")
+        raise TooFewImages(f"{count:,} true images are needed. Received: {data.name}, which has {there:,}.", there)
     trained = min(data.count or there, there)
     dataset = load(data.name, size, max(trained, count), **of_run, **places)
     part = "in part " if trained < count else ""
