@@ -1,6 +1,7 @@
 """`./dcgan show` and `./dcgan presets`."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -75,7 +76,7 @@ def _show(options: Show) -> None:
         for name, values in steps.items()
         if name.startswith("loss")
     )
-    stands = "finished" if done else f"go on with ./dcgan resume {short(run.folder)}"
+    stands = "finished" if done else f"go on with ./dcgan resume {shlex.quote(short(run.folder))}"
     print(
         f"{run.folder}\n\n"
         f"{_settings_in_words(experiment)}\n"
