@@ -17,6 +17,9 @@ def test_imports_point_downwards_only():
 def test_settings_help_and_data_need_no_tensorflow():
     modules = (
         "utils.config",
+        "utils.fitting",
+        "utils.lengths",
+        "utils.parameters",
         "utils.runtime",
         "utils.cli",
         "utils.data",

@@ -261,7 +261,7 @@ def test_digits_of_28_pixels_are_trained_on_and_the_end_says_what_is_next(capsys
     run = Run.find("last", tmp_path / "my runs")
     assert run.experiment.model.generator.start == 7 and run.experiment.training.epochs == 1
     assert run.steps()["update"].tolist() == [1, 2, 3]
-    assert out.startswith("Note: 3 updates in all are too few")
+    assert out.startswith("Note: 3 updates in all are too few") and "--epochs 1334  train on" in out
     assert f"./dcgan sample '{run.folder}' -n 100" in out and f"--data {pictures} --image-size 64" in out
     code, _, err = said(capsys, "publish", run.folder, "digits", *places)
     assert code == 2 and "has had 3 updates" in err and "--anyway" in err

@@ -104,8 +104,9 @@ def test_distances_grow_with_blur_with_noise_and_with_lack_of_variety(faces, tra
         assert found[1].kernel.value > floor.kernel.high
 
 
-def test_own_pictures_with_labels_get_a_classifier_of_their_own_that_is_kept(squares, home, monkeypatch):
-    first = extractor_for(squares, 16, data_dir=home, progress=False)
+def test_own_pictures_with_labels_get_a_classifier_of_their_own_that_is_kept(squares, home, monkeypatch, capsys):
+    first = extractor_for(squares, 16, data_dir=home)
+    assert "First a classifier of squares is trained, once: distances are measured in" in capsys.readouterr().err
     assert first.name == "classifier of squares, 2 classes"
     # A fifth is set apart, of both classes though the file is in their order.
     assert first.card["images"] == 192 and first.card["held_out_images"] == 48

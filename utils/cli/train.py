@@ -201,15 +201,17 @@ def _say_finished(run, seconds: float) -> None:
 
     folder, experiment = shlex.quote(short(run.folder)), run.experiment
     epochs, verdict = run.epochs(), Diagnosis(experiment, run.watch()).verdict
+    more = for_updates(experiment, run.environment["images"], OWN_UPDATES).training.epochs
+    more = max(more, 2 * experiment.training.epochs)
     following = {
         f"./dcgan sample {folder} -n 100": "draw new pictures",
-        f"./dcgan resume {folder} --epochs {2 * experiment.training.epochs}": "train on",
+        f"./dcgan resume {folder} --epochs {more}": "train on",
     }
     if not is_own(experiment.data.name):
         following["./dcgan train --data FOLDER_OF_PICTURES"] = "train on your own"
     elif experiment.model.image_size <= 32:
         data = shlex.quote(experiment.data.name)
-        following[f"./dcgan train --data {data} --image-size 64"] = "larger pictures (about four times as long)"
+        following[f"./dcgan train --data {data} --image-size 64"] = "larger pictures"
     width = max(map(len, following))
     print(
         f"\nDone in {duration(seconds)}{', but the training has failed' if verdict else ''}.\n"
