@@ -26,7 +26,8 @@ from utils.explain.checks import (
 from utils.explain.gradcam import grad_cam
 from utils.explain.fixed import fixed_discriminator
 from utils.explain.pages import explain
-from utils.explain.subject import Subject
+from utils.explain.subject import Subject, subject_for
+from utils.found import Found
 from utils.models import build_discriminator, build_generator, load_network
 from utils.runs import Run
 
@@ -285,3 +286,26 @@ def test_a_model_without_a_run_has_to_be_told_which_images(capsys, run, tmp_path
     assert code == 2 and "belongs to no run, so say which images to show it: --data NAME|FOLDER." in err
     code, _, err = said(capsys, run.model("generator"), "--data", run.experiment.data.name)
     assert code == 2 and "must be a Sequential model from square RGB images to one score" in err
+
+
+def test_memory_compares_with_the_images_that_evaluate_takes(run, tmp_path, monkeypatch):
+    """Own pictures have one split; those behind the ones trained on were not seen."""
+    random = np.random.default_rng(2)
+    images, pictures = random.integers(0, 256, (700, 32, 32, 3), np.uint8), tmp_path / "many.npz"
+    np.savez(pictures, images=images)
+    experiment = replace(run.experiment, name=str(pictures), count=100)
+    found = Found("a model", run.model("discriminator"), tmp_path, experiment=experiment)
+    subject = subject_for(found, count=4, data_dir=tmp_path)
+    np.testing.assert_array_equal(subject.data.images, images[100:])
+
+    class Asked(Exception):
+        pass
+
+    def memorisation(generator, discriminator, trained_on, held_out_images, **_):
+        raise Asked(np.array_equal(trained_on, images[:100]), np.array_equal(held_out_images, images[100:500]))
+
+    monkeypatch.setattr("utils.explain.memory.memorisation", memorisation)
+    monkeypatch.setattr("utils.evaluation.features.extractor_for", lambda *_, **__: None)
+    with pytest.raises(Asked) as asked:
+        explain(subject, tmp_path / "page", ("memory",))
+    assert asked.value.args == (True, True)

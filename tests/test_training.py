@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 
 import imageio.v2 as imageio
@@ -14,7 +15,7 @@ from utils import config
 from utils.config import replace
 from utils.errors import InputError
 from utils.runs import Run
-from utils.training import checkpoint, performance_summarizer, resume, train
+from utils.training import checkpoint, loop, performance_summarizer, resume, train
 from utils.training.batches import Schedule, batches
 from utils.training.players import build_players
 
@@ -69,6 +70,17 @@ def test_files_that_were_left_out_are_told_and_listed_in_the_log(tiny, noise_dat
     run = train(replace(tiny, epochs=1), dataset=dataset, runs_dir=tmp_path)
     assert "Left out a.jpg: cannot be decoded, and 1 more files" in capsys.readouterr().out
     assert all(f"Left out {reason}." in (run.folder / "log.txt").read_text() for reason in dataset.skipped)
+
+
+def test_the_time_of_the_whole_training_is_said_once_by_the_speed_of_its_first_updates(
+    tiny, noise_dataset, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(loop, "FORECAST_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "_READ_SECONDS", 0.0)
+    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path)
+    assert len(re.findall(r"^6 updates of 8 images, about \d+ .*s on \d", capsys.readouterr().out, re.MULTILINE)) == 1
+    resume(run, changed=replace(tiny, epochs=4), dataset=noise_dataset)
+    assert "\n6 updates of 8 images, about" in capsys.readouterr().out  # of those that are left
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, noise_dataset, tmp_path):

@@ -220,7 +220,8 @@ class TrainingConfig:
     keep_models: bool = False
     """Keep both networks as they are at every summary, in models/epoch_NNNN/, for films and studies."""
     watch_updates: int = 25
-    """Updates between looks at what batch normalisation does to the two updates, and at diversity; 0 never looks."""
+    """Updates between measurements of what batch normalisation does to the two updates, and of diversity, which warnings
+    are made of; 0 never measures."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Number format of the layers' arithmetic; the mixed ones suit GPUs, mixed_bfloat16 also some CPUs (README)."""
     xla: Literal["auto", "on", "off"] = "auto"
@@ -326,8 +327,9 @@ def check(experiment: Experiment) -> None:
     side = generator.start * math.prod(generator.strides) * generator.output_stride
     expect(
         side == model.image_size,
-        f"The generator's start and strides make images of {side} pixels, but image_size is {model.image_size}: "
-        "change image_size, or choose a preset for that size.",
+        f"The generator's start and strides make images of {side} pixels, but image_size is {model.image_size}: leave "
+        "the networks' own options out, so that --image-size fits them (in Python utils.fitting.at_size), or make them "
+        "agree.",
     )
     expect(
         model.image_size % math.prod(discriminator.strides) == 0,

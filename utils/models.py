@@ -7,6 +7,7 @@ from pathlib import Path
 from utils import runtime
 from utils.config import ModelConfig
 from utils.errors import InputError
+from utils.parameters import scaled
 from utils.streams import stream
 
 runtime.import_tensorflow()  # before anything else of the project can: it starts with less noise this way
@@ -255,11 +256,6 @@ class SpectralDense(_Spectral, layers.Dense):
 def _unit(vector):
     """The vector at length 1; a zero vector stays."""
     return vector / (keras.ops.norm(vector) + 1e-12)
-
-
-def scaled(filters: int, model: ModelConfig) -> int:
-    """Number of channels under the model's width factor; at least 1."""
-    return max(1, round(filters * model.width))
 
 
 def _kernel(model: ModelConfig, seeds: Iterator[int]) -> dict:

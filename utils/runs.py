@@ -202,7 +202,7 @@ class Run:
         return _rows(self.epochs_file, last)
 
     def watch(self) -> list[dict]:
-        """All looks of the watch so far, as `training.watch.Watch.look` made them."""
+        """All measurements of the watch so far, as `training.watch.Watch.measure` made them."""
         return _rows(self.watch_file)
 
     @property

@@ -13,6 +13,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+from utils.errors import InputError
 
 
 def set_environment() -> None:
@@ -102,6 +105,50 @@ def start(precision: str = "float32") -> Device:
     keras.config.set_image_data_format("channels_last")
     keras.mixed_precision.set_dtype_policy(precision)
     return device()
+
+
+def has_bfloat16(cpu: str | None = None) -> bool | None:
+    """Whether the CPU computes with bfloat16 itself; where it does not, every operation is emulated.
+
+    Args:
+        cpu: what the system says of it; /proc/cpuinfo by default.
+
+    Returns:
+        The answer; None where the system does not say.
+    """
+    if cpu is None:
+        try:
+            cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+    listed = [line.split(":", 1)[1].split() for line in cpu.splitlines() if line.startswith(("flags", "Features"))]
+    known = {flag for flags in listed for flag in flags}
+    return bool(known & {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}) if listed else None  # Intel and AMD; ARM
+
+
+def check_precision(precision: str, forced: bool = False, cpu: str | None = None, kind: str | None = None) -> None:
+    """Refuse a precision that this machine would emulate.
+
+    Args:
+        precision: as for `start`.
+        forced: whether to let it pass.
+        cpu: as for `has_bfloat16`.
+        kind: of the device, "CPU" or "GPU"; TensorFlow is asked by default.
+
+    Raises:
+        InputError: bfloat16 on a CPU without its arithmetic.
+    """
+    if precision != "mixed_bfloat16" or forced or has_bfloat16(cpu) is not False:
+        return
+    if kind is None:
+        import_tensorflow()
+        kind = device().kind
+    if kind == "CPU":
+        raise InputError(
+            "This processor has no bfloat16 arithmetic (avx512_bf16, amx_bf16 or ARM's bf16), so mixed_bfloat16 would be "
+            "emulated and tens of times slower than float32: use --precision float32, or a machine that has it, or "
+            "insist with --force-precision."
+        )
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Grids, curves and films: arrays and records in, picture files out. Nothing here knows about models."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -130,6 +130,18 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
 
+def plain_ticks(axis, at: Sequence[float] | None = None) -> None:
+    """Label a logarithmic axis of a Matplotlib figure in plain numbers, at 1, 2, 5 of each power of ten or where asked.
+
+    Left to itself, Matplotlib labels whole powers only, of which an axis that spans less than one has one or none.
+    """
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(FixedLocator(at) if at is not None else LogLocator(subs=(1, 2, 5), numticks=99))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_minor_locator(NullLocator())
+
+
 def plot_training(path: str | Path, steps: dict[str, np.ndarray], epochs: dict[str, np.ndarray], title: str) -> None:
     """Plot losses and mean scores of every update, and the accuracies after every epoch.
 
@@ -176,5 +188,6 @@ def plot_training(path: str | Path, steps: dict[str, np.ndarray], epochs: dict[s
     for axes in (losses, scores, accuracies):
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.25)
-        axes.legend(fontsize=7)
+        # Below, where no curve is.
+        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, frameon=False)
     write_figure(path, figure)

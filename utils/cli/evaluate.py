@@ -46,7 +46,7 @@ class Evaluate:
 
 def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.distances import LEAST_SAMPLES
-    from utils.evaluation.held_out import true_images_for
+    from utils.evaluation.held_out import TooFewImages, true_images_for
     from utils.networks import find_network, with_data
 
     if options.samples < LEAST_SAMPLES:
@@ -66,7 +66,15 @@ def _evaluate(options: Evaluate) -> None:
     if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
         raise InputError(f"{trained.file} should be a generator, latents -> images. Received: {generator.name}.")
     size = generator.output_shape[1]
-    true = true_images_for(data, size, 2 * options.samples, data_dir=options.data_dir, progress=not options.json)
+    try:
+        true = true_images_for(data, size, 2 * options.samples, data_dir=options.data_dir, progress=not options.json)
+    except TooFewImages as error:
+        most = error.there // 2
+        cure = f"use --samples {most}" if most >= LEAST_SAMPLES else f"with less than {2 * LEAST_SAMPLES} it cannot be"
+        raise InputError(
+            f"{options.samples:,} samples are compared with twice as many true images, since the floor compares two sets "
+            f"of them, and {data.name} has {error.there:,}: {cure}."
+        ) from error
     extractor = extractor_for(
         data.name, size, features=options.features, data_dir=options.data_dir, progress=not options.json
     )

@@ -10,6 +10,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils.cli.text import short
+from utils.errors import InputError
 from utils.studies import STUDIES
 from utils.tables import table
 
@@ -18,8 +19,8 @@ from utils.tables import table
 class Study:
     """Train the arms of a study with several seeds and keep what is measured; what is there already is not repeated."""
 
-    name: Annotated[Positional[Literal[tuple(STUDIES)]], arg(metavar="STUDY")]  # type: ignore[valid-type]
-    """Which: batch_normalisation, amount_of_data or losses."""
+    name: Annotated[Positional[Literal[tuple(STUDIES)] | None], arg(metavar="STUDY")] = None  # type: ignore[valid-type]
+    """Which: batch_normalisation, amount_of_data or losses; --list says what they ask."""
     data: str = "faces"
     """Name of a dataset, or a folder of pictures."""
     scale: Literal["report", "quick", "smallest"] = "report"
@@ -29,7 +30,7 @@ class Study:
     seeds: tuple[int, ...] = ()
     """Only these seeds."""
     list: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print the arms and stop."""
+    """Print the studies, or the arms of one, and stop."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON."""
     runs_dir: Path | None = None
@@ -43,6 +44,12 @@ class Study:
         from utils import runtime
         from utils.figure import write_figure
 
+        if self.name is None and not self.list:
+            raise InputError(f"Which study? Choose from {', '.join(STUDIES)}; ./dcgan study --list says what they ask.")
+        if self.name is None:
+            rows = [{"study": name, "what": about} for name, about in STUDIES.items()]
+            print(json.dumps({"rows": rows}, indent=2) if self.json else table(rows))
+            return
         module = importlib.import_module(f"utils.studies.{self.name}")
         study = getattr(module, self.name)(self.data, self.scale)
         study = study.only(self.arms, self.seeds)

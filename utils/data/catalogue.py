@@ -14,7 +14,7 @@ from pathlib import Path
 
 from utils.config import Experiment
 from utils.data.dataset import Dataset, Source
-from utils.data.prepare import prepare
+from utils.data.prepare import prepare, prepared_count
 from utils.errors import InputError
 
 
@@ -273,6 +273,24 @@ def load_for(experiment: Experiment, data_dir: str | Path | None = None, progres
     from utils.data.dedup import deduplicated  # imported when used: most trainings do without it
 
     return deduplicated(dataset, data.dedup, data_folder(data_dir) / "prepared", progress)
+
+
+def count_for(experiment: Experiment, data_dir: str | Path | None = None) -> tuple[int, bool]:
+    """How many images `load_for` would give, without reading any.
+
+    Returns:
+        The number, and whether it is certain: pictures that cannot be used are found when they are read, and repeated
+        ones when they are compared, so there may be fewer.
+
+    Raises:
+        InputError: as `find_source`.
+    """
+    data, size = experiment.data, experiment.model.image_size
+    source = find_source(data.name, size, data.count, data.data_seed, data.choices, data_dir, data.split)
+    prepared = prepared_count(source, size, data_folder(data_dir) / "prepared")
+    there = source.describe().count if prepared is None else prepared
+    certain = data.dedup == "off" and (prepared is not None or not hasattr(source, "files"))
+    return min(there, data.count or there), certain
 
 
 def find_source(

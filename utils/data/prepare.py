@@ -70,14 +70,25 @@ def prepare(
     Raises:
         InputError: the disk is or becomes full, too many rows failed, or the prepared folder is damaged.
     """
-    description = source.describe()
-    layout: Layout = {"images": ((size, size, 3), "uint8"), **description.fields}
-    home = Path(folder) / f"{_slug(description.title)}-{size}-{_key(description, layout)[:12]}"
+    description, layout, home = _place(source, size, folder)
     if not (home / "meta.json").exists():
         with _disk_explained(description.title, home), _alone(home, progress):
             if not (home / "meta.json").exists():  # nobody finished it while this process waited
                 _prepare(source, description, layout, home, progress, verb, workers)
     return _open(home, description, layout)
+
+
+def prepared_count(source: Source, size: int, folder: str | Path) -> int | None:
+    """How many images there are after preparing, some may have been left out; None if it was not prepared yet."""
+    description, layout, home = _place(source, size, folder)
+    return len(_open(home, description, layout)) if (home / "meta.json").exists() else None
+
+
+def _place(source: Source, size: int, folder: str | Path) -> tuple[Description, Layout, Path]:
+    """What is prepared, as which arrays, and in which folder."""
+    description = source.describe()
+    layout: Layout = {"images": ((size, size, 3), "uint8"), **description.fields}
+    return description, layout, Path(folder) / f"{_slug(description.title)}-{size}-{_key(description, layout)[:12]}"
 
 
 def _slug(title: str) -> str:

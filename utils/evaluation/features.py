@@ -6,6 +6,7 @@ Inception network on pictures of 299x299 pixels.
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,12 @@ def classifier(
     if not (home / "card.json").is_file():  # it is written last
         train = load(dataset, size, count, data_dir=folder, progress=progress)
         test = held_out(dataset, size, TEST_COUNT, data_dir=folder, progress=progress)
+        if progress:
+            print(
+                f"First a classifier of {train.title} is trained, once: distances are measured in its features. It takes "
+                f"some minutes on a CPU (the bar says how many) and is kept in {home}.",
+                file=sys.stderr,
+            )
         network, card = train_classifier(train, test, seed, progress)
         with appears_whole(home / "classifier.keras") as temporary:
             network.save(temporary)

@@ -344,20 +344,20 @@ def _filters(subject: Subject, folder: Path) -> Section:
 
 def _memory(subject: Subject, folder: Path) -> Section:
     generator, experiment = _trained(subject, "Memorisation")
-    if subject.data.split == "train":
-        raise InputError(f"{subject.data.title} has no images set apart from training to compare samples with.")
     if subject.data.name != experiment.data.name:
         raise InputError(
             f"Memorisation compares samples with held-out images of the run's own dataset, {experiment.data.name}. "
             f"Received: {subject.data.name}."
         )
     from utils.evaluation.features import extractor_for  # only here: scikit-learn takes a while to import
-    from utils.evaluation.held_out import held_out
-    from utils.explain.memory import GROUPS, draw_neighbours, memorisation
+    from utils.evaluation.held_out import unseen
+    from utils.explain.memory import GROUPS, LEAST_HELD_OUT, draw_neighbours, memorisation
 
     train = load_for(experiment, subject.data_dir)
     size, count = subject.fixed.side, min(len(train), HELD_OUT)  # as many as there are training images tell most
-    apart = held_out(experiment.data.name, size, count, choices=experiment.data.choices, data_dir=subject.data_dir)
+    apart = unseen(experiment.data, size, max(count, LEAST_HELD_OUT), data_dir=subject.data_dir)
+    if apart is None:
+        raise InputError(f"{subject.data.title} has no images set apart from training to compare samples with.")
     record = memorisation(
         generator,
         subject.discriminator,

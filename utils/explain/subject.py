@@ -11,7 +11,7 @@ from utils.config import STATISTICS, Experiment
 from utils.data import Dataset, load, scale_back
 from utils.data.catalogue import find_entry, find_source
 from utils.errors import InputError
-from utils.evaluation.held_out import SPLITS
+from utils.evaluation.held_out import SPLITS, unseen
 from utils.explain.fixed import FixedDiscriminator, fixed_discriminator, normalises
 from utils.models import load_network
 from utils.networks import TrainedNetwork, with_data
@@ -154,6 +154,10 @@ def _true_images(trained: TrainedNetwork, data: str | None, size: int, data_dir:
     name = data or (own and own.name)
     if name is None:
         raise InputError(f"{trained.title} belongs to no run, so say which images to show it: --data NAME|FOLDER.")
+    if own and name == own.name:
+        apart = unseen(own, size, SEARCHED, data_dir=data_dir)
+        if apart is not None and len(apart) >= REFERENCE:
+            return apart
     entry = find_entry(name)
     there = entry.available(data_dir) if entry else ()
     split = next((split for split in SPLITS if split in there), "train")

@@ -18,7 +18,7 @@ PANELS = (
     Panel("discriminator's loss: true (dashed: fake)", "curves", ("loss_true", "loss_fake"), log=True),
     Panel("gradient norm at the generator", "curves", ("gradient_norm",), log=True),
     Panel("score of fakes by the batch (dashed: by averages)", "watch", ("fake_batch", "fake_moving"), 0, 1),
-    Panel("gap between the two updates", "watch", ("gap",), 0, 1, mark=GAP),
+    Panel("gap between the two updates", "watch", ("gap",), -0.03, 1.03, mark=GAP),
     Panel("diversity of the samples", "watch", ("diversity",), 0),
 )
 """What shows the failure, and that it is gone."""

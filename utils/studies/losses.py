@@ -152,8 +152,12 @@ def plot_losses(results: dict) -> Figure:
         at, distance = _snapshots(run)
         quality.semilogy(at, distance, "o--", color="black", markersize=3, linewidth=0.8, label="kernel distance")
         quality.set(ylim=(0.01, 2 * worst))
-        if run["arm"] != arms[-1]:
+        if run["arm"] == arms[-1]:
+            quality.set_ylabel("kernel distance", fontsize=9)
+        else:
             quality.set_yticklabels([])
+        if run["arm"] == arms[0]:
+            axes.set_ylabel("loss", fontsize=9)
     for axes in grid[-1]:
         axes.set_xlabel("update")
     labels = {}

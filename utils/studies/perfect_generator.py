@@ -80,7 +80,7 @@ def perfect_generator(
 
 def plot_perfect(results: dict[int, dict]) -> Figure:
     """Draw what `perfect_generator` gave for several numbers of images: the discriminator's loss and last scores."""
-    figure = new_figure(11, 3.4)
+    figure = new_figure(11, 3.8)
     losses_axes, scores = figure.subplots(1, 2, width_ratios=(2, 1))
     for number, (count, result) in enumerate(results.items()):
         loss = (result["loss_true"] + result["loss_fake"]) / 2
@@ -93,7 +93,8 @@ def plot_perfect(results: dict[int, dict]) -> Figure:
             scores.bar_label(bar, [f"{value:.2f}"], fontsize=8)
     losses_axes.axhline(np.log(2), color="grey", linestyle=":", linewidth=1, label="log 2")
     losses_axes.set(title="discriminator's loss against a perfect generator", xlabel="update", ylim=(0, None))
-    losses_axes.legend(fontsize=8)
+    handles, labels = losses_axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8, frameon=False)
     scores.axhline(0.5, color="grey", linestyle=":", linewidth=1)
     scores.set(title="mean score of true images (pale: held out)", ylim=(0, 1.08))
     scores.set_xticks(np.arange(len(results)) + 0.2, [f"{count:,} images" for count in results])

@@ -28,19 +28,22 @@ from utils.files import appears_whole, remove_unfinished
 from utils.runs import Curves, Run, State, check_place, draw_film
 from utils.sampling import make_latent_samples
 from utils.text import command, one_line
+from utils.tables import duration
 from utils.training import checkpoint
 from utils.training.batches import Schedule, batches
 from utils.training.board import Board
 from utils.training.players import build_players
 from utils.training.step import Record, Update
 from utils.training.summary import performance_summarizer
-from utils.training.watch import Watch, remark
+from utils.training.watch import Diagnosis, Watch
 from utils.viz import grid, write_png
 
 GRID_SAMPLES = 64
 """Pictures in a grid."""
 CHECKPOINT_SECONDS = 120.0
 """Time between checkpoints; there is one after every epoch too. It has no influence on the result."""
+FORECAST_SECONDS = 5.0
+"""How long the speed is measured before the time of the whole training is said."""
 _READ_SECONDS = 0.25  # losses are fetched from the device so often, not after every update: a GPU would have to wait
 
 
@@ -52,6 +55,7 @@ def train(
     data_dir: str | Path | None = None,
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    force_precision: bool = False,
 ) -> Run:
     """Train an experiment from the beginning, in a new run folder.
 
@@ -62,6 +66,7 @@ def train(
         data_dir: where datasets are; `data/` by default.
         progress: whether to show progress bars and say where things go.
         checkpoint_seconds: time between checkpoints.
+        force_precision: whether to train in a precision that this machine has to emulate.
 
     Returns:
         The finished run.
@@ -70,6 +75,7 @@ def train(
         InputError: the experiment cannot be run as asked, losses are no longer finite, or the disk is full.
         Interrupted: a signal asked to stop.
     """
+    runtime.check_precision(experiment.training.precision, force_precision)
     device = runtime.start(experiment.training.precision)
     dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
     Schedule.of(experiment, len(dataset))  # refuses before a folder is made
@@ -98,13 +104,14 @@ def resume(
     data_dir: str | Path | None = None,
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    force_precision: bool = False,
 ) -> Run:
     """Go on with a run where its last checkpoint left it; the result has the same bits as if it had never stopped.
 
     Args:
         run: the run, or what `Run.find` takes.
         changed: the experiment as it should be; only more epochs are accepted, and another place of the same pictures.
-        dataset, runs_dir, data_dir, progress, checkpoint_seconds: as for `train`.
+        dataset, runs_dir, data_dir, progress, checkpoint_seconds, force_precision: as for `train`.
 
     Returns:
         The finished run.
@@ -127,6 +134,7 @@ def resume(
         if after < before:
             raise InputError(f"epochs can only be raised. Received: {after}, the run has {before}.")
         experiment = changed
+    runtime.check_precision(experiment.training.precision, force_precision)
     device = runtime.start(experiment.training.precision)
     moved = experiment.data.name != run.experiment.data.name
     if dataset is None:
@@ -193,7 +201,9 @@ class _Training:
         _cut(run.watch_file, state.get("watch_bytes", 0) if state else 0)
         if not state:
             self._begin()
-        self.looks = run.watch()
+        self.diagnosis = Diagnosis(self.experiment, run.watch())
+        self._begun, self._told = self.update, False
+        self._timed_from: tuple[int, float] | None = None  # update and time that the speed is measured from
         self.watch = Watch(self.experiment, self.players, self.images)
         self.board, self.curves = Board(run, self.schedule), Curves(run)
         if not state:
@@ -232,15 +242,16 @@ class _Training:
                 summary = self.schedule.ends_epoch(update) and (
                     epoch % training.summary_epochs == 0 or epoch == training.epochs
                 )
-                look = training.watch_updates and update % training.watch_updates == 0
+                watched = training.watch_updates and update % training.watch_updates == 0
                 now = time.monotonic()
                 self.seconds = seconds_before + now - began
-                if not (summary or look or asked or now - last_read > _READ_SECONDS):
+                if not (summary or watched or asked or now - last_read > _READ_SECONDS):
                     continue
                 self._record(unread, bar)
                 self.update, last_read = update, now
-                if look:
-                    self._look()
+                self._say_how_long(update, now)
+                if watched:
+                    self._measure()
                 if summary:
                     self._end_epoch(epoch)
                 if summary or asked or now - last_checkpoint > checkpoint_seconds:
@@ -254,8 +265,22 @@ class _Training:
 
     def _finish(self) -> None:
         draw_film(self.run)
+        if verdict := self.diagnosis.verdict:
+            self.run.log(f"At the end of training: {verdict}")
         self._save_state("finished")
         self.run.log(f"Finished after {self.update} updates and {self.seconds:.0f} s of training.")
+
+    def _say_how_long(self, update: int, now: float) -> None:
+        """Say once how long the training will take, by the speed of its first seconds (but for those of compiling)."""
+        if self.progress and self._timed_from is None:
+            self._timed_from = (update, now)
+        elif self.progress and not self._told and now - self._timed_from[1] > FORECAST_SECONDS:
+            self._told = True
+            seconds = (now - self._timed_from[1]) / (update - self._timed_from[0]) * (self.last - self._begun)
+            tqdm.write(
+                f"{self.last - self._begun:,} updates of {self.experiment.training.batch_size} images, about "
+                f"{duration(seconds)} on {runtime.device()}."
+            )
 
     def _begin(self) -> None:
         """Write what does not change during the run."""
@@ -284,11 +309,11 @@ class _Training:
         bar.set_postfix_str(f"epoch {rows[-1]['epoch']}/{epochs}, losses: {losses}", refresh=False)
         bar.update(len(rows) * self.schedule.batch_size * self.schedule.batches_per_update)
 
-    def _look(self) -> None:
-        self.looks.append(self.watch.look(self.update))
+    def _measure(self) -> None:
+        row = self.watch.measure(self.update)
         with self.run.watch_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(self.looks[-1]) + "\n")
-        if sentence := remark(self.looks, self.experiment):
+            file.write(json.dumps(row) + "\n")
+        if sentence := self.diagnosis.diagnose(row):
             self.run.log(sentence)
             if self.progress:
                 tqdm.write(sentence)
