@@ -19,7 +19,7 @@ from utils.evaluation.held_out import held_out, true_images_for, unseen
 from utils.evaluation.quality import Quality, distance, quality_for
 from utils.models import build_discriminator, build_generator
 from utils.runs import Run
-from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.sampling import Sampler, fake_samples_generator, make_latent_samples
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +268,7 @@ def test_quality_is_the_distance_of_the_samples_to_one_half_of_the_true_images(r
     quality = Quality(true, extractor, samples=120, seed=5)
     generator = keras.saving.load_model(run.model("generator"), compile=False)
     fake = scale_back(fake_samples_generator(generator, make_latent_samples(120, 100, 5))[0])
-    assert quality.of(generator, 100) == quality.of_images(fake)
+    assert quality.of(Sampler(generator, 100)) == quality.of_images(fake)
     assert quality.of_images(fake).plain()["space"] == "classifier of squares, 2 classes"
     floor = quality.floor()
     assert floor.kernel.low < 0 < floor.kernel.high < quality.of_images(fake).kernel.low

@@ -20,13 +20,13 @@ from matplotlib.figure import Figure
 
 from utils import config, presets, pretrained, viz
 from utils.config import Experiment
-from utils.data import Dataset, load_for, scale_back
+from utils.data import Dataset, load_for
 from utils.data.catalogue import Entry, find_entry, find_source
 from utils.errors import InputError
 from utils.explain.sections import Section
 from utils.models import load_network
 from utils.runs import PROJECT, Run, runs_folder
-from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.sampling import Sampler
 from utils.studies.study import Study
 from utils.tables import card_text, table
 from utils.text import one_line
@@ -163,10 +163,9 @@ def show_shipped(name: str, seed: int = 0, count: int | None = None, folder: str
     if model is None:
         print(f"There is no model {name} in {_within_project(folder)}, so there is nothing to show here.")
         return
-    generator = load_network(model.model("generator"))
+    sampler = Sampler.of(load_network(model.model("generator")), model.experiment)
     count = count or (16 if model.experiment.model.image_size <= 32 else 8)
-    latents = make_latent_samples(count, generator.input_shape[-1], seed, model.experiment.model.latents)
-    show(scale_back(fake_samples_generator(generator, latents)[0]))
+    show(sampler.draw(count, seed))
     print(f"{count} pictures drawn by {_within_project(model.model('generator'))}, seed {seed}. From its card:")
     print(textwrap.indent(card_text(model.card), "  "))
 

@@ -11,13 +11,12 @@ from pathlib import Path
 
 from utils import config, runtime
 from utils.config import Experiment
-from utils.data import scale_back
 from utils.data.dataset import Dataset
 from utils.errors import InputError
 from utils.files import appears_whole, read_json, write_json
 from utils.presets import preset
 from utils.runs import PROJECT, Run
-from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.sampling import Sampler
 from utils.viz import grid, write_png
 
 SHIPPED = PROJECT / "saved_models" / "pretrained"
@@ -104,11 +103,8 @@ def publish(
         networks[network].set_weights(trained.get_weights())
         with appears_whole(model.model(network)) as temporary:
             networks[network].save(temporary)
-    generator = networks["generator"]
-    latents = make_latent_samples(
-        SAMPLES, experiment.model.latent_dim, experiment.training.samples_seed, experiment.model.latents
-    )
-    write_png(model.samples, grid(scale_back(fake_samples_generator(generator, latents)[0])))
+    drawn = Sampler.of(networks["generator"], experiment).draw(SAMPLES, experiment.training.samples_seed)
+    write_png(model.samples, grid(drawn))
     write_json(model.folder / "settings.json", config.to_dict(experiment))
     environment = run.environment
     write_json(

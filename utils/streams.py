@@ -15,27 +15,30 @@ class Stream(NamedTuple):
     """One stream.
 
     Attributes:
+        seed: which seed decides it: that of the training (weights, order, latents), of its samples (what is looked at
+            while it runs), or of an evaluation. Streams of different seeds need not differ.
         number: what tells it from the others that have the same seed.
-        counters: what it takes beside the seed, in words.
+        counters: what it takes beside the seed, in words. They count from 1.
     """
 
+    seed: str
     number: int
     counters: tuple[str, ...] = ()
 
 
-# Numbers are part of every result: they never change, and a new stream takes a new one. The seed of a training decides
-# the order of the images and the latents; the seed of its samples decides what is looked at while it runs.
+# Numbers are part of every result: they never change, and a new stream takes a new one. (0 and 1 are taken twice, which
+# is no clash: a counter is never 0.)
 STREAMS: dict[str, Stream] = {
-    "order of images": Stream(0, ("epoch",)),  # epochs and updates count from 1, so 0 is free for the two below
-    "weights of the generator": Stream(0),
-    "latents": Stream(1, ("update",)),
-    "weights of the discriminator": Stream(1),
-    "summary: true samples": Stream(2),
-    "summary: latents": Stream(3),
-    "watch: latents": Stream(4),
-    "watch: true samples": Stream(5),
-    "update": Stream(6, ("update",)),
-    "weights of another player": Stream(7, ("number",)),
+    "order of images": Stream("training", 0, ("epoch",)),
+    "weights of the generator": Stream("training", 0),
+    "latents": Stream("training", 1, ("update",)),
+    "weights of the discriminator": Stream("training", 1),
+    "update": Stream("training", 6, ("update",)),
+    "summary: true samples": Stream("samples", 2),
+    "summary: latents": Stream("samples", 3),
+    "watch: latents": Stream("samples", 4),
+    "watch: true samples": Stream("samples", 5),
+    "evaluation: true samples": Stream("evaluation", 4),
 }
 
 WITHIN_AN_UPDATE = ("augmentation of true", "augmentation of fake", "label noise", "interpolation")
@@ -50,7 +53,7 @@ def stream(seed: int, name: str, *counters: int) -> np.random.Generator:
         name: one of `STREAMS`.
         counters: as many as the stream takes.
     """
-    number, takes = STREAMS[name]
+    _, number, takes = STREAMS[name]
     if len(counters) != len(takes):
         raise TypeError(f"The stream {name!r} takes {takes or 'no counter'}. Received: {counters}.")
     return np.random.default_rng([seed, number, *counters])

@@ -61,6 +61,7 @@ def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.features import extractor_for
     from utils.evaluation.quality import Quality
     from utils.models import load_network
+    from utils.sampling import Sampler
 
     generator = load_network(trained.file)
     if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
@@ -79,8 +80,7 @@ def _evaluate(options: Evaluate) -> None:
         data.name, size, features=options.features, data_dir=options.data_dir, progress=not options.json
     )
     quality = Quality(true.images, extractor, options.samples, options.seed)
-    latents = trained.experiment.model.latents if trained.experiment else "normal"
-    distance, floor = quality.of(generator, generator.input_shape[1], latents), quality.floor()
+    distance, floor = quality.of(Sampler.of(generator, trained.experiment)), quality.floor()
     if options.json:
         record = {
             "generator": str(trained.file),

@@ -49,10 +49,10 @@ class Publish:
         if self.distance:
             from utils.evaluation.quality import quality_for
             from utils.models import load_network
+            from utils.sampling import Sampler
 
             quality = quality_for(run.experiment, self.data_dir)
-            model = run.experiment.model
-            measured = quality.of(load_network(run.model("generator")), model.latent_dim, model.latents)
+            measured = quality.of(Sampler.of(load_network(run.model("generator")), run.experiment))
             distance = measured.plain() | {"floor": quality.floor().plain()}
         dataset = load_for(run.experiment, self.data_dir)
         model = pretrained.publish(run, self.name, dataset, distance, self.about)

@@ -63,7 +63,7 @@ def _sample(options: Sample) -> None:
     from utils import runtime, viz
     from utils.data import scale_back
     from utils.networks import find_network
-    from utils.sampling import fake_samples_generator, make_latent_samples
+    from utils.sampling import Sampler
 
     if options.n < 1:
         raise InputError(f"-n must be at least 1. Received: {options.n}.")
@@ -80,17 +80,15 @@ def _sample(options: Sample) -> None:
     runtime.start()
     from utils.models import load_network
 
-    generator = load_network(trained.file)
-    distribution = trained.experiment.model.latents if trained.experiment else "normal"
-    latents = make_latent_samples(options.n, generator.input_shape[-1], options.seed, distribution)
+    sampler = Sampler.of(load_network(trained.file), trained.experiment)
     if options.mode == "grid":
-        images = scale_back(fake_samples_generator(generator, latents)[0])
-        viz.write_png(target, viz.grid(images))
+        viz.write_png(target, viz.grid(sampler.draw(options.n, options.seed)))
         print(written(target, was_there))
         return
     digits = max(4, len(str(options.n - 1)))
+    latents = sampler.make_latents(options.n, options.seed)
     for start in range(0, options.n, 256):  # so that a million pictures need no more memory than 256
-        images = scale_back(fake_samples_generator(generator, latents[start : start + 256])[0])
+        images = scale_back(sampler.images(latents[start : start + 256]))
         for i, image in enumerate(images, start):
             viz.write_png(target / f"{i:0{digits}d}.png", image)
     print(f"{options.n:,} pictures in {written(target, was_there)}")

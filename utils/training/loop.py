@@ -26,7 +26,7 @@ from utils.data.catalogue import is_own, place_of
 from utils.errors import InputError, Interrupted
 from utils.files import appears_whole, remove_unfinished
 from utils.runs import Curves, Run, State, check_place, draw_film
-from utils.sampling import make_latent_samples
+from utils.sampling import Sampler
 from utils.text import command, one_line
 from utils.tables import duration
 from utils.training import checkpoint
@@ -284,8 +284,8 @@ class _Training:
 
     def _begin(self) -> None:
         """Write what does not change during the run."""
-        model, training = self.experiment.model, self.experiment.training
-        latents = make_latent_samples(GRID_SAMPLES, model.latent_dim, training.samples_seed, model.latents)
+        training = self.experiment.training
+        latents = Sampler.of(self.players.averaged, self.experiment).make_latents(GRID_SAMPLES, training.samples_seed)
         with appears_whole(self.run.latents_file) as temporary, temporary.open("wb") as file:
             np.save(file, latents)
         rows = np.random.default_rng(training.samples_seed).permutation(len(self.images))[:GRID_SAMPLES]

@@ -12,7 +12,7 @@ import tensorflow as tf
 from utils.config import STATISTICS, Experiment
 from utils.data import scale
 from utils.models import forward
-from utils.sampling import make_latent_samples
+from utils.sampling import Sampler
 from utils.streams import stream
 from utils.training.players import Players
 
@@ -43,12 +43,11 @@ class Watch:
     """
 
     def __init__(self, experiment: Experiment, networks: Players, images: np.ndarray):
-        model, training = experiment.model, experiment.training
+        training = experiment.training
         seed = training.samples_seed
         self._experiment, self._networks = experiment, networks
-        self._latents = make_latent_samples(
-            training.batch_size, model.latent_dim, stream(seed, "watch: latents"), model.latents
-        )
+        sampler = Sampler.of(networks.generator, experiment)
+        self._latents = sampler.make_latents(training.batch_size, stream(seed, "watch: latents"))
         rows = stream(seed, "watch: true samples").choice(len(images), training.batch_size, replace=False)
         self._true = scale(images[np.sort(rows)])
 
