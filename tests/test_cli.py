@@ -14,6 +14,7 @@ import tyro
 from PIL import Image
 
 from utils import cli, lengths, pretrained, runtime
+from utils.cli.options import todays
 from utils.cli.train import Train, _say_finished, command_for
 from utils.config import preset, presets, replace
 from utils.data import Dataset
@@ -105,7 +106,7 @@ def test_help_says_no_empty_defaults_and_names_its_sources_in_words(capsys, monk
 def test_help_of_train_begins_with_the_fifteen_options_that_matter_most(capsys):
     text = help_of(capsys, "train")
     listed = re.findall(r"^\W? {1,2}--(\w[\w.-]+)", text, re.MULTILINE)
-    first = "preset data count image-size epochs batch-size learning-rate width batch-norm seed precision dry-run json"
+    first = "preset data count image-size epochs updates batch-size learning-rate width batch-norm seed precision dry-run"
     assert listed[:15] == [*first.split(), "runs-dir", "data-dir"]
     assert {"dedup", "beta-1", "checkpoint-seconds", "generator.filters", "discriminator.dropout"} <= set(listed[15:])
     assert "Train a DCGAN in a new run folder." in text and len(listed) == len(set(listed))
@@ -224,6 +225,22 @@ def test_resume_takes_the_settings_of_the_run_it_names_wherever_the_name_stands(
 def test_an_option_is_known_by_its_earlier_name_too(capsys, run, options):
     code, _, err = said(capsys, "resume", run.folder, *options)
     assert code == 2 and "training.ema_decay: 0.0 in the run, 0.5 asked for" in err
+
+
+@pytest.mark.parametrize(
+    ("before", "today"),
+    [
+        (["--batch-norm", "moving", "--seed", "1"], ["--batch-norm", "on", "--statistics", "moving", "--seed", "1"]),
+        (["--batch-norm=batch"], ["--batch-norm", "on", "--statistics", "batch"]),
+        (["--batch_norm", "off"], ["--batch-norm", "off"]),
+        (["--generator-loss=saturating"], ["--loss=saturating"]),
+        (["--averaging", "0.9"], ["--ema-decay", "0.9"]),
+        (["--augment", "colour,cutout", "--data", "a,b"], ["--augment", "colour", "cutout", "--data", "a,b"]),
+        (["--augment=translation"], ["--augment", "translation"]),
+    ],
+)
+def test_options_by_the_names_of_any_version_become_todays(before, today):
+    assert todays(before) == today
 
 
 def test_film_and_curves_are_made_anew_from_what_the_folder_holds(capsys, run, tmp_path):

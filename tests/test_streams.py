@@ -12,7 +12,7 @@ def test_no_two_streams_of_a_seed_and_no_two_counters_give_the_same_numbers():
     first = {}
     for name, about in STREAMS.items():
         for seed, *counters in itertools.product(range(3), *[range(1, 5)] * len(about.counters)):
-            first[about.seed, seed, name, *counters] = stream(seed, name, *counters).integers(2**62)
+            first[(about.seed, seed, name, *counters)] = stream(seed, name, *counters).integers(2**62)
     for kind in ("training", "samples", "evaluation"):
         drawn = [number for (of, *_), number in first.items() if of == kind]
         assert len(set(drawn)) == len(drawn)

@@ -132,7 +132,7 @@ class ModelConfig:
     """Distribution of the latents: N(0, 1) or U(-1, 1)."""
     batch_norm: Literal["off", "on"] = "off"
     """Whether the networks are batch-normalised. Which statistics the passes of an update use is another question:
-    see `statistics`."""
+    see --statistics."""
     batch_norm_momentum: float = 0.99
     """Share of the old value that a moving average keeps at each update."""
     weights: Literal["glorot", "normal"] = "glorot"
@@ -384,7 +384,7 @@ _REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
         "loss",
         lambda e: e.training.loss != "wasserstein" or e.model.batch_norm == "off" or not e.model.discriminator.norm,
         "wasserstein has a penalty for each image alone, so its discriminator cannot be batch-normalised "
-        "(arXiv:1704.00028, §4): add --no-discriminator.norm.",
+        "(arXiv:1704.00028, §4): add --discriminator.no-norm.",
     ),
     *(
         (

@@ -48,7 +48,8 @@ def todays(options: list[str]) -> list[str]:
     apart: list[str] = []
     for option in options:
         name, equals, value = option.partition("=") if option.startswith("--") else (option, "", "")
-        name = renamed.get(name.replace("_", "-"), name)
+        name = name.replace("_", "-") if name.startswith("--") else name
+        name = renamed.get(name, name)
         apart += [name, value] if equals and name in ("--batch-norm", "--augment") else [name + equals + value]
     result: list[str] = []
     for option in apart:

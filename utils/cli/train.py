@@ -68,8 +68,8 @@ class Train:
     """
 
     first: ClassVar[tuple[str, ...]] = (
-        *("preset", "name", "count", "image_size", "epochs", "batch_size", "learning_rate", "width", "batch_norm"),
-        *("seed", "precision", "dry_run", "json", "runs_dir", "data_dir"),
+        *("preset", "name", "count", "image_size", "epochs", "updates", "batch_size", "learning_rate", "width", "batch_norm"),
+        *("seed", "precision", "dry_run", "runs_dir", "data_dir"),
     )
     settings: Annotated[_Settings, arg(name="")]
     places: Annotated[_Places, arg(name="")]
