@@ -27,6 +27,10 @@ def test_settings_help_and_data_need_no_tensorflow():
     commands = {f"utils.cli.{place.split(':')[0]}" for place in COMMANDS.values()}
     others = (
         "utils.presets",
+        "utils.intervals",
+        "utils.fitting",
+        "utils.lengths",
+        "utils.parameters",
         "utils.runtime",
         "utils.tables",
         "utils.data",

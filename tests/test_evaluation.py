@@ -15,11 +15,11 @@ from utils.data import load, scale, scale_back
 from utils.errors import InputError
 from utils.evaluation import features
 from utils.evaluation.features import classifier, extractor_for, inception, train_classifier
-from utils.evaluation.held_out import held_out, true_images_for
+from utils.evaluation.held_out import held_out, true_images_for, unseen
 from utils.evaluation.quality import Quality, distance, quality_for
 from utils.models import build_discriminator, build_generator
 from utils.runs import Run
-from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.sampling import Sampler, fake_samples_generator, make_latent_samples
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +104,9 @@ def test_distances_grow_with_blur_with_noise_and_with_lack_of_variety(faces, tra
         assert found[1].kernel.value > floor.kernel.high
 
 
-def test_own_pictures_with_labels_get_a_classifier_of_their_own_that_is_kept(squares, home, monkeypatch):
-    first = extractor_for(squares, 16, data_dir=home, progress=False)
+def test_own_pictures_with_labels_get_a_classifier_of_their_own_that_is_kept(squares, home, monkeypatch, capsys):
+    first = extractor_for(squares, 16, data_dir=home)
+    assert "First a classifier of squares is trained, once: distances are measured in" in capsys.readouterr().err
     assert first.name == "classifier of squares, 2 classes"
     # A fifth is set apart, of both classes though the file is in their order.
     assert first.card["images"] == 192 and first.card["held_out_images"] == 48
@@ -227,6 +228,19 @@ def test_own_pictures_are_compared_with_those_behind_the_ones_trained_on_else_wi
         true_images_for(DataConfig(str(squares)), 16, 300, data_dir=home)
 
 
+def test_what_a_model_has_not_seen_is_one_answer(squares, home):
+    """Another split, else those behind the ones trained on; with all that is known of them."""
+    everything = load(squares, 16, data_dir=home, progress=False)
+    behind = unseen(DataConfig(str(squares), count=100), 16, 90, data_dir=home, progress=False)
+    np.testing.assert_array_equal(behind.images, everything.images[100:190])
+    np.testing.assert_array_equal(behind.labels, everything.labels[100:190])
+    assert behind.label_names == everything.label_names and behind.fingerprint != everything.fingerprint
+    assert len(unseen(DataConfig(str(squares), count=100), 16, 900, data_dir=home, progress=False)) == 140
+    for count in (None, 240):
+        assert unseen(DataConfig(str(squares), count=count), 16, 90, data_dir=home, progress=False) is None
+    assert unseen(DataConfig("faces", count=50), 16, 60, data_dir=home, progress=False).split == "test"
+
+
 # --- a generator ------------------------------------------------------------------------------------------------------
 
 
@@ -254,7 +268,7 @@ def test_quality_is_the_distance_of_the_samples_to_one_half_of_the_true_images(r
     quality = Quality(true, extractor, samples=120, seed=5)
     generator = keras.saving.load_model(run.model("generator"), compile=False)
     fake = scale_back(fake_samples_generator(generator, make_latent_samples(120, 100, 5))[0])
-    assert quality.of(generator, 100) == quality.of_images(fake)
+    assert quality.of(Sampler(generator, 100)) == quality.of_images(fake)
     assert quality.of_images(fake).plain()["space"] == "classifier of squares, 2 classes"
     floor = quality.floor()
     assert floor.kernel.low < 0 < floor.kernel.high < quality.of_images(fake).kernel.low

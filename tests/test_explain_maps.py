@@ -50,7 +50,7 @@ def deep():
 def test_a_fixed_discriminator_gives_its_reference_images_the_logits_that_they_have_as_one_batch(normalised):
     discriminator, images = normalised
     before = [np.asarray(v) for v in discriminator.variables]
-    expected = forward(discriminator.layers[:-1], scale(images), training=False, normalise_by="batch")
+    expected = forward(discriminator.layers[:-1], scale(images), training=False, statistics="batch")
     fixed = fixed_discriminator(discriminator, images)
     np.testing.assert_allclose(fixed.logits(images), np.asarray(expected)[:, 0], rtol=1e-5, atol=1e-6)
     # one image alone is judged as among the others

@@ -27,9 +27,10 @@ from utils.explain.fixed import fixed_discriminator
 from utils.explain.gradcam import grad_cam
 from utils.explain.pages import explain
 from utils.explain.sections import Finding, Section
-from utils.explain.subject import Subject
+from utils.explain.subject import Subject, subject_for
 from utils.intervals import wilson
 from utils.models import build_discriminator, build_generator, load_network
+from utils.networks import TrainedNetwork
 from utils.runs import Run
 
 
@@ -196,7 +197,7 @@ def run(tmp_path_factory):
     random = np.random.default_rng(0)
     images = root / "images.npz"
     np.savez(images, images=random.integers(0, 256, (12, 32, 32, 3), np.uint8), labels=np.arange(12) % 2)
-    experiment = replace(preset("report32"), name=str(images), width=0.0625, batch_size=4, batch_norm="batch")
+    experiment = replace(preset("report32"), name=str(images), width=0.0625, batch_size=4, batch_norm="on")
     run = Run.create(experiment, {}, root)
     run.model("generator").parent.mkdir()
     build_generator(experiment.model).save(run.model("generator"))
@@ -293,3 +294,26 @@ def test_a_model_without_a_run_has_to_be_told_which_images(capsys, run, tmp_path
     assert code == 2 and "belongs to no run, so say which images to show it: --data NAME|FOLDER." in err
     code, _, err = said(capsys, run.model("generator"), "--data", run.experiment.data.name)
     assert code == 2 and "must be a Sequential model from square RGB images to one score" in err
+
+
+def test_memory_compares_with_the_images_that_evaluate_takes(run, tmp_path, monkeypatch):
+    """Own pictures have one split; those behind the ones trained on were not seen."""
+    random = np.random.default_rng(2)
+    images, pictures = random.integers(0, 256, (700, 32, 32, 3), np.uint8), tmp_path / "many.npz"
+    np.savez(pictures, images=images)
+    experiment = replace(run.experiment, name=str(pictures), count=100)
+    trained = TrainedNetwork("a model", run.model("discriminator"), tmp_path, experiment=experiment)
+    subject = subject_for(trained, count=4, data_dir=tmp_path)
+    np.testing.assert_array_equal(subject.data.images, images[100:])
+
+    class Asked(Exception):
+        pass
+
+    def memorisation(generator, discriminator, trained_on, held_out_images, **_):
+        raise Asked(np.array_equal(trained_on, images[:100]), np.array_equal(held_out_images, images[100:500]))
+
+    monkeypatch.setattr("utils.explain.sections.memory.memorisation", memorisation)
+    monkeypatch.setattr("utils.explain.sections.memory.extractor_for", lambda *_, **__: None)
+    with pytest.raises(Asked) as asked:
+        explain(subject, tmp_path / "page", ("memory",))
+    assert asked.value.args == (True, True)

@@ -57,5 +57,5 @@ def test_what_does_not_exist_is_answered_with_what_does(run, tmp_path):
     with pytest.raises(InputError, match="There is no run 'cats'.*faces/0001-quick.*Models that come with .*: .*faces"):
         find_network("cats", "generator", tmp_path / "runs")
     run.model("generator").unlink()
-    with pytest.raises(InputError, match="has no generator yet; go on with `./dcgan resume faces/0001-quick`"):
+    with pytest.raises(InputError, match=f"has no generator yet; go on with `./dcgan resume {run.folder}`"):
         find_network("last", "generator", tmp_path / "runs")

@@ -18,6 +18,7 @@ The modules form floors; imports point downwards only (`pyproject.toml` holds th
     errors
 """
 
-from utils.runtime import set_environment
+from utils.runtime import open_closed_streams, set_environment
 
+open_closed_streams()
 set_environment()

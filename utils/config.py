@@ -11,10 +11,37 @@ import dataclasses
 import importlib
 import math
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from utils.errors import InputError
+from utils.registries import AUGMENTATIONS, LOSSES
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Which statistics batch normalisation uses in each pass: "batch", those of the images at hand, or "moving".
+
+    Attributes:
+        fakes: the generator, when it draws fakes for the discriminator's update.
+        judge: the discriminator, when it judges fakes for the generator's update.
+        scores: the discriminator outside of updates, when its scores are looked at. In all other passes of an update
+            both networks use the batch.
+    """
+
+    fakes: str
+    judge: str
+    scores: str
+
+
+STATISTICS = {
+    "batch": Statistics(fakes="batch", judge="batch", scores="batch"),
+    "moving": Statistics(fakes="moving", judge="moving", scores="moving"),
+    "moving_judge": Statistics(fakes="batch", judge="moving", scores="moving"),
+    "moving_fakes": Statistics(fakes="moving", judge="batch", scores="moving"),
+}
+"""The arms of batch normalisation by name (see `TrainingConfig.statistics`)."""
 
 CHECKPOINT_SECONDS = 120.0
 """Time between checkpoints; there is one after every epoch too. It does not touch the result, so it is no setting."""
@@ -37,7 +64,8 @@ class DataConfig:
     """Seed of the drawings of a built-in dataset. Other datasets do not depend on it."""
     dedup: Literal["off", "exact", "near", "autoencoder"] = "off"
     """Which images to leave out because they repeat earlier ones: equal pixels; also recompressed, brightened, slightly
-    shifted or cropped copies; or equal codes of an autoencoder (P §4.1). `./dcgan dedup` shows what that finds."""
+    shifted or cropped copies; or equal codes of an autoencoder (Radford, Metz, Chintala §4.1). `./dcgan dedup` shows
+    what that finds."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +120,7 @@ class DiscriminatorConfig:
     norm: bool = True
     """Whether this network is batch-normalised at all (where batch_norm is not off)."""
     norm_first: bool = False
-    """Whether the first block is batch-normalised too (P §3 leaves it out)."""
+    """Whether the first block is batch-normalised too (Radford, Metz, Chintala §3 leave it out)."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +133,9 @@ class ModelConfig:
     """Length of a latent vector."""
     latents: Literal["normal", "uniform"] = "normal"
     """Distribution of the latents: N(0, 1) or U(-1, 1)."""
-    batch_norm: Literal["off", "batch", "moving", "moving_judge", "moving_fakes"] = "off"
-    """Batch normalisation. off: none. batch: every pass of training uses the statistics of its own batch. moving: the
-    generator's update sees the discriminator on its moving averages, and fakes for the discriminator come from the
-    generator in inference mode (what freezing plus `predict` do; it is here to reproduce the report's failure).
-    moving_judge, moving_fakes: only the first, only the second of these two."""
+    batch_norm: Literal["off", "on"] = "off"
+    """Whether the networks are batch-normalised. Which statistics the passes of an update use is another question:
+    see --statistics."""
     batch_norm_momentum: float = 0.99
     """Share of the old value that a moving average keeps at each update."""
     weights: Literal["glorot", "normal"] = "glorot"
@@ -118,6 +144,8 @@ class ModelConfig:
     """Factor on every number of channels: 0.5 is about four times as cheap."""
     leaky_slope: float = 0.2
     """Slope of LeakyReLU for negative inputs."""
+    spectral_norm: bool = False
+    """Divide each kernel of the discriminator by its largest singular value (Miyato et al., arXiv:1802.05957)."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
 
@@ -131,11 +159,22 @@ class TrainingConfig:
     batch_size: int = 128
     """True images per update (as many fake ones go with them). An incomplete last batch of an epoch is left out."""
     learning_rate: float = 2e-4
-    """Adam's step size, for both networks."""
+    """Adam's step size."""
+    discriminator_learning_rate: float | None = None
+    """Adam's step size for the discriminator, if it is another (two time scales, Heusel et al., arXiv:1706.08500)."""
+    learning_rate_decay: float = 1.0
+    """Factor on both step sizes per 1,000 updates: with 0.9 they are a third after 10,500."""
     beta_1: float = 0.5
     """Adam's decay of the first moment."""
     beta_2: float = 0.999
     """Adam's decay of the second moment."""
+    recipe: str = "dcgan"
+    """Who is updated by what, and in which order: one of `registries.RECIPES`."""
+    loss: Literal[tuple(LOSSES)] = "non_saturating"  # type: ignore[valid-type]
+    """What the networks descend. non_saturating: the generator -log D(fake); saturating: log(1 - D(fake)), whose
+    gradient vanishes where the discriminator is sure (Goodfellow et al., arXiv:1406.2661, §3; `loss_generator` in the
+    records is the first in both cases). relativistic: scores of true and fake in pairs (R3GAN, arXiv:2501.05441).
+    hinge (arXiv:1705.02894), least_squares (arXiv:1611.04076), wasserstein with gradient penalty (arXiv:1704.00028)."""
     discriminator_updates: Literal["separate", "joint"] = "separate"
     """separate: one Adam step on the true batch, then one on the fake batch. joint: one on the sum of both losses."""
     join_batches: bool = False
@@ -143,11 +182,31 @@ class TrainingConfig:
     can tell the difference."""
     shared_latents: bool = False
     """Use one set of latents, and one pass of the generator, for both networks' updates: faster by about a sixth."""
+    simultaneous: bool = False
+    """Let one pass of the discriminator over the fakes serve both networks, before either has changed (as in
+    TensorFlow's tutorial): an eighth less arithmetic. Needs joint updates and shared latents."""
     discriminator_steps: int = 1
     """Updates of the discriminator for each update of the generator, each on a batch of its own."""
-    generator_loss: Literal["non_saturating", "saturating"] = "non_saturating"
-    """What the generator descends: -log D(fake), or log(1 - D(fake)), whose gradient vanishes where the discriminator
-    is sure (Goodfellow et al., arXiv:1406.2661, §3). `loss_generator` in the records is the first in both cases."""
+    generator_steps: int = 1
+    """Updates of the generator in a row, each on latents of its own."""
+    statistics: Literal[tuple(STATISTICS)] = "batch"  # type: ignore[valid-type]
+    """Which statistics batch normalisation uses. batch: every pass of training those of its own batch. moving: the
+    generator's update sees the discriminator on its moving averages, and fakes for the discriminator come from the
+    generator in inference mode (what freezing plus `predict` do; it is here to reproduce the report's failure).
+    moving_judge, moving_fakes: only the first, only the second of these two."""
+    r1: float = 0.0
+    """Weight of R1: half the squared gradient of the discriminator's logit at true images (arXiv:1801.04406, eq. 9)."""
+    r2: float = 0.0
+    """Weight of R2: the same at fake images."""
+    gradient_penalty: float = 10.0
+    """Weight of the gradient penalty that the wasserstein loss has (arXiv:1704.00028, eq. 3)."""
+    penalty_every: int = 1
+    """Updates between penalties, whose weight is multiplied by as much (lazy regularisation, arXiv:1912.04958 §3.1)."""
+    augment: tuple[Literal[tuple(AUGMENTATIONS)], ...] = ()  # type: ignore[valid-type]
+    """What is done to true and fake images alike before the discriminator sees them, in both networks' updates, so that
+    few images last longer (differentiable augmentation, arXiv:2006.10738): colour, translation, cutout."""
+    label_noise: float = 0.0
+    """Share of the true samples whose label is turned round in an update."""
     label_smoothing: float = 0.0
     """How much the label of true samples is lowered from 1 (one-sided smoothing)."""
     ema_decay: float = 0.0
@@ -164,7 +223,8 @@ class TrainingConfig:
     keep_models: bool = False
     """Keep both networks as they are at every summary, in models/epoch_NNNN/, for films and studies."""
     watch_updates: int = 25
-    """Updates between looks at what batch normalisation does to the two updates, and at diversity; 0 never looks."""
+    """Updates between measurements of what batch normalisation does to the two updates, and of diversity, which warnings
+    are made of; 0 never measures."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Number format of the layers' arithmetic; the mixed ones suit GPUs, mixed_bfloat16 also some CPUs (README)."""
     xla: Literal["auto", "on", "off"] = "auto"
@@ -184,7 +244,7 @@ class Experiment:
         check(self)
 
 
-RENAMED = {"averaging": "ema_decay"}
+RENAMED = {"averaging": "ema_decay", "generator_loss": "loss"}
 """Earlier names of settings. Files, commands and `replace` go on taking them."""
 
 
@@ -193,15 +253,14 @@ def replace(experiment: Experiment, **changes) -> Experiment:
 
     Args:
         experiment: what to start from.
-        **changes: a setting of the sections data, model or training (`epochs=3`, `batch_norm="batch"`), or of one
+        **changes: a setting of the sections data, model or training (`epochs=3`, `batch_norm="on"`), or of one
             network (`generator={"kernel": 5}`).
 
     Raises:
         InputError: a name that is no setting, or settings that contradict each other.
     """
     sections = {name: {} for name in ("data", "model", "training")}
-    for name, value in changes.items():
-        name = RENAMED.get(name, name)
+    for name, value in modern(changes).items():
         homes = [s for s in sections if name in {f.name for f in dataclasses.fields(getattr(experiment, s))}]
         if not homes:
             raise InputError(f"No setting is called {name!r}; `./dcgan train --help` lists them.")
@@ -231,8 +290,9 @@ def check(experiment: Experiment) -> None:
             value = getattr(section, name)
             expect(value >= low, f"{name} must be at least {low}. Received: {value}.")
 
-    at_least(training, 1, "epochs", "batch_size", "discriminator_steps", "summary_samples")
-    at_least(training, 1, "summary_epochs")
+    at_least(training, 1, "epochs", "batch_size", "discriminator_steps", "generator_steps", "summary_samples")
+    at_least(training, 1, "summary_epochs", "penalty_every")
+    at_least(training, 0, "r1", "r2", "gradient_penalty")
     at_least(training, 0, "seed", "samples_seed", "watch_updates")
     at_least(experiment.data, 0, "data_seed")
     at_least(model, 1, "image_size", "latent_dim")
@@ -244,16 +304,17 @@ def check(experiment: Experiment) -> None:
             f"Received: batch_size={training.batch_size}, count={experiment.data.count}.",
         )
     for section, names in (
-        (training, ("beta_1", "beta_2", "ema_decay", "label_smoothing")),
+        (training, ("beta_1", "beta_2", "ema_decay", "label_smoothing", "label_noise")),
         (model, ("batch_norm_momentum",)),
         (discriminator, ("dropout",)),
     ):
         for name in names:
             value = getattr(section, name)
             expect(0 <= value < 1, f"{name} must lie in [0, 1). Received: {value}.")
-    for section, name in ((training, "learning_rate"), (model, "width")):
+    rates = ((training, "learning_rate"), (training, "discriminator_learning_rate"), (training, "learning_rate_decay"))
+    for section, name in (*rates, (model, "width")):
         value = getattr(section, name)
-        expect(0 < value < math.inf, f"{name} must be a number above 0. Received: {value}.")
+        expect(value is None or 0 < value < math.inf, f"{name} must be a number above 0. Received: {value}.")
     for name, section in (("generator", generator), ("discriminator", discriminator)):
         expect(
             len(section.filters) == len(section.strides) > 0,
@@ -269,27 +330,84 @@ def check(experiment: Experiment) -> None:
     side = generator.start * math.prod(generator.strides) * generator.output_stride
     expect(
         side == model.image_size,
-        f"The generator's start and strides make images of {side} pixels, but image_size is {model.image_size}: "
-        "change image_size, or choose a preset for that size.",
+        f"The generator's start and strides make images of {side} pixels, but image_size is {model.image_size}: leave "
+        "the networks' own options out, so that --image-size fits them (in Python utils.fitting.at_size), or make them "
+        "agree.",
     )
     expect(
         model.image_size % math.prod(discriminator.strides) == 0,
         f"The discriminator's strides {discriminator.strides} do not divide image_size {model.image_size}.",
     )
-    expect(
-        training.discriminator_updates == "joint" or not training.join_batches,
-        "join_batches needs one update on both batches: add --discriminator-updates joint.",
-    )
-    expect(
-        training.discriminator_steps == 1 or not training.shared_latents,
-        "shared_latents means one set of latents for one update of each network, so it needs discriminator_steps 1. "
-        f"Received: {training.discriminator_steps}.",
-    )
-    expect(
-        model.batch_norm not in ("moving", "moving_fakes") or not training.shared_latents,
-        f"batch_norm {model.batch_norm} makes the discriminator's fakes in inference mode and the generator's in "
-        "training mode, so they cannot share one pass: leave shared_latents off.",
-    )
+    for setting, holds, sentence in _REQUIRED:
+        if getattr(training, setting) != getattr(TrainingConfig, setting):  # only what was chosen requires something
+            expect(holds(experiment), f"{setting} {sentence}")
+
+
+# What settings of an update require of others: setting, what must hold where it is not at its default, and why.
+_REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
+    (
+        "join_batches",
+        lambda e: e.training.discriminator_updates == "joint",
+        "needs one update on both batches: add --discriminator-updates joint.",
+    ),
+    (
+        "shared_latents",
+        lambda e: e.training.discriminator_steps == e.training.generator_steps == 1,
+        "means one set of latents for one update of each network, so it needs discriminator_steps 1 and "
+        "generator_steps 1.",
+    ),
+    (
+        "shared_latents",
+        lambda e: e.model.batch_norm == "off" or STATISTICS[e.training.statistics].fakes == "batch",
+        "cannot be where the discriminator's fakes are made in inference mode and the generator's in training mode "
+        "(statistics moving and moving_fakes), since they cannot share one pass: leave one of the two off.",
+    ),
+    (
+        "simultaneous",
+        lambda e: e.training.shared_latents and e.training.discriminator_updates == "joint",
+        "needs one batch of fakes for one update of each network: add --discriminator-updates joint --shared-latents.",
+    ),
+    (
+        "simultaneous",
+        lambda e: e.model.batch_norm == "off" or STATISTICS[e.training.statistics].judge == "batch",
+        "means that both networks see the same scores, which statistics moving and moving_judge tell apart: "
+        "leave one of the two off.",
+    ),
+    (
+        "loss",
+        lambda e: e.training.loss != "relativistic" or e.training.discriminator_updates == "joint",
+        "relativistic compares true and fake images in one update: add --discriminator-updates joint.",
+    ),
+    (
+        "loss",
+        lambda e: e.training.loss != "wasserstein" or e.training.discriminator_updates == "joint",
+        "wasserstein has a penalty between true and fake images of one update: add --discriminator-updates joint.",
+    ),
+    (
+        "loss",
+        lambda e: e.training.loss != "wasserstein" or e.model.batch_norm == "off" or not e.model.discriminator.norm,
+        "wasserstein has a penalty for each image alone, so its discriminator cannot be batch-normalised "
+        "(arXiv:1704.00028, §4): add --discriminator.no-norm.",
+    ),
+    *(
+        (
+            setting,
+            lambda e: e.training.loss in ("non_saturating", "saturating"),
+            "is about the labels of the cross-entropy, which other losses do not have: leave it off.",
+        )
+        for setting in ("label_smoothing", "label_noise")
+    ),
+)
+
+
+def modern(settings: dict) -> dict:
+    """Settings by today's names and values, from those of any version: {"batch_norm": "moving"} becomes
+    {"batch_norm": "on", "statistics": "moving"}. What is not in old files is not touched."""
+    settings = {RENAMED.get(name, name): value for name, value in settings.items()}
+    if settings.get("batch_norm") in STATISTICS:  # it once said both whether and by what
+        settings["statistics"] = settings["batch_norm"]
+        settings["batch_norm"] = "on"
+    return settings
 
 
 def to_dict(experiment: Experiment) -> dict:
@@ -303,13 +421,19 @@ def from_dict(values: dict) -> Experiment:
     Raises:
         InputError: fields are unknown or of the wrong kind, so it is not an experiment of this version.
     """
+    if isinstance(values, dict) and all(isinstance(values.get(name), dict) for name in ("model", "training")):
+        known = modern(values["model"] | values["training"])
+        of_model = {f.name for f in dataclasses.fields(ModelConfig)} | values["model"].keys()
+        values = values | {
+            "model": {name: value for name, value in known.items() if name in of_model},
+            "training": {name: value for name, value in known.items() if name not in of_model},
+        }
     return _build(Experiment, values, "experiment")
 
 
 def _build(cls: type, values: object, where: str):
     if not isinstance(values, dict):
         raise InputError(f"{where} should be an object with settings. Received: {values!r}.")
-    values = {RENAMED.get(name, name): value for name, value in values.items()}
     names = {f.name for f in dataclasses.fields(cls)}
     if odd := ", ".join(sorted(set(values) - names)):
         raise InputError(f"{where} was written by another version of this project: unknown settings: {odd}.")

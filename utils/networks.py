@@ -1,13 +1,17 @@
 """Which trained network is meant by a name. Imports no TensorFlow, so that what is wrong is said at once."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils import pretrained
+from utils import config, pretrained
 from utils.config import Experiment
+from utils.data import load_for
+from utils.data.catalogue import is_own, place_of
 from utils.errors import InputError
 from utils.pretrained import Pretrained
-from utils.runs import Run
+from utils.runs import Run, check_place
+from utils.text import command, one_line
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class TrainedNetwork:
     experiment: Experiment | None = None
 
 
-def find_network(name: str, network: str, runs_dir: Path | None = None) -> TrainedNetwork:
+def find_network(name: str, network: str, runs_dir: str | Path | None = None) -> TrainedNetwork:
     """Find a network by the name of its model, its run or its file.
 
     Args:
@@ -46,15 +50,14 @@ def find_network(name: str, network: str, runs_dir: Path | None = None) -> Train
     if path.suffix == ".keras":
         if not path.is_file():
             raise InputError(f"There is no file {path}.")
-        return TrainedNetwork(str(path), path, Path.cwd(), *_owner(path.resolve()))
+        return TrainedNetwork(one_line(str(path)), path, Path.cwd(), *_owner(path.resolve()))
     run = find_run(name, runs_dir)
-    title = f"{run.folder.parent.name}/{run.folder.name}"
     if not run.model(network).is_file():
-        raise InputError(f"{run.folder} has no {network} yet; go on with `./dcgan resume {title}`.")
-    return TrainedNetwork(title, run.model(network), run.folder, run, run.experiment)
+        raise InputError(f"{run.folder} has no {network} yet; go on with `{command('resume', run.folder)}`.")
+    return TrainedNetwork(run.name, run.model(network), run.folder, run, run.experiment)
 
 
-def find_run(name: str, runs_dir: Path | None = None) -> Run:
+def find_run(name: str, runs_dir: str | Path | None = None) -> Run:
     """A run, as `Run.find` finds it, where the name of a model could have been meant as well.
 
     Raises:
@@ -64,6 +67,45 @@ def find_run(name: str, runs_dir: Path | None = None) -> Run:
         return Run.find(name, runs_dir)
     except InputError as error:
         raise InputError(f"{error} Models that come with the project: {', '.join(pretrained.names())}.") from error
+
+
+def with_data(
+    trained: TrainedNetwork, asked: str | Path | None, data_dir: Path | None = None, progress: bool = True
+) -> tuple[TrainedNetwork, str | None]:
+    """Settle which images are to be looked at: those that a network was trained on, wherever they are now, or others.
+
+    A place is no identity: own pictures that are asked for by another path, and have the fingerprint of those that the
+    network was trained on, are those.
+
+    Args:
+        trained: the network.
+        asked: name of a dataset, or the path of own pictures; None for what it was trained on.
+        data_dir: where datasets are.
+        progress: whether to show a progress bar if pictures have to be read.
+
+    Returns:
+        The network, its experiment naming the place that was asked for if the pictures were moved there; and the name
+        of other images to look at, or None for its own.
+
+    Raises:
+        InputError: its own pictures are no longer where they were.
+    """
+    experiment = trained.experiment
+    if experiment is None or asked is None:
+        if experiment is not None:
+            check_place(trained.title, experiment.data.name)
+        return trained, None if asked is None else str(asked)
+    place, name = place_of(asked, experiment.data.name), experiment.data.name
+    if place == place_of(name):
+        return trained, None
+    if trained.run is None or not is_own(place) or not is_own(name):
+        return trained, place
+    moved = config.replace(experiment, name=place)
+    try:
+        same = load_for(moved, data_dir, progress).fingerprint == trained.run.environment.get("fingerprint")
+    except InputError:  # fewer than it was trained on, or such that cannot be read at its size
+        same = False
+    return (dataclasses.replace(trained, experiment=moved), None) if same else (trained, place)
 
 
 def _owner(file: Path) -> tuple[Run | None, Experiment | None]:

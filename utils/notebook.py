@@ -20,15 +20,16 @@ from matplotlib.figure import Figure
 
 from utils import config, presets, pretrained, viz
 from utils.config import Experiment
-from utils.data import Dataset, load_for, scale_back
+from utils.data import Dataset, load_for
 from utils.data.catalogue import Entry, find_entry, find_source
 from utils.errors import InputError
 from utils.explain.sections import Section
 from utils.models import load_network
-from utils.runs import PROJECT, Run
-from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.runs import PROJECT, Run, runs_folder
+from utils.sampling import Sampler
 from utils.studies.study import Study
 from utils.tables import card_text, table
+from utils.text import one_line
 from utils.training.batches import Schedule
 
 _QUICK = {
@@ -95,8 +96,7 @@ def tell(run: Run) -> None:
     """Clear the progress bar of a training; what stays is the name of its run folder and the run's log."""
     clear_output(wait=True)
     print(f"Run folder: {_within_project(run.folder)}")
-    lines = (run.folder / "log.txt").read_text(encoding="utf-8").splitlines()
-    print("\n".join(line.split(" ", 2)[2] for line in lines))  # without date and time
+    print("\n".join(run.logged()))
 
 
 def show(images: np.ndarray, columns: int = 8) -> None:
@@ -147,7 +147,7 @@ def play(film: str | Path, limit: int = _FILM_BYTES) -> None:
     display(Video(data=content, embed=True, mimetype="video/mp4", html_attributes="controls loop autoplay muted"))
 
 
-def show_shipped(name: str, seed: int = 0, count: int | None = None, folder: Path = pretrained.SHIPPED) -> None:
+def show_shipped(name: str, seed: int = 0, count: int | None = None, folder: str | Path = pretrained.SHIPPED) -> None:
     """Show what a trained model that comes with the project draws, and what its card says; or that it is not there.
 
     Args:
@@ -160,10 +160,9 @@ def show_shipped(name: str, seed: int = 0, count: int | None = None, folder: Pat
     if model is None:
         print(f"There is no model {name} in {_within_project(folder)}, so there is nothing to show here.")
         return
-    generator = load_network(model.model("generator"))
+    sampler = Sampler.of(load_network(model.model("generator")), model.experiment)
     count = count or (16 if model.experiment.model.image_size <= 32 else 8)
-    latents = make_latent_samples(count, generator.input_shape[-1], seed, model.experiment.model.latents)
-    show(scale_back(fake_samples_generator(generator, latents)[0]))
+    show(sampler.draw(count, seed))
     print(f"{count} pictures drawn by {_within_project(model.model('generator'))}, seed {seed}. From its card:")
     print(textwrap.indent(card_text(model.card), "  "))
 
@@ -172,14 +171,14 @@ def tell_runs(runs: dict[tuple[str, int], Run]) -> None:
     """Clear the progress bars of a study's trainings; what stays is each run's folder, its end, and its warnings."""
     clear_output(wait=True)
     for (arm, seed), run in runs.items():
-        lines = (run.folder / "log.txt").read_text(encoding="utf-8").splitlines()
-        said = [line.split(" ", 2)[2] for line in lines]
-        print(f"{arm}, seed {seed}: {_within_project(run.folder)}. {said[-1]}")
-        print("".join(f"  {sentence}\n" for sentence in said if sentence.startswith("Warning")), end="")
+        state = run.state
+        ended = f"{state.status.capitalize()} after {state.update} updates and {state.seconds:.0f} s of training."
+        print(f"{arm}, seed {seed}: {_within_project(run.folder)}. {ended}")
+        print("".join(f"  {sentence}\n" for sentence in run.logged() if sentence.startswith("Warning")), end="")
 
 
 def train_study(
-    study: Study, runs_dir: str | None = None, data_dir: str | None = None, samples: int | None = None
+    study: Study, runs_dir: str | Path | None = None, data_dir: str | Path | None = None, samples: int | None = None
 ) -> tuple[dict[tuple[str, int], Run], dict]:
     """Train the arms of a study, those of them that are not trained yet; what stays is what `tell_runs` says.
 
@@ -194,8 +193,8 @@ def train_study(
     """
     from utils.studies import results, train  # not needed by most notebooks
 
-    home = Path(runs_dir) / "studies" if runs_dir else None
-    runs, file = train.train_study(study, home, data_dir=data_dir and Path(data_dir), samples=samples)
+    home = runs_folder(runs_dir) / "studies" if runs_dir else None
+    runs, file = train.train_study(study, home, data_dir=data_dir, samples=samples)
     tell_runs(runs)
     return runs, results.load(study.name, file.parent)
 
@@ -301,7 +300,7 @@ def _compressed(film: str | Path, quality: int) -> bytes:
         return small.read_bytes()
 
 
-def _within_project(path: Path) -> str:
+def _within_project(path: str | Path) -> str:
     """A path as seen from the project's folder; of one that lies elsewhere its last two parts."""
-    path = path.resolve()
-    return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else Path(*path.parts[-2:]))
+    path = Path(path).resolve()
+    return one_line(str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else Path(*path.parts[-2:])))

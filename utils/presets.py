@@ -68,7 +68,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
             model=dataclasses.replace(
                 _REPORT32,
                 width=0.5,  # O: a quarter of the arithmetic
-                batch_norm="batch",  # O: without it the same minutes give mud
+                batch_norm="on",  # O: without it the same minutes give mud
                 batch_norm_momentum=0.9,  # O: the averages must keep up with 800 updates
                 weights="normal",  # P §4: N(0, 0.02)
             ),
@@ -110,7 +110,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
                 image_size=64,
                 latent_dim=100,  # P Fig 1
                 latents="uniform",  # P Fig 1
-                batch_norm="batch",  # P §3
+                batch_norm="on",  # P §3
                 weights="normal",  # P §4
                 generator=_paper_generator(start_filters=1024, filters=(512, 256, 128), strides=(2, 2, 2)),  # P Fig 1
                 discriminator=DiscriminatorConfig(
@@ -128,7 +128,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
                 image_size=32,
                 latent_dim=100,  # PC: model named ..._100z_gaussian_lr_0.0005_64mb
                 latents="normal",  # PC: gaussian
-                batch_norm="batch",
+                batch_norm="on",
                 weights="normal",
                 generator=_paper_generator(start_filters=256, filters=(128, 64), strides=(2, 2)),
                 discriminator=DiscriminatorConfig(
@@ -151,7 +151,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
                 image_size=32,
                 latent_dim=256,  # PC imagenet: nz
                 latents="uniform",  # PC imagenet
-                batch_norm="batch",
+                batch_norm="on",
                 weights="normal",
                 generator=_paper_generator(
                     start_filters=512,
@@ -179,7 +179,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
             model=ModelConfig(
                 image_size=32,
                 latent_dim=100,  # L
-                batch_norm="batch",  # L: the generator is called with training=True in its own update
+                batch_norm="on",  # L: the generator is called with training=True in its own update
                 generator=GeneratorConfig(
                     start=8,
                     start_filters=256,
@@ -213,7 +213,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
             model=ModelConfig(
                 image_size=64,
                 latent_dim=100,  # A
-                batch_norm="batch",
+                batch_norm="on",
                 weights="normal",
                 generator=GeneratorConfig(
                     start=4,

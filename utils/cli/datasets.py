@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 from utils.cli.text import short
 from utils.errors import InputError
 from utils.tables import table
+from utils.text import command, one_line
 
 WIDTH = 118  # letters of a line of the list
 MANY = 45  # of more classes than this, the table shows the largest
@@ -47,13 +48,15 @@ class Datasets:
 
 
 def _list(options: Datasets) -> None:
-    from utils.data.catalogue import catalogue, data_folder, find_source
+    from utils.data.catalogue import catalogue, data_folder, find_source, say_if_ambiguous
 
+    if options.name is not None:
+        say_if_ambiguous(options.name, options.data_dir)
     entries = [entry for entry in catalogue() if options.name in (None, entry.name)]
     if not entries:
         pictures = find_source(options.name).describe()
         record = {"title": pictures.title, "images": pictures.count, "classes": list(pictures.label_names)}
-        classes = f", classes: {', '.join(pictures.label_names)}" if pictures.label_names else ""
+        classes = f", classes: {one_line(', '.join(pictures.label_names))}" if pictures.label_names else ""
         print(json.dumps(record) if options.json else f"{pictures.title}: {pictures.count:,} images{classes}")
         return
     if options.json:
@@ -80,7 +83,7 @@ def _list(options: Datasets) -> None:
     name = options.name or "NAME"
     print(
         f"\nDatasets live in {short(data_folder(options.data_dir))}.\n"
-        f"To look at one: ./dcgan datasets {name} --show\n"
+        f"To look at one: {command('datasets', name, '--show')}\n"
         "A folder of pictures, or an .npz or .npy file, needs no entry: ./dcgan train --data FOLDER"
     )
 
@@ -98,6 +101,7 @@ def _show(options: Datasets) -> None:
     from utils.data.catalogue import data_folder, find_entry, find_source, load
     from utils.data.statistics import draw, statistics, summary
     from utils.files import write_json
+    from utils.runs import dataset_slug
 
     if options.name is None:
         raise InputError("--show needs the name of a dataset, such as ./dcgan datasets faces --show.")
@@ -118,8 +122,8 @@ def _show(options: Datasets) -> None:
         "skipped": list(dataset.skipped),
         "terms": dataset.terms,
     }
-    name = Path(options.name).resolve().stem
-    folder = options.out or data_folder(options.data_dir) / "statistics" / f"{name}-{dataset.split}-{options.size}"
+    name = f"{dataset_slug(options.name)}-{dataset.split}-{options.size}"
+    folder = options.out or data_folder(options.data_dir) / "statistics" / name
     drawn = draw(figures, dataset, folder)
     write_json(folder / "statistics.json", record)
     if options.json:

@@ -47,10 +47,11 @@ def _dedup(options: Dedup) -> None:
     from utils.data.catalogue import data_folder
     from utils.data.dedup import draw_groups, find_duplicates
     from utils.files import write_json
+    from utils.runs import dataset_slug
 
     dataset = load(options.name, options.size, options.count, data_dir=options.data_dir, split=options.split)
     found = find_duplicates(dataset.images, options.method, options.seed)
-    place = f"{Path(options.name).stem}-{options.split}-{options.size}-{options.method}"
+    place = f"{dataset_slug(options.name)}-{options.split}-{options.size}-{options.method}"
     folder = options.out or data_folder(options.data_dir) / "duplicates" / place
     summary = {
         "dataset": dataset.name,

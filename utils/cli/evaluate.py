@@ -46,13 +46,14 @@ class Evaluate:
 
 def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.distances import LEAST_SAMPLES
-    from utils.evaluation.held_out import true_images_for
-    from utils.networks import find_network
+    from utils.evaluation.held_out import TooFewImages, true_images_for
+    from utils.networks import find_network, with_data
 
     if options.samples < LEAST_SAMPLES:
         raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
     trained = find_network(options.name, "generator", options.runs_dir)
-    data = _data(trained, options.data)
+    trained, other = with_data(trained, options.data, options.data_dir, progress=not options.json)
+    data = _data(trained, other)
 
     from utils import runtime
 
@@ -60,18 +61,26 @@ def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.features import extractor_for
     from utils.evaluation.quality import Quality
     from utils.models import load_network
+    from utils.sampling import Sampler
 
     generator = load_network(trained.file)
     if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
         raise InputError(f"{trained.file} should be a generator, latents -> images. Received: {generator.name}.")
     size = generator.output_shape[1]
-    true = true_images_for(data, size, 2 * options.samples, data_dir=options.data_dir, progress=not options.json)
+    try:
+        true = true_images_for(data, size, 2 * options.samples, data_dir=options.data_dir, progress=not options.json)
+    except TooFewImages as error:
+        most = error.there // 2
+        cure = f"use --samples {most}" if most >= LEAST_SAMPLES else f"with less than {2 * LEAST_SAMPLES} it cannot be"
+        raise InputError(
+            f"{options.samples:,} samples are compared with twice as many true images, since the floor compares two sets "
+            f"of them, and {data.name} has {error.there:,}: {cure}."
+        ) from error
     extractor = extractor_for(
         data.name, size, features=options.features, data_dir=options.data_dir, progress=not options.json
     )
     quality = Quality(true.images, extractor, options.samples, options.seed)
-    latents = trained.experiment.model.latents if trained.experiment else "normal"
-    distance, floor = quality.of(generator, generator.input_shape[1], latents), quality.floor()
+    distance, floor = quality.of(Sampler.of(generator, trained.experiment)), quality.floor()
     if options.json:
         record = {
             "generator": str(trained.file),
@@ -110,7 +119,7 @@ def _evaluate(options: Evaluate) -> None:
 def _data(trained, asked: str | None) -> DataConfig:
     """What to compare a generator with: what it was trained on, or what is asked for."""
     own = trained.experiment and trained.experiment.data
-    if own and asked in (None, own.name):
+    if own and asked is None:
         return own
     if asked is None:
         raise InputError(f"{trained.file} does not say what it was trained on: name the true images with --data.")

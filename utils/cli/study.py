@@ -10,6 +10,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils.cli.text import short
+from utils.errors import InputError
 from utils.presets import SCALES
 from utils.studies import STUDIES
 from utils.tables import table
@@ -19,8 +20,8 @@ from utils.tables import table
 class Study:
     """Train the arms of a study with several seeds and keep what is measured; what is there already is not repeated."""
 
-    name: Annotated[Positional[Literal[tuple(STUDIES)]], arg(metavar="STUDY")]  # type: ignore[valid-type]
-    """Which: batch_normalisation, amount_of_data or losses."""
+    name: Annotated[Positional[Literal[tuple(STUDIES)] | None], arg(metavar="STUDY")] = None  # type: ignore[valid-type]
+    """Which: batch_normalisation, amount_of_data or losses; --list says what they ask."""
     data: str = "faces"
     """Name of a dataset, or a folder of pictures."""
     scale: Literal[SCALES] = "report"  # type: ignore[valid-type]
@@ -30,7 +31,7 @@ class Study:
     seeds: tuple[int, ...] = ()
     """Only these seeds."""
     list: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print the arms and stop."""
+    """Print the studies, or the arms of one, and stop."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON."""
     runs_dir: Path | None = None
@@ -41,8 +42,15 @@ class Study:
     """Folder of the datasets; data/ by default."""
 
     def run(self) -> None:
-        from utils import runtime, viz
+        from utils import runtime
+        from utils.figure import write_figure
 
+        if self.name is None and not self.list:
+            raise InputError(f"Which study? Choose from {', '.join(STUDIES)}; ./dcgan study --list says what they ask.")
+        if self.name is None:
+            rows = [{"study": name, "what": about} for name, about in STUDIES.items()]
+            print(json.dumps({"rows": rows}, indent=2) if self.json else table(rows))
+            return
         module = importlib.import_module(f"utils.studies.{self.name}")
         study = getattr(module, self.name)(self.data, self.scale)
         study = study.only(self.arms, self.seeds)
@@ -54,7 +62,7 @@ class Study:
 
         _, file = train_study(study, self.runs_dir, self.out, data_dir=self.data_dir, progress=not self.json)
         rows, figure = module.answer(results.load(study.name, file.parent))
-        picture = viz.write_figure(file.with_suffix(".png"), figure)
+        picture = write_figure(file.with_suffix(".png"), figure)
         _say(study.question, rows, [file, picture], self.json)
 
 

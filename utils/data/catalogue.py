@@ -4,15 +4,17 @@ To add a dataset: write its reader in a file of this folder, and add one entry t
 """
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from utils.config import Experiment
 from utils.data.dataset import Dataset, Source
-from utils.data.prepare import prepare
+from utils.data.prepare import prepare, prepared_count
 from utils.errors import InputError
 
 
@@ -61,13 +63,14 @@ class Entry:
         return bool(self.available(data_dir))
 
     def source(
-        self, size: int, count: int | None, seed: int, choices: str, data_dir: Path, split: str = "train"
+        self, size: int, count: int | None, seed: int, choices: str, data_dir: str | Path, split: str = "train"
     ) -> Source:
         """Its reader. A built-in dataset draws `count` images, of a big one the first `count` are read, of others all.
 
         Raises:
             InputError: there is no such split, it was not fetched, or its files are damaged.
         """
+        data_dir = Path(data_dir)
         if split not in self.splits:
             raise InputError(f"The splits of {self.title} are {', '.join(self.splits)}. Received: split={split!r}.")
         if self.built_in:
@@ -272,6 +275,24 @@ def load_for(experiment: Experiment, data_dir: str | Path | None = None, progres
     return deduplicated(dataset, data.dedup, data_folder(data_dir) / "prepared", progress)
 
 
+def count_for(experiment: Experiment, data_dir: str | Path | None = None) -> tuple[int, bool]:
+    """How many images `load_for` would give, without reading any.
+
+    Returns:
+        The number, and whether it is certain: pictures that cannot be used are found when they are read, and repeated
+        ones when they are compared, so there may be fewer.
+
+    Raises:
+        InputError: as `find_source`.
+    """
+    data, size = experiment.data, experiment.model.image_size
+    source = find_source(data.name, size, data.count, data.data_seed, data.choices, data_dir, data.split)
+    prepared = prepared_count(source, size, data_folder(data_dir) / "prepared")
+    there = source.describe().count if prepared is None else prepared
+    certain = data.dedup == "off" and (prepared is not None or not hasattr(source, "files"))
+    return min(there, data.count or there), certain
+
+
 def find_source(
     name: str | Path,
     size: int = 32,
@@ -284,11 +305,40 @@ def find_source(
     """What `load` would prepare its images from, without reading any; takes and refuses what `load` does."""
     entry = find_entry(name)
     if entry:
+        say_if_ambiguous(name, data_dir)
         return entry.source(size, count, seed, choices, data_folder(data_dir), split)
     source = _own_pictures(name, size)
     if split != "train":
         raise InputError(f"Own pictures have one split, train. Received: split={split!r} for {name}.")
     return source
+
+
+def say_if_ambiguous(name: str | Path, data_dir: str | Path | None = None) -> None:
+    """Say, once, that a dataset of the catalogue is taken where a folder here has the same name."""
+    entry, here = find_entry(name), Path(name)
+    if entry and here.is_dir() and here.resolve() != (data_folder(data_dir) / name).resolve():
+        _say_once(f"{name} means the {entry.title} of the catalogue; for the folder {name} here write ./{name}.")
+
+
+@functools.cache
+def _say_once(sentence: str) -> None:
+    print(f"Note: {sentence}", file=sys.stderr)
+
+
+def is_own(name: str | Path) -> bool:
+    """Whether a name means own pictures, by their path, and no dataset of the catalogue."""
+    return find_entry(name) is None
+
+
+def place_of(name: str | Path, known: str = "") -> str:
+    """What to write down as the name of a dataset: of own pictures the whole path, which holds wherever it is read.
+
+    Args:
+        name: as it was typed.
+        known: what was written down before; it stays if that is what was typed.
+    """
+    path = Path(name).expanduser()
+    return str(path.resolve()) if is_own(name) and str(name) != known and path.exists() else str(name)
 
 
 def _own_pictures(name: str | Path, size: int) -> Source:

@@ -5,6 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
+from utils.text import one_line
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -41,6 +43,9 @@ class Dataset:
     skipped: tuple[str, ...] = ()
     split: str = "train"
 
+    def __post_init__(self):
+        _in_lines(self, "title", "terms", "label_names", "attribute_names", "box_names", "skipped")
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -67,6 +72,16 @@ class Description:
     attribute_names: tuple[str, ...] = ()
     box_names: tuple[str, ...] = ()
     terms: str = ""
+
+    def __post_init__(self):
+        _in_lines(self, "title")  # names stay as they are: they belong to the identity of what is prepared
+
+
+def _in_lines(record: object, *names: str) -> None:
+    """Make texts of a frozen record, which may come from files and folders of users, printable in one line each."""
+    for name in names:
+        value = getattr(record, name)
+        object.__setattr__(record, name, one_line(value) if isinstance(value, str) else tuple(map(one_line, value)))
 
 
 def scale(images):

@@ -6,6 +6,7 @@ Inception network on pictures of 299x299 pixels.
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from utils.errors import InputError
 from utils.evaluation.held_out import held_out
 from utils.files import appears_whole, read_json, write_json
 from utils.models import load_network
+from utils.text import slug
 
 RECIPE_VERSION = 1  # raise it whenever a change of this file changes what the classifier learns
 FALLBACK = "faces"
@@ -136,10 +138,16 @@ def classifier(
     count = None if built_in else min(TRAIN_COUNT, there.count)
     identity = {"recipe": RECIPE_VERSION, "seed": seed, "size": size, "count": count, "data": there.identity}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-    home = folder / "features" / f"classifier-{Path(dataset).stem}-{size}-{digest}"
+    home = folder / "features" / f"classifier-{slug(Path(dataset).stem)}-{size}-{digest}"
     if not (home / "card.json").is_file():  # it is written last
         train = load(dataset, size, count, data_dir=folder, progress=progress)
         test = held_out(dataset, size, TEST_COUNT, data_dir=folder, progress=progress)
+        if progress:
+            print(
+                f"First a classifier of {train.title} is trained, once: distances are measured in its features. It takes "
+                f"some minutes on a CPU (the bar says how many) and is kept in {home}.",
+                file=sys.stderr,
+            )
         network, card = train_classifier(train, test, seed, progress)
         with appears_whole(home / "classifier.keras") as temporary:
             network.save(temporary)

@@ -5,13 +5,9 @@ sign is grey at 0.
 """
 
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from utils import viz
 
@@ -55,24 +51,12 @@ def sheet(columns: dict[str, np.ndarray], rows: Sequence[str] = ()) -> np.ndarra
     """
     grid = viz.grid(np.concatenate([np.stack(tiles) for tiles in zip(*columns.values())]), len(columns), TILE, GAP)
     tile = (grid.shape[1] - GAP) // len(columns)
-    heading = [text(title, tile, 2 * 18) for title in columns]
+    heading = [viz.letters(title, tile, 2 * 18) for title in columns]
     if rows:
-        edge = np.concatenate([text(label, TILE, tile) for label in rows])
+        edge = np.concatenate([viz.letters(label, TILE, tile) for label in rows])
         edge = np.pad(edge, ((0, grid.shape[0] - len(edge)), (0, 0), (0, 0)), constant_values=255)
         grid = np.concatenate([edge, grid], 1)
-        heading.insert(0, text("", TILE, 2 * 18))
+        heading.insert(0, viz.letters("", TILE, 2 * 18))
     heading = np.concatenate(heading, 1)
     heading = np.pad(heading, ((0, 0), (0, grid.shape[1] - heading.shape[1]), (0, 0)), constant_values=255)
     return np.concatenate([heading, grid])
-
-
-@cache
-def _font() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
-
-
-def text(letters: str, width: int, height: int) -> np.ndarray:
-    """Dark letters on white, at the left, in the middle of the height: uint8 (height, width, 3)."""
-    picture = Image.new("RGB", (width, height), "white")
-    ImageDraw.Draw(picture).text((4, height / 2), letters, (40, 40, 40), _font(), anchor="lm")
-    return np.asarray(picture)

@@ -7,14 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from utils.config import Experiment
+from utils.config import STATISTICS, Experiment
 from utils.data import Dataset, load, scale_back
 from utils.data.catalogue import find_entry, find_source
 from utils.errors import InputError
-from utils.evaluation.held_out import SPLITS
+from utils.evaluation.held_out import SPLITS, unseen
 from utils.explain.fixed import FixedDiscriminator, fixed_discriminator, normalises
 from utils.models import load_network
-from utils.networks import TrainedNetwork
+from utils.networks import TrainedNetwork, with_data
 from utils.runs import Run
 from utils.sampling import fake_samples_generator, make_latent_samples
 
@@ -61,7 +61,9 @@ class Subject:
     def by_batch(self) -> bool:
         """Whether batch normalisation uses the statistics of the images looked at (see `fixed_discriminator`): in the
         `batch` arm, and where the arm is not known, because all arms train the discriminator that way."""
-        return self.experiment.model.batch_norm == "batch" if self.experiment else normalises(self.discriminator)
+        known = self.experiment
+        by_batch = known is None or STATISTICS[known.training.statistics].scores == "batch"
+        return by_batch and normalises(self.discriminator)
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -126,8 +128,8 @@ def subject_for(
     count: int = 64,
     layer: str = "last",
     seed: int = 0,
-    data_dir: Path | None = None,
-    boxes: Path | None = None,
+    data_dir: str | Path | None = None,
+    boxes: str | Path | None = None,
 ) -> Subject:
     """Load a discriminator, its generator where there is one, and true images to show it.
 
@@ -142,6 +144,7 @@ def subject_for(
     """
     discriminator = load_network(trained.file)
     fixed_discriminator(discriminator).convolution(layer)  # before any image is read: what is wrong is said at once
+    trained, data = with_data(trained, data, data_dir)
     beside = trained.file.with_name("generator.keras")
     return Subject(
         title=trained.title,
@@ -164,6 +167,10 @@ def _true_images(trained: TrainedNetwork, data: str | None, size: int, data_dir:
     name = data or (own and own.name)
     if name is None:
         raise InputError(f"{trained.title} belongs to no run, so say which images to show it: --data NAME|FOLDER.")
+    if own and name == own.name:
+        apart = unseen(own, size, SEARCHED, data_dir=data_dir)
+        if apart is not None and len(apart) >= REFERENCE:
+            return apart
     entry = find_entry(name)
     there = entry.available(data_dir) if entry else ()
     split = next((split for split in SPLITS if split in there), "train")

@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from utils import viz
 from utils.explain.checks import (
     Curves,
     Pointing,
@@ -18,6 +16,7 @@ from utils.explain.checks import (
 )
 from utils.explain.sections import Finding, Picture, Section, bracketed
 from utils.explain.subject import Subject
+from utils.figure import new_figure, write_figure
 from utils.intervals import bootstrap_mean
 
 CHECKED = 32  # images that the slower checks look at
@@ -160,9 +159,9 @@ def _pointing(subject: Subject, folder: Path) -> Section:
     return Section(findings=tuple(findings), tables=tables, pictures=(picture,))
 
 
-def draw_randomisation(record: Randomisation, file: Path) -> Path:
+def draw_randomisation(record: Randomisation, file: str | Path) -> Path:
     """Rank correlation with the trained maps, layer after layer, with the correlation between images as a level."""
-    figure = Figure(figsize=(7.5, 4), layout="constrained")
+    figure = new_figure(7.5, 4)
     axes = figure.subplots()
     x = np.arange(len(record.stages) + 1)
     for i, (method, correlations) in enumerate(record.correlations.items()):
@@ -178,12 +177,12 @@ def draw_randomisation(record: Randomisation, file: Path) -> Path:
     )
     axes.legend(fontsize=8)
     axes.grid(alpha=0.25)
-    return viz.write_figure(file, figure)
+    return write_figure(file, figure)
 
 
-def draw_curves(records: dict[str, Curves], file: Path) -> Path:
+def draw_curves(records: dict[str, Curves], file: str | Path) -> Path:
     """Mean deletion and insertion curves of several methods, each with its random maps dotted."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = new_figure(10, 4)
     for axes, name in zip(figure.subplots(1, 2), ("deletion", "insertion")):
         for i, (method, curves) in enumerate(records.items()):
             x = 100 * curves.fractions
@@ -195,12 +194,12 @@ def draw_curves(records: dict[str, Curves], file: Path) -> Path:
         axes.grid(alpha=0.25)
     axes.plot([], [], ":", color="grey", label="their random maps")
     axes.legend(fontsize=8)
-    return viz.write_figure(file, figure)
+    return write_figure(file, figure)
 
 
-def draw_pointing(records: dict[str, list[Pointing]], file: Path) -> Path:
+def draw_pointing(records: dict[str, list[Pointing]], file: str | Path) -> Path:
     """Share of hits of each part with its interval, beside chance, the image's centre and the maps of other images."""
-    figure = Figure(figsize=(4.6 * len(records), 3.8), layout="constrained")
+    figure = new_figure(4.6 * len(records), 3.8)
     for axes, (title, parts) in zip(figure.subplots(1, len(records), sharey=True, squeeze=False)[0], records.items()):
         x = np.arange(len(parts))
         share = np.array([p.share.value for p in parts])
@@ -213,4 +212,4 @@ def draw_pointing(records: dict[str, list[Pointing]], file: Path) -> Path:
         axes.set(title=title, ylabel="share of hits", ylim=(-0.03, 1.03))
         axes.grid(alpha=0.25, axis="y")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
-    return viz.write_figure(file, figure)
+    return write_figure(file, figure)

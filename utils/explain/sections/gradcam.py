@@ -83,13 +83,13 @@ def grad_cam_sheet(record: GradCam, shown: int = 8) -> np.ndarray:
     return sheet(columns, [f"logit {logit:+.1f}" for logit in record.logits[first]])
 
 
-def draw_grad_cam(record: GradCam, file: Path, shown: int = 8) -> Path:
+def draw_grad_cam(record: GradCam, file: str | Path, shown: int = 8) -> Path:
     """Write `grad_cam_sheet` as PNG."""
     viz.write_png(file, grad_cam_sheet(record, shown))
-    return file
+    return Path(file)
 
 
-def draw_layers(records: Sequence[GradCam], file: Path, shown: int = 4) -> Path:
+def draw_layers(records: Sequence[GradCam], file: str | Path, shown: int = 4) -> Path:
     """The first images layer by layer: for each image a row of overlays for true, and one for fake."""
     images = records[0].images[:shown].repeat(2, 0)
     columns = {"image": images}
@@ -101,13 +101,13 @@ def draw_layers(records: Sequence[GradCam], file: Path, shown: int = 4) -> Path:
     viz.write_png(
         file, sheet(columns, [f"for {score}" for _ in range(shown) for score in ("true", "fake")][: len(images)])
     )
-    return file
+    return Path(file)
 
 
-def draw_grad_cam_film(records: dict[int, GradCam], folder: Path, fps: float = 2, shown: int = 6) -> list[Path]:
+def draw_grad_cam_film(records: dict[int, GradCam], folder: str | Path, fps: float = 2, shown: int = 6) -> list[Path]:
     """The sheet of every epoch as a film, MP4 and GIF."""
-    frames = [viz.caption(grad_cam_sheet(record, shown), f"epoch {epoch}") for epoch, record in records.items()]
-    files = [folder / f"gradcam_epochs{suffix}" for suffix in (".mp4", ".gif")]
+    files = [Path(folder) / f"gradcam_epochs{suffix}" for suffix in (".mp4", ".gif")]
     for file in files:
+        frames = (viz.caption(grad_cam_sheet(record, shown), f"epoch {epoch}") for epoch, record in records.items())
         viz.write_film(file, frames, fps)
     return files

@@ -73,21 +73,21 @@ def section(subject: Subject, folder: Path) -> Section:
     return Section(text=text, findings=tuple(findings), tables=tables, pictures=tuple(pictures))
 
 
-def draw_filter_saliency(record: FilterSaliency, file: Path) -> Path:
+def draw_filter_saliency(record: FilterSaliency, file: str | Path) -> Path:
     """For each filter a row of its strongest images, and below it the guided gradient of its activation there."""
     images = record.images
     rows = np.stack([images, around_grey(record.saliency, (2, 3, 4))], 1).reshape(-1, *images.shape[1:])
     labels = [label for filter in record.filters for label in (f"filter {filter}", "what drives it")]
     titles = ["strongest", *(f"number {i}" for i in range(2, images.shape[1] + 1))]
     viz.write_png(file, sheet({title: rows[:, i] for i, title in enumerate(titles)}, labels))
-    return file
+    return Path(file)
 
 
-def draw_score_saliency(columns: dict[str, np.ndarray], images: np.ndarray, file: Path) -> Path:
+def draw_score_saliency(columns: dict[str, np.ndarray], images: np.ndarray, file: str | Path) -> Path:
     """Images beside gradients by their pixels: float (N, S, S, 3) by title, each picture scaled by itself."""
     shown = {title: around_grey(gradient, (1, 2, 3)) for title, gradient in columns.items()}
     viz.write_png(file, sheet({"image": images} | shown))
-    return file
+    return Path(file)
 
 
 def _attributes(data: Dataset) -> tuple[np.ndarray | None, tuple[str, ...]]:

@@ -3,26 +3,24 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from utils import viz
 from utils.data import load_for
 from utils.errors import InputError
 from utils.evaluation.features import extractor_for
-from utils.evaluation.held_out import held_out
+from utils.evaluation.held_out import unseen
 from utils.explain.copying import closest_hundredth
 from utils.explain.draw import sheet
-from utils.explain.memory import GROUPS, Memorisation, memorisation
+from utils.explain.memory import GROUPS, LEAST_HELD_OUT, Memorisation, memorisation
 from utils.explain.sections import Finding, Picture, Section, rounded
 from utils.explain.subject import Subject
+from utils.figure import new_figure, write_figure
 
 HELD_OUT = 10_000  # images at most that samples are compared with beside the training images
 
 
 def section(subject: Subject, folder: Path) -> Section:
     generator, experiment = subject.trained("Memorisation")
-    if subject.data.split == "train":
-        raise InputError(f"{subject.data.title} has no images set apart from training to compare samples with.")
     if subject.data.name != experiment.data.name:
         raise InputError(
             f"Memorisation compares samples with held-out images of the run's own dataset, {experiment.data.name}. "
@@ -30,7 +28,9 @@ def section(subject: Subject, folder: Path) -> Section:
         )
     train = load_for(experiment, subject.data_dir)
     size, count = subject.fixed.side, min(len(train), HELD_OUT)  # as many as there are training images tell most
-    apart = held_out(experiment.data.name, size, count, choices=experiment.data.choices, data_dir=subject.data_dir)
+    apart = unseen(experiment.data, size, max(count, LEAST_HELD_OUT), data_dir=subject.data_dir)
+    if apart is None:
+        raise InputError(f"{subject.data.title} has no images set apart from training to compare samples with.")
     record = memorisation(
         generator,
         subject.discriminator,
@@ -98,7 +98,7 @@ def draw_neighbours(record: Memorisation, folder: str | Path, shown: int = 5) ->
 
 def _draw_distances(record: Memorisation, file: Path) -> Path:
     """Histograms of both kinds of distance in each space, with the mark up to which a picture counts as close."""
-    figure = Figure(figsize=(13, 7.2), layout="constrained")
+    figure = new_figure(13, 7.2)
     rows = figure.subplots(2, 3)
     for (above, below), space in zip(rows.T, record.spaces.values()):
         copied, close, further = str(space.copying["fake"]).split("; ")
@@ -111,7 +111,7 @@ def _draw_distances(record: Memorisation, file: Path) -> Path:
         below.set_title(f"fake samples: {further}", fontsize=8)
         below.set_xlabel("distance to the nearest training image")
     figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
-    return viz.write_figure(file, figure)
+    return write_figure(file, figure)
 
 
 def _histogram(axes, values: dict[str, np.ndarray]) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from matplotlib.figure import Figure
 
 from utils import viz
 from utils.errors import InputError
@@ -14,7 +13,9 @@ from utils.explain.parts import detector_for, read_boxes
 from utils.explain.removal import Removal, remove_part
 from utils.explain.sections import Finding, Picture, Section, bracketed, rounded
 from utils.explain.subject import Subject
+from utils.figure import new_figure, write_figure
 from utils.intervals import Interval
+from utils.text import shorten, slug
 
 BOXED = 1000  # samples that a part is looked for in; hand-drawn boxes are on the first so many of a seed
 
@@ -72,7 +73,7 @@ def draw_removal(record: Removal, folder: str | Path) -> list[Path]:
     Returns:
         removed_<part>.png, removed_<part>_effect.png.
     """
-    pictures, effect = (Path(folder) / f"removed_{_slug(record.part)}{kind}.png" for kind in ("", "_effect"))
+    pictures, effect = (Path(folder) / f"removed_{slug(record.part)}{kind}.png" for kind in ("", "_effect"))
     factor = max(1, round(TILE / record.pictures.shape[1]))
     framed = record.pictures.repeat(factor, 1).repeat(factor, 2)
     for picture, boxes in zip(framed, record.picture_boxes):
@@ -89,10 +90,8 @@ def draw_removal(record: Removal, folder: str | Path) -> list[Path]:
 
 def _draw_effect(record: Removal, file: Path) -> Path:
     """Against the number of dropped maps: how often the part is gone, what is kept, what changes where."""
-    figure = Figure(figsize=(13, 3.8), layout="constrained")
-    figure.suptitle(
-        f"{record.part}: maps of {record.layer}, dropped; {record.measured} samples that show it", fontsize=10
-    )
+    about = f"{shorten(record.part, 40)}: maps of {record.layer}, dropped; {record.measured} samples that show it"
+    figure = new_figure(13, 3.8, about)
     maps = [dropping.maps for dropping in record.droppings]
     gone, kept, moved = figure.subplots(1, 3)
 
@@ -125,8 +124,4 @@ def _draw_effect(record: Removal, file: Path) -> Path:
         axes.set_xlabel("maps dropped")
         axes.grid(alpha=0.25)
         axes.legend(fontsize=7)
-    return viz.write_figure(file, figure)
-
-
-def _slug(part: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in part)
+    return write_figure(file, figure)
