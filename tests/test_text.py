@@ -247,8 +247,8 @@ def test_own_pictures_are_written_down_by_their_whole_path_and_may_be_moved(trai
         with_data(network, None, home / "data")
     same, images = with_data(network, moved, home / "data", progress=False)
     assert images is None and same.experiment == replace(run.experiment, name=str(moved))
-    assert with_data(network, other, home / "data", progress=False) == (trained, str(other))
-    assert with_data(network, "faces", home / "data", progress=False) == (trained, "faces")
+    assert with_data(network, other, home / "data", progress=False) == (network, str(other))
+    assert with_data(network, "faces", home / "data", progress=False) == (network, "faces")
 
     monkeypatch.chdir(home)
     assert cli.main(["resume", "last", "--data", "moved", "--epochs", "2", *places]) == 0
