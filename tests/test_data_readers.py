@@ -475,9 +475,9 @@ def test_a_wrong_split_is_refused_with_the_splits_there_are(tmp_path, name):
         _load(name, tmp_path, split="tset")
 
 
-def test_own_pictures_have_no_other_split_than_train(tmp_path):
+def test_an_array_has_no_other_split_than_train(tmp_path):
     np.save(tmp_path / "own.npy", _noise(4))
-    with pytest.raises(InputError, match="Own pictures have one split, train. Received: split='test'"):
+    with pytest.raises(InputError, match="An array has one split, train. Received: split='test'"):
         _load(tmp_path / "own.npy", tmp_path, split="test")
 
 

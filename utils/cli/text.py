@@ -41,6 +41,13 @@ def card_text(card: dict) -> str:
     return "\n".join(lines)
 
 
+def place_name(name: str) -> str:
+    """A name for a folder about a dataset or own pictures, however their place is typed (".", "..", "~/pets/", "/")."""
+    from utils.runs import dataset_slug  # takes a while, and few need it
+
+    return dataset_slug(str(Path(name).expanduser().resolve()))
+
+
 def short(path: Path) -> str:
     """A path as the user would type it from here."""
     try:
