@@ -65,9 +65,8 @@ def _evaluate(options: Evaluate) -> None:
         raise InputError(f"{found.file} should be a generator, latents -> images. Received: {generator.name}.")
     size = generator.output_shape[1]
     true = true_images_for(data, size, 2 * options.samples, data_dir=options.data_dir, progress=not options.json)
-    extractor = extractor_for(
-        data.name, size, features=options.features, data_dir=options.data_dir, progress=not options.json
-    )
+    places = {"data_dir": options.data_dir, "progress": not options.json}
+    extractor = extractor_for(data.name, size, features=options.features, small=data.small, **places)
     quality = Quality(true.images, extractor, options.samples, options.seed)
     latents = found.experiment.model.latents if found.experiment else "normal"
     distance, floor = quality.of(generator, generator.input_shape[1], latents), quality.floor()

@@ -16,6 +16,7 @@ from keras import layers
 from tqdm.auto import tqdm
 
 from utils import runtime
+from utils.config import DataConfig
 from utils.data import Dataset, load, scale
 from utils.data.catalogue import catalogue, data_folder, find_source
 from utils.data.pixels import fit
@@ -82,6 +83,7 @@ def extractor_for(
     *,
     features: str = "auto",
     seed: int = 0,
+    small: str = DataConfig.small,
     data_dir: str | Path | None = None,
     progress: bool = True,
 ) -> Extractor:
@@ -94,6 +96,7 @@ def extractor_for(
             faces; "inception" for the last pooling of InceptionV3 (keras.applications), whose weights are downloaded;
             or the name of another dataset, for its classifier.
         seed: of the classifier's training.
+        small: what becomes of own pictures that are too small, as in `DataConfig`.
         data_dir: where datasets are; classifiers are kept in `features/` in there and may be deleted at any time.
         progress: whether to show progress bars.
 
@@ -105,11 +108,17 @@ def extractor_for(
     wanted = str(dataset) if features == "auto" else features
     if features == "auto" and not _has_classifier(wanted, size, data_dir):
         wanted = FALLBACK
-    return classifier(wanted, size, seed=seed, data_dir=data_dir, progress=progress)
+    return classifier(wanted, size, seed=seed, small=small, data_dir=data_dir, progress=progress)
 
 
 def classifier(
-    dataset: str | Path, size: int = 32, *, seed: int = 0, data_dir: str | Path | None = None, progress: bool = True
+    dataset: str | Path,
+    size: int = 32,
+    *,
+    seed: int = 0,
+    small: str = DataConfig.small,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
 ) -> Extractor:
     """The features of a small classifier of a dataset's labels, or else attributes; the first time it is trained.
 
@@ -119,7 +128,7 @@ def classifier(
 
     Args:
         dataset: name of a dataset, or the path of own pictures with labels or attributes (an .npz file).
-        size, seed, data_dir, progress: as for `extractor_for`.
+        size, seed, small, data_dir, progress: as for `extractor_for`.
 
     Raises:
         InputError: there is nothing to classify, or too little, or a kept classifier was changed.
@@ -131,14 +140,18 @@ def classifier(
         )
     folder = data_folder(data_dir)
     built_in = any(entry.name == str(dataset) and entry.built_in for entry in catalogue())
-    there = find_source(dataset, size, data_dir=folder).describe()
+    own = {"small": small, "tolerated": 1.0}  # own pictures
+    there = find_source(dataset, size, data_dir=folder, **own).describe()
     count = None if built_in else min(TRAIN_COUNT, there.count)
     identity = {"recipe": RECIPE_VERSION, "seed": seed, "size": size, "count": count, "data": there.identity}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-    home = folder / "features" / f"classifier-{Path(dataset).stem}-{size}-{digest}"
+    home = folder / "features" / f"classifier-{Path(dataset).expanduser().resolve().stem}-{size}-{digest}"
     if not (home / "card.json").is_file():  # it is written last
-        train = load(dataset, size, count, data_dir=folder, progress=progress)
-        test = held_out(dataset, size, TEST_COUNT, data_dir=folder, progress=progress)
+        count = None if count == there.count else count  # own pictures are copied where they are counted off
+        train = load(dataset, size, count, data_dir=folder, progress=progress, **own)
+        test = held_out(dataset, size, TEST_COUNT, small=small, data_dir=folder, progress=progress)
+        if test is not None and (test.labels is None) != (train.labels is None):  # own pictures without classes
+            test = None
         network, card = train_classifier(train, test, seed, progress)
         with appears_whole(home / "classifier.keras") as temporary:
             network.save(temporary)

@@ -7,9 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from utils.config import Experiment
+from utils.config import DataConfig, Experiment
 from utils.data import Dataset, load, scale_back
-from utils.data.catalogue import catalogue, find_source
+from utils.data.catalogue import find_source, found_splits, reading
+from utils.data.dataset import ALL
 from utils.errors import InputError
 from utils.evaluation.held_out import SPLITS
 from utils.explain.judge import Judge, judge_of, normalises
@@ -151,9 +152,8 @@ def _true_images(found: Found, data: str | None, size: int, data_dir: Path | Non
     name = data or (own and own.name)
     if name is None:
         raise InputError(f"{found.title} belongs to no run, so say which images to show it: --data NAME|FOLDER.")
-    entry = next((entry for entry in catalogue() if entry.name == name), None)
-    there = entry.found(data_dir) if entry else ()
-    split = next((split for split in SPLITS if split in there), "train")
-    drawing = {"seed": own.data_seed, "choices": own.choices} if own and name == own.name else {}
-    count = find_source(name, size, data_dir=data_dir, split=split, **drawing).describe().count
-    return load(name, size, min(SEARCHED, count), data_dir=data_dir, split=split, **drawing)
+    how = reading(own) if own and name == own.name else {}
+    there = () if how.get("split") == ALL else found_splits(name, data_dir, how.get("rules", DataConfig.rules))
+    how |= {"split": next((split for split in SPLITS if split in there), "train")}
+    count = find_source(name, size, data_dir=data_dir, **how).describe().count
+    return load(name, size, SEARCHED if count > SEARCHED else None, data_dir=data_dir, **how)

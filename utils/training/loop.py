@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 from utils import config, runtime
 from utils.config import Experiment
 from utils.data import Dataset, load_for
+from utils.data.likeness import refuse_hopeless
 from utils.errors import InputError, Interrupted
 from utils.files import appears_whole, remove_unfinished
 from utils.runs import Run, draw_curves, draw_film
@@ -69,14 +70,14 @@ def train(
     device = runtime.start(experiment.training.precision)
     dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
     Schedule.of(experiment, len(dataset))  # refuses before a folder is made
+    refuse_hopeless(dataset.images, dataset.title)
     run = Run.create(experiment, runtime.environment() | _identity(dataset), runs_dir)
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
-    for reason in dataset.skipped:
-        run.log(f"Left out {reason}.")
+    for line in (*dataset.notes, *(f"Left out {reason}." for reason in (*dataset.skipped, *dataset.others))):
+        run.log(line)
     if progress:
-        if dataset.skipped:
-            first, more = dataset.skipped[0], len(dataset.skipped) - 1
-            print(f"Left out {first}{f', and {more} more files (log.txt lists them)' if more else ''}.")
+        for remark in dataset.remarks("log.txt"):
+            print(remark)
         print(
             f"Training {experiment.preset} on {len(dataset):,} {dataset.title}, on {device}.\nRun folder: {run.folder}"
         )
