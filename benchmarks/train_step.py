@@ -148,10 +148,12 @@ def ours(experiment, images, latents):
     from utils import runtime
 
     runtime.start(experiment.training.precision)
-    from utils.training.step import build_networks, make_step
+    from utils.training.batches import Batch
+    from utils.training.players import build_players
+    from utils.training.step import Update
 
-    step = make_step(build_networks(experiment), experiment)
-    return lambda: step(images[None], latents[None], latents).numpy()
+    update, batch = Update(build_players(experiment), experiment), Batch.of(experiment, 1, images[None])
+    return lambda: update(batch).read()
 
 
 def contender(name: str, experiment, images, latents):
@@ -225,7 +227,7 @@ def serve(name: str, experiment, images, latents) -> None:
 
 def profile(command: list[str], environment: dict, updates: int = 5, shown: int = 12) -> None:
     """Where the time of one update goes, by oneDNN's own record of its kernels (which may run side by side)."""
-    from utils.cli.text import table
+    from utils.tables import table
 
     process = subprocess.run(
         command,
@@ -259,7 +261,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--updates", type=int, default=3, help="updates per contender and round")
-    parser.add_argument("--only", nargs="*", choices=list(CONTENDERS), help="just these contenders")
+    parser.add_argument("--only", nargs="*", choices=list(CONTENDERS), help="just these contenders; by default all, but bfloat16 only where the processor has it")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--profile", action="store_true", help="show where the time of this project's update goes")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
@@ -272,6 +274,7 @@ def main() -> None:
     import numpy as np
 
     from utils.config import preset, replace
+    from utils.runtime import has_bfloat16  # without it, bfloat16 is emulated and takes minutes
 
     experiment = replace(preset(options.preset), batch_size=options.batch_size)
     side = experiment.model.image_size
@@ -288,7 +291,8 @@ def main() -> None:
     if options.profile:
         return profile(command("ours_shared"), inherited)
     processes = {}
-    for name in [*(options.only or CONTENDERS), "matmul"]:
+    names = options.only or [n for n in CONTENDERS if has_bfloat16() is not False or not n.endswith("bfloat16")]
+    for name in [*names, "matmul"]:
         environment = dict(inherited, TF_CPP_MIN_LOG_LEVEL="3")
         if name == "tutorial_onednn":
             environment["TF_ENABLE_ONEDNN_OPTS"] = "1"
@@ -340,7 +344,7 @@ def main() -> None:
             )
         )
         return
-    from utils.cli.text import table
+    from utils.tables import table
 
     print(
         f"{options.preset}, batch {options.batch_size}, "

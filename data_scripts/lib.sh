@@ -22,8 +22,13 @@
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 program=$(basename -- "$0" .sh)
-python=${DCGAN_PYTHON:-python3}
-data_dir=${DCGAN_DATA_DIR:-$(dirname -- "$here")/data}
+# at_home PATH: with ~ as the shell would have read it; of quoted text, and after =, it leaves that to the program.
+at_home() {
+    # shellcheck disable=SC2088 # it is the letter that is looked for
+    case $1 in "~" | "~/"*) printf '%s\n' "$HOME${1#"~"}" ;; *) printf '%s\n' "$1" ;; esac
+}
+python=$(at_home "${DCGAN_PYTHON:-python3}")
+data_dir=$(at_home "${DCGAN_DATA_DIR:-$(dirname -- "$here")/data}")
 attempts=5 # that may fail in a row without bringing anything
 
 files=""    # names that --from may have; a single one may be called anything
@@ -74,8 +79,9 @@ read_options() {
         [[ -n $allowed ]] || fail 2 "there is no option '$1'; see --help."
         [[ -n ${2:-} ]] || fail 2 "$1 needs a value; see --help."
         case $1 in
-        --data-dir) data_dir=$2 ;;
+        --data-dir) data_dir=$(at_home "$2") ;;
         --from)
+            set -- --from "$(at_home "$2")" "${@:3}"
             [[ -f $2 ]] || fail 2 "there is no file $2."
             [[ $files != *" "* || " $files " == *" $(basename -- "$2") "* ]] ||
                 fail 2 "--from should be a file called ${files// / or }. Received: $2."
@@ -94,7 +100,7 @@ begin() {
     folder=$data_dir/$1
     say "$2"
     command -v curl >/dev/null || fail 2 "curl is needed; install it."
-    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
+    "$python" -I -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
         fail 2 "Python 3.10 or later is needed; name it with DCGAN_PYTHON=/path/to/python3."
     mkdir -p -- "$folder" 2>/dev/null || fail 2 "$folder cannot be made; name another place with --data-dir."
     [[ -w $folder ]] || fail 2 "$folder cannot be written to; name another place with --data-dir."

@@ -17,12 +17,18 @@ def test_imports_point_downwards_only():
 def test_settings_help_and_data_need_no_tensorflow():
     modules = (
         "utils.config",
+        "utils.presets",
+        "utils.tables",
+        "utils.intervals",
+        "utils.fitting",
+        "utils.lengths",
+        "utils.parameters",
         "utils.runtime",
         "utils.cli",
         "utils.data",
         "utils.runs",
         "utils.sampling",
-        "utils.found",
+        "utils.networks",
     )
     for module in (*modules, "utils.studies.losses", "utils.studies.amount_of_data"):
         code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"

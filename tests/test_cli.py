@@ -2,19 +2,25 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import tyro
 from PIL import Image
 
-from utils import cli, pretrained
-from utils.cli.train import Train
-from utils.config import preset, replace
+from utils import cli, lengths, pretrained, runtime
+from utils.cli.options import todays
+from utils.cli.train import Train, _say_finished, command_for
+from utils.config import preset, presets, replace
 from utils.data import Dataset
+from utils.fitting import at_size
 from utils.runs import PROJECT, Run
+from utils.studies import STUDIES
 from utils.training import train
 
 LAUNCHER = PROJECT / "dcgan"
@@ -42,7 +48,10 @@ def said(capsys, *arguments) -> tuple[int, str, str]:
         (["train", "--epochs", "0"], "epochs must be at least 1. Received: 0."),
         (["train", "--data", "cats"], "There is no dataset 'cats': choose one of faces, house_numbers, cifar10"),
         (["train", "--preset", "report32", "--data-dir", "nowhere"], "data_scripts/get_cifar10.sh"),
-        (["train", "--preset", "report64", "--data", "faces", "--image-size", "32"], "image_size is 32"),
+        (["train", "--image-size", "100"], "for images of 96 or 112 pixels"),
+        (["train", "--image-size", "64", "--generator.kernel", "5"], "leave the networks' own options out"),
+        (["train", "--updates", "0"], "updates must be at least 1. Received: 0."),
+        (["train", "--updates", "9", "--epochs", "2"], "both say how long to train"),
         (["resume", "0042"], "There is no run '0042'"),
         (["sample", "nothing.keras"], "There is no file nothing.keras"),
         (["show", "nothing"], "come with the project: cifar10, cifar10_recipe, faces, faces64, house_numbers"),
@@ -55,11 +64,67 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(capsys, monkeypatch, tmp_pa
     assert err.startswith("dcgan: ") and err.count("\n") == 1 and words in err
 
 
-def test_an_option_that_does_not_exist_is_answered_with_the_one_meant(capsys):
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("study nothing", "STUDY must be one of batch_normalisation, amount_of_data, losses. Received: 'nothing'."),
+        ("train --epoch 3", "There is no option --epoch, did you mean --epochs or --summary-epochs?"),
+        ("train --generator.filter=3", "no option --generator.filter, did you mean --generator.filters"),
+        ("sample -x", "There is no option -x."),
+        ("train faces", "'faces' is one argument too many."),
+        ("train --epochs x", "--epochs must be a whole number. Received: 'x'."),
+        ("train --count=x", "--count must be a whole number. Received: 'x'."),
+        ("train --learning_rate 1e", "--learning-rate must be a number. Received: '1e'."),
+        ("study losses --seeds 1 x --data faces", "--seeds must be whole numbers. Received: '1 x'."),
+        ("explain --only filters films", "--only must be one of gradcam, guided, checks, filters, memory, removal."),
+        ("train --epochs", "--epochs needs a value."),
+        ("publish last", "NAME must be given."),
+    ],
+)
+def test_options_that_cannot_be_are_answered_in_one_sentence(capsys, monkeypatch, tmp_path, arguments, sentence):
+    monkeypatch.setenv("DCGAN_RUNS_DIR", str(tmp_path))
+    code, out, err = said(capsys, *arguments.split())
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert err.startswith("dcgan: ") and sentence in err
+    assert err.endswith(f"`./dcgan {arguments.split()[0]} --help` explains all options.\n")
+
+
+def help_of(capsys, *command) -> str:
     with pytest.raises(SystemExit) as ended:
-        cli.main(["train", "--epoch", "3"])
-    assert ended.value.code == 2
-    assert "--epochs" in capsys.readouterr().err
+        cli.main([*command, "--help"])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_says_no_empty_defaults_and_names_its_sources_in_words(capsys, monkeypatch, tmp_path, command):
+    monkeypatch.setenv("DCGAN_RUNS_DIR", str(tmp_path))
+    text = " ".join(re.sub("[│|]", " ", help_of(capsys, command)).split())
+    assert "usage: ./dcgan" in text and not re.search(r"\(default: (None)?\)|\b(P|PC|R|L|A|O) (§|Fig)", text)
+
+
+def test_help_of_train_begins_with_the_fifteen_options_that_matter_most(capsys):
+    text = help_of(capsys, "train")
+    listed = re.findall(r"^\W? {1,2}--(\w[\w.-]+)", text, re.MULTILINE)
+    first = "preset data count image-size epochs updates batch-size learning-rate width batch-norm seed precision dry-run"
+    assert listed[:15] == [*first.split(), "runs-dir", "data-dir"]
+    assert {"dedup", "beta-1", "checkpoint-seconds", "generator.filters", "discriminator.dropout"} <= set(listed[15:])
+    assert "Train a DCGAN in a new run folder." in text and len(listed) == len(set(listed))
+
+
+def test_bash_completes_commands_options_and_choices(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["completion", "bash"])
+    script = capsys.readouterr().out
+    expected = {"tr": "train", "resume --ep": "--epochs", "train --preset report": "report32 report64"}
+    for typed, completed in expected.items():
+        words = ["./dcgan", *typed.split()]
+        ask = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _tyro_dcgan; echo ${{COMPREPLY[@]}}"
+        answer = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True)
+        assert answer.stdout.split() == completed.split(), answer.stderr
+    with pytest.raises(SystemExit):
+        cli.main(["completion", "zsh"])
+    assert capsys.readouterr().out.startswith("#compdef dcgan\n")
 
 
 def test_sample_draws_a_grid_and_the_same_pictures_as_single_files(capsys, run, tmp_path):
@@ -76,6 +141,35 @@ def test_sample_draws_a_grid_and_the_same_pictures_as_single_files(capsys, run, 
     # a model's file draws what its run draws
     assert said(capsys, "sample", run.model("generator"), "-n", 5, "--seed", 3, "--out", tmp_path / "b.png")[0] == 0
     assert (tmp_path / "b.png").read_bytes() == (tmp_path / "grid.png").read_bytes()
+
+
+def test_what_is_written_here_is_named_after_its_model_and_replaces_nothing_without_a_word(
+    capsys, run, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, "sample", "cifar10", "-n", 4)[1] == "cifar10-4-seed-0.png\n"
+    assert said(capsys, "sample", "house_numbers", "-n", 4)[1] == "house_numbers-4-seed-0.png\n"
+    again = said(capsys, "sample", "house_numbers", "-n", 4)[1]
+    assert again == "house_numbers-4-seed-0.png (replaces what was there)\n"
+    own = said(capsys, "sample", run.model("generator"), "-n", 4)[1]
+    assert own == f"{run.folder.parent.name}-{run.folder.name}-4-seed-0.png\n"
+    assert said(capsys, "film", run.folder, "--out", ".")[1].count("replaces") == 0
+    assert said(capsys, "film", run.folder, "--out", ".")[1].count("replaces") == 2
+    code, _, err = said(capsys, "publish", run.folder, "faces")
+    assert code == 2 and "There is a model faces already" in err
+
+
+def test_studies_are_listed_without_training(capsys):
+    code, out, _ = said(capsys, "study", "--list", "--json")
+    assert code == 0 and [row["study"] for row in json.loads(out)["rows"]] == list(STUDIES)
+    code, out, err = said(capsys, "study")
+    assert code == 2 and out == "" and "Choose from batch_normalisation, amount_of_data, losses" in err
+
+
+def test_evaluate_on_few_pictures_names_a_number_of_samples_that_works(capsys, run, tmp_path):
+    np.savez(tmp_path / "few.npz", images=np.random.default_rng(0).integers(0, 256, (201, 32, 32, 3), np.uint8))
+    code, _, err = said(capsys, "evaluate", run.model("generator"), "--data", tmp_path / "few.npz", "--data-dir", tmp_path)
+    assert code == 2 and "has 201: use --samples 100." in err
 
 
 def test_sample_refuses_an_out_that_does_not_fit(capsys, run, tmp_path):
@@ -100,6 +194,8 @@ def test_show_tells_the_card_of_a_model_with_a_name(capsys):
     assert code == 0 and json.loads(out) == card
     code, out, _ = said(capsys, "show", "faces")
     assert code == 0 and out.startswith(f"{pretrained.find('faces').folder}\n\nname: faces\n")
+    assert "command   ./dcgan train --preset quick --count 20000 --epochs 12\n" in out
+    assert "needs a GPU, or a processor with bfloat16" in said(capsys, "show", "faces64")[1]
     assert f"updates: {card['updates']}\n" in out and card["terms of the data"] in out
     assert f"with 95% interval: {card['distance']['kernel']['value']:.4f} (" in out
     assert f"between true images: {card['distance']['floor']['kernel']['value']:.4f} (" in out
@@ -123,6 +219,28 @@ def test_resume_takes_the_settings_of_the_run_it_names_wherever_the_name_stands(
     for options in ([run.folder, "--width", 2.0], ["--width", 2.0, run.folder]):
         code, _, err = said(capsys, "resume", *options)
         assert code == 2 and "model.width: 0.0625 in the run, 2.0 asked for" in err
+
+
+@pytest.mark.parametrize("options", [["--averaging", "0.5"], ["--averaging=0.5"], ["--ema-decay", "0.5"]])
+def test_an_option_is_known_by_its_earlier_name_too(capsys, run, options):
+    code, _, err = said(capsys, "resume", run.folder, *options)
+    assert code == 2 and "training.ema_decay: 0.0 in the run, 0.5 asked for" in err
+
+
+@pytest.mark.parametrize(
+    ("before", "today"),
+    [
+        (["--batch-norm", "moving", "--seed", "1"], ["--batch-norm", "on", "--statistics", "moving", "--seed", "1"]),
+        (["--batch-norm=batch"], ["--batch-norm", "on", "--statistics", "batch"]),
+        (["--batch_norm", "off"], ["--batch-norm", "off"]),
+        (["--generator-loss=saturating"], ["--loss=saturating"]),
+        (["--averaging", "0.9"], ["--ema-decay", "0.9"]),
+        (["--augment", "colour,cutout", "--data", "a,b"], ["--augment", "colour", "cutout", "--data", "a,b"]),
+        (["--augment=translation"], ["--augment", "translation"]),
+    ],
+)
+def test_options_by_the_names_of_any_version_become_todays(before, today):
+    assert todays(before) == today
 
 
 def test_film_and_curves_are_made_anew_from_what_the_folder_holds(capsys, run, tmp_path):
@@ -160,10 +278,137 @@ def test_a_dry_run_prints_the_resolved_experiment_and_costs_and_writes_nothing(c
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_says_the_useful_lines_first_and_how_many_images_there_may_be(capsys, tmp_path, pictures):
+    options = ["--data", pictures, "--image-size", 28, "--width", 0.05, "--dry-run"]
+    options += ["--data-dir", tmp_path / "data"]
+    code, out, _ = said(capsys, "train", *options)
+    assert code == 0 and [line.split()[0] for line in out.splitlines()] == [
+        "What", "Images", "Time", "Memory", "Disk", "Nothing"
+    ]  # fmt: skip
+    assert "up to 71; 4,000 updates of 64 images = 4,000 epochs of 1" in out
+    assert said(capsys, "datasets", pictures, "--show", "--size", 28, "--data-dir", tmp_path / "data")[1].startswith("pictures: 70 ")
+    assert "Images  70; 9 updates" in said(capsys, "train", *options, "--epochs", 9)[1]  # now it is certain
+    assert "Note: 9 updates in all are too few" in said(capsys, "train", *options, "--updates", 9)[1]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """70 small grey PNG files, as sets of handwritten digits have them, and one that is broken."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(70):
+        Image.fromarray(random.integers(0, 256, (28, 28), np.uint8)).save(folder / f"{number}.png")
+    (folder / "broken.png").write_text("no picture")
+    return folder
+
+
+def resolved(*options, images):
+    train = tyro.cli(Train, args=list(options), default=Train.default(list(options)))
+    return train._resolved(train.settings.experiment(train.preset), images)
+
+
+def test_own_pictures_are_trained_on_for_thousands_of_updates_unless_epochs_are_given(pictures):
+    own = ["--data", str(pictures)]
+    for options, images, epochs, every in (
+        (own, 300, 1000, 20),
+        (own, 8000, 32, 1),
+        (own, 200_000, 7, 1),  # the preset's epochs, which are more
+        ([*own, "--epochs", "3"], 300, 3, 1),
+        ([*own, "--epochs=1000"], 300, 1000, 20),
+        ([*own, "--updates", "41", "--summary-epochs", "2"], 300, 11, 2),
+        (["--updates", "1001"], 8000, 9, 1),
+        ([], 8000, 7, 1),
+    ):
+        training = resolved(*options, images=images).training
+        assert (training.epochs, training.summary_epochs) == (epochs, every), options
+
+
+def test_a_size_chooses_networks_that_work_at_it():
+    assert Train.default(["--image-size", "64"]).preset == "paper64"
+    model = resolved("--image-size=128", images=640).model
+    assert (model.image_size, model.width, model.generator.start) == (128, 0.25, 4)
+    assert resolved("--image-size", "28", images=640).preset == "quick"
+    assert resolved("--preset", "report32", "--image-size", "64", images=640).model == preset("report64").model
+    assert resolved("--preset", "report64", "--image-size", "64", images=640).model == preset("report64").model
+
+
+def test_digits_of_28_pixels_are_trained_on_and_the_end_says_what_is_next(capsys, tmp_path, pictures):
+    options = ["--image-size", 28, "--updates", 3, "--width", 0.1, "--batch-size", 20, "--summary-samples", 8]
+    places = ["--runs-dir", tmp_path / "my runs", "--data-dir", tmp_path / "data"]
+    code, out, err = said(capsys, "train", "--data", pictures, *options, *places)
+    assert code == 0, err
+    run = Run.find("last", tmp_path / "my runs")
+    assert run.experiment.model.generator.start == 7 and run.experiment.training.epochs == 1
+    assert run.steps()["update"].tolist() == [1, 2, 3]
+    assert out.startswith("Note: 3 updates in all are too few") and "--epochs 1334  train on" in out
+    assert f"./dcgan sample '{run.folder}' -n 100" in out and f"--data {pictures} --image-size 64" in out
+    code, _, err = said(capsys, "publish", run.folder, "digits", *places)
+    assert code == 2 and "has had 3 updates" in err and "--anyway" in err
+
+
+def test_a_training_that_failed_does_not_just_say_done(capsys, run, monkeypatch):
+    won = {"gap": 0.0, "true_batch": 1.0, "fake_batch": 0.0, "fake_moving": 0.0, "diversity": 0.4, "diversity_true": 0.5}
+    run.watch_file.write_text("".join(json.dumps({"update": u} | won) + "\n" for u in (25, 50, 75, 100)))
+    monkeypatch.setattr(lengths, "FEW_UPDATES", 1)
+    try:
+        _say_finished(run, 3.0)
+        out = capsys.readouterr().out
+        assert "Done in 3 s, but the training has failed.\nUpdate 100: the discriminator has won" in out
+        code, _, err = said(capsys, "publish", run.folder, "failed")
+        assert code == 2 and "the discriminator has won" in err and "--anyway" in err
+    finally:
+        run.watch_file.write_text("")
+
+
+def test_bfloat16_is_refused_where_it_would_be_emulated_unless_forced(capsys, monkeypatch, run):
+    old = "processor\t: 0\nflags\t\t: fpu avx2 avx512f\n"
+    for cpu, has in (
+        (old, False),
+        (old.replace("avx512f", "avx512_bf16"), True),
+        (old.replace("avx512f", "amx_bf16"), True),
+        ("processor\t: 0\nFeatures\t: fp asimd bf16\n", True),
+        ("processor\t: 0\nFeatures\t: fp asimd\n", False),
+        ("", None),
+    ):
+        assert runtime.has_bfloat16(cpu) is has
+    runtime.check_precision("float32", cpu=old)
+    runtime.check_precision("mixed_bfloat16", cpu=old, kind="GPU")
+    runtime.check_precision("mixed_bfloat16", forced=True, cpu=old)
+    monkeypatch.setattr(runtime, "has_bfloat16", lambda cpu=None: False)
+    for more in ([], ["--dry-run"]):
+        code, _, err = said(capsys, "train", "--precision", "mixed_bfloat16", *more)
+        assert code == 2 and "tens of times slower" in err and "--force-precision" in err
+    begun = replace(run.experiment, precision="mixed_bfloat16")
+    monkeypatch.setattr(Run, "experiment", begun)
+    code, _, err = said(capsys, "resume", run.folder)
+    assert code == 2 and "--force-precision" in err
+
+
 def test_the_presets_count_belongs_to_the_presets_own_data():
     parsed = Train.default(["--data", "somewhere"])
     assert parsed.settings.data.count is None
     assert Train.default(["--epochs", "3"]).settings.data.count == 8000
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        *(preset(name) for name in presets()),
+        *(pretrained.find(name).experiment for name in pretrained.names()),
+        replace(preset("quick"), name="my pictures/it's", count=None, epochs=1000, summary_epochs=20),
+        replace(preset("quick"), summary_epochs=3, epochs=60, generator={"kernel": 5, "bias": False}),
+        replace(preset("paper64"), name="faces", count=777, discriminator={"norm": False, "filters": (1, 2, 3, 4)}),
+        replace(preset("paper_svhn"), shared_latents=True, dedup="near"),
+        at_size(preset("report32"), 48),
+        replace(at_size(preset("quick"), 64), width=0.1, generator={"kernel": 5}),
+    ],
+    ids=lambda experiment: f"{experiment.preset} {experiment.data.name}",
+)
+def test_the_command_that_is_shown_trains_the_same_experiment(experiment):
+    program, train, *options = shlex.split(command_for(experiment))
+    assert (program, train) == ("./dcgan", "train")
+    assert resolved(*options, images=640) == experiment
 
 
 # --- the launcher -----------------------------------------------------------------------------------------------------

@@ -21,12 +21,12 @@ def test_every_preset_survives_being_written_as_json(name):
         ({"epochs": 0}, "epochs must be at least 1. Received: 0."),
         ({"batch_size": 9000}, "batch_size=9000, count=8000"),
         ({"image_size": 64}, "make images of 32 pixels, but image_size is 64"),
-        ({"averaging": 1.0}, "averaging must lie in [0, 1). Received: 1.0."),
+        ({"ema_decay": 1.0}, "ema_decay must lie in [0, 1). Received: 1.0."),
         ({"learning_rate": -1.0}, "learning_rate must be a number above 0. Received: -1.0."),
         ({"learning_rate": float("nan")}, "learning_rate must be a number above 0. Received: nan."),
         ({"discriminator_updates": "separate", "join_batches": True}, "--discriminator-updates joint"),
         ({"discriminator_steps": 2}, "shared_latents"),
-        ({"batch_norm": "moving"}, "leave shared_latents off"),
+        ({"batch_norm": "moving"}, "leave one of the two off"),
         ({"generator": {"filters": (8, 8)}}, "generator.filters and generator.strides"),
         ({"discriminator": {"strides": (1, 2, 3, 2)}}, "do not divide image_size 32"),
         ({"epoch": 3}, "No setting is called 'epoch'"),
@@ -56,8 +56,27 @@ def test_an_experiment_of_another_version_is_refused_by_its_odd_fields():
 
 def test_a_setting_younger_than_the_file_has_its_default():
     values = config.to_dict(preset("quick"))
-    del values["training"]["generator_loss"], values["training"]["averaging"]
-    assert config.from_dict(values) == config.replace(preset("quick"), averaging=0.0)
+    del values["training"]["loss"], values["training"]["ema_decay"]
+    assert config.from_dict(values) == config.replace(preset("quick"), ema_decay=0.0)
+
+
+@pytest.mark.parametrize(("old", "new", "value"), [("averaging", "ema_decay", 0.5), ("generator_loss", "loss", "saturating")])
+def test_an_earlier_name_of_a_setting_is_read_in_files_and_in_changes(old, new, value):
+    values = config.to_dict(preset("quick"))
+    values["training"][old] = values["training"].pop(new)
+    assert config.from_dict(values) == preset("quick")
+    assert replace(preset("quick"), **{old: value}) == replace(preset("quick"), **{new: value}) != preset("quick")
+
+
+def test_the_setting_that_said_both_whether_and_by_which_statistics_is_read_as_the_two():
+    assert set(config.RENAMED) == {"averaging", "generator_loss"}
+    values = config.to_dict(replace(preset("report32"), batch_norm="on", statistics="moving_judge"))
+    del values["training"]["statistics"]
+    for old, now in {"moving_judge": ("on", "moving_judge"), "batch": ("on", "batch"), "off": ("off", "batch")}.items():
+        values["model"]["batch_norm"] = old
+        read = config.from_dict(values)
+        assert (read.model.batch_norm, read.training.statistics) == now
+        assert replace(preset("report32"), batch_norm=old) == read
 
 
 def test_old_experiments_read_own_pictures_by_the_old_rules_and_are_equal_to_new_ones():
@@ -71,7 +90,7 @@ def test_old_experiments_read_own_pictures_by_the_old_rules_and_are_equal_to_new
 def test_the_faithful_presets_take_the_papers_learning_rate_and_no_averaging():
     for name in ("report32", "report64", "paper64"):
         assert preset(name).training.learning_rate == 2e-4
-        assert preset(name).training.averaging == 0.0
+        assert preset(name).training.ema_decay == 0.0
 
 
 def test_experiments_cannot_be_changed_in_place():

@@ -465,7 +465,7 @@ def test_a_missing_dataset_names_the_script_that_fetches_it(tmp_path, entry):
         with pytest.raises(InputError) as error:
             _load(entry.name, tmp_path, split=split)
         assert f"`bash data_scripts/get_{entry.name}.sh`" in str(error.value) and f"split {split}" in str(error.value)
-    assert not entry.present(tmp_path) and entry.found(tmp_path) == ()
+    assert not entry.present(tmp_path) and entry.available(tmp_path) == ()
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in catalogue()])
@@ -484,7 +484,7 @@ def test_an_array_has_no_other_split_than_train(tmp_path):
 def test_a_split_that_was_not_fetched_is_told_apart_from_those_that_were(tmp_path):
     genuine.write_svhn(tmp_path / "svhn", _noise(3), np.zeros(3, int), "test")
     (entry,) = [entry for entry in catalogue() if entry.name == "svhn"]
-    assert entry.found(tmp_path) == ("test",) and entry.present(tmp_path)
+    assert entry.available(tmp_path) == ("test",) and entry.present(tmp_path)
     with pytest.raises(InputError, match=r"train of SVHN is not in .*; its split test is there \(--split test\)"):
         _load("svhn", tmp_path)
 

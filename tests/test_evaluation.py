@@ -16,11 +16,11 @@ from utils.data import load, scale, scale_back
 from utils.errors import InputError
 from utils.evaluation import features
 from utils.evaluation.features import classifier, extractor_for, inception, train_classifier
-from utils.evaluation.held_out import held_out, true_images_for
+from utils.evaluation.held_out import held_out, true_images_for, unseen
 from utils.evaluation.quality import Quality, distance, quality_for
 from utils.models import build_discriminator, build_generator
 from utils.runs import Run
-from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.sampling import Sampler, fake_samples_generator, make_latent_samples
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +105,9 @@ def test_distances_grow_with_blur_with_noise_and_with_lack_of_variety(faces, tra
         assert found[1].kernel.value > floor.kernel.high
 
 
-def test_own_pictures_with_labels_get_a_classifier_of_their_own_that_is_kept(squares, home, monkeypatch):
-    first = extractor_for(squares, 16, data_dir=home, progress=False)
+def test_own_pictures_with_labels_get_a_classifier_of_their_own_that_is_kept(squares, home, monkeypatch, capsys):
+    first = extractor_for(squares, 16, data_dir=home)
+    assert "First a classifier of squares is trained, once: distances are measured in" in capsys.readouterr().err
     assert first.name == "classifier of squares, 2 classes"
     # A fifth is set apart, of both classes though the file is in their order.
     assert first.card["images"] == 192 and first.card["held_out_images"] == 48
@@ -232,10 +233,21 @@ def test_own_pictures_are_compared_with_those_that_were_not_trained_on_else_with
         true_images_for(DataConfig(str(squares)), 16, 300, data_dir=home)
 
 
-def test_by_the_old_rules_own_pictures_are_compared_with_those_behind_the_ones_trained_on(squares, home):
-    everything = load(squares, 16, data_dir=home, progress=False).images
-    behind = true_images_for(DataConfig(str(squares), count=100, rules=1), 16, 90, data_dir=home, progress=False)
-    np.testing.assert_array_equal(behind.images, everything[100:190])
+def test_what_a_model_has_not_seen_is_one_answer(squares, home):
+    """Another split, else those that are not among the ones trained on; with all that is known of them."""
+    places = {"data_dir": home, "progress": False}
+    everything, trained = load(squares, 16, **places), load(squares, 16, 100, **places)
+    label_of = {image.tobytes(): label for image, label in zip(everything.images, everything.labels)}
+    apart = unseen(DataConfig(str(squares), count=100), 16, 90, **places)
+    assert not {image.tobytes() for image in apart.images} & {image.tobytes() for image in trained.images}
+    assert len(apart) == 90 and [label_of[image.tobytes()] for image in apart.images] == apart.labels.tolist()
+    assert apart.label_names == everything.label_names and apart.fingerprint != everything.fingerprint
+    old = unseen(DataConfig(str(squares), count=100, rules=1), 16, 90, **places)
+    np.testing.assert_array_equal(old.images, everything.images[100:190])
+    assert len(unseen(DataConfig(str(squares), count=100), 16, 900, **places)) == 140
+    for count in (None, 240):
+        assert unseen(DataConfig(str(squares), count=count), 16, 90, **places) is None
+    assert unseen(DataConfig("faces", count=50), 16, 60, **places).split == "test"
 
 
 @pytest.fixture
@@ -297,7 +309,7 @@ def test_quality_is_the_distance_of_the_samples_to_one_half_of_the_true_images(r
     quality = Quality(true, extractor, samples=120, seed=5)
     generator = keras.saving.load_model(run.model("generator"), compile=False)
     fake = scale_back(fake_samples_generator(generator, make_latent_samples(120, 100, 5))[0])
-    assert quality.of(generator, 100) == quality.of_images(fake)
+    assert quality.of(Sampler(generator, 100)) == quality.of_images(fake)
     assert quality.of_images(fake).plain()["space"] == "classifier of squares, 2 classes"
     floor = quality.floor()
     assert floor.kernel.low < 0 < floor.kernel.high < quality.of_images(fake).kernel.low

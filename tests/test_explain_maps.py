@@ -16,7 +16,7 @@ from utils.explain import draw
 from utils.explain.activations import activations, first_filters, neighbour_correlation
 from utils.explain.gradcam import enlarge, grad_cam, grad_cam_over_epochs
 from utils.explain.guided import filter_saliency, score_saliency, selectivity, strongest
-from utils.explain.judge import judge_of
+from utils.explain.fixed import fixed_discriminator
 from utils.models import build_discriminator, build_generator, forward
 from utils.runs import Run
 
@@ -43,45 +43,47 @@ def deep():
     return keras.Sequential([keras.Input((8, 8, 3), dtype="float64"), *parts])
 
 
-# --- the judge --------------------------------------------------------------------------------------------------------
+# --- the fixed discriminator ------------------------------------------------------------------------------------------
 
 
-def test_a_judge_gives_its_reference_images_the_logits_that_they_have_as_one_batch(normalised):
+def test_a_fixed_discriminator_gives_its_reference_images_the_logits_that_they_have_as_one_batch(normalised):
     discriminator, images = normalised
     before = [np.asarray(v) for v in discriminator.variables]
-    expected = forward(discriminator.layers[:-1], scale(images), training=False, normalise_by="batch")
-    judge = judge_of(discriminator, images)
-    np.testing.assert_allclose(judge.logits(images), np.asarray(expected)[:, 0], rtol=1e-5, atol=1e-6)
+    expected = forward(discriminator.layers[:-1], scale(images), training=False, statistics="batch")
+    fixed = fixed_discriminator(discriminator, images)
+    np.testing.assert_allclose(fixed.logits(images), np.asarray(expected)[:, 0], rtol=1e-5, atol=1e-6)
     # one image alone is judged as among the others
-    np.testing.assert_allclose(judge.logits(images[5:6]), np.asarray(expected)[5], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(fixed.logits(images[5:6]), np.asarray(expected)[5], rtol=1e-5, atol=1e-6)
     assert all(np.array_equal(a, b) for a, b in zip(before, discriminator.variables))
 
 
 def test_without_reference_images_the_moving_averages_decide(normalised):
     discriminator, images = normalised
     expected = np.asarray(discriminator(scale(images)))[:, 0]
-    np.testing.assert_allclose(1 / (1 + np.exp(-judge_of(discriminator).logits(images))), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-fixed_discriminator(discriminator).logits(images))), expected, rtol=1e-5
+    )
 
 
 def test_a_sigmoid_built_into_the_last_layer_is_left_out_too(deep):
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
     scores = np.asarray(deep(scale(images).astype(np.float64)))[:, 0]
-    np.testing.assert_allclose(judge_of(deep).logits(images), np.log(scores / (1 - scores)), rtol=1e-5)
+    np.testing.assert_allclose(fixed_discriminator(deep).logits(images), np.log(scores / (1 - scores)), rtol=1e-5)
 
 
 def test_randomising_changes_the_layers_from_the_place_named_and_gives_other_weights_than_training_began_with(
     normalised,
 ):
     discriminator, images = normalised
-    judge = judge_of(discriminator, images)
-    random = judge.randomised(seed=0, start=judge.convolutions[2].start)
-    for i, (old, new) in enumerate(zip(judge.layers, random.layers)):
+    fixed = fixed_discriminator(discriminator, images)
+    random = fixed.randomised(seed=0, start=fixed.convolutions[2].start)
+    for i, (old, new) in enumerate(zip(fixed.layers, random.layers)):
         if old.weights and not isinstance(old, layers.BatchNormalization):
-            assert np.array_equal(old.kernel, new.kernel) == (i < judge.convolutions[2].start)
+            assert np.array_equal(old.kernel, new.kernel) == (i < fixed.convolutions[2].start)
     # with its own seed the last layer would come back as it was built
     assert np.asarray(random.layers[-1].kernel).std() == pytest.approx(0.02, rel=0.2)
-    again, other = judge.randomised(0, 0), judge.randomised(1, 0)
-    assert np.array_equal(again.logits(images), judge.randomised(0, 0).logits(images))
+    again, other = fixed.randomised(0, 0), fixed.randomised(1, 0)
+    assert np.array_equal(again.logits(images), fixed.randomised(0, 0).logits(images))
     assert not np.allclose(again.logits(images), other.logits(images), rtol=1e-3)
 
 
@@ -101,7 +103,7 @@ def test_randomising_changes_the_layers_from_the_place_named_and_gives_other_wei
 )
 def test_a_model_that_is_no_discriminator_with_convolutions_is_refused(network, words):
     with pytest.raises(InputError, match=words):
-        judge_of(network())
+        fixed_discriminator(network())
 
 
 @pytest.mark.parametrize(
@@ -115,31 +117,31 @@ def test_a_model_that_is_no_discriminator_with_convolutions_is_refused(network, 
     ids=["empty", "another size", "one picture", "scaled"],
 )
 def test_images_that_do_not_fit_are_refused_in_one_sentence_by_every_analysis(images):
-    judge = judge_of(finder(np.ones((4, 4))))
+    fixed = fixed_discriminator(finder(np.ones((4, 4))))
     for look in (
-        judge.logits,
-        lambda i: grad_cam(judge, i),
-        lambda i: strongest(judge, i),
-        lambda i: score_saliency(judge, i),
+        fixed.logits,
+        lambda i: grad_cam(fixed, i),
+        lambda i: strongest(fixed, i),
+        lambda i: score_saliency(fixed, i),
     ):
         with pytest.raises(InputError, match=r"uint8 images in \[0, 255\] of shape \(N, 16, 16, 3\), at least one"):
             look(images)
 
 
 def test_a_layer_that_does_not_exist_is_refused_with_those_that_do(deep):
-    judge = judge_of(deep)
+    fixed = fixed_discriminator(deep)
     with pytest.raises(InputError, match=r"no convolution 'third'; .*: 1 \(first\), 2 \(second\)\.$"):
-        grad_cam(judge, np.zeros((1, 8, 8, 3), np.uint8), "third")
-    assert judge.convolution("last") == judge.convolution(2) == judge.convolution("2") == judge.convolution("second")
+        grad_cam(fixed, np.zeros((1, 8, 8, 3), np.uint8), "third")
+    assert fixed.convolution("last") == fixed.convolution(2) == fixed.convolution("2") == fixed.convolution("second")
 
 
 def test_a_convolution_over_the_whole_map_is_the_head_and_not_a_place_to_look_at():
-    judge = judge_of(build_discriminator(replace(preset("assignment64"), width=0.05).model))
-    assert [c.side for c in judge.convolutions] == [32, 16, 8, 4]
+    fixed = fixed_discriminator(build_discriminator(replace(preset("assignment64"), width=0.05).model))
+    assert [c.side for c in fixed.convolutions] == [32, 16, 8, 4]
 
 
 def test_a_score_is_of_true_or_of_fake():
-    record = grad_cam(judge_of(finder(np.ones((4, 4)))), squares([(0, 0)]))
+    record = grad_cam(fixed_discriminator(finder(np.ones((4, 4)))), squares([(0, 0)]))
     with pytest.raises(InputError, match="must be 'true' or 'fake'. Received: 'cat'"):
         record.maps("cat")
 
@@ -149,7 +151,7 @@ def test_a_score_is_of_true_or_of_fake():
 
 def test_the_map_of_a_square_finder_is_its_activation_times_the_heads_weight():
     images = squares([(0, 0), (1, 3), (2, 2)])
-    record = grad_cam(judge_of(finder(np.full((4, 4), 3.0))), images)
+    record = grad_cam(fixed_discriminator(finder(np.full((4, 4), 3.0))), images)
     expected = np.zeros((3, 4, 4))
     expected[[0, 1, 2], [0, 1, 2], [0, 3, 2]] = 3
     np.testing.assert_allclose(record.maps("true"), expected, atol=1e-6)
@@ -159,7 +161,7 @@ def test_the_map_of_a_square_finder_is_its_activation_times_the_heads_weight():
 
 
 def test_the_sign_decides_which_of_both_maps_a_square_is_on():
-    record = grad_cam(judge_of(finder(np.full((4, 4), -2.0))), squares([(3, 1)]))
+    record = grad_cam(fixed_discriminator(finder(np.full((4, 4), -2.0))), squares([(3, 1)]))
     assert not record.maps("true").any()
     assert record.maps("fake")[0, 3, 1] == pytest.approx(2) and record.maps("fake").sum() == pytest.approx(2)
 
@@ -167,7 +169,7 @@ def test_the_sign_decides_which_of_both_maps_a_square_is_on():
 def test_grad_cam_averages_the_heads_places_and_the_contributions_add_up_to_the_logit():
     weights = np.arange(16).reshape(4, 4) - 4.0
     images = squares([(0, 0), (3, 3), (1, 0)])
-    record = grad_cam(judge_of(finder(weights, bias=0.5)), images)
+    record = grad_cam(fixed_discriminator(finder(weights, bias=0.5)), images)
     np.testing.assert_allclose(record.logits, [-3.5, 11.5, 0.5], atol=1e-5)
     # The first square speaks for fake, by -4, and Grad-CAM says that it speaks for true, by the mean weight of 3.5.
     assert record.combination[0, 0, 0] == pytest.approx(3.5)
@@ -177,17 +179,17 @@ def test_grad_cam_averages_the_heads_places_and_the_contributions_add_up_to_the_
 
 @pytest.mark.parametrize("layer", ["first", "second"])
 def test_the_weights_of_any_convolution_are_those_of_finite_differences(deep, layer):
-    judge = judge_of(deep)
+    fixed = fixed_discriminator(deep)
     images = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 3), np.uint8)
-    record = grad_cam(judge, images, layer)
-    convolution = judge.convolution(layer)
-    maps = np.asarray(forward(judge.body(convolution), scale(images).astype(np.float64), training=False))
+    record = grad_cam(fixed, images, layer)
+    convolution = fixed.convolution(layer)
+    maps = np.asarray(forward(fixed.body(convolution), scale(images).astype(np.float64), training=False))
     step = 1e-6
     for k in range(convolution.maps):
         # eq. 1 is the derivative along a change of the whole map, divided by its number of places
         along = step * (np.arange(convolution.maps) == k)
         above, below = (
-            np.asarray(forward(judge.head(convolution), m, training=False)) for m in (maps + along, maps - along)
+            np.asarray(forward(fixed.head(convolution), m, training=False)) for m in (maps + along, maps - along)
         )
         expected = (above - below)[:, 0] / (2 * step) / maps[0, ..., 0].size
         np.testing.assert_allclose(record.weights[:, k], expected, rtol=1e-4, atol=1e-7)
@@ -198,16 +200,16 @@ def test_the_weights_of_any_convolution_are_those_of_finite_differences(deep, la
 
 def test_whole_batches_give_what_single_images_give(normalised):
     discriminator, images = normalised
-    judge = judge_of(discriminator, images)
+    fixed = fixed_discriminator(discriminator, images)
     whole, parts, single = (
-        grad_cam(judge, i, 2, batch_size=b) for i, b in ((images, 128), (images, 5), (images[7:8], 1))
+        grad_cam(fixed, i, 2, batch_size=b) for i, b in ((images, 128), (images, 5), (images[7:8], 1))
     )
     np.testing.assert_allclose(whole.combination, parts.combination, rtol=1e-4, atol=1e-7)
     np.testing.assert_allclose(whole.combination[7:8], single.combination, rtol=1e-4, atol=1e-7)
 
 
 def test_the_strongest_place_of_either_map_has_heat_1_and_an_empty_map_none():
-    record = grad_cam(judge_of(finder(np.full((4, 4), 3.0))), squares([(1, 2)]))
+    record = grad_cam(fixed_discriminator(finder(np.full((4, 4), 3.0))), squares([(1, 2)]))
     assert record.heat("true").shape == (1, 16, 16) and record.heat("true").max() == pytest.approx(1, abs=1e-6)
     assert not record.heat("fake").any()
     heat = record.heat("true")[0]
@@ -233,7 +235,7 @@ def test_a_run_that_keeps_its_models_gives_a_record_for_every_epoch_and_others_a
     records = grad_cam_over_epochs(run, noise_images[:3], layer=1)
     assert list(records) == [0, 1, 3]
     for epoch, network in networks.items():
-        expected = grad_cam(judge_of(network), noise_images[:3], 1).combination
+        expected = grad_cam(fixed_discriminator(network), noise_images[:3], 1).combination
         np.testing.assert_allclose(records[epoch].combination, expected, rtol=1e-5, atol=1e-9)
     film, gif = draw.draw_grad_cam_film(records, tmp_path / "film", shown=2)
     assert len(imageio.mimread(gif)) >= 3 and film.stat().st_size > 1000
@@ -249,19 +251,19 @@ def test_a_run_that_keeps_its_models_gives_a_record_for_every_epoch_and_others_a
 
 def test_where_nothing_is_negative_guided_backpropagation_is_the_plain_gradient_by_finite_differences(deep):
     deep.set_weights([np.abs(w) for w in deep.get_weights()])
-    judge = judge_of(deep)
+    fixed = fixed_discriminator(deep)
     images = np.random.default_rng(2).integers(160, 256, (2, 8, 8, 3), np.uint8)  # positive once scaled
     scaled = scale(images).astype(np.float64)
 
     step = 1e-5
     moves = step * np.eye(8 * 8 * 3).reshape(-1, 8, 8, 3)
     above, below = (
-        np.asarray(forward(judge.layers, (scaled[:, None] + m).reshape(-1, 8, 8, 3), training=False))
+        np.asarray(forward(fixed.layers, (scaled[:, None] + m).reshape(-1, 8, 8, 3), training=False))
         for m in (moves, -moves)
     )
     expected = ((above - below) / (2 * step)).reshape(scaled.shape)
-    np.testing.assert_allclose(score_saliency(judge, images), expected, rtol=1e-5)
-    np.testing.assert_allclose(score_saliency(judge, images, guided=False), expected, rtol=1e-5)
+    np.testing.assert_allclose(score_saliency(fixed, images), expected, rtol=1e-5)
+    np.testing.assert_allclose(score_saliency(fixed, images, guided=False), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("built_in", [False, True], ids=["a layer of its own", "built into the convolution"])
@@ -276,19 +278,19 @@ def test_a_gradient_passes_only_where_forward_and_backward_are_positive_computed
     network.set_weights([kernel, np.tile([2, 3, -5], 4).reshape(-1, 1)])
     image = np.full((1, 2, 2, 3), 255, np.uint8)
     image[0, 1] = 0  # the lower row is -1 once scaled
-    judge = judge_of(network)
+    fixed = fixed_discriminator(network)
     assert float(slope(-1.0)) == pytest.approx(-0.2)
 
     # Upper row: a is on and its gradient positive, so red gets 2; b is off; c is on, but its gradient is negative.
     # Lower row: a and c are off; b is on with gradient 3, which its filter turns into -3 for red.
-    guided = score_saliency(judge, image)[0]
+    guided = score_saliency(fixed, image)[0]
     np.testing.assert_allclose(guided[0, 0], [2, 0, 0], atol=1e-6)
     np.testing.assert_allclose(guided[1, 0], [-3, 0, 0], atol=1e-6)
-    plain = score_saliency(judge, image, guided=False)[0]
+    plain = score_saliency(fixed, image, guided=False)[0]
     np.testing.assert_allclose(plain[0, 0], [2 - 0.2 * 3, -5, 0], atol=1e-6)
     np.testing.assert_allclose(plain[1, 0], [0.2 * 2 - 3, 0.2 * -5, 0], atol=1e-6)
     # For fake all gradients turn round: only c passes, in the upper row.
-    fake = score_saliency(judge, image, "fake")[0]
+    fake = score_saliency(fixed, image, "fake")[0]
     np.testing.assert_allclose(fake[0, 0], [0, 5, 0], atol=1e-6)
     np.testing.assert_allclose(fake[1, 0], [0, 0, 0], atol=1e-6)
 
@@ -296,9 +298,9 @@ def test_a_gradient_passes_only_where_forward_and_backward_are_positive_computed
 def test_the_strongest_images_are_those_of_a_search_over_everything_at_once(normalised, tmp_path):
     discriminator, images = normalised
     np.save(tmp_path / "images.npy", images)
-    judge = judge_of(discriminator, images)
-    found = strongest(judge, np.load(tmp_path / "images.npy", mmap_mode="r"), layer=3, top=4, batch_size=5)
-    maps = np.asarray(forward(judge.body(judge.convolution(3)), scale(images), training=False))
+    fixed = fixed_discriminator(discriminator, images)
+    found = strongest(fixed, np.load(tmp_path / "images.npy", mmap_mode="r"), layer=3, top=4, batch_size=5)
+    maps = np.asarray(forward(fixed.body(fixed.convolution(3)), scale(images), training=False))
     largest = maps.max((1, 2))
     for k in range(maps.shape[-1]):
         expected = np.argsort(-largest[:, k], kind="stable")[:4]
@@ -310,29 +312,29 @@ def test_the_strongest_images_are_those_of_a_search_over_everything_at_once(norm
 
 
 def test_among_equal_images_the_first_is_the_strongest():
-    found = strongest(judge_of(finder(np.ones((4, 4)))), squares([(1, 1)] * 6), top=3, batch_size=2)
+    found = strongest(fixed_discriminator(finder(np.ones((4, 4)))), squares([(1, 1)] * 6), top=3, batch_size=2)
     np.testing.assert_array_equal(found.rows[0], [0, 1, 2])
 
 
 def test_a_filters_saliency_is_its_kernel_at_its_strongest_place_and_nothing_elsewhere():
     images = squares([(0, 1), (2, 3)])
-    judge = judge_of(finder(np.ones((4, 4))))
-    found = strongest(judge, images)
-    record = filter_saliency(judge, images, found, [0, 1])
+    fixed = fixed_discriminator(finder(np.ones((4, 4))))
+    found = strongest(fixed, images)
+    record = filter_saliency(fixed, images, found, [0, 1])
     assert record.places[0].tolist() == [[0, 1], [2, 3]]
     expected = np.zeros((16, 16, 3))
     expected[8:12, 12:16] = 1 / 48
     np.testing.assert_allclose(record.saliency[0, 1], expected, atol=1e-7)
     assert not record.saliency[1].any()  # a dead filter explains nothing
     with pytest.raises(InputError, match="have numbers from 0 to 1; .* Received: \\[2\\]"):
-        filter_saliency(judge, images, found, [2])
+        filter_saliency(fixed, images, found, [2])
 
 
 def test_a_filter_that_prefers_an_attribute_is_told_from_one_that_does_not():
     random = np.random.default_rng(0)
     attributes = (random.random((400, 3)) < 0.3).astype(np.uint8)
     having = np.flatnonzero(attributes[:, 1])[:20]
-    found = strongest(judge_of(finder(np.ones((4, 4)))), squares([(0, 0)] * 400), top=20)
+    found = strongest(fixed_discriminator(finder(np.ones((4, 4)))), squares([(0, 0)] * 400), top=20)
     found.rows[0], found.rows[1] = having, random.choice(400, 20, replace=False)
     found.responses[1] = 1
     record = selectivity(found, attributes, ("a", "b", "c"))
@@ -349,7 +351,7 @@ def test_a_filter_that_prefers_an_attribute_is_told_from_one_that_does_not():
 
 def test_activations_are_what_the_layers_give_one_after_the_other(normalised):
     discriminator, images = normalised
-    record = activations(judge_of(discriminator), images[0])
+    record = activations(fixed_discriminator(discriminator), images[0])
     expected, x = [], scale(images[:1])
     for layer in discriminator.layers:
         x = layer(x, training=False)
@@ -362,7 +364,7 @@ def test_activations_are_what_the_layers_give_one_after_the_other(normalised):
 
 def test_first_filters_are_the_kernels_and_smooth_ones_are_told_from_random_ones(normalised):
     discriminator, _ = normalised
-    filters = first_filters(judge_of(discriminator))
+    filters = first_filters(fixed_discriminator(discriminator))
     np.testing.assert_array_equal(filters.trained[2], np.asarray(discriminator.layers[0].kernel)[..., 2])
     assert filters.random.shape == filters.trained.shape and not np.allclose(filters.random, filters.trained)
     edges = np.broadcast_to(np.linspace(-1, 1, 5)[:, None, None], (40, 5, 5, 3))

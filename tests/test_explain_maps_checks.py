@@ -24,9 +24,10 @@ from utils.explain.checks import (
     rank_correlation,
 )
 from utils.explain.gradcam import grad_cam
-from utils.explain.judge import judge_of
+from utils.explain.fixed import fixed_discriminator
 from utils.explain.pages import explain
-from utils.explain.subject import Subject
+from utils.explain.subject import Subject, subject_for
+from utils.found import Found
 from utils.models import build_discriminator, build_generator, load_network
 from utils.runs import Run
 
@@ -64,7 +65,7 @@ def trained():
     network.fit(scale(images), labels, epochs=6, batch_size=64, verbose=0)
     unseen, labels, _ = spotted(200, 1)
     assert np.mean((np.asarray(network(scale(unseen)))[:, 0] > 0.5) == labels) > 0.97
-    return judge_of(network)
+    return fixed_discriminator(network)
 
 
 # --- randomisation ----------------------------------------------------------------------------------------------------
@@ -80,7 +81,7 @@ def test_rank_correlation_is_spearmans():
 
 def test_randomising_the_layers_changes_the_maps_of_a_trained_network(trained):
     images = spotted(32, 2)[0][1::2]
-    compared = {"Grad-CAM": methods()["Grad-CAM"], "pixels": lambda judge, images, score: images.mean(-1)}
+    compared = {"Grad-CAM": methods()["Grad-CAM"], "pixels": lambda discriminator, images, score: images.mean(-1)}
     record = cascading_randomisation(trained, images, compared, draws=2)
     assert record.stages == ("head", "convolution 2", "convolution 1")
     assert record.correlations["Grad-CAM"].shape == (3, 2, 16)
@@ -96,8 +97,8 @@ def test_randomising_the_layers_changes_the_maps_of_a_trained_network(trained):
 def test_the_correlation_between_images_is_high_for_maps_that_ignore_their_image(trained):
     images = spotted(8, 3)[0]
     place = np.arange(16).reshape(1, 4, 4)
-    fixed = {"fixed": lambda judge, images, score: place.repeat(len(images), 0)}
-    own = {"own": lambda judge, images, score: np.random.default_rng(0).standard_normal((len(images), 8, 8))}
+    fixed = {"fixed": lambda discriminator, images, score: place.repeat(len(images), 0)}
+    own = {"own": lambda discriminator, images, score: np.random.default_rng(0).standard_normal((len(images), 8, 8))}
     record = cascading_randomisation(trained, images, fixed | own, draws=1)
     assert record.between_images["fixed"] == pytest.approx(1)
     assert abs(record.between_images["own"]) < 0.1
@@ -108,11 +109,11 @@ def test_the_correlation_between_images_is_high_for_maps_that_ignore_their_image
 
 def test_deleting_a_known_square_first_takes_the_whole_answer_and_inserting_it_gives_it_back():
     images = squares([(0, 0), (1, 2), (3, 3)])
-    judge = judge_of(finder(np.full((4, 4), 3.0)))
-    record = grad_cam(judge, images)
+    fixed = fixed_discriminator(finder(np.full((4, 4), 3.0)))
+    record = grad_cam(fixed, images)
     # 16 steps of 16 pixels, so the first step is one place; maps are at the images' size, so nothing is interpolated
     maps = record.maps("true").repeat(4, 1).repeat(4, 2)
-    curves = deletion_insertion(judge, images, maps, random_maps=10, steps=16)
+    curves = deletion_insertion(fixed, images, maps, random_maps=10, steps=16)
     np.testing.assert_allclose(curves.fractions, np.arange(17) / 16)
     # black places give -1, which ReLU cuts off; so does mid grey, at 0: only the square counts
     np.testing.assert_allclose(curves.deletion[:, 0], 3, atol=1e-5)
@@ -128,9 +129,9 @@ def test_deleting_a_known_square_first_takes_the_whole_answer_and_inserting_it_g
 def test_grad_cam_of_a_known_network_beats_random_maps_and_a_random_map_does_not():
     random = np.random.default_rng(0)
     images = squares(random.integers(0, 4, (24, 2)))
-    judge = judge_of(finder(np.full((4, 4), 3.0)))
-    own = deletion_insertion(judge, images, grad_cam(judge, images).maps("true"))
-    chance = deletion_insertion(judge, images, random.standard_normal((24, 4, 4)).astype(np.float32))
+    fixed = fixed_discriminator(finder(np.full((4, 4), 3.0)))
+    own = deletion_insertion(fixed, images, grad_cam(fixed, images).maps("true"))
+    chance = deletion_insertion(fixed, images, random.standard_normal((24, 4, 4)).astype(np.float32))
     assert own.advantage("deletion").high < -0.5 and own.advantage("insertion").low > 0.3
     assert chance.advantage("deletion").low < 0 < chance.advantage("deletion").high
     probability = own.probability()
@@ -149,12 +150,12 @@ def test_for_fake_the_curves_follow_minus_the_logit(trained):
 
 
 def test_occlusion_finds_the_square_and_its_size():
-    judge = judge_of(finder(np.full((4, 4), 3.0)))
-    lost = occlusion(judge, squares([(2, 1)]), places=4)
+    fixed = fixed_discriminator(finder(np.full((4, 4), 3.0)))
+    lost = occlusion(fixed, squares([(2, 1)]), places=4)
     expected = np.zeros((1, 4, 4))
     expected[0, 2, 1] = 3
     np.testing.assert_allclose(lost, expected, atol=1e-5)
-    np.testing.assert_allclose(occlusion(judge, squares([(2, 1)]), "fake", places=4), -expected, atol=1e-5)
+    np.testing.assert_allclose(occlusion(fixed, squares([(2, 1)]), "fake", places=4), -expected, atol=1e-5)
 
 
 # --- pointing game ----------------------------------------------------------------------------------------------------
@@ -205,7 +206,7 @@ def run(tmp_path_factory):
     random = np.random.default_rng(0)
     images = root / "images.npz"
     np.savez(images, images=random.integers(0, 256, (12, 32, 32, 3), np.uint8), labels=np.arange(12) % 2)
-    experiment = replace(preset("report32"), name=str(images), width=0.0625, batch_size=4, batch_norm="batch")
+    experiment = replace(preset("report32"), name=str(images), width=0.0625, batch_size=4, batch_norm="on")
     run = Run.create(experiment, {}, root)
     run.model("generator").parent.mkdir()
     build_generator(experiment.model).save(run.model("generator"))
@@ -285,3 +286,26 @@ def test_a_model_without_a_run_has_to_be_told_which_images(capsys, run, tmp_path
     assert code == 2 and "belongs to no run, so say which images to show it: --data NAME|FOLDER." in err
     code, _, err = said(capsys, run.model("generator"), "--data", run.experiment.data.name)
     assert code == 2 and "must be a Sequential model from square RGB images to one score" in err
+
+
+def test_memory_compares_with_the_images_that_evaluate_takes(run, tmp_path, monkeypatch):
+    """Own pictures have one split; those behind the ones trained on were not seen."""
+    random = np.random.default_rng(2)
+    images, pictures = random.integers(0, 256, (700, 32, 32, 3), np.uint8), tmp_path / "many.npz"
+    np.savez(pictures, images=images)
+    experiment = replace(run.experiment, name=str(pictures), count=100)
+    found = Found("a model", run.model("discriminator"), tmp_path, experiment=experiment)
+    subject = subject_for(found, count=4, data_dir=tmp_path)
+    np.testing.assert_array_equal(subject.data.images, images[100:])
+
+    class Asked(Exception):
+        pass
+
+    def memorisation(generator, discriminator, trained_on, held_out_images, **_):
+        raise Asked(np.array_equal(trained_on, images[:100]), np.array_equal(held_out_images, images[100:500]))
+
+    monkeypatch.setattr("utils.explain.memory.memorisation", memorisation)
+    monkeypatch.setattr("utils.evaluation.features.extractor_for", lambda *_, **__: None)
+    with pytest.raises(Asked) as asked:
+        explain(subject, tmp_path / "page", ("memory",))
+    assert asked.value.args == (True, True)

@@ -13,7 +13,7 @@ from utils.config import preset, replace
 from utils.data import Dataset, scale_back
 from utils.errors import InputError
 from utils.explain import parts, removal
-from utils.explain.parts import Found, detector_for, overlap_of, read_boxes, train_detector
+from utils.explain.parts import Detections, detector_for, overlap_of, read_boxes, train_detector
 from utils.explain.removal import draw_removal, hidden_convolution, remove_part
 from utils.models import build_generator, load_network
 from utils.sampling import make_latent_samples
@@ -61,7 +61,7 @@ class SquareDetector:
         bright = images[:, 4:12, 4:12].mean((1, 2, 3)) > 90
         presence = np.stack([np.ones(len(images)), bright], 1).astype(np.float32)
         boxes = np.array([[0, 0, 16, 16], [4, 4, 12, 12]], np.int16)
-        return Found(presence, np.where(presence[..., None] >= 0.5, boxes, np.int16(-1)))
+        return Detections(presence, np.where(presence[..., None] >= 0.5, boxes, np.int16(-1)))
 
     def number(self, part):
         return self.parts.index(part)
@@ -240,9 +240,9 @@ def test_a_detector_learns_presence_and_boxes_from_exact_boxes(detector):
             assert share - 0.12 < told["shown"] < share + 0.12
             assert told["accuracy"] > 0.95 and 0.55 < told["overlap"] <= 1
     test = squares(128, seed=2)
-    found = detector(test.images)
-    assert np.mean(found.shown == (test.boxes[..., 0] >= 0)) > 0.95
-    assert (found.boxes[~found.shown] == -1).all() and (found.boxes[found.shown] >= 0).all()
+    detections = detector(test.images)
+    assert np.mean(detections.shown == (test.boxes[..., 0] >= 0)) > 0.95
+    assert (detections.boxes[~detections.shown] == -1).all() and (detections.boxes[detections.shown] >= 0).all()
 
 
 def test_a_larger_picture_has_the_same_parts_in_larger_boxes(detector):
@@ -268,11 +268,11 @@ def test_a_detector_is_trained_once_and_then_found_with_its_card(tmp_path, monke
     assert sorted(file.name for file in home.iterdir()) == ["card.json", "detector.keras"]
     assert load_network(home / "detector.keras").output_names  # loads in safe mode
     monkeypatch.setattr(parts, "train_detector", None)  # a second training would fail
-    found = detector_for("house_numbers", data_dir=tmp_path, progress=False)
-    assert found.card == trained.card and found.parts == ("digit", "left_neighbour", "right_neighbour")
+    kept = detector_for("house_numbers", data_dir=tmp_path, progress=False)
+    assert kept.card == trained.card and kept.parts == ("digit", "left_neighbour", "right_neighbour")
     images = squares(8, seed=5).images
-    np.testing.assert_array_equal(found(images).presence, trained(images).presence)
-    np.testing.assert_array_equal(found(images).boxes, trained(images).boxes)
+    np.testing.assert_array_equal(kept(images).presence, trained(images).presence)
+    np.testing.assert_array_equal(kept(images).boxes, trained(images).boxes)
 
 
 def test_overlap_of_boxes_is_their_intersection_over_their_union():
@@ -301,6 +301,6 @@ def test_images_that_a_detector_cannot_look_at_are_refused(detector, images):
 
 
 def test_a_found_record_shows_what_is_more_probable_than_not():
-    found = Found(np.array([[0.49, 0.5]], np.float32), np.zeros((1, 2, 4), np.int16))
-    assert found.shown.tolist() == [[False, True]]
-    assert dataclasses.is_dataclass(found)
+    detections = Detections(np.array([[0.49, 0.5]], np.float32), np.zeros((1, 2, 4), np.int16))
+    assert detections.shown.tolist() == [[False, True]]
+    assert dataclasses.is_dataclass(detections)

@@ -59,14 +59,17 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(undisturbed, tmp
         enough = len(run.steps().get("update", ())) + moments.randrange(1, 12)
         wait_for(lambda: len(run.steps().get("update", ())) >= min(enough, 47), process)
         time.sleep(moments.random() * 0.1)
+        assert run.in_words() == "running"
         process.kill()
         process.communicate()
         kills.append(len(run.steps().get("update", ())))
+        assert run.state.status == "running" and run.in_words() == "no process is at work on it: it was killed"
         process = dcgan("resume", "last", "--checkpoint-seconds", "0", **places)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert kills[0] < 48
     assert_same_contents(whole, Run.find("last", tmp_path))
+    assert run.state.status == "finished" and run.state.update == 48
 
 
 @pytest.mark.slow
@@ -105,7 +108,8 @@ def test_ctrl_c_and_sigterm_save_say_how_to_go_on_and_lose_nothing(undisturbed, 
     assert process.returncode == code
     assert "Traceback" not in errors
     command = re.search(r"Go on with: \./dcgan (resume \S+)", output)[1].split()
-    assert checkpoint.latest(run.checkpoints) == len(run.steps()["update"])
+    assert checkpoint.latest(run.checkpoints) == len(run.steps()["update"]) == run.state.update
+    assert run.in_words() == f"stopped (by signal {int(number)})" and run.seconds is None
     process = dcgan(*command, **places)
     _, errors = process.communicate()
     assert process.returncode == 0, errors

@@ -354,7 +354,12 @@ def test_a_cell_that_fails_is_named_and_the_notebook_up_to_there_is_kept(capsys,
 
 def test_a_notebook_is_run_as_it_is_unless_told_otherwise_and_stays_untouched(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(notebooks, "FOLDER", tmp_path)
-    make_notebook(tmp_path / "11_fine.ipynb", "seed = 7", "import os, utils; print(seed, os.getcwd())")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
+    (tmp_path / "path").mkdir()
+    for folder in (tmp_path, tmp_path / "path"):  # neither enters the kernel
+        for module in ("cv2", "utils"):
+            (folder / f"{module}.py").write_text("raise SystemExit('a module of the user')")
+    make_notebook(tmp_path / "11_fine.ipynb", "seed = 7", "import cv2, os, utils; print(seed, os.getcwd())")
     before = (tmp_path / "11_fine.ipynb").read_bytes()
     assert said(capsys, "notebooks", "11", "--runs-dir", tmp_path / "runs", "--out", tmp_path / "out")[0] == 0
     book = read("11_fine", tmp_path / "out")
@@ -402,6 +407,8 @@ def test_lab_serves_the_project_and_opens_the_notebook_asked_for(tmp_path):
             address = f"{about['url']}lab?token={about['token']}"
             with urllib.request.urlopen(address.replace("/lab?", "/api/contents/notebooks?"), timeout=60) as answer:
                 assert set(STEMS) <= {Path(row["name"]).stem for row in json.load(answer)["content"]}
+            with urllib.request.urlopen(address.replace("/lab?", "/api/kernelspecs?"), timeout=60) as answer:
+                assert json.load(answer)["kernelspecs"]["python3"]["spec"]["argv"][1] == "-I"
         finally:
             server.send_signal(signal.SIGTERM)
             server.stderr.read()

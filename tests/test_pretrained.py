@@ -12,26 +12,26 @@ from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.distances import Estimate
 from utils.models import load_network
-from utils.runs import Run
+from utils.runs import Run, State
 from utils.sampling import make_latent_samples
-from utils.training.step import build_networks
+from utils.training.players import build_players
 from utils.viz import grid, read_png
 
 
 @pytest.fixture(params=["float32", "mixed_bfloat16"])
 def run(request, tiny, tmp_path):
     """A run that ended before it learned anything."""
-    experiment = replace(tiny, batch_norm="batch", precision=request.param)
+    experiment = replace(tiny, batch_norm="on", precision=request.param)
     environment = {"images": 24, "fingerprint": "0123456789abcdef", "device": {"name": "a CPU"}}
     environment |= dict.fromkeys(("python", "tensorflow", "keras", "numpy"), "1.0")
     run = Run.create(experiment, environment, tmp_path / "runs")
     runtime.start(request.param)
     try:
-        networks = build_networks(experiment)
+        networks = build_players(experiment)
         run.model("generator").parent.mkdir()
         for name in ("generator", "discriminator"):
             getattr(networks, name).save(run.model(name))
-        run.log("Finished after 0 updates and 7 s of training.")
+        run.save_state(State("finished", seconds=7))
         yield run
     finally:
         runtime.start()
@@ -84,7 +84,7 @@ def test_a_models_card_is_complete_and_true(name):
     batch = experiment.training.batch_size
     assert card["updates"] == experiment.training.epochs * (images // batch) and card["batch size"] == batch
     assert experiment.data.name == name.removesuffix("_recipe").removesuffix("64")
-    assert experiment.model.batch_norm == ("off" if name == "cifar10" else "batch")
+    assert experiment.model.batch_norm == ("off" if name == "cifar10" else "on")
     changed = differences(preset(card["preset"]), experiment)
     assert card["changed settings"] == {key: value for key, (_, value) in changed.items()}
     of_samples, floor = (Estimate(**d["kernel"]) for d in (card["distance"], card["distance"]["floor"]))

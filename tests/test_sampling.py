@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from utils.data import scale_back
 from utils.errors import InputError
-from utils.sampling import fake_samples_generator, make_latent_samples, true_samples_generator
+from utils.sampling import Sampler, fake_samples_generator, make_latent_samples, true_samples_generator
 
 
 def test_latents_have_the_distribution_asked_for_and_repeat_with_the_seed():
@@ -45,3 +46,28 @@ def test_fake_samples_are_what_the_generator_draws_whatever_the_batch_size_label
 def test_wrong_uses_are_refused_in_one_sentence(noise_images, call, words):
     with pytest.raises(InputError, match=words):
         call(noise_images)
+
+
+def test_a_sampler_draws_what_its_generator_makes_of_latents_as_it_was_trained_on():
+    def generator(latents):
+        return np.clip(latents, -1, 1).reshape(-1, 2, 1, 3)
+
+    sampler = Sampler(generator, 6, "uniform")
+    expected = scale_back(fake_samples_generator(generator, make_latent_samples(9, 6, 4, "uniform"))[0])
+    assert np.array_equal(sampler.draw(9, seed=4), expected)
+    assert np.array_equal(sampler.images(sampler.make_latents(9, 4)), generator(sampler.make_latents(9, 4)))
+
+
+def test_a_sampler_of_a_conditional_generator_draws_conditions_from_those_there_are():
+    conditions, seen = np.eye(4)[:3], []
+
+    def generator(inputs):
+        latents, given = inputs
+        seen.append(given)
+        return given[:, :3].reshape(-1, 1, 1, 3) * np.ones_like(latents[:, :1, None, None])
+
+    pictures = Sampler(generator, 5, conditions=conditions).draw(600, seed=1)
+    assert [len(given) for given in seen] == [256, 256, 88]
+    given = np.concatenate(seen)
+    assert np.array_equal(pictures, scale_back(given[:, :3].reshape(-1, 1, 1, 3)))  # row by row
+    assert len(np.bincount(given.argmax(1))) == 3 and np.bincount(given.argmax(1)).min() > 150

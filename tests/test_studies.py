@@ -1,5 +1,6 @@
 """The studies: what their arms differ in, that runs are taken up again, and that figures come from the records."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -30,8 +31,8 @@ def changes(study, arm, base="off"):
 
 def test_the_arms_of_batch_normalisation_differ_in_one_thing_each():
     study = batch_normalisation()
-    assert changes(study, "moving") == {"model.batch_norm": "moving"}
-    assert changes(study, "batch") == {"model.batch_norm": "batch"}
+    assert changes(study, "moving") == {"model.batch_norm": "on", "training.statistics": "moving"}
+    assert changes(study, "batch") == {"model.batch_norm": "on"}
     assert changes(study, "recipe", "batch") == {"model.weights": "normal"}
     for arm in ("moving_normal", "moving_momentum_0.9", "moving_momentum_0.8", "moving_slow", "moving_generator_only"):
         assert len(changes(study, arm, "moving")) == 1
@@ -87,7 +88,7 @@ def test_amounts_are_compared_at_the_same_updates_and_at_the_same_epochs():
 def test_losses_are_recorded_where_samples_are_kept_ten_times():
     for arm in losses().arms:
         training = arm.experiment.training
-        assert training.epochs // training.summary_epochs == 10 and training.keep_models and training.averaging == 0
+        assert training.epochs // training.summary_epochs == 10 and training.keep_models and training.ema_decay == 0
 
 
 @pytest.fixture
@@ -150,6 +151,18 @@ def test_verdicts_count_the_runs_that_fail_in_either_way():
         ("y", "neither 1/1"),
     ]
     assert verdicts(kept)[1]["diversity"] == "1"
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in results.RESULTS.glob("*.json")))
+def test_committed_figures_have_no_legend_over_curves_and_more_than_one_number_on_an_axis(name):
+    _, figure = importlib.import_module(f"utils.studies.{name.rsplit('-', 1)[0]}").answer(results.load(name))
+    figure.draw_without_rendering()  # lays it out
+    assert not [axes for axes in figure.axes if axes.get_legend()]
+    for axes in figure.axes:
+        for axis, scale in ((axes.xaxis, axes.get_xscale()), (axes.yaxis, axes.get_yscale())):
+            low, high = sorted(axis.get_view_interval())
+            shown = [t for t in axis.get_majorticklocs() if low <= t <= high]
+            assert scale == "linear" or len(shown) >= 2, (axes.get_title(), shown)
 
 
 def kept_run(arm, seed, generator, discriminator, distances, epochs=(1, 2, 3, 4)):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 
 import imageio.v2 as imageio
@@ -16,9 +17,9 @@ from utils.config import replace
 from utils.data import load_for
 from utils.errors import InputError
 from utils.runs import Run
-from utils.training import checkpoint, performance_summarizer, resume, train
+from utils.training import checkpoint, loop, performance_summarizer, resume, train
 from utils.training.batches import Schedule, batches
-from utils.training.step import build_networks
+from utils.training.players import build_players
 
 # --- order ------------------------------------------------------------------------------------------------------------
 
@@ -40,9 +41,10 @@ def test_an_update_sees_the_same_batch_wherever_the_training_was_taken_up(tiny, 
     whole = list(batches(noise_images, tiny, schedule, 1, 6))
     late = list(batches(noise_images, tiny, schedule, 5, 6))
     for one, other in zip(whole[4:], late, strict=True):
-        assert one[0] == other[0]
-        assert all(np.array_equal(a, b) for a, b in zip(one[1:], other[1:], strict=True))
-    assert not np.array_equal(whole[0][2], whole[1][2])  # latents are fresh in each update
+        assert one.update == other.update
+        assert all(np.array_equal(getattr(one, n), getattr(other, n)) for n in ("images", "latents", "key"))
+    assert not np.array_equal(whole[0].latents, whole[1].latents)  # latents are fresh in each update
+    assert not np.array_equal(whole[0].key, whole[1].key)
 
 
 # --- what a run leaves ------------------------------------------------------------------------------------------------
@@ -109,6 +111,17 @@ def test_a_run_of_an_earlier_version_on_own_pictures_goes_on_with_the_images_it_
         resume(old, changed=replace(old.experiment, epochs=3, rules=2), data_dir=tmp_path / "data", progress=False)
 
 
+def test_the_time_of_the_whole_training_is_said_once_by_the_speed_of_its_first_updates(
+    tiny, noise_dataset, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(loop, "FORECAST_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "_READ_SECONDS", 0.0)
+    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path)
+    assert len(re.findall(r"^6 updates of 8 images, about \d+ .*s on \d", capsys.readouterr().out, re.MULTILINE)) == 1
+    resume(run, changed=replace(tiny, epochs=4), dataset=noise_dataset)
+    assert "\n6 updates of 8 images, about" in capsys.readouterr().out  # of those that are left
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, noise_dataset, tmp_path):
     one, same, other = (
         train(replace(tiny, seed=seed), dataset=noise_dataset, runs_dir=tmp_path, progress=False) for seed in (3, 3, 4)
@@ -118,10 +131,10 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, noise
 
 
 def test_the_summary_counts_right_scores_and_changes_nothing(tiny, noise_images, tmp_path):
-    experiment = replace(tiny, batch_norm="batch")
+    experiment = replace(tiny, batch_norm="on")
     run = Run.create(experiment, {}, tmp_path)
     np.save(run.latents_file, np.zeros((4, 100), np.float32))
-    networks = build_networks(experiment)
+    networks = build_players(experiment)
     before = [np.asarray(v) for v in networks.variables().values()]
     head = networks.discriminator.layers[-2]
     for bias, (true, fake) in ((20.0, (1, 0)), (-20.0, (0, 1))):  # calls everything true, then everything fake
@@ -156,6 +169,16 @@ def test_more_epochs_continue_as_if_asked_for_from_the_start(tiny, noise_dataset
     part = train(tiny, dataset=noise_dataset, runs_dir=tmp_path / "b", progress=False)
     resume(part, changed=replace(tiny, epochs=3), dataset=noise_dataset, progress=False)
     assert_same_contents(whole, part)
+    assert part.state.status == "finished" and (part.state.update, part.state.epoch) == (9, 3)
+
+
+def test_a_run_killed_between_its_last_update_and_its_film_is_finished_by_resume(tiny, noise_dataset, tmp_path):
+    run = train(replace(tiny, epochs=1), dataset=noise_dataset, runs_dir=tmp_path, progress=False)
+    film = run.film.read_bytes()
+    run.film.unlink()
+    run.save_state(dataclasses.replace(run.state, status="running"))
+    resume(run, dataset=noise_dataset, progress=False)
+    assert run.film.read_bytes() == film and run.state.status == "finished" and run.state.update == 3
 
 
 def test_resume_refuses_changed_settings_and_names_them(tiny, noise_dataset, tmp_path):
@@ -178,7 +201,8 @@ def test_losses_that_are_not_finite_stop_the_run_and_keep_the_last_good_checkpoi
     with pytest.raises(InputError, match="no longer finite at update .*smaller --learning-rate"):
         train(replace(tiny, learning_rate=1e30), dataset=noise_dataset, runs_dir=tmp_path, progress=False)
     run = Run.find("last", tmp_path)
-    assert checkpoint.latest(run.checkpoints) == 0
+    assert checkpoint.latest(run.checkpoints) == run.state.update == 0 and run.seconds is None
+    assert run.state.status == "failed" and "no longer finite at update" in run.state.why
     assert all(np.isfinite(values).all() for values in run.steps().values())
 
 

@@ -1,4 +1,5 @@
 import subprocess
+import weakref
 
 import imageio.v2 as imageio
 import imageio_ffmpeg
@@ -34,6 +35,28 @@ def test_a_film_holds_every_frame_in_order_and_is_h264_that_browsers_play(tmp_pa
         [imageio_ffmpeg.get_ffmpeg_exe(), "-i", tmp_path / "film.mp4"], capture_output=True, text=True
     ).stderr
     assert "h264" in about and "yuv420p" in about
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.gif"])
+def test_a_long_film_never_holds_more_than_some_frames(tmp_path, name):
+    alive, most = set(), 0
+
+    def frames():
+        nonlocal most
+        for i in range(60):
+            frame = np.full((32, 32, 3), 4 * i, np.uint8)
+            alive.add(i)
+            weakref.finalize(frame, alive.discard, i)
+            most = max(most, len(alive))
+            yield frame
+
+    viz.write_film(tmp_path / name, frames(), fps=10, hold_last=0)
+    assert len(imageio.mimread(tmp_path / name, memtest=False)) == 60 and most < 10
+    with pytest.raises(InputError, match="at least one frame"):
+        viz.write_film(tmp_path / f"no{name}", iter(()))
+    with pytest.raises(InputError, match="name in .mp4 or .gif"):
+        viz.write_film(tmp_path / "film.avi", frames())
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_gif_holds_the_same_frames(tmp_path):

@@ -5,19 +5,23 @@ import pytest
 
 from utils.config import replace
 from utils.data import Dataset, scale
-from utils.training import train
-from utils.training.step import build_networks
-from utils.training.watch import Watch, remark
+from utils.studies import results
+from utils.studies.amount_of_data import amount_of_data
+from utils.studies.batch_normalisation import batch_normalisation
+from utils.studies.losses import losses
+from utils.training import resume, train
+from utils.training.players import build_players
+from utils.training.watch import Diagnosis, Watch
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (64, 32, 32, 3), np.uint8)
 
 
-def look(experiment, change=lambda networks: None):
-    networks = build_networks(experiment)
+def measured(experiment, change=lambda networks: None):
+    networks = build_players(experiment)
     change(networks)
     before = [v.numpy() for v in networks.variables().values()]
     watch = Watch(experiment, networks, IMAGES)
-    row = watch.look(25)
+    row = watch.measure(25)
     assert all(np.array_equal(a, b) for a, b in zip(before, networks.variables().values(), strict=True))
     return row, networks, watch
 
@@ -30,31 +34,31 @@ def spoil_averages(networks):
 
 
 def test_without_batch_normalisation_there_is_nothing_to_see(tiny):
-    row, _, _ = look(replace(tiny, batch_norm="off"))
+    row, _, _ = measured(replace(tiny, batch_norm="off"))
     assert row["gap"] == 0 and row["fake_batch"] == row["fake_moving"] and row["true_batch"] == row["true_moving"]
 
 
 def test_the_gap_is_the_difference_between_what_the_two_updates_see(tiny):
     """Keras's own modes say the same: `training=True` is by the batch, `training=False` by the averages."""
-    for batch_norm, draws, judges in (
+    for statistics, draws, judges in (
         ("batch", True, True), ("moving_judge", True, False), ("moving_fakes", False, True), ("moving", False, False)
     ):  # fmt: skip
-        experiment = replace(tiny, batch_norm=batch_norm, discriminator={"dropout": 0.0})
-        row, networks, watch = look(experiment, spoil_averages)
+        experiment = replace(tiny, batch_norm="on", statistics=statistics, discriminator={"dropout": 0.0})
+        row, networks, watch = measured(experiment, spoil_averages)
         # Training mode moves the averages, so what goes by them is computed first.
         drawn_by_average = np.asarray(networks.generator(watch._latents, training=False))
         drawn_by_batch = np.asarray(networks.generator(watch._latents, training=True))
         judged = float(np.mean(networks.discriminator(drawn_by_batch, training=judges)))
         seen = float(np.mean(networks.discriminator(drawn_by_batch if draws else drawn_by_average, training=True)))
         assert row["gap"] == pytest.approx(abs(judged - seen), abs=1e-5)
-        assert (row["gap"] > 1e-3) == (batch_norm != "batch")
+        assert (row["gap"] > 1e-3) == (statistics != "batch")
 
 
 def test_a_joined_batch_is_seen_as_joined(tiny):
     experiment = replace(
-        tiny, batch_norm="batch", discriminator_updates="joint", join_batches=True, discriminator={"dropout": 0.0}
+        tiny, batch_norm="on", discriminator_updates="joint", join_batches=True, discriminator={"dropout": 0.0}
     )
-    row, networks, watch = look(experiment)
+    row, networks, watch = measured(experiment)
     fake = np.asarray(networks.generator(watch._latents, training=True))
     joined = np.concatenate([watch._true, fake])
     seen = np.asarray(networks.discriminator(joined, training=True))[len(fake) :].mean()
@@ -63,55 +67,150 @@ def test_a_joined_batch_is_seen_as_joined(tiny):
 
 
 def test_diversity_is_the_deviation_over_samples(tiny):
-    row, _, watch = look(tiny)
+    row, _, watch = measured(tiny)
     assert row["diversity_true"] == pytest.approx(watch._true.std(axis=0).mean(), rel=1e-6)
     assert {image.tobytes() for image in watch._true} <= {image.tobytes() for image in scale(IMAGES)}
 
 
-def row(update, gap=0.0, diversity=0.5):
-    return {"update": update, "gap": gap, "diversity": diversity, "diversity_true": 0.5}
+def row(update, gap=0.0, diversity=0.5, true=0.8, fake=0.2):
+    scores = {"true_batch": true, "fake_batch": fake, "fake_moving": fake}
+    return {"update": update, "gap": gap, "diversity": diversity, "diversity_true": 0.5} | scores
 
 
-def test_two_looks_at_two_discriminators_are_said_once_with_the_cure(tiny):
-    experiment = replace(tiny, batch_norm="moving")
+def said(experiment, rows):
+    """What is said at each measurement."""
+    diagnosis = Diagnosis(experiment)
+    return [diagnosis.diagnose(row) for row in rows]
+
+
+def test_two_measurements_of_two_discriminators_are_said_once_with_the_cure(tiny):
     rows = [row(25, 0.9), row(50, 0.9), row(75, 0.9)]
-    assert remark(rows[:1], experiment) is None
-    said = remark(rows[:2], experiment)
-    assert "Update 50" in said and "0.90" in said and "--batch-norm batch" in said
-    assert remark(rows, experiment) is None
-    joined = replace(tiny, batch_norm="batch", discriminator_updates="joint", join_batches=True)
-    assert "--no-join-batches" in remark(rows[:2], joined)
+    first, second, third = said(replace(tiny, batch_norm="moving"), rows)
+    assert first is None and third is None
+    assert "Update 50" in second and "0.90" in second and "--statistics batch" in second
+    joined = replace(tiny, batch_norm="on", discriminator_updates="joint", join_batches=True)
+    assert "--no-join-batches" in said(joined, rows)[1]
 
 
-def test_a_collapse_is_a_fall_not_the_grey_beginning(tiny):
-    beginning = [row(25, diversity=0.01), row(50, diversity=0.02)]
-    assert remark(beginning, tiny) is None
-    fallen = [*beginning, row(75, diversity=0.4), row(100, diversity=0.05)]
-    assert "--weights normal" in remark(fallen, replace(tiny, batch_norm="batch"))
-    assert "--batch-norm batch" in remark(fallen, replace(tiny, batch_norm="off", weights="normal"))
-    assert "another --seed" in remark(fallen, replace(tiny, batch_norm="batch", weights="normal"))
+def test_a_collapse_is_said_at_once_and_the_grey_beginning_is_not_one(tiny):
+    rows = [row(25, diversity=0.01), row(50, diversity=0.02)]
+    assert said(tiny, rows) == [None, None]
+    rows += [row(75, diversity=0.4), row(100, diversity=0.05), row(125, diversity=0.05)]
+    for settings, cure in (
+        ({"batch_norm": "on"}, "use --weights normal or"),
+        ({"batch_norm": "off", "weights": "normal"}, "use --batch-norm on or"),
+        ({"batch_norm": "off"}, "use --batch-norm on --weights normal or"),
+        ({"batch_norm": "on", "weights": "normal"}, "use another --seed or"),
+    ):
+        *before, collapsed = said(replace(tiny, **settings), rows)
+        assert before == [None] * 4 and cure in collapsed and "have become nearly alike" in collapsed
+
+
+def test_samples_that_were_alike_from_the_start_are_said_to_be_after_a_stated_number_of_updates(tiny):
+    nothing = said(tiny, [row(u, diversity=6e-5) for u in range(25, 200, 25)])
+    assert [sentence is not None for sentence in nothing] == [False] * 4 + [True] + [False] * 2  # at 100 and 125
+    assert "are still nearly alike (diversity 6e-05, true images 0.5)" in nothing[4]
+    little = said(tiny, [row(u, diversity=0.1) for u in range(25, 600, 25)])
+    assert [n for n, sentence in enumerate(little) if sentence] == [525 // 25 - 1]
+
+
+def test_a_discriminator_that_has_won_for_long_is_said_to_have(tiny):
+    won = {"true": 1.0, "fake": 1e-6}
+    lost_once = said(tiny, [row(25, **won), row(50, **won), row(75, fake=0.1), row(100, **won), row(125, **won)])
+    assert lost_once == [None] * 5
+    *before, at_last = said(tiny, [row(u, **won) for u in (25, 50, 75, 100)])
+    assert before == [None] * 3 and "the discriminator has won" in at_last and "smaller --learning-rate" in at_last
+    # It is the discriminator that the generator is updated with whose scores count.
+    rows = [row(u, **won) | {"fake_moving": 0.3} for u in (25, 50, 75, 100)]
+    assert said(replace(tiny, batch_norm="moving_judge"), rows) == [None] * 4
 
 
 def test_what_passes_is_said_to_be_over(tiny):
-    collapsed = [row(25, diversity=0.4), row(50, diversity=0.05)]
-    apart = [row(25, 0.9), row(50, 0.9)]
+    collapsed = [row(25, diversity=0.4), row(50, diversity=0.05), row(75, diversity=0.05)]
+    apart = [row(25), row(50, 0.9), row(75, 0.9)]
     for rows in (collapsed, apart):
-        assert remark(rows, tiny).startswith("Warning. Update 50: ")
-        recovered = [*rows, row(75, diversity=0.4)]
-        said = remark(recovered, tiny)
-        assert said.startswith("Update 75: what the last warning was about is over") and "diversity 0.40" in said
-        assert remark([*recovered, row(100, diversity=0.4)], tiny) is None
+        *_, warning, over, after = said(tiny, [*rows, row(100, diversity=0.4), row(125, diversity=0.4)])
+        assert warning.startswith("Warning. Update 75: ") and after is None
+        assert over.startswith("Update 100: what the last warning was about is over") and "diversity 0.4," in over
+
+
+def test_one_failure_that_turns_into_another_is_said(tiny):
+    rows = [row(25, 0.9), row(50, 0.9), row(75, diversity=0.05), row(100, 0.9, 0.05), row(125, 0.9, 0.05)]
+    _, apart, alike, nothing, again = said(tiny, rows)
+    assert "different networks" in apart and alike.startswith("Warning. Update 75: the samples have become nearly alike")
+    assert nothing is None and again.startswith("Warning. Update 125: batch normalisation shows")
+
+
+@pytest.mark.parametrize("name", ["gap", "diversity"])
+def test_measurements_about_a_limit_are_not_a_failure_and_its_end_by_turns(tiny, name):
+    about = {"gap": (0.51, 0.49), "diversity": (0.124, 0.13)}[name]
+    rows = [row(25), row(50, **{name: about[0]})]
+    rows += [row(25 * n, **{name: about[n % 2]}) for n in range(2, 40)]
+    sentences = [sentence for sentence in said(tiny, rows) if sentence]
+    assert len(sentences) == 1 and sentences[0].startswith("Warning")
+
+
+HEALTHY = (
+    "recipe", "recipe_joint", "recipe_norm_first", "recipe_generator_only", "batch_slow",
+    "640-non_saturating", "6400-non_saturating",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("study", "data"),
+    [(batch_normalisation, "faces"), (batch_normalisation, "cifar10"), (amount_of_data, "faces"),
+     (amount_of_data, "cifar10"), (losses, "faces")],
+)  # fmt: skip
+def test_kept_courses_are_judged_as_their_samples_were(study, data):
+    """Healthy runs are never warned about, those with the report's fault always are, and soon."""
+    asked = study(data)
+    experiments = {arm.name: arm.experiment for arm in asked.arms}
+    for run in results.load(asked.name)["runs"]:
+        sentences = [sentence for sentence in said(experiments[run["arm"]], run["watch"]) if sentence]
+        where = f"{asked.name}, {run['arm']}, seed {run['seed']}: {sentences}"
+        if study is amount_of_data or run["arm"] in HEALTHY:
+            assert not sentences, where
+        elif run["arm"].startswith("moving"):
+            at = int(sentences[0].split()[2].rstrip(":"))
+            assert sentences[0].startswith("Warning") and "different networks" in sentences[0] and at <= 100, where
+        elif (run["arm"], data) == ("batch", "faces"):
+            assert len(sentences) == 1 and "have become nearly alike" in sentences[0], where
+        elif (run["arm"], run["seed"]) == ("6400-saturating", 1):  # the worst samples of that study
+            assert len(sentences) == 1 and "the discriminator has won" in sentences[0], where
+
+
+def test_an_interrupted_training_hears_what_an_uninterrupted_one_does(tiny):
+    rows = [row(25, 0.9), row(50, 0.9), row(75, 0.45), row(100), row(125, diversity=0.1), row(150, diversity=0.14)]
+    rows += [row(u, diversity=0.16, true=1.0, fake=1e-6) for u in (175, 200, 225, 250)] + [row(275, diversity=0.2)]
+    whole = said(tiny, rows)
+    assert sum(sentence is not None for sentence in whole) >= 3
+    for cut in range(len(rows)):
+        taken_up = Diagnosis(tiny, iter(rows[:cut]))
+        assert [taken_up.diagnose(row) for row in rows[cut:]] == whole[cut:]
+
+
+def test_a_training_that_fails_from_the_start_says_so_while_it_runs_and_at_its_end(tiny, tmp_path):
+    dataset = Dataset(name="noise", title="noise", images=IMAGES, fingerprint="f")
+    settings = {"count": None, "epochs": 16, "summary_epochs": 16, "learning_rate": 0.3}
+    run = train(replace(tiny, **settings), dataset=dataset, runs_dir=tmp_path, progress=False)
+    *lines, last = (run.folder / "log.txt").read_text().splitlines()
+    assert [line for line in lines if "Warning. Update 100: the discriminator has won" in line]
+    assert "At the end of training: Update 125" in lines[-1]
+    assert "Finished after 128 updates" in last
+    resume(run, changed=replace(run.experiment, epochs=17), dataset=dataset, progress=False)
+    again = (run.folder / "log.txt").read_text().splitlines()[len(lines) + 1 :]
+    assert not [line for line in again if "Warning" in line] and "At the end of training: " in again[-2]
 
 
 def test_watching_does_not_change_the_training(tiny, tmp_path):
     dataset = Dataset(name="noise", title="noise", images=IMAGES, fingerprint="f")
     records = []
     for every in (0, 2):
-        experiment = replace(tiny, batch_norm="batch", watch_updates=every, count=None, epochs=1)
+        experiment = replace(tiny, batch_norm="on", watch_updates=every, count=None, epochs=1)
         run = train(experiment, dataset=dataset, runs_dir=tmp_path / str(every), progress=False)
         records.append(run.steps())
-        looks = range(2, len(records[-1]["update"]) + 1, 2) if every else []
-        assert [row["update"] for row in run.watch()] == list(looks)
+        measured_at = range(2, len(records[-1]["update"]) + 1, 2) if every else []
+        assert [row["update"] for row in run.watch()] == list(measured_at)
     assert all(np.array_equal(records[0][name], records[1][name]) for name in records[0])
 
 

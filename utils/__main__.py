@@ -1,4 +1,4 @@
-"""`python -m utils` is the command line."""
+"""`python -m utils` is the command line; `./dcgan` starts it through `start.py`."""
 
 import sys
 
@@ -22,15 +22,20 @@ Train, understand and explain deep convolutional GANs.
   publish    give a run's networks a name and a card
   study      train the arms of one of the report's studies
   test       run the project's tests
+  completion print a script that completes commands and options in bash or zsh
 
 ./dcgan COMMAND --help explains a command. Without options, `./dcgan train` learns to draw faces in minutes.
 """
 
 
 if __name__ == "__main__":  # worker processes import this module under another name
+    for stream in (sys.stdout, sys.stderr):  # lines come at once, and no letter is too strange for a terminal
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")
     if len(sys.argv) == 1 or sys.argv[1] in ("-h", "--help", "help"):
         print(HELP, end="")  # imports nothing, so it works before anything is installed
         sys.exit(0)
     from utils.cli import main
+    from utils.runtime import keep_matplotlib_plain
 
+    keep_matplotlib_plain()
     sys.exit(main())

@@ -1,20 +1,47 @@
-"""Experiments as plain, frozen dataclasses, and the presets with the source of every number.
+"""Experiments as plain, frozen dataclasses; `presets` holds those to start from.
 
 An experiment has three sections: `.data` (which images), `.model` (the two networks) and `.training` (how they are
 trained). The command line, the run folder and the library functions all speak in these terms; nothing here imports
 TensorFlow.
 
-Sources: R = the 2021 UGAN report, P = Radford, Metz, Chintala (arXiv:1511.06434), PC = their released code, L = the
-SVHN lab report, A = the assignment deck, O = this project's own choice.
+Sources: P = Radford, Metz, Chintala (arXiv:1511.06434).
 """
 
 import dataclasses
+import importlib
 import math
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from utils.errors import InputError
+from utils.registries import AUGMENTATIONS, LOSSES
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Which statistics batch normalisation uses in each pass: "batch", those of the images at hand, or "moving".
+
+    Attributes:
+        fakes: the generator, when it draws fakes for the discriminator's update.
+        judge: the discriminator, when it judges fakes for the generator's update.
+        scores: the discriminator outside of updates, when its scores are looked at. In all other passes of an update
+            both networks use the batch.
+    """
+
+    fakes: str
+    judge: str
+    scores: str
+
+
+STATISTICS = {
+    "batch": Statistics(fakes="batch", judge="batch", scores="batch"),
+    "moving": Statistics(fakes="moving", judge="moving", scores="moving"),
+    "moving_judge": Statistics(fakes="batch", judge="moving", scores="moving"),
+    "moving_fakes": Statistics(fakes="moving", judge="batch", scores="moving"),
+}
+"""The arms of batch normalisation by name (see `TrainingConfig.statistics`)."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +64,8 @@ class DataConfig:
     on it."""
     dedup: Literal["off", "exact", "near", "autoencoder"] = "off"
     """Which images to leave out because they repeat earlier ones: equal pixels; also recompressed, brightened, slightly
-    shifted or cropped copies; or equal codes of an autoencoder (P §4.1). `./dcgan dedup` shows what that finds."""
+    shifted or cropped copies; or equal codes of an autoencoder (Radford, Metz, Chintala §4.1). `./dcgan dedup` shows
+    what that finds."""
     small: Literal["leave_out", "enlarge"] = "leave_out"
     """What becomes of pictures in a folder that have a side shorter than image_size. The images of an array have one
     size, so leaving out would leave none: they are always enlarged."""
@@ -100,7 +128,7 @@ class DiscriminatorConfig:
     norm: bool = True
     """Whether this network is batch-normalised at all (where batch_norm is not off)."""
     norm_first: bool = False
-    """Whether the first block is batch-normalised too (P §3 leaves it out)."""
+    """Whether the first block is batch-normalised too (Radford, Metz, Chintala §3 leave it out)."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +141,9 @@ class ModelConfig:
     """Length of a latent vector."""
     latents: Literal["normal", "uniform"] = "normal"
     """Distribution of the latents: N(0, 1) or U(-1, 1)."""
-    batch_norm: Literal["off", "batch", "moving", "moving_judge", "moving_fakes"] = "off"
-    """Batch normalisation. off: none. batch: every pass of training uses the statistics of its own batch. moving: the
-    generator's update sees the discriminator on its moving averages, and fakes for the discriminator come from the
-    generator in inference mode (what freezing plus `predict` do; it is here to reproduce the report's failure).
-    moving_judge, moving_fakes: only the first, only the second of these two."""
+    batch_norm: Literal["off", "on"] = "off"
+    """Whether the networks are batch-normalised. Which statistics the passes of an update use is another question:
+    see --statistics."""
     batch_norm_momentum: float = 0.99
     """Share of the old value that a moving average keeps at each update."""
     weights: Literal["glorot", "normal"] = "glorot"
@@ -126,6 +152,8 @@ class ModelConfig:
     """Factor on every number of channels: 0.5 is about four times as cheap."""
     leaky_slope: float = 0.2
     """Slope of LeakyReLU for negative inputs."""
+    spectral_norm: bool = False
+    """Divide each kernel of the discriminator by its largest singular value (Miyato et al., arXiv:1802.05957)."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
 
@@ -139,11 +167,22 @@ class TrainingConfig:
     batch_size: int = 128
     """True images per update (as many fake ones go with them). An incomplete last batch of an epoch is left out."""
     learning_rate: float = 2e-4
-    """Adam's step size, for both networks."""
+    """Adam's step size."""
+    discriminator_learning_rate: float | None = None
+    """Adam's step size for the discriminator, if it is another (two time scales, Heusel et al., arXiv:1706.08500)."""
+    learning_rate_decay: float = 1.0
+    """Factor on both step sizes per 1,000 updates: with 0.9 they are a third after 10,500."""
     beta_1: float = 0.5
     """Adam's decay of the first moment."""
     beta_2: float = 0.999
     """Adam's decay of the second moment."""
+    recipe: str = "dcgan"
+    """Who is updated by what, and in which order: one of `registries.RECIPES`."""
+    loss: Literal[tuple(LOSSES)] = "non_saturating"  # type: ignore[valid-type]
+    """What the networks descend. non_saturating: the generator -log D(fake); saturating: log(1 - D(fake)), whose
+    gradient vanishes where the discriminator is sure (Goodfellow et al., arXiv:1406.2661, §3; `loss_generator` in the
+    records is the first in both cases). relativistic: scores of true and fake in pairs (R3GAN, arXiv:2501.05441).
+    hinge (arXiv:1705.02894), least_squares (arXiv:1611.04076), wasserstein with gradient penalty (arXiv:1704.00028)."""
     discriminator_updates: Literal["separate", "joint"] = "separate"
     """separate: one Adam step on the true batch, then one on the fake batch. joint: one on the sum of both losses."""
     join_batches: bool = False
@@ -151,16 +190,36 @@ class TrainingConfig:
     can tell the difference."""
     shared_latents: bool = False
     """Use one set of latents, and one pass of the generator, for both networks' updates: faster by about a sixth."""
+    simultaneous: bool = False
+    """Let one pass of the discriminator over the fakes serve both networks, before either has changed (as in
+    TensorFlow's tutorial): an eighth less arithmetic. Needs joint updates and shared latents."""
     discriminator_steps: int = 1
     """Updates of the discriminator for each update of the generator, each on a batch of its own."""
-    generator_loss: Literal["non_saturating", "saturating"] = "non_saturating"
-    """What the generator descends: -log D(fake), or log(1 - D(fake)), whose gradient vanishes where the discriminator
-    is sure (Goodfellow et al., arXiv:1406.2661, §3). `loss_generator` in the records is the first in both cases."""
+    generator_steps: int = 1
+    """Updates of the generator in a row, each on latents of its own."""
+    statistics: Literal[tuple(STATISTICS)] = "batch"  # type: ignore[valid-type]
+    """Which statistics batch normalisation uses. batch: every pass of training those of its own batch. moving: the
+    generator's update sees the discriminator on its moving averages, and fakes for the discriminator come from the
+    generator in inference mode (what freezing plus `predict` do; it is here to reproduce the report's failure).
+    moving_judge, moving_fakes: only the first, only the second of these two."""
+    r1: float = 0.0
+    """Weight of R1: half the squared gradient of the discriminator's logit at true images (arXiv:1801.04406, eq. 9)."""
+    r2: float = 0.0
+    """Weight of R2: the same at fake images."""
+    gradient_penalty: float = 10.0
+    """Weight of the gradient penalty that the wasserstein loss has (arXiv:1704.00028, eq. 3)."""
+    penalty_every: int = 1
+    """Updates between penalties, whose weight is multiplied by as much (lazy regularisation, arXiv:1912.04958 §3.1)."""
+    augment: tuple[Literal[tuple(AUGMENTATIONS)], ...] = ()  # type: ignore[valid-type]
+    """What is done to true and fake images alike before the discriminator sees them, in both networks' updates, so that
+    few images last longer (differentiable augmentation, arXiv:2006.10738): colour, translation, cutout."""
+    label_noise: float = 0.0
+    """Share of the true samples whose label is turned round in an update."""
     label_smoothing: float = 0.0
     """How much the label of true samples is lowered from 1 (one-sided smoothing)."""
-    averaging: float = 0.0
-    """Decay of the moving average of the generator that samples are drawn from; 0 draws from the generator itself. It
-    warms up: after t updates the decay is at most (1 + t) / (10 + t)."""
+    ema_decay: float = 0.0
+    """Decay of the exponential moving average of the generator that samples are drawn from; 0 draws from the generator
+    itself. It warms up: after t updates the decay is at most (1 + t) / (10 + t)."""
     seed: int = 0
     """Seed of initial weights, order of the images, latents and dropout."""
     samples_seed: int = 1
@@ -172,7 +231,8 @@ class TrainingConfig:
     keep_models: bool = False
     """Keep both networks as they are at every summary, in models/epoch_NNNN/, for films and studies."""
     watch_updates: int = 25
-    """Updates between looks at what batch normalisation does to the two updates, and at diversity; 0 never looks."""
+    """Updates between measurements of what batch normalisation does to the two updates, and of diversity, which warnings
+    are made of; 0 never measures."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Number format of the layers' arithmetic; the mixed ones suit GPUs, mixed_bfloat16 also some CPUs (README)."""
     xla: Literal["auto", "on", "off"] = "auto"
@@ -192,19 +252,23 @@ class Experiment:
         check(self)
 
 
+RENAMED = {"averaging": "ema_decay", "generator_loss": "loss"}
+"""Earlier names of settings. Files, commands and `replace` go on taking them."""
+
+
 def replace(experiment: Experiment, **changes) -> Experiment:
     """A copy of `experiment` with settings changed by their plain names.
 
     Args:
         experiment: what to start from.
-        **changes: a setting of the sections data, model or training (`epochs=3`, `batch_norm="batch"`), or of one
+        **changes: a setting of the sections data, model or training (`epochs=3`, `batch_norm="on"`), or of one
             network (`generator={"kernel": 5}`).
 
     Raises:
         InputError: a name that is no setting, or settings that contradict each other.
     """
     sections = {name: {} for name in ("data", "model", "training")}
-    for name, value in changes.items():
+    for name, value in modern(changes).items():
         homes = [s for s in sections if name in {f.name for f in dataclasses.fields(getattr(experiment, s))}]
         if not homes:
             raise InputError(f"No setting is called {name!r}; `./dcgan train --help` lists them.")
@@ -234,8 +298,9 @@ def check(experiment: Experiment) -> None:
             value = getattr(section, name)
             expect(value >= low, f"{name} must be at least {low}. Received: {value}.")
 
-    at_least(training, 1, "epochs", "batch_size", "discriminator_steps", "summary_samples")
-    at_least(training, 1, "summary_epochs")
+    at_least(training, 1, "epochs", "batch_size", "discriminator_steps", "generator_steps", "summary_samples")
+    at_least(training, 1, "summary_epochs", "penalty_every")
+    at_least(training, 0, "r1", "r2", "gradient_penalty")
     at_least(training, 0, "seed", "samples_seed", "watch_updates")
     at_least(experiment.data, 0, "data_seed")
     tolerated = experiment.data.tolerated
@@ -249,16 +314,17 @@ def check(experiment: Experiment) -> None:
             f"Received: batch_size={training.batch_size}, count={experiment.data.count}.",
         )
     for section, names in (
-        (training, ("beta_1", "beta_2", "averaging", "label_smoothing")),
+        (training, ("beta_1", "beta_2", "ema_decay", "label_smoothing", "label_noise")),
         (model, ("batch_norm_momentum",)),
         (discriminator, ("dropout",)),
     ):
         for name in names:
             value = getattr(section, name)
             expect(0 <= value < 1, f"{name} must lie in [0, 1). Received: {value}.")
-    for section, name in ((training, "learning_rate"), (model, "width")):
+    rates = ((training, "learning_rate"), (training, "discriminator_learning_rate"), (training, "learning_rate_decay"))
+    for section, name in (*rates, (model, "width")):
         value = getattr(section, name)
-        expect(0 < value < math.inf, f"{name} must be a number above 0. Received: {value}.")
+        expect(value is None or 0 < value < math.inf, f"{name} must be a number above 0. Received: {value}.")
     for name, section in (("generator", generator), ("discriminator", discriminator)):
         expect(
             len(section.filters) == len(section.strides) > 0,
@@ -274,27 +340,84 @@ def check(experiment: Experiment) -> None:
     side = generator.start * math.prod(generator.strides) * generator.output_stride
     expect(
         side == model.image_size,
-        f"The generator's start and strides make images of {side} pixels, but image_size is {model.image_size}: "
-        "change image_size, or choose a preset for that size.",
+        f"The generator's start and strides make images of {side} pixels, but image_size is {model.image_size}: leave "
+        "the networks' own options out, so that --image-size fits them (in Python utils.fitting.at_size), or make them "
+        "agree.",
     )
     expect(
         model.image_size % math.prod(discriminator.strides) == 0,
         f"The discriminator's strides {discriminator.strides} do not divide image_size {model.image_size}.",
     )
-    expect(
-        training.discriminator_updates == "joint" or not training.join_batches,
-        "join_batches needs one update on both batches: add --discriminator-updates joint.",
-    )
-    expect(
-        training.discriminator_steps == 1 or not training.shared_latents,
-        "shared_latents means one set of latents for one update of each network, so it needs discriminator_steps 1. "
-        f"Received: {training.discriminator_steps}.",
-    )
-    expect(
-        model.batch_norm not in ("moving", "moving_fakes") or not training.shared_latents,
-        f"batch_norm {model.batch_norm} makes the discriminator's fakes in inference mode and the generator's in "
-        "training mode, so they cannot share one pass: leave shared_latents off.",
-    )
+    for setting, holds, sentence in _REQUIRED:
+        if getattr(training, setting) != getattr(TrainingConfig, setting):  # only what was chosen requires something
+            expect(holds(experiment), f"{setting} {sentence}")
+
+
+# What settings of an update require of others: setting, what must hold where it is not at its default, and why.
+_REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
+    (
+        "join_batches",
+        lambda e: e.training.discriminator_updates == "joint",
+        "needs one update on both batches: add --discriminator-updates joint.",
+    ),
+    (
+        "shared_latents",
+        lambda e: e.training.discriminator_steps == e.training.generator_steps == 1,
+        "means one set of latents for one update of each network, so it needs discriminator_steps 1 and "
+        "generator_steps 1.",
+    ),
+    (
+        "shared_latents",
+        lambda e: e.model.batch_norm == "off" or STATISTICS[e.training.statistics].fakes == "batch",
+        "cannot be where the discriminator's fakes are made in inference mode and the generator's in training mode "
+        "(statistics moving and moving_fakes), since they cannot share one pass: leave one of the two off.",
+    ),
+    (
+        "simultaneous",
+        lambda e: e.training.shared_latents and e.training.discriminator_updates == "joint",
+        "needs one batch of fakes for one update of each network: add --discriminator-updates joint --shared-latents.",
+    ),
+    (
+        "simultaneous",
+        lambda e: e.model.batch_norm == "off" or STATISTICS[e.training.statistics].judge == "batch",
+        "means that both networks see the same scores, which statistics moving and moving_judge tell apart: "
+        "leave one of the two off.",
+    ),
+    (
+        "loss",
+        lambda e: e.training.loss != "relativistic" or e.training.discriminator_updates == "joint",
+        "relativistic compares true and fake images in one update: add --discriminator-updates joint.",
+    ),
+    (
+        "loss",
+        lambda e: e.training.loss != "wasserstein" or e.training.discriminator_updates == "joint",
+        "wasserstein has a penalty between true and fake images of one update: add --discriminator-updates joint.",
+    ),
+    (
+        "loss",
+        lambda e: e.training.loss != "wasserstein" or e.model.batch_norm == "off" or not e.model.discriminator.norm,
+        "wasserstein has a penalty for each image alone, so its discriminator cannot be batch-normalised "
+        "(arXiv:1704.00028, §4): add --discriminator.no-norm.",
+    ),
+    *(
+        (
+            setting,
+            lambda e: e.training.loss in ("non_saturating", "saturating"),
+            "is about the labels of the cross-entropy, which other losses do not have: leave it off.",
+        )
+        for setting in ("label_smoothing", "label_noise")
+    ),
+)
+
+
+def modern(settings: dict) -> dict:
+    """Settings by today's names and values, from those of any version: {"batch_norm": "moving"} becomes
+    {"batch_norm": "on", "statistics": "moving"}. What is not in old files is not touched."""
+    settings = {RENAMED.get(name, name): value for name, value in settings.items()}
+    if settings.get("batch_norm") in STATISTICS:  # it once said both whether and by what
+        settings["statistics"] = settings["batch_norm"]
+        settings["batch_norm"] = "on"
+    return settings
 
 
 def to_dict(experiment: Experiment) -> dict:
@@ -308,6 +431,13 @@ def from_dict(values: dict) -> Experiment:
     Raises:
         InputError: fields are unknown or of the wrong kind, so it is not an experiment of this version.
     """
+    if isinstance(values, dict) and all(isinstance(values.get(name), dict) for name in ("model", "training")):
+        known = modern(values["model"] | values["training"])
+        of_model = {f.name for f in dataclasses.fields(ModelConfig)} | values["model"].keys()
+        values = values | {
+            "model": {name: value for name, value in known.items() if name in of_model},
+            "training": {name: value for name, value in known.items() if name not in of_model},
+        }
     return _build(Experiment, values, "experiment")
 
 
@@ -347,243 +477,8 @@ def differences(old: Experiment, new: Experiment) -> dict[str, tuple[object, obj
     return {n: (before[n], after[n]) for n in before if before[n] != after[n] and n not in passed_over}
 
 
-# --- the presets ------------------------------------------------------------------------------------------------------
-
-_REPORT32 = ModelConfig(
-    image_size=32,
-    latent_dim=100,  # R
-    latents="normal",  # R: randn
-    leaky_slope=0.2,  # R, as P §4
-    weights="glorot",  # R does not say: Keras's default
-    generator=GeneratorConfig(
-        start=4, start_filters=256, filters=(128, 128, 128), strides=(2, 2, 2), kernel=4, output="conv", output_kernel=3
-    ),  # R Fig 7: 1,466,115 parameters
-    discriminator=DiscriminatorConfig(
-        filters=(64, 128, 128, 256), strides=(1, 2, 2, 2), kernel=3, dropout=0.4, dropout_at="head"
-    ),  # R Fig 5: 522,497 parameters
-)
-
-_REPORT_TRAINING = TrainingConfig(
-    epochs=50,
-    batch_size=128,
-    # R prints 2e-5 "as suggested in the paper"; the paper's value (P §4) is 2e-4, and that is what stands here.
-    learning_rate=2e-4,
-    beta_1=0.5,  # R, as P §4
-    discriminator_updates="separate",  # R: train_on_batch on true, then on fake
-)
-
-_PAPER_TRAINING = TrainingConfig(
-    epochs=25,  # PC faces: niter
-    batch_size=128,  # P §4
-    learning_rate=2e-4,  # P §4
-    beta_1=0.5,  # P §4
-    discriminator_updates="joint",  # PC: d_cost = d_cost_real + d_cost_gen (their sum; Adam does not see the factor 2)
-)
-
-_PAPER_GENERATOR = GeneratorConfig(
-    kernel=5,
-    output="conv_transpose",
-    output_kernel=5,
-    output_stride=2,
-    activation="relu",  # P §3
-    bias=False,  # PC: weights, gains and shifts only
-    norm_start="flat",  # PC: batchnorm before the reshape
-)
-
-
-def _paper_generator(**changes) -> GeneratorConfig:
-    return dataclasses.replace(_PAPER_GENERATOR, **changes)
-
-
-_PRESETS: dict[str, tuple[str, Experiment]] = {
-    "quick": (
-        "Built-in faces in minutes on a CPU: report32 at half width with the batch-normalisation recipe.",
-        Experiment(
-            data=DataConfig(name="faces", count=8000),  # O
-            model=dataclasses.replace(
-                _REPORT32,
-                width=0.5,  # O: a quarter of the arithmetic
-                batch_norm="batch",  # O: without it the same minutes give mud
-                batch_norm_momentum=0.9,  # O: the averages must keep up with 800 updates
-                weights="normal",  # P §4: N(0, 0.02)
-            ),
-            training=dataclasses.replace(
-                _REPORT_TRAINING,
-                epochs=7,  # O: under 4 minutes on two cores
-                batch_size=64,
-                discriminator_updates="joint",
-                shared_latents=True,
-                averaging=0.99,
-            ),
-        ),
-    ),
-    "report32": (
-        "The report's networks for CIFAR-10, SVHN and CelebA (no batch normalisation, as in its final runs).",
-        Experiment(data=DataConfig(name="cifar10"), model=_REPORT32, training=_REPORT_TRAINING),
-    ),
-    "report64": (
-        "The report's networks for LSUN bedrooms: one block more on either side.",
-        Experiment(
-            data=DataConfig(name="lsun_bedroom"),
-            model=dataclasses.replace(
-                _REPORT32,
-                image_size=64,
-                # R: "modified slightly" for 64x64, no figure given; O: one block more of the last kind
-                generator=dataclasses.replace(_REPORT32.generator, filters=(128, 128, 128, 128), strides=(2, 2, 2, 2)),
-                discriminator=dataclasses.replace(
-                    _REPORT32.discriminator, filters=(64, 128, 128, 256, 256), strides=(1, 2, 2, 2, 2)
-                ),
-            ),
-            training=_REPORT_TRAINING,
-        ),
-    ),
-    "paper64": (
-        "The paper's networks for 64x64 pictures (Fig 1), with batch normalisation.",
-        Experiment(
-            data=DataConfig(name="lsun_bedroom"),
-            model=ModelConfig(
-                image_size=64,
-                latent_dim=100,  # P Fig 1
-                latents="uniform",  # P Fig 1
-                batch_norm="batch",  # P §3
-                weights="normal",  # P §4
-                generator=_paper_generator(start_filters=1024, filters=(512, 256, 128), strides=(2, 2, 2)),  # P Fig 1
-                discriminator=DiscriminatorConfig(
-                    filters=(64, 128, 256, 512), strides=(2, 2, 2, 2), kernel=5, dropout=0.0, bias=False
-                ),  # PC faces has 128 to 1024; 64 to 512 mirrors the generator, as most later DCGANs do
-            ),
-            training=_PAPER_TRAINING,
-        ),
-    ),
-    "paper_svhn": (
-        "The paper's networks for SVHN at 32x32 (7,168 pooled features).",
-        Experiment(
-            data=DataConfig(name="svhn"),
-            model=ModelConfig(
-                image_size=32,
-                latent_dim=100,  # PC: model named ..._100z_gaussian_lr_0.0005_64mb
-                latents="normal",  # PC: gaussian
-                batch_norm="batch",
-                weights="normal",
-                generator=_paper_generator(start_filters=256, filters=(128, 64), strides=(2, 2)),
-                discriminator=DiscriminatorConfig(
-                    filters=(64, 128, 256), strides=(2, 2, 2), kernel=5, dropout=0.0, bias=False
-                ),  # PC svhn: w, w2, w3
-            ),
-            training=dataclasses.replace(
-                _PAPER_TRAINING,
-                epochs=200,  # PC: epoch = 200
-                batch_size=64,  # PC: 64mb
-                learning_rate=5e-4,  # PC: lr_0.0005
-            ),
-        ),
-    ),
-    "paper_cifar": (
-        "The paper's networks behind its CIFAR-10 features, trained on ImageNet-32 (28,672 pooled features).",
-        Experiment(
-            data=DataConfig(name="imagenet32"),
-            model=ModelConfig(
-                image_size=32,
-                latent_dim=256,  # PC imagenet: nz
-                latents="uniform",  # PC imagenet
-                batch_norm="batch",
-                weights="normal",
-                generator=_paper_generator(
-                    start_filters=512,
-                    filters=(512, 256, 256, 128, 128),
-                    strides=(2, 1, 2, 1, 2),
-                    kernel=3,
-                    output_kernel=3,
-                    output_stride=1,
-                ),  # PC imagenet: strides as there; channels mirror the discriminator's, whose shapes are documented
-                discriminator=DiscriminatorConfig(
-                    filters=(128, 128, 256, 256, 512, 512),
-                    strides=(1, 2, 1, 2, 1, 2),
-                    kernel=3,
-                    dropout=0.0,
-                    bias=False,
-                ),  # PC imagenet: ndf = 128
-            ),
-            training=dataclasses.replace(_PAPER_TRAINING, epochs=30),  # PC: 30_gen_params
-        ),
-    ),
-    "lab32": (
-        "The SVHN lab report's networks: 5x5 kernels, batch normalisation in the generator only.",
-        Experiment(
-            data=DataConfig(name="svhn"),
-            model=ModelConfig(
-                image_size=32,
-                latent_dim=100,  # L
-                batch_norm="batch",  # L: the generator is called with training=True in its own update
-                generator=GeneratorConfig(
-                    start=8,
-                    start_filters=256,
-                    filters=(128, 128, 64),
-                    strides=(1, 1, 2),
-                    kernel=5,
-                    output="conv_transpose",
-                    output_kernel=5,
-                    output_stride=2,
-                    bias=False,
-                    norm_start="flat",
-                ),  # L: 1638400, 65536, 819200, 512, 409600, 512, 204800, 256, 4800
-                discriminator=DiscriminatorConfig(
-                    filters=(64, 128, 128),
-                    strides=(2, 1, 2),
-                    kernel=5,
-                    dropout=0.3,  # O: the rate of TensorFlow's DCGAN tutorial, whose layers these resemble
-                    dropout_at="blocks",
-                    norm=False,
-                ),  # L: 627,713 parameters
-            ),
-            training=dataclasses.replace(
-                _REPORT_TRAINING, learning_rate=1e-4, beta_1=0.9, discriminator_updates="joint"
-            ),  # O: those of TensorFlow's DCGAN tutorial
-        ),
-    ),
-    "assignment64": (
-        "The assignment deck's all-convolutional networks: no dense layer on either side.",
-        Experiment(
-            data=DataConfig(name="celeba"),
-            model=ModelConfig(
-                image_size=64,
-                latent_dim=100,  # A
-                batch_norm="batch",
-                weights="normal",
-                generator=GeneratorConfig(
-                    start=4,
-                    start_filters=512,
-                    projection="conv_transpose",  # A: latents as a 1x1x100 map
-                    filters=(256, 128, 64),
-                    strides=(2, 2, 2),
-                    kernel=4,
-                    output="conv_transpose",
-                    output_kernel=4,
-                    output_stride=2,
-                    activation="relu",
-                    bias=False,
-                ),
-                discriminator=DiscriminatorConfig(
-                    filters=(64, 128, 256, 512), strides=(2, 2, 2, 2), kernel=4, head="conv", dropout=0.0, bias=False
-                ),  # A: the last convolution shrinks 4x4 to 1x1
-            ),
-            training=_PAPER_TRAINING,
-        ),
-    ),
-}
-
-
-def presets() -> dict[str, str]:
-    """Names of the presets with one line about each, in the order to read them."""
-    return {name: about for name, (about, _) in _PRESETS.items()}
-
-
-def preset(name: str) -> Experiment:
-    """The experiment called `name`, with `.data`, `.model` and `.training`.
-
-    Raises:
-        InputError: there is no such preset; the message lists them.
-    """
-    if name not in _PRESETS:
-        raise InputError(f"There is no preset {name!r}; choose one of {', '.join(_PRESETS)}.")
-    return dataclasses.replace(_PRESETS[name][1], preset=name)
+def __getattr__(name: str):
+    """`from utils.config import preset, presets`, as users write it. The project itself imports `utils.presets`."""
+    if name in ("preset", "presets"):
+        return getattr(importlib.import_module("utils.presets"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,10 +1,13 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and locks between processes."""
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _UNFINISHED = ".unfinished-"  # how the names of files begin that are being written
@@ -26,7 +29,8 @@ def appears_whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f"{_UNFINISHED}{path.stem}-", suffix=path.suffix, dir=path.parent)
+    prefix = f"{_UNFINISHED}{path.stem[:40]}-"  # a long name would become too long
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -41,16 +45,19 @@ def appears_whole(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder: Path) -> None:
+def remove_unfinished(folder: str | Path) -> None:
     """Remove what writers that were killed left below `folder`; nobody else may be writing there."""
-    for path in folder.rglob(f"{_UNFINISHED}*"):
+    for path in Path(folder).rglob(f"{_UNFINISHED}*"):
         path.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` as UTF-8; the file appears whole or not at all."""
+    """Write `text` as UTF-8; the file appears whole or not at all.
+
+    Bytes of file names that are no UTF-8 are written as escapes (\\udcff), which JSON reads back as they were.
+    """
     with appears_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | Path, value: object) -> None:
@@ -61,3 +68,49 @@ def write_json(path: str | Path, value: object) -> None:
 def read_json(path: str | Path):
     """Read a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+_CONTENTION = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)  # the last where flock is made from fcntl's locks (NFS)
+_PATIENCE = 0.2  # seconds: whoever only asks whether a lock is free holds it for a moment
+
+
+@contextlib.contextmanager
+def locked(path: str | Path, taken: Callable[[], None], say: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock that one process can hold at a time; the system frees it when the process ends, however it ends.
+
+    Args:
+        path: the file of the lock; it is made if need be and stays.
+        taken: is called when another process holds it. If it raises, that is the end; else the lock is waited for.
+        say: is told if the file system has no such locks (some network disks). The block is then run without one.
+    """
+    with Path(path).open("a") as file:
+        until = time.monotonic() + _PATIENCE
+        free = _try(file, fcntl.LOCK_EX)
+        while free is False and time.monotonic() < until:
+            time.sleep(0.01)
+            free = _try(file, fcntl.LOCK_EX)
+        if free is False:
+            taken()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        elif free is None:
+            say(f"The disk of {Path(path).parent} has no locks: see to it that only one process works there at a time.")
+        yield
+
+
+def is_locked(path: str | Path) -> bool | None:
+    """Whether a process holds a lock; None where the file system has no locks."""
+    try:
+        with Path(path).open() as file:
+            free = _try(file, fcntl.LOCK_SH)
+    except FileNotFoundError:
+        return False
+    return None if free is None else not free
+
+
+def _try(file, kind: int) -> bool | None:
+    """Take a lock if it is free, and say whether it was; None if there are no locks here."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in _CONTENTION else None
+    return True

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from utils import runtime
 from utils.config import ModelConfig
 from utils.errors import InputError
+from utils.parameters import scaled
+from utils.streams import stream
 
 runtime.import_tensorflow()  # before anything else of the project can: it starts with less noise this way
 
@@ -34,7 +34,7 @@ def build_generator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
     network = keras.Sequential([keras.Input((model.latent_dim,), name="latents")], name="generator")
     side, start_filters = config.start, scaled(config.start_filters, model)
 
-    norm = model.batch_norm != "off"
+    norm = model.batch_norm == "on"
     if config.projection == "dense":
         network.add(layers.Dense(side * side * start_filters, use_bias=config.bias, **_kernel(model, seeds)))
         if norm and config.norm_start == "flat":
@@ -101,11 +101,13 @@ def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
     config = model.discriminator
     seeds = _seeds(seed, "discriminator")
     size = model.image_size
+    convolution = SpectralConv2D if model.spectral_norm else layers.Conv2D
+    dense = SpectralDense if model.spectral_norm else layers.Dense
     network = keras.Sequential([keras.Input((size, size, 3), name="images")], name="discriminator")
 
     for block, (filters, stride) in enumerate(zip(config.filters, config.strides)):
         network.add(
-            layers.Conv2D(
+            convolution(
                 scaled(filters, model),
                 config.kernel,
                 strides=stride,
@@ -114,7 +116,7 @@ def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
                 **_kernel(model, seeds),
             )
         )
-        if model.batch_norm != "off" and config.norm and (block > 0 or config.norm_first):
+        if model.batch_norm == "on" and config.norm and (block > 0 or config.norm_first):
             network.add(_normalisation(model, seeds))
         network.add(_activation("leaky_relu", model))
         if config.dropout and config.dropout_at == "blocks":
@@ -125,10 +127,10 @@ def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
     )
     if config.head == "conv":
         side = size // math.prod(config.strides)
-        logit = layers.Conv2D(1, side, padding="valid", use_bias=config.bias, **_kernel(model, seeds))
+        logit = convolution(1, side, padding="valid", use_bias=config.bias, **_kernel(model, seeds))
         head = [*dropout, logit, layers.Flatten()]
     else:
-        head = [layers.Flatten(), *dropout, layers.Dense(1, use_bias=config.bias, **_kernel(model, seeds))]
+        head = [layers.Flatten(), *dropout, dense(1, use_bias=config.bias, **_kernel(model, seeds))]
     for layer in head:
         network.add(layer)
     network.add(layers.Activation("sigmoid", dtype=_full_precision(), name="score"))
@@ -157,27 +159,31 @@ def load_network(path: str | Path) -> keras.Model:
         raise InputError(f"{path} should be a network saved as .keras, but cannot be loaded: {reason}") from error
 
 
-def forward(network_layers: Iterable[keras.Layer], x, *, training: bool, normalise_by: str = "mode"):
-    """Send `x` through layers one by one, with a say in how batch normalisation works.
+def forward(network: keras.Model | Iterable[keras.Layer], x, *, training: bool = False, statistics: str = "moving"):
+    """Send `x` through a network, with a say in how batch normalisation works.
 
-    Calling a model ties batch normalisation to `training`. Here it can be chosen apart from dropout, which is what
-    tells the arms of the study apart.
+    Calling a model ties batch normalisation to `training`. Here it is chosen apart, which is what tells the arms of the
+    study apart (see `config.STATISTICS`).
 
     Args:
-        network_layers: layers of a Sequential model, or a part of them (`discriminator.layers[:-1]` ends at the logit).
-        x: input of the first layer.
-        training: whether dropout is active.
-        normalise_by: "mode": batch normalisation follows `training`. "moving": it uses its moving averages and leaves
-            them alone. "batch": it uses the statistics of this batch and leaves its moving averages alone.
+        network: a Sequential model, or layers of one (`discriminator.layers[:-1]` ends at the logit). Another model is
+            called as it is, by the statistics that go with `training`.
+        x: its input.
+        training: whether this is a pass of an update: dropout is active, and normalising by the batch also moves the
+            moving averages. Otherwise nothing in the network changes.
+        statistics: what batch normalisation goes by: "batch", the images of this call, or "moving", the averages. By
+            default the network is in inference mode.
 
     Returns:
         Output of the last layer.
     """
-    for layer in network_layers:
-        if not isinstance(layer, layers.BatchNormalization) or normalise_by == "mode":
+    if isinstance(network, keras.Model) and not isinstance(network, keras.Sequential):
+        return network(x, training=training)
+    for layer in network.layers if isinstance(network, keras.Model) else network:
+        if not isinstance(layer, layers.BatchNormalization):
             x = layer(x, training=training)
-        elif normalise_by == "moving":
-            x = layer(x, training=False)
+        elif statistics == "moving" or training:
+            x = layer(x, training=statistics == "batch")
         else:
             axes = list(range(len(x.shape) - 1))
             x = keras.ops.cast(x, layer.variable_dtype)  # in float32 whatever the precision, as the layer itself does
@@ -189,9 +195,67 @@ def forward(network_layers: Iterable[keras.Layer], x, *, training: bool, normali
     return x
 
 
-def scaled(filters: int, model: ModelConfig) -> int:
-    """Number of channels under the model's width factor; at least 1."""
-    return max(1, round(filters * model.width))
+class _Spectral:
+    """A layer whose kernel is divided by its largest singular value wherever it is used; the kernel itself stays.
+
+    The kernel counts as a matrix with a row for each input and a column for each output. `u` approximates its first
+    right singular vector. `iterate` takes one step of power iteration, once per update; passes only read `u`, so all
+    passes of an update see the same network, and gradients go through the quotient with the vectors held fixed.
+
+    Reference:
+        Miyato et al. (arXiv:1802.05957), §2.1 and Algorithm 1.
+    """
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        seed = getattr(self.kernel_initializer, "seed", None)
+        start = keras.initializers.RandomNormal(0.0, 1.0, seed=seed)
+        self.u = self.add_weight(name="u", shape=(self.kernel.shape[-1],), initializer=start, trainable=False)
+
+    def iterate(self) -> None:
+        """Bring `u` one step nearer to the first right singular vector."""
+        matrix = keras.ops.reshape(self.kernel, (-1, self.kernel.shape[-1]))
+        v = _unit(keras.ops.matmul(matrix, self.u))
+        self.u.assign(_unit(keras.ops.matmul(keras.ops.transpose(matrix), v)))
+
+    def largest_singular_value(self, kernel):
+        """What the power iteration makes of it so far: the length of kernel @ u for a unit vector u."""
+        product = keras.ops.matmul(
+            keras.ops.reshape(kernel, (-1, kernel.shape[-1])), _unit(keras.ops.cast(self.u, kernel.dtype))
+        )
+        return keras.ops.sum(keras.ops.stop_gradient(_unit(product)) * product)
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store["u"] = self.u
+
+    def load_own_variables(self, store):
+        super().load_own_variables(store)
+        self.u.assign(store["u"])
+
+
+@keras.saving.register_keras_serializable("dcgan")
+class SpectralConv2D(_Spectral, layers.Conv2D):
+    """A convolution with spectral normalisation (see `_Spectral`)."""
+
+    def convolution_op(self, inputs, kernel):
+        kernel = keras.ops.convert_to_tensor(kernel)
+        return super().convolution_op(inputs, kernel / self.largest_singular_value(kernel))
+
+
+@keras.saving.register_keras_serializable("dcgan")
+class SpectralDense(_Spectral, layers.Dense):
+    """A dense layer with spectral normalisation (see `_Spectral`)."""
+
+    def call(self, inputs, training=None):
+        kernel = keras.ops.convert_to_tensor(self.kernel)
+        outputs = keras.ops.matmul(inputs, kernel / self.largest_singular_value(kernel))
+        return keras.ops.add(outputs, self.bias) if self.use_bias else outputs
+
+
+def _unit(vector):
+    """The vector at length 1; a zero vector stays."""
+    return vector / (keras.ops.norm(vector) + 1e-12)
 
 
 def _kernel(model: ModelConfig, seeds: Iterator[int]) -> dict:
@@ -218,6 +282,6 @@ def _activation(kind: str, model: ModelConfig) -> keras.Layer:
 
 def _seeds(seed: int, network: str) -> Iterator[int]:
     """Seeds for the layers of one network: the same seed gives both networks different weights."""
-    stream = np.random.default_rng([seed, {"generator": 0, "discriminator": 1}[network]])
+    numbers = stream(seed, f"weights of the {network}")
     while True:
-        yield int(stream.integers(2**31))
+        yield int(numbers.integers(2**31))

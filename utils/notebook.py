@@ -18,17 +18,18 @@ import PIL.Image
 from IPython.display import Image, Video, clear_output, display
 from matplotlib.figure import Figure
 
-from utils import config, pretrained, viz
-from utils.cli.text import card_text, table
+from utils import config, presets, pretrained, viz
 from utils.config import Experiment
-from utils.data import Dataset, load_for, scale_back
-from utils.data.catalogue import Entry, catalogue, find_source
+from utils.data import Dataset, load_for
+from utils.data.catalogue import Entry, find_entry, find_source
 from utils.errors import InputError
 from utils.explain.sections import Section
 from utils.models import load_network
 from utils.runs import PROJECT, Run, runs_folder
-from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.sampling import Sampler
 from utils.studies.study import Study
+from utils.tables import card_text, table
+from utils.text import one_line
 from utils.training.batches import Schedule
 
 SCALES = ("quick", "report", "smallest")
@@ -67,11 +68,11 @@ def plan(preset: str, data: str, scale: str = "quick", seed: int = 0, data_dir: 
     Raises:
         InputError: no such preset, dataset or scale.
     """
-    name, experiment = str(data), config.preset(preset)
-    entry = next((entry for entry in catalogue() if entry.name == name), None)
-    if entry and experiment.data.split not in entry.found(data_dir):
+    name, experiment = str(data), presets.preset(preset)
+    entry = find_entry(name)
+    if entry and experiment.data.split not in entry.available(data_dir):
         name = _STAND_INS.get(name, "faces")
-        _banner(entry, next(other.title for other in catalogue() if other.name == name))
+        _banner(entry, find_entry(name).title)
     experiment = config.replace(experiment, name=name, seed=seed, **_changes(preset, name, scale))
     wanted, size = experiment.data.count, experiment.model.image_size
     there = find_source(name, size, wanted, data_dir=data_dir).describe()
@@ -98,8 +99,7 @@ def tell(run: Run) -> None:
     """Clear the progress bar of a training; what stays is the name of its run folder and the run's log."""
     clear_output(wait=True)
     print(f"Run folder: {_within_project(run.folder)}")
-    lines = (run.folder / "log.txt").read_text(encoding="utf-8").splitlines()
-    print("\n".join(line.split(" ", 2)[2] for line in lines))  # without date and time
+    print("\n".join(run.logged()))
 
 
 def show(images: np.ndarray, columns: int = 8) -> None:
@@ -150,7 +150,7 @@ def play(film: str | Path, limit: int = _FILM_BYTES) -> None:
     display(Video(data=content, embed=True, mimetype="video/mp4", html_attributes="controls loop autoplay muted"))
 
 
-def show_shipped(name: str, seed: int = 0, count: int | None = None, folder: Path = pretrained.SHIPPED) -> None:
+def show_shipped(name: str, seed: int = 0, count: int | None = None, folder: str | Path = pretrained.SHIPPED) -> None:
     """Show what a trained model that comes with the project draws, and what its card says; or that it is not there.
 
     Args:
@@ -163,10 +163,9 @@ def show_shipped(name: str, seed: int = 0, count: int | None = None, folder: Pat
     if model is None:
         print(f"There is no model {name} in {_within_project(folder)}, so there is nothing to show here.")
         return
-    generator = load_network(model.model("generator"))
+    sampler = Sampler.of(load_network(model.model("generator")), model.experiment)
     count = count or (16 if model.experiment.model.image_size <= 32 else 8)
-    latents = make_latent_samples(count, generator.input_shape[-1], seed, model.experiment.model.latents)
-    show(scale_back(fake_samples_generator(generator, latents)[0]))
+    show(sampler.draw(count, seed))
     print(f"{count} pictures drawn by {_within_project(model.model('generator'))}, seed {seed}. From its card:")
     print(textwrap.indent(card_text(model.card), "  "))
 
@@ -175,14 +174,14 @@ def tell_runs(runs: dict[tuple[str, int], Run]) -> None:
     """Clear the progress bars of a study's trainings; what stays is each run's folder, its end, and its warnings."""
     clear_output(wait=True)
     for (arm, seed), run in runs.items():
-        lines = (run.folder / "log.txt").read_text(encoding="utf-8").splitlines()
-        said = [line.split(" ", 2)[2] for line in lines]
-        print(f"{arm}, seed {seed}: {_within_project(run.folder)}. {said[-1]}")
-        print("".join(f"  {sentence}\n" for sentence in said if sentence.startswith("Warning")), end="")
+        state = run.state
+        ended = f"{state.status.capitalize()} after {state.update} updates and {state.seconds:.0f} s of training."
+        print(f"{arm}, seed {seed}: {_within_project(run.folder)}. {ended}")
+        print("".join(f"  {sentence}\n" for sentence in run.logged() if sentence.startswith("Warning")), end="")
 
 
 def train_study(
-    study: Study, runs_dir: str | None = None, data_dir: str | None = None, samples: int | None = None
+    study: Study, runs_dir: str | Path | None = None, data_dir: str | Path | None = None, samples: int | None = None
 ) -> tuple[dict[tuple[str, int], Run], dict]:
     """Train the arms of a study, those of them that are not trained yet; what stays is what `tell_runs` says.
 
@@ -195,15 +194,12 @@ def train_study(
     Returns:
         The run of each (arm, seed), and their results, as `studies.results.load` gives them.
     """
-    from utils.studies import measure, results  # not needed by most notebooks
-    from utils.studies.study import train_arms
+    from utils.studies import results, train  # not needed by most notebooks
 
-    home = (Path(runs_dir) if runs_dir else runs_folder()) / "studies"
-    runs = train_arms(study, home / study.name, data_dir=data_dir and Path(data_dir))
-    measured = measure.measure_for(study, data_dir and Path(data_dir), samples) if samples else None
-    kept = results.keep(study, runs, home / "results", measured)
+    home = runs_folder(runs_dir) / "studies" if runs_dir else None
+    runs, file = train.train_study(study, home, data_dir=data_dir, samples=samples)
     tell_runs(runs)
-    return runs, results.load(study.name, kept.parent)
+    return runs, results.load(study.name, file.parent)
 
 
 def show_table(rows: list[dict]) -> None:
@@ -263,7 +259,7 @@ def show_findings(sections: Iterable[Section]) -> None:
 def _changes(preset: str, data: str, scale: str) -> dict:
     """The settings that a scale changes in a preset."""
     if scale == "report":
-        report = config.preset("report32").training
+        report = presets.preset("report32").training
         return {"count": _REPORT_COUNT.get(data), "epochs": report.epochs, "batch_size": report.batch_size}
     if scale == "smallest":
         return _SMALLEST
@@ -307,7 +303,7 @@ def _compressed(film: str | Path, quality: int) -> bytes:
         return small.read_bytes()
 
 
-def _within_project(path: Path) -> str:
+def _within_project(path: str | Path) -> str:
     """A path as seen from the project's folder; of one that lies elsewhere its last two parts."""
-    path = path.resolve()
-    return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else Path(*path.parts[-2:]))
+    path = Path(path).resolve()
+    return one_line(str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else Path(*path.parts[-2:])))

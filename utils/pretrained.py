@@ -11,12 +11,12 @@ from pathlib import Path
 
 from utils import config, runtime
 from utils.config import Experiment
-from utils.data import scale_back
 from utils.data.dataset import Dataset
 from utils.errors import InputError
 from utils.files import appears_whole, read_json, write_json
+from utils.presets import preset
 from utils.runs import PROJECT, Run
-from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.sampling import Sampler
 from utils.viz import grid, write_png
 
 SHIPPED = PROJECT / "saved_models" / "pretrained"
@@ -34,6 +34,9 @@ class Pretrained:
     """
 
     folder: Path
+
+    def __post_init__(self):
+        object.__setattr__(self, "folder", Path(self.folder))
 
     @property
     def name(self) -> str:
@@ -58,18 +61,18 @@ class Pretrained:
         return self.folder / f"{network}.keras"
 
 
-def names(folder: Path = SHIPPED) -> list[str]:
+def names(folder: str | Path = SHIPPED) -> list[str]:
     """Names of the models there are."""
-    return sorted(card.parent.name for card in folder.glob("*/card.json"))
+    return sorted(card.parent.name for card in Path(folder).glob("*/card.json"))
 
 
-def find(name: str, folder: Path = SHIPPED) -> Pretrained | None:
+def find(name: str, folder: str | Path = SHIPPED) -> Pretrained | None:
     """The model of that name; None if there is none."""
-    return Pretrained(folder / name) if name in names(folder) else None
+    return Pretrained(Path(folder) / name) if name in names(folder) else None
 
 
 def publish(
-    run: Run, name: str, dataset: Dataset, distance: dict | None = None, about: str = "", folder: Path = SHIPPED
+    run: Run, name: str, dataset: Dataset, distance: dict | None = None, about: str = "", folder: str | Path = SHIPPED
 ) -> Pretrained:
     """Keep a run's networks in float32 under a name, write their card and draw their samples.
 
@@ -90,8 +93,8 @@ def publish(
         raise InputError(f"name must be made of letters, digits, - and _. Received: {name!r}.")
     if not run.model("generator").is_file():
         raise InputError(f"{run.folder} has no networks yet: train it for an epoch first.")
-    model, experiment, steps = Pretrained(folder / name), run.experiment, run.steps()
-    changed = config.differences(config.preset(experiment.preset), experiment)
+    model, experiment, steps = Pretrained(Path(folder) / name), run.experiment, run.steps(1)
+    changed = config.differences(preset(experiment.preset), experiment)
     networks = {}
     for network, build in (("generator", build_generator), ("discriminator", build_discriminator)):
         trained = load_network(run.model(network))
@@ -100,11 +103,8 @@ def publish(
         networks[network].set_weights(trained.get_weights())
         with appears_whole(model.model(network)) as temporary:
             networks[network].save(temporary)
-    generator = networks["generator"]
-    latents = make_latent_samples(
-        SAMPLES, experiment.model.latent_dim, experiment.training.samples_seed, experiment.model.latents
-    )
-    write_png(model.samples, grid(scale_back(fake_samples_generator(generator, latents)[0])))
+    drawn = Sampler.of(networks["generator"], experiment).draw(SAMPLES, experiment.training.samples_seed)
+    write_png(model.samples, grid(drawn))
     write_json(model.folder / "settings.json", config.to_dict(experiment))
     environment = run.environment
     write_json(

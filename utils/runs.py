@@ -4,21 +4,24 @@
         experiment.json   every setting, resolved       steps.jsonl       losses and scores of every update
         environment.json  versions, device, data        epochs.jsonl      the summary after every epoch
         log.txt           what happened, with times      latents.npy       latents of the grids
+        state.json        how it stands                  watch.jsonl       what the watch saw
         grids/            true.png, epoch_0000.png …     losses.png        curves
         training.mp4/.gif the grids as a film            tensorboard/      the same for TensorBoard
         models/           generator.keras, discriminator.keras
         checkpoints/      what `resume` goes on from
 
 Each file appears whole or not at all; the .jsonl files grow line by line and are cut back to the checkpoint on resume.
+Nothing that is done after each epoch may take longer the more epochs there have been, so record files are read from
+where they were left (`Rows`) and drawn with a bounded number of points (`Thinned`).
 """
 
-import contextlib
-import fcntl
+import dataclasses
 import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,15 +30,41 @@ import numpy as np
 
 from utils import config, viz
 from utils.config import Experiment
+from utils.data.catalogue import is_own
 from utils.errors import InputError
-from utils.files import read_json, write_json
+from utils.files import is_locked, locked, read_json, write_json
+from utils.text import one_line, shorten, slug
 
 PROJECT = Path(__file__).resolve().parent.parent
+POINTS = 16_384
+"""Curves are drawn with all points until there are twice as many, and from then on with means over some at a time."""
 
 
-def runs_folder() -> Path:
-    """Where runs go: the environment variable DCGAN_RUNS_DIR, else `saved_models/` of the project."""
-    return Path(os.environ.get("DCGAN_RUNS_DIR") or PROJECT / "saved_models")
+def runs_folder(runs_dir: str | Path | None = None) -> Path:
+    """Where runs go: as given, else the environment's DCGAN_RUNS_DIR, else `saved_models/` of the project."""
+    return Path(runs_dir or os.environ.get("DCGAN_RUNS_DIR") or PROJECT / "saved_models").expanduser()
+
+
+@dataclass(frozen=True)
+class State:
+    """How a run stands; `state.json` holds it.
+
+    Attributes:
+        status: "running", "finished" (it has all its epochs), "stopped" (somebody asked for it) or "failed". A process
+            that is killed leaves "running" behind; see `Run.in_words`.
+        update: updates that are saved, from where `resume` goes on.
+        epoch: whole epochs among them.
+        seconds: how long they took, without preparing and summaries.
+        why: of a run that was stopped or failed, the reason in one sentence.
+        written: when this was written, in seconds since 1970.
+    """
+
+    status: str
+    update: int = 0
+    epoch: int = 0
+    seconds: float = 0.0
+    why: str = ""
+    written: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,10 +77,13 @@ class Run:
 
     folder: Path
 
+    def __post_init__(self):
+        object.__setattr__(self, "folder", Path(self.folder))
+
     @classmethod
-    def create(cls, experiment: Experiment, environment: dict, root: Path | None = None) -> "Run":
+    def create(cls, experiment: Experiment, environment: dict, root: str | Path | None = None) -> "Run":
         """Make a new, numbered folder for `experiment`; no existing run is touched, also if two start at once."""
-        home = (root or runs_folder()) / dataset_slug(experiment.data.name)
+        home = runs_folder(root) / dataset_slug(experiment.data.name)
         try:
             home.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError, PermissionError) as error:
@@ -69,32 +101,40 @@ class Run:
         run = cls(folder)
         write_json(folder / "environment.json", environment)
         run.save_experiment(experiment)
+        run.save_state(State("running"))
         return run
 
     @classmethod
-    def find(cls, name: str | Path, root: Path | None = None) -> "Run":
+    def all(cls, root: str | Path | None = None) -> list["Run"]:
+        """All runs below a folder of runs, those last that were heard of last."""
+        folders = (cls(file.parent) for file in sorted(runs_folder(root).glob("*/*/experiment.json")))
+        return sorted(folders, key=_last_heard_of)
+
+    @classmethod
+    def find(cls, name: str | Path, root: str | Path | None = None) -> "Run":
         """Find a run by its path, by its path below the runs' folder ("faces/0001-quick"), or as "last".
 
         Raises:
             InputError: there is no such run; the message names those that exist.
         """
-        root = root or runs_folder()
-        known = sorted(root.glob("*/*/experiment.json"), key=_last_touched)
-        if str(name) == "last" and known:
-            return cls(known[-1].parent)
-        for folder in (Path(name), root / name):
+        root = runs_folder(root)
+        if str(name) == "last" and (known := cls.all(root)):
+            return known[-1]
+        for folder in (Path(name).expanduser(), root / name):
             if (folder / "experiment.json").is_file():
                 return cls(folder.resolve())
-        listed = ", ".join(str(f.parent.relative_to(root)) for f in known[-5:]) or "none yet; `./dcgan train` makes one"
+        listed = ", ".join(run.name for run in cls.all(root)[-5:]) or "none yet; `./dcgan train` makes one"
         raise InputError(f"There is no run {str(name)!r}. Runs in {root}: {listed}.")
+
+    @property
+    def name(self) -> str:
+        """What it is called among the runs: "faces/0001-quick"."""
+        return f"{self.folder.parent.name}/{self.folder.name}"
 
     @cached_property
     def experiment(self) -> Experiment:
         """The settings of the run."""
-        try:
-            return config.from_dict(read_json(self.folder / "experiment.json"))
-        except json.JSONDecodeError as error:
-            raise InputError(f"{self.folder / 'experiment.json'} is not readable JSON: {error}.") from error
+        return config.from_dict(_read(self.folder / "experiment.json"))
 
     def save_experiment(self, experiment: Experiment) -> None:
         """Write the settings."""
@@ -104,7 +144,7 @@ class Run:
     @cached_property
     def environment(self) -> dict:
         """Versions, device and data fingerprint of the machine that the run was started on."""
-        return read_json(self.folder / "environment.json")
+        return _read(self.folder / "environment.json")
 
     # --- places -------------------------------------------------------------------------------------------------------
 
@@ -153,59 +193,181 @@ class Run:
 
     # --- records ------------------------------------------------------------------------------------------------------
 
-    def steps(self) -> dict[str, np.ndarray]:
-        """All updates so far, as one array for each recorded name ("update", "epoch", "loss_true", …)."""
-        return _columns(_rows(self.steps_file))
+    def steps(self, last: int | None = None) -> dict[str, np.ndarray]:
+        """Updates so far, all or the last so many, as an array for each recorded name ("update", "loss_true", …)."""
+        return columns(_rows(self.steps_file, last))
 
-    def epochs(self) -> list[dict]:
-        """The summaries of all epochs so far, as `training.summary.performance_summarizer` made them."""
-        return _rows(self.epochs_file)
+    def epochs(self, last: int | None = None) -> list[dict]:
+        """Summaries so far, all or the last so many, as `training.summary.performance_summarizer` made them."""
+        return _rows(self.epochs_file, last)
+
+    def watch(self) -> list[dict]:
+        """All measurements of the watch so far, as `training.watch.Watch.measure` made them."""
+        return _rows(self.watch_file)
+
+    @property
+    def state(self) -> State:
+        """How it stands; of a run that was made before there was a state.json, as far as its other files tell."""
+        file = self.folder / "state.json"
+        if not file.exists():
+            return _state_by_its_log(self)
+        known = {field.name for field in dataclasses.fields(State)}
+        return State(**{name: value for name, value in _read(file).items() if name in known})
+
+    def save_state(self, state: State) -> None:
+        """Write how it stands, with the time."""
+        write_json(self.folder / "state.json", dataclasses.asdict(state) | {"written": time.time()})
 
     @property
     def seconds(self) -> float | None:
         """How long the training took, without preparing and summaries; None if it is not finished."""
-        log = self.folder / "log.txt"
-        found = re.findall(r"Finished after \d+ updates and (\d+) s", log.read_text(encoding="utf-8"))
-        return float(found[-1]) if found else None
+        return self.state.seconds if self.state.status == "finished" else None
 
-    def watch(self) -> list[dict]:
-        """All looks of the watch so far, as `training.watch.Watch.look` made them."""
-        return _rows(self.watch_file)
+    def in_words(self) -> str:
+        """How it stands, in words. Whether a process is at work on it is told by the lock, which a killed one frees."""
+        state = self.state
+        if state.status != "running":
+            return state.status + (f" ({state.why.rstrip('.')})" if state.why else "")
+        words = {True: "running", False: "no process is at work on it: it was killed"}
+        return words.get(is_locked(self._lock), "running, or killed (this disk has no locks that would tell)")
 
     def log(self, sentence: str) -> None:
         """Add a line with date and time to log.txt."""
         with (self.folder / "log.txt").open("a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {sentence}\n")
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {one_line(sentence)}\n")
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def logged(self) -> list[str]:
+        """What log.txt says, without dates and times: to be read by people, never by a program."""
+        log, sentences = self.folder / "log.txt", []
+        for line in log.read_text(encoding="utf-8", errors="replace").split("\n") if log.exists() else ():
+            dated = re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (.*)", line)
+            if dated:
+                sentences.append(dated[1])
+            elif line and sentences:  # names used to be written with their line breaks
+                sentences[-1] += f" {line}"
+        return sentences
+
+    @property
+    def _lock(self) -> Path:
+        return self.folder / ".lock"
+
+    def locked(self, say: Callable[[str], None] | None = None) -> AbstractContextManager[None]:
         """Keep other processes from training in this folder.
+
+        Args:
+            say: is told if the disk has no locks; the log by default.
 
         Raises:
             InputError: another process does already.
         """
-        with (self.folder / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(f"Another process is training in {self.folder}; wait for it or stop it.") from error
-            yield
+
+        def taken() -> None:
+            raise InputError(f"Another process is training in {self.folder}; wait for it or stop it.")
+
+        return locked(self._lock, taken, say or self.log)
+
+
+class Rows:
+    """Reads a record file that grows: each row once, from where the last reading ended.
+
+    Args:
+        path: of a .jsonl file; it need not be there yet.
+    """
+
+    def __init__(self, path: Path):
+        self._path, self._offset = path, 0
+
+    def read(self, most: int | None = None) -> list[dict]:
+        """The next rows, at most so many; none if there are none yet."""
+        rows: list[dict] = []
+        if not self._path.exists():
+            return rows
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            # A line without its end is one that is being written, or that a killed process did not finish.
+            while (most is None or len(rows) < most) and (line := file.readline()).endswith(b"\n"):
+                rows.append(json.loads(line))
+                self._offset += len(line)
+        return rows
+
+
+class Thinned:
+    """A record file that grows, as columns of fewer than 2 POINTS values; later calls read only what came since.
+
+    Beyond that many rows a value is the mean over 2, 4, 8 … of them. They are added in one fixed order, so the values
+    depend on the rows alone, and not on when the file was read.
+
+    Args:
+        path: of a .jsonl file whose rows are numbers by name. The first row has all names, later ones may lack some.
+        points: see POINTS.
+    """
+
+    def __init__(self, path: Path, points: int = POINTS):
+        self._rows, self._points = Rows(path), points
+        self._names: tuple[str, ...] = ()
+        self._each = 1  # rows in a value
+        # Of whole values, and the rows that do not make one yet; each number with how many there are in it, because
+        # not every row has every name.
+        self._sums = self._rest = np.empty((0, 0, 2))
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """float64 (N,) for each name, N below 2 POINTS; {} while there is no row."""
+        while rows := self._rows.read(min(self._points, self._room())):
+            self._names = self._names or tuple(rows[0])
+            new = np.array([[(row.get(name, 0.0), name in row) for name in self._names] for row in rows], float)
+            new = np.concatenate([self._rest.reshape(-1, len(self._names), 2), new])
+            whole = len(new) // self._each * self._each
+            self._rest, sums, rows_in_one = new[whole:], new[:whole], 1
+            while rows_in_one < self._each:
+                sums, rows_in_one = _in_pairs(sums), 2 * rows_in_one
+            self._sums = np.concatenate([self._sums.reshape(-1, len(self._names), 2), sums])
+            if len(self._sums) == 2 * self._points:
+                self._sums, self._each = _in_pairs(self._sums), 2 * self._each
+        sums, counts = self._sums[..., 0], self._sums[..., 1]
+        with np.errstate(invalid="ignore"):  # NaN where no row has it
+            return dict(zip(self._names, (sums / counts).T))
+
+    def _room(self) -> int:
+        """Rows until values have to be joined."""
+        return (2 * self._points - len(self._sums)) * self._each - len(self._rest)
+
+
+def _in_pairs(sums: np.ndarray) -> np.ndarray:
+    return sums[0::2] + sums[1::2]
+
+
+class Curves:
+    """Draws a run's curves again and again while it trains; see `draw_curves`."""
+
+    def __init__(self, run: Run):
+        self._run, self._steps, self._epochs = run, Thinned(run.steps_file), Thinned(run.epochs_file)
+        self._first_epoch, self._per_epoch, self._is_whole = Rows(run.steps_file), 0, False
+
+    def draw(self) -> Path | None:
+        """Draw losses, scores and accuracies so far to losses.png; None before the first update."""
+        steps, experiment = self._steps.columns(), self._run.experiment
+        if not steps:
+            return None
+        steps["epoch"] = steps["update"] / self._updates_per_epoch()
+        about = f"{experiment.preset} on {shorten(dataset_name(experiment.data.name), 50)}"
+        title = f"{about}, seed {experiment.training.seed}"
+        viz.plot_training(self._run.losses_plot, steps, self._epochs.columns(), title)
+        return self._run.losses_plot
+
+    def _updates_per_epoch(self) -> int:
+        """Updates of the first epoch, or those of it that there are."""
+        while not self._is_whole and (rows := self._first_epoch.read(POINTS)):
+            inside = sum(row["epoch"] == 1 for row in rows)
+            self._per_epoch, self._is_whole = self._per_epoch + inside, inside < len(rows)
+        return self._per_epoch
 
 
 def draw_curves(run: Run) -> Path | None:
     """Draw losses, scores and accuracies of a run so far to losses.png; None before the first update."""
-    steps, epochs = run.steps(), run.epochs()
-    if not steps:
-        return None
-    per_epoch = np.bincount(steps["epoch"].astype(int)).max()
-    steps["epoch"] = steps["update"] / per_epoch
-    experiment = run.experiment
-    title = f"{experiment.preset} on {experiment.data.name}, seed {experiment.training.seed}"
-    viz.plot_training(run.losses_plot, steps, _columns(epochs), title)
-    return run.losses_plot
+    return Curves(run).draw()
 
 
-def draw_film(run: Run, fps: float = 4, folder: Path | None = None) -> list[Path]:
+def draw_film(run: Run, fps: float = 4, folder: str | Path | None = None) -> list[Path]:
     """Make training.mp4 and training.gif from the epoch grids, with the epoch written in.
 
     Args:
@@ -219,37 +381,100 @@ def draw_film(run: Run, fps: float = 4, folder: Path | None = None) -> list[Path
     Raises:
         InputError: the run has no grids yet.
     """
-    grids = [(row["epoch"], run.grid(row["epoch"])) for row in run.epochs()]
-    grids = [(epoch, path) for epoch, path in grids if path.exists()]
-    if not grids:
+    epochs = [row["epoch"] for row in run.epochs() if run.grid(row["epoch"]).exists()]
+    if not epochs:
         raise InputError(f"{run.folder} has no epoch grids yet: let it train for a while first.")
     experiment = run.experiment
-    about = f"{experiment.preset} on {dataset_slug(experiment.data.name)}"
-    frames = [viz.caption(viz.read_png(path), f"{about}, epoch {epoch}") for epoch, path in grids]
-    files = [(folder or run.folder) / name for name in ("training.mp4", "training.gif")]
+    about = f"{experiment.preset} on {shorten(dataset_name(experiment.data.name), 30)}"
+    files = [Path(folder or run.folder) / name for name in ("training.mp4", "training.gif")]
     for file in files:
+        # One by one: a long training has more grids than memory holds.
+        frames = (viz.caption(viz.read_png(run.grid(epoch)), f"{about}, epoch {epoch}") for epoch in epochs)
         viz.write_film(file, frames, fps)
     return files
 
 
+def check_place(title: str, data: str, cure: str = "--data") -> None:
+    """Refuse what a run was trained on if its own pictures are no longer where they were.
+
+    Args:
+        title: of the run.
+        data: what it was trained on.
+        cure: the option, or the command, that says where they are.
+
+    Raises:
+        InputError: it says so, and how to say where they are.
+    """
+    if is_own(data) and not Path(data).expanduser().exists():
+        seen_from = "" if Path(data).is_absolute() else ", as seen from where it was started"
+        raise InputError(
+            f"The pictures of {title} were in {data}{seen_from}, where there is nothing now; say where they are now "
+            f"with {cure}."
+        )
+
+
+def dataset_name(name: str) -> str:
+    """What to call a dataset in a heading: its name, or the last part of its path, in one line."""
+    return one_line(_last_part(name))
+
+
 def dataset_slug(name: str) -> str:
     """A folder name for a dataset: its name, or the last part of its path."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(name).stem if os.sep in name else name).strip("-.") or "data"
+    return slug(_last_part(name)) or "data"
 
 
-def _last_touched(experiment_file: Path) -> float:
-    """When a run was last heard of: its log gets a line whenever something happens."""
-    log = experiment_file.parent / "log.txt"
-    return (log if log.exists() else experiment_file).stat().st_mtime
+def _last_part(name: str) -> str:
+    path = Path(os.path.abspath(name))
+    return path.stem if path.suffix.lower() in (".npy", ".npz") else path.name
 
 
-def _rows(path: Path) -> list[dict]:
+def _last_heard_of(run: Run) -> float:
+    state = run.folder / "state.json"
+    if state.exists():
+        return run.state.written
+    log = run.folder / "log.txt"  # of a run made before: it gets a line whenever something happens
+    return (log if log.exists() else run.folder / "experiment.json").stat().st_mtime
+
+
+def _state_by_its_log(run: Run) -> State:
+    """How a run stands that was made before there was a state.json: by its last sentence, and its records."""
+    steps, epochs = _rows(run.steps_file, 1), run.epochs(1)
+    update, epoch = (steps[-1]["update"] if steps else 0), (epochs[-1]["epoch"] if epochs else 0)
+    sentences = run.logged()
+    for sentence in reversed(sentences):
+        finished = re.match(r"Finished after (\d+) updates and (\d+) s", sentence)
+        if finished and int(finished[1]) == update:
+            return State("finished", update, epoch, float(finished[2]))
+    if sentences and sentences[-1].startswith("Stopped "):
+        return State("stopped", update, epoch, why=sentences[-1])
+    return State("running", update, epoch)
+
+
+def _read(file: Path) -> dict:
+    try:
+        return read_json(file)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{file} is not readable JSON: {error}.") from error
+
+
+def _rows(path: Path, last: int | None = None) -> list[dict]:
+    """Rows of a record file, all or the last so many."""
+    if last is None:
+        return Rows(path).read()
     if not path.exists():
         return []
-    with path.open(encoding="utf-8") as file:
-        # A line without its end is one that is being written, or that a killed process did not finish.
-        return [json.loads(line) for line in file if line.endswith("\n")]
+    with path.open("rb") as file:
+        start = file.seek(0, os.SEEK_END)
+        tail = b""
+        while start and tail.count(b"\n") <= last:
+            step = min(start, 1 << 16)
+            start = file.seek(start - step)
+            tail = file.read(step) + tail
+    whole = tail[: tail.rfind(b"\n") + 1].splitlines()
+    return [json.loads(line) for line in whole[-last:]]
 
 
-def _columns(rows: list[dict]) -> dict[str, np.ndarray]:
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]} if rows else {}
+def columns(rows: list[dict]) -> dict[str, np.ndarray]:
+    """One array for each name of any row; NaN where a row does not have it (what was not due in an update)."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}

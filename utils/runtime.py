@@ -5,6 +5,7 @@ package can import TensorFlow, because some switches are read at that moment onl
 """
 
 import contextlib
+import importlib.util
 import os
 import platform
 import resource
@@ -12,16 +13,44 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+from utils.errors import InputError
 
 
 def set_environment() -> None:
     """Set what TensorFlow reads when it is imported; whatever the user has set stays.
 
     oneDNN's kernels are off by default on some CPUs (AMD's among them), where they are nearly twice as fast.
-    Informational log lines are left out; warnings and errors are shown.
+    Informational log lines are left out; warnings and errors are shown. The models are written for TensorFlow, so the
+    backend that Keras takes elsewhere does not count here.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+
+
+def open_closed_streams() -> None:
+    """Let standard streams that were closed (`2>&-`) lead nowhere. Otherwise Python has None in their place, progress
+    bars and warnings fail, and the next file that is opened gets their number and what C code writes to it."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # the system gives the lowest number that is free
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+
+
+def keep_matplotlib_plain() -> None:
+    """Let figures look the same for everybody, and not fail (`text.usetex`): the user's matplotlibrc, which Matplotlib
+    looks for in the current folder, then in MATPLOTLIBRC, then at home, does not count in this process."""
+    os.environ.pop("MPLBACKEND", None)
+    installed = importlib.util.find_spec("matplotlib")
+    os.environ["MATPLOTLIBRC"] = os.path.join(os.path.dirname(installed.origin), "mpl-data", "matplotlibrc")
+    if os.path.exists("matplotlibrc"):
+        import matplotlib
+
+        matplotlib.rcdefaults()
 
 
 @dataclass(frozen=True)
@@ -71,8 +100,55 @@ def start(precision: str = "float32") -> Device:
             tf.config.experimental.set_memory_growth(gpu, True)
         except RuntimeError:  # the GPU is in use already, so its memory has been laid out
             pass
+    keras.config.set_floatx("float32")  # whatever ~/.keras/keras.json says
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
     keras.mixed_precision.set_dtype_policy(precision)
     return device()
+
+
+def has_bfloat16(cpu: str | None = None) -> bool | None:
+    """Whether the CPU computes with bfloat16 itself; where it does not, every operation is emulated.
+
+    Args:
+        cpu: what the system says of it; /proc/cpuinfo by default.
+
+    Returns:
+        The answer; None where the system does not say.
+    """
+    if cpu is None:
+        try:
+            cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+    listed = [line.split(":", 1)[1].split() for line in cpu.splitlines() if line.startswith(("flags", "Features"))]
+    known = {flag for flags in listed for flag in flags}
+    return bool(known & {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}) if listed else None  # Intel and AMD; ARM
+
+
+def check_precision(precision: str, forced: bool = False, cpu: str | None = None, kind: str | None = None) -> None:
+    """Refuse a precision that this machine would emulate.
+
+    Args:
+        precision: as for `start`.
+        forced: whether to let it pass.
+        cpu: as for `has_bfloat16`.
+        kind: of the device, "CPU" or "GPU"; TensorFlow is asked by default.
+
+    Raises:
+        InputError: bfloat16 on a CPU without its arithmetic.
+    """
+    if precision != "mixed_bfloat16" or forced or has_bfloat16(cpu) is not False:
+        return
+    if kind is None:
+        import_tensorflow()
+        kind = device().kind
+    if kind == "CPU":
+        raise InputError(
+            "This processor has no bfloat16 arithmetic (avx512_bf16, amx_bf16 or ARM's bf16), so mixed_bfloat16 would be "
+            "emulated and tens of times slower than float32: use --precision float32, or a machine that has it, or "
+            "insist with --force-precision."
+        )
 
 
 @contextlib.contextmanager

@@ -1,10 +1,16 @@
-"""True samples, fake samples and the latents that fake samples are made from."""
+"""True samples, fake samples and the latents that fake samples are made from.
+
+"True" means real, from a dataset, and "fake" made by a generator: the words of the report that this project started
+from, everywhere in it. They say where a sample comes from, never what the discriminator thinks of it.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from utils.data import scale
+from utils.config import Experiment
+from utils.data import scale, scale_back
 from utils.errors import InputError
 
 
@@ -58,7 +64,7 @@ def true_samples_generator(
 
 
 def fake_samples_generator(
-    generator: Callable, latents: np.ndarray, batch_size: int = 256
+    generator: Callable, latents: np.ndarray, batch_size: int = 256, conditions: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Let a generator draw images from latents, in inference mode, with the label of fake samples.
 
@@ -66,6 +72,7 @@ def fake_samples_generator(
         generator: a Keras model, or any callable that takes latents and gives images.
         latents: float32 (N, latent_dim), as `make_latent_samples` gives them.
         batch_size: latents per call; decides speed and memory, not the result.
+        conditions: (N, ...) for a conditional generator, which is then called with [latents, conditions].
 
     Returns:
         float32 (N, H, W, 3) in [-1, 1], and float32 (N, 1) of zeros.
@@ -73,13 +80,64 @@ def fake_samples_generator(
     Raises:
         InputError: the latents are not of the length that the generator takes.
     """
-    wanted = getattr(generator, "input_shape", (None, None))[-1]
+    wanted = None if conditions is not None else getattr(generator, "input_shape", (None, None))[-1]
     if latents.ndim != 2 or not len(latents) or wanted not in (None, latents.shape[1]):
         raise InputError(
             f"latents must be an array of shape (N, {wanted or 'latent_dim'}) with N at least 1. "
             f"Received: {latents.shape}."
         )
-    batches = [latents[start : start + batch_size] for start in range(0, len(latents), batch_size)]
+    starts = range(0, len(latents), batch_size)
+    batches = [latents[start : start + batch_size] for start in starts]
+    if conditions is not None:
+        batches = [[batch, conditions[start : start + batch_size]] for start, batch in zip(starts, batches)]
     # Calling a Keras model runs it in inference mode; `predict` would print and retrace for nothing here.
     images = np.concatenate([np.asarray(generator(batch), np.float32) for batch in batches])
     return images, np.zeros((len(latents), 1), np.float32)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """The one way to draw samples from a generator: it knows what the generator takes.
+
+    Attributes:
+        generator: a Keras model, or any callable that takes what `inputs` gives.
+        latent_dim: length of its latents.
+        latents: their distribution, "normal" or "uniform".
+        conditions: what a conditional generator takes beside the latents, an array (M, ...) that rows are drawn from;
+            None for one that takes latents alone.
+    """
+
+    generator: Callable
+    latent_dim: int
+    latents: str = "normal"
+    conditions: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, generator: Callable, experiment: Experiment | None = None) -> "Sampler":
+        """A generator as it was trained; N(0, 1) latents where that is not known."""
+        if experiment:
+            return cls(generator, experiment.model.latent_dim, experiment.model.latents)
+        return cls(generator, generator.input_shape[-1])
+
+    def make_latents(self, count: int, seed: int | np.random.Generator = 0) -> np.ndarray:
+        """Latents as the generator was trained on: float32 (count, latent_dim)."""
+        return make_latent_samples(count, self.latent_dim, seed, self.latents)
+
+    def draw(self, count: int, seed: int | np.random.Generator = 0) -> np.ndarray:
+        """Draw pictures.
+
+        Args:
+            count: how many.
+            seed: of the latents (and of the choice among the conditions), or a NumPy generator that is drawn from.
+
+        Returns:
+            uint8 (count, H, W, 3) in [0, 255].
+        """
+        random = np.random.default_rng(seed)
+        latents = self.make_latents(count, random)
+        rows = None if self.conditions is None else random.integers(0, len(self.conditions), count)
+        return scale_back(self.images(latents, None if rows is None else self.conditions[rows]))
+
+    def images(self, latents: np.ndarray, conditions: np.ndarray | None = None) -> np.ndarray:
+        """What the generator makes of latents (and conditions, a row each): float32 (N, H, W, 3) in [-1, 1]."""
+        return fake_samples_generator(self.generator, latents, conditions=conditions)[0]

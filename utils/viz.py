@@ -1,19 +1,17 @@
 """Grids, curves and films: arrays and records in, picture files out. Nothing here knows about models."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Iterable
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import cv2
 import imageio.v2 as imageio
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from utils.errors import InputError
 from utils.files import appears_whole
-
-if TYPE_CHECKING:  # it takes a while to load
-    from matplotlib.figure import Figure
+from utils.text import one_line
 
 
 def grid(images: np.ndarray, columns: int | None = None, tile: int = 64, gap: int = 2) -> np.ndarray:
@@ -58,19 +56,38 @@ def read_png(path: str | Path) -> np.ndarray:
     return np.asarray(imageio.imread(path))[..., :3]
 
 
+def letters(text: str, width: int, height: int, size: int = 12) -> np.ndarray:
+    """Dark letters on white, at the left, in the middle of the height: uint8 (height, width, 3).
+
+    Args:
+        text: one line or several; what does not fit is cut off.
+        width, height: of the picture, in pixels.
+        size: of the letters, in pixels.
+    """
+    from utils.figure import font_file  # it takes a while to load
+
+    picture = Image.new("RGB", (width, height), "white")
+    text = "\n".join(map(one_line, text.split("\n")))
+    ImageDraw.Draw(picture).text((size // 3, height / 2), text, (40, 40, 40), _font(font_file(text), size), anchor="lm")
+    return np.asarray(picture)
+
+
+@cache
+def _font(file: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(file, size)
+
+
 def caption(image: np.ndarray, text: str) -> np.ndarray:
     """A copy of uint8 (H, W, 3) with a line of text on a white strip above it; the height stays even."""
-    strip = np.full((32, image.shape[1], 3), 255, np.uint8)
-    cv2.putText(strip, text, (6, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (40, 40, 40), 1, cv2.LINE_AA)
-    return np.concatenate([strip, image])
+    return np.concatenate([letters(text, image.shape[1], 32, 16), image])
 
 
-def write_film(path: str | Path, frames: Sequence[np.ndarray], fps: float = 4, hold_last: float = 2.0) -> None:
+def write_film(path: str | Path, frames: Iterable[np.ndarray], fps: float = 4, hold_last: float = 2.0) -> None:
     """Write frames as H.264 MP4 that browsers play, or as GIF, by the suffix of `path`.
 
     Args:
         path: ends in .mp4 or .gif; the file appears whole or not at all.
-        frames: uint8 (H, W, 3), all of one size, H and W even.
+        frames: uint8 (H, W, 3), all of one size, H and W even; taken one by one, so that a film may be long.
         fps: frames per second.
         hold_last: seconds for which the last frame stays.
 
@@ -78,33 +95,31 @@ def write_film(path: str | Path, frames: Sequence[np.ndarray], fps: float = 4, h
         InputError: no frames, or another suffix.
     """
     path = Path(path)
-    if not frames or path.suffix not in (".mp4", ".gif"):
-        raise InputError(
-            f"A film needs at least one frame and a name in .mp4 or .gif. Received: {len(frames)}, {path}."
-        )
-    frames = [*frames, *[frames[-1]] * round(fps * hold_last)]
-    with appears_whole(path) as temporary:
-        if path.suffix == ".gif":
-            imageio.mimwrite(temporary, frames, format="gif", duration=1000 / fps, loop=0)
-        else:
-            imageio.mimwrite(
-                temporary,
-                frames,
-                format="ffmpeg",
-                fps=fps,
-                codec="libx264",
-                pixelformat="yuv420p",  # the only layout that all browsers decode
-                quality=8,
-                macro_block_size=2,
-                output_params=["-movflags", "+faststart"],  # plays before it is loaded whole
-            )
+    if path.suffix not in _FILMS:
+        raise InputError(f"A film needs a name in .mp4 or .gif. Received: {path}.")
+    frame = None
+    with appears_whole(path) as temporary, imageio.get_writer(temporary, **_FILMS[path.suffix](fps)) as film:
+        for frame in frames:
+            film.append_data(frame)
+        if frame is None:
+            raise InputError(f"A film needs at least one frame. Received: none, for {path}.")
+        for _ in range(round(fps * hold_last)):
+            film.append_data(frame)
 
 
-def write_figure(path: str | Path, figure: "Figure") -> Path:
-    """Write a Matplotlib figure as PNG; the file appears whole or not at all. Returns its path."""
-    with appears_whole(path) as temporary:
-        figure.savefig(temporary, dpi=110, metadata={"Software": None})
-    return Path(path)
+_FILMS = {
+    ".gif": lambda fps: {"format": "gif", "mode": "I", "duration": 1000 / fps, "loop": 0},
+    ".mp4": lambda fps: {
+        "format": "ffmpeg",
+        "mode": "I",
+        "fps": fps,
+        "codec": "libx264",
+        "pixelformat": "yuv420p",  # the only layout that all browsers decode
+        "quality": 8,
+        "macro_block_size": 2,
+        "output_params": ["-movflags", "+faststart"],  # plays before it is loaded whole
+    },
+}
 
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
@@ -115,38 +130,55 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
 
+def plain_ticks(axis, at: Sequence[float] | None = None) -> None:
+    """Label a logarithmic axis of a Matplotlib figure in plain numbers, at 1, 2, 5 of each power of ten or where asked.
+
+    Left to itself, Matplotlib labels whole powers only, of which an axis that spans less than one has one or none.
+    """
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(FixedLocator(at) if at is not None else LogLocator(subs=(1, 2, 5), numticks=99))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_minor_locator(NullLocator())
+
+
 def plot_training(path: str | Path, steps: dict[str, np.ndarray], epochs: dict[str, np.ndarray], title: str) -> None:
     """Plot losses and mean scores of every update, and the accuracies after every epoch.
 
     Args:
         path: the PNG to write; it appears whole or not at all.
-        steps: float (U,) for each name of `training.step.RECORDED`, and "epoch" as a float position.
+        steps: float (U,) for each name that updates record, NaN where it was not due, and "epoch" as a float position.
         epochs: float (E,) "epoch", "accuracy_true" and "accuracy_fake".
         title: heading.
     """
-    from matplotlib.figure import Figure  # no pyplot: nothing global is touched, no display is needed
+    from utils.figure import new_figure, write_figure  # they take a while to load
 
-    figure = Figure(figsize=(12, 3.8), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure = new_figure(12, 3.8, title)
     losses, scores, accuracies = figure.subplots(1, 3)
     window = max(1, len(steps["epoch"]) // 100)
 
     def curves(axes, names: dict[str, tuple[str, str]]) -> None:
         for name, (label, colour) in names.items():
-            axes.plot(steps["epoch"], steps[name], color=colour, alpha=0.2, linewidth=0.6)
-            axes.plot(steps["epoch"], smooth(steps[name], window), color=colour, label=label, linewidth=1.4)
+            due = np.isfinite(steps[name])  # some terms have their turn every few updates
+            epoch, values = steps["epoch"][due], steps[name][due]
+            axes.plot(epoch, values, color=colour, alpha=0.2, linewidth=0.6)
+            axes.plot(epoch, smooth(values, window), color=colour, label=label, linewidth=1.4)
 
-    curves(
-        losses,
-        {
-            "loss_true": ("discriminator, true", "tab:blue"),
-            "loss_fake": ("discriminator, fake", "tab:orange"),
-            "loss_generator": ("generator", "tab:green"),
-        },
-    )
+    named = {
+        "loss_true": ("discriminator, true", "tab:blue"),
+        "loss_fake": ("discriminator, fake", "tab:orange"),
+        "loss_discriminator": ("discriminator", "tab:blue"),
+        "loss_generator": ("generator", "tab:green"),
+    }
+    others = [name for name in steps if name.startswith("loss_") and name not in named]
+    named |= {name: (name.removeprefix("loss_"), f"C{4 + n}") for n, name in enumerate(others)}
+    named = {name: label for name, label in named.items() if name in steps}
+    curves(losses, named)
     losses.axhline(math.log(2), color="grey", linestyle=":", linewidth=1, label="log 2 (undecided)")
-    top = max(np.quantile(steps[name], 0.995) for name in ("loss_true", "loss_fake", "loss_generator"))
-    losses.set(title="Binary cross-entropy", ylim=(0, 1.1 * max(top, 1)))  # single spikes may leave the picture
+    low, top = (
+        end(np.nanquantile(steps[name], share) for name in named) for end, share in ((min, 0.005), (max, 0.995))
+    )
+    losses.set(title="Losses", ylim=(1.1 * min(low, 0), 1.1 * max(top, 1)))  # single spikes may leave the picture
     curves(scores, {"score_true": ("true", "tab:blue"), "score_fake": ("fake", "tab:orange")})
     scores.axhline(0.5, color="grey", linestyle=":", linewidth=1)
     scores.set(title="Mean score while training", ylim=(0, 1))
@@ -156,5 +188,6 @@ def plot_training(path: str | Path, steps: dict[str, np.ndarray], epochs: dict[s
     for axes in (losses, scores, accuracies):
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.25)
-        axes.legend(fontsize=7)
+        # Below, where no curve is.
+        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, frameon=False)
     write_figure(path, figure)

@@ -8,13 +8,11 @@ refusals come at once.
 import errno
 import importlib
 import os
-import shlex
 import sys
 
-import tyro
-
-from utils.cli.text import short
+from utils.cli.options import as_meant, read, todays
 from utils.errors import InputError, Interrupted
+from utils.text import command, one_line
 
 COMMANDS = {
     "train": "train:Train",
@@ -31,6 +29,7 @@ COMMANDS = {
     "study": "study:Study",
     "notebooks": "notebooks:Notebooks",
     "lab": "notebooks:Lab",
+    "completion": "completion:Completion",
 }
 """Module of this folder and class of each command; only the one that is asked for is imported. A class may have a
 method `default(options)` that gives its options as they are before any is read."""
@@ -45,6 +44,7 @@ _USERS_PLACES = (
     errno.EISDIR,
     errno.ENOTDIR,
     errno.EEXIST,
+    errno.ENAMETOOLONG,
 )
 
 
@@ -56,16 +56,20 @@ def main(arguments: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     name, *options = arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names may hold what a terminal's encoding has not
+            stream.reconfigure(errors="backslashreplace")
     try:
         if name not in COMMANDS:
             raise InputError(f"There is no command {name!r}; choose one of {', '.join(COMMANDS)}, test.")
         module, class_name = COMMANDS[name].split(":")
-        command = getattr(importlib.import_module(f"utils.cli.{module}"), class_name)
-        default = command.default(options) if hasattr(command, "default") else None
-        tyro.cli(command, args=options, prog=f"./dcgan {name}", default=default).run()
+        chosen = getattr(importlib.import_module(f"utils.cli.{module}"), class_name)
+        options = todays(as_meant(options))
+        default = chosen.default(options) if hasattr(chosen, "default") else None
+        read(chosen, options, name, default).run()
         return 0
     except InputError as error:
-        print(f"dcgan: {error}", file=sys.stderr)
+        print(f"dcgan: {one_line(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("dcgan: stopped.", file=sys.stderr)
@@ -76,10 +80,11 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in _USERS_PLACES:
             raise
-        print(f"dcgan: {error.filename or 'writing'}: {error.strerror}; choose another place.", file=sys.stderr)
+        place = one_line(str(error.filename or "writing"))
+        print(f"dcgan: {place}: {error.strerror}; choose another place.", file=sys.stderr)
         return 2
     except Interrupted as stop:
         # A study has more to train than the run that was stopped; the same command takes up all of it.
-        again = shlex.join(arguments) if name == "study" else f"resume {short(stop.folder)}"
-        print(f"{stop}\nGo on with: ./dcgan {again}")
+        again = arguments if name == "study" else ("resume", stop.folder)
+        print(f"{stop}\nGo on with: {command(*again)}")
         return 128 + stop.signal

@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import place_name, short, table
+from utils.cli.text import short
 from utils.errors import InputError
+from utils.tables import table
+from utils.text import command, one_line
 
 WIDTH = 118  # letters of a line of the list
 MANY = 45  # of more classes than this, the table shows the largest
@@ -49,8 +51,10 @@ class Datasets:
 
 
 def _list(options: Datasets) -> None:
-    from utils.data.catalogue import catalogue, data_folder, find_source
+    from utils.data.catalogue import catalogue, data_folder, find_source, say_if_ambiguous
 
+    if options.name is not None:
+        say_if_ambiguous(options.name, options.data_dir)
     entries = [entry for entry in catalogue() if options.name in (None, entry.name)]
     if not entries:
         pictures = find_source(options.name, 1, split=options.split).describe()  # no size is asked for
@@ -61,16 +65,17 @@ def _list(options: Datasets) -> None:
             "notes": list(pictures.notes),
             "others": list(pictures.others),
         }
-        classes = f", classes: {', '.join(pictures.label_names)}" if pictures.label_names else ""
-        lines = [f"{pictures.title}: {pictures.count:,} images{classes}", *pictures.notes]
+        classes = f", classes: {one_line(', '.join(pictures.label_names))}" if pictures.label_names else ""
+        lines = [f"{pictures.title}: {pictures.count:,} images{classes}", *map(one_line, pictures.notes)]
         if len(pictures.others) > LISTED:
             lines.append(f"The first {LISTED} of {len(pictures.others):,} left out (--json prints all):")
-        lines += [f"  {other}" for other in pictures.others[:LISTED]]
+        lines += [f"  {one_line(other)}" for other in pictures.others[:LISTED]]
         print(json.dumps(record, indent=2, ensure_ascii=False) if options.json else "\n".join(lines))
         return
     if options.json:
         names = ("name", "title", "built_in", "native_size", "images", "splits", "download", "terms", "script")
-        present = [{"present": bool(found), "found": found} for found in (e.found(options.data_dir) for e in entries)]
+        available = [entry.available(options.data_dir) for entry in entries]
+        present = [{"present": bool(splits), "found": splits} for splits in available]
         print(json.dumps([{n: getattr(e, n) for n in names} | p for e, p in zip(entries, present)], indent=2))
         return
     rows = [
@@ -91,31 +96,32 @@ def _list(options: Datasets) -> None:
     name = options.name or "NAME"
     print(
         f"\nDatasets live in {short(data_folder(options.data_dir))}.\n"
-        f"To look at one: ./dcgan datasets {name} --show\n"
+        f"To look at one: {command('datasets', name, '--show')}\n"
         "A folder of pictures, or an .npz or .npy file, needs no entry: ./dcgan train --data FOLDER"
     )
 
 
 def _state(entry, data_dir: Path | None) -> str:
-    found = entry.found(data_dir)
+    available = entry.available(data_dir)
     if entry.built_in:
         return "built in"
-    if not found:
+    if not available:
         return f"missing: {entry.script}"
-    return "present" if len(found) == len(entry.splits) else f"present: {', '.join(found)}"
+    return "present" if len(available) == len(entry.splits) else f"present: {', '.join(available)}"
 
 
 def _show(options: Datasets) -> None:
-    from utils.data.catalogue import catalogue, data_folder, find_source, load
+    from utils.data.catalogue import data_folder, find_entry, find_source, load
     from utils.data.statistics import draw, statistics, summary
     from utils.files import write_json
+    from utils.runs import dataset_slug
 
     if options.name is None:
         raise InputError("--show needs the name of a dataset, such as ./dcgan datasets faces --show.")
-    big = any(entry.big for entry in catalogue() if entry.name == options.name)
+    entry = find_entry(options.name)
     count, source = options.count, None
     which = {"data_dir": options.data_dir, "split": options.split, "small": options.small, "tolerated": 1.0}
-    if count is None and big:
+    if count is None and entry and entry.big:
         source = find_source(options.name, options.size, None, **which)
         count = min(BIG_COUNT, source.describe().count)
     dataset = load(options.name, options.size, count, **which)
@@ -132,8 +138,8 @@ def _show(options: Datasets) -> None:
         "notes": list(dataset.notes),
         "terms": dataset.terms,
     }
-    name = place_name(options.name)
-    folder = options.out or data_folder(options.data_dir) / "statistics" / f"{name}-{dataset.split}-{options.size}"
+    name = f"{dataset_slug(options.name)}-{dataset.split}-{options.size}"
+    folder = options.out or data_folder(options.data_dir) / "statistics" / name
     drawn = draw(figures, dataset, folder)
     write_json(folder / "statistics.json", record)
     if options.json:

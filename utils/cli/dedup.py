@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import place_name, short
+from utils.cli.text import short
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,14 @@ def _dedup(options: Dedup) -> None:
     from utils.data.catalogue import data_folder
     from utils.data.dedup import draw_groups, find_duplicates
     from utils.files import write_json
+    from utils.runs import dataset_slug
 
     pictures = {"split": options.split, "small": options.small, "tolerated": 1.0}
     dataset = load(options.name, options.size, options.count, data_dir=options.data_dir, **pictures)
     for remark in dataset.remarks("the statistics.json of `./dcgan datasets --show`"):
         print(remark, file=sys.stderr)
     found = find_duplicates(dataset.images, options.method, options.seed)
-    place = f"{place_name(options.name)}-{options.split}-{options.size}-{options.method}"
+    place = f"{dataset_slug(options.name)}-{options.split}-{options.size}-{options.method}"
     folder = options.out or data_folder(options.data_dir) / "duplicates" / place
     summary = {
         "dataset": dataset.name,

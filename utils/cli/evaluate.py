@@ -8,9 +8,10 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import short, table
+from utils.cli.text import short
 from utils.config import DataConfig
 from utils.errors import InputError
+from utils.tables import table
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,14 @@ class Evaluate:
 
 def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.distances import LEAST_SAMPLES
-    from utils.evaluation.held_out import true_images_for
-    from utils.found import find
+    from utils.evaluation.held_out import TooFewImages, true_images_for
+    from utils.networks import find_network, with_data
 
     if options.samples < LEAST_SAMPLES:
         raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
-    found = find(options.name, "generator", options.runs_dir)
-    data = _data(found, options.data)
+    trained = find_network(options.name, "generator", options.runs_dir)
+    trained, other = with_data(trained, options.data, options.data_dir, progress=not options.json)
+    data = _data(trained, other)
 
     from utils import runtime
 
@@ -59,20 +61,28 @@ def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.features import extractor_for
     from utils.evaluation.quality import Quality
     from utils.models import load_network
+    from utils.sampling import Sampler
 
-    generator = load_network(found.file)
+    generator = load_network(trained.file)
     if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
-        raise InputError(f"{found.file} should be a generator, latents -> images. Received: {generator.name}.")
+        raise InputError(f"{trained.file} should be a generator, latents -> images. Received: {generator.name}.")
     size = generator.output_shape[1]
-    true = true_images_for(data, size, 2 * options.samples, data_dir=options.data_dir, progress=not options.json)
+    try:
+        true = true_images_for(data, size, 2 * options.samples, data_dir=options.data_dir, progress=not options.json)
+    except TooFewImages as error:
+        most = error.there // 2
+        cure = f"use --samples {most}" if most >= LEAST_SAMPLES else f"with less than {2 * LEAST_SAMPLES} it cannot be"
+        raise InputError(
+            f"{options.samples:,} samples are compared with twice as many true images, since the floor compares two sets "
+            f"of them, and {data.name} has {error.there:,}: {cure}."
+        ) from error
     places = {"data_dir": options.data_dir, "progress": not options.json}
     extractor = extractor_for(data.name, size, features=options.features, small=data.small, **places)
     quality = Quality(true.images, extractor, options.samples, options.seed)
-    latents = found.experiment.model.latents if found.experiment else "normal"
-    distance, floor = quality.of(generator, generator.input_shape[1], latents), quality.floor()
+    distance, floor = quality.of(Sampler.of(generator, trained.experiment)), quality.floor()
     if options.json:
         record = {
-            "generator": str(found.file),
+            "generator": str(trained.file),
             "samples": options.samples,
             "seed": options.seed,
             "true_images": true.about,
@@ -84,7 +94,7 @@ def _evaluate(options: Evaluate) -> None:
         print(json.dumps(record, indent=2))
         return
     print(
-        f"{options.samples:,} samples of {short(found.file)}\n"
+        f"{options.samples:,} samples of {short(trained.file)}\n"
         f"against {options.samples:,} {true.about}, in the features of the {extractor.name}\n"
     )
     print(
@@ -105,11 +115,11 @@ def _evaluate(options: Evaluate) -> None:
         print("\nThere are no true images that it was not trained on, so copies of them count as good samples.")
 
 
-def _data(found, asked: str | None) -> DataConfig:
+def _data(trained, asked: str | None) -> DataConfig:
     """What to compare a generator with: what it was trained on, or what is asked for."""
-    trained = found.experiment and found.experiment.data
-    if trained and asked in (None, trained.name):
-        return trained
+    own = trained.experiment and trained.experiment.data
+    if own and asked is None:
+        return own
     if asked is None:
-        raise InputError(f"{found.file} does not say what it was trained on: name the true images with --data.")
+        raise InputError(f"{trained.file} does not say what it was trained on: name the true images with --data.")
     return DataConfig(name=asked)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import short
+from utils.cli.text import label, written
 from utils.errors import InputError
 
 
@@ -36,7 +36,7 @@ class Explain:
     `./dcgan sample RUN -n 1000 --as files` writes with the same seed: {"0": [[left, top, right, bottom]], "7": []}. By
     default a detector finds the parts, which a built-in dataset has."""
     out: Path | None = None
-    """The folder to write to; by default explain/ in the run's folder, or here for a model."""
+    """The folder to write to; by default explain/ in the run's folder, or here, named after the model."""
     seed: int = 0
     """Seed of images, latents and random controls."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -55,10 +55,12 @@ def _explain(options: Explain) -> None:
         raise InputError(
             f"--count must be at least 2, because an image's maps are compared with others'. Received: {options.count}."
         )
-    from utils.found import find
+    from utils.networks import find_network
 
-    found = find(options.name, "discriminator", options.runs_dir)
-    folder = options.out or found.home / "explain"
+    trained = find_network(options.name, "discriminator", options.runs_dir)
+    in_run = trained.run and trained.home == trained.run.folder
+    folder = options.out or trained.home / ("explain" if in_run else f"{label(trained)}-explain")
+    was_there = (folder / "index.html").is_file()
 
     from utils import runtime
 
@@ -67,7 +69,7 @@ def _explain(options: Explain) -> None:
     from utils.explain.subject import subject_for
 
     subject = subject_for(
-        found,
+        trained,
         options.data,
         count=options.count,
         layer=options.layer,
@@ -85,4 +87,4 @@ def _explain(options: Explain) -> None:
     for section in sections:
         if section.missing:
             print(f"{section.title}: {section.missing}")
-    print(f"\n{short(folder / 'index.html')}")
+    print(f"\n{written(folder / 'index.html', was_there)}")

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,9 +12,11 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import short, table
+from utils import start
+from utils.cli.text import short
 from utils.errors import InputError
 from utils.files import appears_whole, write_text
+from utils.tables import table
 
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / "notebooks"
@@ -49,12 +52,14 @@ class Notebooks:
             raise InputError("--json prints a list: add --list.")
         if self.list:
             return _print_list(chosen, self.json)
-        from utils.data.catalogue import catalogue, find_source
+        from utils.data.catalogue import find_entry, find_source, say_if_ambiguous
         from utils.runs import runs_folder
 
-        own_pictures = self.data is not None and self.data not in {entry.name for entry in catalogue()}
+        own_pictures = self.data is not None and find_entry(self.data) is None
         if own_pictures:
             find_source(self.data)  # refuses what is no picture at once, not in the middle of a notebook
+        elif self.data is not None:
+            say_if_ambiguous(self.data, self.data_dir)
         given = {
             "scale": self.scale,
             "data": _in_full(self.data) if own_pictures else self.data,
@@ -93,9 +98,10 @@ class Lab:
         options += [f"--port={self.port}"] if self.port is not None else []
         options += [] if self.browser else ["--no-browser"]
         options += ["--allow-root"] if os.geteuid() == 0 else []  # as in a container; Jupyter would refuse to start
-        _let_kernels_find_the_project()
+        _let_kernels_start_apart()
         sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *options])
+        os.chdir(PROJECT)  # Jupyter would read settings from the current folder
+        os.execv(sys.executable, start.command("jupyterlab", *options))
 
 
 def _choose(names: tuple[str, ...]) -> list[Path]:
@@ -123,10 +129,10 @@ def _execute(notebook: Path, target: Path, parameters: dict) -> None:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    _let_kernels_find_the_project()
+    _let_kernels_start_apart()
     failed = target.with_stem(f"{target.stem}-failed")
     failed.unlink(missing_ok=True)
-    with appears_whole(target) as temporary:
+    with appears_whole(target) as temporary, tempfile.TemporaryDirectory() as nobodys:
         try:
             papermill.execute_notebook(
                 nbformat.read(notebook, nbformat.NO_CONVERT),
@@ -135,7 +141,8 @@ def _execute(notebook: Path, target: Path, parameters: dict) -> None:
                 kernel_name="python3",
                 progress_bar={"desc": notebook.stem},
                 cwd=notebook.parent,
-                extra_arguments=["--log-level=CRITICAL"],  # what a cell says is in the notebook, this would come here
+                # What a cell says is in the notebook, logs would come here; the user's IPython may start anything.
+                extra_arguments=["--log-level=CRITICAL", f"--ipython-dir={nobodys}"],
             )
         except PapermillExecutionError as error:
             write_text(failed, _cleaned(temporary))
@@ -172,11 +179,11 @@ def _in_full(path: str | Path | None) -> str | None:
     return None if path is None else str(Path(path).expanduser().resolve())
 
 
-def _let_kernels_find_the_project() -> None:
-    """Kernels import `utils` wherever they are started, and run the Python of the project's environment."""
-    paths = [str(PROJECT), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # or a kernel "python3" that the user has installed would come first
+def _let_kernels_start_apart() -> None:
+    """The kernel "python3" is the one in `kernels/` here, wherever the user has installed others of that name: it runs
+    the Python of the project's environment through `start.py`, so that the project is found and nothing else is."""
+    paths = [str(Path(__file__).parent), *filter(None, os.environ.get("JUPYTER_PATH", "").split(os.pathsep))]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(dict.fromkeys(paths))
 
 
 def _print_list(notebooks: list[Path], as_json: bool) -> None:

@@ -8,6 +8,8 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils.cli.text import short
+from utils.errors import InputError
+from utils.text import command
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,9 @@ class Publish:
     """A sentence for the card."""
     distance: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Measure the distance of its samples to held-out true images for the card."""
+    anyway: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Publish also what has hardly been trained, or what the training's last warning says has failed; and replace a
+    model that has this name already."""
     runs_dir: Path | None = None
     """Folder of the runs; saved_models/ by default."""
     data_dir: Path | None = None
@@ -30,19 +35,37 @@ class Publish:
     def run(self) -> None:
         from utils import pretrained, runtime
         from utils.data import load_for
-        from utils.runs import Run
+        from utils.runs import Run, check_place
 
         run = Run.find(self.run_name, self.runs_dir)
+        where = command("resume", run.folder, "--data", "FOLDER")
+        check_place(run.name, run.experiment.data.name, f"`{where}`")
         runtime.start()
+        if not self.anyway and pretrained.find(self.name):
+            raise InputError(f"There is a model {self.name} already: choose another name, or add --anyway to replace it.")
+        if not self.anyway and (reason := _unfit(run)):
+            raise InputError(f"{run.folder} is not fit to be published: {reason} Add --anyway to publish it all the same.")
         distance = None
         if self.distance:
             from utils.evaluation.quality import quality_for
             from utils.models import load_network
+            from utils.sampling import Sampler
 
             quality = quality_for(run.experiment, self.data_dir)
-            model = run.experiment.model
-            measured = quality.of(load_network(run.model("generator")), model.latent_dim, model.latents)
+            measured = quality.of(Sampler.of(load_network(run.model("generator")), run.experiment))
             distance = measured.plain() | {"floor": quality.floor().plain()}
         dataset = load_for(run.experiment, self.data_dir)
         model = pretrained.publish(run, self.name, dataset, distance, self.about)
-        print(f"{short(model.folder)}\nNext: ./dcgan sample {self.name}")
+        print(f"{short(model.folder)}\nNext: {command('sample', self.name)}")
+
+
+def _unfit(run) -> str | None:
+    """Why a run's networks are of no use to anybody, in a sentence; None if nothing speaks against them."""
+    from utils import lengths
+    from utils.training.watch import Diagnosis
+
+    steps = run.steps(1)
+    updates = int(steps["update"][-1]) if steps else 0
+    if updates < lengths.FEW_UPDATES:
+        return f"it has had {updates:,} updates, too few for more than rough shapes (train on with `resume`)."
+    return Diagnosis(run.experiment, run.watch()).verdict

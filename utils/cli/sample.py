@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import short
+from utils.cli.text import label, short, written
 from utils.errors import InputError
 
 
@@ -24,7 +24,8 @@ class Sample:
     mode: tyro.conf.DisallowNone[Annotated[Literal["grid", "files"], arg(name="as")]] = "grid"
     """One grid, or N single PNG files."""
     out: Path | None = None
-    """The grid's file, or the folder of the single files; by default in the run's samples/, or here for a model."""
+    """The grid's file, or the folder of the single files; by default in the run's samples/, or here, named after the
+    model."""
     runs_dir: Path | None = None
     """Folder of the runs; saved_models/ by default."""
 
@@ -51,41 +52,43 @@ class Film:
         if not 0 < self.fps <= 60:
             raise InputError(f"fps must lie between 0 and 60. Received: {self.fps}.")
         run = Run.find(self.name, self.runs_dir)
-        for file in [*draw_film(run, self.fps, self.out), draw_curves(run)]:
-            if file:
-                print(file)
+        replaced = {path.name for path in self.out.iterdir()} if self.out and self.out.is_dir() else set()
+        for file in draw_film(run, self.fps, self.out):
+            print(written(file, file.name in replaced))
+        if curves := draw_curves(run):
+            print(short(curves))
 
 
 def _sample(options: Sample) -> None:
     from utils import runtime, viz
     from utils.data import scale_back
-    from utils.found import find
-    from utils.sampling import fake_samples_generator, make_latent_samples
+    from utils.networks import find_network
+    from utils.sampling import Sampler
 
     if options.n < 1:
         raise InputError(f"-n must be at least 1. Received: {options.n}.")
-    found = find(options.name, "generator", options.runs_dir)
-    folder = found.home / "samples" if found.run and found.home == found.run.folder else found.home
-    target = options.out or folder / f"{options.n}-seed-{options.seed}{'.png' if options.mode == 'grid' else ''}"
+    trained = find_network(options.name, "generator", options.runs_dir)
+    name = f"{options.n}-seed-{options.seed}{'.png' if options.mode == 'grid' else ''}"
+    in_run = trained.run and trained.home == trained.run.folder
+    target = options.out or (trained.home / "samples" / name if in_run else trained.home / f"{label(trained)}-{name}")
     if options.mode == "files" and target.is_file():
         raise InputError(f"--out must be a folder for single files. Received: {target}, which is a file.")
     if options.mode == "grid" and (target.is_dir() or target.suffix.lower() != ".png"):
         raise InputError(f"--out must be the name of a .png file for a grid. Received: {target}.")
 
+    was_there = target.is_file() or (target.is_dir() and any(target.iterdir()))
     runtime.start()
     from utils.models import load_network
 
-    generator = load_network(found.file)
-    distribution = found.experiment.model.latents if found.experiment else "normal"
-    latents = make_latent_samples(options.n, generator.input_shape[-1], options.seed, distribution)
+    sampler = Sampler.of(load_network(trained.file), trained.experiment)
     if options.mode == "grid":
-        images = scale_back(fake_samples_generator(generator, latents)[0])
-        viz.write_png(target, viz.grid(images))
-        print(short(target))
+        viz.write_png(target, viz.grid(sampler.draw(options.n, options.seed)))
+        print(written(target, was_there))
         return
     digits = max(4, len(str(options.n - 1)))
+    latents = sampler.make_latents(options.n, options.seed)
     for start in range(0, options.n, 256):  # so that a million pictures need no more memory than 256
-        images = scale_back(fake_samples_generator(generator, latents[start : start + 256])[0])
+        images = scale_back(sampler.images(latents[start : start + 256]))
         for i, image in enumerate(images, start):
             viz.write_png(target / f"{i:0{digits}d}.png", image)
-    print(f"{options.n:,} pictures in {short(target)}")
+    print(f"{options.n:,} pictures in {written(target, was_there)}")

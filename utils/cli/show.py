@@ -9,7 +9,14 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils import config
-from utils.cli.text import card_text, short, table
+from utils.cli.train import command_for
+from utils.config import Experiment
+from utils.presets import preset, presets
+from utils.tables import card_text, table
+from utils.text import command, one_line
+
+SHOWN_UPDATES, SHOWN_EPOCHS = 100, 10
+"""The last so many are shown; a record is not read whole for them."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,10 @@ class Show:
         from utils import pretrained
 
         if model := pretrained.find(self.name):
-            print(json.dumps(model.card, indent=2) if self.json else f"{model.folder}\n\n{card_text(model.card)}")
+            if self.json:
+                print(json.dumps(model.card, indent=2))
+            else:
+                print(f"{model.folder}\n\n{card_text(model.card)}\n{_settings_in_words(model.experiment)}")
         else:
             _show(self)
 
@@ -44,10 +54,10 @@ class Presets:
 
 
 def _show(options: Show) -> None:
-    from utils.found import find_run
+    from utils.networks import find_run
 
     run = find_run(options.name, options.runs_dir)
-    experiment, steps, epochs = run.experiment, run.steps(), run.epochs()
+    experiment, steps, epochs = run.experiment, run.steps(SHOWN_UPDATES), run.epochs(SHOWN_EPOCHS)
     updates = int(steps["update"][-1]) if steps else 0
     last = epochs[-1] if epochs else {}
     done = last.get("epoch", 0) >= experiment.training.epochs
@@ -58,46 +68,61 @@ def _show(options: Show) -> None:
             "environment": run.environment,
             "updates": updates,
             "finished": done,
+            "state": vars(run.state),
+            "stands": run.in_words(),
             "last_epoch": last,
             "last_update": {name: values[-1].item() for name, values in steps.items()},
         }
         print(json.dumps(record, indent=2))
         return
     about = run.environment
-    changed = config.differences(config.preset(experiment.preset), experiment)
-    changes = ", ".join(f"{name}={now}" for name, (_, now) in changed.items())
-    window = slice(-min(100, updates), None)
     losses = ", ".join(
-        f"{name.removeprefix('loss_')} {values[window].mean():.3f}"
+        f"{name.removeprefix('loss_')} {values.mean():.3f}"
         for name, values in steps.items()
         if name.startswith("loss")
     )
-    stands = "finished" if done else f"go on with ./dcgan resume {short(run.folder)}"
+    stands = one_line(run.in_words()) + ("" if done else f"; go on with {command('resume', run.folder)}")
     print(
-        f"{run.folder}\n\n"
-        f"preset    {experiment.preset}{', with ' if changes else ''}{changes}\n"
-        f"data      {experiment.data.name}: {about['images']:,} images, fingerprint {about['fingerprint'][:12]}\n"
+        f"{one_line(str(run.folder))}\n\n"
+        f"{one_line(_settings_in_words(experiment))}\n"
+        f"data      {one_line(experiment.data.name)}: {about['images']:,} images, fingerprint {about['fingerprint'][:12]}\n"
         f"started   on {about['device']['name']}, TensorFlow {about['tensorflow']}, Keras {about['keras']}\n"
         f"stands    at epoch {last.get('epoch', 0)} of {experiment.training.epochs}, update {updates:,}, {stands}"
     )
     if losses:
-        print(f"losses    mean of the last {min(100, updates)} updates: {losses}")
+        print(f"losses    mean of the last {min(SHOWN_UPDATES, updates)} updates: {losses}")
     if epochs:
-        print("\n" + table([{n: v if n == "epoch" else f"{v:.3f}" for n, v in row.items()} for row in epochs[-10:]]))
+        print("\n" + table([{n: v if n == "epoch" else f"{v:.3f}" for n, v in row.items()} for row in epochs]))
+
+
+def _settings_in_words(experiment: Experiment) -> str:
+    """The preset, what differs from it, the command that trains the same, and what that needs of a machine."""
+    changed = config.differences(config.preset(experiment.preset), experiment)
+    changes = ", ".join(f"{name}={now}" for name, (_, now) in changed.items())
+    lines = [
+        f"preset    {experiment.preset}{', with ' if changes else ''}{changes}",
+        f"command   {command_for(experiment)}",
+    ]
+    if experiment.training.precision == "mixed_bfloat16":
+        lines.append(
+            "          needs a GPU, or a processor with bfloat16 (avx512_bf16, amx_bf16); elsewhere put --precision float32, "
+            "which takes longer and gives other bits"
+        )
+    return "\n".join(lines)
 
 
 def _presets(as_json: bool) -> None:
-    from utils.models import build_discriminator, build_generator
+    from utils.parameters import discriminator_parameters, generator_parameters
 
     rows = []
-    for name, about in config.presets().items():
-        experiment = config.preset(name)
+    for name, about in presets().items():
+        experiment = preset(name)
         rows.append(
             {
                 "preset": name,
                 "image": experiment.model.image_size,
-                "generator": build_generator(experiment.model).count_params(),
-                "discriminator": build_discriminator(experiment.model).count_params(),
+                "generator": generator_parameters(experiment.model),
+                "discriminator": discriminator_parameters(experiment.model),
                 "batch_norm": experiment.model.batch_norm,
                 "data": experiment.data.name,
                 "about": about,

@@ -9,16 +9,18 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import short, table
+from utils.cli.text import short
+from utils.errors import InputError
 from utils.studies import STUDIES
+from utils.tables import table
 
 
 @dataclass(frozen=True)
 class Study:
     """Train the arms of a study with several seeds and keep what is measured; what is there already is not repeated."""
 
-    name: Annotated[Positional[Literal[tuple(STUDIES)]], arg(metavar="STUDY")]  # type: ignore[valid-type]
-    """Which: batch_normalisation, amount_of_data or losses."""
+    name: Annotated[Positional[Literal[tuple(STUDIES)] | None], arg(metavar="STUDY")] = None  # type: ignore[valid-type]
+    """Which: batch_normalisation, amount_of_data or losses; --list says what they ask."""
     data: str = "faces"
     """Name of a dataset, or a folder of pictures."""
     scale: Literal["report", "quick", "smallest"] = "report"
@@ -28,7 +30,7 @@ class Study:
     seeds: tuple[int, ...] = ()
     """Only these seeds."""
     list: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print the arms and stop."""
+    """Print the studies, or the arms of one, and stop."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON."""
     runs_dir: Path | None = None
@@ -39,24 +41,27 @@ class Study:
     """Folder of the datasets; data/ by default."""
 
     def run(self) -> None:
-        from utils import runtime, viz
-        from utils.runs import runs_folder
+        from utils import runtime
+        from utils.figure import write_figure
 
+        if self.name is None and not self.list:
+            raise InputError(f"Which study? Choose from {', '.join(STUDIES)}; ./dcgan study --list says what they ask.")
+        if self.name is None:
+            rows = [{"study": name, "what": about} for name, about in STUDIES.items()]
+            print(json.dumps({"rows": rows}, indent=2) if self.json else table(rows))
+            return
         module = importlib.import_module(f"utils.studies.{self.name}")
         study = getattr(module, self.name)(self.data, self.scale)
         study = study.only(self.arms, self.seeds)
         if self.list:
             return _say(study.question, [{"arm": arm.name, "what": arm.about} for arm in study.arms], [], self.json)
-        home = self.runs_dir or runs_folder() / "studies"
         runtime.start()  # before anything imports Keras: oneDNN is on then, and TensorFlow quiet
-        from utils.studies import measure, results
-        from utils.studies.study import train_arms
+        from utils.studies import results
+        from utils.studies.train import train_study
 
-        runs = train_arms(study, home / study.name, data_dir=self.data_dir, progress=not self.json)
-        measured = measure.measure_for(study, self.data_dir, progress=not self.json)
-        file = results.keep(study, runs, self.out or home / "results", measured)
+        _, file = train_study(study, self.runs_dir, self.out, data_dir=self.data_dir, progress=not self.json)
         rows, figure = module.answer(results.load(study.name, file.parent))
-        picture = viz.write_figure(file.with_suffix(".png"), figure)
+        picture = write_figure(file.with_suffix(".png"), figure)
         _say(study.question, rows, [file, picture], self.json)
 
 

@@ -1,18 +1,25 @@
 """`./dcgan train` and `./dcgan resume`."""
 
 import json
+import shlex
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 from tyro.conf import Positional, arg
 
 from utils import config
-from utils.cli.text import duration, short
+from utils.cli.options import read
+from utils.cli.text import short
 from utils.config import DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
+from utils.fitting import at_size, recommended
+from utils.lengths import FEW_UPDATES, OWN_UPDATES, for_updates, updates_per_epoch, with_few_summaries
+from utils.presets import preset, presets
+from utils.tables import duration
+from utils.text import command
 
 
 @dataclass(frozen=True)
@@ -50,40 +57,70 @@ class _Settings:
 
 @dataclass(frozen=True)
 class Train:
-    """Train a DCGAN in a new run folder. Defaults are those of the preset; every option below changes one setting."""
+    """Train a DCGAN in a new run folder.
 
+    Own pictures are trained on for 4,000 updates, or the preset's epochs if these are more. --image-size fits the
+    networks to a size: 28, 32, 48, 64, 96, 128 and others; without --preset, sizes above 32 take the paper's networks
+    at a quarter of their width (paper64), which draw faces after minutes: ./dcgan train --data FOLDER --image-size 64.
+
+    Defaults are those of the preset; every option changes one setting. The fifteen that matter most come first, from
+    --preset to --data-dir.
+    """
+
+    first: ClassVar[tuple[str, ...]] = (
+        *("preset", "name", "count", "image_size", "epochs", "updates", "batch_size", "learning_rate", "width", "batch_norm"),
+        *("seed", "precision", "dry_run", "runs_dir", "data_dir"),
+    )
     settings: Annotated[_Settings, arg(name="")]
     places: Annotated[_Places, arg(name="")]
-    preset: Literal[tuple(config.presets())] = "quick"  # type: ignore[valid-type]
+    updates: int | None = None
+    """In place of --epochs: at least so many updates, rounded up to whole epochs."""
+    preset: Literal[tuple(presets())] = "quick"  # type: ignore[valid-type]
     """The experiment to start from; `./dcgan presets` compares them."""
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print the resolved experiment and what it will cost on this machine, and stop."""
+    """Print what it will cost on this machine, and stop."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print the dry run as JSON."""
+    """Print the dry run as JSON, with the resolved experiment."""
     checkpoint_seconds: float = 120.0
     """Seconds between checkpoints; there is one after every epoch too."""
+    force_precision: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Train in mixed_bfloat16 also where the processor has to emulate it, tens of times slower."""
+    given: tyro.conf.Suppress[tuple[str, ...]] = ()  # names of the options that were given
 
     @classmethod
     def default(cls, options: list[str]) -> "Train":
-        """The settings of the preset that the options name."""
-        name = option_value(options, "--preset") or "quick"
-        experiment = config.preset(name)
+        """The settings of the preset that the options name, with its networks fitted to the size that they name."""
+        given = tuple(option.split("=", 1)[0].replace("_", "-") for option in options if option.startswith("--"))
+        name, size = option_value(options, "--preset"), option_value(options, "--image-size")
+        experiment = preset(name or "quick")
+        own_networks = any(option.startswith(("--generator.", "--discriminator.")) for option in given)
+        if size and size.isdecimal() and int(size) and not own_networks:
+            experiment = at_size(experiment, int(size)) if name else recommended(int(size))
         if option_value(options, "--data") not in (None, experiment.data.name):
             # The preset's count belongs to the preset's images.
             experiment = replace(experiment, data=replace(experiment.data, count=None))
-        return cls(_Settings.of(experiment), _Places(), preset=name)
+        return cls(_Settings.of(experiment), _Places(), preset=experiment.preset, given=given)
 
     def run(self) -> None:
         experiment = self.settings.experiment(self.preset)
         if self.json and not self.dry_run:
             raise InputError("--json prints a dry run: add --dry-run.")
+        if self.updates is not None and "--epochs" in self.given:
+            raise InputError("--epochs and --updates both say how long to train: give one of them.")
+        if self.updates is not None and self.updates < 1:
+            raise InputError(f"updates must be at least 1. Received: {self.updates}.")
         if self.dry_run:
-            return _dry_run(experiment, self.places, self.json)
+            return self._dry_run(experiment)
+        from utils import runtime
         from utils.data import load_for
 
-        dataset = load_for(
-            experiment, self.places.data_dir
-        )  # before TensorFlow is imported: what is wrong is said at once
+        # Before images are read: what is wrong is said at once.
+        runtime.check_precision(experiment.training.precision, self.force_precision)
+        dataset = load_for(experiment, self.places.data_dir)
+        experiment = self._resolved(experiment, len(dataset))
+        updates = experiment.training.epochs * updates_per_epoch(experiment, len(dataset))
+        if 0 < updates < FEW_UPDATES:
+            print(_few(updates))
         from utils.training import train
 
         began = time.monotonic()
@@ -92,8 +129,32 @@ class Train:
             dataset=dataset,
             runs_dir=self.places.runs_dir,
             checkpoint_seconds=self.checkpoint_seconds,
+            force_precision=self.force_precision,
         )
         _say_finished(run, time.monotonic() - began)
+
+    def _resolved(self, experiment: Experiment, images: int) -> Experiment:
+        """The experiment with as many epochs as its updates need, and not too many summaries."""
+        from utils.data.catalogue import is_own
+
+        updates = self.updates
+        if updates is None and "--epochs" not in self.given and is_own(experiment.data.name):
+            updates = max(OWN_UPDATES, experiment.training.epochs * updates_per_epoch(experiment, images))
+        if updates is not None:
+            experiment = for_updates(experiment, images, updates)
+        return experiment if "--summary-epochs" in self.given else with_few_summaries(experiment)
+
+    def _dry_run(self, experiment: Experiment) -> None:
+        from utils.data.catalogue import count_for
+
+        experiment = self._resolved(experiment, count_for(experiment, self.places.data_dir)[0])
+        from utils.training.estimate import estimate
+
+        costs = estimate(experiment, self.places.data_dir, self.force_precision)
+        if self.json:
+            print(json.dumps({"experiment": config.to_dict(experiment), "estimate": costs}, indent=2))
+            return
+        print(_costs_in_words(experiment, costs))
 
 
 @dataclass(frozen=True)
@@ -103,12 +164,15 @@ class Resume:
     Defaults are those of the run; `./dcgan resume RUN --help` shows them.
     """
 
+    first: ClassVar[tuple[str, ...]] = ("epochs", "name", "runs_dir", "data_dir", "checkpoint_seconds")
     settings: Annotated[_Settings, arg(name="")]
     places: Annotated[_Places, arg(name="")]
-    name: Annotated[Positional[str], arg(metavar="RUN")] = "last"
+    run_name: Annotated[Positional[str], arg(metavar="RUN")] = "last"
     """The run: its folder, "dataset/number-preset", or "last"."""
     checkpoint_seconds: float = 120.0
     """Seconds between checkpoints; there is one after every epoch too."""
+    force_precision: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Go on in mixed_bfloat16 also where the processor has to emulate it, tens of times slower."""
 
     @classmethod
     def default(cls, options: list[str]) -> "Resume":
@@ -116,11 +180,11 @@ class Resume:
         from utils.runs import Run
 
         # Which run it is decides the defaults, so its name has to be read first, wherever it stands among the options.
-        anything = cls(_Settings.of(config.preset("quick")), _Places())
+        anything = cls(_Settings.of(preset("quick")), _Places())
         arguments = [option for option in options if option not in ("-h", "--help")]
-        asked = tyro.cli(cls, args=arguments, prog="./dcgan resume", default=anything)
+        asked = read(cls, arguments, "resume", anything)
         try:
-            run = Run.find(asked.name, asked.places.runs_dir)
+            run = Run.find(asked.run_name, asked.places.runs_dir)
         except InputError:
             if arguments != options:
                 return anything  # there is help where there is no run yet
@@ -131,54 +195,106 @@ class Resume:
         from utils.runs import Run
         from utils.training import resume
 
-        run = Run.find(self.name, self.places.runs_dir)
+        run = Run.find(self.run_name, self.places.runs_dir)
         began = time.monotonic()
         resume(
             run,
             changed=self.settings.experiment(run.experiment.preset),
             data_dir=self.places.data_dir,
             checkpoint_seconds=self.checkpoint_seconds,
+            force_precision=self.force_precision,
         )
         _say_finished(run, time.monotonic() - began)
 
 
 def _say_finished(run, seconds: float) -> None:
-    folder = short(run.folder)
-    epochs = run.epochs()
+    from utils.data.catalogue import is_own
+    from utils.training.watch import Diagnosis
+
+    experiment = run.experiment
+    epochs, verdict = run.epochs(), Diagnosis(experiment, run.watch()).verdict
+    more = for_updates(experiment, run.environment["images"], OWN_UPDATES).training.epochs
+    more = max(more, 2 * experiment.training.epochs)
     following = {
-        f"./dcgan sample {folder} -n 100": "draw new pictures",
-        f"./dcgan resume {folder} --epochs {2 * run.experiment.training.epochs}": "train on",
-        "./dcgan train --data FOLDER_OF_PICTURES": "train on your own",
+        command("sample", run.folder, "-n", "100"): "draw new pictures",
+        command("resume", run.folder, "--epochs", str(more)): "train on",
     }
+    if not is_own(experiment.data.name):
+        following["./dcgan train --data FOLDER_OF_PICTURES"] = "train on your own"
+    elif experiment.model.image_size <= 32:
+        following[command("train", "--data", experiment.data.name, "--image-size", "64")] = "larger pictures"
     width = max(map(len, following))
     print(
-        f"\nDone in {duration(seconds)}.\n"
-        f"  run     {folder}\n"
+        f"\nDone in {duration(seconds)}{', but the training has failed' if verdict else ''}.\n"
+        + (f"{verdict}\n" if verdict else "")
+        + f"  run     {short(run.folder)}\n"
         f"  grid    {short(run.grid(epochs[-1]['epoch']))}   (beside it true.png: what it learned from)\n"
         f"  film    {short(run.film)}\n"
         f"  curves  {short(run.losses_plot)}\n"
-        "Next:\n" + "\n".join(f"  {command:<{width}}  {purpose}" for command, purpose in following.items())
+        "Next:\n" + "\n".join(f"  {typed:<{width}}  {purpose}" for typed, purpose in following.items())
     )
 
 
-def _dry_run(experiment: Experiment, places: _Places, as_json: bool) -> None:
-    from utils.training.estimate import estimate
-
-    costs = estimate(experiment, places.data_dir)
-    if as_json:
-        print(json.dumps({"experiment": config.to_dict(experiment), "estimate": costs}, indent=2))
-        return
-    print(json.dumps(config.to_dict(experiment), indent=2))
-    print(
-        f"\n{costs['images']:,} images, {costs['updates_per_epoch']:,} updates per epoch, {costs['updates']:,} in all."
-        f"\nParameters: generator {costs['generator_parameters']:,}, "
-        f"discriminator {costs['discriminator_parameters']:,}."
-        f"\nMemory: about {costs['memory_bytes'] / 2**30:.1f} GiB, of which weights, gradients and optimisers "
-        f"{costs['state_bytes'] / 2**20:.0f} MiB; disk for checkpoints {costs['checkpoint_bytes'] / 2**20:.0f} MiB."
-        f"\nTime: about {duration(costs['seconds'])} on {costs['device']} ({costs['images_per_second']:.0f} images/s, "
-        f"measured with {costs['trial_updates']} updates on random images)."
-        "\nNothing was trained or written (--dry-run)."
+def _few(updates: int) -> str:
+    return (
+        f"Note: {updates:,} updates in all are too few for more than rough shapes; it takes some thousands "
+        f"(--updates {OWN_UPDATES})."
     )
+
+
+def _costs_in_words(experiment: Experiment, costs: dict) -> str:
+    training, size = experiment.training, experiment.model.image_size
+    few = [_few(costs["updates"])] if costs["updates"] < FEW_UPDATES else []
+    lines = [
+        f"What    {experiment.preset} on {experiment.data.name}, {size}x{size} pixels; generator "
+        f"{costs['generator_parameters']:,} parameters, discriminator {costs['discriminator_parameters']:,}",
+        f"Images  {'' if costs['images_certain'] else 'up to '}{costs['images']:,}; {costs['updates']:,} updates of "
+        f"{training.batch_size} images = {training.epochs:,} epochs of {costs['updates_per_epoch']:,}",
+        f"Time    about {duration(costs['seconds'])} on {costs['device']} ({costs['images_per_second']:.0f} images/s, "
+        f"measured with {costs['trial_updates']} updates on random images)",
+        f"Memory  about {costs['memory_bytes'] / 2**30:.1f} GiB, of which weights, gradients and optimisers "
+        f"{costs['state_bytes'] / 2**20:.0f} MiB",
+        f"Disk    {costs['checkpoint_bytes'] / 2**20:.0f} MiB for checkpoints",
+        *few,
+        "Nothing was trained or written (--dry-run); --json prints all settings, too.",
+    ]
+    return "\n".join(lines)
+
+
+def command_for(experiment: Experiment) -> str:
+    """The command that trains an experiment, to be pasted into a shell: all settings that are not the preset's."""
+    options = ["--preset", experiment.preset]
+    base, size = config.preset(experiment.preset), experiment.model.image_size
+    if experiment.data.name != base.data.name:
+        options += ["--data", experiment.data.name]
+        base = config.replace(base, name=experiment.data.name, count=None)
+    if size != base.model.image_size:
+        options += ["--image-size", str(size)]
+        fitted = at_size(base, size)
+        if not _networks(config.differences(fitted, experiment)):
+            base = fitted
+    changed = {name: now for name, (_, now) in config.differences(base, experiment).items()}
+    changed.pop("model.image_size", None)
+    # How long to train, and how often to sum up, may depend on the images: always said, unless it is the preset's.
+    changed |= {"training.epochs": experiment.training.epochs}
+    if experiment.training.summary_epochs == with_few_summaries(experiment).training.summary_epochs:
+        changed.pop("training.summary_epochs", None)
+    else:
+        changed["training.summary_epochs"] = experiment.training.summary_epochs
+    for name, value in changed.items():
+        _, _, option = name.partition(".")
+        option = option.replace("_", "-")
+        if isinstance(value, bool):
+            network, _, flag = option.rpartition(".")
+            options.append(f"--{network + '.' if network else ''}{'' if value else 'no-'}{flag}")
+        else:
+            options += [f"--{option}", *map(str, value if isinstance(value, tuple) else (value,))]
+    return shlex.join(["./dcgan", "train", *options])
+
+
+def _networks(changed: dict) -> list[str]:
+    """Settings of one of the two networks among those that changed."""
+    return [name for name in changed if name.startswith(("model.generator.", "model.discriminator."))]
 
 
 def option_value(options: list[str], name: str) -> str | None:

@@ -31,7 +31,7 @@ class Anime(Folder):
         self.classes = []  # sub-folders, should there be any, say nothing about the pictures
 
     @staticmethod
-    def found(data_dir: str | Path) -> tuple[str, ...]:
+    def available(data_dir: str | Path) -> tuple[str, ...]:
         """The one split, if its folder is there."""
         return ("train",) if any((Path(data_dir) / "anime" / name).exists() for name in FOLDERS) else ()
 

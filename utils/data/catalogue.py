@@ -4,9 +4,11 @@ To add a dataset: write its reader in a file of this folder, and add one entry t
 """
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import numpy as np
 from utils.config import DataConfig, Experiment
 from utils.data.dataset import ALL, Dataset, Source
 from utils.data.likeness import look_at
-from utils.data.prepare import prepare
+from utils.data.prepare import prepare, prepared_count
 from utils.data.rows import copy_rows
 from utils.errors import InputError
 
@@ -56,30 +58,31 @@ class Entry:
         """How many images its first split has."""
         return next(iter(self.splits.values()))
 
-    def found(self, data_dir: str | Path | None = None) -> tuple[str, ...]:
+    def available(self, data_dir: str | Path | None = None) -> tuple[str, ...]:
         """The splits that can be loaded without fetching anything."""
-        return tuple(self.splits) if self.built_in else self._reader().found(data_folder(data_dir))
+        return tuple(self.splits) if self.built_in else self._reader().available(data_folder(data_dir))
 
     def present(self, data_dir: str | Path | None = None) -> bool:
         """Whether any of it can be loaded without fetching anything."""
-        return bool(self.found(data_dir))
+        return bool(self.available(data_dir))
 
     def source(
-        self, size: int, count: int | None, seed: int, choices: str, data_dir: Path, split: str = "train"
+        self, size: int, count: int | None, seed: int, choices: str, data_dir: str | Path, split: str = "train"
     ) -> Source:
         """Its reader. A built-in dataset draws `count` images, of a big one the first `count` are read, of others all.
 
         Raises:
             InputError: there is no such split, it was not fetched, or its files are damaged.
         """
+        data_dir = Path(data_dir)
         if split not in self.splits:
             raise InputError(f"The splits of {self.title} are {', '.join(self.splits)}. Received: split={split!r}.")
         if self.built_in:
             number = {} if count is None else {"count": count}
             return self._reader()(size, seed=seed, choices=choices, split=split, **number)
-        found = self.found(data_dir)
-        if split not in found:
-            there = f"; its split {found[0]} is there (--split {found[0]})" if found else ""
+        available = self.available(data_dir)
+        if split not in available:
+            there = f"; its split {available[0]} is there (--split {available[0]})" if available else ""
             raise InputError(
                 f"The split {split} of {self.title} is not in {data_dir / self.name}: fetch it with `{self.script}` "
                 f"(`--help` says how to get which part){there}."
@@ -198,6 +201,11 @@ def catalogue() -> list[Entry]:
     return list(_CATALOGUE)
 
 
+def find_entry(name: str | Path) -> Entry | None:
+    """The dataset of that name; None for what can only be own pictures."""
+    return next((entry for entry in _CATALOGUE if entry.name == str(name)), None)
+
+
 def data_folder(data_dir: str | Path | None = None) -> Path:
     """Where datasets live: as given, else the environment's DCGAN_DATA_DIR, else `data/` in this project."""
     return Path(data_dir or os.environ.get("DCGAN_DATA_DIR") or Path(__file__).parents[2] / "data").expanduser()
@@ -245,7 +253,7 @@ def load(
     if size < 1 or (count is not None and count < 1):
         raise InputError(f"size and count must be at least 1. Received: size={size}, count={count}.")
     folder = data_folder(data_dir)
-    entry = _entry(name)
+    entry = find_entry(name)
     built_in = entry is not None and entry.built_in
     source = find_source(name, size, count, seed, choices, folder, split, small, tolerated, rules)
     there = source.describe()
@@ -288,6 +296,24 @@ def reading(data: DataConfig) -> dict:
     }
 
 
+def count_for(experiment: Experiment, data_dir: str | Path | None = None) -> tuple[int, bool]:
+    """How many images `load_for` would give, without reading any.
+
+    Returns:
+        The number, and whether it is certain: pictures that cannot be used are found when they are read, and repeated
+        ones when they are compared, so there may be fewer.
+
+    Raises:
+        InputError: as `find_source`.
+    """
+    data, size = experiment.data, experiment.model.image_size
+    source = find_source(data.name, size, data.count, data_dir=data_dir, **reading(data))
+    prepared = prepared_count(source, size, data_folder(data_dir) / "prepared")
+    there = source.describe().count if prepared is None else prepared
+    certain = data.dedup == "off" and (prepared is not None or not hasattr(source, "files"))
+    return min(there, data.count or there), certain
+
+
 def find_source(
     name: str | Path,
     size: int = 32,
@@ -301,8 +327,9 @@ def find_source(
     rules: int = DataConfig.rules,
 ) -> Source:
     """What `load` would prepare its images from, without reading any; takes and refuses what `load` does."""
-    entry = _entry(name)
+    entry = find_entry(name)
     if entry:
+        say_if_ambiguous(name, data_dir)
         return entry.source(size, count, seed, choices, data_folder(data_dir), split)
     path = Path(name).expanduser()
     if path.is_dir():
@@ -322,7 +349,35 @@ def find_source(
     )
 
 
-def found_splits(
+def say_if_ambiguous(name: str | Path, data_dir: str | Path | None = None) -> None:
+    """Say, once, that a dataset of the catalogue is taken where a folder here has the same name."""
+    entry, here = find_entry(name), Path(name)
+    if entry and here.is_dir() and here.resolve() != (data_folder(data_dir) / name).resolve():
+        _say_once(f"{name} means the {entry.title} of the catalogue; for the folder {name} here write ./{name}.")
+
+
+@functools.cache
+def _say_once(sentence: str) -> None:
+    print(f"Note: {sentence}", file=sys.stderr)
+
+
+def is_own(name: str | Path) -> bool:
+    """Whether a name means own pictures, by their path, and no dataset of the catalogue."""
+    return find_entry(name) is None
+
+
+def place_of(name: str | Path, known: str = "") -> str:
+    """What to write down as the name of a dataset: of own pictures the whole path, which holds wherever it is read.
+
+    Args:
+        name: as it was typed.
+        known: what was written down before; it stays if that is what was typed.
+    """
+    path = Path(name).expanduser()
+    return str(path.resolve()) if is_own(name) and str(name) != known and path.exists() else str(name)
+
+
+def available_splits(
     name: str | Path, data_dir: str | Path | None = None, rules: int = DataConfig.rules
 ) -> tuple[str, ...]:
     """The splits of a dataset, or of own pictures, that can be loaded without fetching anything.
@@ -330,13 +385,9 @@ def found_splits(
     Raises:
         InputError: there is no such dataset.
     """
-    if entry := _entry(name):
-        return entry.found(data_dir)
+    if entry := find_entry(name):
+        return entry.available(data_dir)
     return getattr(find_source(name, rules=rules), "splits", ("train",))
-
-
-def _entry(name: str | Path) -> Entry | None:
-    return next((entry for entry in _CATALOGUE if entry.name == str(name)), None)
 
 
 def _first(dataset: Dataset, count: int) -> Dataset:

@@ -62,7 +62,7 @@ class CelebA(Pictures):
         )
 
     @staticmethod
-    def found(data_dir: str | Path) -> tuple[str, ...]:
+    def available(data_dir: str | Path) -> tuple[str, ...]:
         """All splits if the images are there, none otherwise."""
         return SPLITS if any(place.exists() for place in _places(Path(data_dir) / "celeba")) else ()
 

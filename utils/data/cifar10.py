@@ -61,7 +61,7 @@ class Cifar10:
             raise InputError(f"{self.folder / NAMES} cannot be read ({error}): fetch CIFAR-10 again.") from error
 
     @staticmethod
-    def found(data_dir: str | Path) -> tuple[str, ...]:
+    def available(data_dir: str | Path) -> tuple[str, ...]:
         """Both splits if the files or the archive are there, none otherwise."""
         home = Path(data_dir) / "cifar10"
         return tuple(FILES) if (home / UNPACKED).exists() or (home / ARCHIVE).exists() else ()

@@ -5,6 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
+from utils.text import one_line
+
 ALL = "all"
 """The split of own pictures that holds those of every split."""
 
@@ -47,6 +49,9 @@ class Dataset:
     split: str = "train"
     others: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        _in_lines(self, "title", "terms", "label_names", "attribute_names", "box_names", "skipped", "others", "notes")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -94,6 +99,16 @@ class Description:
     terms: str = ""
     others: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        _in_lines(self, "title")  # names stay as they are: they belong to the identity of what is prepared
+
+
+def _in_lines(record: object, *names: str) -> None:
+    """Make texts of a frozen record, which may come from files and folders of users, printable in one line each."""
+    for name in names:
+        value = getattr(record, name)
+        object.__setattr__(record, name, one_line(value) if isinstance(value, str) else tuple(map(one_line, value)))
 
 
 def scale(images):
@@ -147,7 +162,7 @@ class Source(Protocol):
 
     A dataset of the catalogue has a reader, a class with this protocol that is made as `Reader(size, data_dir, split)`,
     or as `Reader(size, data_dir, split, count)` if only its first `count` rows are to be prepared (see
-    `catalogue.Entry`). Its static method `found(data_dir) -> tuple[str, ...]` names the splits whose files are there.
+    `catalogue.Entry`). Its static method `available(data_dir) -> tuple[str, ...]` names the splits whose files are there.
 
     A source that cannot be read at any row straight away (a compressed archive) may also have a method
     `unpack(folder: Path) -> None`. It is called once before the first `read`, in the process that prepares, with a

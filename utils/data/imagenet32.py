@@ -51,7 +51,7 @@ class ImageNet32:
         self.names = _names(home / NAMES)
 
     @staticmethod
-    def found(data_dir: str | Path) -> tuple[str, ...]:
+    def available(data_dir: str | Path) -> tuple[str, ...]:
         """The splits whose first file is there."""
         return tuple(split for split in FILES if (Path(data_dir) / "imagenet32" / FILES[split][0]).exists())
 

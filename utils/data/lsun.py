@@ -55,7 +55,7 @@ class LsunBedroom(Pictures):
         self.count = count
 
     @staticmethod
-    def found(data_dir: str | Path) -> tuple[str, ...]:
+    def available(data_dir: str | Path) -> tuple[str, ...]:
         """The splits whose files are there."""
         return tuple(split for split in SPLITS if any(place.exists() for place in _places(Path(data_dir), split)))
 

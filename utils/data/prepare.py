@@ -15,7 +15,6 @@ Rows that failed are left out at the end. The finished array is then copied with
 import contextlib
 import dataclasses
 import errno
-import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -37,7 +36,7 @@ from tqdm import tqdm
 
 from utils.data.dataset import Dataset, Description, Source
 from utils.errors import InputError
-from utils.files import appears_whole, read_json, write_json, write_text
+from utils.files import appears_whole, locked, read_json, write_json, write_text
 
 VERSION = 1  # part of the folder's name: raise it when the layout on disk, or what a chunk is, changes
 CHUNK_ROWS = 256  # few enough that a kill costs little, many enough that the journal does
@@ -71,9 +70,7 @@ def prepare(
     Raises:
         InputError: the disk is or becomes full, too many rows failed, or the prepared folder is damaged.
     """
-    description = source.describe()
-    layout: Layout = {"images": ((size, size, 3), "uint8"), **description.fields}
-    home = Path(folder) / f"{_slug(description.title)}-{size}-{_key(description, layout)[:12]}"
+    description, layout, home = _place(source, size, folder)
     if not (home / "meta.json").exists():
         with _disk_explained(description.title, home), _alone(home, progress):
             if not (home / "meta.json").exists():  # nobody finished it while this process waited
@@ -81,6 +78,19 @@ def prepare(
     dataset = _open(home, description, layout)
     _check_failures(source, description, home, dict(enumerate(dataset.skipped)))  # less may be tolerated than then
     return dataset
+
+
+def prepared_count(source: Source, size: int, folder: str | Path) -> int | None:
+    """How many images there are after preparing, some may have been left out; None if it was not prepared yet."""
+    description, layout, home = _place(source, size, folder)
+    return len(_open(home, description, layout)) if (home / "meta.json").exists() else None
+
+
+def _place(source: Source, size: int, folder: str | Path) -> tuple[Description, Layout, Path]:
+    """What is prepared, as which arrays, and in which folder."""
+    description = source.describe()
+    layout: Layout = {"images": ((size, size, 3), "uint8"), **description.fields}
+    return description, layout, Path(folder) / f"{_slug(description.title)}-{size}-{_key(description, layout)[:12]}"
 
 
 def _slug(title: str) -> str:
@@ -280,13 +290,12 @@ def _open(home: Path, description: Description, layout: Layout) -> Dataset:
 def _alone(home: Path, progress: bool) -> Iterator[None]:
     """Hold the lock of a prepared folder. The system frees it when this process ends, however it ends."""
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if progress:
-                print(f"Waiting for another process that prepares {home.name}.", file=sys.stderr)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def say(sentence: str) -> None:
+        if progress:
+            print(sentence, file=sys.stderr)
+
+    with locked(home / "lock", lambda: say(f"Waiting for another process that prepares {home.name}."), say):
         yield
 
 

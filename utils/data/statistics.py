@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from utils.data.dataset import Dataset, Source
-from utils.files import appears_whole
+from utils.figure import new_figure, write_figure
+from utils.text import shorten
 
 CHUNK = 1024  # images that are held at a time
 MEASURED = 20_000  # files at most whose size is looked up, spread evenly
@@ -121,7 +122,7 @@ def summary(figures: Statistics) -> dict:
     }
 
 
-def draw(figures: Statistics, dataset: Dataset, folder: Path) -> list[Path]:
+def draw(figures: Statistics, dataset: Dataset, folder: str | Path) -> list[Path]:
     """Draw the figures.
 
     Args:
@@ -134,7 +135,8 @@ def draw(figures: Statistics, dataset: Dataset, folder: Path) -> list[Path]:
         deviation), `labels.png` and `attributes.png` (counts) and `sizes.png` (widths and heights of the files), as far
         as there is something to draw.
     """
-    heading = f"{dataset.title}: {len(dataset):,} images of {dataset.images.shape[1]}x{dataset.images.shape[1]}"
+    side = dataset.images.shape[1]
+    heading = f"{shorten(dataset.title, 50)}: {len(dataset):,} images of {side}x{side}"
     drawings = {"samples": _draw_samples(figures, dataset, heading), "mean": _draw_mean(figures, heading)}
     if figures.labels:
         drawings["labels"] = _draw_counts(figures.labels, figures.images, f"{heading}, by class")
@@ -142,12 +144,7 @@ def draw(figures: Statistics, dataset: Dataset, folder: Path) -> list[Path]:
         drawings["attributes"] = _draw_counts(figures.attributes, figures.images, f"{heading}, by attribute")
     if figures.sizes:
         drawings["sizes"] = _draw_sizes(figures, heading)
-    written = []
-    for name, figure in drawings.items():
-        written.append(folder / f"{name}.png")
-        with appears_whole(written[-1]) as temporary:
-            figure.savefig(temporary, dpi=110, metadata={"Software": None})
-    return written
+    return [write_figure(Path(folder) / f"{name}.png", figure) for name, figure in drawings.items()]
 
 
 def captions(figures: Statistics, dataset: Dataset, rows: np.ndarray) -> list[str]:
@@ -170,36 +167,25 @@ def captions(figures: Statistics, dataset: Dataset, rows: np.ndarray) -> list[st
     return texts
 
 
-def _figure(width: float, height: float, heading: str):
-    """An empty figure with a heading, sizes in inches. Nothing global is touched, and no display is needed."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(heading, fontsize=10, parse_math=False)
-    return figure
-
-
 def _draw_samples(figures: Statistics, dataset: Dataset, heading: str):
     rows = np.unique(np.linspace(0, len(dataset) - 1, SHOWN).round().astype(int))
     texts = captions(figures, dataset, rows)
     columns = min(8, len(rows))
     down = -(-len(rows) // columns)
     lines = max(len(text.split("\n")) if text else 0 for text in texts)
-    figure = _figure(max(6, 1.4 * columns), 0.5 + down * (1.4 + 0.13 * lines), heading)
+    figure = new_figure(max(6, 1.4 * columns), 0.5 + down * (1.4 + 0.13 * lines), heading)
     places = figure.subplots(down, columns, squeeze=False).flat
     for axes in places:
         axes.set(xticks=[], yticks=[], frame_on=False)
     for axes, row, text in zip(figure.axes, rows, texts):
         axes.imshow(dataset.images[row], interpolation="nearest")
-        short = "\n".join(line if len(line) <= LONGEST else line[: LONGEST - 1] + "…" for line in text.split("\n"))
-        axes.set_xlabel(short, fontsize=7, labelpad=2, parse_math=False)
+        short = "\n".join(shorten(line, LONGEST) for line in text.split("\n"))
+        axes.set_xlabel(short, fontsize=7, labelpad=2)
     return figure
 
 
 def _draw_mean(figures: Statistics, heading: str):
-    figure = _figure(6, 3.4, heading)
+    figure = new_figure(6, 3.4, heading)
     strongest = max(float(figures.deviation.max()), 1)
     panels = (
         ("mean image", figures.mean / 255),
@@ -216,19 +202,17 @@ def _draw_counts(counts: tuple[tuple[str, int], ...], images: int, heading: str)
     """A bar for each name with its count and share; of more than BARS only how the counts fall off."""
     numbers = np.array([count for _, count in counts])
     if len(counts) > BARS:
-        figure = _figure(7, 3.5, heading)
+        figure = new_figure(7, 3.5, heading)
         axes = figure.subplots()
         axes.plot(np.arange(1, len(counts) + 1), np.sort(numbers)[::-1])
         axes.set(xlabel="class, the largest first", ylabel="images", ylim=(0, None))
         axes.grid(alpha=0.25)
         return figure
-    figure = _figure(7, 0.8 + 0.19 * len(counts), heading)
+    figure = new_figure(7, 0.8 + 0.19 * len(counts), heading)
     axes = figure.subplots()
     bars = axes.barh(np.arange(len(counts)), numbers)
     axes.bar_label(bars, [f"{n:,} ({n / images:.1%})" for n in numbers], fontsize=7, padding=3)
-    axes.set_yticks(
-        np.arange(len(counts)), [name.replace("_", " ") for name, _ in counts], fontsize=8, parse_math=False
-    )
+    axes.set_yticks(np.arange(len(counts)), [shorten(name.replace("_", " "), 40) for name, _ in counts], fontsize=8)
     axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set(xlabel="images", xlim=(0, 1.25 * max(numbers.max(), 1)))
@@ -238,7 +222,7 @@ def _draw_counts(counts: tuple[tuple[str, int], ...], images: int, heading: str)
 def _draw_sizes(figures: Statistics, heading: str):
     widths, heights = np.array(list(figures.sizes)).T
     files = np.array(list(figures.sizes.values()))
-    figure = _figure(7, 3.5, f"{heading}; sizes of {figures.measured:,} files")
+    figure = new_figure(7, 3.5, f"{heading}; sizes of {figures.measured:,} files")
     axes = figure.subplots()
     largest = max(widths.max(), heights.max())
     bins = np.linspace(0, largest + 1, min(largest + 1, 60) + 1)

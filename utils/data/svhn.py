@@ -56,7 +56,7 @@ class Svhn:
             raise self._damaged(f"X should be (32, 32, 3, N) and y (N, 1), but there is {shapes}")
 
     @staticmethod
-    def found(data_dir: str | Path) -> tuple[str, ...]:
+    def available(data_dir: str | Path) -> tuple[str, ...]:
         """The splits whose files are there."""
         return tuple(split for split in SPLITS if (Path(data_dir) / "svhn" / f"{split}_32x32.mat").exists())
 

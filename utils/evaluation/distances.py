@@ -147,11 +147,11 @@ def nearest_neighbours(queries: np.ndarray, references: np.ndarray, k: int = 1) 
         raise InputError(f"k must lie between 1 and the number of references. Received: {k} of {len(references)}.")
     queries = _flat(queries)
     part = max(k, _BYTES // (4 * queries.shape[1]))
-    found = [
+    parts = [
         _nearest(queries, _flat(references[start : start + part]), k, start)
         for start in range(0, len(references), part)
     ]
-    rows, distances = (np.concatenate(arrays, axis=1) for arrays in zip(*found))
+    rows, distances = (np.concatenate(arrays, axis=1) for arrays in zip(*parts))
     order = np.lexsort((rows, distances))[:, :k]
     return Neighbours(np.take_along_axis(rows, order, 1), np.take_along_axis(distances, order, 1))
 

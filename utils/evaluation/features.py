@@ -6,6 +6,7 @@ Inception network on pictures of 299x299 pixels.
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,13 @@ from tqdm.auto import tqdm
 from utils import runtime
 from utils.config import DataConfig
 from utils.data import Dataset, load, scale
-from utils.data.catalogue import catalogue, data_folder, find_source
+from utils.data.catalogue import data_folder, find_entry, find_source
 from utils.data.pixels import fit
 from utils.errors import InputError
 from utils.evaluation.held_out import held_out
 from utils.files import appears_whole, read_json, write_json
 from utils.models import load_network
+from utils.text import slug
 
 RECIPE_VERSION = 1  # raise it whenever a change of this file changes what the classifier learns
 FALLBACK = "faces"
@@ -139,19 +141,26 @@ def classifier(
             f"{LEAST_IMAGES} images; name another dataset, such as faces or cifar10 (on the command line --features)."
         )
     folder = data_folder(data_dir)
-    built_in = any(entry.name == str(dataset) and entry.built_in for entry in catalogue())
+    entry = find_entry(dataset)
+    built_in = entry is not None and entry.built_in
     own = {"small": small, "tolerated": 1.0}  # own pictures
     there = find_source(dataset, size, data_dir=folder, **own).describe()
     count = None if built_in else min(TRAIN_COUNT, there.count)
     identity = {"recipe": RECIPE_VERSION, "seed": seed, "size": size, "count": count, "data": there.identity}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-    home = folder / "features" / f"classifier-{Path(dataset).expanduser().resolve().stem}-{size}-{digest}"
+    home = folder / "features" / f"classifier-{slug(Path(dataset).resolve().stem)}-{size}-{digest}"
     if not (home / "card.json").is_file():  # it is written last
         count = None if count == there.count else count  # own pictures are copied where they are counted off
         train = load(dataset, size, count, data_dir=folder, progress=progress, **own)
         test = held_out(dataset, size, TEST_COUNT, small=small, data_dir=folder, progress=progress)
         if test is not None and (test.labels is None) != (train.labels is None):  # own pictures without classes
             test = None
+        if progress:
+            print(
+                f"First a classifier of {train.title} is trained, once: distances are measured in its features. It takes "
+                f"some minutes on a CPU (the bar says how many) and is kept in {home}.",
+                file=sys.stderr,
+            )
         network, card = train_classifier(train, test, seed, progress)
         with appears_whole(home / "classifier.keras") as temporary:
             network.save(temporary)

@@ -1,5 +1,7 @@
 """True images that a training has not seen."""
 
+import dataclasses
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,12 +9,24 @@ import numpy as np
 
 from utils.config import DataConfig
 from utils.data import Dataset, load
-from utils.data.catalogue import catalogue, find_source, found_splits, reading
+from utils.data.catalogue import available_splits, find_entry, find_source, reading
 from utils.data.dataset import ALL
 from utils.errors import InputError
 
 SPLITS = ("test", "valid", "val", "train")
 """Names of splits to hold out, in the order of preference."""
+
+
+class TooFewImages(InputError):
+    """There are fewer true images than are needed.
+
+    Attributes:
+        there: how many there are.
+    """
+
+    def __init__(self, message: str, there: int):
+        super().__init__(message)
+        self.there = there
 
 
 @dataclass(frozen=True)
@@ -57,25 +71,53 @@ def held_out(
     Returns:
         The images; None if the dataset has only one split, all are trained on, or the others have not been fetched.
     """
-    found = () if trained_on == ALL else found_splits(name, data_dir, rules)
-    split = next((split for split in SPLITS if split in found and split != trained_on), None)
+    available = () if trained_on == ALL else available_splits(name, data_dir, rules)
+    split = next((split for split in SPLITS if split in available and split != trained_on), None)
     if split is None:
         return None
     own = {"split": split, "small": small, "tolerated": 1.0, "rules": rules}
-    if not _draws_as_many_as_asked(name) and count is not None:
+    entry = find_entry(name)
+    if count is not None and not (entry and entry.built_in):  # which draws as many as are asked for
         there = find_source(name, size, data_dir=data_dir, **own).describe().count
         count = count if count < there else None
     return load(name, size, count, choices=choices, data_dir=data_dir, progress=progress, **own)
 
 
-def _draws_as_many_as_asked(name: str | Path) -> bool:
-    return any(entry.name == str(name) and entry.built_in for entry in catalogue())
+def unseen(
+    data: DataConfig, size: int, count: int, *, data_dir: str | Path | None = None, progress: bool = True
+) -> Dataset | None:
+    """True images that a model was not trained on; every command and analysis asks here.
+
+    They are of another split, else those behind the `data.count` that were trained on.
+
+    Args:
+        data: what the model was trained on.
+        size: side of the images in pixels.
+        count: how many are wanted; where neither place has so many, what the larger one has is given.
+        data_dir: where datasets are.
+        progress: whether to show a progress bar.
+
+    Returns:
+        At most `count` images; None if the model has seen all that there are.
+    """
+    places = {"data_dir": data_dir, "progress": progress}
+    alike = {"choices": data.choices, "small": data.small, "rules": data.rules}
+    apart = held_out(data.name, size, count, trained_on=data.split, **alike, **places)
+    if apart is not None and len(apart) >= count:
+        return apart
+    of_run = reading(data)
+    there = find_source(data.name, size, data_dir=data_dir, **of_run).describe().count
+    if data.count is None or there - data.count <= (0 if apart is None else len(apart)):
+        return apart
+    everything = load(data.name, size, min(there, data.count + count), **of_run, **places)
+    behind = len(everything) - data.count
+    return _rows(everything, slice(data.count, None)) if behind > (0 if apart is None else len(apart)) else apart
 
 
 def true_images_for(
     data: DataConfig, size: int, count: int, *, data_dir: str | Path | None = None, progress: bool = True
 ) -> TrueImages:
-    """The best true images to compare a generator with: of another split, else behind those that it was trained on.
+    """The best true images to compare a generator with: `unseen` ones, else those that it was trained on.
 
     Args:
         data: what the generator was trained on.
@@ -88,25 +130,29 @@ def true_images_for(
         At least `count` images; those trained on where there are not enough others, and `seen` says so.
 
     Raises:
-        InputError: there are not so many.
+        TooFewImages: there are not so many.
     """
     places = {"data_dir": data_dir, "progress": progress}
-    alike = {"choices": data.choices, "small": data.small, "rules": data.rules}
-    apart = held_out(data.name, size, count, trained_on=data.split, **alike, **places)
+    apart = unseen(data, size, count, **places)
     if apart is not None and len(apart) >= count:
-        return TrueImages(apart.images, f"held-out images ({apart.title})", seen=False)
+        if apart.split != data.split:
+            return TrueImages(apart.images, f"held-out images ({apart.title})", seen=False)
+        return TrueImages(apart.images, f"images of {apart.title} that it was not trained on", seen=False)
     of_run = reading(data)
     there = find_source(data.name, size, data_dir=data_dir, **of_run).describe().count
-    trained = min(data.count or there, there)
     if there < count:
-        raise InputError(f"{count:,} true images are needed. Received: {data.name}, which has {there:,}.")
-    if there - trained >= count:
-        dataset = load(data.name, size, trained + count, **of_run, **places)
-        if len(dataset) == trained + count:  # else so many cannot be used
-            about = f"images of {dataset.title} that it was not trained on"
-            return TrueImages(dataset.images[trained:], about, seen=False)
+        raise TooFewImages(f"{count:,} true images are needed. Received: {data.name}, which has {there:,}.", there)
+    trained = min(data.count or there, there)
     dataset = load(data.name, size, data.count and max(trained, count), **of_run, **places)
-    if len(dataset) < count:
-        raise InputError(f"{count:,} true images are needed. Received: {data.name}, which has {len(dataset):,}.")
+    if (there := len(dataset)) < count:  # without those that cannot be used
+        raise TooFewImages(f"{count:,} true images are needed. Received: {data.name}, which has {there:,}.", there)
     part = "in part " if trained < count else ""
     return TrueImages(dataset.images, f"images of {dataset.title} that it was {part}trained on", seen=True)
+
+
+def _rows(dataset: Dataset, rows: slice) -> Dataset:
+    """Some rows of a dataset."""
+    arrays = {name: getattr(dataset, name) for name in ("images", "labels", "attributes", "captions", "boxes")}
+    arrays = {name: array[rows] for name, array in arrays.items() if array is not None}
+    fingerprint = hashlib.sha256(f"{dataset.fingerprint} rows {rows}".encode()).hexdigest()
+    return dataclasses.replace(dataset, fingerprint=fingerprint, **arrays)

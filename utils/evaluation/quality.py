@@ -1,22 +1,20 @@
 """How far samples are from true images that their generator has not seen."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from utils.config import Experiment
-from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.distances import Estimate, frechet_distance, kernel_distance
 from utils.evaluation.features import Extractor, extractor_for
 from utils.evaluation.held_out import true_images_for
-from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.sampling import Sampler
+from utils.streams import stream
 
 SAMPLES = 2_000
 """Fake and true images that distances are measured on, where nothing else is asked for."""
-_TRUE_ROWS = 4  # stream of random numbers of its own
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Quality:
                 f"of them. Received: {samples:,}."
             )
         self.extractor, self.samples, self.seed = extractor, samples, seed
-        rows = np.random.default_rng([seed, _TRUE_ROWS]).permutation(len(true))  # they may be in an order
+        rows = stream(seed, "evaluation: true samples").permutation(len(true))  # they may be in an order
         self.true, self._other_true = (
             extractor(true[np.sort(part)]) for part in (rows[:samples], rows[samples : 2 * samples])
         )
@@ -86,16 +84,9 @@ class Quality:
         """Of uint8 (N, S, S, 3) images."""
         return _between(self.extractor(images), self.true, self.extractor)
 
-    def of(self, generator: Callable, latent_dim: int, latents: str = "normal") -> Distance:
-        """Of a generator's samples.
-
-        Args:
-            generator: takes float32 (N, latent_dim), gives float32 images in [-1, 1].
-            latent_dim: length of its latents.
-            latents: their distribution.
-        """
-        drawn = make_latent_samples(self.samples, latent_dim, self.seed, latents)
-        return self.of_images(scale_back(fake_samples_generator(generator, drawn)[0]))
+    def of(self, sampler: Sampler) -> Distance:
+        """Of a generator's samples."""
+        return self.of_images(sampler.draw(self.samples, self.seed))
 
 
 def _between(features: np.ndarray, true: np.ndarray, extractor: Extractor) -> Distance:
@@ -106,7 +97,7 @@ def _between(features: np.ndarray, true: np.ndarray, extractor: Extractor) -> Di
 
 def quality_for(
     experiment: Experiment,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     *,
     samples: int = SAMPLES,
     features: str = "auto",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.data import scale
-from utils.explain.judge import Convolution, Judge
+from utils.explain.fixed import Convolution, FixedDiscriminator
 from utils.models import forward
 
 
@@ -37,14 +37,14 @@ class Activations:
     maps: tuple[np.ndarray, ...]
 
 
-def first_filters(judge: Judge, seed: int = 0) -> Filters:
+def first_filters(discriminator: FixedDiscriminator, seed: int = 0) -> Filters:
     """The filters of the first convolution, beside random ones.
 
     Args:
-        judge: the discriminator.
+        discriminator: the discriminator.
         seed: decides the random ones.
     """
-    return Filters(_kernels(judge), _kernels(judge.randomised(seed)))
+    return Filters(_kernels(discriminator), _kernels(discriminator.randomised(seed)))
 
 
 def neighbour_correlation(filters: np.ndarray) -> float:
@@ -57,21 +57,21 @@ def neighbour_correlation(filters: np.ndarray) -> float:
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def activations(judge: Judge, image: np.ndarray) -> Activations:
+def activations(discriminator: FixedDiscriminator, image: np.ndarray) -> Activations:
     """What every convolution makes of one image.
 
     Args:
-        judge: the discriminator.
+        discriminator: the discriminator.
         image: uint8 (S, S, 3) in [0, 255].
     """
-    judge.check(image[None])
+    discriminator.check(image[None])
     x, done, maps = scale(image[None]), 0, []
-    for convolution in judge.convolutions:
-        x = forward(judge.layers[done : convolution.stop], x, training=False)
+    for convolution in discriminator.convolutions:
+        x = forward(discriminator.layers[done : convolution.stop], x, training=False)
         done = convolution.stop
         maps.append(np.asarray(x, np.float32)[0])
-    return Activations(image, judge.convolutions, tuple(maps))
+    return Activations(image, discriminator.convolutions, tuple(maps))
 
 
-def _kernels(judge: Judge) -> np.ndarray:
-    return np.moveaxis(np.asarray(judge.layers[judge.convolutions[0].start].kernel, np.float32), -1, 0)
+def _kernels(discriminator: FixedDiscriminator) -> np.ndarray:
+    return np.moveaxis(np.asarray(discriminator.layers[discriminator.convolutions[0].start].kernel, np.float32), -1, 0)

@@ -22,10 +22,10 @@ from utils.data import scale
 from utils.errors import InputError
 from utils.explain.gradcam import enlarge, grad_cam
 from utils.explain.guided import score_saliency
-from utils.explain.judge import Judge, Score, sign_of
+from utils.explain.fixed import FixedDiscriminator, Score, sign_of
 
-Method = Callable[[Judge, np.ndarray, Score], np.ndarray]
-"""Judge, uint8 (N, S, S, 3) images and score -> float (N, H, W) maps, high where a pixel speaks for the score."""
+Method = Callable[[FixedDiscriminator, np.ndarray, Score], np.ndarray]
+"""Discriminator, uint8 (N, S, S, 3) images and score -> float (N, H, W) maps, high where a pixel speaks for the score."""
 
 
 def methods(layer: str | int = "last") -> dict[str, Method]:
@@ -39,33 +39,43 @@ def methods(layer: str | int = "last") -> dict[str, Method]:
         layer: the convolution that Grad-CAM and the contributions look at.
     """
     return {
-        "Grad-CAM": lambda judge, images, score: sign_of(score) * grad_cam(judge, images, layer).combination,
-        "contributions": lambda judge, images, score: sign_of(score) * grad_cam(judge, images, layer).contributions,
-        "guided backpropagation": lambda judge, images, score: _magnitude(score_saliency(judge, images, score)),
-        "gradient": lambda judge, images, score: _magnitude(score_saliency(judge, images, score, guided=False)),
+        "Grad-CAM": lambda discriminator, images, score: (
+            sign_of(score) * grad_cam(discriminator, images, layer).combination
+        ),
+        "contributions": lambda discriminator, images, score: (
+            sign_of(score) * grad_cam(discriminator, images, layer).contributions
+        ),
+        "guided backpropagation": lambda discriminator, images, score: _magnitude(
+            score_saliency(discriminator, images, score)
+        ),
+        "gradient": lambda discriminator, images, score: _magnitude(
+            score_saliency(discriminator, images, score, guided=False)
+        ),
         "occlusion": occlusion,
     }
 
 
-def occlusion(judge: Judge, images: np.ndarray, score: Score = "true", places: int = 8) -> np.ndarray:
+def occlusion(
+    discriminator: FixedDiscriminator, images: np.ndarray, score: Score = "true", places: int = 8
+) -> np.ndarray:
     """How much of the logit is lost when a square patch becomes mid grey: float32 (N, places, places).
 
     Args:
-        judge: the discriminator.
+        discriminator: the discriminator.
         images: uint8 (N, S, S, 3) in [0, 255].
         score: "true" for what the logit loses, "fake" for what minus the logit loses.
         places: patches along a side.
     """
-    judge.check(images)
+    discriminator.check(images)
     original = scale(images)
-    edges = np.linspace(0, judge.side, places + 1).round().astype(int)
+    edges = np.linspace(0, discriminator.side, places + 1).round().astype(int)
     without = []
     for top, bottom in zip(edges, edges[1:]):
         covered = np.stack([original] * places, 1)  # (N, places, S, S, 3): each patch of the row
         for column, (left, right) in enumerate(zip(edges, edges[1:])):
             covered[:, column, top:bottom, left:right] = 0
-        without.append(judge.logits_of(covered.reshape(-1, *original.shape[1:])).reshape(-1, places))
-    lost = judge.logits_of(original)[:, None, None] - np.stack(without, 1)
+        without.append(discriminator.logits_of(covered.reshape(-1, *original.shape[1:])).reshape(-1, places))
+    lost = discriminator.logits_of(original)[:, None, None] - np.stack(without, 1)
     return sign_of(score) * lost
 
 
@@ -90,25 +100,25 @@ class Randomisation:
 
 
 def cascading_randomisation(
-    judge: Judge, images: np.ndarray, methods: dict[str, Method], draws: int = 3, seed: int = 0
+    discriminator: FixedDiscriminator, images: np.ndarray, methods: dict[str, Method], draws: int = 3, seed: int = 0
 ) -> Randomisation:
     """Randomise the layers one after the other, from the head down to the image, and compare each method's maps.
 
     Args:
-        judge: the trained discriminator.
+        discriminator: the trained discriminator.
         images: uint8 (N, S, S, 3) in [0, 255].
         methods: what to compare, by name.
         draws: how many times the weights are drawn anew.
         seed: decides the random weights.
     """
-    judge.check(images)
-    starts = [judge.convolutions[-1].stop] + [c.start for c in reversed(judge.convolutions)]
-    stages = ("head", *(f"convolution {c.number}" for c in reversed(judge.convolutions)))
-    trained = {name: method(judge, images, "true") for name, method in methods.items()}
+    discriminator.check(images)
+    starts = [discriminator.convolutions[-1].stop] + [c.start for c in reversed(discriminator.convolutions)]
+    stages = ("head", *(f"convolution {c.number}" for c in reversed(discriminator.convolutions)))
+    trained = {name: method(discriminator, images, "true") for name, method in methods.items()}
     correlations = {name: np.empty((len(stages), draws, len(images))) for name in methods}
     for draw in range(draws):
         for stage, start in enumerate(starts):
-            random = judge.randomised(seed + draw, start)
+            random = discriminator.randomised(seed + draw, start)
             for name, method in methods.items():
                 correlations[name][stage, draw] = rank_correlation(trained[name], method(random, images, "true"))
     return Randomisation(stages, correlations, {name: _between_images(maps) for name, maps in trained.items()})
@@ -162,7 +172,7 @@ class Curves:
 
 
 def deletion_insertion(
-    judge: Judge,
+    discriminator: FixedDiscriminator,
     images: np.ndarray,
     maps: np.ndarray,
     score: Score = "true",
@@ -177,7 +187,7 @@ def deletion_insertion(
     before it is enlarged: it has the same values and is as coarse. Among equal values the order is random.
 
     Args:
-        judge: the discriminator.
+        discriminator: the discriminator.
         images: uint8 (N, S, S, 3) in [0, 255].
         maps: float (N, H, W), high where a pixel matters for `score`; enlarged to the images' size.
         score: "true" follows the logit, "fake" minus the logit.
@@ -185,12 +195,12 @@ def deletion_insertion(
         steps: in how many equal portions the pixels are changed.
         seed: decides random maps and order among equals.
     """
-    judge.check(images)
+    discriminator.check(images)
     if maps.ndim != 3 or len(maps) != len(images):
         raise InputError(f"There must be one map (H, W) for each of {len(images)} images. Received: {maps.shape}.")
     random = np.random.default_rng(seed)
     shuffled = [random.permuted(maps.reshape(len(maps), -1), axis=1).reshape(maps.shape) for _ in range(random_maps)]
-    side = judge.side
+    side = discriminator.side
     original = scale(images)
     blurred = np.stack([cv2.GaussianBlur(image, (0, 0), side / 8) for image in original])
     thresholds = np.rint(np.linspace(0, side * side, steps + 1)).astype(int)
@@ -199,7 +209,7 @@ def deletion_insertion(
         ranks = _ranks_from_the_top(enlarge(order_by, side), random)
         reached = ranks[:, None, ..., None] < thresholds[:, None, None, None]
         changed = np.where(reached, after[:, None], before[:, None])  # (N, T, S, S, 3)
-        logits = judge.logits_of(changed.reshape(-1, *original.shape[1:]))
+        logits = discriminator.logits_of(changed.reshape(-1, *original.shape[1:]))
         return sign_of(score) * logits.reshape(reached.shape[:2])
 
     def curves(order_by: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

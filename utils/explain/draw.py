@@ -5,20 +5,17 @@ sign is grey at 0.
 """
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageFont
 
 from utils import viz
 from utils.explain.activations import Activations, Filters
 from utils.explain.checks import Curves, Pointing, Randomisation, known_mean
 from utils.explain.gradcam import GradCam, enlarge
 from utils.explain.guided import FilterSaliency
+from utils.figure import new_figure, write_figure
 
 TILE = 96  # side of an image in a sheet, in pixels
 GAP = 2
@@ -63,12 +60,12 @@ def sheet(columns: dict[str, np.ndarray], rows: Sequence[str] = ()) -> np.ndarra
     """
     grid = viz.grid(np.concatenate([np.stack(tiles) for tiles in zip(*columns.values())]), len(columns), TILE, GAP)
     tile = (grid.shape[1] - GAP) // len(columns)
-    heading = [_text(title, tile, 2 * 18) for title in columns]
+    heading = [viz.letters(title, tile, 2 * 18) for title in columns]
     if rows:
-        edge = np.concatenate([_text(label, TILE, tile) for label in rows])
+        edge = np.concatenate([viz.letters(label, TILE, tile) for label in rows])
         edge = np.pad(edge, ((0, grid.shape[0] - len(edge)), (0, 0), (0, 0)), constant_values=255)
         grid = np.concatenate([edge, grid], 1)
-        heading.insert(0, _text("", TILE, 2 * 18))
+        heading.insert(0, viz.letters("", TILE, 2 * 18))
     heading = np.concatenate(heading, 1)
     heading = np.pad(heading, ((0, 0), (0, grid.shape[1] - heading.shape[1]), (0, 0)), constant_values=255)
     return np.concatenate([heading, grid])
@@ -90,13 +87,13 @@ def grad_cam_sheet(record: GradCam, shown: int = 8) -> np.ndarray:
     return sheet(columns, [f"logit {logit:+.1f}" for logit in record.logits[first]])
 
 
-def draw_grad_cam(record: GradCam, file: Path, shown: int = 8) -> Path:
+def draw_grad_cam(record: GradCam, file: str | Path, shown: int = 8) -> Path:
     """Write `grad_cam_sheet` as PNG."""
     viz.write_png(file, grad_cam_sheet(record, shown))
-    return file
+    return Path(file)
 
 
-def draw_layers(records: Sequence[GradCam], file: Path, shown: int = 4) -> Path:
+def draw_layers(records: Sequence[GradCam], file: str | Path, shown: int = 4) -> Path:
     """The first images layer by layer: for each image a row of overlays for true, and one for fake."""
     images = records[0].images[:shown].repeat(2, 0)
     columns = {"image": images}
@@ -108,14 +105,14 @@ def draw_layers(records: Sequence[GradCam], file: Path, shown: int = 4) -> Path:
     viz.write_png(
         file, sheet(columns, [f"for {score}" for _ in range(shown) for score in ("true", "fake")][: len(images)])
     )
-    return file
+    return Path(file)
 
 
-def draw_grad_cam_film(records: dict[int, GradCam], folder: Path, fps: float = 2, shown: int = 6) -> list[Path]:
+def draw_grad_cam_film(records: dict[int, GradCam], folder: str | Path, fps: float = 2, shown: int = 6) -> list[Path]:
     """The sheet of every epoch as a film, MP4 and GIF."""
-    frames = [viz.caption(grad_cam_sheet(record, shown), f"epoch {epoch}") for epoch, record in records.items()]
-    files = [folder / f"gradcam_epochs{suffix}" for suffix in (".mp4", ".gif")]
+    files = [Path(folder) / f"gradcam_epochs{suffix}" for suffix in (".mp4", ".gif")]
     for file in files:
+        frames = (viz.caption(grad_cam_sheet(record, shown), f"epoch {epoch}") for epoch, record in records.items())
         viz.write_film(file, frames, fps)
     return files
 
@@ -123,29 +120,29 @@ def draw_grad_cam_film(records: dict[int, GradCam], folder: Path, fps: float = 2
 # --- guided backpropagation -------------------------------------------------------------------------------------------
 
 
-def draw_filter_saliency(record: FilterSaliency, file: Path) -> Path:
+def draw_filter_saliency(record: FilterSaliency, file: str | Path) -> Path:
     """For each filter a row of its strongest images, and below it the guided gradient of its activation there."""
     images = record.images
     rows = np.stack([images, around_grey(record.saliency, (2, 3, 4))], 1).reshape(-1, *images.shape[1:])
     labels = [label for filter in record.filters for label in (f"filter {filter}", "what drives it")]
     titles = ["strongest", *(f"number {i}" for i in range(2, images.shape[1] + 1))]
     viz.write_png(file, sheet({title: rows[:, i] for i, title in enumerate(titles)}, labels))
-    return file
+    return Path(file)
 
 
-def draw_score_saliency(columns: dict[str, np.ndarray], images: np.ndarray, file: Path) -> Path:
+def draw_score_saliency(columns: dict[str, np.ndarray], images: np.ndarray, file: str | Path) -> Path:
     """Images beside gradients by their pixels: float (N, S, S, 3) by title, each picture scaled by itself."""
     shown = {title: around_grey(gradient, (1, 2, 3)) for title, gradient in columns.items()}
     viz.write_png(file, sheet({"image": images} | shown))
-    return file
+    return Path(file)
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------
 
 
-def draw_randomisation(record: Randomisation, file: Path) -> Path:
+def draw_randomisation(record: Randomisation, file: str | Path) -> Path:
     """Rank correlation with the trained maps, layer after layer, with the correlation between images as a level."""
-    figure = Figure(figsize=(7.5, 4), layout="constrained")
+    figure = new_figure(7.5, 4)
     axes = figure.subplots()
     x = np.arange(len(record.stages) + 1)
     for i, (method, correlations) in enumerate(record.correlations.items()):
@@ -161,12 +158,12 @@ def draw_randomisation(record: Randomisation, file: Path) -> Path:
     )
     axes.legend(fontsize=8)
     axes.grid(alpha=0.25)
-    return viz.write_figure(file, figure)
+    return write_figure(file, figure)
 
 
-def draw_curves(records: dict[str, Curves], file: Path) -> Path:
+def draw_curves(records: dict[str, Curves], file: str | Path) -> Path:
     """Mean deletion and insertion curves of several methods, each with its random maps dotted."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = new_figure(10, 4)
     for axes, name in zip(figure.subplots(1, 2), ("deletion", "insertion")):
         for i, (method, curves) in enumerate(records.items()):
             x = 100 * curves.fractions
@@ -178,12 +175,12 @@ def draw_curves(records: dict[str, Curves], file: Path) -> Path:
         axes.grid(alpha=0.25)
     axes.plot([], [], ":", color="grey", label="their random maps")
     axes.legend(fontsize=8)
-    return viz.write_figure(file, figure)
+    return write_figure(file, figure)
 
 
-def draw_pointing(records: dict[str, list[Pointing]], file: Path) -> Path:
+def draw_pointing(records: dict[str, list[Pointing]], file: str | Path) -> Path:
     """Share of hits of each part with its interval, beside chance, the image's centre and the maps of other images."""
-    figure = Figure(figsize=(4.6 * len(records), 3.8), layout="constrained")
+    figure = new_figure(4.6 * len(records), 3.8)
     for axes, (title, parts) in zip(figure.subplots(1, len(records), sharey=True, squeeze=False)[0], records.items()):
         x = np.arange(len(parts))
         share = np.array([p.share for p in parts])
@@ -196,47 +193,32 @@ def draw_pointing(records: dict[str, list[Pointing]], file: Path) -> Path:
         axes.set(title=title, ylabel="share of hits", ylim=(-0.03, 1.03))
         axes.grid(alpha=0.25, axis="y")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
-    return viz.write_figure(file, figure)
+    return write_figure(file, figure)
 
 
 # --- filters and activations ------------------------------------------------------------------------------------------
 
 
-def draw_first_filters(record: Filters, file: Path) -> Path:
+def draw_first_filters(record: Filters, file: str | Path) -> Path:
     """The filters of the first convolution, trained and random; each scaled by its own largest weight."""
     pictures = []
     for title, filters in (("trained", record.trained), ("random weights", record.random)):
         height, width = filters.shape[1:3]
         grid = viz.grid(around_grey(filters, (1, 2, 3)), columns=16, tile=12 * max(height, width), gap=GAP)
-        pictures.append(np.concatenate([_text(title, grid.shape[1], 22), grid]))
+        pictures.append(np.concatenate([viz.letters(title, grid.shape[1], 22), grid]))
     viz.write_png(file, np.concatenate(pictures))
-    return file
+    return Path(file)
 
 
-def draw_activations(record: Activations, file: Path, shown: int = 32) -> Path:
+def draw_activations(record: Activations, file: str | Path, shown: int = 32) -> Path:
     """One image through the network: of each convolution the maps that answer most, each scaled by itself."""
-    pictures = [_text("image", TILE + 2 * GAP, 22), viz.grid(record.image[None], tile=TILE, gap=GAP)]
+    pictures = [viz.letters("image", TILE + 2 * GAP, 22), viz.grid(record.image[None], tile=TILE, gap=GAP)]
     for convolution, maps in zip(record.convolutions, record.maps):
         order = np.argsort(-np.abs(maps).max((0, 1)), kind="stable")[:shown]
         tiles = around_grey(np.moveaxis(maps[..., order], -1, 0), (1, 2))[..., None].repeat(3, -1)
         grid = viz.grid(tiles, columns=16, tile=64, gap=GAP)
-        pictures += [_text(f"{convolution}, the strongest {len(order)}", 360, 22), grid]
+        pictures += [viz.letters(f"{convolution}, the strongest {len(order)}", 360, 22), grid]
     width = max(picture.shape[1] for picture in pictures)
     pictures = [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in pictures]
     viz.write_png(file, np.concatenate(pictures))
-    return file
-
-
-# --- letters ------------------------------------------------------------------------------------------------------
-
-
-@cache
-def _font() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
-
-
-def _text(text: str, width: int, height: int) -> np.ndarray:
-    """Dark letters on white, at the left, in the middle of the height: uint8 (height, width, 3)."""
-    picture = Image.new("RGB", (width, height), "white")
-    ImageDraw.Draw(picture).text((4, height / 2), text, (40, 40, 40), _font(), anchor="lm")
-    return np.asarray(picture)
+    return Path(file)

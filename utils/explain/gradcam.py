@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from utils.data import scale
 from utils.errors import InputError
-from utils.explain.judge import Convolution, Judge, Score, judge_of, sign_of
+from utils.explain.fixed import Convolution, FixedDiscriminator, Score, fixed_discriminator, sign_of
 from utils.models import forward, load_network
 from utils.runs import Run
 
@@ -62,13 +62,15 @@ class GradCam:
         return np.divide(shown, most, out=np.zeros_like(shown), where=most > 0)
 
 
-def grad_cam(judge: Judge, images: np.ndarray, layer: str | int = "last", batch_size: int = 128) -> GradCam:
+def grad_cam(
+    discriminator: FixedDiscriminator, images: np.ndarray, layer: str | int = "last", batch_size: int = 128
+) -> GradCam:
     """Explain the logits of images by what a convolution's feature maps contribute to them.
 
     The feature maps are the activations: after the normalisation and the nonlinearity that follow the convolution.
 
     Args:
-        judge: the discriminator, from `judge_of`.
+        discriminator: the discriminator, from `fixed_discriminator`.
         images: uint8 (N, S, S, 3) in [0, 255].
         layer: a convolution by name, number from 1, or "last".
         batch_size: images at once; decides speed and memory, not the result.
@@ -76,9 +78,9 @@ def grad_cam(judge: Judge, images: np.ndarray, layer: str | int = "last", batch_
     Raises:
         InputError: images that do not fit, or a layer that does not exist.
     """
-    judge.check(images)
-    convolution = judge.convolution(layer)
-    body, head = judge.body(convolution), judge.head(convolution)
+    discriminator.check(images)
+    convolution = discriminator.convolution(layer)
+    body, head = discriminator.body(convolution), discriminator.head(convolution)
     parts = []
     for start in range(0, len(images), batch_size):
         activations = forward(body, scale(images[start : start + batch_size]), training=False)
@@ -103,7 +105,7 @@ def grad_cam_over_epochs(
         run: a run that was trained with `keep_models`.
         images: uint8 (N, S, S, 3) in [0, 255].
         layer: as in `grad_cam`.
-        reference: as in `judge_of`.
+        reference: as in `fixed_discriminator`.
 
     Returns:
         Records by epoch, in order.
@@ -115,7 +117,10 @@ def grad_cam_over_epochs(
     models = {epoch: path for epoch, path in models.items() if path.is_file()}
     if not models:
         raise InputError(f"{run.folder} has kept no models of its epochs; train with --keep-models to have a film.")
-    return {epoch: grad_cam(judge_of(load_network(path), reference), images, layer) for epoch, path in models.items()}
+    return {
+        epoch: grad_cam(fixed_discriminator(load_network(path), reference), images, layer)
+        for epoch, path in models.items()
+    }
 
 
 def enlarge(maps: np.ndarray, side: int) -> np.ndarray:

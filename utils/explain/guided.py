@@ -19,7 +19,7 @@ from scipy import stats
 
 from utils.data import scale
 from utils.errors import InputError
-from utils.explain.judge import Convolution, Judge, Score, is_rectifier, sign_of
+from utils.explain.fixed import Convolution, FixedDiscriminator, Score, is_rectifier, sign_of
 from utils.models import forward
 
 
@@ -64,33 +64,37 @@ class FilterSaliency:
 
 
 def strongest(
-    judge: Judge, images: np.ndarray, layer: str | int = "last", top: int = 9, batch_size: int = 256
+    discriminator: FixedDiscriminator,
+    images: np.ndarray,
+    layer: str | int = "last",
+    top: int = 9,
+    batch_size: int = 256,
 ) -> Strongest:
     """Find the images that each filter of a convolution answers to most, in one pass over a dataset.
 
     Memory holds one batch and the best so far, so the images may be a memory map of any length.
 
     Args:
-        judge: the discriminator.
+        discriminator: the discriminator.
         images: uint8 (N, S, S, 3) in [0, 255].
         layer: a convolution by name, number from 1, or "last".
-        top: how many images for each filter; at most N are found.
+        top: how many images for each filter; at most N are best.
         batch_size: images at once.
     """
-    judge.check(images)
-    convolution = judge.convolution(layer)
-    body = judge.body(convolution)
+    discriminator.check(images)
+    convolution = discriminator.convolution(layer)
+    body = discriminator.body(convolution)
     best = None
     for start in range(0, len(images), batch_size):
         batch = np.asarray(images[start : start + batch_size])
         activations = np.asarray(forward(body, scale(batch), training=False), np.float32)
         flat = activations.reshape(len(batch), -1, convolution.maps)
-        found = (
+        of_batch = (
             flat.max(1).T,
             flat.argmax(1).T,
             np.broadcast_to(np.arange(start, start + len(batch)), (convolution.maps, len(batch))),
         )
-        merged = found if best is None else [np.concatenate(pair, 1) for pair in zip(best, found)]
+        merged = of_batch if best is None else [np.concatenate(pair, 1) for pair in zip(best, of_batch)]
         order = np.argsort(-merged[0], axis=1, kind="stable")[:, :top]  # among equals the earlier image stays
         best = [np.take_along_axis(values, order, 1) for values in merged]
     responses, places, rows = best
@@ -99,14 +103,14 @@ def strongest(
 
 
 def filter_saliency(
-    judge: Judge, images: np.ndarray, found: Strongest, filters: Sequence[int], top: int = 9
+    discriminator: FixedDiscriminator, images: np.ndarray, best: Strongest, filters: Sequence[int], top: int = 9
 ) -> FilterSaliency:
     """Guided backpropagation of single activations: of each filter, at its strongest place in its strongest images.
 
     Args:
-        judge: the discriminator that `found` comes from.
+        discriminator: the discriminator that `best` comes from.
         images: the images that were searched.
-        found: what `strongest` gave.
+        best: what `strongest` gave.
         filters: which filters; the paper's Fig 5 shows the first six of the last convolution.
         top: in how many of each filter's strongest images.
 
@@ -114,25 +118,25 @@ def filter_saliency(
         InputError: a filter that does not exist.
     """
     filters = np.asarray(filters, int)
-    if not len(filters) or filters.min() < 0 or filters.max() >= found.convolution.maps:
+    if not len(filters) or filters.min() < 0 or filters.max() >= best.convolution.maps:
         raise InputError(
-            f"Filters of {found.convolution} have numbers from 0 to {found.convolution.maps - 1}; choose at least one. "
+            f"Filters of {best.convolution} have numbers from 0 to {best.convolution.maps - 1}; choose at least one. "
             f"Received: {filters.tolist()}."
         )
-    rows, places = found.rows[filters, :top], found.places[filters, :top]
+    rows, places = best.rows[filters, :top], best.places[filters, :top]
     shown = np.asarray(images[rows.ravel()])
     units = np.column_stack([places.reshape(-1, 2), filters.repeat(rows.shape[1])])  # row, column and map
-    body = judge.body(found.convolution)
+    body = discriminator.body(best.convolution)
     saliency = [
         _back(body, scale(shown[start : start + 128]), units[start : start + 128])
         for start in range(0, len(shown), 128)
     ]
-    shape = (*rows.shape, judge.side, judge.side, 3)
+    shape = (*rows.shape, discriminator.side, discriminator.side, 3)
     return FilterSaliency(
-        found.convolution,
+        best.convolution,
         filters,
         shown.reshape(shape),
-        found.responses[filters, :top],
+        best.responses[filters, :top],
         places,
         np.concatenate(saliency).reshape(shape),
     )
@@ -167,41 +171,45 @@ class Selectivity:
         return self.p_values.argmin(1)
 
 
-def selectivity(found: Strongest, attributes: np.ndarray, names: tuple[str, ...]) -> Selectivity:
+def selectivity(best: Strongest, attributes: np.ndarray, names: tuple[str, ...]) -> Selectivity:
     """Test whether filters' strongest images share an attribute more often than chance would have it.
 
     The paper (§6.2) says that a significant minority of its filters answers to beds, and filters of a random network to
     nothing; this counts such filters, for either network. Ask `strongest` for some 50 images per filter.
 
     Args:
-        found: the strongest images among all that `attributes` describe.
+        best: the strongest images among all that `attributes` describe.
         attributes: 0 or 1, (N, A).
         names: of the A attributes.
     """
-    if attributes.shape != (found.searched, len(names)):
+    if attributes.shape != (best.searched, len(names)):
         raise InputError(
-            f"Attributes must be those of the {found.searched} searched images, one column for each of {len(names)} "
+            f"Attributes must be those of the {best.searched} searched images, one column for each of {len(names)} "
             f"names. Received: {attributes.shape}."
         )
-    top = found.rows.shape[1]
+    top = best.rows.shape[1]
     total = attributes.sum(0, dtype=int)
-    having = attributes[found.rows].sum(1, dtype=int)
+    having = attributes[best.rows].sum(1, dtype=int)
     return Selectivity(
         names=names,
-        base=total / found.searched,
+        base=total / best.searched,
         share=having / top,
-        p_values=stats.hypergeom.sf(having - 1, found.searched, total, top),
-        alive=found.responses[:, 0] > 0,
+        p_values=stats.hypergeom.sf(having - 1, best.searched, total, top),
+        alive=best.responses[:, 0] > 0,
     )
 
 
 def score_saliency(
-    judge: Judge, images: np.ndarray, score: Score = "true", guided: bool = True, batch_size: int = 128
+    discriminator: FixedDiscriminator,
+    images: np.ndarray,
+    score: Score = "true",
+    guided: bool = True,
+    batch_size: int = 128,
 ) -> np.ndarray:
     """Gradient of the score by the pixels: guided, or plain.
 
     Args:
-        judge: the discriminator.
+        discriminator: the discriminator.
         images: uint8 (N, S, S, 3) in [0, 255].
         score: "true" explains the logit, "fake" minus the logit.
         guided: by the rule above; False gives the plain gradient.
@@ -210,11 +218,11 @@ def score_saliency(
     Returns:
         float32 (N, S, S, 3), gradient by the image in [-1, 1].
     """
-    judge.check(images)
+    discriminator.check(images)
     sign = sign_of(score)
     batches = (scale(images[start : start + batch_size]) for start in range(0, len(images), batch_size))
     return np.concatenate(
-        [_back(judge.layers, batch, np.zeros((len(batch), 1), int), sign, guided) for batch in batches]
+        [_back(discriminator.layers, batch, np.zeros((len(batch), 1), int), sign, guided) for batch in batches]
     )
 
 

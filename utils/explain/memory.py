@@ -30,7 +30,6 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers
-from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from utils import viz
@@ -38,7 +37,8 @@ from utils.data import scale, scale_back
 from utils.errors import InputError
 from utils.evaluation.distances import nearest_neighbours
 from utils.explain.draw import sheet
-from utils.explain.judge import judge_of
+from utils.explain.fixed import fixed_discriminator
+from utils.figure import new_figure, write_figure
 from utils.models import forward
 from utils.sampling import fake_samples_generator, make_latent_samples
 
@@ -441,8 +441,8 @@ def _flat(values: np.ndarray) -> np.ndarray:
 
 def _last_convolution(discriminator: keras.Model, reference: np.ndarray) -> Features:
     """The activations of the discriminator's last convolution, as a function of one image alone."""
-    judge = judge_of(discriminator, reference)
-    body = judge.body(judge.convolution("last"))
+    fixed = fixed_discriminator(discriminator, reference)
+    body = fixed.body(fixed.convolution("last"))
 
     def features(images: np.ndarray) -> np.ndarray:
         batches = (scale(images[start : start + 256]) for start in range(0, len(images), 256))
@@ -497,7 +497,7 @@ def _interval(share: float, drawn: np.ndarray, count: int) -> Interval:
 
 def _draw_distances(record: Memorisation, file: Path) -> Path:
     """Histograms of both kinds of distance in each space, with the mark up to which a picture counts as close."""
-    figure = Figure(figsize=(13, 7.2), layout="constrained")
+    figure = new_figure(13, 7.2)
     rows = figure.subplots(2, 3)
     for (above, below), space in zip(rows.T, record.spaces.values()):
         copied, close, further = str(space.copying["fake"]).split("; ")
@@ -510,7 +510,7 @@ def _draw_distances(record: Memorisation, file: Path) -> Path:
         below.set_title(f"fake samples: {further}", fontsize=8)
         below.set_xlabel("distance to the nearest training image")
     figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
-    return viz.write_figure(file, figure)
+    return write_figure(file, figure)
 
 
 def _histogram(axes, values: dict[str, np.ndarray]) -> None:

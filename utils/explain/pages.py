@@ -13,7 +13,7 @@ from utils.files import write_json, write_text
 
 
 def explain(
-    subject: Subject, folder: Path, only: tuple[str, ...] = (), say: Callable[[str], None] = lambda title: None
+    subject: Subject, folder: str | Path, only: tuple[str, ...] = (), say: Callable[[str], None] = lambda title: None
 ) -> list[Section]:
     """Make the sections and write them, with all pictures, into one folder: index.html and explain.json.
 
@@ -27,11 +27,11 @@ def explain(
         InputError: images that do not fit the model, a layer that does not exist, a model without convolutions; or not
             one section could be made.
     """
-    subject.judge.convolution(subject.layer)
-    subject.judge.check(subject.true)
+    subject.fixed.convolution(subject.layer)
+    subject.fixed.check(subject.true)
     if len(subject.true) < 2:
         raise InputError("Explaining takes at least 2 images: an image's maps are compared with others'. Received: 1.")
-    sections = []
+    folder, sections = Path(folder), []
     for name in only or SECTIONS:
         title, make = SECTIONS[name]
         say(title)

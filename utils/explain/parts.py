@@ -36,7 +36,7 @@ NOISE = (0.0, 10.0)  # standard deviation out of 255, from which every picture d
 
 
 @dataclass(frozen=True)
-class Found:
+class Detections:
     """What a detector found in N pictures, of P parts.
 
     Attributes:
@@ -56,7 +56,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Detector:
-    """Finds the parts of pictures: uint8 (N, S, S, 3) in [0, 255] -> `Found`.
+    """Finds the parts of pictures: uint8 (N, S, S, 3) in [0, 255] -> `Detections`.
 
     Attributes:
         network: float32 (N, 32, 32, 3) in [-1, 1] -> {"presence": logits (N, P), "boxes": (N, P, 4) in pixels}.
@@ -68,7 +68,7 @@ class Detector:
     parts: tuple[str, ...]
     card: dict
 
-    def __call__(self, images: np.ndarray, batch_size: int = 256) -> Found:
+    def __call__(self, images: np.ndarray, batch_size: int = 256) -> Detections:
         """Find all parts.
 
         Raises:
@@ -88,7 +88,7 @@ class Detector:
             boxes.append(np.asarray(seen["boxes"]))
         presence, size = np.concatenate(presence), images.shape[1]
         boxes = np.clip(np.rint(np.concatenate(boxes) * (size / SIDE)), 0, size).astype(np.int16)
-        return Found(presence, np.where((presence >= 0.5)[..., None], boxes, np.int16(-1)))
+        return Detections(presence, np.where((presence >= 0.5)[..., None], boxes, np.int16(-1)))
 
     def number(self, part: str) -> int:
         """The place of a part among `parts`.
@@ -275,9 +275,9 @@ def _box_loss(boxes: np.ndarray):
     """Distance of the edges in standard deviations: mean over the four, sum over the parts that are shown."""
     deviation = _spread(boxes)[1]
 
-    def loss(true, found):
-        shown = keras.ops.cast(true[..., 0] >= 0, found.dtype)
-        return keras.ops.sum(shown * keras.ops.mean(keras.ops.abs(true - found) / deviation, axis=-1), axis=-1)
+    def loss(true, detected):
+        shown = keras.ops.cast(true[..., 0] >= 0, detected.dtype)
+        return keras.ops.sum(shown * keras.ops.mean(keras.ops.abs(true - detected) / deviation, axis=-1), axis=-1)
 
     return loss
 
@@ -302,12 +302,12 @@ def _worn(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 def _accuracy(detector: Detector, images: np.ndarray, boxes: np.ndarray) -> dict[str, dict[str, float]]:
     """For each part: share of the images that show it, share told right, mean intersection over union of its boxes."""
-    found = detector(images)
+    detections = detector(images)
     result = {}
     for part, name in enumerate(detector.parts):
-        truly, told = boxes[:, part, 0] >= 0, found.shown[:, part]
+        truly, told = boxes[:, part, 0] >= 0, detections.shown[:, part]
         both = truly & told
-        overlap = overlap_of(found.boxes[both, part], boxes[both, part])
+        overlap = overlap_of(detections.boxes[both, part], boxes[both, part])
         result[name] = {
             "shown": round(float(truly.mean()), 4),
             "accuracy": round(float((truly == told).mean()), 4),

@@ -20,7 +20,6 @@ import cv2
 import keras
 import numpy as np
 from keras import layers
-from matplotlib.figure import Figure
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
@@ -29,8 +28,10 @@ from utils.data import scale_back
 from utils.errors import InputError
 from utils.explain.draw import TILE, sheet
 from utils.explain.parts import Detector
+from utils.figure import new_figure, write_figure
 from utils.models import forward
 from utils.sampling import make_latent_samples
+from utils.text import shorten, slug
 
 LEAST_SHOWING = 10  # samples that must show the part, both to learn from and to measure on
 MEASURED = 200  # at most so many samples are measured on
@@ -208,7 +209,7 @@ def remove_part(
     features, to_measure = features[rows], tuple(to_measure[row] for row in rows)
     before = _draw(above, features)
     inside = np.stack([_inside(drawn, size, size) for drawn in to_measure])
-    found = None if by_hand else boxes_of(before).shown
+    shown_before = None if by_hand else boxes_of(before).shown
 
     def drop(maps: np.ndarray) -> tuple[Change, np.ndarray]:
         after = _draw(above, np.where(np.isin(np.arange(hidden.maps), maps), np.float32(0), features))
@@ -216,7 +217,7 @@ def remove_part(
         gone = kept = np.nan
         if not by_hand:
             still, number = boxes_of(after).shown, boxes_of.number(part)
-            others = np.delete(found, number, axis=1)
+            others = np.delete(shown_before, number, axis=1)
             gone = float(1 - still[:, number].mean())
             kept = float(np.delete(still, number, axis=1)[others].mean()) if others.any() else np.nan
         change = Change(gone, float(moved[inside].mean()), float(moved[~inside].mean()), kept)
@@ -273,7 +274,7 @@ def draw_removal(record: Removal, folder: str | Path) -> list[Path]:
     Returns:
         removed_<part>.png, removed_<part>_effect.png.
     """
-    pictures, effect = (Path(folder) / f"removed_{_slug(record.part)}{kind}.png" for kind in ("", "_effect"))
+    pictures, effect = (Path(folder) / f"removed_{slug(record.part)}{kind}.png" for kind in ("", "_effect"))
     factor = max(1, round(TILE / record.pictures.shape[1]))
     framed = record.pictures.repeat(factor, 1).repeat(factor, 2)
     for picture, boxes in zip(framed, record.picture_boxes):
@@ -301,10 +302,9 @@ def _boxes(
         boxes = dict(sorted(boxes_of.items()))
     else:
         number = boxes_of.number(part)
-        found = boxes_of(draw())
-        boxes = {
-            row: one[shown] for row, (one, shown) in enumerate(zip(found.boxes[:, [number]], found.shown[:, [number]]))
-        }
+        detections = boxes_of(draw())
+        pairs = zip(detections.boxes[:, [number]], detections.shown[:, [number]])
+        boxes = {row: one[shown] for row, (one, shown) in enumerate(pairs)}
     showing = sum(len(one) > 0 for one in boxes.values())
     if showing < LEAST_SHOWING:
         raise InputError(
@@ -371,10 +371,8 @@ def _in_batches(network: list[keras.Layer], x: np.ndarray, batch_size: int = 256
 
 def _draw_effect(record: Removal, file: Path) -> Path:
     """Against the number of dropped maps: how often the part is gone, what is kept, what changes where."""
-    figure = Figure(figsize=(13, 3.8), layout="constrained")
-    figure.suptitle(
-        f"{record.part}: maps of {record.layer}, dropped; {record.measured} samples that show it", fontsize=10
-    )
+    about = f"{shorten(record.part, 40)}: maps of {record.layer}, dropped; {record.measured} samples that show it"
+    figure = new_figure(13, 3.8, about)
     maps = [dropping.maps for dropping in record.droppings]
     gone, kept, moved = figure.subplots(1, 3)
 
@@ -404,8 +402,4 @@ def _draw_effect(record: Removal, file: Path) -> Path:
         axes.set_xlabel("maps dropped")
         axes.grid(alpha=0.25)
         axes.legend(fontsize=7)
-    return viz.write_figure(file, figure)
-
-
-def _slug(part: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in part)
+    return write_figure(file, figure)

@@ -74,8 +74,8 @@ class Section:
 
 def _gradcam(subject: Subject, folder: Path) -> Section:
     findings, pictures, missing = [], [], ""
-    for kind, judge, images in subject.sides():
-        record = grad_cam(judge, images, subject.layer)
+    for kind, discriminator, images in subject.sides():
+        record = grad_cam(discriminator, images, subject.layer)
         about = str(record.convolution)
         agreement = mean_interval(rank_correlation(record.combination, record.contributions))
         others = mean_interval(rank_correlation(record.combination, np.roll(record.contributions, 1, 0)))
@@ -102,7 +102,8 @@ def _gradcam(subject: Subject, folder: Path) -> Section:
             ),
             Picture(
                 draw.draw_layers(
-                    [grad_cam(judge, images[:4], c.name) for c in judge.convolutions], folder / f"layers_{kind}.png"
+                    [grad_cam(discriminator, images[:4], c.name) for c in discriminator.convolutions],
+                    folder / f"layers_{kind}.png",
                 ),
                 f"The same layer by layer, overlaid on {min(4, len(images))} {kind} images.",
             ),
@@ -129,11 +130,11 @@ def _gradcam(subject: Subject, folder: Path) -> Section:
 def _guided(subject: Subject, folder: Path) -> Section:
     images, (attributes, names) = subject.data.images, _attributes(subject.data)
     findings, pictures, preferences = [], [], {}
-    random = subject.judge.randomised(subject.seed)
-    for kind, judge in (("trained", subject.judge), ("random weights", random)):
-        found = strongest(judge, images, subject.layer, top=SELECTIVE_TOP)
+    random = subject.fixed.randomised(subject.seed)
+    for kind, discriminator in (("trained", subject.fixed), ("random weights", random)):
+        found = strongest(discriminator, images, subject.layer, top=SELECTIVE_TOP)
         filters = [i for i in SHOWN_FILTERS if i < found.convolution.maps]
-        record = filter_saliency(judge, images, found, filters, top=6)
+        record = filter_saliency(discriminator, images, found, filters, top=6)
         file = folder / ("guided.png" if kind == "trained" else "guided_random.png")
         pictures.append(
             Picture(
@@ -145,9 +146,9 @@ def _guided(subject: Subject, folder: Path) -> Section:
         if attributes is not None:
             preferences[kind] = selectivity(found, attributes, names)
     columns = {
-        "guided,\nfor true": score_saliency(subject.judge, subject.true[:8]),
-        "guided,\nfor fake": score_saliency(subject.judge, subject.true[:8], "fake"),
-        "plain\ngradient": score_saliency(subject.judge, subject.true[:8], guided=False),
+        "guided,\nfor true": score_saliency(subject.fixed, subject.true[:8]),
+        "guided,\nfor fake": score_saliency(subject.fixed, subject.true[:8], "fake"),
+        "plain\ngradient": score_saliency(subject.fixed, subject.true[:8], guided=False),
         "guided, ran-\ndom weights": score_saliency(random, subject.true[:8]),
     }
     pictures.append(
@@ -207,7 +208,7 @@ def _checks(subject: Subject, folder: Path) -> Section:
 
 def _randomisation(subject: Subject, folder: Path) -> Section:
     compared = {name: method for name, method in methods(subject.layer).items() if name != "occlusion"}
-    record = cascading_randomisation(subject.judge, subject.true[:CHECKED], compared, seed=subject.seed)
+    record = cascading_randomisation(subject.fixed, subject.true[:CHECKED], compared, seed=subject.seed)
     rows = []
     for name, correlations in record.correlations.items():
         head, everything = (str(mean_interval(known_mean(correlations[stage], 0))) for stage in (0, -1))
@@ -233,10 +234,12 @@ def _randomisation(subject: Subject, folder: Path) -> Section:
 
 def _deletion(subject: Subject, folder: Path) -> Section:
     findings, rows, pictures = [], [], []
-    for kind, judge, images in subject.sides():
+    for kind, discriminator, images in subject.sides():
         images = images[:CHECKED]
         curves = {
-            name: deletion_insertion(judge, images, method(judge, images, kind), kind, seed=subject.seed)
+            name: deletion_insertion(
+                discriminator, images, method(discriminator, images, kind), kind, seed=subject.seed
+            )
             for name, method in methods(subject.layer).items()
         }
         for name, curve in curves.items():
@@ -266,13 +269,18 @@ def _deletion(subject: Subject, folder: Path) -> Section:
 
 def _pointing(subject: Subject, folder: Path) -> Section:
     images, boxes = np.asarray(subject.data.images[subject.rows]), subject.data.boxes[subject.rows]
-    random, known = subject.judge.randomised(subject.seed), methods(subject.layer)
+    random, known = subject.fixed.randomised(subject.seed), methods(subject.layer)
     findings, tables, played = [], {}, {}
     for method, score in (("Grad-CAM", "true"), ("Grad-CAM", "fake"), ("contributions", "true")):
         title = f"{method} for {score}"
         played[title], control = (
-            pointing_game(np.maximum(known[method](judge, images, score), 0), boxes, subject.data.box_names, judge.side)
-            for judge in (subject.judge, random)
+            pointing_game(
+                np.maximum(known[method](discriminator, images, score), 0),
+                boxes,
+                subject.data.box_names,
+                discriminator.side,
+            )
+            for discriminator in (subject.fixed, random)
         )
         by_chance = {part.part: f"{part.share:.0%} of {part.pointed}" for part in control}
         tables[f"Pointing game, {title} on true images (Zhang et al.)"] = [
@@ -312,7 +320,7 @@ def _pointing(subject: Subject, folder: Path) -> Section:
 
 
 def _filters(subject: Subject, folder: Path) -> Section:
-    filters = first_filters(subject.judge, subject.seed)
+    filters = first_filters(subject.fixed, subject.seed)
     trained, random = (neighbour_correlation(kernels) for kernels in (filters.trained, filters.random))
     finding = Finding(
         "First-layer filters are smooth: they look for edges and colours",
@@ -326,7 +334,7 @@ def _filters(subject: Subject, folder: Path) -> Section:
             "grey is 0, each filter scaled by its largest weight.",
         ),
         Picture(
-            draw.draw_activations(activations(subject.judge, subject.true[0]), folder / "activations.png"),
+            draw.draw_activations(activations(subject.fixed, subject.true[0]), folder / "activations.png"),
             "One true image through the network: the maps of each convolution that answer most, each scaled by itself; "
             "grey is 0, white positive.",
         ),
@@ -336,26 +344,28 @@ def _filters(subject: Subject, folder: Path) -> Section:
 
 def _memory(subject: Subject, folder: Path) -> Section:
     generator, experiment = _trained(subject, "Memorisation")
-    if subject.data.split == "train":
-        raise InputError(f"{subject.data.title} has no images set apart from training to compare samples with.")
     if subject.data.name != experiment.data.name:
         raise InputError(
             f"Memorisation compares samples with held-out images of the run's own dataset, {experiment.data.name}. "
             f"Received: {subject.data.name}."
         )
     from utils.evaluation.features import extractor_for  # only here: scikit-learn takes a while to import
-    from utils.evaluation.held_out import held_out
-    from utils.explain.memory import GROUPS, draw_neighbours, memorisation
+    from utils.evaluation.held_out import unseen
+    from utils.explain.memory import GROUPS, LEAST_HELD_OUT, draw_neighbours, memorisation
 
     train = load_for(experiment, subject.data_dir)
-    size, count = subject.judge.side, min(len(train), HELD_OUT)  # as many as there are training images tell most
-    apart = held_out(experiment.data.name, size, count, choices=experiment.data.choices, data_dir=subject.data_dir)
+    size, count = subject.fixed.side, min(len(train), HELD_OUT)  # as many as there are training images tell most
+    apart = unseen(experiment.data, size, max(count, LEAST_HELD_OUT), data_dir=subject.data_dir)
+    if apart is None:
+        raise InputError(f"{subject.data.title} has no images set apart from training to compare samples with.")
     record = memorisation(
         generator,
         subject.discriminator,
         train.images,
         apart.images,
-        extractor=extractor_for(experiment.data.name, subject.judge.side, data_dir=subject.data_dir),
+        extractor=extractor_for(
+            experiment.data.name, subject.fixed.side, small=experiment.data.small, data_dir=subject.data_dir
+        ),
         seed=subject.seed,
         latents=subject.latents,
     )
@@ -390,7 +400,7 @@ def _removal(subject: Subject, folder: Path) -> Section:
     from utils.explain.removal import draw_removal, remove_part
 
     if subject.boxes:  # drawn by hand around one part
-        finders = {subject.boxes.stem: read_boxes(subject.boxes, BOXED, subject.judge.side)}
+        finders = {subject.boxes.stem: read_boxes(subject.boxes, BOXED, subject.fixed.side)}
     else:
         detector = detector_for(experiment.data.name, data_dir=subject.data_dir)
         finders = dict.fromkeys(detector.parts, detector)

@@ -7,15 +7,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from utils.config import DataConfig, Experiment
+from utils.config import STATISTICS, DataConfig, Experiment
 from utils.data import Dataset, load, scale_back
-from utils.data.catalogue import find_source, found_splits, reading
+from utils.data.catalogue import available_splits, find_source, reading
 from utils.data.dataset import ALL
 from utils.errors import InputError
-from utils.evaluation.held_out import SPLITS
-from utils.explain.judge import Judge, judge_of, normalises
-from utils.found import Found
+from utils.evaluation.held_out import SPLITS, unseen
+from utils.explain.fixed import FixedDiscriminator, fixed_discriminator, normalises
 from utils.models import load_network
+from utils.networks import TrainedNetwork, with_data
 from utils.runs import Run
 from utils.sampling import fake_samples_generator, make_latent_samples
 
@@ -60,9 +60,11 @@ class Subject:
 
     @property
     def by_batch(self) -> bool:
-        """Whether batch normalisation uses the statistics of the images looked at (see `judge_of`): in the `batch` arm,
-        and where the arm is not known, because all arms train the discriminator that way."""
-        return self.experiment.model.batch_norm == "batch" if self.experiment else normalises(self.discriminator)
+        """Whether batch normalisation uses the statistics of the images looked at (see `fixed_discriminator`): in the
+        `batch` arm, and where the arm is not known, because all arms train the discriminator that way."""
+        known = self.experiment
+        by_batch = known is None or STATISTICS[known.training.statistics].scores == "batch"
+        return by_batch and normalises(self.discriminator)
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -87,40 +89,40 @@ class Subject:
         return self._all_fake[: self.count]
 
     @cached_property
-    def judge(self) -> Judge:
+    def fixed(self) -> FixedDiscriminator:
         """The discriminator as it judges true images."""
-        return judge_of(self.discriminator, self.reference)
+        return fixed_discriminator(self.discriminator, self.reference)
 
     @cached_property
-    def judge_of_fake(self) -> Judge:
+    def fixed_for_fake(self) -> FixedDiscriminator:
         """The discriminator as it judges fake images."""
-        return judge_of(self.discriminator, self._all_fake[:REFERENCE] if self.by_batch else None)
+        return fixed_discriminator(self.discriminator, self._all_fake[:REFERENCE] if self.by_batch else None)
 
     @property
     def reference(self) -> np.ndarray | None:
         """True images whose batch statistics count, or None."""
         return np.asarray(self.data.images[self.rows[:REFERENCE]]) if self.by_batch else None
 
-    def sides(self) -> list[tuple[str, Judge, np.ndarray]]:
+    def sides(self) -> list[tuple[str, FixedDiscriminator, np.ndarray]]:
         """What is explained: "true" or "fake" images, how they are judged, the images."""
-        true = [("true", self.judge, self.true)]
-        return true if self.generator is None else [*true, ("fake", self.judge_of_fake, self.fake)]
+        true = [("true", self.fixed, self.true)]
+        return true if self.generator is None else [*true, ("fake", self.fixed_for_fake, self.fake)]
 
 
 def subject_for(
-    found: Found,
+    trained: TrainedNetwork,
     data: str | None = None,
     *,
     count: int = 64,
     layer: str = "last",
     seed: int = 0,
-    data_dir: Path | None = None,
-    boxes: Path | None = None,
+    data_dir: str | Path | None = None,
+    boxes: str | Path | None = None,
 ) -> Subject:
     """Load a discriminator, its generator where there is one, and true images to show it.
 
     Args:
-        found: which discriminator, as `utils.found.find` gives it.
+        trained: which discriminator, as `utils.networks.find_network` gives it.
         data: a dataset or own pictures; by default what it was trained on. Images that nothing was trained on are
             taken where there are such.
         count, layer, seed, data_dir, boxes: as in `Subject`.
@@ -128,32 +130,37 @@ def subject_for(
     Raises:
         InputError: nobody says which images to show it, they cannot be had, or the layer does not exist.
     """
-    discriminator = load_network(found.file)
-    judge_of(discriminator).convolution(layer)  # before any image is read: what is wrong is said at once
-    beside = found.file.with_name("generator.keras")
+    discriminator = load_network(trained.file)
+    fixed_discriminator(discriminator).convolution(layer)  # before any image is read: what is wrong is said at once
+    trained, data = with_data(trained, data, data_dir)
+    beside = trained.file.with_name("generator.keras")
     return Subject(
-        title=found.title,
+        title=trained.title,
         discriminator=discriminator,
         generator=load_network(beside) if beside.is_file() else None,
-        data=_true_images(found, data, discriminator.input_shape[1], data_dir),
-        experiment=found.experiment,
+        data=_true_images(trained, data, discriminator.input_shape[1], data_dir),
+        experiment=trained.experiment,
         count=count,
         layer=layer,
         seed=seed,
-        run=found.run,
+        run=trained.run,
         data_dir=data_dir,
         boxes=boxes,
     )
 
 
-def _true_images(found: Found, data: str | None, size: int, data_dir: Path | None) -> Dataset:
+def _true_images(trained: TrainedNetwork, data: str | None, size: int, data_dir: Path | None) -> Dataset:
     """Images that nothing was trained on, if there are such, else those that there are."""
-    own = found.experiment and found.experiment.data
+    own = trained.experiment and trained.experiment.data
     name = data or (own and own.name)
     if name is None:
-        raise InputError(f"{found.title} belongs to no run, so say which images to show it: --data NAME|FOLDER.")
+        raise InputError(f"{trained.title} belongs to no run, so say which images to show it: --data NAME|FOLDER.")
+    if own and name == own.name:
+        apart = unseen(own, size, SEARCHED, data_dir=data_dir)
+        if apart is not None and len(apart) >= REFERENCE:
+            return apart
     how = reading(own) if own and name == own.name else {}
-    there = () if how.get("split") == ALL else found_splits(name, data_dir, how.get("rules", DataConfig.rules))
+    there = () if how.get("split") == ALL else available_splits(name, data_dir, how.get("rules", DataConfig.rules))
     how |= {"split": next((split for split in SPLITS if split in there), "train")}
     count = find_source(name, size, data_dir=data_dir, **how).describe().count
     return load(name, size, SEARCHED if count > SEARCHED else None, data_dir=data_dir, **how)

@@ -4,7 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from utils.config import replace
+from utils.figure import new_figure
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
+from utils.viz import plain_ticks
 
 SIZES = {
     "report": (64, (2, 10, 50, 250), 1000, 4),
@@ -90,7 +92,7 @@ def plot_amounts(results: dict) -> Figure:
 
     Thin lines and dots are single runs (with the 95% interval of the distance), thick lines their means.
     """
-    figure = Figure(figsize=(16, 4), layout="constrained")
+    figure = new_figure(16, 4.4)
     by_update, by_epoch, ends, nearest = figure.subplots(1, 4)
     at_updates = sorted({_images(run["arm"]) for run in results["runs"] if not run["arm"].endswith("-epochs")})
     for number, images in enumerate(at_updates):
@@ -121,11 +123,18 @@ def plot_amounts(results: dict) -> Figure:
     by_epoch.set(title="the same, by epochs", xlabel="epoch", xscale="log", yscale="log")
     ends.set(title="kernel distance at the end", xlabel="images", xscale="log", yscale="log")
     nearest.set(title="distance to nearest training image,\nsamples / held-out images", xlabel="images", xscale="log")
+    for axes in (by_update, by_epoch, ends):
+        plain_ticks(axes.yaxis)
+    for axes in (ends, nearest):
+        plain_ticks(axes.xaxis, at_updates)
+    plain_ticks(by_epoch.xaxis)
     for axes in (by_update, by_epoch, ends, nearest):
         axes.title.set_fontsize(10)
         axes.grid(alpha=0.25)
-    for axes in (by_update, ends):
-        axes.legend(fontsize=8)
+        axes.tick_params(labelsize=9)
+    for axes, place in ((by_update, "outside lower left"), (ends, "outside lower right")):  # no curve is there
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles, labels, loc=place, ncols=len(labels), fontsize=9, frameon=False)
     return figure
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from utils.config import replace
+from utils.figure import new_figure
 from utils.studies.figures import Panel, plot_arms, plot_samples
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.training.watch import COLLAPSE, GAP
@@ -17,7 +18,7 @@ PANELS = (
     Panel("discriminator's loss: true (dashed: fake)", "curves", ("loss_true", "loss_fake"), log=True),
     Panel("gradient norm at the generator", "curves", ("gradient_norm",), log=True),
     Panel("score of fakes by the batch (dashed: by averages)", "watch", ("fake_batch", "fake_moving"), 0, 1),
-    Panel("gap between the two updates", "watch", ("gap",), 0, 1, mark=GAP),
+    Panel("gap between the two updates", "watch", ("gap",), -0.03, 1.03, mark=GAP),
     Panel("diversity of the samples", "watch", ("diversity",), 0),
 )
 """What shows the failure, and that it is gone."""
@@ -38,28 +39,32 @@ def batch_normalisation(data: str = "faces", scale: str = "report") -> Study:
         "report32", data, scale, width=0.5, count=batch_size * per_epoch, batch_size=batch_size, epochs=epochs
     )
 
+    moving, judge, fakes = (
+        {"batch_norm": "on", "statistics": statistics} for statistics in ("moving", "moving_judge", "moving_fakes")
+    )
+
     def arm(name: str, about: str, **changes) -> Arm:
         return Arm(name, about, replace(base, **changes))
 
-    recipe = {"batch_norm": "batch", "weights": "normal"}
+    recipe = {"batch_norm": "on", "weights": "normal"}
     arms = (
         arm("off", "no batch normalisation, as in the report's final runs"),
-        arm("moving", "as freezing plus predict do: the report's batch normalisation", batch_norm="moving"),
-        arm("batch", "batch statistics in every pass", batch_norm="batch"),
+        arm("moving", "as freezing plus predict do: the report's batch normalisation", **moving),
+        arm("batch", "batch statistics in every pass", batch_norm="on"),
         arm("recipe", "batch statistics in every pass, weights N(0, 0.02)", **recipe),
     )
     chain = (
-        arm("moving_judge", "only the judge of the generator is on moving averages", batch_norm="moving_judge"),
-        arm("moving_fakes", "only the discriminator's fakes are drawn in inference mode", batch_norm="moving_fakes"),
-        arm("moving_normal", "moving, weights N(0, 0.02)", batch_norm="moving", weights="normal"),
-        arm("moving_momentum_0.9", "moving, momentum 0.9", batch_norm="moving", batch_norm_momentum=0.9),
-        arm("moving_momentum_0.8", "moving, momentum 0.8", batch_norm="moving", batch_norm_momentum=0.8),
-        arm("moving_slow", "moving, learning rate 2e-5 (the report's text)", batch_norm="moving", learning_rate=2e-5),
+        arm("moving_judge", "only the judge of the generator is on moving averages", **judge),
+        arm("moving_fakes", "only the discriminator's fakes are drawn in inference mode", **fakes),
+        arm("moving_normal", "moving, weights N(0, 0.02)", **moving, weights="normal"),
+        arm("moving_momentum_0.9", "moving, momentum 0.9", **moving, batch_norm_momentum=0.9),
+        arm("moving_momentum_0.8", "moving, momentum 0.8", **moving, batch_norm_momentum=0.8),
+        arm("moving_slow", "moving, learning rate 2e-5 (the report's text)", **moving, learning_rate=2e-5),
         arm("moving_generator_only", "moving, the generator alone is normalised",
-            batch_norm="moving", discriminator={"norm": False}),
-        arm("batch_slow", "batch, learning rate 2e-5", batch_norm="batch", learning_rate=2e-5),
+            **moving, discriminator={"norm": False}),
+        arm("batch_slow", "batch, learning rate 2e-5", batch_norm="on", learning_rate=2e-5),
         arm("batch_joined", "batch, true and fake joined for the discriminator's update",
-            batch_norm="batch", discriminator_updates="joint", join_batches=True),
+            batch_norm="on", discriminator_updates="joint", join_batches=True),
         arm("recipe_joined", "recipe, true and fake joined for the discriminator's update",
             **recipe, discriminator_updates="joint", join_batches=True),
         arm("recipe_joint", "recipe, one Adam step on both losses", **recipe, discriminator_updates="joint"),
@@ -68,7 +73,7 @@ def batch_normalisation(data: str = "faces", scale: str = "report") -> Study:
         arm("recipe_generator_only", "recipe, the generator alone is normalised",
             **recipe, discriminator={"norm": False}),
         arm("recipe_moving_fakes", "recipe, the discriminator's fakes are drawn in inference mode",
-            weights="normal", batch_norm="moving_fakes"),
+            weights="normal", **fakes),
         arm("off_normal", "no batch normalisation, weights N(0, 0.02)", weights="normal"),
     )  # fmt: skip
     return Study(
@@ -117,7 +122,7 @@ def _digits(value: float) -> str:
 
 def answer(results: dict) -> tuple[list[dict], Figure]:
     """The table and the figure that answer the question, of kept results."""
-    figure = Figure(figsize=(12.6, 4.9), layout="constrained")
+    figure = new_figure(12.6, 4.9)
     courses, samples = figure.subfigures(2, 1, height_ratios=(3.2, 1.7))
     plot_arms(results, MAIN, [PANELS[0], *PANELS[-2:]], figure=courses)
     plot_samples(results, MAIN, seeds=[results["runs"][0]["seed"]], figure=samples)

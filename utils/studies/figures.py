@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
 from utils import viz
+from utils.figure import new_figure
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def plot_arms(
         figure: what to draw into; a new one by default.
     """
     rows = -(-len(panels) // columns)
-    figure = figure or Figure(figsize=(4.2 * columns, 3 * rows + 0.4), layout="constrained")
+    figure = figure or new_figure(4.2 * columns, 3 * rows + 0.4)
     for axes, panel in zip(np.ravel(figure.subplots(rows, columns, squeeze=False)), panels):
         for number, arm in enumerate(arms):
             _draw(axes, [run for run in results["runs"] if run["arm"] == arm], panel, f"C{number}", arm)
@@ -89,7 +90,7 @@ def plot_samples(
         arm: [viz.read_png(results["pictures"] / name) for name in names] for arm, names in strips.items() if names
     }
     rows, most = -(-len(strips) // columns), max(map(len, strips.values()))
-    figure = figure or Figure(figsize=(6.4 * columns, rows * (0.56 * most + 0.3)), layout="constrained")
+    figure = figure or new_figure(6.4 * columns, rows * (0.56 * most + 0.3))
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 from utils.config import replace
+from utils.figure import new_figure
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.viz import smooth
 
@@ -34,7 +35,7 @@ def losses(data: str = "faces", scale: str = "report") -> Study:
     """
     batch_size, *per_epochs, epochs = at_scale(SIZES, scale)
     updates = per_epochs[-1] * epochs
-    base = base_for("quick", data, scale, batch_size=batch_size, averaging=0.0, keep_models=True)
+    base = base_for("quick", data, scale, batch_size=batch_size, ema_decay=0.0, keep_models=True)
     return Study(
         study_name("losses", data, scale),
         "What may be read off a GAN's losses, and what may not?",
@@ -47,7 +48,7 @@ def losses(data: str = "faces", scale: str = "report") -> Study:
                     count=per_epoch * batch_size,
                     epochs=updates // per_epoch,
                     summary_epochs=updates // per_epoch // epochs,
-                    generator_loss=loss,
+                    loss=loss,
                 ),
             )
             for per_epoch in per_epochs
@@ -85,15 +86,15 @@ def readings(results: dict) -> list[dict]:
     rows = []
     for run in results["runs"]:
         updates, generator, discriminator = loss_curves(run)
-        found = crossings(updates, generator, discriminator)
+        crossed = crossings(updates, generator, discriminator)
         at, distance = _snapshots(run)
-        there = distance[np.argmin(abs(at - found[-1]))] if len(found) else None
+        there = distance[np.argmin(abs(at - crossed[-1]))] if len(crossed) else None
         rows.append(
             {
                 "arm": run["arm"],
                 "seed": run["seed"],
-                "crossings": len(found),
-                "last crossing": round(found[-1]) if len(found) else "none",
+                "crossings": len(crossed),
+                "last crossing": round(crossed[-1]) if len(crossed) else "none",
                 "distance there": "" if there is None else f"{there:.2g}",
                 "best": f"{distance.min():.2g}",
                 "at the end": f"{distance[-1]:.2g}",
@@ -134,7 +135,7 @@ def plot_losses(results: dict) -> Figure:
     """Draw each kept run: both smoothed losses, their crossings, and the kernel distance on an axis of its own."""
     arms = list(dict.fromkeys(run["arm"] for run in results["runs"]))
     seeds = sorted({run["seed"] for run in results["runs"]})
-    figure = Figure(figsize=(4.0 * len(arms), 2.5 * len(seeds) + 0.5), layout="constrained")
+    figure = new_figure(4.0 * len(arms), 2.5 * len(seeds) + 0.5)
     grid = figure.subplots(len(seeds), len(arms), squeeze=False, sharex=True)
     worst = max(row["kernel"][0] for run in results["runs"] for row in run["snapshots"])
     for run in results["runs"]:
@@ -151,8 +152,12 @@ def plot_losses(results: dict) -> Figure:
         at, distance = _snapshots(run)
         quality.semilogy(at, distance, "o--", color="black", markersize=3, linewidth=0.8, label="kernel distance")
         quality.set(ylim=(0.01, 2 * worst))
-        if run["arm"] != arms[-1]:
+        if run["arm"] == arms[-1]:
+            quality.set_ylabel("kernel distance", fontsize=9)
+        else:
             quality.set_yticklabels([])
+        if run["arm"] == arms[0]:
+            axes.set_ylabel("loss", fontsize=9)
     for axes in grid[-1]:
         axes.set_xlabel("update")
     labels = {}

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data import load_for, scale_back
+from utils.data import load_for
 from utils.evaluation.distances import Estimate, nearest_neighbours
 from utils.evaluation.quality import SAMPLES, Quality, quality_for
 from utils.models import load_network
 from utils.runs import Run
-from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.sampling import Sampler
 from utils.studies.study import Study
 
 NEIGHBOURS = 500
@@ -18,7 +18,7 @@ NEIGHBOURS = 500
 
 
 def measure_for(
-    study: Study, data_dir: Path | None = None, samples: int = SAMPLES, progress: bool = True
+    study: Study, data_dir: str | Path | None = None, samples: int = SAMPLES, progress: bool = True
 ) -> Callable[[Run], dict]:
     """What measures each run of a study, always against the same held-out images and in the same feature space.
 
@@ -38,14 +38,13 @@ def measure_for(
     quality = quality_for(most, data_dir, samples=samples, progress=progress)
 
     def measure(run: Run) -> dict:
-        per_epoch = int(run.steps()["update"][-1]) // run.epochs()[-1]["epoch"]
+        per_epoch = int(run.steps(1)["update"][-1]) // run.epochs(1)[-1]["epoch"]
         kept = {row["epoch"]: run.model("generator", row["epoch"]) for row in run.epochs()}
         kept = {epoch: file for epoch, file in kept.items() if file.is_file()}
-        kept = kept or {run.epochs()[-1]["epoch"]: run.model("generator")}
-        model = run.experiment.model
+        kept = kept or {run.epochs(1)[-1]["epoch"]: run.model("generator")}
         snapshots = []
         for epoch, file in kept.items():
-            distance = quality.of(load_network(file), model.latent_dim, model.latents).kernel
+            distance = quality.of(Sampler.of(load_network(file), run.experiment)).kernel
             snapshots.append({"epoch": epoch, "update": epoch * per_epoch, "kernel": _plain(distance)})
         return {
             "space": quality.extractor.name,
@@ -58,9 +57,7 @@ def measure_for(
 
 
 def _nearest(run: Run, quality: Quality, data_dir: Path | None) -> dict[str, float]:
-    model = run.experiment.model
-    latents = make_latent_samples(NEIGHBOURS, model.latent_dim, quality.seed, model.latents)
-    fake = scale_back(fake_samples_generator(load_network(run.model("generator")), latents)[0])
+    fake = Sampler.of(load_network(run.model("generator")), run.experiment).draw(NEIGHBOURS, quality.seed)
     trained_on = quality.extractor(np.asarray(load_for(run.experiment, data_dir, progress=False).images))
     queries = {"fake": quality.extractor(fake), "held_out": quality.true[:NEIGHBOURS]}
     return {

@@ -11,14 +11,16 @@ from utils.config import Experiment, replace
 from utils.data import load_for, scale
 from utils.data.catalogue import find_source, reading
 from utils.errors import InputError
+from utils.figure import new_figure
 from utils.models import forward
 from utils.training.batches import Schedule, batches
-from utils.training.step import build_networks, discriminator_update
+from utils.training.players import build_players
+from utils.training.step import discriminator_update
 from utils.viz import smooth
 
 
 def perfect_generator(
-    experiment: Experiment, count: int, updates: int, data_dir: Path | None = None, progress: bool = True
+    experiment: Experiment, count: int, updates: int, data_dir: str | Path | None = None, progress: bool = True
 ) -> dict:
     """Train a discriminator against a generator that cannot be improved: its samples are true images.
 
@@ -63,18 +65,19 @@ def perfect_generator(
     everything = load_for(replace(experiment, count=min(wanted, there.count)), data_dir, progress).images
     check(len(everything))  # without those that cannot be used
     true, fake, apart = everything[:count], everything[count:-judged], everything[-judged:]
-    networks = build_networks(experiment)
-    update = tf.function(discriminator_update(networks, experiment), jit_compile=False)
+    players = build_players(experiment)
+    update = tf.function(discriminator_update(players, experiment), jit_compile=False)
     upcoming = batches(true, experiment, Schedule.of(experiment, count), 1, updates)
     rows = []
-    for number, images, *_ in tqdm(upcoming, f"{count:,} images", updates, unit=" updates", disable=not progress):
-        others = fake[np.arange((number - 1) * size, number * size) % len(fake)]
-        rows.append([float(v) for v in update(scale(images[0]), scale(np.asarray(others)))[:2]])
+    for batch in tqdm(upcoming, f"{count:,} images", updates, unit=" updates", disable=not progress):
+        others = fake[np.arange((batch.update - 1) * size, batch.update * size) % len(fake)]
+        recorded = update(batch.images[0], scale(np.asarray(others)))
+        rows.append([float(recorded[name]) for name in ("loss_true", "loss_fake")])
     columns = dict(zip(("loss_true", "loss_fake"), np.array(rows).T))
 
     def mean_score(images: np.ndarray) -> float:
-        layers = networks.discriminator.layers
-        return float(np.mean(forward(layers, scale(np.asarray(images)), training=False, normalise_by="batch")))
+        pictures = scale(np.asarray(images))
+        return float(np.mean(forward(players.discriminator, pictures, training=False, statistics="batch")))
 
     scores = {"score_trained_on": mean_score(true[:judged]), "score_held_out": mean_score(apart)}
     return {"update": np.arange(1, updates + 1)} | columns | scores
@@ -82,7 +85,7 @@ def perfect_generator(
 
 def plot_perfect(results: dict[int, dict]) -> Figure:
     """Draw what `perfect_generator` gave for several numbers of images: the discriminator's loss and last scores."""
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    figure = new_figure(11, 3.8)
     losses_axes, scores = figure.subplots(1, 2, width_ratios=(2, 1))
     for number, (count, result) in enumerate(results.items()):
         loss = (result["loss_true"] + result["loss_fake"]) / 2
@@ -95,7 +98,8 @@ def plot_perfect(results: dict[int, dict]) -> Figure:
             scores.bar_label(bar, [f"{value:.2f}"], fontsize=8)
     losses_axes.axhline(np.log(2), color="grey", linestyle=":", linewidth=1, label="log 2")
     losses_axes.set(title="discriminator's loss against a perfect generator", xlabel="update", ylim=(0, None))
-    losses_axes.legend(fontsize=8)
+    handles, labels = losses_axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8, frameon=False)
     scores.axhline(0.5, color="grey", linestyle=":", linewidth=1)
     scores.set(title="mean score of true images (pale: held out)", ylim=(0, 1.08))
     scores.set_xticks(np.arange(len(results)) + 0.2, [f"{count:,} images" for count in results])

@@ -13,7 +13,7 @@ from utils.data import scale_back
 from utils.errors import InputError
 from utils.files import read_json, write_text
 from utils.runs import PROJECT, Run
-from utils.sampling import fake_samples_generator
+from utils.sampling import Sampler
 from utils.studies.study import Study
 from utils.viz import grid, write_png
 
@@ -26,7 +26,10 @@ SAMPLES = 12
 
 
 def keep(
-    study: Study, runs: dict[tuple[str, int], Run], folder: Path = RESULTS, measure: Callable[[Run], dict] | None = None
+    study: Study,
+    runs: dict[tuple[str, int], Run],
+    folder: str | Path = RESULTS,
+    measure: Callable[[Run], dict] | None = None,
 ) -> Path:
     """Write the results of a study. Those of other arms and seeds, which were kept there before, stay.
 
@@ -39,6 +42,7 @@ def keep(
     Returns:
         The JSON file, `<folder>/<study's name>.json`; the pictures are beside it, `<study's name>/<arm>-<seed>.png`.
     """
+    folder = Path(folder)
     file = folder / f"{study.name}.json"
     before = load(study.name, folder) if file.is_file() else {"arms": {}, "runs": []}
     records = {(run["arm"], run["seed"]): run for run in before["runs"]}
@@ -69,12 +73,13 @@ def keep(
     return file
 
 
-def load(name: str, folder: Path = RESULTS) -> dict:
+def load(name: str, folder: str | Path = RESULTS) -> dict:
     """The results of the study of that name, as `keep` wrote them; "pictures" is the folder of their samples.
 
     Raises:
         InputError: there are none.
     """
+    folder = Path(folder)
     if not (folder / f"{name}.json").is_file():
         there = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none"
         raise InputError(f"There are no results {name!r} in {folder}; there are: {there}.")
@@ -85,17 +90,23 @@ def curves(steps: dict[str, np.ndarray], points: int = POINTS) -> dict[str, list
     """The records of all updates as means over `points` parts of the run; "update" is the middle of each part."""
     parts = np.array_split(np.arange(len(steps["update"])), min(points, len(steps["update"])))
     return {
-        name: [float(f"{values[part].mean():.5g}") for part in parts]
+        name: [_mean(values[part]) for part in parts]
         for name, values in steps.items()
         if name != "epoch"
     }
+
+
+def _mean(values: np.ndarray) -> float | None:
+    """The mean of what there is, to five digits: some terms have their turn every few updates only."""
+    there = values[np.isfinite(values)]
+    return float(f"{there.mean():.5g}") if len(there) else None
 
 
 def _samples(run: Run) -> np.ndarray:
     from utils.models import load_network
 
     latents = np.load(run.latents_file, allow_pickle=False)[:SAMPLES]
-    return scale_back(fake_samples_generator(load_network(run.model("generator")), latents)[0])
+    return scale_back(Sampler.of(load_network(run.model("generator")), run.experiment).images(latents))
 
 
 def _rounded(row: dict) -> dict:

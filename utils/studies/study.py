@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from utils import config
+from utils import config, presets
 from utils.config import Experiment
 from utils.errors import InputError
 from utils.runs import Run, dataset_slug
@@ -35,7 +35,7 @@ def at_scale(sizes: dict[str, tuple], scale: str) -> tuple:
 
 def base_for(preset: str, data: str, scale: str, **changes) -> Experiment:
     """What all arms of a study start from: a preset on a dataset, with what a scale changes in every study."""
-    return config.replace(config.preset(preset), name=str(data), **{**changes, **_AT_SCALE[scale]})
+    return config.replace(presets.preset(preset), name=str(data), **{**changes, **_AT_SCALE[scale]})
 
 
 def study_name(study: str, data: str, scale: str) -> str:
@@ -90,9 +90,9 @@ class Study:
 
 def train_arms(
     study: Study,
-    runs_dir: Path,
+    runs_dir: str | Path,
     *,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     progress: bool = True,
 ) -> dict[tuple[str, int], Run]:
     """Train every arm with every seed; what was trained before is taken, what was begun is finished.
@@ -112,9 +112,14 @@ def train_arms(
         Interrupted: a signal asked to stop; the same call goes on from there.
     """
     from utils.data import load_for
+    from utils.data.catalogue import place_of
     from utils.training import resume, train
 
-    begun = {run.experiment: run for f in sorted(runs_dir.glob("*/*/experiment.json")) for run in [Run(f.parent)]}
+    def key(experiment: Experiment, fingerprint: str | None) -> Experiment:
+        """What decides a run's result: its settings, and which images they are, wherever they lie."""
+        return config.replace(experiment, name=str(fingerprint))
+
+    begun = {key(run.experiment, run.environment.get("fingerprint")): run for run in Run.all(runs_dir)}
     wanted = [(arm, seed) for seed in study.seeds for arm in study.arms]
     runs, datasets = {}, {}
     bar = tqdm(wanted, desc=study.name, unit="run", disable=not progress)
@@ -125,8 +130,10 @@ def train_arms(
         if source not in datasets:
             datasets[source] = load_for(experiment, data_dir, progress)
         options = {"dataset": datasets[source], "progress": False}
-        if experiment in begun:
-            run = begun[experiment]
+        experiment = config.replace(experiment, name=place_of(experiment.data.name))
+        if run := begun.get(key(experiment, datasets[source].fingerprint)):
+            if run.experiment != experiment:
+                run.save_experiment(experiment)  # the pictures were moved
             if not is_finished(run):
                 resume(run, **options)
         else:
@@ -137,5 +144,5 @@ def train_arms(
 
 def is_finished(run: Run) -> bool:
     """Whether a run has all its epochs."""
-    epochs = run.epochs()
-    return bool(epochs) and epochs[-1]["epoch"] >= run.experiment.training.epochs
+    state = run.state
+    return state.status == "finished" and state.epoch >= run.experiment.training.epochs

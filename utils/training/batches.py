@@ -9,10 +9,8 @@ import numpy as np
 from utils.config import Experiment
 from utils.errors import InputError
 from utils.sampling import make_latent_samples
-
-# Streams of random numbers that must not depend on each other carry a number of their own beside the seed.
-_ORDER, _LATENTS = 0, 1
-
+from utils.streams import key, stream
+from utils.training.recipes import images_per_update, latents_per_update, recipe_of
 
 @dataclass(frozen=True)
 class Schedule:
@@ -21,7 +19,7 @@ class Schedule:
     Attributes:
         image_count: images in the dataset.
         batch_size: images in a batch.
-        batches_per_update: batches that one update takes (`discriminator_steps`).
+        batches_per_update: batches of images that one update takes.
         seed: decides the order of the images.
     """
 
@@ -37,15 +35,14 @@ class Schedule:
         Raises:
             InputError: there are fewer images than one update takes.
         """
-        training = experiment.training
-        needed = training.batch_size * training.discriminator_steps
-        if image_count < needed:
+        training, groups = experiment.training, images_per_update(recipe_of(experiment))
+        if image_count < training.batch_size * groups:
             raise InputError(
                 f"batch_size must be at most the number of images"
-                f"{' divided by discriminator_steps' if training.discriminator_steps > 1 else ''}. "
+                f"{f' divided by {groups}, the batches of an update' if groups > 1 else ''}. "
                 f"Received: batch_size={training.batch_size}, images={image_count}."
             )
-        return cls(image_count, training.batch_size, training.discriminator_steps, training.seed)
+        return cls(image_count, training.batch_size, groups, training.seed)
 
     @property
     def updates_per_epoch(self) -> int:
@@ -67,40 +64,64 @@ class Schedule:
 
     def order(self, epoch: int) -> np.ndarray:
         """The order in which an epoch goes through the images: a permutation, int64 (image_count,)."""
-        return np.random.default_rng([self.seed, _ORDER, epoch]).permutation(self.image_count)
+        return stream(self.seed, "order of images", epoch).permutation(self.image_count)
 
 
-def latents_of(experiment: Experiment, update: int) -> tuple[np.ndarray, np.ndarray]:
-    """Latents of an update.
+@dataclass(frozen=True)
+class Batch:
+    """Everything that one update takes. Nothing else decides it, so the same batch always gives the same update.
 
-    Returns:
-        For the discriminator's updates float32 (discriminator_steps, batch_size, latent_dim), for the generator's
-        float32 (batch_size, latent_dim).
+    Attributes:
+        update: its number, counted from 1.
+        images: uint8 (K, B, S, S, 3) in [0, 255], K batches of true images.
+        latents: float32 (L, B, latent_dim), L batches of latents.
+        conditions: what goes with the images, (K, B, ...), or None.
+        key: int32 (2,), decides all random numbers that are drawn inside the update.
     """
-    model, training = experiment.model, experiment.training
-    random = np.random.default_rng([training.seed, _LATENTS, update])
-    size, steps = training.batch_size, training.discriminator_steps
-    latents = make_latent_samples((steps + 1) * size, model.latent_dim, random, model.latents)
-    return latents[: steps * size].reshape(steps, size, model.latent_dim), latents[steps * size :]
+
+    update: int
+    images: np.ndarray
+    latents: np.ndarray
+    conditions: np.ndarray | None
+    key: np.ndarray
+
+    @classmethod
+    def of(cls, experiment: Experiment, update: int, images: np.ndarray, conditions: np.ndarray | None = None):
+        """The batch of an update on these images; everything random follows from the seed and the update's number."""
+        model, training = experiment.model, experiment.training
+        size, groups = training.batch_size, latents_per_update(recipe_of(experiment))
+        random = stream(training.seed, "latents", update)
+        latents = make_latent_samples(groups * size, model.latent_dim, random, model.latents)
+        return cls(
+            update, images, latents.reshape(groups, size, model.latent_dim), conditions, key(training.seed, update)
+        )
 
 
 def batches(
-    images: np.ndarray, experiment: Experiment, schedule: Schedule, first: int, last: int
-) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+    images: np.ndarray,
+    experiment: Experiment,
+    schedule: Schedule,
+    first: int,
+    last: int,
+    conditions: np.ndarray | None = None,
+) -> Iterator[Batch]:
     """Everything that updates `first` to `last` take; the next one is read from disk while one is computed.
 
-    Yields:
-        The update's number, images uint8 (discriminator_steps, batch_size, S, S, 3) in [0, 255], and the latents of
-        `latents_of`.
+    Args:
+        images: uint8 (N, S, S, 3) in [0, 255].
+        experiment, schedule: decide what an update sees.
+        first, last: numbers of the first and the last update.
+        conditions: what goes with the images, a row for each, or None.
     """
     order, order_epoch = None, 0
 
-    def read(update: int):
+    def read(update: int) -> Batch:
         nonlocal order, order_epoch
         if schedule.epoch_of(update) != order_epoch:
             order_epoch = schedule.epoch_of(update)
             order = schedule.order(order_epoch)
-        return update, images[schedule.rows(update, order)], *latents_of(experiment, update)
+        rows = schedule.rows(update, order)
+        return Batch.of(experiment, update, images[rows], None if conditions is None else conditions[rows])
 
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(read, first)

@@ -9,9 +9,8 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
-from utils.runs import Run
+from utils.runs import Rows, Run, columns
 from utils.training.batches import Schedule
-from utils.training.step import RECORDED
 from utils.viz import read_png
 
 POINTS_PER_EPOCH = 50
@@ -29,22 +28,22 @@ class Board:
     def __init__(self, run: Run, schedule: Schedule):
         self._run, self._schedule = run, schedule
         shutil.rmtree(run.board, ignore_errors=True)
-        self._written = 0  # epochs
+        self._written, self._steps = 0, Rows(run.steps_file)  # epochs, and the updates behind them
         self._writer = tf.summary.create_file_writer(str(run.board))
-        steps = run.steps()
         for record in run.epochs():
-            self.write_epoch(record, steps)
+            self.write_epoch(record)
 
-    def write_epoch(self, record: dict, steps: dict[str, np.ndarray]) -> None:
-        """Write what came since the last summary: `record` as this one gave it, `steps` as `Run.steps` gives them."""
+    def write_epoch(self, record: dict) -> None:
+        """Write what came since the last summary: `record`, as this one gave it, and the updates in between."""
         epoch, per_epoch = record["epoch"], self._schedule.updates_per_epoch
         with self._writer.as_default():
             if epoch:
-                first, end = self._written * per_epoch, epoch * per_epoch
-                part = {name: values[first:end] for name, values in steps.items()}
-                cuts = np.array_split(np.arange(end - first), min(POINTS_PER_EPOCH, end - first))
+                count = (epoch - self._written) * per_epoch
+                part = columns(self._steps.read(count))
+                names = [name for name in part if name not in ("update", "epoch")]
+                cuts = np.array_split(np.arange(count), min(POINTS_PER_EPOCH, count))
                 for cut in cuts:
-                    for name in RECORDED:
+                    for name in names:
                         tf.summary.scalar(f"updates/{name}", part[name][cut].mean(), int(part["update"][cut[-1]]))
             for name, value in record.items():
                 if name != "epoch":

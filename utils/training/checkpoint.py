@@ -16,7 +16,7 @@ KEPT = 2
 """Newest checkpoints that stay on disk: the last, and one more in case the disk loses it."""
 
 
-def save(folder: Path, update: int, variables: dict[str, keras.Variable], state: dict) -> Path | None:
+def save(folder: str | Path, update: int, variables: dict[str, keras.Variable], state: dict) -> Path | None:
     """Write a checkpoint, then remove old ones.
 
     Args:
@@ -31,7 +31,7 @@ def save(folder: Path, update: int, variables: dict[str, keras.Variable], state:
     values = {name: np.asarray(variable) for name, variable in variables.items()}
     if not all(np.isfinite(v).all() for v in values.values() if np.issubdtype(v.dtype, np.floating)):
         return None
-    path = folder / f"update_{update:08d}.npz"
+    path = Path(folder) / f"update_{update:08d}.npz"
     with appears_whole(path) as temporary, temporary.open("wb") as file:
         np.savez(file, state=np.array(json.dumps({"update": update} | state)), **values)
     for old in _files(folder)[KEPT:]:
@@ -39,7 +39,7 @@ def save(folder: Path, update: int, variables: dict[str, keras.Variable], state:
     return path
 
 
-def restore(folder: Path, variables: dict[str, keras.Variable], say: Callable[[str], None]) -> dict | None:
+def restore(folder: str | Path, variables: dict[str, keras.Variable], say: Callable[[str], None]) -> dict | None:
     """Put the newest checkpoint that can be read into the variables.
 
     Args:
@@ -74,7 +74,7 @@ def restore(folder: Path, variables: dict[str, keras.Variable], say: Callable[[s
     return None
 
 
-def latest(folder: Path) -> int | None:
+def latest(folder: str | Path) -> int | None:
     """Updates done at the newest checkpoint, or None."""
     files = _files(folder)
     return int(files[0].stem.split("_")[1]) if files else None
@@ -82,6 +82,7 @@ def latest(folder: Path) -> int | None:
 
 def _files(folder: Path) -> list[Path]:
     """Checkpoints, newest first."""
+    folder = Path(folder)
     if not folder.is_dir():
         return []
     return sorted((f for f in folder.iterdir() if re.fullmatch(r"update_\d{8,}\.npz", f.name)), reverse=True)

@@ -9,48 +9,48 @@ import numpy as np
 
 from utils import runtime
 from utils.config import Experiment
-from utils.data.catalogue import find_source
-from utils.training.batches import Schedule, latents_of
+from utils.data.catalogue import count_for
+from utils.parameters import discriminator_parameters, generator_parameters
+from utils.training.batches import Batch, Schedule
 from utils.training.checkpoint import KEPT
-from utils.training.step import build_networks, make_step
+from utils.training.players import build_players
+from utils.training.step import Update
 
 TRIAL_SECONDS = 10.0
 TRIAL_UPDATES = 5
 
 
-def estimate(experiment: Experiment, data_dir: Path | None = None) -> dict:
+def estimate(experiment: Experiment, data_dir: str | Path | None = None, force_precision: bool = False) -> dict:
     """Build the networks and time a few updates; neither data nor a run folder is made.
 
     Args:
         experiment: what would be trained.
         data_dir: where datasets are.
+        force_precision: whether to try a precision that this machine has to emulate.
 
     Returns:
-        Plain values: "images", "updates_per_epoch", "updates", "generator_parameters", "discriminator_parameters",
-        "memory_bytes" (the most that this process held), "state_bytes" (weights, gradients and optimisers),
+        Plain values: "images" and "images_certain" (see `count_for`), "updates_per_epoch", "updates",
+        "generator_parameters", "discriminator_parameters", "memory_bytes" (the most that this process held), "state_bytes" (weights, gradients and optimisers),
         "checkpoint_bytes", "device", "trial_updates", "images_per_second", "seconds" (of updates; what is written down
         after each epoch comes on top).
 
     Raises:
         InputError: the data is not there, or too few for one update.
     """
-    training, data = experiment.training, experiment.data
-    size = experiment.model.image_size
-    source = find_source(data.name, size, data.count, data.data_seed, data.choices, data_dir, data.split)
-    there = source.describe().count
-    images = min(there, data.count or there)
+    training, size = experiment.training, experiment.model.image_size
+    images, certain = count_for(experiment, data_dir)
     schedule = Schedule.of(experiment, images)
+    runtime.check_precision(training.precision, force_precision)
     device = runtime.start(training.precision)
-    networks = build_networks(experiment)
-    step = make_step(networks, experiment)
-    batch = np.random.default_rng(0).integers(
-        0, 256, (training.discriminator_steps, training.batch_size, size, size, 3), np.uint8
-    )
-    step(batch, *latents_of(experiment, 1)).numpy()  # compiles
+    players = build_players(experiment)
+    step = Update(players, experiment)
+    shape = (schedule.batches_per_update, training.batch_size, size, size, 3)
+    pictures = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    step(Batch.of(experiment, 1, pictures)).read()  # compiles
     times: list[float] = []
     while len(times) < TRIAL_UPDATES and sum(times) < TRIAL_SECONDS:
         began = time.perf_counter()
-        step(batch, *latents_of(experiment, 2 + len(times))).numpy()
+        step(Batch.of(experiment, 2 + len(times), pictures)).read()
         times.append(time.perf_counter() - began)
 
     update_seconds = float(np.median(times))
@@ -59,19 +59,20 @@ def estimate(experiment: Experiment, data_dir: Path | None = None) -> dict:
     def bytes_of(variables: Iterable[keras.Variable]) -> int:
         return sum(np.asarray(v).nbytes for v in variables)
 
-    gradients = bytes_of(networks.generator.trainable_variables) + bytes_of(networks.discriminator.trainable_variables)
-    variables = bytes_of(networks.variables().values())
+    gradients = bytes_of(players.generator.trainable_variables) + bytes_of(players.discriminator.trainable_variables)
+    variables = bytes_of(players.variables().values())
     return {
         "images": images,
+        "images_certain": certain,
         "updates_per_epoch": schedule.updates_per_epoch,
         "updates": updates,
-        "generator_parameters": networks.generator.count_params(),
-        "discriminator_parameters": networks.discriminator.count_params(),
+        "generator_parameters": generator_parameters(experiment.model),
+        "discriminator_parameters": discriminator_parameters(experiment.model),
         "memory_bytes": runtime.peak_memory(),
         "state_bytes": variables + gradients,
         "checkpoint_bytes": KEPT * variables,
         "device": str(device),
         "trial_updates": len(times),
-        "images_per_second": training.batch_size * training.discriminator_steps / update_seconds,
+        "images_per_second": training.batch_size * schedule.batches_per_update / update_seconds,
         "seconds": updates * update_seconds,
     }

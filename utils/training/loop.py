@@ -6,6 +6,7 @@ where they were at the checkpoint.
 """
 
 import contextlib
+import dataclasses
 import errno
 import json
 import os
@@ -21,23 +22,29 @@ from tqdm.auto import tqdm
 from utils import config, runtime
 from utils.config import Experiment
 from utils.data import Dataset, load_for
+from utils.data.catalogue import is_own, place_of
 from utils.data.likeness import refuse_hopeless
 from utils.errors import InputError, Interrupted
 from utils.files import appears_whole, remove_unfinished
-from utils.runs import Run, draw_curves, draw_film
-from utils.sampling import make_latent_samples
+from utils.runs import Curves, Run, State, check_place, draw_film
+from utils.sampling import Sampler
+from utils.text import command, one_line
+from utils.tables import duration
 from utils.training import checkpoint
 from utils.training.batches import Schedule, batches
 from utils.training.board import Board
-from utils.training.step import RECORDED, Networks, build_networks, make_step
+from utils.training.players import build_players
+from utils.training.step import Record, Update
 from utils.training.summary import performance_summarizer
-from utils.training.watch import Watch, remark
+from utils.training.watch import Diagnosis, Watch
 from utils.viz import grid, write_png
 
 GRID_SAMPLES = 64
 """Pictures in a grid."""
 CHECKPOINT_SECONDS = 120.0
 """Time between checkpoints; there is one after every epoch too. It has no influence on the result."""
+FORECAST_SECONDS = 5.0
+"""How long the speed is measured before the time of the whole training is said."""
 _READ_SECONDS = 0.25  # losses are fetched from the device so often, not after every update: a GPU would have to wait
 
 
@@ -45,10 +52,11 @@ def train(
     experiment: Experiment,
     *,
     dataset: Dataset | None = None,
-    runs_dir: Path | None = None,
-    data_dir: Path | None = None,
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    force_precision: bool = False,
 ) -> Run:
     """Train an experiment from the beginning, in a new run folder.
 
@@ -59,6 +67,7 @@ def train(
         data_dir: where datasets are; `data/` by default.
         progress: whether to show progress bars and say where things go.
         checkpoint_seconds: time between checkpoints.
+        force_precision: whether to train in a precision that this machine has to emulate.
 
     Returns:
         The finished run.
@@ -67,10 +76,12 @@ def train(
         InputError: the experiment cannot be run as asked, losses are no longer finite, or the disk is full.
         Interrupted: a signal asked to stop.
     """
+    runtime.check_precision(experiment.training.precision, force_precision)
     device = runtime.start(experiment.training.precision)
     dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
     Schedule.of(experiment, len(dataset))  # refuses before a folder is made
     refuse_hopeless(dataset.images, dataset.title)
+    experiment = config.replace(experiment, name=place_of(experiment.data.name))
     run = Run.create(experiment, runtime.environment() | _identity(dataset), runs_dir)
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
     for line in (*dataset.notes, *(f"Left out {reason}." for reason in (*dataset.skipped, *dataset.others))):
@@ -79,7 +90,8 @@ def train(
         for remark in dataset.remarks("log.txt"):
             print(remark)
         print(
-            f"Training {experiment.preset} on {len(dataset):,} {dataset.title}, on {device}.\nRun folder: {run.folder}"
+            f"Training {experiment.preset} on {len(dataset):,} {dataset.title}, on {device}."
+            f"\nRun folder: {one_line(str(run.folder))}"
         )
     return _train(run, dataset, progress, checkpoint_seconds)
 
@@ -89,17 +101,18 @@ def resume(
     *,
     changed: Experiment | None = None,
     dataset: Dataset | None = None,
-    runs_dir: Path | None = None,
-    data_dir: Path | None = None,
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    force_precision: bool = False,
 ) -> Run:
     """Go on with a run where its last checkpoint left it; the result has the same bits as if it had never stopped.
 
     Args:
         run: the run, or what `Run.find` takes.
-        changed: the experiment as it should be; only more epochs are accepted.
-        dataset, runs_dir, data_dir, progress, checkpoint_seconds: as for `train`.
+        changed: the experiment as it should be; only more epochs are accepted, and another place of the same pictures.
+        dataset, runs_dir, data_dir, progress, checkpoint_seconds, force_precision: as for `train`.
 
     Returns:
         The finished run.
@@ -111,16 +124,24 @@ def resume(
     run = run if isinstance(run, Run) else Run.find(run, runs_dir)
     experiment = run.experiment
     if changed is not None:
+        changed = config.replace(changed, name=place_of(changed.data.name, experiment.data.name))
         odd = config.differences(experiment, changed)
         before, after = odd.pop("training.epochs", (0, 0))
+        if all(map(is_own, odd.get("data.name", [experiment.data.name]))):
+            odd.pop("data.name", None)  # own pictures may be moved; their fingerprint tells whether they are the same
         if odd:
             listed = "; ".join(f"{name}: {old!r} in the run, {new!r} asked for" for name, (old, new) in odd.items())
             raise InputError(f"A run goes on under its own settings ({listed}); start a new run with `train` instead.")
         if after < before:
             raise InputError(f"epochs can only be raised. Received: {after}, the run has {before}.")
         experiment = changed
+    runtime.check_precision(experiment.training.precision, force_precision)
     device = runtime.start(experiment.training.precision)
-    dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
+    moved = experiment.data.name != run.experiment.data.name
+    if dataset is None:
+        if not moved:
+            check_place(run.name, experiment.data.name)
+        dataset = load_for(experiment, data_dir, progress)
     if _identity(dataset) != {name: run.environment.get(name) for name in _identity(dataset)}:
         raise InputError(
             f"The images of {experiment.data.name} are not those that {run.folder} was trained on "
@@ -129,13 +150,13 @@ def resume(
         )
     if experiment != run.experiment:
         run.save_experiment(experiment)
-    run.log(f"Resumed on {device}.")
+    run.log(f"Resumed on {device}{f', with the pictures in {experiment.data.name}' if moved else ''}.")
     now, then = runtime.environment(), run.environment
     other = {name: (then.get(name), now[name]) for name in now if then.get(name) != now[name] and name != "platform"}
     if other:
         run.log(f"The environment differs, so bits may: {other}.")
     if progress:
-        print(f"Resuming {run.folder} on {device}.")
+        print(f"Resuming {one_line(str(run.folder))} on {device}.")
         for name, (old, new) in other.items():
             print(f"Note: {name} was {old}, now {new}: the result may differ in the last bits.")
     return _train(run, dataset, progress, checkpoint_seconds)
@@ -147,11 +168,21 @@ def _identity(dataset: Dataset) -> dict:
 
 def _train(run: Run, dataset: Dataset, progress: bool, checkpoint_seconds: float) -> Run:
     """Train from the last checkpoint, or from the beginning, to the last epoch."""
-    with run.locked(), _full_disk_in_words(run), _signals() as asked:
+
+    def say(sentence: str) -> None:
+        _say(run, sentence, progress)
+
+    with run.locked(say), _ends_in_state(run), _full_disk_in_words(run), _signals() as asked:
         remove_unfinished(run.folder)
         training = _Training(run, dataset, progress)
         training.go(asked, checkpoint_seconds)
     return run
+
+
+def _say(run: Run, sentence: str, progress: bool) -> None:
+    run.log(sentence)
+    if progress:
+        print(sentence)
 
 
 class _Training:
@@ -162,8 +193,8 @@ class _Training:
         self.experiment = run.experiment
         self.schedule = Schedule.of(self.experiment, len(dataset))
         self.last = self.experiment.training.epochs * self.schedule.updates_per_epoch
-        self.networks: Networks = build_networks(self.experiment)
-        self.variables = self.networks.variables()
+        self.players = build_players(self.experiment)
+        self.variables = self.players.variables()
         state = checkpoint.restore(run.checkpoints, self.variables, self._say)
         self.update, self.seconds = (state["update"], state["seconds"]) if state else (0, 0.0)
         _cut(run.steps_file, state["steps_bytes"] if state else 0)
@@ -171,18 +202,23 @@ class _Training:
         _cut(run.watch_file, state.get("watch_bytes", 0) if state else 0)
         if not state:
             self._begin()
-        self.looks = run.watch()
-        self.watch = Watch(self.experiment, self.networks, self.images)
-        self.board = Board(run, self.schedule)
+        self.diagnosis = Diagnosis(self.experiment, run.watch())
+        self._begun, self._told = self.update, False
+        self._timed_from: tuple[int, float] | None = None  # update and time that the speed is measured from
+        self.watch = Watch(self.experiment, self.players, self.images)
+        self.board, self.curves = Board(run, self.schedule), Curves(run)
         if not state:
             self._end_epoch(0)
             self._checkpoint()
 
     def go(self, asked: list[int], checkpoint_seconds: float) -> None:
         if self.update >= self.last:
+            if self.run.state.status != "finished":
+                self._finish()
             self._say(f"The run has all its {self.experiment.training.epochs} epochs; --epochs asks for more.")
             return
-        step = make_step(self.networks, self.experiment)
+        self._save_state("running")
+        step = Update(self.players, self.experiment)
         size = self.schedule.batch_size * self.schedule.batches_per_update
         training = self.experiment.training
         bar = tqdm(
@@ -195,77 +231,98 @@ class _Training:
             dynamic_ncols=True,
             smoothing=0.1,
         )
-        unread: list[tuple[int, object]] = []
+        unread: list[Record] = []
         began = last_checkpoint = last_read = time.monotonic()
         seconds_before = self.seconds
         upcoming = batches(self.images, self.experiment, self.schedule, self.update + 1, self.last)
         with bar, contextlib.closing(upcoming):
-            for update, images, discriminator_latents, generator_latents in upcoming:
-                unread.append((update, step(images, discriminator_latents, generator_latents)))
+            for batch in upcoming:
+                update = batch.update
+                unread.append(step(batch))
                 epoch = self.schedule.epoch_of(update)
                 summary = self.schedule.ends_epoch(update) and (
                     epoch % training.summary_epochs == 0 or epoch == training.epochs
                 )
-                look = training.watch_updates and update % training.watch_updates == 0
+                watched = training.watch_updates and update % training.watch_updates == 0
                 now = time.monotonic()
                 self.seconds = seconds_before + now - began
-                if not (summary or look or asked or now - last_read > _READ_SECONDS):
+                if not (summary or watched or asked or now - last_read > _READ_SECONDS):
                     continue
                 self._record(unread, bar)
                 self.update, last_read = update, now
-                if look:
-                    self._look()
+                self._say_how_long(update, now)
+                if watched:
+                    self._measure()
                 if summary:
                     self._end_epoch(epoch)
                 if summary or asked or now - last_checkpoint > checkpoint_seconds:
                     self._checkpoint()
                     last_checkpoint = time.monotonic()
                 if asked and update < self.last:
+                    self._save_state("stopped", f"by signal {asked[0]}")
                     self.run.log(f"Stopped by signal {asked[0]} after update {update}.")
                     raise Interrupted(asked[0], self.run.folder, update)
+        self._finish()
+
+    def _finish(self) -> None:
         draw_film(self.run)
+        if verdict := self.diagnosis.verdict:
+            self.run.log(f"At the end of training: {verdict}")
+        self._save_state("finished")
         self.run.log(f"Finished after {self.update} updates and {self.seconds:.0f} s of training.")
+
+    def _say_how_long(self, update: int, now: float) -> None:
+        """Say once how long the training will take, by the speed of its first seconds (but for those of compiling)."""
+        if self.progress and self._timed_from is None:
+            self._timed_from = (update, now)
+        elif self.progress and not self._told and now - self._timed_from[1] > FORECAST_SECONDS:
+            self._told = True
+            seconds = (now - self._timed_from[1]) / (update - self._timed_from[0]) * (self.last - self._begun)
+            tqdm.write(
+                f"{self.last - self._begun:,} updates of {self.experiment.training.batch_size} images, about "
+                f"{duration(seconds)} on {runtime.device()}."
+            )
 
     def _begin(self) -> None:
         """Write what does not change during the run."""
-        model, training = self.experiment.model, self.experiment.training
-        latents = make_latent_samples(GRID_SAMPLES, model.latent_dim, training.samples_seed, model.latents)
+        training = self.experiment.training
+        latents = Sampler.of(self.players.averaged, self.experiment).make_latents(GRID_SAMPLES, training.samples_seed)
         with appears_whole(self.run.latents_file) as temporary, temporary.open("wb") as file:
             np.save(file, latents)
         rows = np.random.default_rng(training.samples_seed).permutation(len(self.images))[:GRID_SAMPLES]
         write_png(self.run.true_grid, grid(self.images[rows]))
 
-    def _record(self, unread: list, bar: tqdm) -> None:
+    def _record(self, unread: list[Record], bar: tqdm) -> None:
         """Write the updates whose losses have not been read yet to steps.jsonl; stop if one is not finite."""
         rows = []
         while unread:
-            update, values = unread.pop(0)
-            values = dict(zip(RECORDED, np.asarray(values).tolist()))
+            record = unread.pop(0)
+            values = record.read()
             if not np.isfinite(list(values.values())).all():
-                self._stop_not_finite(update)
-            rows.append({"update": update, "epoch": self.schedule.epoch_of(update)} | values)
+                self._stop_not_finite(record.update)
+            rows.append({"update": record.update, "epoch": self.schedule.epoch_of(record.update)} | values)
         with self.run.steps_file.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
-        bar.set_postfix_str(
-            f"epoch {rows[-1]['epoch']}/{self.experiment.training.epochs}, losses: D true {rows[-1]['loss_true']:.2f}, "
-            f"D fake {rows[-1]['loss_fake']:.2f}, G {rows[-1]['loss_generator']:.2f}",
-            refresh=False,
+        losses = ", ".join(
+            f"{name.removeprefix('loss_')} {value:.2f}" for name, value in values.items() if name.startswith("loss_")
         )
+        epochs = self.experiment.training.epochs
+        bar.set_postfix_str(f"epoch {rows[-1]['epoch']}/{epochs}, losses: {losses}", refresh=False)
         bar.update(len(rows) * self.schedule.batch_size * self.schedule.batches_per_update)
 
-    def _look(self) -> None:
-        self.looks.append(self.watch.look(self.update))
+    def _measure(self) -> None:
+        row = self.watch.measure(self.update)
         with self.run.watch_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(self.looks[-1]) + "\n")
-        if sentence := remark(self.looks, self.experiment):
+            file.write(json.dumps(row) + "\n")
+        if sentence := self.diagnosis.diagnose(row):
             self.run.log(sentence)
             if self.progress:
                 tqdm.write(sentence)
 
     def _end_epoch(self, epoch: int) -> None:
-        record = performance_summarizer(self.run, epoch, self.networks, self.images)
-        self.board.write_epoch(record, self.run.steps())
-        draw_curves(self.run)
+        record = performance_summarizer(self.run, epoch, self.players, self.images)
+        self.board.write_epoch(record)
+        self.curves.draw()
         figures = ", ".join(f"{name} {value:.3f}" for name, value in record.items() if name != "epoch")
         self.run.log(f"Epoch {epoch}, update {self.update}, {self.seconds:.0f} s: {figures}.")
 
@@ -278,6 +335,11 @@ class _Training:
         }
         if checkpoint.save(self.run.checkpoints, self.update, self.variables, state) is None:
             self._stop_not_finite(self.update)
+        self._save_state("running")
+
+    def _save_state(self, status: str, why: str = "") -> None:
+        epoch = self.update // self.schedule.updates_per_epoch
+        self.run.save_state(State(status, self.update, epoch, self.seconds, why))
 
     def _stop_not_finite(self, update: int) -> None:
         kept = checkpoint.latest(self.run.checkpoints)
@@ -290,9 +352,7 @@ class _Training:
         raise InputError(sentence)
 
     def _say(self, sentence: str) -> None:
-        self.run.log(sentence)
-        if self.progress:
-            print(sentence)
+        _say(self.run, sentence, self.progress)
 
 
 def _size(path: Path) -> int:
@@ -316,8 +376,24 @@ def _full_disk_in_words(run: Run) -> Iterator[None]:
         raise InputError(
             f"The disk of {run.folder} is full, so training stopped; "
             + (f"the checkpoint of update {kept} is kept. " if kept is not None else "")
-            + f"Free some space, then go on with `./dcgan resume {run.folder}`."
+            + f"Free some space, then go on with `{command('resume', run.folder)}`."
         ) from error
+
+
+@contextlib.contextmanager
+def _ends_in_state(run: Run) -> Iterator[None]:
+    """Write down that a training ended otherwise than by its last update, or by a signal that it has answered."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except BaseException as error:
+        status, why = "failed", str(error) or type(error).__name__
+        if isinstance(error, KeyboardInterrupt):  # a second Ctrl-C
+            status, why = "stopped", "at once, by Ctrl-C"
+        with contextlib.suppress(OSError):  # a full disk
+            run.save_state(dataclasses.replace(run.state, status=status, why=why))
+        raise
 
 
 @contextlib.contextmanager

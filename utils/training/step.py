@@ -1,205 +1,225 @@
-"""One update of both networks, compiled.
+"""One update of all players, compiled.
 
-It computes what the report's three calls compute (`discriminator.train_on_batch` on true samples, the same on fake
-samples, `combined.train_on_batch` on latents), without leaving the compiled graph in between. Gradients are taken with
-respect to one network's variables at a time, so no `trainable` flag is ever flipped: Keras 3 reads that flag when it
-traces, and the freeze idiom would leave the discriminator untrained.
+With the settings of the report it computes what the report's three calls compute (`discriminator.train_on_batch` on
+true samples, the same on fake samples, `combined.train_on_batch` on latents), without leaving the compiled graph in
+between. Gradients are taken with respect to one player's variables at a time, so no `trainable` flag is ever flipped:
+Keras 3 reads that flag when it traces, and the freeze idiom would leave the discriminator untrained.
 """
 
+import functools
+import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import keras
+import numpy as np
 import tensorflow as tf
 
 from utils import runtime
-from utils.config import Experiment
-from utils.data import scale
-from utils.models import build_discriminator, build_generator, forward
+from utils.config import Experiment, TrainingConfig
+from utils.training.batches import Batch
+from utils.training.players import Players
+from utils.training.recipes import Phase, due_at, recipe_of
+from utils.training.view import Drawing, Given, View
 
-RECORDED = ("loss_true", "loss_fake", "loss_generator", "score_true", "score_fake", "gradient_norm")
-"""What one update reports, in this order: the discriminator's binary cross-entropy on true and on fake samples, the
-generator's, the discriminator's mean scores of true and fake samples while it was updated, and the Euclidean norm of
-the gradient that the generator was updated with (0 where mixed_float16 skipped an update that overflowed)."""
-
-
-@dataclass(frozen=True)
-class Networks:
-    """Everything that training changes.
-
-    Attributes:
-        generator, discriminator: the networks.
-        averaged: the moving average of the generator that samples are drawn from; the generator itself where the
-            experiment does not average.
-        generator_optimizer, discriminator_optimizer: Adam with its moments.
-    """
-
-    generator: keras.Sequential
-    discriminator: keras.Sequential
-    averaged: keras.Sequential
-    generator_optimizer: keras.optimizers.Optimizer
-    discriminator_optimizer: keras.optimizers.Optimizer
-
-    def variables(self) -> dict[str, keras.Variable]:
-        """All variables by a name that is unique and the same in every process; the state of dropout is among them."""
-        owners = {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "generator_optimizer": self.generator_optimizer,
-            "discriminator_optimizer": self.discriminator_optimizer,
-        }
-        if self.averaged is not self.generator:
-            owners["averaged"] = self.averaged
-        return {f"{name}/{i:03d}": v for name, owner in owners.items() for i, v in enumerate(owner.variables)}
+MEASURED = ("score_true", "score_fake", "gradient_norm")
+"""What is recorded of every update beside the terms of its phases: the discriminator's mean scores of true and fake
+samples while it was updated, and the Euclidean norm of the gradient that the generator was updated with (0 where
+mixed_float16 skipped an update that overflowed)."""
 
 
-def build_networks(experiment: Experiment) -> Networks:
-    """Build both networks and their optimisers, with the initial weights that the experiment's seed decides."""
-    model, training = experiment.model, experiment.training
-    generator = build_generator(model, training.seed)
-    discriminator = build_discriminator(model, training.seed)
-    averaged = build_generator(model, training.seed) if training.averaging else generator
+class Update:
+    """Does updates: update(batch) -> {name: value}, all of them float32 scalars still on the device.
 
-    def adam(network: keras.Sequential) -> keras.optimizers.Optimizer:
-        optimizer = keras.optimizers.Adam(training.learning_rate, beta_1=training.beta_1, beta_2=training.beta_2)
-        if training.precision == "mixed_float16":  # gradients below float16's range would be lost
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        optimizer.build(network.trainable_variables)
-        return optimizer
-
-    return Networks(generator, discriminator, averaged, adam(generator), adam(discriminator))
-
-
-def make_step(networks: Networks, experiment: Experiment) -> Callable[..., tf.Tensor]:
-    """Compile one update.
+    Names are those of the terms that were due, in the order of the phases, then `MEASURED`. Which phases and terms are
+    due is decided in Python by the update's number; each combination that occurs is compiled once.
 
     Args:
-        networks: what the update changes.
-        experiment: its `.model` and `.training` sections decide the order and the options.
-
-    Returns:
-        step(images, discriminator_latents, generator_latents) -> float32 (6,), the values of `RECORDED`.
-
-    Shapes:
-        images: uint8 (K, B, S, S, 3) in [0, 255] with K = discriminator_steps; discriminator_latents: float32
-        (K, B, latent_dim); generator_latents: float32 (B, latent_dim), which shared_latents leaves unused.
-
-    Reference:
-        Goodfellow et al. (arXiv:1406.2661), Algorithm 1 with the non-saturating generator loss of §3; Radford, Metz,
-        Chintala (arXiv:1511.06434), §4.
+        players: what is changed.
+        experiment: its recipe decides what is done, its `.training` section the numbers in it.
     """
-    training = experiment.training
-    generator = networks.generator
-    drawn_by, judged_by = normalisation(experiment.model.batch_norm)
-    update_discriminator = discriminator_update(networks, experiment)
 
-    def draw(latents, normalise_by: str):
-        with tf.GradientTape() as tape:
-            fake = forward(generator.layers, latents, training=True, normalise_by=normalise_by)
-        return fake, tape
+    def __init__(self, players: Players, experiment: Experiment):
+        self._players, self._training = players, experiment.training
+        self._recipe = recipe_of(experiment)
+        self._compiled: dict[tuple, tuple[list[str], Callable]] = {}
 
-    def update_generator(fake, drawing: tf.GradientTape):
-        optimizer, variables = networks.generator_optimizer, generator.trainable_variables
-        with tf.GradientTape() as tape:
-            tape.watch(fake)
-            logit = _judge(networks.discriminator, fake, judged_by)
-            loss_generator = _loss(logit, 1.0)
-            descended = loss_generator if training.generator_loss == "non_saturating" else -_loss(logit, 0.0)
-            value = optimizer.scale_loss(descended)
-        gradients = drawing.gradient(fake, variables, output_gradients=tape.gradient(value, fake))
-        optimizer.apply(gradients, variables)
-        norm = tf.linalg.global_norm(gradients) / tf.cast(optimizer.scale_loss(1.0), variables[0].dtype)
-        return loss_generator, tf.where(tf.math.is_finite(norm), norm, 0.0)
+    def __call__(self, batch: Batch) -> "Record":
+        due = due_at(self._recipe, batch.update)
+        which = tuple((n, term.name) for n, phase in due.items() for terms in phase.terms.values() for term in terms)
+        if which not in self._compiled:
+            self._compiled[which] = self._compile(due)
+        names, step = self._compiled[which]
+        number = np.asarray(batch.update, np.float32)  # a Python number would be compiled in
+        values = step(batch.images, batch.latents, batch.conditions, batch.key, number)
+        return Record(batch.update, names, values)
 
-    def update_average():
-        updates = tf.cast(networks.generator_optimizer.iterations, generator.variable_dtype)
-        decay = tf.minimum(training.averaging, (1.0 + updates) / (10.0 + updates))
-        for average, value in zip(networks.averaged.variables, generator.variables):
+    def _compile(self, due: dict[int, Phase]) -> tuple[list[str], Callable]:
+        names: list[str] = []
+
+        def step(images, latents, conditions, key, update):
+            self._begin(update)
+            recorded = {}
+            drawings: dict[tuple, Drawing] = {}
+            for number, phase in due.items():
+
+                def draw(place=(phase.latents, phase.drawn_by)):
+                    if place not in drawings:
+                        drawings[place] = Drawing(self._players, latents[place[0]], place[1])
+                    return drawings[place]
+
+                recorded |= run_phase(
+                    phase,
+                    self._players,
+                    self._training,
+                    images=images[phase.images],
+                    draw=draw,
+                    latents=latents[phase.latents],
+                    conditions=None if conditions is None else conditions[phase.images],
+                    key=tf.random.experimental.stateless_fold_in(key, number),
+                )
+                if "generator" in phase.terms:
+                    drawings.clear()  # they were drawn by a generator that is no more
+            if self._training.ema_decay:
+                self._average()
+            ordered = [name for name in recorded if name not in MEASURED] + [n for n in MEASURED if n in recorded]
+            names[:] = ordered
+            return tf.stack([tf.cast(recorded[name], tf.float32) for name in ordered])
+
+        return names, tf.function(step, jit_compile=use_xla(self._training.xla))
+
+    def _begin(self, update) -> None:
+        """What comes before the phases: the day's step sizes, and a step of spectral normalisation's iteration."""
+        training = self._training
+        if training.learning_rate_decay != 1.0:
+            factor = tf.pow(tf.cast(training.learning_rate_decay, tf.float32), (update - 1.0) / 1000.0)
+            for name, player in self._players.by_name.items():
+                player.optimizer.learning_rate = learning_rate(training, name) * factor
+        for player in self._players.by_name.values():
+            for layer in player.network.layers:
+                if hasattr(layer, "iterate"):
+                    layer.iterate()
+
+    def _average(self) -> None:
+        generator = self._players.generator
+        updates = tf.cast(self._players["generator"].optimizer.iterations, generator.variable_dtype)
+        decay = tf.minimum(self._training.ema_decay, (1.0 + updates) / (10.0 + updates))
+        for average, value in zip(self._players.averaged.variables, generator.variables):
             average.assign(decay * average + (1.0 - decay) * value)
 
-    def step(images, discriminator_latents, generator_latents):
-        for k in range(training.discriminator_steps):
-            fake, drawing = draw(discriminator_latents[k], drawn_by)
-            loss_true, loss_fake, score_true, score_fake = update_discriminator(scale(images[k]), fake)
-        if not training.shared_latents:
-            fake, drawing = draw(generator_latents, "mode")
-        loss_generator, gradient_norm = update_generator(fake, drawing)
-        if training.averaging:
-            update_average()
-        return tf.stack([loss_true, loss_fake, loss_generator, score_true, score_fake, gradient_norm])
 
-    return tf.function(step, jit_compile=use_xla(training.xla))
+class Record:
+    """What one update recorded, fetched from the device only when it is asked for.
+
+    Attributes:
+        update: its number.
+    """
+
+    def __init__(self, update: int, names: list[str], values: tf.Tensor):
+        self.update, self._names, self._values = update, names, values
+
+    def read(self) -> dict[str, float]:
+        """Values by name, in the recorded order; waits until they are there."""
+        return dict(zip(self._names, np.asarray(self._values).tolist()))
 
 
-def discriminator_update(networks: Networks, experiment: Experiment) -> Callable[..., tuple]:
-    """The part of an update that changes the discriminator; not compiled, since it becomes part of a compiled step.
-
-    Args:
-        networks: what the update changes.
-        experiment: its `.training` section decides the order and the options.
+def discriminator_update(players: Players, experiment: Experiment) -> Callable[..., dict]:
+    """The discriminator's part of an update, against fakes that are given; part of a compiled step, or run as it is.
 
     Returns:
-        update(true, fake) -> loss_true, loss_fake, score_true, score_fake, as in `RECORDED`.
+        update(images, fake) -> what is recorded, by name.
 
     Shapes:
-        true, fake: float32 (B, S, S, 3) in [-1, 1].
+        images: uint8 (B, S, S, 3) in [0, 255]; fake: float32 (B, S, S, 3) in [-1, 1].
     """
-    training, discriminator = experiment.training, networks.discriminator
-    optimizer, variables = networks.discriminator_optimizer, discriminator.trainable_variables
-    true_label = 1.0 - training.label_smoothing
+    phases = [phase for phase in recipe_of(experiment) if set(phase.terms) == {"discriminator"}]
 
-    def descend(tape, value):
-        optimizer.apply(tape.gradient(value, variables), variables)
-
-    def update(true, fake):
-        if training.discriminator_updates == "separate":
-            with tf.GradientTape() as tape:
-                logit_true = _judge(discriminator, true)
-                loss_true = _loss(logit_true, true_label)
-                value = optimizer.scale_loss(loss_true)
-            descend(tape, value)
-            with tf.GradientTape() as tape:
-                logit_fake = _judge(discriminator, fake)
-                loss_fake = _loss(logit_fake, 0.0)
-                value = optimizer.scale_loss(loss_fake)
-            descend(tape, value)
-        else:
-            with tf.GradientTape() as tape:
-                if training.join_batches:
-                    both = tf.concat([tf.cast(true, fake.dtype), fake], 0)
-                    logit_true, logit_fake = tf.split(_judge(discriminator, both), 2)
-                else:
-                    logit_true, logit_fake = _judge(discriminator, true), _judge(discriminator, fake)
-                loss_true, loss_fake = _loss(logit_true, true_label), _loss(logit_fake, 0.0)
-                value = optimizer.scale_loss(loss_true + loss_fake)
-            descend(tape, value)
-        return loss_true, loss_fake, tf.reduce_mean(tf.sigmoid(logit_true)), tf.reduce_mean(tf.sigmoid(logit_fake))
+    def update(images, fake):
+        recorded = {}
+        for phase in phases:
+            recorded |= run_phase(phase, players, experiment.training, images=images, draw=lambda: Given(fake))
+        return recorded
 
     return update
 
 
-def normalisation(batch_norm: str) -> tuple[str, str]:
-    """Where an arm of batch normalisation lets the two updates see different statistics, as `forward` names them.
+def run_phase(
+    phase: Phase,
+    players: Players,
+    training: TrainingConfig,
+    *,
+    images,
+    draw: Callable[[], "Drawing | Given"],
+    latents=None,
+    conditions=None,
+    key=(0, 0),
+) -> dict:
+    """Update the players of one phase; part of a compiled step, or run as it is.
+
+    Args:
+        phase: what to do.
+        players: what is changed.
+        training: numbers for the terms.
+        images: uint8 (B, S, S, 3) in [0, 255].
+        draw: gives the fakes, when the terms ask for them.
+        latents, conditions, key: as for `View`.
 
     Returns:
-        How the generator is normalised when it draws fakes for the discriminator's update, and how the discriminator is
-        when it judges fakes in the generator's update; "mode": by the statistics of the batch, as everything else is.
+        What is recorded, by name: every term, and those of `MEASURED` that this phase has.
     """
-    return (
-        "moving" if batch_norm in ("moving", "moving_fakes") else "mode",
-        "moving" if batch_norm in ("moving", "moving_judge") else "mode",
-    )
+    recorded, drawn = {}, []
+    with tf.GradientTape(persistent=True) as tape:
+
+        def fakes():
+            with tape.stop_recording():  # the drawing has a tape of its own, so that phases can share it
+                drawn.append(draw())
+            tape.watch(drawn[0].fake)
+            return drawn[0].fake
+
+        view = View(
+            players,
+            training,
+            images=images,
+            draw_fake=fakes,
+            latents=latents,
+            conditions=conditions,
+            key=key,
+            judged_by=phase.judged_by,
+            joined=phase.joined,
+        )
+        descended = {}
+        for name, terms in phase.terms.items():
+            values = [term.value(view) for term in terms]
+            for term, value in zip(terms, values):
+                recorded[term.name] = value if term.recorded is None else term.recorded(view)
+            weighted = [value * term.every if term.every > 1 else value for term, value in zip(terms, values)]
+            descended[name] = players[name].optimizer.scale_loss(functools.reduce(operator.add, weighted))
+        if "discriminator" in phase.terms:
+            recorded |= {f"score_{of}": tf.reduce_mean(tf.sigmoid(logits)) for of, logits in view.judged.items()}
+    gradients = {name: _gradient(name, value, tape, players, drawn) for name, value in descended.items()}
+    for name, values in gradients.items():
+        optimizer, variables = players[name].optimizer, players[name].network.trainable_variables
+        optimizer.apply(values, variables)
+        if name == "generator":
+            norm = tf.linalg.global_norm(values) / tf.cast(optimizer.scale_loss(1.0), variables[0].dtype)
+            recorded["gradient_norm"] = tf.where(tf.math.is_finite(norm), norm, 0.0)
+    return recorded
+
+
+def _gradient(name: str, value, tape: tf.GradientTape, players: Players, drawn: list[Drawing]) -> list:
+    """Gradients of a player's variables; the generator's come through the fakes, too."""
+    variables = players[name].network.trainable_variables
+    if name != "generator" or not drawn:
+        return tape.gradient(value, variables)
+    of_fake, *direct = tape.gradient(value, [drawn[0].fake, *variables])
+    through = drawn[0].gradient(variables, of_fake) if of_fake is not None else [None] * len(variables)
+    return [a if b is None else b if a is None else a + b for a, b in zip(through, direct)]
+
+
+def learning_rate(training: TrainingConfig, player: str) -> float:
+    """Adam's step size of a player at the first update."""
+    own = training.discriminator_learning_rate if player == "discriminator" else None
+    return own or training.learning_rate
 
 
 def use_xla(setting: str) -> bool:
     """Whether to compile with XLA: as the setting says, and for "auto" where there is a GPU."""
     return setting == "on" or (setting == "auto" and runtime.device().kind == "GPU")
-
-
-def _judge(discriminator: keras.Sequential, images, normalise_by: str = "mode"):
-    logit = forward(discriminator.layers[:-1], images, training=True, normalise_by=normalise_by)
-    return tf.cast(logit, discriminator.variable_dtype)  # losses are in full precision also under mixed precision
-
-
-def _loss(logit, label: float):
-    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(tf.zeros_like(logit) + label, logit))

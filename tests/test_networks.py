@@ -6,7 +6,7 @@ from utils import config, pretrained
 from utils.config import preset, replace
 from utils.errors import InputError
 from utils.files import write_json
-from utils.found import find
+from utils.networks import find_network
 from utils.runs import Run
 
 
@@ -22,40 +22,40 @@ def run(tmp_path):
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
 def test_a_run_gives_its_network_its_folder_and_its_settings(run, network, tmp_path):
-    found = find("last", network, tmp_path / "runs")
-    assert found.file == run.model(network) and found.home == found.run.folder == run.folder
-    assert found.title == "faces/0001-quick" and found.experiment == run.experiment
+    trained = find_network("last", network, tmp_path / "runs")
+    assert trained.file == run.model(network) and trained.home == trained.run.folder == run.folder
+    assert trained.title == "faces/0001-quick" and trained.experiment == run.experiment
 
 
 @pytest.mark.parametrize("epoch", [None, 3])
 def test_a_file_of_a_run_also_one_kept_at_an_epoch_knows_how_it_was_trained(run, epoch, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    found = find(str(run.model("generator", epoch)), "generator")
-    assert found.run == run and found.experiment.model.latents == "uniform" and found.home == tmp_path
+    trained = find_network(str(run.model("generator", epoch)), "generator")
+    assert trained.run == run and trained.experiment.model.latents == "uniform" and trained.home == tmp_path
 
 
 def test_a_model_that_comes_with_the_project_is_found_by_its_name_and_by_its_file(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     shipped = pretrained.find("faces")
     for name in ("faces", str(shipped.model("generator"))):
-        found = find(name, "generator")
-        assert found.file == shipped.model("generator") and found.run is None and found.home == tmp_path
-        assert found.experiment == config.from_dict(config.to_dict(shipped.experiment))
+        trained = find_network(name, "generator")
+        assert trained.file == shipped.model("generator") and trained.run is None and trained.home == tmp_path
+        assert trained.experiment == config.from_dict(config.to_dict(shipped.experiment))
 
 
 def test_a_file_that_belongs_to_nothing_is_taken_as_it_is(tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "alone.keras").write_bytes(b"")
     write_json(tmp_path / "models" / "other.json", {})
-    found = find(str(tmp_path / "models" / "alone.keras"), "discriminator")
-    assert found.run is None and found.experiment is None
+    trained = find_network(str(tmp_path / "models" / "alone.keras"), "discriminator")
+    assert trained.run is None and trained.experiment is None
 
 
 def test_what_does_not_exist_is_answered_with_what_does(run, tmp_path):
     with pytest.raises(InputError, match="There is no file .*none.keras"):
-        find(str(tmp_path / "none.keras"), "generator")
+        find_network(str(tmp_path / "none.keras"), "generator")
     with pytest.raises(InputError, match="There is no run 'cats'.*faces/0001-quick.*Models that come with .*: .*faces"):
-        find("cats", "generator", tmp_path / "runs")
+        find_network("cats", "generator", tmp_path / "runs")
     run.model("generator").unlink()
-    with pytest.raises(InputError, match="has no generator yet; go on with `./dcgan resume faces/0001-quick`"):
-        find("last", "generator", tmp_path / "runs")
+    with pytest.raises(InputError, match=f"has no generator yet; go on with `./dcgan resume {run.folder}`"):
+        find_network("last", "generator", tmp_path / "runs")

@@ -1,7 +1,7 @@
 """The discriminator as a fixed function of one image, which can be cut at any of its convolutions.
 
 Explanations need a network whose answer about an image depends on this image alone. A discriminator that normalises by
-batch statistics is no such function, so a judge fixes the statistics once, on reference images.
+batch statistics is no such function, so the statistics are fixed once, on reference images.
 """
 
 from collections.abc import Iterator
@@ -30,14 +30,14 @@ def sign_of(score: Score) -> int:
 
 @dataclass(frozen=True)
 class Convolution:
-    """One convolution of a judge, with the normalisation and the activation that follow it.
+    """One convolution of a discriminator, with the normalisation and the activation that follow it.
 
     Attributes:
         name: the layer's name in the network.
         number: its place among the convolutions, from 1 at the image.
         maps: how many feature maps it has.
         side: side of its maps, in places.
-        start, stop: the judge's layers from the convolution to its activations.
+        start, stop: the discriminator's layers from the convolution to its activations.
     """
 
     name: str
@@ -52,8 +52,8 @@ class Convolution:
 
 
 @dataclass(frozen=True)
-class Judge:
-    """A discriminator as a fixed function: images -> logits, positive for true. `judge_of` makes one.
+class FixedDiscriminator:
+    """A discriminator as a fixed function: images -> logits, positive for true. `fixed_discriminator` makes one.
 
     Attributes:
         layers: from the image to the logit; copies, so training on leaves them alone. Every activation is a layer.
@@ -90,10 +90,10 @@ class Judge:
         return self.layers[convolution.stop :]
 
     def check(self, images: np.ndarray) -> None:
-        """Refuse what the judge cannot look at.
+        """Refuse what the discriminator cannot look at.
 
         Raises:
-            InputError: not uint8 (N, S, S, 3) images of the judge's side, or none of them.
+            InputError: not uint8 (N, S, S, 3) images of its side, or none of them.
         """
         wanted = (self.side, self.side, 3)
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != wanted or not len(images):
@@ -112,7 +112,7 @@ class Judge:
         batches = (scaled[start : start + batch_size] for start in range(0, len(scaled), batch_size))
         return np.concatenate([np.asarray(forward(self.layers, b, training=False), np.float32)[:, 0] for b in batches])
 
-    def randomised(self, seed: int, start: int = 0) -> "Judge":
+    def randomised(self, seed: int, start: int = 0) -> "FixedDiscriminator":
         """The same network with fresh random weights from layer number `start` up to the logit.
 
         Weights are drawn as before training, by each layer's own initialiser, with another seed: its own would give
@@ -121,10 +121,12 @@ class Judge:
         seeds = iter(np.random.default_rng(seed).integers(2**31, size=8 * len(self.layers)).tolist())
         fresh = [_fresh(layer, seeds) if layer.weights else layer for layer in self.layers[start:]]
         kept = [_copy(layer) if layer.weights else layer for layer in self.layers[:start]]
-        return Judge(_settled((*kept, *fresh), self.reference), self.side, self.convolutions, self.reference)
+        return FixedDiscriminator(
+            _settled((*kept, *fresh), self.reference), self.side, self.convolutions, self.reference
+        )
 
 
-def judge_of(discriminator: keras.Model, reference: np.ndarray | None = None) -> Judge:
+def fixed_discriminator(discriminator: keras.Model, reference: np.ndarray | None = None) -> FixedDiscriminator:
     """Make a discriminator a fixed function of one image, up to the logit.
 
     Args:
@@ -163,11 +165,11 @@ def judge_of(discriminator: keras.Model, reference: np.ndarray | None = None) ->
             stop = _end_of_block(network, start)
             about = layer.name, len(convolutions) + 1, layer.filters, sides[layer.name]
             convolutions.append(Convolution(*about, start, stop))
-    judge = Judge(tuple(network), shape[1], tuple(convolutions))
+    fixed = FixedDiscriminator(tuple(network), shape[1], tuple(convolutions))
     if reference is None:
-        return judge
-    judge.check(reference)
-    return Judge(_settled(judge.layers, reference), judge.side, judge.convolutions, reference)
+        return fixed
+    fixed.check(reference)
+    return FixedDiscriminator(_settled(fixed.layers, reference), fixed.side, fixed.convolutions, reference)
 
 
 def normalises(network: keras.Model) -> bool:

@@ -1,0 +1,96 @@
+"""Networks for other sizes of images than a preset's."""
+
+import dataclasses
+import math
+
+from utils.config import Experiment, ModelConfig, replace
+from utils.errors import InputError
+from utils.presets import preset
+
+LARGEST = 512
+"""Sizes above this are not tried."""
+
+
+def fitted(model: ModelConfig, size: int) -> ModelConfig:
+    """The networks of `model` for images of another size: the same kind of blocks, more or fewer of them.
+
+    The generator's first map is at least three quarters as large as it was and less than double, so 4 pixels become 3
+    to 7, and blocks that double the side make up for the rest: 28 = 7 x 2 x 2, 48 = 6 x 2 x 2 x 2. The discriminator
+    gets or loses as many blocks that halve the side, so that it ends at that map, too. What is added continues the
+    generator's channels (256, 128, then 64) and repeats the discriminator's last block.
+
+    Args:
+        model: two networks that fit their own `image_size`.
+        size: side of the images in pixels.
+
+    Raises:
+        InputError: there is no such size of these networks; the message names the nearest that there are.
+    """
+    if found := _fitted(model, size):
+        return found
+    there = [other for other in range(4, LARGEST + 1) if _fitted(model, other)]
+    near = [*[other for other in there if other < size][-1:], *[other for other in there if other > size][:1]]
+    raise InputError(
+        f"Networks of this kind are made for images of {_either(near)} pixels, since each block doubles or halves the "
+        f"side. Received: image_size={size}."
+    )
+
+
+def recommended(size: int) -> Experiment:
+    """The preset to start from where none is named, with what makes it work in minutes on a CPU.
+
+    Up to 32 pixels it is `quick`; above, the paper's networks at a quarter of their width, as the model `faces64` that
+    comes with the project was made. The report's networks for 64 pixels draw stripes after hours there.
+
+    Raises:
+        InputError: as `fitted`.
+    """
+    experiment = preset("quick")
+    if size > experiment.model.image_size:
+        experiment = replace(preset("paper64"), width=0.25, batch_size=64, shared_latents=True, ema_decay=0.995)
+    return at_size(experiment, size)
+
+
+def at_size(experiment: Experiment, size: int) -> Experiment:
+    """An experiment on images of another size, with its networks fitted; as it is if the size is its own."""
+    if size == experiment.model.image_size:
+        return experiment
+    return dataclasses.replace(experiment, model=fitted(experiment.model, size))
+
+
+def _fitted(model: ModelConfig, size: int) -> ModelConfig | None:
+    start, doublings = model.generator.start, math.log2(model.image_size / model.generator.start)
+    if doublings % 1:
+        raise InputError(
+            "Only networks whose blocks double and halve the side can be fitted to another size: set their own options "
+            f"(--generator.start, …) for image_size {size}."
+        )
+    for change in sorted(range(-int(doublings), 10), key=lambda change: (abs(change), change)):
+        new_start, rest = divmod(size, 2 ** (int(doublings) + change))
+        if rest or not 0.75 * start <= new_start < 2 * start:
+            continue
+        generator = _with_blocks(model.generator, change, continued=True)
+        discriminator = _with_blocks(model.discriminator, change, continued=False)
+        if generator and discriminator:
+            generator = dataclasses.replace(generator, start=new_start)
+            return dataclasses.replace(model, image_size=size, generator=generator, discriminator=discriminator)
+    return None
+
+
+def _with_blocks(network, change: int, continued: bool):
+    """A network with `change` blocks of stride 2 more, or fewer; None if it has not so many, or none would be left."""
+    filters, strides = list(network.filters), list(network.strides)
+    for _ in range(change):
+        before = filters[-2] if len(filters) > 1 else filters[-1]
+        filters.append(max(8, min(filters[-1], filters[-1] ** 2 // before)) if continued else filters[-1])
+        strides.append(2)
+    for _ in range(-change):
+        last = max((number for number, stride in enumerate(strides) if stride == 2), default=None)
+        if last is None or len(strides) == 1:
+            return None
+        del filters[last], strides[last]
+    return dataclasses.replace(network, filters=tuple(filters), strides=tuple(strides))
+
+
+def _either(sizes: list[int]) -> str:
+    return " or ".join(map(str, sizes))

@@ -1,0 +1,82 @@
+"""One kind of interval for everything that is measured, and the ways to make one. Plain NumPy and SciPy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+"""Confidence of every interval, where nothing else is said."""
+REPLICATES = 2000
+"""Of a bootstrap, where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A measured value with its interval.
+
+    As text it takes a format for its numbers: `f"{interval:.1%}"` is "12.0% (9.5% to 15.1%)".
+
+    Attributes:
+        value: what was measured.
+        low, high: ends of the interval.
+        level: its confidence.
+    """
+
+    value: float
+    low: float
+    high: float
+    level: float = LEVEL
+
+    @classmethod
+    def of(cls, plain: dict) -> "Interval":
+        """The interval that `plain` wrote; what else is in there does not matter."""
+        return cls(*(plain[name] for name in ("value", "low", "high")))
+
+    def plain(self) -> dict[str, float]:
+        """As plain values, for a record: "value", "low", "high"."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+    def __format__(self, spec: str) -> str:
+        return f"{self.value:{spec}} ({self.low:{spec}} to {self.high:{spec}})"
+
+
+def wilson(hits: int, count: int, level: float = LEVEL) -> Interval:
+    """The share `hits` / `count` of independent cases, with Wilson's score interval; it never leaves [0, 1]."""
+    ends = stats.binomtest(hits, count).proportion_ci(level, "wilson")
+    return Interval(hits / count, float(ends.low), float(ends.high), level)
+
+
+def percentiles(value: float, drawn: np.ndarray, level: float = LEVEL) -> Interval:
+    """A value between the percentiles of what a bootstrap drew, float (R,), one for each replicate."""
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    return Interval(value, low, high, level)
+
+
+def bootstrap_mean(values: np.ndarray, seed: int = 0, level: float = LEVEL) -> Interval:
+    """Mean of independent values, float (N,), between the percentiles of the means of `REPLICATES` resamples.
+
+    NaN values are left out; all three numbers are NaN where there is no other.
+    """
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return Interval(np.nan, np.nan, np.nan, level)
+    resamples = np.random.default_rng(seed).choice(values, (REPLICATES, len(values)))
+    return percentiles(float(values.mean()), resamples.mean(1), level)
+
+
+def student(values: np.ndarray, bounds: tuple[float, float] = (-np.inf, np.inf), level: float = LEVEL) -> Interval:
+    """Mean of independent values, float (N,), with Student's interval, which is cut off at `bounds`.
+
+    Student's interval knows nothing of bounds: that of a share may leave [0, 1]. A mean of shares never does, so what is
+    cut off there holds no value that the mean can have, and the interval covers the mean as often as before.
+
+    Args:
+        values: at least two.
+        bounds: of what each value can be.
+        level: the confidence.
+    """
+    mean, margin = np.mean(values), stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
+    low, high = np.clip((mean - margin, mean + margin), *bounds).tolist()
+    return Interval(float(mean), low, high, level)

@@ -1,0 +1,117 @@
+"""Which trained network is meant by a name. Imports no TensorFlow, so that what is wrong is said at once."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils import config, pretrained
+from utils.config import Experiment
+from utils.data import load_for
+from utils.data.catalogue import is_own, place_of
+from utils.errors import InputError
+from utils.pretrained import Pretrained
+from utils.runs import Run, check_place
+from utils.text import command, one_line
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network's file, and what is known of its training.
+
+    Attributes:
+        title: what to call it in a heading.
+        file: its .keras file; the other network's may lie beside it.
+        home: where to put what is made of it: the run's folder, or where the user is.
+        run: the run it belongs to, or None.
+        experiment: how it was trained, or None where that is not known.
+    """
+
+    title: str
+    file: Path
+    home: Path
+    run: Run | None = None
+    experiment: Experiment | None = None
+
+
+def find_network(name: str, network: str, runs_dir: str | Path | None = None) -> TrainedNetwork:
+    """Find a network by the name of its model, its run or its file.
+
+    Args:
+        name: a model that comes with the project, a run as `Run.find` takes it, or the path of a .keras file.
+        network: "generator" or "discriminator"; a file is taken for what is asked for.
+        runs_dir: where runs are.
+
+    Raises:
+        InputError: there is no such thing; the message names those that exist.
+    """
+    if model := pretrained.find(name):
+        return TrainedNetwork(name, model.model(network), Path.cwd(), experiment=model.experiment)
+    path = Path(name)
+    if path.suffix == ".keras":
+        if not path.is_file():
+            raise InputError(f"There is no file {path}.")
+        return TrainedNetwork(one_line(str(path)), path, Path.cwd(), *_owner(path.resolve()))
+    run = find_run(name, runs_dir)
+    if not run.model(network).is_file():
+        raise InputError(f"{run.folder} has no {network} yet; go on with `{command('resume', run.folder)}`.")
+    return TrainedNetwork(run.name, run.model(network), run.folder, run, run.experiment)
+
+
+def find_run(name: str, runs_dir: str | Path | None = None) -> Run:
+    """A run, as `Run.find` finds it, where the name of a model could have been meant as well.
+
+    Raises:
+        InputError: there is no such run; the message names runs and models that exist.
+    """
+    try:
+        return Run.find(name, runs_dir)
+    except InputError as error:
+        raise InputError(f"{error} Models that come with the project: {', '.join(pretrained.names())}.") from error
+
+
+def with_data(
+    found: TrainedNetwork, asked: str | Path | None, data_dir: Path | None = None, progress: bool = True
+) -> tuple[TrainedNetwork, str | None]:
+    """Settle which images are to be looked at: those that a network was trained on, wherever they are now, or others.
+
+    A place is no identity: own pictures that are asked for by another path, and have the fingerprint of those that the
+    network was trained on, are those.
+
+    Args:
+        found: the network.
+        asked: name of a dataset, or the path of own pictures; None for what it was trained on.
+        data_dir: where datasets are.
+        progress: whether to show a progress bar if pictures have to be read.
+
+    Returns:
+        The network, its experiment naming the place that was asked for if the pictures were moved there; and the name
+        of other images to look at, or None for its own.
+
+    Raises:
+        InputError: its own pictures are no longer where they were.
+    """
+    experiment = found.experiment
+    if experiment is None or asked is None:
+        if experiment is not None:
+            check_place(found.title, experiment.data.name)
+        return found, None if asked is None else str(asked)
+    place, name = place_of(asked, experiment.data.name), experiment.data.name
+    if place == place_of(name):
+        return found, None
+    if found.run is None or not is_own(place) or not is_own(name):
+        return found, place
+    moved = config.replace(experiment, name=place)
+    try:
+        same = load_for(moved, data_dir, progress).fingerprint == found.run.environment.get("fingerprint")
+    except InputError:  # fewer than it was trained on, or such that cannot be read at its size
+        same = False
+    return (dataclasses.replace(found, experiment=moved), None) if same else (found, place)
+
+
+def _owner(file: Path) -> tuple[Run | None, Experiment | None]:
+    """The run that a file belongs to (also one kept at an epoch), or else nothing; and how it was trained, if known."""
+    for folder in file.parents[1:3]:
+        if (folder / "experiment.json").is_file():
+            return Run(folder), Run(folder).experiment
+    named = Pretrained(file.parent)
+    return None, named.experiment if (named.folder / "settings.json").is_file() else None

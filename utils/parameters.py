@@ -1,0 +1,36 @@
+"""How many parameters networks have, counted from their settings without building them."""
+
+from utils.config import ModelConfig
+
+PER_NORMALISED = 4  # batch normalisation's gain, shift, and moving mean and variance
+
+
+def scaled(filters: int, model: ModelConfig) -> int:
+    """Number of channels under the model's width factor; at least 1."""
+    return max(1, round(filters * model.width))
+
+
+def generator_parameters(model: ModelConfig) -> int:
+    """Parameters of the network that `models.build_generator` builds, those that are not trained included."""
+    config, normalised = model.generator, model.batch_norm != "off"
+    channels, places = scaled(config.start_filters, model), config.start**2
+    flat = config.projection == "dense"
+    count = model.latent_dim * places * channels + config.bias * channels * (places if flat else 1)
+    count += normalised * PER_NORMALISED * channels * (places if flat and config.norm_start == "flat" else 1)
+    for filters in config.filters:
+        out = scaled(filters, model)
+        count += config.kernel**2 * channels * out + config.bias * out + normalised * PER_NORMALISED * out
+        channels = out
+    return count + config.output_kernel**2 * channels * 3 + config.bias * 3
+
+
+def discriminator_parameters(model: ModelConfig) -> int:
+    """Parameters of the network that `models.build_discriminator` builds, those that are not trained included."""
+    config, normalised = model.discriminator, model.batch_norm != "off" and model.discriminator.norm
+    channels, side, count = 3, model.image_size, 0
+    for block, (filters, stride) in enumerate(zip(config.filters, config.strides)):
+        out = scaled(filters, model)
+        count += config.kernel**2 * channels * out + config.bias * out
+        count += (normalised and (block > 0 or config.norm_first)) * PER_NORMALISED * out
+        channels, side = out, -(-side // stride)  # the last rows of an odd side make one more
+    return count + side**2 * channels + config.bias  # one weight for each value of the last map, whatever the head

@@ -1,0 +1,56 @@
+"""What can be chosen by name, and where it is: to add one, write it anywhere and add one line here.
+
+An entry is "module:attribute", which is imported only when it is chosen, so that the command line can offer the names
+without TensorFlow; or it is the thing itself. So other packages may add to these, too:
+
+    from utils.registries import LOSSES
+    LOSSES["mine"] = Loss(discriminator=(...), generator=(...))
+"""
+
+import importlib
+from collections.abc import MutableMapping
+
+from utils.errors import InputError
+
+LOSSES: dict[str, object] = {
+    "non_saturating": "utils.training.losses:NON_SATURATING",
+    "saturating": "utils.training.losses:SATURATING",
+    "relativistic": "utils.training.losses:RELATIVISTIC",
+    "hinge": "utils.training.losses:HINGE",
+    "least_squares": "utils.training.losses:LEAST_SQUARES",
+    "wasserstein": "utils.training.losses:WASSERSTEIN",
+}
+"""What the two networks descend: a `training.losses.Loss`."""
+
+AUGMENTATIONS: dict[str, object] = {
+    "colour": "utils.training.augmentations:colour",
+    "translation": "utils.training.augmentations:translation",
+    "cutout": "utils.training.augmentations:cutout",
+}
+"""What the discriminator sees instead of the images: functions (images, seed) -> images."""
+
+PLAYERS: dict[str, object] = {
+    "generator": "utils.models:build_generator",
+    "discriminator": "utils.models:build_discriminator",
+}
+"""Networks that are trained: functions (ModelConfig, seed) -> network."""
+
+RECIPES: dict[str, object] = {
+    "dcgan": "utils.training.recipes:dcgan",
+}
+"""Who is updated by what, and in which order: functions (Experiment) -> tuple of `training.recipes.Phase`."""
+
+
+def chosen(registry: MutableMapping[str, object], name: str) -> object:
+    """The entry of that name, imported if need be.
+
+    Raises:
+        InputError: there is none; the message lists those that there are.
+    """
+    if name not in registry:
+        raise InputError(f"There is no {name!r}; choose one of {', '.join(registry)}.")
+    entry = registry[name]
+    if isinstance(entry, str):
+        module, attribute = entry.split(":")
+        entry = getattr(importlib.import_module(module), attribute)
+    return entry

@@ -1,0 +1,64 @@
+"""Every random number of the project comes from a stream that is named here.
+
+A stream is decided by a seed, its own number and counters (an epoch, an update), so nothing has to be remembered in
+order to go on, and no stream depends on how many numbers another has given. NumPy pads the entropy of a seed with
+zeros, so [3, 1] and [3, 1, 0] would be one stream: numbers are unique below a seed, and a stream always has the same
+counters, so no two of them can meet.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Stream(NamedTuple):
+    """One stream.
+
+    Attributes:
+        seed: which seed decides it: that of the training (weights, order, latents), of its samples (what is looked at
+            while it runs), or of an evaluation. Streams of different seeds need not differ.
+        number: what tells it from the others that have the same seed.
+        counters: what it takes beside the seed, in words. They count from 1.
+    """
+
+    seed: str
+    number: int
+    counters: tuple[str, ...] = ()
+
+
+# Numbers are part of every result: they never change, and a new stream takes a new one. (0 and 1 are taken twice, which
+# is no clash: a counter is never 0.)
+STREAMS: dict[str, Stream] = {
+    "order of images": Stream("training", 0, ("epoch",)),
+    "weights of the generator": Stream("training", 0),
+    "latents": Stream("training", 1, ("update",)),
+    "weights of the discriminator": Stream("training", 1),
+    "update": Stream("training", 6, ("update",)),
+    "summary: true samples": Stream("samples", 2),
+    "summary: latents": Stream("samples", 3),
+    "watch: latents": Stream("samples", 4),
+    "watch: true samples": Stream("samples", 5),
+    "evaluation: true samples": Stream("evaluation", 4),
+}
+
+WITHIN_AN_UPDATE = ("augmentation of true", "augmentation of fake", "label noise", "interpolation")
+"""Random numbers that are drawn inside a compiled update: their place in this list is folded into the update's key."""
+
+
+def stream(seed: int, name: str, *counters: int) -> np.random.Generator:
+    """The random numbers of a stream.
+
+    Args:
+        seed: a seed of the experiment.
+        name: one of `STREAMS`.
+        counters: as many as the stream takes.
+    """
+    _, number, takes = STREAMS[name]
+    if len(counters) != len(takes):
+        raise TypeError(f"The stream {name!r} takes {takes or 'no counter'}. Received: {counters}.")
+    return np.random.default_rng([seed, number, *counters])
+
+
+def key(seed: int, update: int) -> np.ndarray:
+    """What all random numbers inside one update derive from: int32 (2,), for TensorFlow's stateless operations."""
+    return stream(seed, "update", update).integers(0, 2**31, 2, dtype=np.int32)

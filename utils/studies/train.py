@@ -1,0 +1,35 @@
+"""A study from its arms to its kept results, as the command line and the notebooks do it."""
+
+from pathlib import Path
+
+from utils.runs import Run, runs_folder
+from utils.studies import measure, results
+from utils.studies.study import Study, train_arms
+
+
+def train_study(
+    study: Study,
+    home: Path | None = None,
+    out: Path | None = None,
+    *,
+    data_dir: Path | None = None,
+    samples: int | None = measure.SAMPLES,
+    progress: bool = True,
+) -> tuple[dict[tuple[str, int], Run], Path]:
+    """Train the arms of a study, those of them that are not trained yet, and keep what is measured.
+
+    Args:
+        study: what to train.
+        home: folder of the runs of studies, each in a folder of its name; by default `studies/` where runs go.
+        out: folder of the results; by default `results/` in `home`.
+        data_dir: where datasets are.
+        samples: fake and true images to measure distances on; None measures none.
+        progress: whether to show progress bars.
+
+    Returns:
+        The run of each (arm, seed), and the file of the results, which `results.load` reads.
+    """
+    home = home or runs_folder() / "studies"
+    runs = train_arms(study, home / study.name, data_dir=data_dir, progress=progress)
+    measured = measure.measure_for(study, data_dir, samples, progress) if samples else None
+    return runs, results.keep(study, runs, out or home / "results", measured)

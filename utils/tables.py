@@ -1,0 +1,39 @@
+"""How results are put into words: tables, durations, cards of models."""
+
+
+def table(rows: list[dict]) -> str:
+    """Rows of equal keys as aligned text; numbers stand right."""
+    names = list(rows[0])
+    cells = [
+        [f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else str(v) for v in row.values()] for row in rows
+    ]
+    widths = [max(len(line[i]) for line in [names, *cells]) for i in range(len(names))]
+    right = [all(isinstance(row[name], (int, float)) for row in rows) for name in names]
+    lines = [names, ["-" * width for width in widths], *cells]
+    return "\n".join(
+        "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right)).rstrip() for line in lines
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: "45 s", "3 min 20 s", "2 h 5 min"."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def card_text(card: dict) -> str:
+    """The card of a model with a name in lines, without what only a program reads."""
+    from utils.intervals import Interval  # brings SciPy, which takes a second, and few need it
+
+    lines = [f"{key}: {value}" for key, value in card.items() if isinstance(value, (str, int, float))]
+    if distance := card["distance"]:
+        of_samples, floor = (Interval.of(measured["kernel"]) for measured in (distance, distance["floor"]))
+        lines += [
+            f"kernel distance to held-out images, with 95% interval: {of_samples:.4f}; between true images: {floor:.4f}",
+            f"measured in the features of: {distance['space']}",
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,174 @@
+"""What the networks descend: terms as formulas, each with its source, and the losses made of them.
+
+t and f are the discriminator's logits of true and fake images, means are over the batch, and softplus(x) is
+log(1 + exp(x)): -log D is softplus(-logit) for a score D = sigmoid(logit). A term is a pure function of a
+`training.view.View`; nothing here knows an optimiser.
+"""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from utils.training.recipes import Term
+from utils.training.view import View
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What the two networks descend.
+
+    Attributes:
+        discriminator: its terms.
+        generator: its terms.
+        penalties: of the discriminator, which belong to the loss and may be lazy (`penalty_every`).
+    """
+
+    discriminator: tuple[Term, ...]
+    generator: tuple[Term, ...]
+    penalties: tuple[Term, ...] = ()
+
+
+def _cross_entropy(logits, label):
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(tf.zeros_like(logits) + label, logits))
+
+
+# --- cross-entropy: Goodfellow et al., arXiv:1406.2661, eq. 1 and §3 --------------------------------------------------
+
+
+def true(view: View):
+    """mean -log D(true); with label smoothing s (Salimans et al., arXiv:1606.03498, §3.4) the label is 1 - s."""
+    label = 1.0 - view.settings.label_smoothing
+    if view.settings.label_noise:  # some labels turned round (Chintala et al., "How to train a GAN", 2016)
+        logits = view.true_logits
+        drawn = tf.random.stateless_uniform(tf.shape(logits), view.random("label noise"), dtype=logits.dtype)
+        label = tf.where(drawn < view.settings.label_noise, tf.zeros_like(logits), label)
+    return _cross_entropy(view.true_logits, label)
+
+
+def fake(view: View):
+    """mean -log(1 - D(fake))."""
+    return _cross_entropy(view.fake_logits, 0.0)
+
+
+def non_saturating(view: View):
+    """mean -log D(fake)."""
+    return _cross_entropy(view.fake_logits, 1.0)
+
+
+def saturating(view: View):
+    """mean log(1 - D(fake)): its gradient vanishes where the discriminator is sure of the fakes."""
+    return -_cross_entropy(view.fake_logits, 0.0)
+
+
+# --- relativistic pairs: Huang et al., arXiv:2501.05441 (R3GAN), eq. 2, after Jolicoeur-Martineau, arXiv:1807.00734 ---
+
+
+def relativistic_discriminator(view: View):
+    """mean softplus(f - t): each true image is to score above the fake one beside it."""
+    return tf.reduce_mean(tf.nn.softplus(view.fake_logits - view.true_logits))
+
+
+def relativistic_generator(view: View):
+    """mean softplus(t - f): the other way round; the generator's loss sees true images, too."""
+    return tf.reduce_mean(tf.nn.softplus(view.true_logits - view.fake_logits))
+
+
+# --- hinge: Lim and Ye, arXiv:1705.02894, eq. 6; Miyato et al., arXiv:1802.05957, eq. 16 and 17 -----------------------
+
+
+def hinge_true(view: View):
+    """mean max(0, 1 - t)."""
+    return tf.reduce_mean(tf.nn.relu(1.0 - view.true_logits))
+
+
+def hinge_fake(view: View):
+    """mean max(0, 1 + f)."""
+    return tf.reduce_mean(tf.nn.relu(1.0 + view.fake_logits))
+
+
+# --- least squares: Mao et al., arXiv:1611.04076, eq. 9 (labels 0 for fake, 1 for true and for the generator) ---------
+
+
+def least_squares_true(view: View):
+    """mean (t - 1)^2 / 2."""
+    return tf.reduce_mean(tf.square(view.true_logits - 1.0)) / 2.0
+
+
+def least_squares_fake(view: View):
+    """mean f^2 / 2."""
+    return tf.reduce_mean(tf.square(view.fake_logits)) / 2.0
+
+
+def least_squares_generator(view: View):
+    """mean (f - 1)^2 / 2."""
+    return tf.reduce_mean(tf.square(view.fake_logits - 1.0)) / 2.0
+
+
+# --- Wasserstein: Arjovsky et al., arXiv:1701.07875; penalty: Gulrajani et al., arXiv:1704.00028, eq. 3 ---------------
+
+
+def higher_true(view: View):
+    """mean -t."""
+    return -tf.reduce_mean(view.true_logits)
+
+
+def lower_fake(view: View):
+    """mean f."""
+    return tf.reduce_mean(view.fake_logits)
+
+
+def higher_fake(view: View):
+    """mean -f, what the generator descends under the hinge and the Wasserstein loss."""
+    return -tf.reduce_mean(view.fake_logits)
+
+
+def gradient_penalty(view: View):
+    """weight * mean (|slope| - 1)^2 of the logits at random points between a true and a fake image."""
+    true_images, fake_images = tf.cast(view.true, view.fake.dtype), view.fake
+    shape = tf.concat([tf.shape(fake_images)[:1], [1, 1, 1]], 0)
+    share = tf.random.stateless_uniform(shape, view.random("interpolation"), dtype=fake_images.dtype)
+    between = share * true_images + (1.0 - share) * fake_images
+    with tf.GradientTape() as tape:
+        tape.watch(between)
+        logits = view.judge(between)
+    slope = tape.gradient(logits, between)
+    length = tf.sqrt(tf.reduce_sum(tf.square(slope), axis=[1, 2, 3]) + 1e-12)  # a root has no slope at 0
+    return view.settings.gradient_penalty * tf.reduce_mean(tf.square(length - 1.0))
+
+
+# --- R1 and R2: Mescheder et al., arXiv:1801.04406, eq. 9 and 10 ------------------------------------------------------
+
+
+def _squared_slope(view: View, of: str):
+    return tf.reduce_mean(tf.reduce_sum(tf.square(tf.cast(view.slope(of), view.true_logits.dtype)), axis=[1, 2, 3]))
+
+
+def r1(view: View):
+    """weight / 2 * mean squared length of the logit's slope at true images."""
+    return view.settings.r1 / 2.0 * _squared_slope(view, "true")
+
+
+def r2(view: View):
+    """weight / 2 * mean squared length of the logit's slope at fake images."""
+    return view.settings.r2 / 2.0 * _squared_slope(view, "fake")
+
+
+R1, R2 = Term("penalty_r1", r1), Term("penalty_r2", r2)
+_TRUE_FAKE = (Term("loss_true", true), Term("loss_fake", fake))
+_HIGHER_FAKE = (Term("loss_generator", higher_fake),)
+
+NON_SATURATING = Loss(_TRUE_FAKE, (Term("loss_generator", non_saturating),))
+SATURATING = Loss(_TRUE_FAKE, (Term("loss_generator", saturating, recorded=non_saturating),))
+RELATIVISTIC = Loss(
+    (Term("loss_discriminator", relativistic_discriminator),), (Term("loss_generator", relativistic_generator),)
+)
+HINGE = Loss((Term("loss_true", hinge_true), Term("loss_fake", hinge_fake)), _HIGHER_FAKE)
+LEAST_SQUARES = Loss(
+    (Term("loss_true", least_squares_true), Term("loss_fake", least_squares_fake)),
+    (Term("loss_generator", least_squares_generator),),
+)
+WASSERSTEIN = Loss(
+    (Term("loss_true", higher_true), Term("loss_fake", lower_fake)),
+    _HIGHER_FAKE,
+    penalties=(Term("penalty_gradient", gradient_penalty),),
+)

@@ -1,0 +1,70 @@
+"""Who takes part in a training: networks, each with its optimiser."""
+
+from dataclasses import dataclass
+
+import keras
+
+from utils.config import Experiment
+from utils.registries import PLAYERS, chosen
+from utils.training.recipes import recipe_of
+
+
+@dataclass(frozen=True)
+class Player:
+    """A network that is trained, and the optimiser that changes it (Adam with its moments)."""
+
+    network: keras.Model
+    optimizer: keras.optimizers.Optimizer
+
+
+@dataclass(frozen=True)
+class Players:
+    """Everything that training changes.
+
+    Attributes:
+        by_name: "generator", "discriminator", and whoever else the recipe names.
+        averaged: the moving average of the generator that samples are drawn from; the generator itself where the
+            experiment does not average.
+    """
+
+    by_name: dict[str, Player]
+    averaged: keras.Model
+
+    def __getitem__(self, name: str) -> Player:
+        return self.by_name[name]
+
+    @property
+    def generator(self) -> keras.Model:
+        return self["generator"].network
+
+    @property
+    def discriminator(self) -> keras.Model:
+        return self["discriminator"].network
+
+    def variables(self) -> dict[str, keras.Variable]:
+        """All variables by a name that is unique and the same in every process; the state of dropout is among them."""
+        owners = {name: player.network for name, player in self.by_name.items()}
+        owners |= {f"{name}_optimizer": player.optimizer for name, player in self.by_name.items()}
+        if self.averaged is not self.generator:
+            owners["averaged"] = self.averaged
+        return {f"{name}/{i:03d}": v for name, owner in owners.items() for i, v in enumerate(owner.variables)}
+
+
+def build_players(experiment: Experiment) -> Players:
+    """Build the networks that the recipe names, with their optimisers and the initial weights that the seed decides."""
+    model, training = experiment.model, experiment.training
+    names = dict.fromkeys(["generator", "discriminator", *(n for phase in recipe_of(experiment) for n in phase.terms)])
+    players = {}
+    for name in names:
+        network = chosen(PLAYERS, name)(model, training.seed)
+        own_rate = training.discriminator_learning_rate if name == "discriminator" else None
+        optimizer = keras.optimizers.Adam(
+            own_rate or training.learning_rate, beta_1=training.beta_1, beta_2=training.beta_2
+        )
+        if training.precision == "mixed_float16":  # gradients below float16's range would be lost
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer.build(network.trainable_variables)
+        players[name] = Player(network, optimizer)
+    generator = players["generator"].network
+    averaged = chosen(PLAYERS, "generator")(model, training.seed) if training.ema_decay else generator
+    return Players(players, averaged)

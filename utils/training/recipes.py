@@ -1,0 +1,142 @@
+"""An update as data: phases, one after the other, each with what its players descend.
+
+A recipe is a tuple of phases. Everything that a training can be asked for becomes terms in phases here, once; the
+compiled step (`training.step`) goes through them and knows no option of its own.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from utils.config import STATISTICS, Experiment
+from utils.registries import LOSSES, RECIPES, chosen
+
+
+@dataclass(frozen=True)
+class Term:
+    """A summand of what a player descends.
+
+    Attributes:
+        name: in the records of a run; those of losses begin with "loss".
+        value: a pure function of a `View`, a scalar.
+        recorded: what is recorded under the name, if it is not the value.
+        every: updates between its turns. Its value is multiplied by as much, so that it weighs the same on average.
+    """
+
+    name: str
+    value: Callable
+    recorded: Callable | None = None
+    every: int = 1
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One part of an update. Its players see the same view, and all their gradients are taken before any is applied.
+
+    Attributes:
+        terms: for each player what it descends: the sum of these terms.
+        images: which of the update's batches of images it sees, from 0.
+        latents: which of the update's batches of latents. Phases with the same latents share one pass of the generator,
+            as long as the generator has not changed in between.
+        drawn_by: the statistics by which the generator draws, "batch" or "moving".
+        judged_by: the statistics by which the discriminator judges.
+        joined: whether true and fake images go through the discriminator as one batch.
+        every: updates between its turns.
+    """
+
+    terms: dict[str, tuple[Term, ...]]
+    images: int = 0
+    latents: int = 0
+    drawn_by: str = "batch"
+    judged_by: str = "batch"
+    joined: bool = False
+    every: int = 1
+
+
+Recipe = tuple[Phase, ...]
+
+
+def due_at(recipe: Recipe, update: int) -> dict[int, Phase]:
+    """The phases whose turn it is at an update, counted from 1, by their place in the recipe, each with its due terms.
+
+    What has its turn every k updates is due at 1, 1 + k, 1 + 2k, …
+    """
+
+    def due(part: Phase | Term) -> bool:
+        return (update - 1) % part.every == 0
+
+    phases = {}
+    for number, phase in enumerate(recipe):
+        terms = {player: tuple(filter(due, terms)) for player, terms in phase.terms.items()}
+        terms = {player: those for player, those in terms.items() if those}
+        if due(phase) and terms:
+            phases[number] = dataclasses.replace(phase, terms=terms)
+    return phases
+
+
+def recipe_of(experiment: Experiment) -> Recipe:
+    """The phases of an experiment's update.
+
+    Raises:
+        InputError: there is no such recipe or loss.
+    """
+    return chosen(RECIPES, experiment.training.recipe)(experiment)
+
+
+def images_per_update(recipe: Recipe) -> int:
+    """How many batches of images an update takes."""
+    return 1 + max(phase.images for phase in recipe)
+
+
+def latents_per_update(recipe: Recipe) -> int:
+    """How many batches of latents an update takes."""
+    return 1 + max(phase.latents for phase in recipe)
+
+
+def dcgan(experiment: Experiment) -> Recipe:
+    """The discriminator's phases, then the generator's, as the settings say.
+
+    Reference:
+        Goodfellow et al. (arXiv:1406.2661), Algorithm 1; Radford, Metz, Chintala (arXiv:1511.06434), §4.
+    """
+    from utils.training import losses  # recipes are data; only what they are made of needs TensorFlow
+
+    training, statistics = experiment.training, STATISTICS[experiment.training.statistics]
+    loss = chosen(LOSSES, training.loss)
+    steps = training.discriminator_steps
+    penalties = (
+        *loss.penalties,
+        *((losses.R1,) if training.r1 else ()),
+        *((losses.R2,) if training.r2 else ()),
+    )
+    for_discriminator = (
+        *loss.discriminator,
+        *(dataclasses.replace(term, every=training.penalty_every) for term in penalties),
+    )
+    if training.simultaneous:
+        both = {"discriminator": for_discriminator, "generator": loss.generator}
+        return (Phase(both, joined=training.join_batches),)
+    # Separate updates take the terms one by one, each in a phase of its own.
+    parts = [for_discriminator] if training.discriminator_updates == "joint" else [(t,) for t in for_discriminator]
+    return (
+        *(
+            Phase(
+                {"discriminator": terms},
+                images=step,
+                latents=step,
+                drawn_by=statistics.fakes,
+                joined=training.join_batches,
+            )
+            for step in range(steps)
+            for terms in parts
+        ),
+        *(
+            Phase(
+                {"generator": loss.generator},
+                images=steps - 1,
+                latents=0 if training.shared_latents else steps + step,
+                judged_by=statistics.judge,
+            )
+            for step in range(training.generator_steps)
+        ),
+    )

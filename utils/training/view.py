@@ -1,0 +1,165 @@
+"""What the terms of a phase see: true and fake images, and the players that judge, draw and encode."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import tensorflow as tf
+
+from utils.config import TrainingConfig
+from utils.data import scale
+from utils.models import forward
+from utils.registries import AUGMENTATIONS, chosen
+from utils.streams import WITHIN_AN_UPDATE
+from utils.training.players import Players
+
+
+class Drawing:
+    """Fakes with the tape that leads from them back to the generator.
+
+    Attributes:
+        latents: float32 (B, latent_dim).
+        fake: float32 (B, S, S, 3) in [-1, 1].
+    """
+
+    def __init__(self, players: Players, latents, statistics: str):
+        self.latents = latents
+        with tf.GradientTape(persistent=True) as self._tape:
+            self.fake = forward(players.generator, latents, training=True, statistics=statistics)
+
+    def gradient(self, variables, of_fake):
+        """Gradients of the generator's variables from that of the fakes; the pass is not repeated."""
+        return self._tape.gradient(self.fake, variables, output_gradients=of_fake)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Fakes that no generator drew, in place of a `Drawing`."""
+
+    fake: tf.Tensor
+
+
+class View:
+    """What the terms of one phase see, at the update's own moment. Augmentation and statistics are applied here only.
+
+    Whatever is used by several terms (scores of true and fake images) is computed once.
+
+    Args:
+        players: the networks.
+        settings: of the training, for terms that have a number in it.
+        images: uint8 (B, S, S, 3) in [0, 255], the true images.
+        draw_fake: gives the phase's fakes, float32 (B, S, S, 3) in [-1, 1]; called at most once.
+        latents: float32 (B, latent_dim) that they are drawn from.
+        conditions: what goes with the true images, (B, ...), or None.
+        key: int32 (2,), decides all random numbers of the phase.
+        judged_by: statistics by which the discriminator judges, "batch" or "moving".
+        joined: whether it judges true and fake images as one batch.
+    """
+
+    def __init__(
+        self,
+        players: Players,
+        settings: TrainingConfig,
+        *,
+        images,
+        draw_fake: Callable,
+        latents=None,
+        conditions=None,
+        key=(0, 0),
+        judged_by: str = "batch",
+        joined: bool = False,
+    ):
+        self.players, self.settings = players, settings
+        self.latents, self.conditions = latents, conditions
+        self._images, self._draw_fake, self._key, self._judged_by = images, draw_fake, key, judged_by
+        self._logits = _Logits(self, joined)
+
+    @cached_property
+    def true(self):
+        """True images as the discriminator sees them: float32 (B, S, S, 3), in [-1, 1] where nothing is augmented."""
+        return self._augmented(scale(self._images), "augmentation of true")
+
+    @cached_property
+    def fake(self):
+        """Fake images as the discriminator sees them: float32 (B, S, S, 3), in [-1, 1] where nothing is augmented."""
+        return self._augmented(self._draw_fake(), "augmentation of fake")
+
+    @cached_property
+    def true_logits(self):
+        """The discriminator's logits of `true`: float32 (B, 1)."""
+        return self._logits["true"]
+
+    @cached_property
+    def fake_logits(self):
+        """The discriminator's logits of `fake`: float32 (B, 1)."""
+        return self._logits["fake"]
+
+    def slope(self, of: str):
+        """Gradients of the logits of "true" or "fake" with respect to these images: float32 (B, S, S, 3).
+
+        It is the gradient of their sum. Where the discriminator is normalised by the batch, an image's logit depends on
+        the others a little, and so does its slope.
+        """
+        logits, images = getattr(self, f"{of}_logits"), getattr(self, of)
+        return self._logits.tapes[of].gradient(logits, images)
+
+    @property
+    def judged(self) -> dict[str, tf.Tensor]:
+        """The logits that were asked for so far, of "true" and of "fake"."""
+        return dict(self._logits.known)
+
+    def judge(self, images):
+        """The discriminator's logits of images as they are: float32 (N, 1), in full precision."""
+        return self.through("discriminator", images)
+
+    def draw(self, latents):
+        """More fakes than the phase's own: float32 (N, S, S, 3) in [-1, 1]."""
+        return self.through("generator", latents)
+
+    def encode(self, images):
+        """What the player "encoder" makes of images."""
+        return self.through("encoder", images)
+
+    def through(self, player: str, x):
+        """What a player makes of `x` in this phase."""
+        network = self.players[player].network
+        if player != "discriminator":
+            return forward(network, x, training=True, statistics="batch")
+        logits = forward(network.layers[:-1], x, training=True, statistics=self._judged_by)
+        return tf.cast(logits, network.variable_dtype)  # losses are in full precision also under mixed precision
+
+    def random(self, stream: str):
+        """The seed of one stream of `streams.WITHIN_AN_UPDATE` in this phase: int32 (2,)."""
+        return tf.random.experimental.stateless_fold_in(self._key, WITHIN_AN_UPDATE.index(stream))
+
+    def _augmented(self, images, stream: str):
+        for number, name in enumerate(self.settings.augment):
+            seed = tf.random.experimental.stateless_fold_in(self.random(stream), number)
+            images = chosen(AUGMENTATIONS, name)(images, seed)
+        return images
+
+
+class _Logits:
+    """Logits of true and fake images, judged when they are first asked for: apart, or as one batch.
+
+    Each comes with a tape that knows its slope. Recording costs nothing when a compiled update runs.
+    """
+
+    def __init__(self, view: View, joined: bool):
+        self._view, self._joined = view, joined
+        self.known: dict[str, tf.Tensor] = {}
+        self.tapes: dict[str, tf.GradientTape] = {}
+
+    def __getitem__(self, of: str):
+        if of not in self.known:
+            view = self._view
+            parts = ("true", "fake") if self._joined else (of,)
+            images = [getattr(view, part) for part in parts]
+            with tf.GradientTape(persistent=True) as tape:
+                for each in images:
+                    tape.watch(each)
+                whole = tf.concat([tf.cast(each, images[-1].dtype) for each in images], 0) if images[1:] else images[0]
+                logits = tf.split(view.judge(whole), len(parts)) if images[1:] else [view.judge(whole)]
+            self.known |= dict(zip(parts, logits))
+            self.tapes |= dict.fromkeys(parts, tape)
+        return self.known[of]
