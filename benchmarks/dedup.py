@@ -20,9 +20,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from utils.data import Dataset, load  # noqa: E402
-from utils.data.dedup import METHODS, Duplicates, draw_groups, find_duplicates  # noqa: E402
-from utils.tables import table  # noqa: E402
+from utils.data import Dataset, load
+from utils.data.dedup import METHODS, Duplicates, draw_groups, find_duplicates
+from utils.tables import table
 
 
 def recompressed(quality: int):

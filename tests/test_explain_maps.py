@@ -14,9 +14,10 @@ from utils.data import scale
 from utils.errors import InputError
 from utils.explain import draw
 from utils.explain.activations import activations, first_filters, neighbour_correlation
+from utils.explain.fixed import fixed_discriminator
 from utils.explain.gradcam import enlarge, grad_cam, grad_cam_over_epochs
 from utils.explain.guided import filter_saliency, score_saliency, selectivity, strongest
-from utils.explain.fixed import fixed_discriminator
+from utils.explain.sections.gradcam import draw_grad_cam_film
 from utils.models import build_discriminator, build_generator, forward
 from utils.runs import Run
 
@@ -237,7 +238,7 @@ def test_a_run_that_keeps_its_models_gives_a_record_for_every_epoch_and_others_a
     for epoch, network in networks.items():
         expected = grad_cam(fixed_discriminator(network), noise_images[:3], 1).combination
         np.testing.assert_allclose(records[epoch].combination, expected, rtol=1e-5, atol=1e-9)
-    film, gif = draw.draw_grad_cam_film(records, tmp_path / "film", shown=2)
+    film, gif = draw_grad_cam_film(records, tmp_path / "film", shown=2)
     assert len(imageio.mimread(gif)) >= 3 and film.stat().st_size > 1000
 
     for epoch in records:

@@ -14,21 +14,23 @@ from utils import cli
 from utils.config import preset, replace
 from utils.data import Dataset, scale
 from utils.errors import InputError
+from utils.explain import ANALYSES
 from utils.explain.checks import (
     cascading_randomisation,
     deletion_insertion,
-    mean_interval,
     methods,
     occlusion,
     pointing_game,
     rank_correlation,
 )
-from utils.explain.gradcam import grad_cam
 from utils.explain.fixed import fixed_discriminator
+from utils.explain.gradcam import grad_cam
 from utils.explain.pages import explain
+from utils.explain.sections import Finding, Section
 from utils.explain.subject import Subject, subject_for
-from utils.found import Found
+from utils.intervals import wilson
 from utils.models import build_discriminator, build_generator, load_network
+from utils.networks import TrainedNetwork
 from utils.runs import Run
 
 
@@ -123,7 +125,7 @@ def test_deleting_a_known_square_first_takes_the_whole_answer_and_inserting_it_g
     for name in ("deletion", "insertion"):
         interval = curves.advantage(name)
         sign = -1 if name == "deletion" else 1
-        assert sign * interval.mean > 1 and sign * interval.low > 0 and sign * interval.high > 0
+        assert sign * interval.value > 1 and sign * interval.low > 0 and sign * interval.high > 0
 
 
 def test_grad_cam_of_a_known_network_beats_random_maps_and_a_random_map_does_not():
@@ -135,7 +137,7 @@ def test_grad_cam_of_a_known_network_beats_random_maps_and_a_random_map_does_not
     assert own.advantage("deletion").high < -0.5 and own.advantage("insertion").low > 0.3
     assert chance.advantage("deletion").low < 0 < chance.advantage("deletion").high
     probability = own.probability()
-    assert 0 < probability.area("deletion").min() and probability.area("insertion").max() < 1
+    assert probability.area("deletion").min() > 0 and probability.area("insertion").max() < 1
 
 
 def test_for_fake_the_curves_follow_minus_the_logit(trained):
@@ -171,10 +173,8 @@ def test_the_pointing_game_counts_constructed_maps_exactly():
     boxes[0, 2] = [0, 0, 16, 16]  # shown once only
     first, second = pointing_game(maps, boxes, ("corner", "own", "rare"), 16)
     assert (first.part, first.shown, first.pointed, first.hits) == ("corner", 5, 4, 2)
-    assert first.share == 0.5 and first.chance == 1 / 16 and first.centre == 0
+    assert first.share == wilson(2, 4) and first.chance == 1 / 16 and first.centre == 0
     assert first.swapped == 0.5  # every box takes the maps 0 and 3: 8 pairs of 16, less the 2 hits, of 12
-    low, high = stats.binomtest(2, 4).proportion_ci(method="wilson")
-    assert (first.low, first.high) == pytest.approx((low, high))
     assert (second.shown, second.pointed, second.hits, second.swapped) == (3, 3, 3, 0)
     with pytest.raises(InputError, match=r"boxes of shape \(5, 1, 4\)"):
         pointing_game(maps, None, ("corner",), 16)
@@ -183,17 +183,8 @@ def test_the_pointing_game_counts_constructed_maps_exactly():
 def test_grad_cam_of_a_trained_network_points_at_what_it_has_learnt_to_find(trained):
     images, _, boxes = spotted(128, 5)
     (record,) = pointing_game(grad_cam(trained, images, 1).maps("true"), boxes, ("spot",), 16)
-    assert record.shown == 64 and record.low > 0.6
-    assert record.low > record.swapped and record.low > record.chance == pytest.approx(1 / 16)
-
-
-def test_a_mean_interval_covers_the_mean_and_ignores_what_is_not_there():
-    values = np.random.default_rng(0).normal(2, 1, 400)
-    interval = mean_interval(np.append(values, np.nan))
-    assert interval.mean == pytest.approx(values.mean())
-    error = values.std() / 20
-    assert interval.low == pytest.approx(values.mean() - 1.96 * error, abs=0.3 * error)
-    assert interval.high == pytest.approx(values.mean() + 1.96 * error, abs=0.3 * error)
+    assert record.shown == 64 and record.share.low > 0.6
+    assert record.share.low > record.swapped and record.share.low > record.chance == pytest.approx(1 / 16)
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -260,6 +251,23 @@ def test_the_checks_section_has_a_row_for_every_method_and_every_part(run, tmp_p
     assert all((tmp_path / picture.file.name).stat().st_size > 1000 for picture in section.pictures)
 
 
+def brightness(subject, folder):
+    """An analysis of somebody else's."""
+    means = [float(images.mean()) for _, _, images in subject.sides()]
+    return Section(findings=(Finding("True images are brighter", *(f"{mean:.2f}" for mean in means)),))
+
+
+def test_an_analysis_is_one_function_and_one_line_of_the_list(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(ANALYSES, "brightness", ("Which are brighter?", f"{__name__}:brightness"))
+    networks = {name: load_network(run.model(name)) for name in ("generator", "discriminator")}
+    data = Dataset("grey", "grey", np.full((4, 32, 32, 3), 128, np.uint8), "f")
+    subject = Subject("a model", data=data, experiment=run.experiment, count=4, **networks)
+    (section,) = explain(subject, tmp_path, ("brightness",))
+    assert (section.name, section.title) == ("brightness", "Which are brighter?")
+    assert section.findings[0].measured == "128.00"
+    assert '<h2 id="brightness">Which are brighter?</h2>' in (tmp_path / "index.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -294,8 +302,8 @@ def test_memory_compares_with_the_images_that_evaluate_takes(run, tmp_path, monk
     images, pictures = random.integers(0, 256, (700, 32, 32, 3), np.uint8), tmp_path / "many.npz"
     np.savez(pictures, images=images)
     experiment = replace(run.experiment, name=str(pictures), count=100)
-    found = Found("a model", run.model("discriminator"), tmp_path, experiment=experiment)
-    subject = subject_for(found, count=4, data_dir=tmp_path)
+    trained = TrainedNetwork("a model", run.model("discriminator"), tmp_path, experiment=experiment)
+    subject = subject_for(trained, count=4, data_dir=tmp_path)
     np.testing.assert_array_equal(subject.data.images, images[100:])
 
     class Asked(Exception):
@@ -304,8 +312,8 @@ def test_memory_compares_with_the_images_that_evaluate_takes(run, tmp_path, monk
     def memorisation(generator, discriminator, trained_on, held_out_images, **_):
         raise Asked(np.array_equal(trained_on, images[:100]), np.array_equal(held_out_images, images[100:500]))
 
-    monkeypatch.setattr("utils.explain.memory.memorisation", memorisation)
-    monkeypatch.setattr("utils.evaluation.features.extractor_for", lambda *_, **__: None)
+    monkeypatch.setattr("utils.explain.sections.memory.memorisation", memorisation)
+    monkeypatch.setattr("utils.explain.sections.memory.extractor_for", lambda *_, **__: None)
     with pytest.raises(Asked) as asked:
         explain(subject, tmp_path / "page", ("memory",))
     assert asked.value.args == (True, True)

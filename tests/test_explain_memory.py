@@ -12,18 +12,10 @@ from utils import viz
 from utils.data import scale, scale_back
 from utils.errors import InputError
 from utils.explain import memory
-from utils.explain.memory import (
-    CAUGHT,
-    Copying,
-    Interval,
-    Nearest,
-    copying_generator,
-    draw_neighbours,
-    how_much_further,
-    memorisation,
-    share_close,
-    share_copied,
-)
+from utils.explain.copying import CAUGHT, Copying, Nearest, how_much_further, share_close, share_copied
+from utils.explain.memory import copying_generator, memorisation
+from utils.explain.sections.memory import draw_neighbours
+from utils.intervals import Interval
 from utils.models import build_discriminator
 from utils.sampling import fake_samples_generator, make_latent_samples
 

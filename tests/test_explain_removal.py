@@ -14,7 +14,9 @@ from utils.data import Dataset, scale_back
 from utils.errors import InputError
 from utils.explain import parts, removal
 from utils.explain.parts import Detections, detector_for, overlap_of, read_boxes, train_detector
-from utils.explain.removal import draw_removal, hidden_convolution, remove_part
+from utils.explain.removal import hidden_convolution, remove_part
+from utils.explain.sections.removal import draw_removal
+from utils.intervals import Interval
 from utils.models import build_generator, load_network
 from utils.sampling import make_latent_samples
 
@@ -47,8 +49,9 @@ def generator():
     colours = np.zeros((2, 2, 3, MAPS))
     colours[:] = random.normal(0, 0.02, (3, MAPS))
     colours[..., SQUARE] = 1
-    network.set_weights([dense.reshape(LATENTS, -1), np.zeros(8 * 8 * MAPS), np.eye(MAPS)[None, None], np.zeros(MAPS)]
-                        + [colours, np.full(3, -0.5)])  # fmt: skip
+    convolution = np.eye(MAPS)[None, None], np.zeros(MAPS)
+    last = colours, np.full(3, -0.5)
+    network.set_weights([dense.reshape(LATENTS, -1), np.zeros(8 * 8 * MAPS), *convolution, *last])
     return network
 
 
@@ -83,15 +86,15 @@ def test_dropping_that_map_removes_the_square_from_every_sample_and_changes_noth
     first = record.droppings[0]
     assert first.maps == 1 and first.chosen.gone == 1.0 and first.chosen.kept == 1.0
     assert first.chosen.inside > 100 and first.chosen.outside == 0.0
-    assert 70 <= record.measured <= 130 and record.gone(first) == (1.0, pytest.approx(0.965, abs=0.012), 1.0)
+    assert 70 <= record.measured <= 130 and record.gone(first) == Interval(1.0, pytest.approx(0.965, abs=0.012), 1.0)
 
 
 def test_random_maps_leave_the_square_unless_its_own_map_is_among_them(generator):
     record = remove_part(generator, SquareDetector(), part="square", samples=200, draws=32)
     gone = [change.gone for change in record.droppings[0].random]
     assert set(gone) == {0.0, 1.0} and 1 <= sum(gone) <= 11  # 4 are expected, of 32 draws of one map among 8
-    mean, low, high = record.droppings[0].of_random("gone")
-    assert mean == pytest.approx(np.mean(gone)) and low < mean < high < 0.6
+    by_chance = record.droppings[0].of_random("gone")
+    assert by_chance.value == np.mean(gone) and 0 <= by_chance.low < by_chance.value < by_chance.high < 0.6
 
 
 def test_the_pictures_are_those_of_a_generator_without_the_maps(generator, record):

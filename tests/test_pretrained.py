@@ -10,7 +10,7 @@ from utils import pretrained, runtime
 from utils.config import differences, preset, replace
 from utils.data import scale_back
 from utils.errors import InputError
-from utils.evaluation.distances import Estimate
+from utils.intervals import Interval
 from utils.models import load_network
 from utils.runs import Run, State
 from utils.sampling import make_latent_samples
@@ -87,7 +87,7 @@ def test_a_models_card_is_complete_and_true(name):
     assert experiment.model.batch_norm == ("off" if name == "cifar10" else "on")
     changed = differences(preset(card["preset"]), experiment)
     assert card["changed settings"] == {key: value for key, (_, value) in changed.items()}
-    of_samples, floor = (Estimate(**d["kernel"]) for d in (card["distance"], card["distance"]["floor"]))
+    of_samples, floor = (Interval.of(d["kernel"]) for d in (card["distance"], card["distance"]["floor"]))
     assert abs(floor.value) < 0.02 < of_samples.value < 1 and of_samples.low < of_samples.value < of_samples.high
 
 

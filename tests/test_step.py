@@ -214,27 +214,41 @@ def test_the_average_follows_its_formula(tiny):
     assert_same_weights(networks.averaged.weights, expected, atol=1e-7)
 
 
-def test_recorded_losses_are_those_of_the_formulas(tiny):
-    experiment = replace(tiny, discriminator={"dropout": 0.0})
-    networks = build_players(experiment)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"batch_norm": "on"}, {"discriminator_updates": "joint"}, {"loss": "saturating"}],
+    ids=lambda options: ",".join(options) or "report's order",
+)
+def test_all_that_an_update_records_is_what_the_formulas_give_written_out(tiny, options, float64):
+    experiment = replace(tiny, discriminator={"dropout": 0.0}, **options)
+    networks, other = build_players(experiment), build_players(experiment)
     batch = next(batches_of(experiment))
-    true = np.asarray(networks.discriminator(scale(batch.images[0])), np.float64)
-    values = Update(networks, experiment)(batch).read()
-    assert values["loss_true"] == pytest.approx(-np.log(true).mean(), rel=1e-4)
-    assert values["score_true"] == pytest.approx(true.mean(), rel=1e-4)
+    recorded = Update(networks, experiment)(batch).read()
+    generator, discriminator, expected = other.generator, other.discriminator, {}
 
+    def descend(tapes_and_losses):
+        variables = discriminator.trainable_variables
+        gradients = [tape.gradient(loss, variables) for tape, loss in tapes_and_losses]
+        other["discriminator"].optimizer.apply([sum(parts) for parts in zip(*gradients)], variables)
 
-def test_the_recorded_gradient_norm_is_that_of_the_generators_loss(tiny, float64):
-    experiment = replace(tiny, batch_norm="on", discriminator={"dropout": 0.0})
-    networks, before = build_players(experiment), build_players(experiment)
-    networks["discriminator"].optimizer.learning_rate = 0.0  # so that the generator is judged by the initial weights
-    batch = next(batches_of(experiment))
-    values, latents = Update(networks, experiment)(batch).read(), batch.latents[1]
+    losses = []
+    for kind, samples in (("true", scale(batch.images[0])), ("fake", generator(batch.latents[0], training=True))):
+        with tf.GradientTape() as tape:
+            scores = discriminator(samples, training=True)
+            loss = -tf.reduce_mean(tf.math.log(scores if kind == "true" else 1 - scores))
+        losses.append((tape, loss))
+        expected |= {f"loss_{kind}": loss, f"score_{kind}": tf.reduce_mean(scores)}
+        if experiment.training.discriminator_updates == "separate":
+            descend([losses.pop()])
+    if losses:
+        descend(losses)
     with tf.GradientTape() as tape:
-        scores = before.discriminator(before.generator(latents, training=True), training=True)
-        loss = -tf.reduce_mean(tf.math.log(scores))
-    squares = [np.sum(np.square(g)) for g in tape.gradient(loss, before.generator.trainable_weights)]
-    assert values["gradient_norm"] == pytest.approx(np.sqrt(np.sum(squares)), rel=1e-6)
+        scores = discriminator(generator(batch.latents[1], training=True), training=True)
+        expected["loss_generator"] = loss = -tf.reduce_mean(tf.math.log(scores))
+        if experiment.training.loss == "saturating":  # is descended instead, not recorded
+            loss = tf.reduce_mean(tf.math.log(1 - scores))
+    expected["gradient_norm"] = tf.linalg.global_norm(tape.gradient(loss, generator.trainable_variables))
+    assert recorded == pytest.approx({name: float(value) for name, value in expected.items()}, rel=1e-7)
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])

@@ -13,6 +13,7 @@ from utils.config import preset, replace
 from utils.errors import InputError
 from utils.evaluation import features
 from utils.evaluation.features import Extractor
+from utils.presets import SCALES
 from utils.runs import PROJECT
 from utils.studies import STUDIES, results
 from utils.studies.amount_of_data import amount_of_data, by_amount, plot_amounts
@@ -20,7 +21,7 @@ from utils.studies.batch_normalisation import batch_normalisation, verdicts
 from utils.studies.figures import plot_samples
 from utils.studies.losses import correlations, crossings, losses, plot_losses, readings
 from utils.studies.perfect_generator import perfect_generator, plot_perfect
-from utils.studies.study import SCALES, Arm, Study, train_arms
+from utils.studies.study import Arm, Study, train_arms
 from utils.viz import read_png
 
 
@@ -50,9 +51,9 @@ def test_a_study_has_the_same_question_at_every_scale_and_its_results_a_name_of_
     studies = [make("faces", scale) for scale in SCALES]
     assert len({study.question for study in studies}) == 1
     name = make.__name__
-    assert [study.name for study in studies] == [f"{name}-faces", f"{name}-faces-quick", f"{name}-faces-smallest"]
+    assert [study.name for study in studies] == [f"{name}-faces-quick", f"{name}-faces", f"{name}-faces-smallest"]
     assert make(str(tmp_path / "my pictures"), "quick").name == f"{name}-my-pictures-quick"
-    with pytest.raises(InputError, match="scale must be one of report, quick, smallest. Received: 'big'"):
+    with pytest.raises(InputError, match="scale must be one of quick, report, smallest. Received: 'big'"):
         make("faces", "big")
 
 

@@ -21,7 +21,7 @@ from utils.data.catalogue import place_of
 from utils.data.statistics import draw, statistics
 from utils.errors import InputError
 from utils.files import read_json, write_text
-from utils.found import find, with_data
+from utils.networks import find_network, with_data
 from utils.runs import PROJECT, Run, dataset_name, dataset_slug, draw_curves, draw_film
 from utils.text import NAME_BYTES, command, one_line, shorten, slug
 from utils.training import resume
@@ -242,13 +242,13 @@ def test_own_pictures_are_written_down_by_their_whole_path_and_may_be_moved(trai
     assert "A run goes on under its own settings (data.name: " in capsys.readouterr().err
     assert run.experiment == Run(run.folder).experiment and run.experiment.data.name == str(there)
 
-    found = find(str(run.folder), "generator")
+    network = find_network(str(run.folder), "generator")
     with pytest.raises(InputError, match="say where they are now with --data"):
-        with_data(found, None, home / "data")
-    same, images = with_data(found, moved, home / "data", progress=False)
+        with_data(network, None, home / "data")
+    same, images = with_data(network, moved, home / "data", progress=False)
     assert images is None and same.experiment == replace(run.experiment, name=str(moved))
-    assert with_data(found, other, home / "data", progress=False) == (found, str(other))
-    assert with_data(found, "faces", home / "data", progress=False) == (found, "faces")
+    assert with_data(network, other, home / "data", progress=False) == (trained, str(other))
+    assert with_data(network, "faces", home / "data", progress=False) == (trained, "faces")
 
     monkeypatch.chdir(home)
     assert cli.main(["resume", "last", "--data", "moved", "--epochs", "2", *places]) == 0

@@ -43,6 +43,9 @@ STATISTICS = {
 }
 """The arms of batch normalisation by name (see `TrainingConfig.statistics`)."""
 
+CHECKPOINT_SECONDS = 120.0
+"""Time between checkpoints; there is one after every epoch too. It does not touch the result, so it is no setting."""
+
 
 @dataclass(frozen=True)
 class DataConfig:

@@ -69,8 +69,8 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, level: float = LEVEL) -> I
 def student(values: np.ndarray, bounds: tuple[float, float] = (-np.inf, np.inf), level: float = LEVEL) -> Interval:
     """Mean of independent values, float (N,), with Student's interval, which is cut off at `bounds`.
 
-    Student's interval knows nothing of bounds: that of a share may leave [0, 1]. A mean of shares never does, so what is
-    cut off there holds no value that the mean can have, and the interval covers the mean as often as before.
+    Student's interval knows nothing of bounds: that of a share may leave [0, 1]. A mean of shares never does, so what
+    is cut off there holds no value that the mean can have, and the interval covers the mean as often as before.
 
     Args:
         values: at least two.

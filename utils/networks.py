@@ -70,7 +70,7 @@ def find_run(name: str, runs_dir: str | Path | None = None) -> Run:
 
 
 def with_data(
-    found: TrainedNetwork, asked: str | Path | None, data_dir: str | Path | None = None, progress: bool = True
+    trained: TrainedNetwork, asked: str | Path | None, data_dir: str | Path | None = None, progress: bool = True
 ) -> tuple[TrainedNetwork, str | None]:
     """Settle which images are to be looked at: those that a network was trained on, wherever they are now, or others.
 
@@ -78,7 +78,7 @@ def with_data(
     network was trained on, are those.
 
     Args:
-        found: the network.
+        trained: the network.
         asked: name of a dataset, or the path of own pictures; None for what it was trained on.
         data_dir: where datasets are.
         progress: whether to show a progress bar if pictures have to be read.
@@ -90,22 +90,22 @@ def with_data(
     Raises:
         InputError: its own pictures are no longer where they were.
     """
-    experiment = found.experiment
+    experiment = trained.experiment
     if experiment is None or asked is None:
         if experiment is not None:
-            check_place(found.title, experiment.data.name)
-        return found, None if asked is None else str(asked)
+            check_place(trained.title, experiment.data.name)
+        return trained, None if asked is None else str(asked)
     place, name = place_of(asked, experiment.data.name), experiment.data.name
     if place == place_of(name):
-        return found, None
-    if found.run is None or not is_own(place) or not is_own(name):
-        return found, place
+        return trained, None
+    if trained.run is None or not is_own(place) or not is_own(name):
+        return trained, place
     moved = config.replace(experiment, name=place)
     try:
-        same = load_for(moved, data_dir, progress).fingerprint == found.run.environment.get("fingerprint")
+        same = load_for(moved, data_dir, progress).fingerprint == trained.run.environment.get("fingerprint")
     except InputError:  # fewer than it was trained on, or such that cannot be read at its size
         same = False
-    return (dataclasses.replace(found, experiment=moved), None) if same else (found, place)
+    return (dataclasses.replace(trained, experiment=moved), None) if same else (trained, place)
 
 
 def _owner(file: Path) -> tuple[Run | None, Experiment | None]:

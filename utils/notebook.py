@@ -32,9 +32,6 @@ from utils.tables import card_text, table
 from utils.text import one_line
 from utils.training.batches import Schedule
 
-SCALES = ("quick", "report", "smallest")
-"""quick: minutes on a CPU. report: as many epochs, and as large batches, as the report's, for a GPU. smallest: seconds,
-to see that everything works."""
 _QUICK = {
     "quick": {},  # is of that size
     # Full width, and small batches: without batch normalisation it takes many updates until anything is seen. 14,000
@@ -58,7 +55,7 @@ def plan(preset: str, data: str, scale: str = "quick", seed: int = 0, data_dir: 
     Args:
         preset: name of the preset; its networks stay as they are at every scale.
         data: name of a dataset, or the path of a folder of pictures, or of an .npz / .npy file.
-        scale: one of `SCALES`: how many images, how large batches, how many epochs.
+        scale: one of `presets.SCALES`: how many images, how large batches, how many epochs.
         seed: of initial weights, order of the images, latents and dropout.
         data_dir: where datasets are; `data/` by default.
 
@@ -265,8 +262,8 @@ def _changes(preset: str, data: str, scale: str) -> dict:
         return _SMALLEST
     if scale != "quick" or preset not in _QUICK:
         raise InputError(
-            f"scale must be one of {', '.join(SCALES)}, and quick is known for the presets {', '.join(_QUICK)}. "
-            f"Received: scale={scale!r}, preset={preset!r}."
+            f"scale must be one of {', '.join(presets.SCALES)}, and quick is known for the presets "
+            f"{', '.join(_QUICK)}. Received: scale={scale!r}, preset={preset!r}."
         )
     return _QUICK[preset]
 

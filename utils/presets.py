@@ -9,6 +9,11 @@ import dataclasses
 from utils.config import DataConfig, DiscriminatorConfig, Experiment, GeneratorConfig, ModelConfig, TrainingConfig
 from utils.errors import InputError
 
+SCALES = ("quick", "report", "smallest")
+"""How much a notebook or a study trains. quick: minutes on a CPU. report: a notebook trains as many epochs, on as large
+batches, as the report, for a GPU; a study what its committed results are made with, an hour for all seeds on two cores.
+smallest: seconds, to see that everything works."""
+
 _REPORT32 = ModelConfig(
     image_size=32,
     latent_dim=100,  # R

@@ -31,9 +31,9 @@ def card_text(card: dict) -> str:
 
     lines = [f"{key}: {value}" for key, value in card.items() if isinstance(value, (str, int, float))]
     if distance := card["distance"]:
-        of_samples, floor = (Interval.of(measured["kernel"]) for measured in (distance, distance["floor"]))
+        of_samples, floor = (f"{Interval.of(part['kernel']):.4f}" for part in (distance, distance["floor"]))
         lines += [
-            f"kernel distance to held-out images, with 95% interval: {of_samples:.4f}; between true images: {floor:.4f}",
+            f"kernel distance to held-out images, with 95% interval: {of_samples}; between true images: {floor}",
             f"measured in the features of: {distance['space']}",
         ]
     return "\n".join(lines)

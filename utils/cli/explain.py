@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from utils.cli.text import label, written
 from utils.errors import InputError
+from utils.explain import ANALYSES
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,7 @@ class Explain:
     """How many true, and how many fake images are explained."""
     layer: str = "last"
     """The convolution to explain: its number from 1 at the image, its name, or "last"."""
-    only: tyro.conf.DisallowNone[
-        tuple[Literal["gradcam", "guided", "checks", "filters", "memory", "removal"], ...]
-    ] = ()
+    only: tyro.conf.DisallowNone[tuple[Literal[tuple(ANALYSES)], ...]] = ()  # type: ignore[valid-type]
     """Only these sections; all of them by default."""
     boxes: Path | None = None
     """For removing a part: a JSON file, named after the part, of boxes drawn by hand on the pictures that

@@ -16,6 +16,7 @@ from utils import start
 from utils.cli.text import short
 from utils.errors import InputError
 from utils.files import appears_whole, write_text
+from utils.presets import SCALES
 from utils.tables import table
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ class Notebooks:
     """Which: "01_cifar10", "cifar10" or "01"; all by default."""
     data: str | None = None
     """Another dataset, or a folder of pictures, in place of the notebook's own."""
-    scale: Literal["quick", "report", "smallest"] | None = None
+    scale: Literal[SCALES] | None = None  # type: ignore[valid-type]
     """quick: minutes on a CPU. report: the report's epochs and batches, for a GPU. smallest: seconds. By default what
     the notebook says, which is quick."""
     seed: int | None = None

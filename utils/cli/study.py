@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from utils.cli.text import short
 from utils.errors import InputError
+from utils.presets import SCALES
 from utils.studies import STUDIES
 from utils.tables import table
 
@@ -23,7 +24,7 @@ class Study:
     """Which: batch_normalisation, amount_of_data or losses; --list says what they ask."""
     data: str = "faces"
     """Name of a dataset, or a folder of pictures."""
-    scale: Literal["report", "quick", "smallest"] = "report"
+    scale: Literal[SCALES] = "report"  # type: ignore[valid-type]
     """report: what the committed results are made with; quick: minutes, as the notebooks; smallest: seconds."""
     arms: tuple[str, ...] = ()
     """Only these arms."""

@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 from utils import config
 from utils.cli.options import read
 from utils.cli.text import short
-from utils.config import DataConfig, Experiment, ModelConfig, TrainingConfig
+from utils.config import CHECKPOINT_SECONDS, DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
 from utils.fitting import at_size, recommended
 from utils.lengths import FEW_UPDATES, OWN_UPDATES, for_updates, updates_per_epoch, with_few_summaries
@@ -81,7 +81,7 @@ class Train:
     """Print what it will cost on this machine, and stop."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print the dry run as JSON, with the resolved experiment."""
-    checkpoint_seconds: float = 120.0
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
     """Seconds between checkpoints; there is one after every epoch too."""
     force_precision: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Train in mixed_bfloat16 also where the processor has to emulate it, tens of times slower."""
@@ -169,7 +169,7 @@ class Resume:
     places: Annotated[_Places, arg(name="")]
     run_name: Annotated[Positional[str], arg(metavar="RUN")] = "last"
     """The run: its folder, "dataset/number-preset", or "last"."""
-    checkpoint_seconds: float = 120.0
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
     """Seconds between checkpoints; there is one after every epoch too."""
     force_precision: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Go on in mixed_bfloat16 also where the processor has to emulate it, tens of times slower."""

@@ -162,7 +162,8 @@ class Source(Protocol):
 
     A dataset of the catalogue has a reader, a class with this protocol that is made as `Reader(size, data_dir, split)`,
     or as `Reader(size, data_dir, split, count)` if only its first `count` rows are to be prepared (see
-    `catalogue.Entry`). Its static method `available(data_dir) -> tuple[str, ...]` names the splits whose files are there.
+    `catalogue.Entry`). Its static method `available(data_dir) -> tuple[str, ...]` names the splits whose files are
+    there.
 
     A source that cannot be read at any row straight away (a compressed archive) may also have a method
     `unpack(folder: Path) -> None`. It is called once before the first `read`, in the process that prepares, with a

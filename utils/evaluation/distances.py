@@ -12,34 +12,14 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from utils.errors import InputError
+from utils.intervals import LEVEL, Interval
 
-CONFIDENCE = 0.95
-"""Of every interval given here."""
 GROUPS = 20
 """Parts that each set is cut into for the interval of the Fréchet distance."""
 LEAST_SAMPLES = 2 * GROUPS
 """Vectors of each set that the Fréchet distance needs."""
 _ROWS = 1024  # of a kernel matrix that are held at once
 _BYTES = 1 << 28  # of references that are searched at once
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A distance as measured on samples.
-
-    Attributes:
-        value: the distance.
-        low, high: ends of its interval, 95%.
-        samples: how many vectors of each set it was measured on.
-    """
-
-    value: float
-    low: float
-    high: float
-    samples: tuple[int, int]
-
-    def __str__(self) -> str:
-        return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f})"
 
 
 @dataclass(frozen=True)
@@ -55,7 +35,7 @@ class Neighbours:
     distances: np.ndarray
 
 
-def kernel_distance(x: np.ndarray, y: np.ndarray) -> Estimate:
+def kernel_distance(x: np.ndarray, y: np.ndarray) -> Interval:
     """The squared maximum mean discrepancy under the kernel (a·b / D + 1)³, without bias; 0 for equal distributions.
 
     It is what Binkowski et al. use on Inception features (KID). Their code averages it over random subsets of 1,000;
@@ -88,10 +68,10 @@ def kernel_distance(x: np.ndarray, y: np.ndarray) -> Estimate:
     without_x = 2 * cross_x / ((m - 1) * n) - 2 * own_x / ((m - 1) * (m - 2))
     without_y = 2 * cross_y / ((n - 1) * m) - 2 * own_y / ((n - 1) * (n - 2))
     error = np.sqrt((m - 1) * without_x.var() + (n - 1) * without_y.var())
-    return _estimate(value, norm.ppf((1 + CONFIDENCE) / 2) * error, m, n)
+    return _around(value, norm.ppf((1 + LEVEL) / 2) * error)
 
 
-def frechet_distance(x: np.ndarray, y: np.ndarray) -> Estimate:
+def frechet_distance(x: np.ndarray, y: np.ndarray) -> Interval:
     """The Fréchet distance |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½) of the normal distributions fitted to both sets.
 
     It is what Heusel et al. use on Inception features (FID). On few samples it is too large, by about as much as two
@@ -118,7 +98,7 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> Estimate:
         value = _frechet(x, y)
         without = [_frechet(x[groups[0] != group], y[groups[1] != group]) for group in range(GROUPS)]
     error = np.sqrt((GROUPS - 1) * np.var(without))
-    return _estimate(value, t.ppf((1 + CONFIDENCE) / 2, GROUPS - 1) * error, len(x), len(y))
+    return _around(value, t.ppf((1 + LEVEL) / 2, GROUPS - 1) * error)
 
 
 def nearest_neighbours(queries: np.ndarray, references: np.ndarray, k: int = 1) -> Neighbours:
@@ -169,8 +149,8 @@ def _features(x: np.ndarray, y: np.ndarray, least: int) -> tuple[np.ndarray, np.
     return x, y
 
 
-def _estimate(value: float, margin: float, m: int, n: int) -> Estimate:
-    return Estimate(float(value), float(value - margin), float(value + margin), (m, n))
+def _around(value: float, margin: float) -> Interval:
+    return Interval(float(value), float(value - margin), float(value + margin))
 
 
 def _kernel(products: np.ndarray, vectors: np.ndarray) -> np.ndarray:

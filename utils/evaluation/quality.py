@@ -7,9 +7,10 @@ import numpy as np
 
 from utils.config import Experiment
 from utils.errors import InputError
-from utils.evaluation.distances import Estimate, frechet_distance, kernel_distance
+from utils.evaluation.distances import frechet_distance, kernel_distance
 from utils.evaluation.features import Extractor, extractor_for
 from utils.evaluation.held_out import true_images_for
+from utils.intervals import Interval
 from utils.sampling import Sampler
 from utils.streams import stream
 
@@ -24,12 +25,14 @@ class Distance:
     Attributes:
         kernel: the kernel distance, without bias (see `kernel_distance`).
         frechet: the Fréchet distance, which depends on the number of samples (see `frechet_distance`).
+        samples: how many images of each set they were measured on.
         space: name of the feature space.
         fingerprint: of the feature space; figures of different ones cannot be compared.
     """
 
-    kernel: Estimate
-    frechet: Estimate
+    kernel: Interval
+    frechet: Interval
+    samples: tuple[int, int]
     space: str
     fingerprint: str
 
@@ -38,8 +41,8 @@ class Distance:
         return {
             "space": self.space,
             "fingerprint": self.fingerprint,
-            "kernel": vars(self.kernel),
-            "frechet": vars(self.frechet),
+            "kernel": self.kernel.plain() | {"samples": self.samples},
+            "frechet": self.frechet.plain() | {"samples": self.samples},
         }
 
 
@@ -90,9 +93,8 @@ class Quality:
 
 
 def _between(features: np.ndarray, true: np.ndarray, extractor: Extractor) -> Distance:
-    return Distance(
-        kernel_distance(features, true), frechet_distance(features, true), extractor.name, extractor.fingerprint
-    )
+    kernel, frechet = kernel_distance(features, true), frechet_distance(features, true)
+    return Distance(kernel, frechet, (len(features), len(true)), extractor.name, extractor.fingerprint)
 
 
 def quality_for(

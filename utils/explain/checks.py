@@ -10,6 +10,7 @@ References:
     Visualizing and Understanding Convolutional Networks (arXiv:1311.2901).
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -20,12 +21,13 @@ from scipy.special import expit
 
 from utils.data import scale
 from utils.errors import InputError
+from utils.explain.fixed import FixedDiscriminator, Score, sign_of
 from utils.explain.gradcam import enlarge, grad_cam
 from utils.explain.guided import score_saliency
-from utils.explain.fixed import FixedDiscriminator, Score, sign_of
+from utils.intervals import Interval, bootstrap_mean, wilson
 
 Method = Callable[[FixedDiscriminator, np.ndarray, Score], np.ndarray]
-"""Discriminator, uint8 (N, S, S, 3) images and score -> float (N, H, W) maps, high where a pixel speaks for the score."""
+"""Discriminator, uint8 (N, S, S, 3) and score -> float (N, H, W) maps, high where a pixel speaks for the score."""
 
 
 def methods(layer: str | int = "last") -> dict[str, Method]:
@@ -70,9 +72,9 @@ def occlusion(
     original = scale(images)
     edges = np.linspace(0, discriminator.side, places + 1).round().astype(int)
     without = []
-    for top, bottom in zip(edges, edges[1:]):
+    for top, bottom in itertools.pairwise(edges):
         covered = np.stack([original] * places, 1)  # (N, places, S, S, 3): each patch of the row
-        for column, (left, right) in enumerate(zip(edges, edges[1:])):
+        for column, (left, right) in enumerate(itertools.pairwise(edges)):
             covered[:, column, top:bottom, left:right] = 0
         without.append(discriminator.logits_of(covered.reshape(-1, *original.shape[1:])).reshape(-1, places))
     lost = discriminator.logits_of(original)[:, None, None] - np.stack(without, 1)
@@ -163,12 +165,12 @@ class Curves:
         """Area under the curves "deletion", "insertion", "random_deletion" or "random_insertion": their mean height."""
         return np.trapezoid(getattr(self, name), self.fractions, axis=-1)
 
-    def advantage(self, name: str) -> "Interval":
+    def advantage(self, name: str) -> Interval:
         """Area of an image's "deletion" or "insertion" less the mean area of its random maps, over images.
 
         A map that finds what matters is below 0 in deletion, and above 0 in insertion.
         """
-        return mean_interval(self.area(name) - self.area(f"random_{name}").mean(1))
+        return bootstrap_mean(self.area(name) - self.area(f"random_{name}").mean(1))
 
 
 def deletion_insertion(
@@ -235,7 +237,6 @@ class Pointing:
         shown: how many images show it.
         pointed: how many of these have a map that points anywhere: one that is 0 everywhere does not.
         hits: in how many of those the strongest place lies in the part's box.
-        low, high: 95% interval (Wilson) of the share of hits.
         chance: expected share of hits for a place of the map drawn at random: the boxes' share of the image.
         centre: share of hits for the centre of the image.
         swapped: share of hits when each image gets the map of another, over all pairs: what the usual place of the part
@@ -246,16 +247,14 @@ class Pointing:
     shown: int
     pointed: int
     hits: int
-    low: float
-    high: float
     chance: float
     centre: float
     swapped: float
 
     @property
-    def share(self) -> float:
+    def share(self) -> Interval:
         """Share of hits."""
-        return self.hits / self.pointed
+        return wilson(self.hits, self.pointed)
 
 
 def pointing_game(maps: np.ndarray, boxes: np.ndarray, names: tuple[str, ...], side: int) -> list[Pointing]:
@@ -296,15 +295,12 @@ def pointing_game(maps: np.ndarray, boxes: np.ndarray, names: tuple[str, ...], s
         box = boxes[used, part].astype(float)
         pairs = _inside(points[used][None], box[:, None])  # [i, j]: the map of image j in the box of image i
         hits = int(pairs.trace())
-        low, high = stats.binomtest(hits, count).proportion_ci(method="wilson")
         records.append(
             Pointing(
                 part=name,
                 shown=int(shown.sum()),
                 pointed=count,
                 hits=hits,
-                low=float(low),
-                high=float(high),
                 chance=float(_inside(places[None], box[:, None]).mean()),
                 centre=float(_inside(np.full(2, side / 2), box).mean()),
                 swapped=float((pairs.sum() - hits) / (count * (count - 1))),
@@ -314,29 +310,6 @@ def pointing_game(maps: np.ndarray, boxes: np.ndarray, names: tuple[str, ...], s
 
 
 # --- statistics -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean with its 95% interval."""
-
-    mean: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-
-def mean_interval(values: np.ndarray, seed: int = 0) -> Interval:
-    """Mean of float (N,) with its bootstrap interval (percentiles of 2,000 resamples); NaN values are left out."""
-    values = np.asarray(values, float)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return Interval(np.nan, np.nan, np.nan)
-    resamples = np.random.default_rng(seed).choice(values, (2000, len(values))).mean(1)
-    low, high = np.quantile(resamples, (0.025, 0.975))
-    return Interval(float(values.mean()), float(low), float(high))
 
 
 def known_mean(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:

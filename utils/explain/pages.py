@@ -1,13 +1,15 @@
 """All analyses of one model in one folder, with an index page: what was claimed, what was measured, its control."""
 
+import importlib
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import jinja2
 
 from utils.errors import InputError
-from utils.explain.sections import SECTIONS, Section
+from utils.explain import ANALYSES
+from utils.explain.sections import Section
 from utils.explain.subject import Subject
 from utils.files import write_json, write_text
 
@@ -20,7 +22,7 @@ def explain(
     Args:
         subject: the model and the images.
         folder: where to write; files of the same names are replaced.
-        only: names of SECTIONS; all of them by default. One that cannot be made says why, on the page.
+        only: names of `ANALYSES`; all of them by default. One that cannot be made says why, on the page.
         say: is told the title of each section before it is made.
 
     Raises:
@@ -32,13 +34,16 @@ def explain(
     if len(subject.true) < 2:
         raise InputError("Explaining takes at least 2 images: an image's maps are compared with others'. Received: 1.")
     folder, sections = Path(folder), []
-    for name in only or SECTIONS:
-        title, make = SECTIONS[name]
+    for name in only or ANALYSES:
+        title, place = ANALYSES[name]
         say(title)
+        module, function = place.split(":")
+        make = getattr(importlib.import_module(module), function)
         try:
-            sections.append(make(subject, folder))
+            section = make(subject, folder)
         except InputError as error:
-            sections.append(Section(name, title, missing=str(error)))
+            section = Section(missing=str(error))
+        sections.append(replace(section, name=name, title=title))
     if not any(section.findings for section in sections):
         raise InputError(sections[0].missing)
     about = f"{len(subject.true)} images of {subject.data.title}, seed {subject.seed}. {subject.data.terms}"

@@ -12,32 +12,28 @@ Reference:
     Radford, Metz, Chintala (arXiv:1511.06434), §6.3.1.
 """
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-import cv2
 import keras
 import numpy as np
 from keras import layers
-from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from utils import viz
 from utils.data import scale_back
 from utils.errors import InputError
-from utils.explain.draw import TILE, sheet
 from utils.explain.parts import Detector
-from utils.figure import new_figure, write_figure
+from utils.intervals import Interval, student, wilson
 from utils.models import forward
 from utils.sampling import make_latent_samples
-from utils.text import shorten, slug
 
 LEAST_SHOWING = 10  # samples that must show the part, both to learn from and to measure on
 MEASURED = 200  # at most so many samples are measured on
 SHOWN = 8  # of them are kept as pictures
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1)  # of the maps with positive weights; the last is the paper's
-CONFIDENCE = 0.95
+
+_BOUNDS = {"gone": (0, 1), "inside": (0, 255), "outside": (0, 255), "kept": (0, 1)}  # of each value of a `Change`
 
 # Streams of random numbers that must not depend on each other carry a number of their own beside the seed.
 _FRESH, _NEGATIVES, _RANDOM_MAPS = 1, 2, 3
@@ -78,11 +74,9 @@ class Dropping:
     pictures: np.ndarray
     random_pictures: np.ndarray
 
-    def of_random(self, name: str) -> tuple[float, float, float]:
-        """Mean over the draws of one value of `Change`, with Student's interval, 95%."""
-        values = np.array([getattr(change, name) for change in self.random])
-        margin = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * stats.sem(values)
-        return float(values.mean()), float(values.mean() - margin), float(values.mean() + margin)
+    def of_random(self, name: str) -> Interval:
+        """Mean over the draws of one value of `Change`, with Student's interval within what the value can be."""
+        return student([getattr(change, name) for change in self.random], _BOUNDS[name])
 
 
 @dataclass(frozen=True)
@@ -116,23 +110,20 @@ class Removal:
         """The maps with positive weights, the largest first: int64 (K,)."""
         return _strongest(self.weights)
 
-    def gone(self, dropping: Dropping) -> tuple[float, float, float]:
-        """Share of the samples that lose the part, with Wilson's interval, 95%."""
+    def gone(self, dropping: Dropping) -> Interval:
+        """Share of the samples that lose the part, with Wilson's interval."""
         share = dropping.chosen.gone
-        if np.isnan(share):
-            return share, share, share
-        interval = stats.binomtest(round(share * self.measured), self.measured).proportion_ci(CONFIDENCE, "wilson")
-        return share, float(interval.low), float(interval.high)
+        return Interval(share, share, share) if np.isnan(share) else wilson(round(share * self.measured), self.measured)
 
     def table(self) -> list[dict]:
         """One row for each number of maps, of plain values; None where nothing can be told."""
         rows = []
         for dropping in self.droppings:
             row = {"part": self.part, "maps": dropping.maps, "of": len(self.weights)}
-            row |= dict(zip(("gone", "gone_low", "gone_high"), self.gone(dropping)))
-            row |= dict(zip(("random_gone", "random_gone_low", "random_gone_high"), dropping.of_random("gone")))
+            for name, share in (("gone", self.gone(dropping)), ("random_gone", dropping.of_random("gone"))):
+                row |= {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
             for name in ("inside", "outside", "kept"):
-                row |= {name: getattr(dropping.chosen, name), f"random_{name}": dropping.of_random(name)[0]}
+                row |= {name: getattr(dropping.chosen, name), f"random_{name}": dropping.of_random(name).value}
             rows.append({name: None if value != value else value for name, value in row.items()})
         return rows
 
@@ -218,7 +209,7 @@ def remove_part(
         if not by_hand:
             still, number = boxes_of(after).shown, boxes_of.number(part)
             others = np.delete(shown_before, number, axis=1)
-            gone = float(1 - still[:, number].mean())
+            gone = float((~still[:, number]).mean())
             kept = float(np.delete(still, number, axis=1)[others].mean()) if others.any() else np.nan
         change = Change(gone, float(moved[inside].mean()), float(moved[~inside].mean()), kept)
         return change, after[:SHOWN]
@@ -256,7 +247,7 @@ def hidden_convolution(generator: keras.Sequential, layer: str | int | None = No
             f"{type(generator).__name__} of {', '.join(type(one).__name__ for one in network) or 'no layers'}."
         )
     hidden = []
-    for number, (place, stop) in enumerate(zip(places, places[1:]), start=1):
+    for number, (place, stop) in enumerate(itertools.pairwise(places), start=1):
         side, maps = network[stop - 1].output.shape[1], network[stop - 1].output.shape[3]
         hidden.append(HiddenConvolution(network[place].name, number, stop, network[stop - 1].name, side, maps))
     if layer is None:
@@ -266,27 +257,6 @@ def hidden_convolution(generator: keras.Sequential, layer: str | int | None = No
             return one
     listed = ", ".join(f"{one.number} ({one.name})" for one in hidden)
     raise InputError(f"There is no hidden convolution {layer!r} in this generator; choose one of {listed}.")
-
-
-def draw_removal(record: Removal, folder: str | Path) -> list[Path]:
-    """Draw samples with and without the maps, and the effect of dropping ever more of them.
-
-    Returns:
-        removed_<part>.png, removed_<part>_effect.png.
-    """
-    pictures, effect = (Path(folder) / f"removed_{slug(record.part)}{kind}.png" for kind in ("", "_effect"))
-    factor = max(1, round(TILE / record.pictures.shape[1]))
-    framed = record.pictures.repeat(factor, 1).repeat(factor, 2)
-    for picture, boxes in zip(framed, record.picture_boxes):
-        for left, top, right, bottom in (boxes.astype(int) * factor).tolist():
-            cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), (255, 0, 0), 1)
-    columns = {"sample": framed}
-    for dropping in record.droppings:
-        columns[f"{dropping.maps} maps\ndropped"] = dropping.pictures.repeat(factor, 1).repeat(factor, 2)
-    last = record.droppings[-1]
-    columns[f"{last.maps} random\nmaps dropped"] = last.random_pictures.repeat(factor, 1).repeat(factor, 2)
-    viz.write_png(pictures, sheet(columns))
-    return [pictures, _draw_effect(record, effect)]
 
 
 # --- learning which maps draw the part --------------------------------------------------------------------------------
@@ -364,42 +334,3 @@ def _draw(above: list[keras.Layer], features: np.ndarray) -> np.ndarray:
 def _in_batches(network: list[keras.Layer], x: np.ndarray, batch_size: int = 256) -> np.ndarray:
     batches = (x[start : start + batch_size] for start in range(0, len(x), batch_size))
     return np.concatenate([np.asarray(forward(network, batch, training=False), np.float32) for batch in batches])
-
-
-# --- pictures ---------------------------------------------------------------------------------------------------------
-
-
-def _draw_effect(record: Removal, file: Path) -> Path:
-    """Against the number of dropped maps: how often the part is gone, what is kept, what changes where."""
-    about = f"{shorten(record.part, 40)}: maps of {record.layer}, dropped; {record.measured} samples that show it"
-    figure = new_figure(13, 3.8, about)
-    maps = [dropping.maps for dropping in record.droppings]
-    gone, kept, moved = figure.subplots(1, 3)
-
-    def chosen(axes, name: str, **how) -> None:
-        axes.plot(maps, [getattr(dropping.chosen, name) for dropping in record.droppings], "o-", **how)
-
-    def at_random(axes, name: str, **how) -> None:
-        mean, low, high = np.array([dropping.of_random(name) for dropping in record.droppings]).T
-        axes.errorbar(maps, mean, [mean - low, high - mean], fmt="s:", capsize=3, **how)
-
-    intervals = np.array([record.gone(dropping) for dropping in record.droppings]).T
-    gone.fill_between(maps, intervals[1], intervals[2], color="C3", alpha=0.2, linewidth=0)
-    for axes, name in ((gone, "gone"), (kept, "kept")):
-        chosen(axes, name, color="C3", label="chosen by the regression")
-        at_random(axes, name, color="grey", label="chosen at random")
-        axes.set(ylim=(-0.03, 1.03))
-    gone.set(title="the part is no longer found", ylabel="share of samples")
-    kept.set(title="other parts are still found", ylabel="share of other parts")
-    for name, colour in (("inside", "C1"), ("outside", "C0")):
-        chosen(moved, name, color=colour, label=f"{name} the boxes, chosen")
-        at_random(moved, name, color=colour, label=f"{name} the boxes, random", alpha=0.6)
-    moved.set(title="pixels change", ylabel="mean change, of 255", ylim=(0, None))
-    for axes in (gone, kept, moved):
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(maps, map(str, maps))
-        axes.minorticks_off()
-        axes.set_xlabel("maps dropped")
-        axes.grid(alpha=0.25)
-        axes.legend(fontsize=7)
-    return write_figure(file, figure)

@@ -103,6 +103,19 @@ class Subject:
         """True images whose batch statistics count, or None."""
         return np.asarray(self.data.images[self.rows[:REFERENCE]]) if self.by_batch else None
 
+    def trained(self, what: str) -> tuple[keras.Model, Experiment]:
+        """The generator and how both were trained.
+
+        Args:
+            what: needs them, for the sentence.
+
+        Raises:
+            InputError: one of the two is not known.
+        """
+        if self.generator is None or self.experiment is None:
+            raise InputError(f"{what} needs a generator and to know what it was trained on; name a run.")
+        return self.generator, self.experiment
+
     def sides(self) -> list[tuple[str, FixedDiscriminator, np.ndarray]]:
         """What is explained: "true" or "fake" images, how they are judged, the images."""
         true = [("true", self.fixed, self.true)]

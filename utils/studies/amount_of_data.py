@@ -27,7 +27,7 @@ def amount_of_data(data: str = "faces", scale: str = "report") -> Study:
 
     Args:
         data: name of a dataset, or the path of own pictures.
-        scale: one of `study.SCALES`.
+        scale: one of `presets.SCALES`.
     """
     batch_size, amounts, updates, snapshots = at_scale(SIZES, scale)
     base = base_for("quick", data, scale, batch_size=batch_size, keep_models=True)
@@ -67,7 +67,7 @@ def by_amount(results: dict) -> list[dict]:
     (few epochs) as the control, copying would show as a smaller value.
     """
     rows = []
-    for arm, about in sorted(results["arms"].items(), key=lambda item: (_images(item[0]), item[0])):
+    for arm in sorted(results["arms"], key=lambda arm: (_images(arm), arm)):
         runs = [run for run in results["runs"] if run["arm"] == arm]
         if not runs:
             continue

@@ -32,7 +32,7 @@ def batch_normalisation(data: str = "faces", scale: str = "report") -> Study:
 
     Args:
         data: name of a dataset, or the path of own pictures.
-        scale: one of `study.SCALES`.
+        scale: one of `presets.SCALES`.
     """
     batch_size, per_epoch, epochs = at_scale(SIZES, scale)
     base = base_for(

@@ -31,7 +31,7 @@ def losses(data: str = "faces", scale: str = "report") -> Study:
 
     Args:
         data: name of a dataset, or the path of own pictures.
-        scale: one of `study.SCALES`.
+        scale: one of `presets.SCALES`.
     """
     batch_size, *per_epochs, epochs = at_scale(SIZES, scale)
     updates = per_epochs[-1] * epochs

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from utils.data import load_for
-from utils.evaluation.distances import Estimate, nearest_neighbours
+from utils.evaluation.distances import nearest_neighbours
 from utils.evaluation.quality import SAMPLES, Quality, quality_for
+from utils.intervals import Interval
 from utils.models import load_network
 from utils.runs import Run
 from utils.sampling import Sampler
@@ -66,5 +67,5 @@ def _nearest(run: Run, quality: Quality, data_dir: Path | None) -> dict[str, flo
     }
 
 
-def _plain(estimate: Estimate) -> list[float]:
-    return [float(f"{value:.5g}") for value in (estimate.value, estimate.low, estimate.high)]
+def _plain(distance: Interval) -> list[float]:
+    return [float(f"{value:.5g}") for value in distance.plain().values()]

@@ -10,11 +10,9 @@ from tqdm.auto import tqdm
 from utils import config, presets
 from utils.config import Experiment
 from utils.errors import InputError
+from utils.presets import SCALES
 from utils.runs import Run, dataset_slug
 
-SCALES = ("report", "quick", "smallest")
-"""report: what the committed results are made with, an hour for all seeds on two cores. quick: as a notebook trains it,
-minutes. smallest: seconds, to see that everything works."""
 _AT_SCALE = {
     "report": {},
     "quick": {"watch_updates": 5},

@@ -20,7 +20,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from utils import config, runtime
-from utils.config import Experiment
+from utils.config import CHECKPOINT_SECONDS, Experiment
 from utils.data import Dataset, load_for
 from utils.data.catalogue import is_own, place_of
 from utils.data.likeness import refuse_hopeless
@@ -41,8 +41,6 @@ from utils.viz import grid, write_png
 
 GRID_SAMPLES = 64
 """Pictures in a grid."""
-CHECKPOINT_SECONDS = 120.0
-"""Time between checkpoints; there is one after every epoch too. It has no influence on the result."""
 FORECAST_SECONDS = 5.0
 """How long the speed is measured before the time of the whole training is said."""
 _READ_SECONDS = 0.25  # losses are fetched from the device so often, not after every update: a GPU would have to wait

@@ -1,0 +1,215 @@
+"""The checks of the maps: their curves and their section."""
+
+from pathlib import Path
+
+import numpy as np
+
+from utils.explain.checks import (
+    Curves,
+    Pointing,
+    Randomisation,
+    cascading_randomisation,
+    deletion_insertion,
+    known_mean,
+    methods,
+    pointing_game,
+)
+from utils.explain.sections import Finding, Picture, Section, bracketed
+from utils.explain.subject import Subject
+from utils.figure import new_figure, write_figure
+from utils.intervals import bootstrap_mean
+
+CHECKED = 32  # images that the slower checks look at
+
+
+def section(subject: Subject, folder: Path) -> Section:
+    text = (
+        "Three questions that a picture cannot answer by itself: does the map change when the network forgets, does "
+        "the score follow the pixels that the map marks, and does the map lie on known parts?",
+        "Deleting makes pixels grey and inserting starts from a blurred image; to a discriminator both are fake "
+        "pictures, so random maps of the same coarseness stand beside every curve, and occlusion (which measures "
+        "deletion itself) shows that the test can be passed.",
+    )
+    checks = [_randomisation(subject, folder), _deletion(subject, folder)]
+    if subject.data.boxes is not None:
+        checks.append(_pointing(subject, folder))
+    return Section(
+        text=text,
+        findings=tuple(finding for check in checks for finding in check.findings),
+        tables={caption: rows for check in checks for caption, rows in check.tables.items()},
+        pictures=tuple(picture for check in checks for picture in check.pictures),
+    )
+
+
+def _randomisation(subject: Subject, folder: Path) -> Section:
+    compared = {name: method for name, method in methods(subject.layer).items() if name != "occlusion"}
+    record = cascading_randomisation(subject.fixed, subject.true[:CHECKED], compared, seed=subject.seed)
+    rows = []
+
+    def of_images(correlations: np.ndarray) -> str:
+        return bracketed(bootstrap_mean(known_mean(correlations, 0)), ".3f")
+
+    for name, correlations in record.correlations.items():
+        head, everything = (of_images(correlations[stage]) for stage in (0, -1))
+        between = f"{record.between_images[name]:.3f}"
+        rows.append({"method": name, "head random": head, "all random": everything, "between images": between})
+    findings = tuple(
+        Finding(
+            f"{row['method']} shows what the network has learnt (report, Figs 20 to 22)",
+            f"rank correlation with the trained map once all weights are random {row['all random']}",
+            f"between trained maps of different images {row['between images']}",
+        )
+        for row in rows
+        if row["method"] in ("Grad-CAM", "guided backpropagation")
+    )
+    picture = Picture(
+        draw_randomisation(record, folder / "randomisation.png"),
+        "Layers lose what they learnt, from the head down. A map that explains the weights falls to the level of maps "
+        "of different images (dotted), or below.",
+    )
+    caption = "Rank correlation with the trained maps (Adebayo et al.), mean over images [95%]"
+    return Section(findings=findings, tables={caption: rows}, pictures=(picture,))
+
+
+def _deletion(subject: Subject, folder: Path) -> Section:
+    findings, rows, pictures = [], [], []
+    for kind, discriminator, images in subject.sides():
+        images = images[:CHECKED]
+        curves = {
+            name: deletion_insertion(
+                discriminator, images, method(discriminator, images, kind), kind, seed=subject.seed
+            )
+            for name, method in methods(subject.layer).items()
+        }
+        for name, curve in curves.items():
+            row = {"images": kind, "method": name}
+            for unit, record in (("logit", curve), ("probability", curve.probability())):
+                for change in ("deletion", "insertion"):
+                    row[f"{change}, {unit}"] = bracketed(record.advantage(change), ".3f")
+            rows.append(row)
+        deletion = {name: bracketed(curve.advantage("deletion"), ".3f") for name, curve in curves.items()}
+        findings.append(
+            Finding(
+                f"What Grad-CAM marks makes {kind} images {kind}",
+                f"deletion area {deletion['Grad-CAM']} from that of random maps (below 0: it finds what matters); "
+                f"contributions {deletion['contributions']}",
+                f"occlusion, which has to pass {deletion['occlusion']}",
+            )
+        )
+        pictures.append(
+            Picture(
+                draw_curves(curves, folder / f"deletion_insertion_{kind}.png"),
+                f"The logit of {kind} as pixels of {len(images)} {kind} images are deleted or inserted, in the order "
+                "of each method's maps.",
+            )
+        )
+    caption = "Area under the curve less that of random maps (Petsiuk et al.), mean over images [95%]"
+    return Section(findings=tuple(findings), tables={caption: rows}, pictures=tuple(pictures))
+
+
+def _pointing(subject: Subject, folder: Path) -> Section:
+    images, boxes = np.asarray(subject.data.images[subject.rows]), subject.data.boxes[subject.rows]
+    random, known = subject.fixed.randomised(subject.seed), methods(subject.layer)
+    findings, tables, played = [], {}, {}
+    for method, score in (("Grad-CAM", "true"), ("Grad-CAM", "fake"), ("contributions", "true")):
+        title = f"{method} for {score}"
+        played[title], control = (
+            pointing_game(
+                np.maximum(known[method](discriminator, images, score), 0),
+                boxes,
+                subject.data.box_names,
+                discriminator.side,
+            )
+            for discriminator in (subject.fixed, random)
+        )
+        by_chance = {part.part: f"{part.share.value:.0%} of {part.pointed}" for part in control}
+        tables[f"Pointing game, {title} on true images (Zhang et al.)"] = [
+            {
+                "part": part.part,
+                "shown": part.shown,
+                "maps that point": part.pointed,
+                "hits": bracketed(part.share, ".0%"),
+                "maps of other images": f"{part.swapped:.0%}",
+                "a random place": f"{part.chance:.0%}",
+                "the image's centre": f"{part.centre:.0%}",
+                "random weights": by_chance.get(part.part, "none point"),
+            }
+            for part in played[title]
+        ]
+        better_than = {
+            level: [part.part for part in played[title] if part.share.low > getattr(part, level)]
+            for level in ("swapped", "chance")
+        }
+        told = {
+            level: f"{len(parts)} of {len(played[title])} parts{': ' if parts else ''}{', '.join(parts)}"
+            for level, parts in better_than.items()
+        }
+        findings.append(
+            Finding(
+                f"{title} lies on the parts that an image shows",
+                f"more often than the maps of other images do on {told['swapped']}",
+                f"more often than a random place on {told['chance']}",
+            )
+        )
+    picture = Picture(
+        draw_pointing(played, folder / "pointing.png"),
+        "How often the strongest place of a map lies in the box of a part. Below the name: images that show the part "
+        "and have a map that points anywhere. A map that follows its image beats the maps of others.",
+    )
+    return Section(findings=tuple(findings), tables=tables, pictures=(picture,))
+
+
+def draw_randomisation(record: Randomisation, file: str | Path) -> Path:
+    """Rank correlation with the trained maps, layer after layer, with the correlation between images as a level."""
+    figure = new_figure(7.5, 4)
+    axes = figure.subplots()
+    x = np.arange(len(record.stages) + 1)
+    for i, (method, correlations) in enumerate(record.correlations.items()):
+        means = known_mean(correlations, (1, 2))
+        axes.plot(x, [1, *means], "o-", color=f"C{i}", label=method)
+        axes.axhline(record.between_images[method], color=f"C{i}", linestyle=":", linewidth=1)
+    axes.axhline(0, color="grey", linewidth=0.8)
+    axes.set_xticks(x, ["trained", *record.stages], rotation=20)
+    axes.set(
+        ylabel="rank correlation with the trained map",
+        xlabel="randomised down to (dotted: maps of different images)",
+        ylim=(None, 1.05),
+    )
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.25)
+    return write_figure(file, figure)
+
+
+def draw_curves(records: dict[str, Curves], file: str | Path) -> Path:
+    """Mean deletion and insertion curves of several methods, each with its random maps dotted."""
+    figure = new_figure(10, 4)
+    for axes, name in zip(figure.subplots(1, 2), ("deletion", "insertion")):
+        for i, (method, curves) in enumerate(records.items()):
+            x = 100 * curves.fractions
+            axes.plot(x, getattr(curves, name).mean(0), color=f"C{i}", label=method)
+            axes.plot(x, getattr(curves, f"random_{name}").mean((0, 1)), ":", color=f"C{i}", linewidth=1)
+        score = next(iter(records.values())).score
+        changed = "replaced by grey" if name == "deletion" else "put into the blurred image"
+        axes.set(title=name, xlabel=f"% of the pixels {changed}", ylabel=f"logit of {score}, mean over images")
+        axes.grid(alpha=0.25)
+    axes.plot([], [], ":", color="grey", label="their random maps")
+    axes.legend(fontsize=8)
+    return write_figure(file, figure)
+
+
+def draw_pointing(records: dict[str, list[Pointing]], file: str | Path) -> Path:
+    """Share of hits of each part with its interval, beside chance, the image's centre and the maps of other images."""
+    figure = new_figure(4.6 * len(records), 3.8)
+    for axes, (title, parts) in zip(figure.subplots(1, len(records), sharey=True, squeeze=False)[0], records.items()):
+        x = np.arange(len(parts))
+        share = np.array([p.share.value for p in parts])
+        spread = np.abs(np.array([[p.share.low for p in parts], [p.share.high for p in parts]]) - share)
+        axes.bar(x, share, 0.5, yerr=spread, capsize=3, color="C0", alpha=0.6, label="its own map")
+        axes.plot(x, [p.swapped for p in parts], "D", color="C3", markersize=5, label="maps of other images")
+        axes.plot(x, [p.chance for p in parts], "_", color="black", markersize=22, label="a random place")
+        axes.plot(x, [p.centre for p in parts], "x", color="grey", label="the image's centre")
+        axes.set_xticks(x, [f"{p.part}\n{p.pointed}" for p in parts], fontsize=8)
+        axes.set(title=title, ylabel="share of hits", ylim=(-0.03, 1.03))
+        axes.grid(alpha=0.25, axis="y")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    return write_figure(file, figure)

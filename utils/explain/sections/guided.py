@@ -1,0 +1,100 @@
+"""Guided backpropagation: its sheets and its section."""
+
+from pathlib import Path
+
+import numpy as np
+
+from utils import viz
+from utils.data import Dataset
+from utils.explain.draw import around_grey, sheet
+from utils.explain.guided import FilterSaliency, filter_saliency, score_saliency, selectivity, strongest
+from utils.explain.sections import Finding, Picture, Section
+from utils.explain.subject import Subject
+
+SELECTIVE_TOP = 50  # images by which a filter's preference is tested
+SHOWN_FILTERS = range(6)  # the paper's Fig 5: the first six
+
+
+def section(subject: Subject, folder: Path) -> Section:
+    images, (attributes, names) = subject.data.images, _attributes(subject.data)
+    findings, pictures, preferences = [], [], {}
+    random = subject.fixed.randomised(subject.seed)
+    for kind, discriminator in (("trained", subject.fixed), ("random weights", random)):
+        best = strongest(discriminator, images, subject.layer, top=SELECTIVE_TOP)
+        filters = [i for i in SHOWN_FILTERS if i < best.convolution.maps]
+        record = filter_saliency(discriminator, images, best, filters, top=6)
+        file = folder / ("guided.png" if kind == "trained" else "guided_random.png")
+        pictures.append(
+            Picture(
+                draw_filter_saliency(record, file),
+                f"{kind.capitalize()}: the images among {best.searched:,} that the first filters of "
+                f"{best.convolution} answer to most, and the guided gradient of that one activation; grey is 0.",
+            )
+        )
+        if attributes is not None:
+            preferences[kind] = selectivity(best, attributes, names)
+    columns = {
+        "guided,\nfor true": score_saliency(subject.fixed, subject.true[:8]),
+        "guided,\nfor fake": score_saliency(subject.fixed, subject.true[:8], "fake"),
+        "plain\ngradient": score_saliency(subject.fixed, subject.true[:8], guided=False),
+        "guided, ran-\ndom weights": score_saliency(random, subject.true[:8]),
+    }
+    pictures.append(
+        Picture(
+            draw_score_saliency(columns, subject.true[:8], folder / "guided_score.png"),
+            "Gradients of the logit by the pixels of true images, each picture scaled by itself; grey is 0.",
+        )
+    )
+    claim = (
+        "Paper §6.2 and Fig 5, report Figs 21 and 22: filters of the last convolution answer to typical parts of the "
+        "images, those of a random network to nothing"
+    )
+    tables = {}
+    if preferences:
+        told = {
+            kind: f"{p.selective.sum()} of {len(p.alive)} filters prefer an attribute"
+            for kind, p in preferences.items()
+        }
+        findings.append(Finding(claim, told["trained"], f"random weights: {told['random weights']}"))
+        tables["Filters by the attribute that they prefer (hypergeometric test, 5% after Bonferroni's correction)"] = [
+            {"attribute": name, "share of all images": f"{preferences['trained'].base[i]:.0%}"}
+            | {kind: int((p.best[p.selective] == i).sum()) for kind, p in preferences.items()}
+            for i, name in enumerate(names)
+        ]
+    else:
+        findings.append(Finding(claim, "pictures only: the images have neither labels nor attributes", "pictures only"))
+    text = (
+        "Going back through a rectifier, a gradient passes only where the forward activation was positive and the "
+        "gradient is positive (Springenberg et al., §3.4). The same rule holds for LeakyReLU here: units that were "
+        "negative pass nothing, and the leak never enters.",
+        f"A filter prefers an attribute if among its {min(SELECTIVE_TOP, len(images))} strongest images more have it "
+        "than chance allows.",
+    )
+    return Section(text=text, findings=tuple(findings), tables=tables, pictures=tuple(pictures))
+
+
+def draw_filter_saliency(record: FilterSaliency, file: str | Path) -> Path:
+    """For each filter a row of its strongest images, and below it the guided gradient of its activation there."""
+    images = record.images
+    rows = np.stack([images, around_grey(record.saliency, (2, 3, 4))], 1).reshape(-1, *images.shape[1:])
+    labels = [label for filter in record.filters for label in (f"filter {filter}", "what drives it")]
+    titles = ["strongest", *(f"number {i}" for i in range(2, images.shape[1] + 1))]
+    viz.write_png(file, sheet({title: rows[:, i] for i, title in enumerate(titles)}, labels))
+    return Path(file)
+
+
+def draw_score_saliency(columns: dict[str, np.ndarray], images: np.ndarray, file: str | Path) -> Path:
+    """Images beside gradients by their pixels: float (N, S, S, 3) by title, each picture scaled by itself."""
+    shown = {title: around_grey(gradient, (1, 2, 3)) for title, gradient in columns.items()}
+    viz.write_png(file, sheet({"image": images} | shown))
+    return Path(file)
+
+
+def _attributes(data: Dataset) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """What is known of each image as 0 and 1, (N, A): its attributes, or its class."""
+    if data.attributes is not None:
+        return np.asarray(data.attributes), data.attribute_names
+    if data.labels is None:
+        return None, ()
+    classes = data.label_names or tuple(map(str, range(int(data.labels.max()) + 1)))
+    return np.eye(len(classes), dtype=np.uint8)[data.labels], classes

@@ -1,0 +1,127 @@
+"""Removing a part: the sheet of samples without it, the curves of the effect, and the section."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from utils import viz
+from utils.errors import InputError
+from utils.explain.draw import TILE, sheet
+from utils.explain.parts import detector_for, read_boxes
+from utils.explain.removal import Removal, remove_part
+from utils.explain.sections import Finding, Picture, Section, bracketed, rounded
+from utils.explain.subject import Subject
+from utils.figure import new_figure, write_figure
+from utils.intervals import Interval
+from utils.text import shorten, slug
+
+BOXED = 1000  # samples that a part is looked for in; hand-drawn boxes are on the first so many of a seed
+
+
+def section(subject: Subject, folder: Path) -> Section:
+    generator, experiment = subject.trained("Removing a part")
+    if subject.boxes:  # drawn by hand around one part
+        finders = {subject.boxes.stem: read_boxes(subject.boxes, BOXED, subject.fixed.side)}
+    else:
+        detector = detector_for(experiment.data.name, data_dir=subject.data_dir)
+        finders = dict.fromkeys(detector.parts, detector)
+    findings, rows, pictures, missing = [], [], [], []
+    for part, finder in finders.items():
+        try:
+            record = remove_part(
+                generator, finder, part=part, samples=BOXED, seed=subject.seed, latents=subject.latents
+            )
+        except InputError as error:  # a part that the samples hardly show
+            missing.append(str(error))
+            continue
+        last = record.droppings[-1]
+        claim = f"Paper §6.3.1: without the feature maps that draw it, the generator forgets a part ({part})"
+        rows += record.table()
+        captions = (f"Samples with {part} and what is left of them.", "What dropping ever more maps does.")
+        pictures += [Picture(*pair) for pair in zip(draw_removal(record, folder), captions)]
+        if subject.boxes:  # nobody counts how often the part is gone
+            measured = f"{last.maps} of {len(record.weights)} maps dropped: pixels change by {last.chosen.inside:.0f} "
+            measured += f"inside the boxes, {last.chosen.outside:.0f} outside, of 255"
+            control = (
+                f"as many random maps: {last.of_random('inside').value:.0f} and {last.of_random('outside').value:.0f}"
+            )
+            findings.append(Finding(claim, measured, control))
+            continue
+        findings.append(
+            Finding(
+                claim,
+                f"gone in {bracketed(record.gone(last), '.0%')} of {record.measured} samples, {last.maps} of "
+                f"{len(record.weights)} maps dropped; other parts kept {last.chosen.kept:.0%}",
+                f"as many random maps: gone in {bracketed(last.of_random('gone'), '.0%')}, others kept "
+                f"{last.of_random('kept').value:.0%}",
+            )
+        )
+    tables = {"Dropping maps: by the regression, and at random": rounded(rows)}
+    return Section(
+        findings=tuple(findings),
+        tables=tables,
+        pictures=tuple(pictures),
+        missing=" ".join(missing),
+    )
+
+
+def draw_removal(record: Removal, folder: str | Path) -> list[Path]:
+    """Draw samples with and without the maps, and the effect of dropping ever more of them.
+
+    Returns:
+        removed_<part>.png, removed_<part>_effect.png.
+    """
+    pictures, effect = (Path(folder) / f"removed_{slug(record.part)}{kind}.png" for kind in ("", "_effect"))
+    factor = max(1, round(TILE / record.pictures.shape[1]))
+    framed = record.pictures.repeat(factor, 1).repeat(factor, 2)
+    for picture, boxes in zip(framed, record.picture_boxes):
+        for left, top, right, bottom in (boxes.astype(int) * factor).tolist():
+            cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), (255, 0, 0), 1)
+    columns = {"sample": framed}
+    for dropping in record.droppings:
+        columns[f"{dropping.maps} maps\ndropped"] = dropping.pictures.repeat(factor, 1).repeat(factor, 2)
+    last = record.droppings[-1]
+    columns[f"{last.maps} random\nmaps dropped"] = last.random_pictures.repeat(factor, 1).repeat(factor, 2)
+    viz.write_png(pictures, sheet(columns))
+    return [pictures, _draw_effect(record, effect)]
+
+
+def _draw_effect(record: Removal, file: Path) -> Path:
+    """Against the number of dropped maps: how often the part is gone, what is kept, what changes where."""
+    about = f"{shorten(record.part, 40)}: maps of {record.layer}, dropped; {record.measured} samples that show it"
+    figure = new_figure(13, 3.8, about)
+    maps = [dropping.maps for dropping in record.droppings]
+    gone, kept, moved = figure.subplots(1, 3)
+
+    def ends(intervals: Iterable[Interval]) -> np.ndarray:
+        return np.array([tuple(interval.plain().values()) for interval in intervals]).T
+
+    def chosen(axes, name: str, **how) -> None:
+        axes.plot(maps, [getattr(dropping.chosen, name) for dropping in record.droppings], "o-", **how)
+
+    def at_random(axes, name: str, **how) -> None:
+        mean, low, high = ends(dropping.of_random(name) for dropping in record.droppings)
+        axes.errorbar(maps, mean, [mean - low, high - mean], fmt="s:", capsize=3, **how)
+
+    _, low, high = ends(record.gone(dropping) for dropping in record.droppings)
+    gone.fill_between(maps, low, high, color="C3", alpha=0.2, linewidth=0)
+    for axes, name in ((gone, "gone"), (kept, "kept")):
+        chosen(axes, name, color="C3", label="chosen by the regression")
+        at_random(axes, name, color="grey", label="chosen at random")
+        axes.set(ylim=(-0.03, 1.03))
+    gone.set(title="the part is no longer found", ylabel="share of samples")
+    kept.set(title="other parts are still found", ylabel="share of other parts")
+    for name, colour in (("inside", "C1"), ("outside", "C0")):
+        chosen(moved, name, color=colour, label=f"{name} the boxes, chosen")
+        at_random(moved, name, color=colour, label=f"{name} the boxes, random", alpha=0.6)
+    moved.set(title="pixels change", ylabel="mean change, of 255", ylim=(0, None))
+    for axes in (gone, kept, moved):
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(maps, map(str, maps))
+        axes.minorticks_off()
+        axes.set_xlabel("maps dropped")
+        axes.grid(alpha=0.25)
+        axes.legend(fontsize=7)
+    return write_figure(file, figure)
