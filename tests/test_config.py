@@ -60,7 +60,9 @@ def test_a_setting_younger_than_the_file_has_its_default():
     assert config.from_dict(values) == config.replace(preset("quick"), ema_decay=0.0)
 
 
-@pytest.mark.parametrize(("old", "new", "value"), [("averaging", "ema_decay", 0.5), ("generator_loss", "loss", "saturating")])
+@pytest.mark.parametrize(
+    ("old", "new", "value"), [("averaging", "ema_decay", 0.5), ("generator_loss", "loss", "saturating")]
+)
 def test_an_earlier_name_of_a_setting_is_read_in_files_and_in_changes(old, new, value):
     values = config.to_dict(preset("quick"))
     values["training"][old] = values["training"].pop(new)

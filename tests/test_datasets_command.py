@@ -216,7 +216,7 @@ def test_show_of_a_built_in_split_as_json_is_what_is_in_the_file(capsys, tmp_pat
     assert code == 0 and record.pop("folder") == str(tmp_path / "x")
     assert record == json.loads((tmp_path / "x" / "statistics.json").read_text())
     assert record["split"] == "test" and record["images"] == 20 and sum(c["images"] for c in record["labels"]) == 20
-    assert [a["attribute"] for a in record["attributes"]][0] == "stripes"
+    assert next(a["attribute"] for a in record["attributes"]) == "stripes"
 
 
 def test_show_looks_at_a_part_of_a_big_dataset_unless_told(capsys, tmp_path, monkeypatch):

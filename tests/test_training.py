@@ -106,7 +106,7 @@ def test_a_run_of_an_earlier_version_on_own_pictures_goes_on_with_the_images_it_
     resumed = resume(old, changed=replace(old.experiment, epochs=2), data_dir=tmp_path / "data", progress=False)
     assert resumed.epochs()[-1]["epoch"] == 2
     again = train(replace(experiment, rules=2), **places)
-    assert {label for label in load_for(again.experiment, tmp_path / "data", False).labels.tolist()} == {0, 1}
+    assert set(load_for(again.experiment, tmp_path / "data", False).labels.tolist()) == {0, 1}
     with pytest.raises(InputError, match="not those that .* was trained on"):
         resume(old, changed=replace(old.experiment, epochs=3, rules=2), data_dir=tmp_path / "data", progress=False)
 

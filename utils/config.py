@@ -234,8 +234,8 @@ class TrainingConfig:
     keep_models: bool = False
     """Keep both networks as they are at every summary, in models/epoch_NNNN/, for films and studies."""
     watch_updates: int = 25
-    """Updates between measurements of what batch normalisation does to the two updates, and of diversity, which warnings
-    are made of; 0 never measures."""
+    """Updates between measurements of what batch normalisation does to the two updates, and of diversity, which
+    warnings are made of; 0 never measures."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Number format of the layers' arithmetic; the mixed ones suit GPUs, mixed_bfloat16 also some CPUs (README)."""
     xla: Literal["auto", "on", "off"] = "auto"

@@ -190,7 +190,7 @@ def _own_name(kind: object, name: str) -> str:
 
 
 def _readable(field: StructFieldSpec) -> StructFieldSpec:
-    """A field whose help is filled anew. That it has no value is not said, as "(default: None)", nor can it be given."""
+    """A field whose help is filled anew. No value is not said, as "(default: None)", nor can it be given."""
     kind = field.type
     if field.default is None or field.default in ("", ()):
         kind = Annotated[kind, arg(help_behavior_hint=""), tyro.conf.DisallowNone]

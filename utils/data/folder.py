@@ -23,7 +23,10 @@ _OLD_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}  # all that r
 # One of them lies beside each picture where there are captions or annotations, so they are not opened to be looked at.
 _TEXTS = {".txt", ".caption", ".json", ".xml", ".csv", ".yaml", ".yml"}
 # They begin as TIFF does; what could be decoded of them is a thumbnail.
-_RAWS = set(".nef .nrw .dng .arw .sr2 .pef .srw .iiq .3fr .erf .kdc .dcr .mos .rwl .cr2 .mef".split())
+_RAWS = {
+    ".nef", ".nrw", ".dng", ".arw", ".sr2", ".pef", ".srw", ".iiq", ".3fr", ".erf", ".kdc", ".dcr", ".mos", ".rwl",
+    ".cr2", ".mef",
+}  # fmt: skip
 _SPLITS = {
     name: split
     for split, names in {

@@ -21,8 +21,9 @@ from utils.data.pixels import fit, on_white
 from utils.errors import InputError
 
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .webp .bmp .gif .tif .tiff .avif .jp2 .j2k .ppm .pgm .pbm .pnm".split()
-)
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2",
+    ".j2k", ".ppm", ".pgm", ".pbm", ".pnm"}
+)  # fmt: skip
 """A file of such a name is taken for a picture before it is opened; of others the content decides (`kind_of`)."""
 _BUILT = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}  # what a Pillow can have been built without
 FORMATS = tuple(
@@ -175,7 +176,7 @@ _SIGNATURES = {
 }
 """How files of each kind begin; the first that fits counts."""
 _CONVERT = ("HEIC", "camera raw", "JPEG XL", "Photoshop", "SVG", *(kind for kind in _BUILT if kind not in FORMATS))
-CURES = {kind: "not readable here: convert them" for kind in _CONVERT} | {
+CURES = dict.fromkeys(_CONVERT, "not readable here: convert them") | {
     "archive": "unpack them",
     "PDF": "take the pictures out of them",
     "video": "take single frames out of them",

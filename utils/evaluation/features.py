@@ -157,8 +157,8 @@ def classifier(
             test = None
         if progress:
             print(
-                f"First a classifier of {train.title} is trained, once: distances are measured in its features. It takes "
-                f"some minutes on a CPU (the bar says how many) and is kept in {home}.",
+                f"First a classifier of {train.title} is trained, once: distances are measured in its features. It "
+                f"takes some minutes on a CPU (the bar says how many) and is kept in {home}.",
                 file=sys.stderr,
             )
         network, card = train_classifier(train, test, seed, progress)

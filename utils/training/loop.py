@@ -28,8 +28,8 @@ from utils.errors import InputError, Interrupted
 from utils.files import appears_whole, remove_unfinished
 from utils.runs import Curves, Run, State, check_place, draw_film
 from utils.sampling import Sampler
-from utils.text import command, one_line
 from utils.tables import duration
+from utils.text import command, one_line
 from utils.training import checkpoint
 from utils.training.batches import Schedule, batches
 from utils.training.board import Board
