@@ -261,7 +261,12 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--updates", type=int, default=3, help="updates per contender and round")
-    parser.add_argument("--only", nargs="*", choices=list(CONTENDERS), help="just these contenders; by default all, but bfloat16 only where the processor has it")
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        choices=list(CONTENDERS),
+        help="just these contenders; by default all, but bfloat16 only where the processor has it",
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--profile", action="store_true", help="show where the time of this project's update goes")
     parser.add_argument("--contender", help=argparse.SUPPRESS)

@@ -106,7 +106,9 @@ def test_help_says_no_empty_defaults_and_names_its_sources_in_words(capsys, monk
 def test_help_of_train_begins_with_the_fifteen_options_that_matter_most(capsys):
     text = help_of(capsys, "train")
     listed = re.findall(r"^\W? {1,2}--(\w[\w.-]+)", text, re.MULTILINE)
-    first = "preset data count image-size epochs updates batch-size learning-rate width batch-norm seed precision dry-run"
+    first = (
+        "preset data count image-size epochs updates batch-size learning-rate width batch-norm seed precision dry-run"
+    )
     assert listed[:15] == [*first.split(), "runs-dir", "data-dir"]
     assert {"dedup", "beta-1", "checkpoint-seconds", "generator.filters", "discriminator.dropout"} <= set(listed[15:])
     assert "Train a DCGAN in a new run folder." in text and len(listed) == len(set(listed))
@@ -168,7 +170,9 @@ def test_studies_are_listed_without_training(capsys):
 
 def test_evaluate_on_few_pictures_names_a_number_of_samples_that_works(capsys, run, tmp_path):
     np.savez(tmp_path / "few.npz", images=np.random.default_rng(0).integers(0, 256, (201, 32, 32, 3), np.uint8))
-    code, _, err = said(capsys, "evaluate", run.model("generator"), "--data", tmp_path / "few.npz", "--data-dir", tmp_path)
+    code, _, err = said(
+        capsys, "evaluate", run.model("generator"), "--data", tmp_path / "few.npz", "--data-dir", tmp_path
+    )
     assert code == 2 and "has 201: use --samples 100." in err
 
 
@@ -286,7 +290,9 @@ def test_a_dry_run_says_the_useful_lines_first_and_how_many_images_there_may_be(
         "What", "Images", "Time", "Memory", "Disk", "Nothing"
     ]  # fmt: skip
     assert "up to 71; 4,000 updates of 64 images = 4,000 epochs of 1" in out
-    assert said(capsys, "datasets", pictures, "--show", "--size", 28, "--data-dir", tmp_path / "data")[1].startswith("pictures: 70 ")
+    assert said(capsys, "datasets", pictures, "--show", "--size", 28, "--data-dir", tmp_path / "data")[1].startswith(
+        "pictures: 70 "
+    )
     assert "Images  70; 9 updates" in said(capsys, "train", *options, "--epochs", 9)[1]  # now it is certain
     assert "Note: 9 updates in all are too few" in said(capsys, "train", *options, "--updates", 9)[1]
 
@@ -348,7 +354,14 @@ def test_digits_of_28_pixels_are_trained_on_and_the_end_says_what_is_next(capsys
 
 
 def test_a_training_that_failed_does_not_just_say_done(capsys, run, monkeypatch):
-    won = {"gap": 0.0, "true_batch": 1.0, "fake_batch": 0.0, "fake_moving": 0.0, "diversity": 0.4, "diversity_true": 0.5}
+    won = {
+        "gap": 0.0,
+        "true_batch": 1.0,
+        "fake_batch": 0.0,
+        "fake_moving": 0.0,
+        "diversity": 0.4,
+        "diversity_true": 0.5,
+    }
     run.watch_file.write_text("".join(json.dumps({"update": u} | won) + "\n" for u in (25, 50, 75, 100)))
     monkeypatch.setattr(lengths, "FEW_UPDATES", 1)
     try:

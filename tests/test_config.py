@@ -30,6 +30,7 @@ def test_every_preset_survives_being_written_as_json(name):
         ({"generator": {"filters": (8, 8)}}, "generator.filters and generator.strides"),
         ({"discriminator": {"strides": (1, 2, 3, 2)}}, "do not divide image_size 32"),
         ({"epoch": 3}, "No setting is called 'epoch'"),
+        ({"tolerated": 90.0}, "tolerated is a share, so it must lie in [0, 1]. Received: 90.0."),
     ],
 )
 def test_settings_that_cannot_be_are_refused_with_one_sentence(changes, words):
@@ -59,7 +60,9 @@ def test_a_setting_younger_than_the_file_has_its_default():
     assert config.from_dict(values) == config.replace(preset("quick"), ema_decay=0.0)
 
 
-@pytest.mark.parametrize(("old", "new", "value"), [("averaging", "ema_decay", 0.5), ("generator_loss", "loss", "saturating")])
+@pytest.mark.parametrize(
+    ("old", "new", "value"), [("averaging", "ema_decay", 0.5), ("generator_loss", "loss", "saturating")]
+)
 def test_an_earlier_name_of_a_setting_is_read_in_files_and_in_changes(old, new, value):
     values = config.to_dict(preset("quick"))
     values["training"][old] = values["training"].pop(new)
@@ -76,6 +79,14 @@ def test_the_setting_that_said_both_whether_and_by_which_statistics_is_read_as_t
         read = config.from_dict(values)
         assert (read.model.batch_norm, read.training.statistics) == now
         assert replace(preset("report32"), batch_norm=old) == read
+
+
+def test_old_experiments_read_own_pictures_by_the_old_rules_and_are_equal_to_new_ones():
+    values = config.to_dict(preset("quick"))
+    del values["data"]["rules"]
+    old = config.from_dict(values)
+    assert old.data.rules == 1 and preset("quick").data.rules == 2
+    assert old == preset("quick") and config.differences(old, preset("quick")) == {}
 
 
 def test_the_faithful_presets_take_the_papers_learning_rate_and_no_averaging():

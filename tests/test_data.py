@@ -70,21 +70,39 @@ def test_a_dataset_is_named_as_it_was_asked_for_and_mapped_read_only(array_file,
     assert np.array_equal(dataset.images, images)
 
 
-def test_count_takes_the_first_rows_of_all_arrays_without_a_second_copy(array_file, tmp_path):
+def test_by_the_old_rules_count_takes_the_first_rows_of_all_arrays_without_a_second_copy(array_file, tmp_path):
     path, images = array_file
     every = load(path, size=8, data_dir=tmp_path, progress=False)
     folders = list((tmp_path / "prepared").iterdir())
-    some = load(path, size=8, count=7, data_dir=tmp_path, progress=False)
+    some = load(path, size=8, count=7, data_dir=tmp_path, progress=False, rules=1)
     assert np.array_equal(some.images, images[:7])
     assert np.array_equal(some.labels, every.labels[:7])
     assert list((tmp_path / "prepared").iterdir()) == folders
 
 
-def test_the_fingerprint_tells_counts_apart_but_not_all_from_all(array_file, tmp_path):
+def test_count_of_own_pictures_is_a_fair_sample_and_those_of_a_smaller_number_are_its_first(tmp_path):
+    labels = np.arange(400) // 100  # in the order of their classes
+    images = np.arange(400).view(np.uint8).reshape(400, 1, 8).repeat(8, 1)[:, :, 0:2].repeat(4, 2)  # all different
+    np.savez(tmp_path / "own.npz", images=images[..., None].repeat(3, 3), labels=labels)
+    whole, large, small, other = (
+        load(tmp_path / "own.npz", 8, count, seed, data_dir=tmp_path, progress=False)
+        for count, seed in ((None, 0), (200, 0), (100, 0), (100, 1))
+    )
+    assert whole.labels.tolist() == labels.tolist()
+    assert np.bincount(small.labels).min() > 12  # of 25; the first would all be of one class
+    assert np.array_equal(small.images, large.images[:100]) and np.array_equal(small.labels, large.labels[:100])
+    numbers = [image[0, 0, 0] + 256 * image[0, 4, 0].astype(int) for image in large.images]
+    assert len(set(numbers)) == 200 and np.array_equal(labels[numbers], large.labels)
+    assert len({whole.fingerprint, large.fingerprint, small.fingerprint, other.fingerprint}) == 4
+    assert small.fingerprint == load(tmp_path / "own.npz", 8, 100, data_dir=tmp_path, progress=False).fingerprint
+
+
+def test_the_fingerprint_tells_counts_apart(array_file, tmp_path):
     path, _ = array_file
-    prints = [load(path, 8, count, data_dir=tmp_path, progress=False).fingerprint for count in (None, 40, 7, 8)]
-    assert prints[0] == prints[1]
-    assert len(set(prints)) == 3
+    for rules in (1, 2):
+        counts = (None, 7, 8)
+        prints = [load(path, 8, n, data_dir=tmp_path, progress=False, rules=rules).fingerprint for n in counts]
+        assert len(set(prints)) == 3
 
 
 def test_sizes_have_fingerprints_of_their_own(array_file, tmp_path):

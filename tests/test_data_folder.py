@@ -1,5 +1,6 @@
 """The reader of folders of pictures: every format and mode, and everything that can be wrong with a file."""
 
+import json
 import os
 import struct
 import zlib
@@ -29,8 +30,8 @@ def _read(path, size=SIZE):
     return arrays["images"]
 
 
-def _load(path, size=SIZE):
-    return load(path, size=size, data_dir=path.parent / "data", progress=False)
+def _load(path, size=SIZE, **settings):
+    return load(path, size=size, data_dir=path.parent / "data", progress=False, **settings)
 
 
 def _on_white(colour, alpha):
@@ -255,13 +256,21 @@ def test_without_two_sub_folders_that_hold_everything_there_are_no_labels(tmp_pa
     assert dataset.labels is None and dataset.label_names == ()
 
 
-def test_hidden_files_other_files_and_pipes_are_left_out(tmp_path):
-    for name in ("a.png", ".hidden.png", ".thumbnails/b.png", "__MACOSX/._a.png"):
+def test_hidden_files_other_files_and_pipes_are_left_out_and_listed(tmp_path):
+    for name in ("a.png", ".hidden.png", ".thumbnails/b.png"):
         _save(tmp_path, name)
     (tmp_path / "readme.txt").write_text("hello")
     os.mkfifo(tmp_path / "pipe.png")
+    os.mkfifo(tmp_path / "pipe")
     source = Folder(tmp_path, SIZE)
-    assert source.names == ["a.png"] and source.ignored == 1
+    assert source.names == ["a.png"]
+    assert source.others == (
+        ".thumbnails/: hidden",
+        ".hidden.png: hidden",
+        "pipe: not a regular file",
+        "pipe.png: not a regular file",
+        "readme.txt: text",
+    )
 
 
 def test_links_are_followed_but_a_loop_is_entered_once(tmp_path):
@@ -275,7 +284,7 @@ def test_links_are_followed_but_a_loop_is_entered_once(tmp_path):
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(InputError, match="holds no picture.*1 other files"):
+    with pytest.raises(InputError, match="holds no picture that can be read: 1 other file left out: 1 text"):
         Folder(tmp_path, SIZE)
 
 
@@ -308,6 +317,239 @@ def test_the_same_pictures_in_another_folder_have_the_same_fingerprint(tmp_path)
         for number in range(3):
             _save(tmp_path / folder, f"{number}.png", RGB + np.uint8(number))
     assert _load(tmp_path / "p").fingerprint == _load(tmp_path / "q").fingerprint
+
+
+# --- what is a picture is decided by the content ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.jfif", "JPEG"), ("a.jpe", "JPEG"), ("a.JPG_large", "JPEG"), ("a", "PNG"), ("photo.png?w=80", "PNG"),
+        ("a.mpo", "MPO"), ("b", "MPO"), ("a.tif", "TIFF"), ("a.tiff", "TIFF"), ("c", "TIFF"), ("a.avif", "AVIF"),
+        ("d", "AVIF"), ("a.heic", "AVIF"), ("a.jp2", "JPEG2000"), ("e", "JPEG2000"), ("a.jpg", "AVIF"),
+        ("a.ppm", "PPM"), ("f", "PPM"), ("g", "GIF"), ("h", "WEBP"), ("i", "BMP"),
+    ],
+)  # fmt: skip
+def test_pictures_of_any_name_are_taken(tmp_path, name, kind):
+    _save(tmp_path, name, np.full((16, 16, 3), (200, 40, 90), np.uint8), format=kind)
+    assert np.abs(_read(tmp_path, 16)[0].astype(int) - (200, 40, 90)).max() <= 8
+
+
+OTHERS = {  # files that are no picture, or none that can be read, by their beginnings
+    "a.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+    "b.heif": (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
+    "c.jxl": (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+    "d.nef": (b"MM\0*\0\0\0\x08", "camera raw"),
+    "e.cr3": (b"\0\0\0\x18ftypcrx \0\0\0\x01", "camera raw"),
+    "f.svg": (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg">', "SVG"),
+    "g.mp4": (b"\0\0\0\x20ftypisom\0\0\x02\0", "video"),
+    "h.zip": (b"PK\x03\x04", "archive"),
+    "i.md": ("Gruß an alle".encode(), "text"),
+    "j.bin": (b"\0\1\2\3", "unknown"),
+    "k": (b"", "empty"),
+    "l.json": (b"{}", "text"),
+}
+
+
+def test_what_cannot_be_read_is_listed_with_what_it_is_and_what_to_do(tmp_path):
+    _save(tmp_path)
+    for name, (content, _) in OTHERS.items():
+        (tmp_path / name).write_bytes(content)
+    source = Folder(tmp_path, SIZE)
+    assert source.names == ["a.png"]
+    assert source.others == tuple(f"{name}: {kind}" for name, (_, kind) in sorted(OTHERS.items()))
+    (note,) = source.notes
+    assert note.startswith("1 picture, 12 other files left out: ")
+    assert "2 HEIC (not readable here: convert them)" in note and "1 archive (unpack them)" in note
+
+
+def test_a_heic_that_is_called_jpg_is_named_as_what_it_is(tmp_path):
+    for number in range(8):
+        _save(tmp_path / "p", f"{number}.png")
+    (tmp_path / "p" / "IMG_1.JPG").write_bytes(OTHERS["a.heic"][0] + bytes(100))
+    assert _load(tmp_path / "p").skipped == ("IMG_1.JPG: HEIC, not readable here: convert them",)
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("name", ["a.tif", "a.avif"])
+def test_the_orientation_is_applied_once_in_tiff_and_avif(tmp_path, orientation, name):
+    stored = np.zeros((32, 48, 3), np.uint8)
+    stored[:16, :24, 0], stored[16:, :24, 1] = 255, 255
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    _save(tmp_path, name, stored, exif=exif)
+    upright = UPRIGHT[orientation](stored)
+    top, left = (upright.shape[0] - 32) // 2, (upright.shape[1] - 32) // 2
+    difference = _read(tmp_path, 32)[0].astype(int) - upright[top : top + 32, left : left + 32]
+    assert np.abs(difference).mean() < 8
+
+
+def test_sixteen_bits_of_grey_are_scaled_in_tiff_and_pgm_too(tmp_path):
+    wide = RANDOM.integers(0, 65536, (SIZE, SIZE), dtype=np.uint16)
+    _save(tmp_path, "a.tif", wide)
+    (tmp_path / "b.pgm").write_bytes(b"P5 8 8 65535\n" + wide.astype(">u2").tobytes())
+    expected = np.rint(wide / 257)[..., None].repeat(3, -1)
+    assert np.array_equal(_read(tmp_path), [expected, expected])
+
+
+def test_values_of_unknown_range_are_not_guessed(tmp_path):
+    for number in range(8):
+        _save(tmp_path / "p", f"{number}.png")
+    _save(tmp_path / "p", "x.tif", RANDOM.normal(size=(SIZE, SIZE)).astype(np.float32))
+    (skipped,) = _load(tmp_path / "p").skipped
+    assert skipped.startswith("x.tif: 32 bits a value")
+
+
+# --- more pixels than are decoded at once -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def limit(monkeypatch):
+    """A limit that a picture of 600x400 pixels exceeds, by far more than Pillow's own would let pass."""
+    monkeypatch.setattr("utils.data.pictures.LARGEST_PICTURE", 80_000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 80_000)
+
+
+def _large():
+    return cv2.resize(RANDOM.integers(0, 256, (4, 6, 3), dtype=np.uint8), (600, 400), interpolation=cv2.INTER_NEAREST)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.jpg", "JPEG"), ("a.mpo", "MPO"), ("a.jp2", "JPEG2000")])
+def test_a_picture_of_too_many_pixels_is_decoded_smaller_where_its_format_can(tmp_path, limit, name, kind):
+    large = _large()
+    _save(tmp_path, name, large, format=kind)
+    expected = cv2.resize(large[:, 100:500], (8, 8), interpolation=cv2.INTER_AREA)
+    assert np.abs(_read(tmp_path)[0].astype(int) - expected).mean() < 8
+    assert Image.MAX_IMAGE_PIXELS == 80_000  # what others in this process rely on
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("x.png", {}), ("x.webp", {}), ("x.tif", {}), ("x.avif", {}), ("x.bmp", {}), ("x.jpg", {"progressive": True})],
+)
+def test_where_it_cannot_the_picture_is_left_out_in_plain_words(tmp_path, limit, name, settings):
+    for number in range(8):
+        _save(tmp_path / "p", f"{number}.png")
+    _save(tmp_path / "p", name, _large(), **settings)
+    (skipped,) = _load(tmp_path / "p").skipped
+    assert skipped.startswith(f"{name}: too large (0 million pixels; at most 0 million can be decoded: make it smaller")
+
+
+# --- what does not belong to the pictures -----------------------------------------------------------------------------
+
+OWN_FILES = {
+    "runs/p/0001-quick/experiment.json": {"preset": "quick", "data": {}, "model": {}, "training": {}},
+    "pretrained/mine/settings.json": {"preset": "quick", "data": {}, "model": {}, "training": {}},
+    "statistics/p-train-32/statistics.json": {"fingerprint": "f", "mean_rgb": [1, 2, 3]},
+    "duplicates/p-train-32-near/duplicates.json": {"fingerprint": "f", "groups": []},
+    "explain/explain.json": {"title": "t", "about": "a", "sections": []},
+}
+
+
+@pytest.mark.parametrize("rules", [1, 2])
+def test_what_this_project_wrote_below_the_pictures_is_no_picture(tmp_path, rules):
+    _save(tmp_path, "a.png")
+    before = Folder(tmp_path, SIZE, rules=rules).describe().identity
+    for name, content in OWN_FILES.items():
+        _save(tmp_path / name.rsplit("/", 1)[0], "grids/true.png")
+        _save(tmp_path / name.rsplit("/", 1)[0], "samples.png")
+        (tmp_path / name).write_text(json.dumps(content))
+    source = Folder(tmp_path, SIZE, rules=rules)
+    assert source.names == ["a.png"] and source.describe().identity == before
+    assert source.others == tuple(f"{name.rsplit('/', 1)[0]}/: written by this project" for name in sorted(OWN_FILES))
+    assert "5 folders left out: 5 written by this project" in source.notes[0]
+
+
+def test_a_folder_with_a_file_of_such_a_name_that_says_something_else_is_the_users(tmp_path):
+    for name, content in (("a", '{"microscope": 3}'), ("b", "not JSON"), ("c", "[1]")):
+        _save(tmp_path / name)
+        (tmp_path / name / "experiment.json").write_text(content)
+    assert Folder(tmp_path, SIZE).names == ["a/a.png", "b/a.png", "c/a.png"]
+
+
+def test_pictures_in_a_run_can_be_asked_for(tmp_path):
+    _save(tmp_path, "a.png")
+    (tmp_path / "experiment.json").write_text(json.dumps(OWN_FILES["runs/p/0001-quick/experiment.json"]))
+    assert Folder(tmp_path, SIZE).names == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.png", "#recycle/a.png", "@Recycle/a.png", "deep/$RECYCLE.BIN/a.png",
+        "RECYCLER/a.png",
+        "System Volume Information/a.png", ".Trash-1000/files/a.png", "lost+found/a.png", "__MACOSX/a.png",
+        "@__thumb/a.png", "M4ROOT/THMBNL/a.png", "CANONMSC/a.png", "._a.png", "MVI_1.THM", "#snapshot/a.png",
+    ],
+)  # fmt: skip
+def test_what_systems_cameras_and_network_disks_leave_behind_is_no_picture(tmp_path, place):
+    _save(tmp_path, "a.png")
+    path = tmp_path / place
+    _save(path.parent, path.name, format="PNG")
+    source = Folder(tmp_path, SIZE)
+    assert source.names == ["a.png"] and len(source.others) == 1 and "left out: 1 " in source.notes[0]
+
+
+def test_by_the_old_rules_only_six_suffixes_and_what_is_hidden_count(tmp_path):
+    for name in ("a.png", "@eaDir/a.png", "b.tif", ".c.png"):
+        _save(tmp_path, name)
+    old = Folder(tmp_path, SIZE, rules=1)
+    assert old.names == ["@eaDir/a.png", "a.png"] and old.describe().identity["version"] == 1
+    assert Folder(tmp_path, SIZE).names == ["a.png", "b.tif"]
+
+
+# --- splits -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """A folder with splits and classes; one class is not in every split."""
+    for name in (
+        "training/cat/1.png", "training/dog/1.png", "training/owl/1.png",
+        "Test/dog/2.png", "Test/owl/2.png", "val/3.png",
+    ):  # fmt: skip
+        _save(tmp_path / "pets", name)
+    return tmp_path / "pets"
+
+
+def test_folders_called_train_and_test_are_splits_and_classes_lie_in_them(pets):
+    dataset = _load(pets)
+    assert len(dataset) == 3 and dataset.label_names == ("cat", "dog", "owl") and dataset.labels.tolist() == [0, 1, 2]
+    test = _load(pets, split="test")
+    assert test.label_names == dataset.label_names and test.labels.tolist() == [1, 2] and test.split == "test"
+    valid = _load(pets, split="valid")
+    assert len(valid) == 1 and valid.labels is None
+    assert len(_load(pets, split="all")) == 6
+    assert "train 3, test 2, valid 1" in dataset.notes[0]
+    assert len({_load(pets, split=split).fingerprint for split in ("train", "test", "all")}) == 3
+
+
+def test_a_split_that_is_not_there_is_refused_with_those_that_are(pets, tmp_path):
+    with pytest.raises(InputError, match="are train, test, valid and all. Received: split='val'"):
+        _load(pets, split="val")
+    _save(tmp_path / "plain")
+    with pytest.raises(InputError, match=r"are train and all \(it has no folders train/.*Received: split='test'"):
+        _load(tmp_path / "plain", split="test")
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (["train/1.png", "car/1.png", "tram/1.png"], ["car", "train", "tram"]),
+        (["test/1.png", "valid/1.png"], ["test", "valid"]),
+        (["train/cat/1.png", "train/dog/1.png"], ["cat", "dog"]),
+        (["train/cat/1.png", "train/dog/1.png", "test/1.png", "more/1.png", "1.png"], ["cat", "dog"]),
+    ],
+)
+def test_splits_are_told_from_classes_of_such_names(tmp_path, names, classes):
+    for name in names:
+        _save(tmp_path, name)
+    assert Folder(tmp_path, SIZE).classes == classes
+
+
+def test_by_the_old_rules_splits_are_classes(pets):
+    assert _load(pets, rules=1).label_names == ("Test", "training", "val")
 
 
 # --- broken files -----------------------------------------------------------------------------------------------------
@@ -349,8 +591,8 @@ BROKEN = {  # how to break a picture called x, and what is said of it
     "gif cut": (_cut("x.gif"), "truncated"),
     "16-bit png cut": (_cut_wide, "truncated"),
     "png bad data": (lambda folder: (folder / "x.png").write_bytes(_png(64, 64, b"too little")), "truncated"),
-    "bomb": (lambda folder: (folder / "x.png").write_bytes(_png(60_000, 60_000, b"")), "bomb"),
-    "not quite a bomb": (lambda folder: (folder / "x.png").write_bytes(_png(10_000, 10_000, b"")), "bomb"),
+    "bomb": (lambda folder: (folder / "x.png").write_bytes(_png(60_000, 60_000, b"")), "3,600 million pixels"),
+    "not quite a bomb": (lambda folder: (folder / "x.png").write_bytes(_png(10_000, 10_000, b"")), "at most 89"),
 }
 
 
@@ -368,13 +610,52 @@ def test_a_broken_picture_is_skipped_and_listed_with_the_reason_and_the_others_s
     assert skipped.startswith("x.") and reason in skipped
 
 
-def test_too_many_broken_pictures_are_an_error_with_examples(tmp_path):
+def test_more_than_the_tolerated_share_is_an_error_with_examples_and_a_list_of_all(tmp_path):
     for number in range(50):
         _save(tmp_path / "p", f"{number:02}.png")
-    for number in range(6):
+    for number in range(10):
         (tmp_path / "p" / f"{number:02}.png").write_text("broken")
-    with pytest.raises(InputError, match="6 or more of the 50 pictures.*00.png: not a picture; 01.png"):
+    with pytest.raises(
+        InputError, match="10 or more of the 50 pictures.*00.png: not a picture; 01.png.*--small enlarge"
+    ) as refused:
+        _load(tmp_path / "p", tolerated=0.1)
+    (listed,) = (tmp_path / "data").rglob("left_out.txt")
+    assert str(listed) in str(refused.value)
+    assert listed.read_text().splitlines() == [f"{number:02}.png: not a picture" for number in range(10)]
+    assert len(_load(tmp_path / "p", tolerated=0.2)) == 40
+
+
+@pytest.mark.parametrize("small", [3, 9, 26])
+def test_a_tenth_a_third_or_most_of_the_pictures_may_be_too_small_and_all_of_them_are_named(tmp_path, small):
+    for number in range(30):
+        _save(tmp_path / "p", f"{number:02}.png", RGB if number >= small else RGB[:7])
+    dataset = _load(tmp_path / "p")
+    assert len(dataset) == 30 - small
+    assert dataset.skipped == tuple(f"{number:02}.png: smaller than 8x8 (8x7)" for number in range(small))
+    remarks = " ".join(dataset.remarks("log.txt"))
+    assert f"{small} of 30 pictures left out: 00.png: smaller than 8x8 (8x7); 01.png" in remarks
+    assert ("All that was left out is listed in log.txt." in remarks) == (small > 3)
+
+
+@pytest.mark.parametrize("rules", [1, 2])
+def test_a_count_that_so_many_can_no_longer_be_used_for_gives_all_that_can(tmp_path, rules):
+    for number in range(20):
+        _save(tmp_path / "p", f"{number:02}.png", RGB if number else RGB[:7])
+    assert len(_load(tmp_path / "p", count=20, rules=rules)) == 19
+    assert len(_load(tmp_path / "p", count=10, rules=rules)) == 10
+
+
+def test_nothing_but_pictures_that_are_too_small_is_refused_with_the_cure_and_enlarged_on_request(tmp_path):
+    small = RANDOM.integers(50, 200, (12, 5, 6, 3), dtype=np.uint8)
+    for number, picture in enumerate(small):
+        _save(tmp_path / "p", f"{number:02}.png", picture)
+    with pytest.raises(InputError, match="12 or more of the 12 pictures.*--small enlarge"):
         _load(tmp_path / "p")
+    np.save(tmp_path / "same.npy", small)
+    enlarged, array = _load(tmp_path / "p", small="enlarge"), _load(tmp_path / "same.npy")
+    assert np.array_equal(enlarged.images, array.images) and enlarged.skipped == ()
+    assert array.notes[0] == "Its images of 6x5 are enlarged to 8x8."
+    assert _load(tmp_path / "same.npy", size=5).notes == ()
 
 
 def test_a_few_broken_pictures_are_no_error_in_a_small_folder_but_all_of_them_are(tmp_path):

@@ -214,8 +214,23 @@ def test_too_many_failures_are_an_error_and_nothing_is_kept_of_them(tmp_path):
     count = 2 * CHUNK_ROWS
     with pytest.raises(InputError, match="of the 512 pictures of Numbers, from 0 .* 0.png: broken; 2.png: broken"):
         _prepare(Numbers(count=count, failing=tuple(range(0, count, 2))), tmp_path)
-    assert list(_files(tmp_path)) == ["lock"]
+    assert sorted(_files(tmp_path)) == ["left_out.txt", "lock"]
     assert len(_prepare(Numbers(count=count), tmp_path)) == count  # the same source, mended
+    assert "left_out.txt" not in _files(tmp_path)
+
+
+def test_what_a_source_tolerates_counts_also_for_what_was_prepared_before(tmp_path):
+    class Lenient(Numbers):
+        tolerated = 0.5
+
+    class Strict(Numbers):
+        tolerated = 0.4
+
+    which = {"count": 40, "failing": tuple(range(20))}
+    assert len(_prepare(Lenient(**which), tmp_path)) == 20
+    with pytest.raises(InputError, match="20 or more of the 40 pictures"):
+        _prepare(Strict(**which), tmp_path)
+    assert len(_prepare(Lenient(**which), tmp_path)) == 20
 
 
 def test_a_reader_that_breaks_its_word_is_found_out(tmp_path):

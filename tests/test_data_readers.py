@@ -270,7 +270,7 @@ def test_lsun_decodes_webp_and_jpeg_to_the_middle_square_without_labels(tmp_path
 def test_lsun_counts_off_by_key_and_never_looks_behind(tmp_path, bedrooms, monkeypatch):
     monkeypatch.setattr("utils.data.lsun.STRIDE", 64)
     ordered = sorted(bedrooms)[:200]
-    pictures = {key: bedrooms[key] for key in ordered[:100]} | {key: b"broken" for key in ordered[100:]}
+    pictures = {key: bedrooms[key] for key in ordered[:100]} | dict.fromkeys(ordered[100:], b"broken")
     path = genuine.write_lsun(tmp_path / "lsun_bedroom", pictures)
     some = _load("lsun_bedroom", tmp_path, size=16, count=100)
     assert len(some) == 100 and some.skipped == ()
@@ -475,9 +475,9 @@ def test_a_wrong_split_is_refused_with_the_splits_there_are(tmp_path, name):
         _load(name, tmp_path, split="tset")
 
 
-def test_own_pictures_have_no_other_split_than_train(tmp_path):
+def test_an_array_has_no_other_split_than_train(tmp_path):
     np.save(tmp_path / "own.npy", _noise(4))
-    with pytest.raises(InputError, match="Own pictures have one split, train. Received: split='test'"):
+    with pytest.raises(InputError, match="An array has one split, train. Received: split='test'"):
         _load(tmp_path / "own.npy", tmp_path, split="test")
 
 

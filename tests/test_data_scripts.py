@@ -185,7 +185,7 @@ def test_without_a_server_the_download_fails_after_five_attempts(cifar):
     assert answer.returncode == 3 and answer.stderr.count("next attempt") == 4
 
 
-@pytest.mark.parametrize("page, code, name", [
+@pytest.mark.parametrize(("page", "code", "name"), [
     (QUOTA, 3, "Google Drive - Quota exceeded"),
     (LOGIN, 6, "Login | Kaggle"),
     (OTHER, 4, "We are moving…"),
@@ -267,7 +267,7 @@ def test_options_take_the_place_of_the_environment(cifar):
     assert (cifar.folder / "else where" / "cifar10" / "cifar-10-binary.tar.gz").exists() and not cifar.data.exists()
 
 
-@pytest.mark.parametrize("script, options, reason", [
+@pytest.mark.parametrize(("script", "options", "reason"), [
     ("get_cifar10.sh", ["--frm", "x"], "--frm"),
     ("get_cifar10.sh", ["x"], "'x'"),
     ("get_cifar10.sh", ["--"], "'--'"),
@@ -409,14 +409,14 @@ def test_without_a_token_kaggle_is_not_asked_and_the_way_to_one_is_told(world):
     assert not world.server.asked
 
 
-@pytest.mark.parametrize("harm, reason", [
+@pytest.mark.parametrize(("harm", "reason"), [
     ("a picture less", "2 files"), ("no table", "0 files"), ("a damaged picture", "CRC"), ("cut short", "no archive"),
     ("a web page", "a web page (Login | Kaggle)"),
 ])  # fmt: skip
 def test_an_archive_without_published_checksum_is_counted_and_read(world, harm, reason):
     world.change("get_celeba.sh", "=202599", "=3")
     pictures = {f"img_align_celeba/img_align_celeba/{number:06d}.jpg": os.urandom(999) for number in (1, 2, 3)}
-    tables = {name: b"image_id" for name in ("list_attr_celeba.csv", "list_eval_partition.csv")}
+    tables = dict.fromkeys(("list_attr_celeba.csv", "list_eval_partition.csv"), b"image_id")
     last = pictures["img_align_celeba/img_align_celeba/000003.jpg"]
     archive = {
         "a picture less": lambda: zipped(dict(list(pictures.items())[:2]) | tables),
@@ -512,7 +512,7 @@ def test_anime_faces_are_unpacked_once_from_an_archive_that_holds_them_twice(wor
     assert other.returncode == 4 and "move it away" in last_line(other) and world.there("anime") == there
 
 
-@pytest.mark.parametrize("count, code", [(2, 4), (3, 0), (4, 0), (5, 4)])
+@pytest.mark.parametrize(("count", "code"), [(2, 4), (3, 0), (4, 0), (5, 4)])
 def test_a_count_that_could_not_be_confirmed_has_two_bounds(world, count, code):
     world.change("get_anime.sh", "=63000-64000", "=3-4")
     (world.folder / "mine.zip").write_bytes(zipped({f"images/{number}_2001.jpg": b"face" for number in range(count)}))
@@ -626,7 +626,7 @@ HARMFUL = {
 }
 
 
-@pytest.mark.parametrize("archive, reason", HARMFUL.values(), ids=HARMFUL)
+@pytest.mark.parametrize(("archive", "reason"), HARMFUL.values(), ids=HARMFUL)
 def test_a_harmful_archive_is_refused_and_writes_nothing_anywhere(tmp_path, archive, reason):
     (tmp_path / "in" / "deep").mkdir(parents=True)
     (tmp_path / "archive").write_bytes(archive)
@@ -698,7 +698,7 @@ def test_every_script_tells_its_exit_codes_its_source_and_its_terms():
         assert ("checksums" in told.stdout) or ("checksum is" in told.stdout), script
 
 
-@pytest.mark.parametrize("script, facts", [
+@pytest.mark.parametrize(("script", "facts"), [
     ("get_cifar10.sh", ["https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"]),
     ("get_svhn.sh", ["http://ufldl.stanford.edu/housenumbers/", "e26dedcc434d2e4c54c9b2d4a06d8373",
                      "eb5a983be6a315427106f1b164d9cef3", "a93ce644f1a588dc4d68dda5feec44a7"]),

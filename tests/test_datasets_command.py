@@ -156,6 +156,39 @@ def test_one_dataset_can_be_listed_by_name_and_pictures_by_their_place(capsys, t
     assert "There is no dataset 'celebra'" in _said(capsys, "celebra")[2]
 
 
+def test_a_folder_is_described_with_what_was_left_out_and_why_its_classes_and_splits(capsys, tmp_path):
+    for split, count in (("train", 3), ("test", 2), ("val", 1)):
+        for kind in ("cat", "dog"):
+            (tmp_path / "pets" / split / kind).mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (40, 40)).save(tmp_path / "pets" / split / kind / f"{number}.png")
+    (tmp_path / "pets" / "about.txt").write_text("pets")
+    (tmp_path / "pets" / "@eaDir").mkdir()
+    code, out, _ = _said(capsys, tmp_path / "pets")
+    assert code == 0 and out.splitlines() == [
+        "pets: 6 images, classes: cat, dog",
+        "12 pictures, 1 other file left out: 1 text; 1 folder left out: 1 thumbnails that a system, a camera or a "
+        "network disk made.",
+        "Folders at the top are splits: train 6, test 4, valid 2. --split (train, test, valid, all) says which is "
+        "used: train.",
+        "  @eaDir/: thumbnails that a system, a camera or a network disk made",
+        "  about.txt: text",
+    ]
+    record = json.loads(_said(capsys, tmp_path / "pets", "--split", "all", "--json")[1])
+    assert record["images"] == 12 and record["classes"] == ["cat", "dog"] and len(record["others"]) == 2
+
+
+def test_show_names_its_folder_after_the_place_and_says_what_is_odd_about_the_pictures(capsys, tmp_path, monkeypatch):
+    (tmp_path / "grey ones").mkdir()
+    for number in range(4):
+        grey = RANDOM.integers(0, 256, (40, 40), dtype=np.uint8)
+        Image.fromarray(grey).save(tmp_path / "grey ones" / f"{number}.png")
+    monkeypatch.chdir(tmp_path / "grey ones")
+    code, out, _ = _said(capsys, ".", "--show", "--data-dir", tmp_path / "data")
+    assert code == 0 and "All pictures are grey." in out
+    assert [path.name for path in (tmp_path / "data" / "statistics").iterdir()] == ["grey-ones-train-32"]
+
+
 def test_show_writes_sheet_statistics_and_pictures_of_a_folder_with_classes(capsys, tmp_path):
     for number in range(12):
         (tmp_path / "pets" / ("cat", "dog")[number % 3 == 0]).mkdir(parents=True, exist_ok=True)
@@ -183,7 +216,7 @@ def test_show_of_a_built_in_split_as_json_is_what_is_in_the_file(capsys, tmp_pat
     assert code == 0 and record.pop("folder") == str(tmp_path / "x")
     assert record == json.loads((tmp_path / "x" / "statistics.json").read_text())
     assert record["split"] == "test" and record["images"] == 20 and sum(c["images"] for c in record["labels"]) == 20
-    assert [a["attribute"] for a in record["attributes"]][0] == "stripes"
+    assert next(a["attribute"] for a in record["attributes"]) == "stripes"
 
 
 def test_show_looks_at_a_part_of_a_big_dataset_unless_told(capsys, tmp_path, monkeypatch):

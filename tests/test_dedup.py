@@ -13,6 +13,7 @@ from benchmarks.dedup import KINDS, brightened, judge, plant, recompressed, shif
 from utils import cli
 from utils.config import preset, replace
 from utils.data import Dataset, faces, load_for
+from utils.data import rows as data_rows
 from utils.data.dedup import Duplicates, autoencoder, copies, deduplicated, draw_groups, exact, find_duplicates, near
 from utils.data.dedup.autoencoder import train_encoder
 from utils.data.dedup.near import show_the_same
@@ -296,7 +297,7 @@ def test_a_dataset_without_duplicates_is_not_copied(dataset, tmp_path):
 def test_a_copy_that_was_interrupted_is_finished_and_has_the_same_bytes(dataset, tmp_path, monkeypatch):
     whole = deduplicated(dataset, "exact", tmp_path / "whole", progress=False)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(copies._Rows, "read", _stops_at(256, copies._Rows.read))
+        patch.setattr(data_rows._Rows, "read", _stops_at(256, data_rows._Rows.read))
         deduplicated(dataset, "exact", tmp_path / "stopped", progress=False)
     assert not list((tmp_path / "stopped").glob("*/meta.json"))
     again = deduplicated(dataset, "exact", tmp_path / "stopped", progress=False)
@@ -353,6 +354,16 @@ def test_the_command_writes_groups_by_row_and_their_picture(capsys, folder, tmp_
     images = load_for(replace(preset("report32"), name=str(folder), batch_size=4), tmp_path / "data", False).images
     assert all(np.array_equal(images[one], images[other]) for one, other in record["groups"])
     assert Image.open(home / "groups.png").size[0] >= 3 * 2 * 70
+
+
+@pytest.mark.parametrize("place", [".", "../pictures", "./", "~/pictures/", "even/.."])
+def test_however_the_place_is_typed_the_command_writes_under_the_name_of_the_folder(
+    capsys, folder, tmp_path, place, monkeypatch
+):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert _said(capsys, place, "--method", "exact", "--data-dir", tmp_path / "data")[0] == 0
+    assert [path.name for path in (tmp_path / "data" / "duplicates").iterdir()] == ["pictures-train-32-exact"]
 
 
 def test_the_command_speaks_json(capsys, folder, tmp_path):

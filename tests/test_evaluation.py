@@ -8,6 +8,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from utils import cli
 from utils.config import DataConfig, preset, replace
@@ -211,34 +212,74 @@ def test_held_out_images_are_of_the_test_split_and_of_the_choices_that_were_trai
     assert not {image.tobytes() for image in apart.images} & {image.tobytes() for image in trained.images}
 
 
-def test_own_pictures_are_compared_with_those_behind_the_ones_trained_on_else_with_these(squares, home):
+def test_own_pictures_are_compared_with_those_that_were_not_trained_on_else_with_these(squares, home):
+    def rows(images):
+        return [image.tobytes() for image in np.asarray(images)]
+
     everything = load(squares, 16, data_dir=home, progress=False).images
-    behind = true_images_for(DataConfig(str(squares), count=100), 16, 90, data_dir=home, progress=False)
-    np.testing.assert_array_equal(behind.images, everything[100:190])
-    assert not behind.seen and behind.about == "images of squares that it was not trained on"
+    trained = load(squares, 16, 100, data_dir=home, progress=False).images
+    apart = true_images_for(DataConfig(str(squares), count=100), 16, 90, data_dir=home, progress=False)
+    assert len(apart.images) == 90 and set(rows(apart.images)) <= set(rows(everything)) - set(rows(trained))
+    assert not apart.seen and apart.about == "images of squares that it was not trained on"
     for count, words, given in (
-        (None, "that it was trained on", 240),
-        (200, "that it was trained on", 200),
-        (60, "that it was in part trained on", 190),
+        (None, "that it was trained on", everything),
+        (200, "that it was trained on", load(squares, 16, 200, data_dir=home, progress=False).images),
+        (60, "that it was in part trained on", load(squares, 16, 190, data_dir=home, progress=False).images),
     ):
         seen = true_images_for(DataConfig(str(squares), count=count), 16, 190, data_dir=home, progress=False)
-        np.testing.assert_array_equal(seen.images, everything[:given])
+        np.testing.assert_array_equal(seen.images, given)
         assert seen.seen and seen.about == f"images of squares {words}"
     with pytest.raises(InputError, match="300 true images are needed. Received: .*which has 240"):
         true_images_for(DataConfig(str(squares)), 16, 300, data_dir=home)
 
 
 def test_what_a_model_has_not_seen_is_one_answer(squares, home):
-    """Another split, else those behind the ones trained on; with all that is known of them."""
-    everything = load(squares, 16, data_dir=home, progress=False)
-    behind = unseen(DataConfig(str(squares), count=100), 16, 90, data_dir=home, progress=False)
-    np.testing.assert_array_equal(behind.images, everything.images[100:190])
-    np.testing.assert_array_equal(behind.labels, everything.labels[100:190])
-    assert behind.label_names == everything.label_names and behind.fingerprint != everything.fingerprint
-    assert len(unseen(DataConfig(str(squares), count=100), 16, 900, data_dir=home, progress=False)) == 140
+    """Another split, else those that are not among the ones trained on; with all that is known of them."""
+    places = {"data_dir": home, "progress": False}
+    everything, trained = load(squares, 16, **places), load(squares, 16, 100, **places)
+    label_of = {image.tobytes(): label for image, label in zip(everything.images, everything.labels)}
+    apart = unseen(DataConfig(str(squares), count=100), 16, 90, **places)
+    assert not {image.tobytes() for image in apart.images} & {image.tobytes() for image in trained.images}
+    assert len(apart) == 90 and [label_of[image.tobytes()] for image in apart.images] == apart.labels.tolist()
+    assert apart.label_names == everything.label_names and apart.fingerprint != everything.fingerprint
+    old = unseen(DataConfig(str(squares), count=100, rules=1), 16, 90, **places)
+    np.testing.assert_array_equal(old.images, everything.images[100:190])
+    assert len(unseen(DataConfig(str(squares), count=100), 16, 900, **places)) == 140
     for count in (None, 240):
-        assert unseen(DataConfig(str(squares), count=count), 16, 90, data_dir=home, progress=False) is None
-    assert unseen(DataConfig("faces", count=50), 16, 60, data_dir=home, progress=False).split == "test"
+        assert unseen(DataConfig(str(squares), count=count), 16, 90, **places) is None
+    assert unseen(DataConfig("faces", count=50), 16, 60, **places).split == "test"
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """A folder with splits: 8 pictures of two classes to train on, 6 to test with, of which one is too small."""
+    for split, count in (("train", 8), ("test", 6)):
+        for number in range(count):
+            path = tmp_path / "pets" / split / ("cat", "dog")[number % 2] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            side = 9 if (split, number) == ("test", 3) else 16
+            Image.fromarray(np.random.default_rng(number).integers(0, 256, (side, side, 3), np.uint8)).save(path)
+    return tmp_path / "pets"
+
+
+def test_own_pictures_with_a_test_split_are_compared_with_that(pets, tmp_path):
+    places = {"data_dir": tmp_path / "data", "progress": False}
+    apart = true_images_for(DataConfig(str(pets)), 16, 5, **places)
+    assert not apart.seen and apart.about == "held-out images (pets)"
+    test = load(pets, 16, split="test", **places).images
+    assert {image.tobytes() for image in apart.images} == {image.tobytes() for image in test}
+    assert len(true_images_for(DataConfig(str(pets), small="enlarge"), 16, 6, **places).images) == 6
+    assert held_out(pets, 16, trained_on="test", **places).split == "train"
+    assert held_out(pets, 16, trained_on="all", **places) is None
+
+
+def test_pictures_that_cannot_be_used_do_not_count_among_the_true_images_there_are(pets, tmp_path):
+    places = {"data_dir": tmp_path / "data", "progress": False}
+    only_test = DataConfig(str(pets / "test"), count=2)
+    apart = true_images_for(only_test, 16, 3, **places)
+    assert not apart.seen and len(apart.images) == 3
+    with pytest.raises(InputError, match="6 true images are needed. Received: .*which has 5"):
+        true_images_for(DataConfig(str(pets / "test")), 16, 6, **places)
 
 
 # --- a generator ------------------------------------------------------------------------------------------------------
@@ -286,10 +327,13 @@ def test_experiments_are_measured_against_another_split_of_the_choices_they_trai
     assert sorted(row.tobytes() for row in rows) == sorted(row.tobytes() for row in np.asarray(apart))
     with pytest.raises(InputError, match="squares.npz has no 160 images set apart from training"):
         quality_for(run.experiment, home, samples=80)
-    behind = quality_for(run.experiment, home, samples=60, progress=False)  # it was trained on the first 120
-    everything = load(run.experiment.data.name, 16, data_dir=home, progress=False).images.reshape(-1, 768)
-    rows = np.concatenate([behind.true, behind._other_true])
-    assert sorted(row.tobytes() for row in rows) == sorted(row.tobytes() for row in np.asarray(everything[120:]))
+    beside = quality_for(run.experiment, home, samples=60, progress=False)  # it was trained on half of them
+    everything, trained = (
+        {row.tobytes() for row in load(run.experiment.data.name, 16, count, data_dir=home, progress=False).images}
+        for count in (None, 120)
+    )
+    rows = {row.tobytes() for row in np.concatenate([beside.true, beside._other_true]).astype(np.uint8)}
+    assert len(rows) == 120 and rows == everything - trained
 
 
 def test_evaluate_prints_the_distance_beside_the_floor(capsys, run, home):

@@ -112,7 +112,9 @@ def test_forward_gives_what_the_model_gives_and_the_batch_mode_normalises_withou
     model = preset("quick").model
     discriminator = build_discriminator(model)
     images = np.random.default_rng(0).uniform(-1, 1, (6, 32, 32, 3)).astype(np.float32)
-    np.testing.assert_array_equal(forward(discriminator, images, training=False, statistics="moving"), discriminator(images))
+    np.testing.assert_array_equal(
+        forward(discriminator, images, training=False, statistics="moving"), discriminator(images)
+    )
     states = [np.asarray(v) for v in discriminator.non_trainable_variables]
 
     by_batch = np.asarray(forward(discriminator.layers, images, training=False, statistics="batch"))

@@ -44,7 +44,7 @@ def view_of(experiment, players=None, **given):
     return View(players, experiment.training, images=images, draw_fake=lambda: fake, key=batch.key, **given)
 
 
-# --- losses ------------------------------------------------------------------------------------------------------------
+# --- losses -----------------------------------------------------------------------------------------------------------
 
 
 def softplus(x):
@@ -88,7 +88,7 @@ def test_both_networks_are_trained_by_every_loss_and_its_terms_are_recorded(tiny
     assert all(np.isfinite(list(record.values())))
 
 
-# --- penalties: closed form on a tiny network, finite differences on a real one ----------------------------------------
+# --- penalties: closed form on a tiny network, finite differences on a real one ---------------------------------------
 
 
 def linear_players(experiment, weights):
@@ -149,7 +149,7 @@ def test_a_lazy_penalty_has_its_turns_with_the_weight_of_those_it_missed(tiny, f
     assert len(update._compiled) == 2  # each combination that occurs, once
 
 
-# --- spectral normalisation --------------------------------------------------------------------------------------------
+# --- spectral normalisation -------------------------------------------------------------------------------------------
 
 
 def test_spectral_normalisation_divides_by_the_largest_singular_value_and_leaves_the_kernel(tiny):
@@ -208,7 +208,7 @@ def test_power_iteration_takes_one_step_an_update_and_a_saved_network_scores_the
     np.testing.assert_array_equal(load_network(tmp_path / "d.keras")(images), players.discriminator(images))
 
 
-# --- augmentation ------------------------------------------------------------------------------------------------------
+# --- augmentation -----------------------------------------------------------------------------------------------------
 
 IMAGES = np.random.default_rng(2).uniform(-1, 1, (64, 16, 16, 3)).astype(np.float32)
 
@@ -220,7 +220,9 @@ def test_colour_changes_brightness_saturation_and_contrast_by_the_formula():
     grey = x.mean(-1, keepdims=True)
     x = (x - grey) * (2 * s) + grey
     mean = x.mean((1, 2, 3), keepdims=True)
-    np.testing.assert_allclose(augmentations.colour(tf.constant(IMAGES), seed), (x - mean) * (c + 0.5) + mean, atol=1e-5)
+    np.testing.assert_allclose(
+        augmentations.colour(tf.constant(IMAGES), seed), (x - mean) * (c + 0.5) + mean, atol=1e-5
+    )
 
 
 def test_translation_shifts_whole_images_by_up_to_an_eighth_and_fills_with_grey():
@@ -271,7 +273,7 @@ def test_true_and_fake_images_are_augmented_each_by_numbers_of_their_own_in_both
     assert all(one[name] != other[name] for name in ("loss_true", "loss_fake", "loss_generator"))
 
 
-# --- steps and rates ---------------------------------------------------------------------------------------------------
+# --- steps and rates --------------------------------------------------------------------------------------------------
 
 
 def test_the_two_networks_have_step_sizes_of_their_own_that_decay(tiny):
@@ -342,10 +344,12 @@ def test_what_a_recipe_requires_is_said(tiny, changes, words):
     assert words in str(refusal.value)
 
 
-# --- parts from outside ------------------------------------------------------------------------------------------------
+# --- parts from outside -----------------------------------------------------------------------------------------------
 
 
-def test_a_loss_registered_from_outside_is_trained_with_and_recorded_by_its_name(tiny, noise_dataset, tmp_path, monkeypatch):
+def test_a_loss_registered_from_outside_is_trained_with_and_recorded_by_its_name(
+    tiny, noise_dataset, tmp_path, monkeypatch
+):
     exponential = Term("loss_exponential", lambda view: tf.reduce_mean(tf.exp(-view.true_logits + view.fake_logits)))
     mine = Loss((exponential,), (Term("loss_generator", losses.non_saturating),))
     monkeypatch.setitem(registries.LOSSES, "mine", mine)
@@ -369,7 +373,9 @@ def with_encoder(experiment):
     return (*registries.chosen(registries.RECIPES, "dcgan")(experiment), Phase({"encoder": (find,)}, every=2))
 
 
-def test_a_player_from_outside_learns_is_kept_in_checkpoints_and_goes_on_exactly(tiny, noise_dataset, tmp_path, monkeypatch):
+def test_a_player_from_outside_learns_is_kept_in_checkpoints_and_goes_on_exactly(
+    tiny, noise_dataset, tmp_path, monkeypatch
+):
     monkeypatch.setitem(registries.PLAYERS, "encoder", build_encoder)
     monkeypatch.setitem(registries.RECIPES, "with_encoder", with_encoder)
     experiment = replace(tiny, recipe="with_encoder", learning_rate=2e-3)
@@ -392,7 +398,9 @@ def test_phases_and_terms_have_their_turns():
     recipe = (Phase({"discriminator": (a, b)}), Phase({"generator": (b,)}), Phase({"encoder": (a,)}, every=3))
 
     def names(update):
-        return {n: [t.name for terms in phase.terms.values() for t in terms] for n, phase in due_at(recipe, update).items()}
+        return {
+            n: [t.name for terms in phase.terms.values() for t in terms] for n, phase in due_at(recipe, update).items()
+        }
 
     assert [names(update) for update in (1, 2, 3, 4)] == [
         {0: ["a", "b"], 1: ["b"], 2: ["a"]},

@@ -117,7 +117,10 @@ def test_a_run_says_how_it_stands_in_a_file_and_the_lock_says_whether_anybody_is
     ("log", "state"),
     [
         (["Started on a CPU.", "Finished after 4 updates and 9 s of training."], State("finished", 4, 2, 9)),
-        (["Finished after 4 updates and 9 s of training.", "Resumed on a CPU.", "It has all."], State("finished", 4, 2, 9)),
+        (
+            ["Finished after 4 updates and 9 s of training.", "Resumed on a CPU.", "It has all."],
+            State("finished", 4, 2, 9),
+        ),
         (["Finished after 2 updates and 5 s of training.", "Resumed on a CPU."], State("running", 4, 2)),
         (["Stopped by signal 15 after update 4."], State("stopped", 4, 2, why="Stopped by signal 15 after update 4.")),
         ([], State("running", 4, 2)),
@@ -135,7 +138,9 @@ def test_a_run_made_before_there_was_a_state_stands_as_its_log_and_records_say(t
 
 def test_a_log_in_which_names_broke_lines_is_told_in_sentences(tmp_path):
     run = Run.create(preset("quick"), ENVIRONMENT, tmp_path)
-    (run.folder / "log.txt").write_text("2024-01-31 10:00:00 Left out a\nb\n\nc.jpg: no picture.\n2024-01-31 10:00:01 On.\n")
+    (run.folder / "log.txt").write_text(
+        "2024-01-31 10:00:00 Left out a\nb\n\nc.jpg: no picture.\n2024-01-31 10:00:01 On.\n"
+    )
     assert run.logged() == ["Left out a b c.jpg: no picture.", "On."]
 
 

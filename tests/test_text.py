@@ -32,7 +32,7 @@ NAMES = {
     "terminal": b"\x1b[31mred\x1b]0;title\x07\x00".rstrip(b"\0"),
     "directions": "photo\u202egpj.exe\u2066\u200f".encode(),
     "no UTF-8": b"caf\xe9 \xff\xfe",
-    "quotes": b"it's \"so\" `id` $(id) %s {0} [b]",
+    "quotes": b'it\'s "so" `id` $(id) %s {0} [b]',
     "markup": b"<script>alert(1)<!-- &amp; <b>",
     "option": b"--help -rf",
     "long": ("é" * 127 + "x").encode(),
@@ -228,11 +228,16 @@ def test_own_pictures_are_written_down_by_their_whole_path_and_may_be_moved(trai
     monkeypatch.chdir(tmp_path)
     places = ["--runs-dir", str(home / "runs"), "--data-dir", str(home / "data")]
     there.rename(moved)
-    for said in (["resume", "last", "--epochs", "2"], ["evaluate", "last"], ["explain", "last"], ["publish", "last", "x"]):
+    for said in (
+        ["resume", "last", "--epochs", "2"],
+        ["evaluate", "last"],
+        ["explain", "last"],
+        ["publish", "last", "x"],
+    ):
         assert cli.main([*said, *places]) == 2, said
         told = capsys.readouterr().err
         assert f"The pictures of {run.name} were in {home}/Ba$$in" in told and told.count("\n") == 1
-        assert ("`./dcgan resume " in told if "publish" in said else "say where they are now with --data." in told)
+        assert "`./dcgan resume " in told if "publish" in said else "say where they are now with --data." in told
 
     other = tmp_path / "other"
     draw_pictures(other, seed=1)

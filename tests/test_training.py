@@ -10,9 +10,11 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 from comparing import assert_same_contents, contents
+from PIL import Image
 
 from utils import config
 from utils.config import replace
+from utils.data import load_for
 from utils.errors import InputError
 from utils.runs import Run
 from utils.training import checkpoint, loop, performance_summarizer, resume, train
@@ -66,10 +68,47 @@ def test_a_training_leaves_a_complete_run_folder(tiny, noise_dataset, tmp_path):
 
 
 def test_files_that_were_left_out_are_told_and_listed_in_the_log(tiny, noise_dataset, tmp_path, capsys):
-    dataset = dataclasses.replace(noise_dataset, skipped=("a.jpg: cannot be decoded", "b.jpg: too small"))
+    skipped = tuple(f"{number}.jpg: cannot be decoded" for number in range(5))
+    notes = ("29 pictures, 1 other file left out: 1 text.",)
+    dataset = dataclasses.replace(noise_dataset, skipped=skipped, others=("a.txt: text",), notes=notes)
     run = train(replace(tiny, epochs=1), dataset=dataset, runs_dir=tmp_path)
-    assert "Left out a.jpg: cannot be decoded, and 1 more files" in capsys.readouterr().out
-    assert all(f"Left out {reason}." in (run.folder / "log.txt").read_text() for reason in dataset.skipped)
+    out, log = capsys.readouterr().out, (run.folder / "log.txt").read_text()
+    assert "29 pictures, 1 other file left out: 1 text.\n5 of 29 pictures left out: 0.jpg: cannot be decoded; " in out
+    assert "2.jpg: cannot be decoded; and 2 more.\nAll that was left out is listed in log.txt.\n" in out
+    assert notes[0] in log and all(f"Left out {reason}." in log for reason in (*skipped, *dataset.others))
+
+
+def test_pictures_that_are_all_alike_are_refused_before_there_is_a_run(tiny, noise_dataset, tmp_path):
+    alike = dataclasses.replace(noise_dataset, images=noise_dataset.images[:1].repeat(24, 0))
+    with pytest.raises(InputError, match="All pictures of noise are alike"):
+        train(tiny, dataset=alike, runs_dir=tmp_path, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_of_an_earlier_version_on_own_pictures_goes_on_with_the_images_it_had(tiny, noise_images, tmp_path):
+    folder = tmp_path / "pets"
+    for row, image in enumerate(noise_images):
+        path = folder / ("cat", "dog")[row >= 12] / f"{row:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    Image.fromarray(noise_images[0]).save(folder / "cat" / "00.tif")  # was not taken for a picture
+    experiment = replace(tiny, name=str(folder), count=10, batch_size=5, epochs=1, rules=1)
+    places = {"runs_dir": folder / "runs", "data_dir": tmp_path / "data", "progress": False}
+    run = train(experiment, **places)
+    settings = json.loads((run.folder / "experiment.json").read_text())
+    for name in ("rules", "small", "tolerated"):  # as that version wrote it
+        del settings["data"][name]
+    (run.folder / "experiment.json").write_text(json.dumps(settings))
+
+    old = Run(run.folder)
+    assert old.experiment == experiment and old.experiment.data.rules == 1
+    assert np.array_equal(load_for(old.experiment, tmp_path / "data", False).images, noise_images[:10])
+    resumed = resume(old, changed=replace(old.experiment, epochs=2), data_dir=tmp_path / "data", progress=False)
+    assert resumed.epochs()[-1]["epoch"] == 2
+    again = train(replace(experiment, rules=2), **places)
+    assert set(load_for(again.experiment, tmp_path / "data", False).labels.tolist()) == {0, 1}
+    with pytest.raises(InputError, match="not those that .* was trained on"):
+        resume(old, changed=replace(old.experiment, epochs=3, rules=2), data_dir=tmp_path / "data", progress=False)
 
 
 def test_the_time_of_the_whole_training_is_said_once_by_the_speed_of_its_first_updates(

@@ -137,7 +137,9 @@ def test_what_passes_is_said_to_be_over(tiny):
 def test_one_failure_that_turns_into_another_is_said(tiny):
     rows = [row(25, 0.9), row(50, 0.9), row(75, diversity=0.05), row(100, 0.9, 0.05), row(125, 0.9, 0.05)]
     _, apart, alike, nothing, again = said(tiny, rows)
-    assert "different networks" in apart and alike.startswith("Warning. Update 75: the samples have become nearly alike")
+    assert "different networks" in apart and alike.startswith(
+        "Warning. Update 75: the samples have become nearly alike"
+    )
     assert nothing is None and again.startswith("Warning. Update 125: batch normalisation shows")
 
 

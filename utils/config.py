@@ -54,18 +54,29 @@ class DataConfig:
     name: str = "faces"
     """Name of a dataset (`./dcgan datasets` lists them), or a folder of pictures, or an .npz / .npy file."""
     count: int | None = None
-    """How many images to use: the first so many, in the dataset's fixed order. All of them by default (a built-in
-    dataset draws 10,000)."""
+    """How many images to use: of a dataset the first so many, in its fixed order; of own pictures so many drawn by
+    data_seed, those of a smaller number being among those of a larger. All of them by default (a built-in dataset draws
+    10,000)."""
     choices: str = "independent"
     """Which named set of choices a built-in dataset draws from."""
     split: str = "train"
-    """Which part of the dataset: train, test, or another that `./dcgan datasets` names."""
+    """Which part of the dataset: train, test, or another that `./dcgan datasets` names. Folders train/, test/, valid/
+    at the top of a folder of pictures are such parts, and "all" is all of them."""
     data_seed: int = 0
-    """Seed of the drawings of a built-in dataset. Other datasets do not depend on it."""
+    """Seed of the drawings of a built-in dataset, and of which own pictures `count` takes. Other datasets do not depend
+    on it."""
     dedup: Literal["off", "exact", "near", "autoencoder"] = "off"
     """Which images to leave out because they repeat earlier ones: equal pixels; also recompressed, brightened, slightly
     shifted or cropped copies; or equal codes of an autoencoder (Radford, Metz, Chintala §4.1). `./dcgan dedup` shows
     what that finds."""
+    small: Literal["leave_out", "enlarge"] = "leave_out"
+    """What becomes of pictures in a folder that have a side shorter than image_size. The images of an array have one
+    size, so leaving out would leave none: they are always enlarged."""
+    tolerated: float = 0.9
+    """Share of the pictures in a folder that may be left out because they are too small or broken; more are refused."""
+    rules: Literal[1, 2] = field(default=2, compare=False, metadata={"before": 1})
+    """How own pictures are read. 1, as runs of earlier versions do: only files with one of six suffixes, every folder
+    at the top a class, and the first `count` of them. 2: as described for the other settings."""
 
 
 @dataclass(frozen=True)
@@ -223,8 +234,8 @@ class TrainingConfig:
     keep_models: bool = False
     """Keep both networks as they are at every summary, in models/epoch_NNNN/, for films and studies."""
     watch_updates: int = 25
-    """Updates between measurements of what batch normalisation does to the two updates, and of diversity, which warnings
-    are made of; 0 never measures."""
+    """Updates between measurements of what batch normalisation does to the two updates, and of diversity, which
+    warnings are made of; 0 never measures."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Number format of the layers' arithmetic; the mixed ones suit GPUs, mixed_bfloat16 also some CPUs (README)."""
     xla: Literal["auto", "on", "off"] = "auto"
@@ -295,6 +306,8 @@ def check(experiment: Experiment) -> None:
     at_least(training, 0, "r1", "r2", "gradient_penalty")
     at_least(training, 0, "seed", "samples_seed", "watch_updates")
     at_least(experiment.data, 0, "data_seed")
+    tolerated = experiment.data.tolerated
+    expect(0 <= tolerated <= 1, f"tolerated is a share, so it must lie in [0, 1]. Received: {tolerated}.")
     at_least(model, 1, "image_size", "latent_dim")
     if experiment.data.count is not None:
         at_least(experiment.data, 1, "count")
@@ -434,12 +447,14 @@ def from_dict(values: dict) -> Experiment:
 def _build(cls: type, values: object, where: str):
     if not isinstance(values, dict):
         raise InputError(f"{where} should be an object with settings. Received: {values!r}.")
-    names = {f.name for f in dataclasses.fields(cls)}
-    if odd := ", ".join(sorted(set(values) - names)):
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    if odd := ", ".join(sorted(set(values) - set(fields))):
         raise InputError(f"{where} was written by another version of this project: unknown settings: {odd}.")
     built = {}
     for name, kind in typing.get_type_hints(cls).items():
-        if name not in values:  # a setting that is younger than the file: its default is how it was before
+        if name not in values:  # a setting that is younger than the file: how it was before, mostly its default
+            if "before" in fields[name].metadata:
+                built[name] = fields[name].metadata["before"]
             continue
         if dataclasses.is_dataclass(kind):
             built[name] = _build(kind, values[name], f"{where}.{name}")
@@ -449,7 +464,10 @@ def _build(cls: type, values: object, where: str):
 
 
 def differences(old: Experiment, new: Experiment) -> dict[str, tuple[object, object]]:
-    """Settings in which two experiments differ, as {"training.epochs": (old value, new value)}."""
+    """Settings in which two experiments differ, as {"training.epochs": (old value, new value)}.
+
+    Like `==`, it passes over what only says how an earlier version read the data (`compare=False`).
+    """
 
     def flat(values: dict, prefix: str = "") -> dict:
         out = {}
@@ -458,7 +476,8 @@ def differences(old: Experiment, new: Experiment) -> dict[str, tuple[object, obj
         return out
 
     before, after = flat(to_dict(old)), flat(to_dict(new))
-    return {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+    passed_over = {f"data.{f.name}" for f in dataclasses.fields(DataConfig) if not f.compare}
+    return {n: (before[n], after[n]) for n in before if before[n] != after[n] and n not in passed_over}
 
 
 def __getattr__(name: str):

@@ -70,7 +70,7 @@ def find_run(name: str, runs_dir: str | Path | None = None) -> Run:
 
 
 def with_data(
-    trained: TrainedNetwork, asked: str | Path | None, data_dir: Path | None = None, progress: bool = True
+    trained: TrainedNetwork, asked: str | Path | None, data_dir: str | Path | None = None, progress: bool = True
 ) -> tuple[TrainedNetwork, str | None]:
     """Settle which images are to be looked at: those that a network was trained on, wherever they are now, or others.
 

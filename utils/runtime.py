@@ -38,7 +38,7 @@ def open_closed_streams() -> None:
     os.close(number)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def keep_matplotlib_plain() -> None:
@@ -145,8 +145,8 @@ def check_precision(precision: str, forced: bool = False, cpu: str | None = None
         kind = device().kind
     if kind == "CPU":
         raise InputError(
-            "This processor has no bfloat16 arithmetic (avx512_bf16, amx_bf16 or ARM's bf16), so mixed_bfloat16 would be "
-            "emulated and tens of times slower than float32: use --precision float32, or a machine that has it, or "
+            "This processor has no bfloat16 arithmetic (avx512_bf16, amx_bf16 or ARM's bf16), so mixed_bfloat16 would "
+            "be emulated and tens of times slower than float32: use --precision float32, or a machine that has it, or "
             "insist with --force-precision."
         )
 

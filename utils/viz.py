@@ -1,7 +1,7 @@
 """Grids, curves and films: arrays and records in, picture files out. Nothing here knows about models."""
 
 import math
-from collections.abc import Sequence, Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 

@@ -29,4 +29,4 @@ class Completion:
             command = getattr(importlib.import_module(f"utils.cli.{module}"), class_name)
             default = {"default": command.default([])} if name == "train" else {}
             kinds.append(Annotated[command, subcommand(name, **default)])
-        print_completion(Union[tuple(kinds)], self.shell)  # noqa: UP007: there are as many as there are commands
+        print_completion(Union[tuple(kinds)], self.shell)  # noqa: UP007

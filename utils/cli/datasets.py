@@ -4,7 +4,7 @@ import json
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional, arg
@@ -16,6 +16,7 @@ from utils.text import command, one_line
 
 WIDTH = 118  # letters of a line of the list
 MANY = 45  # of more classes than this, the table shows the largest
+LISTED = 10  # files that were left out are printed; more are counted
 BIG_COUNT = 10_000  # images of a big dataset that are looked at, if no number is given
 
 
@@ -30,7 +31,9 @@ class Datasets:
     size: int = 32
     """With --show: side of the images, in pixels."""
     split: str = "train"
-    """With --show: which part of the dataset."""
+    """Which part of the dataset, with --show; also which part of a folder of pictures."""
+    small: Literal["leave_out", "enlarge"] = "leave_out"
+    """With --show: what becomes of pictures in a folder that are smaller than --size."""
     count: int | None = None
     """With --show: how many images; by default all, but 10,000 of CelebA, LSUN and ImageNet."""
     out: Path | None = None
@@ -54,10 +57,20 @@ def _list(options: Datasets) -> None:
         say_if_ambiguous(options.name, options.data_dir)
     entries = [entry for entry in catalogue() if options.name in (None, entry.name)]
     if not entries:
-        pictures = find_source(options.name).describe()
-        record = {"title": pictures.title, "images": pictures.count, "classes": list(pictures.label_names)}
+        pictures = find_source(options.name, 1, split=options.split).describe()  # no size is asked for
+        record = {
+            "title": pictures.title,
+            "images": pictures.count,
+            "classes": list(pictures.label_names),
+            "notes": list(pictures.notes),
+            "others": list(pictures.others),
+        }
         classes = f", classes: {one_line(', '.join(pictures.label_names))}" if pictures.label_names else ""
-        print(json.dumps(record) if options.json else f"{pictures.title}: {pictures.count:,} images{classes}")
+        lines = [f"{pictures.title}: {pictures.count:,} images{classes}", *map(one_line, pictures.notes)]
+        if len(pictures.others) > LISTED:
+            lines.append(f"The first {LISTED} of {len(pictures.others):,} left out (--json prints all):")
+        lines += [f"  {one_line(other)}" for other in pictures.others[:LISTED]]
+        print(json.dumps(record, indent=2, ensure_ascii=False) if options.json else "\n".join(lines))
         return
     if options.json:
         names = ("name", "title", "built_in", "native_size", "images", "splits", "download", "terms", "script")
@@ -107,11 +120,12 @@ def _show(options: Datasets) -> None:
         raise InputError("--show needs the name of a dataset, such as ./dcgan datasets faces --show.")
     entry = find_entry(options.name)
     count, source = options.count, None
+    which = {"data_dir": options.data_dir, "split": options.split, "small": options.small, "tolerated": 1.0}
     if count is None and entry and entry.big:
-        source = find_source(options.name, options.size, None, data_dir=options.data_dir, split=options.split)
+        source = find_source(options.name, options.size, None, **which)
         count = min(BIG_COUNT, source.describe().count)
-    dataset = load(options.name, options.size, count, data_dir=options.data_dir, split=options.split)
-    source = find_source(options.name, options.size, count, data_dir=options.data_dir, split=options.split)
+    dataset = load(options.name, options.size, count, **which)
+    source = find_source(options.name, options.size, count, **which)
     figures = statistics(dataset, source)
     record = {
         "name": dataset.name,
@@ -120,6 +134,8 @@ def _show(options: Datasets) -> None:
         "fingerprint": dataset.fingerprint,
         **summary(figures),
         "skipped": list(dataset.skipped),
+        "others": list(dataset.others),
+        "notes": list(dataset.notes),
         "terms": dataset.terms,
     }
     name = f"{dataset_slug(options.name)}-{dataset.split}-{options.size}"
@@ -132,6 +148,8 @@ def _show(options: Datasets) -> None:
     print(
         f"{dataset.title}: {len(dataset):,} images of {options.size}x{options.size}, {len(dataset.skipped):,} skipped"
     )
+    for remark in dataset.remarks("statistics.json"):
+        print(remark)
     for what, values in (("mean", record["mean_rgb"]), ("deviation", record["deviation_rgb"])):
         print(f"{what:<10} red {values[0]:.1f}, green {values[1]:.1f}, blue {values[2]:.1f}")
     if figures.sizes:

@@ -1,6 +1,7 @@
 """`./dcgan dedup`."""
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,9 +27,12 @@ class Dedup:
     size: int = 32
     """Side of the images, in pixels."""
     count: int | None = None
-    """How many images: the first so many. All of them by default (a built-in dataset draws 10,000)."""
+    """How many images: the first so many of a dataset, so many drawn of own pictures. All of them by default (a
+    built-in dataset draws 10,000)."""
     split: str = "train"
     """Which part of the dataset."""
+    small: Literal["leave_out", "enlarge"] = "leave_out"
+    """What becomes of pictures in a folder that are too small."""
     seed: int = 0
     """Seed of what is random in the methods near and autoencoder; a training uses 0."""
     out: Path | None = None
@@ -49,7 +53,10 @@ def _dedup(options: Dedup) -> None:
     from utils.files import write_json
     from utils.runs import dataset_slug
 
-    dataset = load(options.name, options.size, options.count, data_dir=options.data_dir, split=options.split)
+    pictures = {"split": options.split, "small": options.small, "tolerated": 1.0}
+    dataset = load(options.name, options.size, options.count, data_dir=options.data_dir, **pictures)
+    for remark in dataset.remarks("the statistics.json of `./dcgan datasets --show`"):
+        print(remark, file=sys.stderr)
     found = find_duplicates(dataset.images, options.method, options.seed)
     place = f"{dataset_slug(options.name)}-{options.split}-{options.size}-{options.method}"
     folder = options.out or data_folder(options.data_dir) / "duplicates" / place

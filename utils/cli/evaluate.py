@@ -73,12 +73,11 @@ def _evaluate(options: Evaluate) -> None:
         most = error.there // 2
         cure = f"use --samples {most}" if most >= LEAST_SAMPLES else f"with less than {2 * LEAST_SAMPLES} it cannot be"
         raise InputError(
-            f"{options.samples:,} samples are compared with twice as many true images, since the floor compares two sets "
-            f"of them, and {data.name} has {error.there:,}: {cure}."
+            f"{options.samples:,} samples are compared with twice as many true images, since the floor compares two "
+            f"sets of them, and {data.name} has {error.there:,}: {cure}."
         ) from error
-    extractor = extractor_for(
-        data.name, size, features=options.features, data_dir=options.data_dir, progress=not options.json
-    )
+    places = {"data_dir": options.data_dir, "progress": not options.json}
+    extractor = extractor_for(data.name, size, features=options.features, small=data.small, **places)
     quality = Quality(true.images, extractor, options.samples, options.seed)
     distance, floor = quality.of(Sampler.of(generator, trained.experiment)), quality.floor()
     if options.json:

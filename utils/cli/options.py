@@ -102,7 +102,8 @@ def _in_a_sentence(event: _errors.ParseErrorEvent, command: type, options: list[
         near = difflib.get_close_matches(wrong, _spellings(command), 2)
         return f"There is no option {wrong}{', did you mean ' + ' or '.join(near) + '?' if near else '.'}"
     if isinstance(event, _errors.InvalidChoice):
-        return f"{_called(event.argument)} must be one of {', '.join(event.choices)}. Received: {event.value!r}."
+        choices = ", ".join(choice for choice in event.choices if choice != "None")  # which cannot be given
+        return f"{_called(event.argument)} must be one of {choices}. Received: {event.value!r}."
     if isinstance(event, _errors.BadValue):
         return f"{_called(event.argument)} needs a value."
     if isinstance(event, _errors.MissingArgs):
@@ -189,7 +190,7 @@ def _own_name(kind: object, name: str) -> str:
 
 
 def _readable(field: StructFieldSpec) -> StructFieldSpec:
-    """A field whose help is filled anew. That it has no value is not said, as "(default: None)", nor can it be given."""
+    """A field whose help is filled anew. No value is not said, as "(default: None)", nor can it be given."""
     kind = field.type
     if field.default is None or field.default in ("", ()):
         kind = Annotated[kind, arg(help_behavior_hint=""), tyro.conf.DisallowNone]

@@ -42,9 +42,13 @@ class Publish:
         check_place(run.name, run.experiment.data.name, f"`{where}`")
         runtime.start()
         if not self.anyway and pretrained.find(self.name):
-            raise InputError(f"There is a model {self.name} already: choose another name, or add --anyway to replace it.")
+            raise InputError(
+                f"There is a model {self.name} already: choose another name, or add --anyway to replace it."
+            )
         if not self.anyway and (reason := _unfit(run)):
-            raise InputError(f"{run.folder} is not fit to be published: {reason} Add --anyway to publish it all the same.")
+            raise InputError(
+                f"{run.folder} is not fit to be published: {reason} Add --anyway to publish it all the same."
+            )
         distance = None
         if self.distance:
             from utils.evaluation.quality import quality_for

@@ -77,15 +77,14 @@ def _show(options: Show) -> None:
         return
     about = run.environment
     losses = ", ".join(
-        f"{name.removeprefix('loss_')} {values.mean():.3f}"
-        for name, values in steps.items()
-        if name.startswith("loss")
+        f"{name.removeprefix('loss_')} {values.mean():.3f}" for name, values in steps.items() if name.startswith("loss")
     )
     stands = one_line(run.in_words()) + ("" if done else f"; go on with {command('resume', run.folder)}")
     print(
         f"{one_line(str(run.folder))}\n\n"
         f"{one_line(_settings_in_words(experiment))}\n"
-        f"data      {one_line(experiment.data.name)}: {about['images']:,} images, fingerprint {about['fingerprint'][:12]}\n"
+        f"data      {one_line(experiment.data.name)}: {about['images']:,} images, "
+        f"fingerprint {about['fingerprint'][:12]}\n"
         f"started   on {about['device']['name']}, TensorFlow {about['tensorflow']}, Keras {about['keras']}\n"
         f"stands    at epoch {last.get('epoch', 0)} of {experiment.training.epochs}, update {updates:,}, {stands}"
     )
@@ -105,8 +104,8 @@ def _settings_in_words(experiment: Experiment) -> str:
     ]
     if experiment.training.precision == "mixed_bfloat16":
         lines.append(
-            "          needs a GPU, or a processor with bfloat16 (avx512_bf16, amx_bf16); elsewhere put --precision float32, "
-            "which takes longer and gives other bits"
+            "          needs a GPU, or a processor with bfloat16 (avx512_bf16, amx_bf16); elsewhere put "
+            "--precision float32, which takes longer and gives other bits"
         )
     return "\n".join(lines)
 

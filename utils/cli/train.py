@@ -68,7 +68,18 @@ class Train:
     """
 
     first: ClassVar[tuple[str, ...]] = (
-        *("preset", "name", "count", "image_size", "epochs", "updates", "batch_size", "learning_rate", "width", "batch_norm"),
+        *(
+            "preset",
+            "name",
+            "count",
+            "image_size",
+            "epochs",
+            "updates",
+            "batch_size",
+            "learning_rate",
+            "width",
+            "batch_norm",
+        ),
         *("seed", "precision", "dry_run", "runs_dir", "data_dir"),
     )
     settings: Annotated[_Settings, arg(name="")]

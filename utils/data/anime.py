@@ -7,6 +7,7 @@ from utils.data.dataset import Description
 from utils.data.folder import Folder
 
 FOLDERS = ("images", "data")  # as the first and the second call theirs
+TOLERATED = 0.5  # share that may be too small
 
 
 class Anime(Folder):
@@ -21,11 +22,12 @@ class Anime(Folder):
         split: "train", the only one.
     """
 
-    tolerated = 0.5  # share that may be too small
+    cure = ""
 
     def __init__(self, size: int, data_dir: str | Path, split: str = "train"):
         home = Path(data_dir) / "anime"
-        super().__init__(next((home / name for name in FOLDERS if (home / name).exists()), home), size)
+        super().__init__(next((home / name for name in FOLDERS if (home / name).exists()), home), size, rules=1)
+        self.tolerated = TOLERATED
         self.classes = []  # sub-folders, should there be any, say nothing about the pictures
 
     @staticmethod

@@ -25,7 +25,8 @@ class ArrayFile:
 
     Args:
         path: the file.
-        size: side of the images to give; others are centre-cropped and resized (see `pixels.fit`).
+        size: side of the images to give; others are centre-cropped and resized (see `pixels.fit`), smaller ones too,
+            since leaving them out, as from a folder, would leave none.
     """
 
     def __init__(self, path: str | Path, size: int):
@@ -65,7 +66,14 @@ class ArrayFile:
             label_names=self.label_names,
             attribute_names=self.attribute_names,
             terms="the terms of whoever made the file",
+            notes=self._notes(),
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        height, width = self.shape[1:3]
+        if min(height, width) >= self.size:
+            return ()
+        return (f"Its images of {width}x{height} are enlarged to {self.size}x{self.size}.",)
 
     def unpack(self, folder: Path) -> None:
         """Unpack the images of an .npz, because a compressed file can only be read from its start."""

@@ -12,9 +12,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.config import Experiment
-from utils.data.dataset import Dataset, Source
+import numpy as np
+
+from utils.config import DataConfig, Experiment
+from utils.data.dataset import ALL, Dataset, Source
+from utils.data.likeness import look_at
 from utils.data.prepare import prepare, prepared_count
+from utils.data.rows import copy_rows
 from utils.errors import InputError
 
 
@@ -216,21 +220,29 @@ def load(
     data_dir: str | Path | None = None,
     progress: bool = True,
     split: str = "train",
+    small: str = DataConfig.small,
+    tolerated: float = DataConfig.tolerated,
+    rules: int = DataConfig.rules,
 ) -> Dataset:
     """Load a dataset; the first time it is prepared, which a progress bar shows.
 
     Args:
         name: a dataset of the catalogue, or the path of a folder of pictures, or of an .npz / .npy file.
         size: side of the images, in pixels.
-        count: how many images. Built-in datasets draw so many (10,000 by default). Of others these are the first so
-            many, in their fixed order; all of them by default. Of a big dataset (CelebA, LSUN, ImageNet) only these are
-            read; should some of them be broken, there are as many less.
-        seed: of the drawings of a built-in dataset. Others do not depend on it.
+        count: how many images. Built-in datasets draw so many (10,000 by default). Of other datasets these are the
+            first so many, in their fixed order; of own pictures they are drawn, so that all classes have their share,
+            and the first n of a larger number are those of n. All of them by default, own pictures in the order of
+            their names. There are less if too many are left out; of a big dataset (CelebA, LSUN, ImageNet) only these
+            are read, and there are as many less as are broken among them.
+        seed: of the drawings of a built-in dataset, and of which own pictures `count` takes. Other datasets do not
+            depend on it.
         choices: which named set of choices a built-in dataset draws from.
         data_dir: where datasets live; by default DCGAN_DATA_DIR, or `data/` in this project. Prepared copies go to
             `prepared/` in there and may be deleted at any time.
         progress: whether to show a progress bar.
-        split: which part of it: "train", "test", or another that the catalogue names. Own pictures have only train.
+        split: which part of it: "train", "test", or another that the catalogue names; of a folder of pictures see
+            `Folder`. An array has only train.
+        small, tolerated, rules: how own pictures are read, as in `config.DataConfig`.
 
     Returns:
         The dataset, its arrays memory-mapped.
@@ -243,7 +255,7 @@ def load(
     folder = data_folder(data_dir)
     entry = find_entry(name)
     built_in = entry is not None and entry.built_in
-    source = find_source(name, size, count, seed, choices, folder, split)
+    source = find_source(name, size, count, seed, choices, folder, split, small, tolerated, rules)
     there = source.describe()
     if not there.count:
         raise InputError(f"{there.title} holds no image: fetch it again, or choose another dataset.")
@@ -252,27 +264,36 @@ def load(
     dataset = prepare(source, size, folder / "prepared", progress, "Drawing" if built_in else "Reading")
     terms = entry.terms if entry else dataset.terms
     dataset = dataclasses.replace(dataset, name=str(name), terms=terms, split=split)
-    return dataset if count is None or (entry and entry.big) else _first(dataset, count)
+    if entry is None:
+        dataset = dataclasses.replace(dataset, notes=(*dataset.notes, *look_at(dataset.images).notes()))
+    if count is None or (entry and entry.big):
+        return dataset
+    if entry or rules == 1:
+        return _first(dataset, count)
+    return _sample(dataset, count, seed, folder / "prepared", progress)
 
 
 def load_for(experiment: Experiment, data_dir: str | Path | None = None, progress: bool = True) -> Dataset:
     """Load the images that an experiment asks for, at the size its model takes; see `load` and `dedup.deduplicated`."""
-    data = experiment.data
-    dataset = load(
-        name=data.name,
-        size=experiment.model.image_size,
-        count=data.count,
-        seed=data.data_seed,
-        choices=data.choices,
-        data_dir=data_dir,
-        progress=progress,
-        split=data.split,
-    )
+    data, size = experiment.data, experiment.model.image_size
+    dataset = load(data.name, size, data.count, data_dir=data_dir, progress=progress, **reading(data))
     if data.dedup == "off":
         return dataset
     from utils.data.dedup import deduplicated  # imported when used: most trainings do without it
 
     return deduplicated(dataset, data.dedup, data_folder(data_dir) / "prepared", progress)
+
+
+def reading(data: DataConfig) -> dict:
+    """The settings that say which images a name stands for, as `load` and `find_source` take them (but for `count`)."""
+    return {
+        "seed": data.data_seed,
+        "choices": data.choices,
+        "split": data.split,
+        "small": data.small,
+        "tolerated": data.tolerated,
+        "rules": data.rules,
+    }
 
 
 def count_for(experiment: Experiment, data_dir: str | Path | None = None) -> tuple[int, bool]:
@@ -286,7 +307,7 @@ def count_for(experiment: Experiment, data_dir: str | Path | None = None) -> tup
         InputError: as `find_source`.
     """
     data, size = experiment.data, experiment.model.image_size
-    source = find_source(data.name, size, data.count, data.data_seed, data.choices, data_dir, data.split)
+    source = find_source(data.name, size, data.count, data_dir=data_dir, **reading(data))
     prepared = prepared_count(source, size, data_folder(data_dir) / "prepared")
     there = source.describe().count if prepared is None else prepared
     certain = data.dedup == "off" and (prepared is not None or not hasattr(source, "files"))
@@ -301,16 +322,31 @@ def find_source(
     choices: str = "independent",
     data_dir: str | Path | None = None,
     split: str = "train",
+    small: str = DataConfig.small,
+    tolerated: float = DataConfig.tolerated,
+    rules: int = DataConfig.rules,
 ) -> Source:
     """What `load` would prepare its images from, without reading any; takes and refuses what `load` does."""
     entry = find_entry(name)
     if entry:
         say_if_ambiguous(name, data_dir)
         return entry.source(size, count, seed, choices, data_folder(data_dir), split)
-    source = _own_pictures(name, size)
-    if split != "train":
-        raise InputError(f"Own pictures have one split, train. Received: split={split!r} for {name}.")
-    return source
+    path = Path(name).expanduser()
+    if path.is_dir():
+        from utils.data.folder import Folder  # imported when used, as in the catalogue
+
+        return Folder(path, size, split, small, tolerated, rules)
+    if path.is_file() and path.suffix.lower() in (".npy", ".npz"):
+        from utils.data.arrays import ArrayFile
+
+        if split not in ("train", ALL):
+            raise InputError(f"An array has one split, train. Received: split={split!r} for {name}.")
+        return ArrayFile(path, size)
+    names = ", ".join(entry.name for entry in _CATALOGUE)
+    raise InputError(
+        f"There is no dataset {str(name)!r}: choose one of {names}, or give the path of a folder of pictures or of an "
+        ".npz or .npy file."
+    )
 
 
 def say_if_ambiguous(name: str | Path, data_dir: str | Path | None = None) -> None:
@@ -341,30 +377,32 @@ def place_of(name: str | Path, known: str = "") -> str:
     return str(path.resolve()) if is_own(name) and str(name) != known and path.exists() else str(name)
 
 
-def _own_pictures(name: str | Path, size: int) -> Source:
-    path = Path(name).expanduser()
-    if path.is_dir():
-        from utils.data.folder import Folder  # imported when used, as in the catalogue
+def available_splits(
+    name: str | Path, data_dir: str | Path | None = None, rules: int = DataConfig.rules
+) -> tuple[str, ...]:
+    """The splits of a dataset, or of own pictures, that can be loaded without fetching anything.
 
-        return Folder(path, size)
-    if path.is_file() and path.suffix.lower() in (".npy", ".npz"):
-        from utils.data.arrays import ArrayFile
-
-        return ArrayFile(path, size)
-    names = ", ".join(entry.name for entry in _CATALOGUE)
-    raise InputError(
-        f"There is no dataset {str(name)!r}: choose one of {names}, or give the path of a folder of pictures or of an "
-        ".npz or .npy file."
-    )
+    Raises:
+        InputError: there is no such dataset.
+    """
+    if entry := find_entry(name):
+        return entry.available(data_dir)
+    return getattr(find_source(name, rules=rules), "splits", ("train",))
 
 
 def _first(dataset: Dataset, count: int) -> Dataset:
-    """The first rows of a dataset, without a second copy on disk."""
-    if count > len(dataset):
-        raise InputError(f"count must be at most the {len(dataset)} images of {dataset.title}. Received: {count}.")
-    if count == len(dataset):
+    """The first rows of a dataset, without a second copy on disk; all if there are less."""
+    if count >= len(dataset):
         return dataset
     rows = {name: getattr(dataset, name) for name in ("images", "labels", "attributes", "captions", "boxes")}
     rows = {name: array[:count] for name, array in rows.items() if array is not None}
     fingerprint = hashlib.sha256(f"{dataset.fingerprint} first {count}".encode()).hexdigest()
     return dataclasses.replace(dataset, fingerprint=fingerprint, **rows)
+
+
+def _sample(dataset: Dataset, count: int, seed: int, folder: Path, progress: bool) -> Dataset:
+    """Rows drawn by the seed, in the order they are drawn in, as a copy of their own; all if there are less."""
+    # RandomState is the generator of NumPy's whose results stay as they are in every version.
+    rows = np.random.RandomState(seed % 2**32).permutation(len(dataset))[:count]
+    identity = {"fingerprint": dataset.fingerprint, "sample": len(rows), "seed": seed, "version": 1}
+    return copy_rows(dataset, rows, identity, dataset.title, folder, progress)

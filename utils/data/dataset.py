@@ -7,6 +7,9 @@ import numpy as np
 
 from utils.text import one_line
 
+ALL = "all"
+"""The split of own pictures that holds those of every split."""
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -24,7 +27,9 @@ class Dataset:
             does not show the part; or None.
         label_names, attribute_names, box_names: names of classes, of the K attributes, of the P parts.
         terms: licence and terms in one line.
-        skipped: source files that could not be used, with the reason ("a.jpg: cannot be decoded").
+        skipped: every picture that could not be used, with the reason ("a.jpg: cannot be decoded").
+        others: every file and folder beside the pictures that was left out, with what it is ("a.heic: HEIC").
+        notes: sentences that whoever uses the images should read.
         split: which part of the dataset this is ("train", "test").
     """
 
@@ -42,12 +47,31 @@ class Dataset:
     terms: str = ""
     skipped: tuple[str, ...] = ()
     split: str = "train"
+    others: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
-        _in_lines(self, "title", "terms", "label_names", "attribute_names", "box_names", "skipped")
+        _in_lines(self, "title", "terms", "label_names", "attribute_names", "box_names", "skipped", "others", "notes")
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def remarks(self, listed: str) -> list[str]:
+        """What to tell a user: the notes, how many pictures were left out with the first three, and where all are.
+
+        Args:
+            listed: where `skipped` and `others` can be read in full ("log.txt").
+        """
+        remarks = list(self.notes)
+        if self.skipped:
+            count, more = len(self.skipped), len(self.skipped) - 3
+            pictures = f"{count:,} of {count + len(self):,} pictures" if count > 1 else "1 picture"
+            remarks.append(
+                f"{pictures} left out: {'; '.join(self.skipped[:3])}{f'; and {more:,} more' if more > 0 else ''}."
+            )
+        if self.skipped[3:] or self.others:
+            remarks.append(f"All that was left out is listed in {listed}.")
+        return remarks
 
 
 @dataclass(frozen=True)
@@ -62,6 +86,7 @@ class Description:
         fields: what `read` gives beside the images: {"labels": ((), "int64"), "boxes": ((P, 4), "int16")} as shape of
             one row and dtype. Names are those of `Dataset`.
         label_names, attribute_names, box_names, terms: as in `Dataset`.
+        others, notes: as in `Dataset`, as far as the source knows; they decide no pixel.
     """
 
     title: str
@@ -72,6 +97,8 @@ class Description:
     attribute_names: tuple[str, ...] = ()
     box_names: tuple[str, ...] = ()
     terms: str = ""
+    others: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         _in_lines(self, "title")  # names stay as they are: they belong to the identity of what is prepared
@@ -143,7 +170,8 @@ class Source(Protocol):
     folder of its own that is there for as long as `read` may be called; after a kill it finds there what it left.
 
     A source of picture files may have a method `sizes(rows: range) -> Counter` of their (width, height) in pixels. A
-    source of which many rows are known to be of no use may say what share of them may fail, as `tolerated`.
+    source of which many rows may be of no use says what share of them may fail, as `tolerated`, and what to do when
+    more do, as `cure`, a sentence.
     """
 
     def describe(self) -> Description:

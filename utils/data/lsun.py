@@ -51,7 +51,7 @@ class LsunBedroom(Pictures):
             self.title, self.store = "LSUN bedrooms", _Database(place, count)
         else:
             self.title = "LSUN bedrooms, 20% sample"
-            self.store = _ZippedTree(place) if place.suffix == ".zip" else Folder(place, size)
+            self.store = _ZippedTree(place) if place.suffix == ".zip" else Folder(place, size, rules=1)
         self.count = count
 
     @staticmethod

@@ -1,6 +1,8 @@
 """Picture files as people have them: any size, any mode, some of them broken. Decoded one by one, wherever they lie."""
 
+import contextlib
 import os
+import re
 import warnings
 import zipfile
 import zlib
@@ -13,13 +15,24 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
 from utils.data.pixels import fit, on_white
 from utils.errors import InputError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content; the suffix only says what to look at
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2",
+    ".j2k", ".ppm", ".pgm", ".pbm", ".pnm"}
+)  # fmt: skip
+"""A file of such a name is taken for a picture before it is opened; of others the content decides (`kind_of`)."""
+_BUILT = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}  # what a Pillow can have been built without
+FORMATS = tuple(
+    name
+    for name in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "JPEG2000", "PPM")
+    if features.check(_BUILT.get(name, "jpg"))
+)
+HEAD = 64  # bytes of a file that tell what it is
+LARGEST_PICTURE = 89_478_485  # pixels that are decoded at once: 256 MB of them, which is Pillow's own limit
 LARGEST = 100 << 20  # bytes of a member of a zip
 SHARPNESS = 4  # decode JPEGs no smaller than this multiple of the size that is wanted; at 2, differences become visible
 
@@ -27,17 +40,19 @@ SHARPNESS = 4  # decode JPEGs no smaller than this multiple of the size that is 
 class Pictures:
     """Base of readers whose rows are picture files. A reader sets `size`, and says how rows are called and opened.
 
-    - JPEG, PNG, WebP, BMP and the first frame of GIF; grey, palette, CMYK, 16 bits a channel. Alpha is laid on white,
-      the orientation in EXIF is applied, colour profiles are not.
+    - JPEG, PNG, WebP, BMP, AVIF, JPEG 2000, PGM and PPM, and the first picture of GIF and TIFF; grey, palette, CMYK, 16
+      bits a channel. Alpha is laid on white, the orientation in EXIF is applied, colour profiles are not.
     - The middle square is cut out and averaged over areas down to `size`. A picture with a side shorter than `size` is
-      skipped: enlarged, it would teach a network to draw blur.
+      skipped, since it would teach a network to draw blur, unless `enlarge` is set.
     - Big JPEGs are decoded at 1/2, 1/4 or 1/8, though never below four times `size`: for 12 megapixels about nine times
       as fast. Pixels stay within a few levels of those of a whole decoding (52 dB on mosaics of photographs); where the
       square does not fall on whole pixels of the smaller decoding, it moves by up to an eighth of a final pixel.
-    - What cannot be decoded, ends too early or has more than 89 million pixels (a decompression bomb) is skipped, too.
+    - What cannot be decoded, or ends too early, is skipped, too; and so is what has more than 89 million pixels (a
+      small file may claim to have any number of them), unless it is a JPEG or a JPEG 2000 that can be decoded smaller.
     """
 
     size: int
+    enlarge = False
 
     def files(self, rows: range) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
         """Of each row in turn: what to call it in `Dataset.skipped`, and a function that opens its file."""
@@ -49,11 +64,10 @@ class Pictures:
         failed = {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on odd metadata
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
             for index, (name, opened) in enumerate(self.files(rows)):
                 try:
                     with opened() as file:
-                        images[index] = decode(file, self.size)
+                        images[index] = decode(file, self.size, self.enlarge)
                 except MemoryError:
                     raise
                 except Exception as error:  # for malformed files Pillow raises nearly every kind there is
@@ -68,7 +82,7 @@ class Pictures:
         found = Counter()
         for _, opened in self.files(rows):
             try:
-                with opened() as file, Image.open(file, formats=FORMATS) as image:
+                with opened() as file, _opened(file) as image:
                     found[image.size] += 1
             except Exception:  # whatever is wrong with a file, `read` reports it
                 continue
@@ -119,26 +133,108 @@ class Zip:
             raise InputError(f"{name} in {self.path} is damaged ({error}).") from error
 
 
-def decode(file: BinaryIO, size: int) -> np.ndarray:
+def decode(file: BinaryIO, size: int, enlarge: bool = False) -> np.ndarray:
     """One picture file as uint8 (size, size, 3); see `Pictures` for what is done to it.
 
     Raises:
-        InputError: a side is shorter than `size`.
+        InputError: it is no picture, a side is shorter than `size` and `enlarge` is not set, or it has too many pixels.
         Exception: what Pillow raises for a file that it cannot decode.
     """
-    with Image.open(file, formats=FORMATS) as image:
-        if min(image.size) < size:
+    with _opened(file) as image:
+        if min(image.size) < size and not enlarge:
             raise InputError(f"smaller than {size}x{size} ({image.width}x{image.height})")
-        image.draft(None, (SHARPNESS * size, SHARPNESS * size))
+        _shrink(image, SHARPNESS * size)
         upright = ImageOps.exif_transpose(_eight_bits(image, file))
     if upright.has_transparency_data:
         return fit(on_white(np.asarray(upright.convert("RGBA"))), size)
     return fit(np.asarray(upright.convert("RGB")), size)
 
 
+_SIGNATURES = {
+    kind: re.compile(signature, re.DOTALL)
+    for kind, signature in {
+        "JPEG": rb"\xff\xd8\xff",
+        "PNG": rb"\x89PNG\r\n\x1a\n",
+        "GIF": rb"GIF8[79]a",
+        "WEBP": rb"RIFF....WEBP",
+        "BMP": rb"BM.{4}\0{4}",
+        "JPEG2000": rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
+        "PPM": rb"P[1-6]\s",
+        "AVIF": rb".{4}ftyp.{0,40}avi[fs]",
+        "HEIC": rb".{4}ftyp(hei|hev|mif1|msf1)",
+        "camera raw": rb".{4}ftypcrx|FUJIFILMCCD-RAW|II(RO|RS|U\0)|II\*\0....CR",  # others: by suffix, in `folder`
+        "TIFF": rb"II[*+]\0|MM\0[*+]",
+        "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
+        "Photoshop": rb"8BPS",
+        "SVG": rb"\s*(<\?xml.*)?<svg",
+        "PDF": rb"%PDF",
+        "video": rb".{4}ftyp|RIFF....AVI |\x1a\x45\xdf\xa3|\0\0\x01[\xb3\xba]",
+        "archive": rb"PK\x03\x04|\x1f\x8b|7z\xbc\xaf|Rar!|BZh|\xfd7zXZ",
+        "NumPy array": rb"\x93NUMPY",
+        "empty": rb"$",
+    }.items()
+}
+"""How files of each kind begin; the first that fits counts."""
+_CONVERT = ("HEIC", "camera raw", "JPEG XL", "Photoshop", "SVG", *(kind for kind in _BUILT if kind not in FORMATS))
+CURES = dict.fromkeys(_CONVERT, "not readable here: convert them") | {
+    "archive": "unpack them",
+    "PDF": "take the pictures out of them",
+    "video": "take single frames out of them",
+}
+"""What to do about files that hold pictures and cannot be read, by kind."""
+
+
+def kind_of(head: bytes) -> str:
+    """What a file is by its first HEAD bytes: one of FORMATS if it can be read, else a word for it ("HEIC", "text")."""
+    for kind, signature in _SIGNATURES.items():
+        if signature.match(head):
+            return kind
+    return "text" if b"\0" not in head and head.decode("utf-8", "ignore") else "unknown"
+
+
 def printable(name: str) -> str:
     """A file name that can be written as UTF-8, whatever bytes it has on disk."""
     return os.fsencode(name).decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def _opened(file: BinaryIO) -> Iterator[Image.Image]:
+    """A picture whose header is read, however many pixels that claims: `_shrink` has the limit.
+
+    Raises:
+        InputError: it is no picture of a kind that is read.
+    """
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        kind = kind_of(file.read(HEAD))
+        raise InputError(f"{kind}, {CURES[kind]}" if kind in CURES else "not a picture") from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+    with image:
+        yield image
+
+
+def _shrink(image: Image.Image, least: int) -> None:
+    """Have a picture decoded smaller, if its format can, though no side shorter than `least` pixels.
+
+    Raises:
+        InputError: it would still have more than LARGEST_PICTURE pixels.
+    """
+    whole = pixels = image.width * image.height
+    image.draft(None, (least, least))
+    if not image.info.get("progressive"):  # of those, libjpeg holds all coefficients, however small the result
+        pixels = image.width * image.height
+    if image.format == "JPEG2000":
+        while pixels > LARGEST_PICTURE:
+            pixels, image.reduce = pixels // 4, (image.reduce if isinstance(image.reduce, int) else 0) + 1
+    if pixels > LARGEST_PICTURE:
+        raise InputError(
+            f"too large ({whole / 1e6:,.0f} million pixels; at most {LARGEST_PICTURE / 1e6:,.0f} million can be "
+            "decoded: make it smaller, or save it as a JPEG that is not progressive)"
+        )
 
 
 def _eight_bits(image: Image.Image, file: BinaryIO) -> Image.Image:
@@ -148,11 +244,18 @@ def _eight_bits(image: Image.Image, file: BinaryIO) -> Image.Image:
     are loaded by Pillow all the same, because it notices when a file ends too early.
     """
     image.load()
-    file.seek(24)  # PNG: 8 bytes of signature, 8 of chunk header, 4 of width, 4 of height, then the bits per channel
-    if image.format != "PNG" or file.read(1) != b"\x10":
+    if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
+        raise InputError("32 bits a value, of which nobody says what is white: save it with 8 bits")
+    if image.format == "PNG":
+        file.seek(24)  # 8 bytes of signature, 8 of chunk header, 4 of width, 4 of height, then the bits per channel
+        if file.read(1) != b"\x10":
+            return image
+        file.seek(0)
+        wide = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    elif image.mode.startswith("I"):
+        wide = np.asarray(image)
+    else:
         return image
-    file.seek(0)
-    wide = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     narrow = np.rint(wide / 257).astype(np.uint8)
     if narrow.ndim == 3:
         narrow = cv2.cvtColor(narrow, cv2.COLOR_BGRA2RGBA if narrow.shape[2] == 4 else cv2.COLOR_BGR2RGB)
@@ -162,8 +265,4 @@ def _eight_bits(image: Image.Image, file: BinaryIO) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, InputError):
-        return str(error)
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture"
-    return f"cannot be decoded ({error})"
+    return str(error) if isinstance(error, InputError) else f"cannot be decoded ({error})"

@@ -36,7 +36,7 @@ from tqdm import tqdm
 
 from utils.data.dataset import Dataset, Description, Source
 from utils.errors import InputError
-from utils.files import appears_whole, locked, read_json, write_json
+from utils.files import appears_whole, locked, read_json, write_json, write_text
 
 VERSION = 1  # part of the folder's name: raise it when the layout on disk, or what a chunk is, changes
 CHUNK_ROWS = 256  # few enough that a kill costs little, many enough that the journal does
@@ -75,7 +75,9 @@ def prepare(
         with _disk_explained(description.title, home), _alone(home, progress):
             if not (home / "meta.json").exists():  # nobody finished it while this process waited
                 _prepare(source, description, layout, home, progress, verb, workers)
-    return _open(home, description, layout)
+    dataset = _open(home, description, layout)
+    _check_failures(source, description, home, dict(enumerate(dataset.skipped)))  # less may be tolerated than then
+    return dataset
 
 
 def prepared_count(source: Source, size: int, folder: str | Path) -> int | None:
@@ -98,7 +100,8 @@ def _slug(title: str) -> str:
 def _key(description: Description, layout: Layout) -> str:
     """Digest of everything that decides the prepared arrays."""
     known = dataclasses.asdict(description)
-    del known["title"], known["terms"]  # words about the images, free to be improved
+    for name in ("title", "terms", "others", "notes"):  # words about the images, free to be improved
+        del known[name]
     return _digest({"version": VERSION, "layout": layout, **known})
 
 
@@ -140,11 +143,11 @@ def _prepare(
             digests[index] = digest
             failed |= failures
             bar.update(len(chunks[index]))
-            _check_failures(description, home, failed, getattr(source, "tolerated", TOO_MANY))
+            _check_failures(source, description, home, failed)
     for name in layout:
         _settle(home, name, sorted(failed))
     shutil.rmtree(home / "unpacked", ignore_errors=True)
-    known = dataclasses.asdict(description)
+    known = dataclasses.asdict(dataclasses.replace(description, others=(), notes=()))  # they are looked at each time
     names = {name: known[name] for name in ("label_names", "attribute_names", "box_names")}
     in_order = [digests[index] for index in range(len(chunks))]
     meta = {
@@ -174,7 +177,7 @@ def _start_anew(
     Raises:
         InputError: the disk has not enough space for them.
     """
-    for old in home.glob("*.npy*"):
+    for old in (*home.glob("*.npy*"), *home.glob("left_out.txt")):
         old.unlink()
     needed = description.count * sum(_row_bytes(layout, name) for name in layout)
     free = shutil.disk_usage(home).free
@@ -211,20 +214,23 @@ def _finished_before(home: Path, layout: Layout, journal: Path) -> tuple[dict[in
     return digests, failed
 
 
-def _check_failures(description: Description, home: Path, failed: dict[int, str], tolerated: float) -> None:
-    """Give up when more than a share of `tolerated` of the rows, and more than a few, failed so far.
+def _check_failures(source: Source, description: Description, home: Path, failed: dict[int, str]) -> None:
+    """Give up when more than the share of rows that the source tolerates, and more than a few, failed so far.
 
     Raises:
-        InputError: too many. What was prepared is dropped, so that nothing is taken from it later.
+        InputError: too many. What was prepared so far is dropped, so that nothing is taken from it later.
     """
+    tolerated = getattr(source, "tolerated", TOO_MANY)
     if len(failed) == description.count or len(failed) > max(A_FEW, tolerated * description.count):
         for path in [home / "journal.jsonl", *home.glob("*.part")]:
-            path.unlink()
+            path.unlink(missing_ok=True)
         shutil.rmtree(home / "unpacked", ignore_errors=True)
-        examples = "; ".join(failed[row] for row in sorted(failed)[:3])
+        reasons = [failed[row] for row in sorted(failed)]
+        write_text(home / "left_out.txt", "".join(f"{reason}\n" for reason in reasons))
         raise InputError(
-            f"{len(failed)} or more of the {description.count} pictures of {description.title} cannot be used, too "
-            f"many to go on without them. The first: {examples}."
+            f"{len(failed):,} or more of the {description.count:,} pictures of {description.title} cannot be used, too "
+            f"many to go on without them. The first: {'; '.join(reasons[:3])}; all so far are listed in "
+            f"{home / 'left_out.txt'}. {getattr(source, 'cure', '')}".rstrip()
         )
 
 
@@ -271,6 +277,8 @@ def _open(home: Path, description: Description, layout: Layout) -> Dataset:
         box_names=description.box_names,
         terms=description.terms,
         skipped=tuple(meta["skipped"]),
+        others=description.others,
+        notes=description.notes,
         **arrays,
     )
 

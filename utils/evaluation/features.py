@@ -17,6 +17,7 @@ from keras import layers
 from tqdm.auto import tqdm
 
 from utils import runtime
+from utils.config import DataConfig
 from utils.data import Dataset, load, scale
 from utils.data.catalogue import data_folder, find_entry, find_source
 from utils.data.pixels import fit
@@ -84,6 +85,7 @@ def extractor_for(
     *,
     features: str = "auto",
     seed: int = 0,
+    small: str = DataConfig.small,
     data_dir: str | Path | None = None,
     progress: bool = True,
 ) -> Extractor:
@@ -96,6 +98,7 @@ def extractor_for(
             faces; "inception" for the last pooling of InceptionV3 (keras.applications), whose weights are downloaded;
             or the name of another dataset, for its classifier.
         seed: of the classifier's training.
+        small: what becomes of own pictures that are too small, as in `DataConfig`.
         data_dir: where datasets are; classifiers are kept in `features/` in there and may be deleted at any time.
         progress: whether to show progress bars.
 
@@ -107,11 +110,17 @@ def extractor_for(
     wanted = str(dataset) if features == "auto" else features
     if features == "auto" and not _has_classifier(wanted, size, data_dir):
         wanted = FALLBACK
-    return classifier(wanted, size, seed=seed, data_dir=data_dir, progress=progress)
+    return classifier(wanted, size, seed=seed, small=small, data_dir=data_dir, progress=progress)
 
 
 def classifier(
-    dataset: str | Path, size: int = 32, *, seed: int = 0, data_dir: str | Path | None = None, progress: bool = True
+    dataset: str | Path,
+    size: int = 32,
+    *,
+    seed: int = 0,
+    small: str = DataConfig.small,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
 ) -> Extractor:
     """The features of a small classifier of a dataset's labels, or else attributes; the first time it is trained.
 
@@ -121,7 +130,7 @@ def classifier(
 
     Args:
         dataset: name of a dataset, or the path of own pictures with labels or attributes (an .npz file).
-        size, seed, data_dir, progress: as for `extractor_for`.
+        size, seed, small, data_dir, progress: as for `extractor_for`.
 
     Raises:
         InputError: there is nothing to classify, or too little, or a kept classifier was changed.
@@ -134,18 +143,22 @@ def classifier(
     folder = data_folder(data_dir)
     entry = find_entry(dataset)
     built_in = entry is not None and entry.built_in
-    there = find_source(dataset, size, data_dir=folder).describe()
+    own = {"small": small, "tolerated": 1.0}  # own pictures
+    there = find_source(dataset, size, data_dir=folder, **own).describe()
     count = None if built_in else min(TRAIN_COUNT, there.count)
     identity = {"recipe": RECIPE_VERSION, "seed": seed, "size": size, "count": count, "data": there.identity}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-    home = folder / "features" / f"classifier-{slug(Path(dataset).stem)}-{size}-{digest}"
+    home = folder / "features" / f"classifier-{slug(Path(dataset).resolve().stem)}-{size}-{digest}"
     if not (home / "card.json").is_file():  # it is written last
-        train = load(dataset, size, count, data_dir=folder, progress=progress)
-        test = held_out(dataset, size, TEST_COUNT, data_dir=folder, progress=progress)
+        count = None if count == there.count else count  # own pictures are copied where they are counted off
+        train = load(dataset, size, count, data_dir=folder, progress=progress, **own)
+        test = held_out(dataset, size, TEST_COUNT, small=small, data_dir=folder, progress=progress)
+        if test is not None and (test.labels is None) != (train.labels is None):  # own pictures without classes
+            test = None
         if progress:
             print(
-                f"First a classifier of {train.title} is trained, once: distances are measured in its features. It takes "
-                f"some minutes on a CPU (the bar says how many) and is kept in {home}.",
+                f"First a classifier of {train.title} is trained, once: distances are measured in its features. It "
+                f"takes some minutes on a CPU (the bar says how many) and is kept in {home}.",
                 file=sys.stderr,
             )
         network, card = train_classifier(train, test, seed, progress)

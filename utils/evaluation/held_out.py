@@ -9,7 +9,8 @@ import numpy as np
 
 from utils.config import DataConfig
 from utils.data import Dataset, load
-from utils.data.catalogue import find_entry, find_source
+from utils.data.catalogue import available_splits, find_entry, find_source, reading
+from utils.data.dataset import ALL
 from utils.errors import InputError
 
 SPLITS = ("test", "valid", "val", "train")
@@ -50,6 +51,8 @@ def held_out(
     *,
     choices: str = "independent",
     trained_on: str = "train",
+    small: str = DataConfig.small,
+    rules: int = DataConfig.rules,
     data_dir: str | Path | None = None,
     progress: bool = True,
 ) -> Dataset | None:
@@ -61,20 +64,23 @@ def held_out(
         count: how many; all of them if there are fewer, or by default (a built-in dataset draws 10,000).
         choices: which named set of choices a built-in dataset draws from.
         trained_on: the split that is trained on.
+        small, rules: how own pictures are read, as in `DataConfig`.
         data_dir: where datasets are.
         progress: whether to show a progress bar.
 
     Returns:
-        The images; None if the dataset has only one split, or the others have not been fetched.
+        The images; None if the dataset has only one split, all are trained on, or the others have not been fetched.
     """
-    entry = find_entry(name)
-    available = entry.available(data_dir) if entry else ()
+    available = () if trained_on == ALL else available_splits(name, data_dir, rules)
     split = next((split for split in SPLITS if split in available and split != trained_on), None)
     if split is None:
         return None
-    there = entry.splits[split]
-    count = count if there is None or count is None else min(count, there)
-    return load(name, size, count, choices=choices, split=split, data_dir=data_dir, progress=progress)
+    own = {"split": split, "small": small, "tolerated": 1.0, "rules": rules}
+    entry = find_entry(name)
+    if count is not None and not (entry and entry.built_in):  # which draws as many as are asked for
+        there = find_source(name, size, data_dir=data_dir, **own).describe().count
+        count = count if count < there else None
+    return load(name, size, count, choices=choices, data_dir=data_dir, progress=progress, **own)
 
 
 def unseen(
@@ -82,7 +88,7 @@ def unseen(
 ) -> Dataset | None:
     """True images that a model was not trained on; every command and analysis asks here.
 
-    They are of another split, else those behind the first `data.count` that were trained on.
+    They are of another split, else those behind the `data.count` that were trained on.
 
     Args:
         data: what the model was trained on.
@@ -95,10 +101,11 @@ def unseen(
         At most `count` images; None if the model has seen all that there are.
     """
     places = {"data_dir": data_dir, "progress": progress}
-    apart = held_out(data.name, size, count, choices=data.choices, trained_on=data.split, **places)
+    alike = {"choices": data.choices, "small": data.small, "rules": data.rules}
+    apart = held_out(data.name, size, count, trained_on=data.split, **alike, **places)
     if apart is not None and len(apart) >= count:
         return apart
-    of_run = {"seed": data.data_seed, "choices": data.choices, "split": data.split}
+    of_run = reading(data)
     there = find_source(data.name, size, data_dir=data_dir, **of_run).describe().count
     if data.count is None or there - data.count <= (0 if apart is None else len(apart)):
         return apart
@@ -131,12 +138,14 @@ def true_images_for(
         if apart.split != data.split:
             return TrueImages(apart.images, f"held-out images ({apart.title})", seen=False)
         return TrueImages(apart.images, f"images of {apart.title} that it was not trained on", seen=False)
-    of_run = {"seed": data.data_seed, "choices": data.choices, "split": data.split}
+    of_run = reading(data)
     there = find_source(data.name, size, data_dir=data_dir, **of_run).describe().count
     if there < count:
         raise TooFewImages(f"{count:,} true images are needed. Received: {data.name}, which has {there:,}.", there)
     trained = min(data.count or there, there)
-    dataset = load(data.name, size, max(trained, count), **of_run, **places)
+    dataset = load(data.name, size, data.count and max(trained, count), **of_run, **places)
+    if (there := len(dataset)) < count:  # without those that cannot be used
+        raise TooFewImages(f"{count:,} true images are needed. Received: {data.name}, which has {there:,}.", there)
     part = "in part " if trained < count else ""
     return TrueImages(dataset.images, f"images of {dataset.title} that it was {part}trained on", seen=True)
 

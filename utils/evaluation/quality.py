@@ -128,5 +128,6 @@ def quality_for(
             f"{data.name} has no {2 * samples:,} images set apart from training here, so there is nothing to measure "
             "against."
         )
-    extractor = extractor_for(data.name, size, features=features, data_dir=data_dir, progress=progress)
+    options = {"small": data.small, "data_dir": data_dir, "progress": progress}
+    extractor = extractor_for(data.name, size, features=features, **options)
     return Quality(true.images, extractor, samples, seed)

@@ -7,9 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from utils.config import STATISTICS, Experiment
+from utils.config import STATISTICS, DataConfig, Experiment
 from utils.data import Dataset, load, scale_back
-from utils.data.catalogue import find_entry, find_source
+from utils.data.catalogue import available_splits, find_source, reading
+from utils.data.dataset import ALL
 from utils.errors import InputError
 from utils.evaluation.held_out import SPLITS, unseen
 from utils.explain.fixed import FixedDiscriminator, fixed_discriminator, normalises
@@ -171,9 +172,8 @@ def _true_images(trained: TrainedNetwork, data: str | None, size: int, data_dir:
         apart = unseen(own, size, SEARCHED, data_dir=data_dir)
         if apart is not None and len(apart) >= REFERENCE:
             return apart
-    entry = find_entry(name)
-    there = entry.available(data_dir) if entry else ()
-    split = next((split for split in SPLITS if split in there), "train")
-    drawing = {"seed": own.data_seed, "choices": own.choices} if own and name == own.name else {}
-    count = find_source(name, size, data_dir=data_dir, split=split, **drawing).describe().count
-    return load(name, size, min(SEARCHED, count), data_dir=data_dir, split=split, **drawing)
+    how = reading(own) if own and name == own.name else {}
+    there = () if how.get("split") == ALL else available_splits(name, data_dir, how.get("rules", DataConfig.rules))
+    how |= {"split": next((split for split in SPLITS if split in there), "train")}
+    count = find_source(name, size, data_dir=data_dir, **how).describe().count
+    return load(name, size, SEARCHED if count > SEARCHED else None, data_dir=data_dir, **how)

@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 from utils import runtime
 from utils.config import Experiment, replace
 from utils.data import load_for, scale
-from utils.data.catalogue import find_source
+from utils.data.catalogue import find_source, reading
 from utils.errors import InputError
 from utils.figure import new_figure
 from utils.models import forward
@@ -52,13 +52,18 @@ def perfect_generator(
     data, size = experiment.data, experiment.training.batch_size
     judged = min(256, count)
     wanted = count + updates * size + judged
-    there = find_source(data.name, experiment.model.image_size, wanted, data_dir=data_dir, split=data.split).describe()
-    if there.count < count + size + judged:
-        raise InputError(
-            f"{count + size + judged:,} images are needed, {count:,} to train on, the others to take for fake ones and "
-            f"to compare with. Received: {data.name}, which has {there.count:,}."
-        )
+
+    def check(there: int) -> None:
+        if there < count + size + judged:
+            raise InputError(
+                f"{count + size + judged:,} images are needed, {count:,} to train on, the others to take for fake ones "
+                f"and to compare with. Received: {data.name}, which has {there:,}."
+            )
+
+    there = find_source(data.name, experiment.model.image_size, wanted, data_dir=data_dir, **reading(data)).describe()
+    check(there.count)
     everything = load_for(replace(experiment, count=min(wanted, there.count)), data_dir, progress).images
+    check(len(everything))  # without those that cannot be used
     true, fake, apart = everything[:count], everything[count:-judged], everything[-judged:]
     players = build_players(experiment)
     update = tf.function(discriminator_update(players, experiment), jit_compile=False)

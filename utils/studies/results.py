@@ -89,11 +89,7 @@ def load(name: str, folder: str | Path = RESULTS) -> dict:
 def curves(steps: dict[str, np.ndarray], points: int = POINTS) -> dict[str, list[float]]:
     """The records of all updates as means over `points` parts of the run; "update" is the middle of each part."""
     parts = np.array_split(np.arange(len(steps["update"])), min(points, len(steps["update"])))
-    return {
-        name: [_mean(values[part]) for part in parts]
-        for name, values in steps.items()
-        if name != "epoch"
-    }
+    return {name: [_mean(values[part]) for part in parts] for name, values in steps.items() if name != "epoch"}
 
 
 def _mean(values: np.ndarray) -> float | None:

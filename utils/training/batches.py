@@ -12,6 +12,7 @@ from utils.sampling import make_latent_samples
 from utils.streams import key, stream
 from utils.training.recipes import images_per_update, latents_per_update, recipe_of
 
+
 @dataclass(frozen=True)
 class Schedule:
     """The order of a training.

@@ -30,9 +30,9 @@ def estimate(experiment: Experiment, data_dir: str | Path | None = None, force_p
 
     Returns:
         Plain values: "images" and "images_certain" (see `count_for`), "updates_per_epoch", "updates",
-        "generator_parameters", "discriminator_parameters", "memory_bytes" (the most that this process held), "state_bytes" (weights, gradients and optimisers),
-        "checkpoint_bytes", "device", "trial_updates", "images_per_second", "seconds" (of updates; what is written down
-        after each epoch comes on top).
+        "generator_parameters", "discriminator_parameters", "memory_bytes" (the most that this process held),
+        "state_bytes" (weights, gradients and optimisers), "checkpoint_bytes", "device", "trial_updates",
+        "images_per_second", "seconds" (of updates; what is written down after each epoch comes on top).
 
     Raises:
         InputError: the data is not there, or too few for one update.

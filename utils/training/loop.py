@@ -23,12 +23,13 @@ from utils import config, runtime
 from utils.config import CHECKPOINT_SECONDS, Experiment
 from utils.data import Dataset, load_for
 from utils.data.catalogue import is_own, place_of
+from utils.data.likeness import refuse_hopeless
 from utils.errors import InputError, Interrupted
 from utils.files import appears_whole, remove_unfinished
 from utils.runs import Curves, Run, State, check_place, draw_film
 from utils.sampling import Sampler
-from utils.text import command, one_line
 from utils.tables import duration
+from utils.text import command, one_line
 from utils.training import checkpoint
 from utils.training.batches import Schedule, batches
 from utils.training.board import Board
@@ -77,15 +78,15 @@ def train(
     device = runtime.start(experiment.training.precision)
     dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
     Schedule.of(experiment, len(dataset))  # refuses before a folder is made
+    refuse_hopeless(dataset.images, dataset.title)
     experiment = config.replace(experiment, name=place_of(experiment.data.name))
     run = Run.create(experiment, runtime.environment() | _identity(dataset), runs_dir)
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
-    for reason in dataset.skipped:
-        run.log(f"Left out {reason}.")
+    for line in (*dataset.notes, *(f"Left out {reason}." for reason in (*dataset.skipped, *dataset.others))):
+        run.log(line)
     if progress:
-        if dataset.skipped:
-            first, more = dataset.skipped[0], len(dataset.skipped) - 1
-            print(f"Left out {first}{f', and {more} more files (log.txt lists them)' if more else ''}.")
+        for remark in dataset.remarks("log.txt"):
+            print(remark)
         print(
             f"Training {experiment.preset} on {len(dataset):,} {dataset.title}, on {device}."
             f"\nRun folder: {one_line(str(run.folder))}"

@@ -1,21 +1,17 @@
 """A dataset without its duplicates, as a prepared copy on disk."""
 
-import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from utils.data.dataset import Dataset, Description
+from utils.data.dataset import Dataset
 from utils.data.dedup.find import find_duplicates
-from utils.data.prepare import prepare
+from utils.data.rows import copy_rows
 from utils.files import appears_whole
 
 VERSION = 1  # raise it when a method finds other duplicates than before
-
-_FIELDS = ("labels", "attributes", "captions", "boxes")  # what a dataset may hold beside its images
 
 
 def deduplicated(dataset: Dataset, method: str, folder: str | Path, progress: bool = True) -> Dataset:
@@ -44,35 +40,5 @@ def deduplicated(dataset: Dataset, method: str, folder: str | Path, progress: bo
     kept = np.load(found, allow_pickle=False)
     if len(kept) == len(dataset):
         return dataset
-    source = _Rows(dataset, kept, identity)
-    # In this process: workers would be sent the images.
-    copy = prepare(source, dataset.images.shape[1], folder, progress, verb="Copying", workers=1)
-    return dataclasses.replace(copy, name=dataset.name, skipped=dataset.skipped, split=dataset.split)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Some rows of a dataset as a source."""
-
-    dataset: Dataset
-    rows: np.ndarray  # int64, ascending
-    identity: dict
-
-    def describe(self) -> Description:
-        known = self.dataset
-        arrays = {name: getattr(known, name) for name in _FIELDS}
-        return Description(
-            title=f"{known.title} without duplicates ({self.identity['method']})",
-            count=len(self.rows),
-            identity=self.identity,
-            fields={name: (a.shape[1:], str(a.dtype)) for name, a in arrays.items() if a is not None},
-            label_names=known.label_names,
-            attribute_names=known.attribute_names,
-            box_names=known.box_names,
-            terms=known.terms,
-        )
-
-    def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:
-        wanted = self.rows[rows.start : rows.stop]
-        arrays = {name: getattr(self.dataset, name) for name in ("images", *_FIELDS)}
-        return {name: array[wanted] for name, array in arrays.items() if array is not None}, {}
+    title = f"{dataset.title} without duplicates ({method})"
+    return copy_rows(dataset, kept, identity, title, folder, progress)

@@ -36,7 +36,9 @@ def section(subject: Subject, folder: Path) -> Section:
         subject.discriminator,
         train.images,
         apart.images,
-        extractor=extractor_for(experiment.data.name, subject.fixed.side, data_dir=subject.data_dir),
+        extractor=extractor_for(
+            experiment.data.name, subject.fixed.side, small=experiment.data.small, data_dir=subject.data_dir
+        ),
         seed=subject.seed,
         latents=subject.latents,
     )
