@@ -360,7 +360,7 @@ def test_evaluate_prints_the_distance_beside_the_floor(capsys, run, home):
     ("options", "words"),
     [
         (["--samples", 39], "--samples must be at least 40. Received: 39."),
-        (["--samples", 121], "242 true images are needed. Received: "),
+        (["--samples", 121], "121 samples are compared with twice as many true images"),
         (["--features", "dogs"], "There is no dataset 'dogs'"),
         (["--data", "dogs"], "There is no dataset 'dogs'"),
     ],

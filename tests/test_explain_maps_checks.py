@@ -301,7 +301,7 @@ def test_memory_compares_with_the_images_that_evaluate_takes(run, tmp_path, monk
     random = np.random.default_rng(2)
     images, pictures = random.integers(0, 256, (700, 32, 32, 3), np.uint8), tmp_path / "many.npz"
     np.savez(pictures, images=images)
-    experiment = replace(run.experiment, name=str(pictures), count=100)
+    experiment = replace(run.experiment, name=str(pictures), count=100, rules=1)  # the first 100
     trained = TrainedNetwork("a model", run.model("discriminator"), tmp_path, experiment=experiment)
     subject = subject_for(trained, count=4, data_dir=tmp_path)
     np.testing.assert_array_equal(subject.data.images, images[100:])
