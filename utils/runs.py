@@ -274,8 +274,8 @@ class Rows:
         path: of a .jsonl file; it need not be there yet.
     """
 
-    def __init__(self, path: Path):
-        self._path, self._offset = path, 0
+    def __init__(self, path: str | Path):
+        self._path, self._offset = Path(path), 0
 
     def read(self, most: int | None = None) -> list[dict]:
         """The next rows, at most so many; none if there are none yet."""
@@ -302,7 +302,7 @@ class Thinned:
         points: see POINTS.
     """
 
-    def __init__(self, path: Path, points: int = POINTS):
+    def __init__(self, path: str | Path, points: int = POINTS):
         self._rows, self._points = Rows(path), points
         self._names: tuple[str, ...] = ()
         self._each = 1  # rows in a value

@@ -52,10 +52,10 @@ def command(*words: str | Path) -> str:
     return " ".join(["./dcgan", *(_quoted(from_here(w) if isinstance(w, Path) else w) for w in words)])
 
 
-def from_here(path: Path) -> str:
+def from_here(path: str | Path) -> str:
     """A path as the user would type it here; never like an option."""
     try:
-        typed = str(path.relative_to(Path.cwd()))
+        typed = str(Path(path).relative_to(Path.cwd()))
     except (ValueError, OSError):  # it lies elsewhere, or the current folder is gone
         typed = str(path)
     return f"./{typed}" if typed.startswith("-") else typed

@@ -102,7 +102,9 @@ def _in_a_sentence(event: _errors.ParseErrorEvent, command: type, options: list[
         near = difflib.get_close_matches(wrong, _spellings(command), 2)
         return f"There is no option {wrong}{', did you mean ' + ' or '.join(near) + '?' if near else '.'}"
     if isinstance(event, _errors.InvalidChoice):
-        choices = ", ".join(choice for choice in event.choices if choice != "None")  # which cannot be given
+        choices = [choice for choice in event.choices if choice != "None"]  # which cannot be given
+        choices = choices if len(choices) == len(event.choices) else sorted(choices)  # beside None they have no order
+        choices = ", ".join(choices)
         return f"{_called(event.argument)} must be one of {choices}. Received: {event.value!r}."
     if isinstance(event, _errors.BadValue):
         return f"{_called(event.argument)} needs a value."

@@ -9,10 +9,10 @@ from utils.studies.study import Study, train_arms
 
 def train_study(
     study: Study,
-    home: Path | None = None,
-    out: Path | None = None,
+    home: str | Path | None = None,
+    out: str | Path | None = None,
     *,
-    data_dir: Path | None = None,
+    data_dir: str | Path | None = None,
     samples: int | None = measure.SAMPLES,
     progress: bool = True,
 ) -> tuple[dict[tuple[str, int], Run], Path]:
@@ -29,7 +29,7 @@ def train_study(
     Returns:
         The run of each (arm, seed), and the file of the results, which `results.load` reads.
     """
-    home = home or runs_folder() / "studies"
+    home = Path(home or runs_folder() / "studies")
     runs = train_arms(study, home / study.name, data_dir=data_dir, progress=progress)
     measured = measure.measure_for(study, data_dir, samples, progress) if samples else None
     return runs, results.keep(study, runs, out or home / "results", measured)
