@@ -17,7 +17,7 @@ from utils.explain.memory import copying_generator, memorisation
 from utils.explain.sections.memory import draw_neighbours
 from utils.intervals import Interval
 from utils.models import build_discriminator
-from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.sampling import Sampler, fake_samples_generator, make_latent_samples
 
 
 def blobs(count, seed):
@@ -52,7 +52,7 @@ def look(tiny, train_images, held_out):
     """Look for copies among what a generator draws."""
     discriminator = build_discriminator(tiny.model, seed=3)
     return lambda generator, **options: memorisation(
-        generator,
+        Sampler(generator, getattr(generator, "input_shape", (None, 100))[-1]),
         discriminator,
         options.pop("train_images", train_images),
         options.pop("held_out", held_out),
@@ -286,4 +286,6 @@ def test_a_discriminator_for_another_size_is_refused(tiny, train_images, held_ou
     small = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten()])
     small.add(keras.layers.Dense(1, "sigmoid"))
     with pytest.raises(InputError, match=r"\(N, 16, 16, 3\)"):
-        memorisation(draws(train_images), small, train_images, held_out, extractor=block_means, samples=100)
+        memorisation(
+            Sampler(draws(train_images), 100), small, train_images, held_out, extractor=block_means, samples=100
+        )

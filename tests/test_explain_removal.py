@@ -12,13 +12,14 @@ from utils import viz
 from utils.config import preset, replace
 from utils.data import Dataset, scale_back
 from utils.errors import InputError
-from utils.explain import parts, removal
+from utils.explain import parts
 from utils.explain.parts import Detections, detector_for, overlap_of, read_boxes, train_detector
 from utils.explain.removal import hidden_convolution, remove_part
 from utils.explain.sections.removal import draw_removal
 from utils.intervals import Interval
 from utils.models import build_generator, load_network
-from utils.sampling import make_latent_samples
+from utils.sampling import Sampler, make_latent_samples
+from utils.streams import stream
 
 # --- a generator known by construction --------------------------------------------------------------------------------
 
@@ -72,7 +73,7 @@ class SquareDetector:
 
 @pytest.fixture(scope="module")
 def record(generator):
-    return remove_part(generator, SquareDetector(), part="square", samples=200)
+    return remove_part(Sampler(generator, LATENTS), SquareDetector(), part="square", samples=200)
 
 
 def test_the_regression_finds_the_map_that_draws_the_part(record):
@@ -90,7 +91,7 @@ def test_dropping_that_map_removes_the_square_from_every_sample_and_changes_noth
 
 
 def test_random_maps_leave_the_square_unless_its_own_map_is_among_them(generator):
-    record = remove_part(generator, SquareDetector(), part="square", samples=200, draws=32)
+    record = remove_part(Sampler(generator, LATENTS), SquareDetector(), part="square", samples=200, draws=32)
     gone = [change.gone for change in record.droppings[0].random]
     assert set(gone) == {0.0, 1.0} and 1 <= sum(gone) <= 11  # 4 are expected, of 32 draws of one map among 8
     by_chance = record.droppings[0].of_random("gone")
@@ -98,7 +99,7 @@ def test_random_maps_leave_the_square_unless_its_own_map_is_among_them(generator
 
 
 def test_the_pictures_are_those_of_a_generator_without_the_maps(generator, record):
-    fresh = make_latent_samples(200, LATENTS, np.random.default_rng([0, removal._FRESH]))
+    fresh = make_latent_samples(200, LATENTS, stream(0, "removal: fresh latents"))
     samples = scale_back(np.asarray(generator(fresh)))
     showing = SquareDetector()(samples).shown[:, 1]
     np.testing.assert_array_equal(record.pictures, samples[showing][:8])
@@ -117,7 +118,7 @@ def test_boxes_drawn_by_hand_find_the_same_map_and_leave_open_what_only_a_detect
     drawn = {str(i): [[4, 4, 12, 12]] if z > 0.3 else [] for i, z in enumerate(latents[:, 0])}
     (tmp_path / "boxes.json").write_text(json.dumps(drawn))
     boxes = read_boxes(tmp_path / "boxes.json", count=60, size=16)
-    record = remove_part(generator, boxes, part="square", samples=60)
+    record = remove_part(Sampler(generator, LATENTS), boxes, part="square", samples=60)
     assert record.dropped[0] == SQUARE and record.boxes == record.measured == (latents[:, 0] > 0.3).sum()
     assert record.droppings[0].chosen.inside > 60 and record.droppings[0].chosen.outside == 0.0
     rows = json.loads(json.dumps(record.table(), allow_nan=False))
@@ -127,7 +128,9 @@ def test_boxes_drawn_by_hand_find_the_same_map_and_leave_open_what_only_a_detect
 
 def test_the_generator_is_left_as_it_was_and_the_same_seed_gives_the_same_record(generator):
     before = [weights.copy() for weights in generator.get_weights()]
-    one, same = (remove_part(generator, SquareDetector(), part="square", samples=60, seed=3) for _ in range(2))
+    one, same = (
+        remove_part(Sampler(generator, LATENTS), SquareDetector(), part="square", samples=60, seed=3) for _ in range(2)
+    )
     assert one.table() == same.table() and np.array_equal(one.weights, same.weights)
     assert all(np.array_equal(a, b) for a, b in zip(before, generator.get_weights(), strict=True))
 
@@ -157,7 +160,7 @@ def test_a_layer_that_does_not_exist_is_refused_with_those_that_do(generator):
     with pytest.raises(
         InputError, match=r"no hidden convolution 'colours' in this generator; choose one of 1 \(maps\)"
     ):
-        remove_part(generator, SquareDetector(), part="square", layer="colours")
+        remove_part(Sampler(generator, LATENTS), SquareDetector(), part="square", layer="colours")
 
 
 def test_a_generator_without_convolutions_is_refused():
@@ -165,14 +168,14 @@ def test_a_generator_without_convolutions_is_refused():
     with pytest.raises(
         InputError, match="needs a generator with a convolution.*Received: Sequential of Dense, Reshape"
     ):
-        remove_part(dense, SquareDetector(), part="square")
+        remove_part(Sampler(dense, LATENTS), SquareDetector(), part="square")
 
 
 def test_a_part_that_is_hardly_ever_shown_is_refused(generator):
     with pytest.raises(
         InputError, match="Only [0-9] of the 10 samples looked at show square, and at least 10 are needed"
     ):
-        remove_part(generator, SquareDetector(), part="square", samples=10)
+        remove_part(Sampler(generator, LATENTS), SquareDetector(), part="square", samples=10)
 
 
 # --- boxes drawn by hand ----------------------------------------------------------------------------------------------
@@ -203,7 +206,7 @@ def test_a_missing_file_of_boxes_and_boxes_for_samples_that_are_not_drawn_are_re
     with pytest.raises(InputError, match="cannot be read"):
         read_boxes(tmp_path / "none.json", count=10, size=32)
     with pytest.raises(InputError, match="samples 0 to 19. Received: sample 20"):
-        remove_part(generator, {20: np.array([[0, 0, 4, 4]])}, part="square", samples=20)
+        remove_part(Sampler(generator, LATENTS), {20: np.array([[0, 0, 4, 4]])}, part="square", samples=20)
 
 
 # --- the detector -----------------------------------------------------------------------------------------------------

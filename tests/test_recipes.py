@@ -248,6 +248,11 @@ def test_cutout_makes_one_square_of_half_the_side_grey_and_leaves_the_rest():
     assert 0 < full < 64  # at an edge less of it is seen
 
 
+def test_noise_has_mean_0_and_deviation_a_tenth():
+    added = np.asarray(augmentations.noise(tf.constant(IMAGES), tf.constant([1, 2]))) - IMAGES
+    assert abs(added.mean()) < 0.002 and 0.098 < added.std() < 0.102
+
+
 @pytest.mark.parametrize("name", registries.AUGMENTATIONS)
 def test_augmentations_follow_their_seed_and_let_gradients_through(name):
     function, images = registries.chosen(registries.AUGMENTATIONS, name), tf.constant(IMAGES)

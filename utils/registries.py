@@ -26,6 +26,7 @@ AUGMENTATIONS: dict[str, object] = {
     "colour": "utils.training.augmentations:colour",
     "translation": "utils.training.augmentations:translation",
     "cutout": "utils.training.augmentations:cutout",
+    "noise": "utils.training.augmentations:noise",
 }
 """What the discriminator sees instead of the images: functions (images, seed) -> images."""
 

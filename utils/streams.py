@@ -16,7 +16,7 @@ class Stream(NamedTuple):
 
     Attributes:
         seed: which seed decides it: that of the training (weights, order, latents), of its samples (what is looked at
-            while it runs), or of an evaluation. Streams of different seeds need not differ.
+            while it runs), of an evaluation or of an analysis. Streams of different seeds need not differ.
         number: what tells it from the others that have the same seed.
         counters: what it takes beside the seed, in words. They count from 1.
     """
@@ -39,6 +39,12 @@ STREAMS: dict[str, Stream] = {
     "watch: latents": Stream("samples", 4),
     "watch: true samples": Stream("samples", 5),
     "evaluation: true samples": Stream("evaluation", 4),
+    "memory: held-out images": Stream("memory", 1),
+    "memory: copying control": Stream("memory", 2),
+    "memory: bootstraps": Stream("memory", 3),
+    "removal: fresh latents": Stream("removal", 1),
+    "removal: negatives": Stream("removal", 2),
+    "removal: random maps": Stream("removal", 3),
 }
 
 WITHIN_AN_UPDATE = ("augmentation of true", "augmentation of fake", "label noise", "interpolation")

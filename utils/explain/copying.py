@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.intervals import Interval, percentiles, wilson
+from utils.streams import stream
 
 ONE_IN = 100  # a picture is close if no more than one in so many held-out images is as close
 CAUGHT = -3.0  # standard deviations; without copying Z comes out below once in 700 cases
 REPLICATES = 1000  # of a bootstrap
-_BOOTSTRAP = 3  # stream of random numbers of its own, beside those of `memory`
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def share_copied(nearest: Nearest, trained: int, beside: int, seed: int = 0) -> 
     squares = (of_train**2).sum() + (of_beside**2).sum()
     deviation = np.sqrt(trained * beside / (total * (total - 1)) * (squares - count**2 / total))
 
-    random = np.random.default_rng([seed, _BOOTSTRAP])
+    random = stream(seed, "memory: bootstraps")
     train_drawn, beside_drawn = (
         random.poisson(1, (REPLICATES, len(counts))) @ counts for counts in (of_train, of_beside)
     )
@@ -134,7 +134,7 @@ def share_close(relative: np.ndarray, held_out: np.ndarray, seed: int = 0) -> In
         held_out: float (M,), those of held-out true images.
         seed: of the bootstrap, which draws both anew.
     """
-    random = np.random.default_rng([seed, _BOOTSTRAP])
+    random = stream(seed, "memory: bootstraps")
     times, others = (_resampled(len(values), random) for values in (relative, held_out))
     order = np.argsort(held_out, kind="stable")
     enough = others[:, order].cumsum(1) * ONE_IN >= len(held_out)
@@ -163,7 +163,7 @@ def how_much_further(distances: np.ndarray, held_out: np.ndarray, seed: int = 0)
         The probability, and Z.
     """
     count, others = len(distances), len(held_out)
-    random = np.random.default_rng([seed, _BOOTSTRAP])
+    random = stream(seed, "memory: bootstraps")
     order = np.argsort(held_out, kind="stable")
     least, most = (np.searchsorted(held_out[order], distances, side) for side in ("left", "right"))
     value = float((least + most).mean() / (2 * others))

@@ -34,15 +34,13 @@ from utils.explain.copying import Copying, Nearest, how_much_further, share_clos
 from utils.explain.fixed import fixed_discriminator
 from utils.intervals import Interval
 from utils.models import forward
-from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.sampling import Sampler
+from utils.streams import stream
 
 LEAST_SAMPLES, LEAST_HELD_OUT = 100, 400  # a quarter of the held-out images is compared with: at least 100
 COPIED = 100  # training images that the copying control knows; it draws so many samples
 _PART = 2048  # images whose features are held at once
 _REFERENCE = 256  # training images that fix the discriminator's batch statistics
-
-# Streams of random numbers that must not depend on each other carry a number of their own beside the seed.
-_CHOICE, _CONTROL = 1, 2
 
 Features = Callable[[np.ndarray], np.ndarray]
 """uint8 (N, S, S, 3) in [0, 255] -> (N, D)."""
@@ -106,7 +104,7 @@ class Memorisation:
 
 
 def memorisation(
-    generator: Callable,
+    sampler: Sampler,
     discriminator: keras.Model,
     train_images: np.ndarray,
     held_out_images: np.ndarray,
@@ -114,13 +112,11 @@ def memorisation(
     extractor: Features,
     samples: int = 1000,
     seed: int = 0,
-    latents: str = "normal",
 ) -> Memorisation:
     """Look for copies of training images among fake samples.
 
     Args:
-        generator: latents -> float (N, S, S, 3) in [-1, 1]; a Keras model, or any callable, which is given latents of
-            length 100 if it has no `input_shape`.
+        sampler: draws the fake samples.
         discriminator: the network that it was trained against; its features are the activations of its last
             convolution, normalised as for a batch of true images.
         train_images: uint8 (M, S, S, 3) in [0, 255], what the generator was trained on; a memory map will do.
@@ -130,20 +126,18 @@ def memorisation(
         extractor: the fixed network (see `evaluation.features`), with a `name`.
         samples: how many fake samples.
         seed: decides latents, the choice of held-out images, the copying control and the bootstraps.
-        latents: distribution of the latents that the generator was trained on, "normal" or "uniform".
 
     Raises:
         InputError: images that are no uint8 arrays of the generator's size, or too few of them.
     """
     if samples < LEAST_SAMPLES:
         raise InputError(f"Looking for copies needs at least {LEAST_SAMPLES} samples. Received: {samples}.")
-    drawn, _ = fake_samples_generator(generator, make_latent_samples(samples, _latent_dim(generator), seed, latents))
-    fake = scale_back(drawn)
+    fake = sampler.draw(samples, seed)
     _check("train_images", train_images, fake.shape[1:], 1)
     _check("held_out_images", held_out_images, fake.shape[1:], LEAST_HELD_OUT)
 
     quarter = min(samples, len(held_out_images) // 4)
-    order = np.random.default_rng([seed, _CHOICE]).permutation(len(held_out_images))
+    order = stream(seed, "memory: held-out images").permutation(len(held_out_images))
     held_out, fresh, beside = (
         held_out_images[np.sort(rows)] for rows in np.split(order, [quarter, 2 * quarter])
     )  # sorted, as memory maps like it
@@ -249,16 +243,12 @@ def _last_convolution(discriminator: keras.Model, reference: np.ndarray) -> Feat
 
 def _copies(train_images: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Samples of the copying control, and which training image each is a copy of."""
-    random = np.random.default_rng([seed, _CONTROL])
+    random = stream(seed, "memory: copying control")
     known = np.sort(random.choice(len(train_images), min(COPIED, len(train_images)), replace=False))
     network = copying_generator(train_images[known], seed=seed)
-    latents = make_latent_samples(COPIED, network.input_shape[-1], random)
-    drawn, _ = fake_samples_generator(network, latents)
-    return scale_back(drawn), known[np.argmax(latents @ network.get_weights()[0], axis=1)]
-
-
-def _latent_dim(generator: Callable) -> int:
-    return getattr(generator, "input_shape", (None, 100))[-1]
+    sampler = Sampler.of(network)
+    latents = sampler.make_latents(COPIED, random)
+    return scale_back(sampler.images(latents)), known[np.argmax(latents @ network.get_weights()[0], axis=1)]
 
 
 def _check(name: str, images: np.ndarray, shape: tuple[int, ...], least: int) -> None:

@@ -26,7 +26,8 @@ from utils.errors import InputError
 from utils.explain.parts import Detector
 from utils.intervals import Interval, student, wilson
 from utils.models import forward
-from utils.sampling import make_latent_samples
+from utils.sampling import Sampler
+from utils.streams import stream
 
 LEAST_SHOWING = 10  # samples that must show the part, both to learn from and to measure on
 MEASURED = 200  # at most so many samples are measured on
@@ -34,9 +35,6 @@ SHOWN = 8  # of them are kept as pictures
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1)  # of the maps with positive weights; the last is the paper's
 
 _BOUNDS = {"gone": (0, 1), "inside": (0, 255), "outside": (0, 255), "kept": (0, 1)}  # of each value of a `Change`
-
-# Streams of random numbers that must not depend on each other carry a number of their own beside the seed.
-_FRESH, _NEGATIVES, _RANDOM_MAPS = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,7 @@ class HiddenConvolution:
 
 
 def remove_part(
-    generator: keras.Sequential,
+    sampler: Sampler,
     boxes_of: Detector | Mapping[int, np.ndarray],
     *,
     part: str,
@@ -160,12 +158,11 @@ def remove_part(
     samples: int = 1000,
     draws: int = 10,
     seed: int = 0,
-    latents: str = "normal",
 ) -> Removal:
     """Drop the feature maps that draw a part, and measure what that does beside dropping as many random ones.
 
     Args:
-        generator: latents -> float32 (N, S, S, 3) in [-1, 1]; a Sequential model. Nothing in it is changed.
+        sampler: its generator is a Sequential model. Nothing in it is changed.
         boxes_of: a detector, which then also tells whether the part is gone; or boxes drawn by hand (see
             `parts.read_boxes`) on the samples that `./dcgan sample RUN -n SAMPLES --seed SEED --as files` writes.
         part: which part of the detector; for boxes drawn by hand only its name.
@@ -175,25 +172,24 @@ def remove_part(
             hand are both learnt from and measured on.
         draws: how many times random maps are chosen.
         seed: decides latents, negatives and random maps.
-        latents: distribution of the latents that the generator was trained on, "normal" or "uniform".
 
     Raises:
         InputError: there is no such part or layer, the generator has no hidden convolution, or the part is hardly ever
             shown.
     """
+    generator = sampler.generator
     hidden = hidden_convolution(generator, layer)
     below, above = generator.layers[: hidden.stop], generator.layers[hidden.stop :]
-    latent_dim = generator.input_shape[-1]
     by_hand = isinstance(boxes_of, Mapping)
 
-    learnt = _in_batches(below, make_latent_samples(samples, latent_dim, seed, latents))
+    learnt = _in_batches(below, sampler.make_latents(samples, seed))
     boxes = _boxes(boxes_of, part, lambda: _draw(above, learnt), samples)
     size = generator.output_shape[1]
-    weights, accuracy = _regression(learnt, boxes, size, np.random.default_rng([seed, _NEGATIVES]))
+    weights, accuracy = _regression(learnt, boxes, size, stream(seed, "removal: negatives"))
 
     features, to_measure = learnt, boxes
     if not by_hand:
-        fresh = make_latent_samples(samples, latent_dim, np.random.default_rng([seed, _FRESH]), latents)
+        fresh = sampler.make_latents(samples, stream(seed, "removal: fresh latents"))
         features = _in_batches(below, fresh)
         to_measure = _boxes(boxes_of, part, lambda: _draw(above, features), samples)
     rows = [row for row, drawn in to_measure.items() if len(drawn)][:MEASURED]
@@ -215,7 +211,7 @@ def remove_part(
         return change, after[:SHOWN]
 
     strongest, droppings = _strongest(weights), []
-    random = np.random.default_rng([seed, _RANDOM_MAPS])
+    random = stream(seed, "removal: random maps")
     for count in sorted({max(1, round(share * len(strongest))) for share in SHARES}):
         change, pictures = drop(strongest[:count])
         by_chance = [drop(random.choice(hidden.maps, count, replace=False)) for _ in range(draws)]

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from utils.config import STATISTICS, DataConfig, Experiment
-from utils.data import Dataset, load, scale_back
+from utils.data import Dataset, load
 from utils.data.catalogue import available_splits, find_source, reading
 from utils.data.dataset import ALL
 from utils.errors import InputError
@@ -17,7 +17,7 @@ from utils.explain.fixed import FixedDiscriminator, fixed_discriminator, normali
 from utils.models import load_network
 from utils.networks import TrainedNetwork, with_data
 from utils.runs import Run
-from utils.sampling import fake_samples_generator, make_latent_samples
+from utils.sampling import Sampler
 
 REFERENCE = 256  # images that fix batch statistics
 SEARCHED = 2000  # true images that are looked through
@@ -54,9 +54,9 @@ class Subject:
     boxes: Path | None = None
 
     @property
-    def latents(self) -> str:
-        """Distribution of the generator's latents."""
-        return self.experiment.model.latents if self.experiment else "normal"
+    def sampler(self) -> Sampler:
+        """Draws the generator's samples."""
+        return Sampler.of(self.generator, self.experiment)
 
     @property
     def by_batch(self) -> bool:
@@ -78,10 +78,7 @@ class Subject:
 
     @cached_property
     def _all_fake(self) -> np.ndarray:
-        latents = make_latent_samples(
-            max(REFERENCE, self.count), self.generator.input_shape[-1], self.seed, self.latents
-        )
-        return scale_back(fake_samples_generator(self.generator, latents)[0])
+        return self.sampler.draw(max(REFERENCE, self.count), self.seed)
 
     @cached_property
     def fake(self) -> np.ndarray:
@@ -103,8 +100,8 @@ class Subject:
         """True images whose batch statistics count, or None."""
         return np.asarray(self.data.images[self.rows[:REFERENCE]]) if self.by_batch else None
 
-    def trained(self, what: str) -> tuple[keras.Model, Experiment]:
-        """The generator and how both were trained.
+    def trained(self, what: str) -> tuple[Sampler, Experiment]:
+        """What draws the generator's samples, and how both networks were trained.
 
         Args:
             what: needs them, for the sentence.
@@ -114,7 +111,7 @@ class Subject:
         """
         if self.generator is None or self.experiment is None:
             raise InputError(f"{what} needs a generator and to know what it was trained on; name a run.")
-        return self.generator, self.experiment
+        return self.sampler, self.experiment
 
     def sides(self) -> list[tuple[str, FixedDiscriminator, np.ndarray]]:
         """What is explained: "true" or "fake" images, how they are judged, the images."""

@@ -52,5 +52,10 @@ def cutout(images, seed):
     return images * tf.cast(keep, images.dtype)[..., None]
 
 
+def noise(images, seed):
+    """Add N(0, 0.1) to every value: instance noise (Sønderby et al., arXiv:1610.04490), here of one strength."""
+    return images + 0.1 * tf.random.stateless_normal(tf.shape(images), seed, dtype=images.dtype)
+
+
 def _uniform(images, seed, count: int):
     return tf.random.stateless_uniform([tf.shape(images)[0], count], seed, dtype=images.dtype)

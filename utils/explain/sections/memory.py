@@ -20,7 +20,7 @@ HELD_OUT = 10_000  # images at most that samples are compared with beside the tr
 
 
 def section(subject: Subject, folder: Path) -> Section:
-    generator, experiment = subject.trained("Memorisation")
+    sampler, experiment = subject.trained("Memorisation")
     if subject.data.name != experiment.data.name:
         raise InputError(
             f"Memorisation compares samples with held-out images of the run's own dataset, {experiment.data.name}. "
@@ -32,7 +32,7 @@ def section(subject: Subject, folder: Path) -> Section:
     if apart is None:
         raise InputError(f"{subject.data.title} has no images set apart from training to compare samples with.")
     record = memorisation(
-        generator,
+        sampler,
         subject.discriminator,
         train.images,
         apart.images,
@@ -40,7 +40,6 @@ def section(subject: Subject, folder: Path) -> Section:
             experiment.data.name, subject.fixed.side, small=experiment.data.small, data_dir=subject.data_dir
         ),
         seed=subject.seed,
-        latents=subject.latents,
     )
     findings = tuple(
         Finding(

@@ -21,7 +21,7 @@ BOXED = 1000  # samples that a part is looked for in; hand-drawn boxes are on th
 
 
 def section(subject: Subject, folder: Path) -> Section:
-    generator, experiment = subject.trained("Removing a part")
+    sampler, experiment = subject.trained("Removing a part")
     if subject.boxes:  # drawn by hand around one part
         finders = {subject.boxes.stem: read_boxes(subject.boxes, BOXED, subject.fixed.side)}
     else:
@@ -30,9 +30,7 @@ def section(subject: Subject, folder: Path) -> Section:
     findings, rows, pictures, missing = [], [], [], []
     for part, finder in finders.items():
         try:
-            record = remove_part(
-                generator, finder, part=part, samples=BOXED, seed=subject.seed, latents=subject.latents
-            )
+            record = remove_part(sampler, finder, part=part, samples=BOXED, seed=subject.seed)
         except InputError as error:  # a part that the samples hardly show
             missing.append(str(error))
             continue
