@@ -37,6 +37,7 @@ from utils.models import forward
 from utils.sampling import Sampler
 from utils.streams import stream
 
+SAMPLES = 1000  # of the generator, where nothing else is asked for
 LEAST_SAMPLES, LEAST_HELD_OUT = 100, 400  # a quarter of the held-out images is compared with: at least 100
 COPIED = 100  # training images that the copying control knows; it draws so many samples
 _PART = 2048  # images whose features are held at once
@@ -110,7 +111,7 @@ def memorisation(
     held_out_images: np.ndarray,
     *,
     extractor: Features,
-    samples: int = 1000,
+    samples: int = SAMPLES,
     seed: int = 0,
 ) -> Memorisation:
     """Look for copies of training images among fake samples.

@@ -39,6 +39,8 @@ class Subject:
         run: the run whose epochs make the film, or None.
         data_dir: where datasets live.
         boxes: a file of boxes drawn by hand around a part of samples (see `parts.read_boxes`), or None.
+        most: images that copies are looked for among, and samples that a part is looked for in, at most; None for as
+            many as tell something.
     """
 
     title: str
@@ -52,6 +54,7 @@ class Subject:
     run: Run | None = None
     data_dir: Path | None = None
     boxes: Path | None = None
+    most: int | None = None
 
     @property
     def sampler(self) -> Sampler:
@@ -128,6 +131,7 @@ def subject_for(
     seed: int = 0,
     data_dir: str | Path | None = None,
     boxes: str | Path | None = None,
+    most: int | None = None,
 ) -> Subject:
     """Load a discriminator, its generator where there is one, and true images to show it.
 
@@ -135,7 +139,7 @@ def subject_for(
         trained: which discriminator, as `utils.networks.find_network` gives it.
         data: a dataset or own pictures; by default what it was trained on. Images that nothing was trained on are
             taken where there are such.
-        count, layer, seed, data_dir, boxes: as in `Subject`.
+        count, layer, seed, data_dir, boxes, most: as in `Subject`.
 
     Raises:
         InputError: nobody says which images to show it, they cannot be had, or the layer does not exist.
@@ -156,6 +160,7 @@ def subject_for(
         run=trained.run,
         data_dir=data_dir,
         boxes=boxes,
+        most=most,
     )
 
 

@@ -11,7 +11,7 @@ from utils.evaluation.features import extractor_for
 from utils.evaluation.held_out import unseen
 from utils.explain.copying import closest_hundredth
 from utils.explain.draw import sheet
-from utils.explain.memory import GROUPS, LEAST_HELD_OUT, Memorisation, memorisation
+from utils.explain.memory import GROUPS, LEAST_HELD_OUT, SAMPLES, Memorisation, memorisation
 from utils.explain.sections import Finding, Picture, Section, rounded
 from utils.explain.subject import Subject
 from utils.figure import new_figure, write_figure
@@ -26,7 +26,7 @@ def section(subject: Subject, folder: Path) -> Section:
             f"Memorisation compares samples with held-out images of the run's own dataset, {experiment.data.name}. "
             f"Received: {subject.data.name}."
         )
-    train = load_for(experiment, subject.data_dir)
+    train = load_for(experiment, subject.data_dir).images[: subject.most]
     size, count = subject.fixed.side, min(len(train), HELD_OUT)  # as many as there are training images tell most
     apart = unseen(experiment.data, size, max(count, LEAST_HELD_OUT), data_dir=subject.data_dir)
     if apart is None:
@@ -34,11 +34,12 @@ def section(subject: Subject, folder: Path) -> Section:
     record = memorisation(
         sampler,
         subject.discriminator,
-        train.images,
+        train,
         apart.images,
         extractor=extractor_for(
             experiment.data.name, subject.fixed.side, small=experiment.data.small, data_dir=subject.data_dir
         ),
+        samples=min(SAMPLES, subject.most or SAMPLES),
         seed=subject.seed,
     )
     findings = tuple(

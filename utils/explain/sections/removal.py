@@ -27,10 +27,11 @@ def section(subject: Subject, folder: Path) -> Section:
     else:
         detector = detector_for(experiment.data.name, data_dir=subject.data_dir)
         finders = dict.fromkeys(detector.parts, detector)
+    samples = BOXED if subject.boxes else min(BOXED, subject.most or BOXED)
     findings, rows, pictures, missing = [], [], [], []
     for part, finder in finders.items():
         try:
-            record = remove_part(sampler, finder, part=part, samples=BOXED, seed=subject.seed)
+            record = remove_part(sampler, finder, part=part, samples=samples, seed=subject.seed)
         except InputError as error:  # a part that the samples hardly show
             missing.append(str(error))
             continue
