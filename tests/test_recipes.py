@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from comparing import assert_same_contents
 
 from utils import registries
 from utils.config import ModelConfig, preset, replace
@@ -396,6 +397,19 @@ def test_a_player_from_outside_learns_is_kept_in_checkpoints_and_goes_on_exactly
     found = whole.steps()["loss_encoder"]
     assert np.isnan(found).tolist() == [False, True] * 6  # its turn is every other update
     assert whole.steps_file.read_bytes() == part.steps_file.read_bytes()
+
+
+def test_a_training_with_all_parts_at_once_goes_on_to_the_same_bits(tiny, noise_dataset, tmp_path):
+    parts = {
+        "loss": "relativistic", "r1": 1.0, "r2": 0.5, "penalty_every": 2, "augment": tuple(registries.AUGMENTATIONS),
+        "spectral_norm": True, "simultaneous": True, "shared_latents": True, "batch_norm": "on", "ema_decay": 0.9,
+        "discriminator_learning_rate": 4e-4, "learning_rate_decay": 0.5, **JOINT,
+    }  # fmt: skip
+    experiment = replace(tiny, epochs=1, **parts)
+    whole = train(replace(experiment, epochs=2), dataset=noise_dataset, runs_dir=tmp_path / "a", progress=False)
+    part = train(experiment, dataset=noise_dataset, runs_dir=tmp_path / "b", progress=False)
+    resume(part, changed=replace(experiment, epochs=2), dataset=noise_dataset, progress=False)
+    assert_same_contents(whole, part)
 
 
 def test_phases_and_terms_have_their_turns():

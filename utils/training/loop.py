@@ -43,6 +43,8 @@ GRID_SAMPLES = 64
 """Pictures in a grid."""
 FORECAST_SECONDS = 5.0
 """How long the speed is measured before the time of the whole training is said."""
+COMPILING_UPDATES = 3
+"""Updates that no forecast is made by: each combination of phases and terms is compiled when it first occurs."""
 _READ_SECONDS = 0.25  # losses are fetched from the device so often, not after every update: a GPU would have to wait
 
 
@@ -271,6 +273,8 @@ class _Training:
 
     def _say_how_long(self, update: int, now: float) -> None:
         """Say once how long the training will take, by the speed of its first seconds (but for those of compiling)."""
+        if update < self._begun + COMPILING_UPDATES:
+            return
         if self.progress and self._timed_from is None:
             self._timed_from = (update, now)
         elif self.progress and not self._told and now - self._timed_from[1] > FORECAST_SECONDS:
