@@ -190,6 +190,8 @@ def test_show_tells_settings_and_figures_as_recorded(capsys, run):
     assert record["last_epoch"] == run.epochs()[-1]
     code, out, _ = said(capsys, "show", run.folder)
     assert "epoch 1 of 1, update 2, finished" in out and "model.width=0.0625" in out
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines()[1:6] if line)
+    assert lines["preset"].startswith("report32, with ") and lines["command"] == command_for(run.experiment)
 
 
 def test_show_tells_the_card_of_a_model_with_a_name(capsys):
@@ -295,6 +297,8 @@ def test_a_dry_run_says_the_useful_lines_first_and_how_many_images_there_may_be(
     )
     assert "Images  70; 9 updates" in said(capsys, "train", *options, "--epochs", 9)[1]  # now it is certain
     assert "Note: 9 updates in all are too few" in said(capsys, "train", *options, "--updates", 9)[1]
+    code, _, err = said(capsys, "train", *options, "--count", 72)  # as without --dry-run
+    assert code == 2 and "count must be at most the 71 images of pictures. Received: 72." in err
 
 
 @pytest.fixture
@@ -409,7 +413,7 @@ def test_the_presets_count_belongs_to_the_presets_own_data():
     [
         *(preset(name) for name in presets()),
         *(pretrained.find(name).experiment for name in pretrained.names()),
-        replace(preset("quick"), name="my pictures/it's", count=None, epochs=1000, summary_epochs=20),
+        replace(preset("quick"), name="my pictures/it's $x", count=None, epochs=1000, summary_epochs=20),
         replace(preset("quick"), summary_epochs=3, epochs=60, generator={"kernel": 5, "bias": False}),
         replace(preset("paper64"), name="faces", count=777, discriminator={"norm": False, "filters": (1, 2, 3, 4)}),
         replace(preset("paper_svhn"), shared_latents=True, dedup="near"),

@@ -1,7 +1,6 @@
 """`./dcgan train` and `./dcgan resume`."""
 
 import json
-import shlex
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from utils.fitting import at_size, recommended
 from utils.lengths import FEW_UPDATES, OWN_UPDATES, for_updates, updates_per_epoch, with_few_summaries
 from utils.presets import preset, presets
 from utils.tables import duration
-from utils.text import command
+from utils.text import command, one_line
 
 
 @dataclass(frozen=True)
@@ -257,7 +256,7 @@ def _costs_in_words(experiment: Experiment, costs: dict) -> str:
     training, size = experiment.training, experiment.model.image_size
     few = [_few(costs["updates"])] if costs["updates"] < FEW_UPDATES else []
     lines = [
-        f"What    {experiment.preset} on {experiment.data.name}, {size}x{size} pixels; generator "
+        f"What    {experiment.preset} on {one_line(experiment.data.name)}, {size}x{size} pixels; generator "
         f"{costs['generator_parameters']:,} parameters, discriminator {costs['discriminator_parameters']:,}",
         f"Images  {'' if costs['images_certain'] else 'up to '}{costs['images']:,}; {costs['updates']:,} updates of "
         f"{training.batch_size} images = {training.epochs:,} epochs of {costs['updates_per_epoch']:,}",
@@ -300,7 +299,7 @@ def command_for(experiment: Experiment) -> str:
             options.append(f"--{network + '.' if network else ''}{'' if value else 'no-'}{flag}")
         else:
             options += [f"--{option}", *map(str, value if isinstance(value, tuple) else (value,))]
-    return shlex.join(["./dcgan", "train", *options])
+    return command("train", *options)
 
 
 def _networks(changed: dict) -> list[str]:
