@@ -14,8 +14,8 @@ import tyro
 from PIL import Image
 
 from utils import cli, lengths, pretrained, runtime
-from utils.cli.options import todays
-from utils.cli.train import Train, _say_finished, command_for
+from utils.cli.options import read, todays
+from utils.cli.train import Resume, Train, _say_finished, command_for
 from utils.config import preset, presets, replace
 from utils.data import Dataset
 from utils.fitting import at_size
@@ -225,6 +225,15 @@ def test_resume_takes_the_settings_of_the_run_it_names_wherever_the_name_stands(
     for options in ([run.folder, "--width", 2.0], ["--width", 2.0, run.folder]):
         code, _, err = said(capsys, "resume", *options)
         assert code == 2 and "model.width: 0.0625 in the run, 2.0 asked for" in err
+
+
+def test_many_more_epochs_get_fewer_summaries_unless_told_otherwise(run):
+    def every(*options: str) -> int:
+        return Resume.default([str(run.folder), *options]).settings.training.summary_epochs
+
+    assert every() == every("--epochs", "50") == 1 and every("--epochs", "4000") == every("--epochs=4000") == 80
+    options = [str(run.folder), "--epochs", "4000", "--summary-epochs", "7"]
+    assert read(Resume, options, "resume", Resume.default(options)).settings.training.summary_epochs == 7
 
 
 @pytest.mark.parametrize("options", [["--averaging", "0.5"], ["--averaging=0.5"], ["--ema-decay", "0.5"]])

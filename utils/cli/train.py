@@ -171,7 +171,7 @@ class Train:
 class Resume:
     """Go on with a run that was stopped, or train a finished one for more epochs (--epochs).
 
-    Defaults are those of the run; `./dcgan resume RUN --help` shows them.
+    Defaults are those of the run; `./dcgan resume RUN --help` shows them. Many more epochs get fewer summaries.
     """
 
     first: ClassVar[tuple[str, ...]] = ("epochs", "name", "runs_dir", "data_dir", "checkpoint_seconds")
@@ -199,7 +199,12 @@ class Resume:
             if arguments != options:
                 return anything  # there is help where there is no run yet
             raise
-        return replace(anything, settings=_Settings.of(run.experiment))
+        experiment, epochs = run.experiment, option_value(arguments, "--epochs")
+        if epochs and epochs.isdecimal() and int(epochs) > experiment.training.epochs:
+            # A training of two epochs had a summary after each; after each of thousands it would take hours.
+            more = with_few_summaries(config.replace(experiment, epochs=int(epochs))).training.summary_epochs
+            experiment = config.replace(experiment, summary_epochs=max(more, experiment.training.summary_epochs))
+        return replace(anything, settings=_Settings.of(experiment))
 
     def run(self) -> None:
         from utils.runs import Run
