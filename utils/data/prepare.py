@@ -277,6 +277,7 @@ def _open(home: Path, description: Description, layout: Layout) -> Dataset:
         box_names=description.box_names,
         terms=description.terms,
         skipped=tuple(meta["skipped"]),
+        found=meta["count"] + len(meta["skipped"]),
         others=description.others,
         notes=description.notes,
         **arrays,
