@@ -306,6 +306,8 @@ def test_a_dry_run_says_the_useful_lines_first_and_how_many_images_there_may_be(
     )
     assert "Images  70; 9 updates" in said(capsys, "train", *options, "--epochs", 9)[1]  # now it is certain
     assert "Note: 9 updates in all are too few" in said(capsys, "train", *options, "--updates", 9)[1]
+    large = said(capsys, "train", *options, "--image-size", 32)[1]
+    assert large.startswith("Note: 100% of the pictures are smaller than 32x32 and will be left out; --small enlarge")
     code, _, err = said(capsys, "train", *options, "--count", 72)  # as without --dry-run
     assert code == 2 and "count must be at most the 71 images of pictures. Received: 72." in err
 
@@ -348,6 +350,7 @@ def test_a_size_chooses_networks_that_work_at_it():
     model = resolved("--image-size=128", images=640).model
     assert (model.image_size, model.width, model.generator.start) == (128, 0.25, 4)
     assert resolved("--image-size", "28", images=640).preset == "quick"
+    assert resolved("--image-size", "64", "--image-size=48", images=640).model.image_size == 48
     assert resolved("--preset", "report32", "--image-size", "64", images=640).model == preset("report64").model
     assert resolved("--preset", "report64", "--image-size", "64", images=640).model == preset("report64").model
 
@@ -361,7 +364,8 @@ def test_digits_of_28_pixels_are_trained_on_and_the_end_says_what_is_next(capsys
     assert run.experiment.model.generator.start == 7 and run.experiment.training.epochs == 1
     assert run.steps()["update"].tolist() == [1, 2, 3]
     assert out.startswith("Note: 3 updates in all are too few") and "--epochs 1334  train on" in out
-    assert f"./dcgan sample '{run.folder}' -n 100" in out and f"--data {pictures} --image-size 64" in out
+    assert f"./dcgan sample '{run.folder}' -n 100" in out
+    assert "--image-size 64" not in out  # they are smaller
     code, _, err = said(capsys, "publish", run.folder, "digits", *places)
     assert code == 2 and "has had 3 updates" in err and "--anyway" in err
 

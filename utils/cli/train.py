@@ -20,6 +20,9 @@ from utils.presets import preset, presets
 from utils.tables import duration
 from utils.text import command, one_line
 
+SOME = 0.1
+"""With more than this share of pictures that are too small, a size is not recommended."""
+
 
 @dataclass(frozen=True)
 class _Data(DataConfig):
@@ -155,7 +158,7 @@ class Train:
         return experiment if "--summary-epochs" in self.given else with_few_summaries(experiment)
 
     def _dry_run(self, experiment: Experiment) -> None:
-        from utils.data.catalogue import count_for
+        from utils.data.catalogue import count_for, share_too_small
 
         experiment = self._resolved(experiment, count_for(experiment, self.places.data_dir)[0])
         from utils.training.estimate import estimate
@@ -164,6 +167,12 @@ class Train:
         if self.json:
             print(json.dumps({"experiment": config.to_dict(experiment), "estimate": costs}, indent=2))
             return
+        size, data = experiment.model.image_size, experiment.data
+        if data.small == "leave_out" and (small := share_too_small(data, size)) > SOME:
+            print(
+                f"Note: {small:.0%} of the pictures are smaller than {size}x{size} and will be left out; --small "
+                "enlarge takes them, too, or choose a smaller --image-size."
+            )
         print(_costs_in_words(experiment, costs))
 
 
@@ -223,10 +232,10 @@ class Resume:
 
 
 def _say_finished(run, seconds: float) -> None:
-    from utils.data.catalogue import is_own
+    from utils.data.catalogue import is_own, share_too_small
     from utils.training.watch import Diagnosis
 
-    experiment = run.experiment
+    experiment, larger = run.experiment, 64
     epochs, verdict = run.epochs(), Diagnosis(experiment, run.watch()).verdict
     more = for_updates(experiment, run.environment["images"], OWN_UPDATES).training.epochs
     more = max(more, 2 * experiment.training.epochs)
@@ -236,8 +245,9 @@ def _say_finished(run, seconds: float) -> None:
     }
     if not is_own(experiment.data.name):
         following["./dcgan train --data FOLDER_OF_PICTURES"] = "train on your own"
-    elif experiment.model.image_size <= 32:
-        following[command("train", "--data", experiment.data.name, "--image-size", "64")] = "larger pictures"
+    elif experiment.model.image_size < larger and share_too_small(experiment.data, larger) <= SOME:
+        typed = command("train", "--data", experiment.data.name, "--image-size", str(larger))
+        following[typed] = "larger pictures"
     width = max(map(len, following))
     print(
         f"\nDone in {duration(seconds)}{', but the training has failed' if verdict else ''}.\n"
@@ -313,8 +323,8 @@ def _networks(changed: dict) -> list[str]:
 
 
 def option_value(options: list[str], name: str) -> str | None:
-    """The value of an option that decides the defaults of others, before all options are read."""
-    for option, following in zip(options, [*options[1:], None]):
+    """The (last) value of an option that decides the defaults of others, before all options are read."""
+    for option, following in reversed([*zip(options, [*options[1:], None])]):
         if option == name:
             return following
         if option.startswith(f"{name}="):

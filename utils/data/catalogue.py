@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import os
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from utils.data.likeness import look_at
 from utils.data.prepare import prepare, prepared_count
 from utils.data.rows import copy_rows
 from utils.errors import InputError
+
+MEASURED = 200  # files at most whose size is looked up before anything is read, spread evenly
 
 
 @dataclass(frozen=True)
@@ -309,6 +312,20 @@ def count_for(experiment: Experiment, data_dir: str | Path | None = None) -> tup
     there = source.describe().count if prepared is None else prepared
     certain = data.dedup == "off" and (prepared is not None or not hasattr(source, "files"))
     return min(there, data.count or there), certain
+
+
+def share_too_small(data: DataConfig, size: int) -> float:
+    """Share of own pictures that have a side shorter than `size`, by the beginnings of at most MEASURED files.
+
+    0 for what has no files with sizes of their own.
+    """
+    source = find_source(data.name, size, **reading(data)) if is_own(data.name) else None
+    if not hasattr(source, "sizes"):
+        return 0.0
+    count, sizes = source.describe().count, Counter()
+    for row in np.unique(np.linspace(0, count - 1, min(count, MEASURED)).round().astype(int)).tolist():
+        sizes += source.sizes(range(row, row + 1))
+    return sum(files for sides, files in sizes.items() if min(sides) < size) / max(1, sizes.total())
 
 
 def _check_count(source: Source, count: int | None) -> None:
