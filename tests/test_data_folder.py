@@ -666,5 +666,5 @@ def test_a_few_broken_pictures_are_no_error_in_a_small_folder_but_all_of_them_ar
         (tmp_path / "p" / f"{number}.png").write_text("broken")
     assert len(_load(tmp_path / "p")) == 1
     (tmp_path / "p" / "good.png").unlink()
-    with pytest.raises(InputError, match="cannot be used"):
+    with pytest.raises(InputError, match="None of the 3 pictures of p can be used"):
         _load(tmp_path / "p")
