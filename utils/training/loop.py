@@ -90,7 +90,7 @@ def train(
         size, updates = experiment.model.image_size, experiment.training.epochs * schedule.updates_per_epoch
         print(
             f"Training {experiment.preset} on {len(dataset):,} images of {dataset.title}, {size}x{size} pixels: "
-            f"{updates:,} updates on {device} (how long they take is said after some seconds)."
+            f"{updates:,} update{'s' * (updates != 1)} on {device} (how long they take is said after some seconds)."
             f"\nRun folder: {one_line(str(run.folder))}"
         )
     return _train(run, dataset, progress, checkpoint_seconds)
