@@ -19,7 +19,7 @@ from utils.cli.train import Resume, Train, _say_finished, command_for
 from utils.config import preset, presets, replace
 from utils.data import Dataset
 from utils.fitting import at_size
-from utils.runs import PROJECT, Run
+from utils.runs import PROJECT, Run, State
 from utils.studies import STUDIES
 from utils.training import train
 
@@ -192,6 +192,15 @@ def test_show_tells_settings_and_figures_as_recorded(capsys, run):
     assert "epoch 1 of 1, update 2, finished" in out and "model.width=0.0625" in out
     lines = dict(line.split(maxsplit=1) for line in out.splitlines()[1:6] if line)
     assert lines["preset"].startswith("report32, with ") and lines["command"] == command_for(run.experiment)
+
+
+def test_show_says_how_to_go_on_unless_a_process_is_at_it(capsys, run, tmp_path):
+    other = Run(shutil.copytree(run.folder, tmp_path / "runs" / "noise" / "0001-report32"))
+    other.save_experiment(replace(run.experiment, epochs=2))
+    other.save_state(State("running"))
+    assert f"killed; go on with ./dcgan resume {other.folder}\n" in said(capsys, "show", other.folder)[1]
+    with other.locked():
+        assert said(capsys, "show", other.folder)[1].count("update 2, running\n") == 1
 
 
 def test_show_tells_the_card_of_a_model_with_a_name(capsys):

@@ -79,7 +79,8 @@ def _show(options: Show) -> None:
     losses = ", ".join(
         f"{name.removeprefix('loss_')} {values.mean():.3f}" for name, values in steps.items() if name.startswith("loss")
     )
-    stands = one_line(run.in_words()) + ("" if done else f"; go on with {command('resume', run.folder)}")
+    stands = one_line(run.in_words())
+    stands += "" if done or stands == "running" else f"; go on with {command('resume', run.folder)}"
     print(
         f"{one_line(str(run.folder))}\n\n"
         f"{_settings_in_words(experiment)}\n"
