@@ -375,6 +375,14 @@ def test_digits_of_28_pixels_are_trained_on_and_the_end_says_what_is_next(capsys
     assert out.startswith("Note: 3 updates in all are too few") and "--epochs 1334  train on" in out
     assert f"./dcgan sample '{run.folder}' -n 100" in out
     assert "--image-size 64" not in out  # they are smaller
+    for number in range(70):
+        Image.new("RGB", (64, 64)).save(pictures / f"{number}.png")
+    _say_finished(run, 1.0)
+    assert f"./dcgan train --data {pictures} --image-size 64 " in capsys.readouterr().out
+    moved = pictures.rename(tmp_path / "moved")
+    _say_finished(run, 1.0)
+    assert "--image-size 64" not in capsys.readouterr().out
+    moved.rename(pictures)
     code, _, err = said(capsys, "publish", run.folder, "digits", *places)
     assert code == 2 and "has had 3 updates" in err and "--anyway" in err
 

@@ -354,7 +354,7 @@ def test_evaluate_prints_the_distance_beside_the_floor(capsys, run, home):
     assert "copies" not in out
 
     code, out, _ = said(capsys, "evaluate", run.folder, "--samples", 100, "--data-dir", home)
-    assert code == 0 and "There are no true images that it was not trained on" in out
+    assert code == 0 and "There are no 200 true images that it was not trained on" in out
 
 
 @pytest.mark.parametrize(

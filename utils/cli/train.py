@@ -1,5 +1,6 @@
 """`./dcgan train` and `./dcgan resume`."""
 
+import contextlib
 import json
 import time
 from dataclasses import dataclass, replace
@@ -168,7 +169,8 @@ class Train:
             print(json.dumps({"experiment": config.to_dict(experiment), "estimate": costs}, indent=2))
             return
         size, data = experiment.model.image_size, experiment.data
-        if data.small == "leave_out" and (small := share_too_small(data, size)) > SOME:
+        enlarged = data.small == "enlarge" or not Path(data.name).is_dir()
+        if not enlarged and (small := share_too_small(data, size)) > SOME:
             print(
                 f"Note: {small:.0%} of the pictures are smaller than {size}x{size} and will be left out; --small "
                 "enlarge takes them, too, or choose a smaller --image-size."
@@ -245,9 +247,11 @@ def _say_finished(run, seconds: float) -> None:
     }
     if not is_own(experiment.data.name):
         following["./dcgan train --data FOLDER_OF_PICTURES"] = "train on your own"
-    elif experiment.model.image_size < larger and share_too_small(experiment.data, larger) <= SOME:
-        typed = command("train", "--data", experiment.data.name, "--image-size", str(larger))
-        following[typed] = "larger pictures"
+    elif experiment.model.image_size < larger:
+        with contextlib.suppress(InputError):  # they may have been moved in the meantime
+            if share_too_small(experiment.data, larger) <= SOME:
+                typed = command("train", "--data", experiment.data.name, "--image-size", str(larger))
+                following[typed] = "larger pictures"
     width = max(map(len, following))
     print(
         f"\nDone in {duration(seconds)}{', but the training has failed' if verdict else ''}.\n"

@@ -317,11 +317,13 @@ def count_for(experiment: Experiment, data_dir: str | Path | None = None) -> tup
 def share_too_small(data: DataConfig, size: int) -> float:
     """Share of own pictures that have a side shorter than `size`, by the beginnings of at most MEASURED files.
 
-    0 for what has no files with sizes of their own.
+    0 for a dataset of the catalogue. The images of an array have one size.
     """
-    source = find_source(data.name, size, **reading(data)) if is_own(data.name) else None
-    if not hasattr(source, "sizes"):
+    if not is_own(data.name):
         return 0.0
+    source = find_source(data.name, size, **reading(data))
+    if not hasattr(source, "sizes"):
+        return float(min(source.shape[1:3]) < size)
     count, sizes = source.describe().count, Counter()
     for row in np.unique(np.linspace(0, count - 1, min(count, MEASURED)).round().astype(int)).tolist():
         sizes += source.sizes(range(row, row + 1))
