@@ -14,12 +14,12 @@ import tyro
 from PIL import Image
 
 from utils import cli, lengths, pretrained, runtime
-from utils.cli.options import todays
-from utils.cli.train import Train, _say_finished, command_for
+from utils.cli.options import read, todays
+from utils.cli.train import Resume, Train, _say_finished, command_for
 from utils.config import preset, presets, replace
 from utils.data import Dataset
 from utils.fitting import at_size
-from utils.runs import PROJECT, Run
+from utils.runs import PROJECT, Run, State
 from utils.studies import STUDIES
 from utils.training import train
 
@@ -190,6 +190,17 @@ def test_show_tells_settings_and_figures_as_recorded(capsys, run):
     assert record["last_epoch"] == run.epochs()[-1]
     code, out, _ = said(capsys, "show", run.folder)
     assert "epoch 1 of 1, update 2, finished" in out and "model.width=0.0625" in out
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines()[1:6] if line)
+    assert lines["preset"].startswith("report32, with ") and lines["command"] == command_for(run.experiment)
+
+
+def test_show_says_how_to_go_on_unless_a_process_is_at_it(capsys, run, tmp_path):
+    other = Run(shutil.copytree(run.folder, tmp_path / "runs" / "noise" / "0001-report32"))
+    other.save_experiment(replace(run.experiment, epochs=2))
+    other.save_state(State("running"))
+    assert f"killed; go on with ./dcgan resume {other.folder}\n" in said(capsys, "show", other.folder)[1]
+    with other.locked():
+        assert said(capsys, "show", other.folder)[1].count("update 2, running\n") == 1
 
 
 def test_show_tells_the_card_of_a_model_with_a_name(capsys):
@@ -223,6 +234,15 @@ def test_resume_takes_the_settings_of_the_run_it_names_wherever_the_name_stands(
     for options in ([run.folder, "--width", 2.0], ["--width", 2.0, run.folder]):
         code, _, err = said(capsys, "resume", *options)
         assert code == 2 and "model.width: 0.0625 in the run, 2.0 asked for" in err
+
+
+def test_many_more_epochs_get_fewer_summaries_unless_told_otherwise(run):
+    def every(*options: str) -> int:
+        return Resume.default([str(run.folder), *options]).settings.training.summary_epochs
+
+    assert every() == every("--epochs", "50") == 1 and every("--epochs", "4000") == every("--epochs=4000") == 80
+    options = [str(run.folder), "--epochs", "4000", "--summary-epochs", "7"]
+    assert read(Resume, options, "resume", Resume.default(options)).settings.training.summary_epochs == 7
 
 
 @pytest.mark.parametrize("options", [["--averaging", "0.5"], ["--averaging=0.5"], ["--ema-decay", "0.5"]])
@@ -295,6 +315,10 @@ def test_a_dry_run_says_the_useful_lines_first_and_how_many_images_there_may_be(
     )
     assert "Images  70; 9 updates" in said(capsys, "train", *options, "--epochs", 9)[1]  # now it is certain
     assert "Note: 9 updates in all are too few" in said(capsys, "train", *options, "--updates", 9)[1]
+    large = said(capsys, "train", *options, "--image-size", 32)[1]
+    assert large.startswith("Note: 100% of the pictures are smaller than 32x32 and will be left out; --small enlarge")
+    code, _, err = said(capsys, "train", *options, "--count", 72)  # as without --dry-run
+    assert code == 2 and "count must be at most the 71 images of pictures. Received: 72." in err
 
 
 @pytest.fixture
@@ -335,6 +359,7 @@ def test_a_size_chooses_networks_that_work_at_it():
     model = resolved("--image-size=128", images=640).model
     assert (model.image_size, model.width, model.generator.start) == (128, 0.25, 4)
     assert resolved("--image-size", "28", images=640).preset == "quick"
+    assert resolved("--image-size", "64", "--image-size=48", images=640).model.image_size == 48
     assert resolved("--preset", "report32", "--image-size", "64", images=640).model == preset("report64").model
     assert resolved("--preset", "report64", "--image-size", "64", images=640).model == preset("report64").model
 
@@ -348,7 +373,16 @@ def test_digits_of_28_pixels_are_trained_on_and_the_end_says_what_is_next(capsys
     assert run.experiment.model.generator.start == 7 and run.experiment.training.epochs == 1
     assert run.steps()["update"].tolist() == [1, 2, 3]
     assert out.startswith("Note: 3 updates in all are too few") and "--epochs 1334  train on" in out
-    assert f"./dcgan sample '{run.folder}' -n 100" in out and f"--data {pictures} --image-size 64" in out
+    assert f"./dcgan sample '{run.folder}' -n 100" in out
+    assert "--image-size 64" not in out  # they are smaller
+    for number in range(70):
+        Image.new("RGB", (64, 64)).save(pictures / f"{number}.png")
+    _say_finished(run, 1.0)
+    assert f"./dcgan train --data {pictures} --image-size 64 " in capsys.readouterr().out
+    moved = pictures.rename(tmp_path / "moved")
+    _say_finished(run, 1.0)
+    assert "--image-size 64" not in capsys.readouterr().out
+    moved.rename(pictures)
     code, _, err = said(capsys, "publish", run.folder, "digits", *places)
     assert code == 2 and "has had 3 updates" in err and "--anyway" in err
 
@@ -409,7 +443,7 @@ def test_the_presets_count_belongs_to_the_presets_own_data():
     [
         *(preset(name) for name in presets()),
         *(pretrained.find(name).experiment for name in pretrained.names()),
-        replace(preset("quick"), name="my pictures/it's", count=None, epochs=1000, summary_epochs=20),
+        replace(preset("quick"), name="my pictures/it's $x", count=None, epochs=1000, summary_epochs=20),
         replace(preset("quick"), summary_epochs=3, epochs=60, generator={"kernel": 5, "bias": False}),
         replace(preset("paper64"), name="faces", count=777, discriminator={"norm": False, "filters": (1, 2, 3, 4)}),
         replace(preset("paper_svhn"), shared_latents=True, dedup="near"),

@@ -111,6 +111,19 @@ def test_closed_streams_change_no_exit_code(closed):
     assert refused.stderr.startswith("dcgan: STUDY must be one of") or "2>&-" in closed
 
 
+@ready
+def test_a_reader_that_leaves_ends_a_list_and_not_a_training(tmp_path):
+    leave = "2>&1 | head -n 1; exit ${PIPESTATUS[0]}"
+    answer = launched("train", "--help", shell=leave)
+    assert answer.returncode == 0 and answer.stdout == "usage: ./dcgan train [-h] [OPTIONS]\n"
+    np.save(tmp_path / "pictures.npy", np.random.default_rng(1).integers(0, 256, (8, 32, 32, 3), np.uint8))
+    options = ["--updates", 2, "--batch-size", 8, "--width", 0.0625, "--summary-samples", 8]
+    places = ["--runs-dir", tmp_path / "runs", "--data-dir", tmp_path / "data"]
+    answer = launched("train", "--data", tmp_path / "pictures.npy", *options, *places, shell=leave)
+    assert answer.returncode == 0 and "Training" not in answer.stdout
+    assert Run.find("last", tmp_path / "runs").state.status == "finished"
+
+
 def test_a_library_call_without_standard_streams_does_not_write_into_its_files(tmp_path):
     code = "import utils, sys; f = open('first', 'w'); print(f.fileno() > 2); sys.stderr.write('words')"
     command = ["bash", "-c", '"$0" -c "$1" 2>&- <&-', sys.executable, code]

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from utils import cli, notebook, viz
+from utils.cli.text import label
+from utils.cli.train import command_for
 from utils.config import replace
 from utils.data import load
 from utils.data.catalogue import place_of
@@ -165,6 +167,9 @@ def test_a_name_is_drawn_and_written_as_it_is_in_one_line(name, texts, tiny, tmp
     assert cli.main(["film", str(tmp_path / name)]) == 2
     told = capsys.readouterr()
     assert is_plain(told.out + told.err) and told.err.count("\n") == 1
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "generator.keras").touch()
+    assert label(find_network(str(tmp_path / name / "generator.keras"), "generator")) == slug(f"{name}-generator")
 
 
 def test_a_dataset_is_called_by_the_last_part_of_its_path():
@@ -207,7 +212,10 @@ def test_a_training_with_any_name_leaves_a_whole_run_that_notebooks_can_tell_of(
     assert "Left out broken\ufffdfile.png: " in out and "Finished after 3 updates and " in out and is_plain(out)
     assert cli.main(["show", str(run.folder)]) == 0
     shown = capsys.readouterr().out
-    assert "update 3, finished\n" in shown and is_plain(shown)
+    assert "update 3, finished\n" in shown and f"\ncommand   {command_for(run.experiment)}\n" in shown
+    again = ["train", "--data", run.experiment.data.name, "--width", "0.0625", "--data-dir", str(home / "data")]
+    assert cli.main([*again, "--batch-size", "8", "--dry-run"]) == 0
+    assert is_plain(shown + capsys.readouterr().out)
 
 
 def test_the_page_of_explain_shows_any_name_as_text(trained, capsys):

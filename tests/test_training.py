@@ -117,7 +117,9 @@ def test_the_time_of_the_whole_training_is_said_once_by_the_speed_of_its_first_u
     monkeypatch.setattr(loop, "FORECAST_SECONDS", 0.0)
     monkeypatch.setattr(loop, "_READ_SECONDS", 0.0)
     run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path)
-    assert len(re.findall(r"^6 updates of 8 images, about \d+ .*s on \d", capsys.readouterr().out, re.MULTILINE)) == 1
+    out = capsys.readouterr().out
+    assert re.match(r"Training report32 on 24 images of noise, 32x32 pixels: 6 updates on \d", out), out
+    assert len(re.findall(r"^6 updates of 8 images, about \d+ .*s on \d", out, re.MULTILINE)) == 1
     resume(run, changed=replace(tiny, epochs=4), dataset=noise_dataset)
     assert "\n6 updates of 8 images, about" in capsys.readouterr().out  # of those that are left
 
@@ -170,6 +172,11 @@ def test_more_epochs_continue_as_if_asked_for_from_the_start(tiny, noise_dataset
     resume(part, changed=replace(tiny, epochs=3), dataset=noise_dataset, progress=False)
     assert_same_contents(whole, part)
     assert part.state.status == "finished" and (part.state.update, part.state.epoch) == (9, 3)
+
+    resume(whole, changed=replace(tiny, epochs=5), dataset=noise_dataset, progress=False)
+    resume(part, changed=replace(tiny, epochs=5, summary_epochs=3), dataset=noise_dataset, progress=False)
+    assert part.steps_file.read_bytes() == whole.steps_file.read_bytes()
+    assert part.epochs() == [row for row in whole.epochs() if row["epoch"] != 4]
 
 
 def test_a_run_killed_between_its_last_update_and_its_film_is_finished_by_resume(tiny, noise_dataset, tmp_path):

@@ -35,7 +35,9 @@ if __name__ == "__main__":  # worker processes import this module under another 
         print(HELP, end="")  # imports nothing, so it works before anything is installed
         sys.exit(0)
     from utils.cli import main
-    from utils.runtime import keep_matplotlib_plain
+    from utils.runtime import keep_matplotlib_plain, outlive_readers
 
+    if sys.argv[1] in ("train", "resume", "study", "notebooks"):
+        outlive_readers()
     keep_matplotlib_plain()
     sys.exit(main())

@@ -6,6 +6,7 @@ package can import TensorFlow, because some switches are read at that moment onl
 
 import contextlib
 import importlib.util
+import io
 import os
 import platform
 import resource
@@ -39,6 +40,27 @@ def open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def outlive_readers() -> None:
+    """Let this process go on when whoever read its output has left (`| head`, a pager that was closed): a training is
+    not there to be read."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        raw = io.BufferedWriter(_Outliving(stream.fileno(), "w", closefd=False))
+        how = {"encoding": stream.encoding, "errors": "backslashreplace", "line_buffering": True}
+        setattr(sys, name, io.TextIOWrapper(raw, **how))
+
+
+class _Outliving(io.FileIO):
+    def write(self, data) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return len(data)
 
 
 def keep_matplotlib_plain() -> None:

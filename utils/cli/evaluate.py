@@ -112,7 +112,10 @@ def _evaluate(options: Evaluate) -> None:
         )
     )
     if true.seen:
-        print("\nThere are no true images that it was not trained on, so copies of them count as good samples.")
+        print(
+            f"\nThere are no {2 * options.samples:,} true images that it was not trained on, so copies of them count "
+            "as good samples."
+        )
 
 
 def _data(trained, asked: str | None) -> DataConfig:

@@ -79,10 +79,11 @@ def _show(options: Show) -> None:
     losses = ", ".join(
         f"{name.removeprefix('loss_')} {values.mean():.3f}" for name, values in steps.items() if name.startswith("loss")
     )
-    stands = one_line(run.in_words()) + ("" if done else f"; go on with {command('resume', run.folder)}")
+    stands = one_line(run.in_words())
+    stands += "" if done or stands == "running" else f"; go on with {command('resume', run.folder)}"
     print(
         f"{one_line(str(run.folder))}\n\n"
-        f"{one_line(_settings_in_words(experiment))}\n"
+        f"{_settings_in_words(experiment)}\n"
         f"data      {one_line(experiment.data.name)}: {about['images']:,} images, "
         f"fingerprint {about['fingerprint'][:12]}\n"
         f"started   on {about['device']['name']}, TensorFlow {about['tensorflow']}, Keras {about['keras']}\n"
@@ -107,7 +108,7 @@ def _settings_in_words(experiment: Experiment) -> str:
             "          needs a GPU, or a processor with bfloat16 (avx512_bf16, amx_bf16); elsewhere put "
             "--precision float32, which takes longer and gives other bits"
         )
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def _presets(as_json: bool) -> None:

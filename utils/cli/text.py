@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from utils.text import from_here, one_line
+from utils.text import from_here, one_line, slug
 
 
 def label(found) -> str:
     """A file name's part that tells which network a thing was made of: "faces", "faces-0001-quick-epoch_0007"."""
-    if found.run is None and found.file.suffix == ".keras" and found.title != str(found.file):
-        return found.title  # a model with a name
     if found.run is None:
-        return f"{found.file.resolve().parent.name}-{found.file.stem}"
+        home = found.file.resolve().parent.name
+        return home if home == found.title else slug(f"{home}-{found.file.stem}")  # the first: a model with a name
     kept = found.file.parent.name
     parts = [found.run.folder.parent.name, found.run.folder.name, *([kept] if kept.startswith("epoch_") else [])]
     return "-".join(parts)

@@ -1,7 +1,7 @@
 """`./dcgan train` and `./dcgan resume`."""
 
+import contextlib
 import json
-import shlex
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,10 @@ from utils.fitting import at_size, recommended
 from utils.lengths import FEW_UPDATES, OWN_UPDATES, for_updates, updates_per_epoch, with_few_summaries
 from utils.presets import preset, presets
 from utils.tables import duration
-from utils.text import command
+from utils.text import command, one_line
+
+SOME = 0.1
+"""With more than this share of pictures that are too small, a size is not recommended."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,7 @@ class Train:
         return experiment if "--summary-epochs" in self.given else with_few_summaries(experiment)
 
     def _dry_run(self, experiment: Experiment) -> None:
-        from utils.data.catalogue import count_for
+        from utils.data.catalogue import count_for, share_too_small
 
         experiment = self._resolved(experiment, count_for(experiment, self.places.data_dir)[0])
         from utils.training.estimate import estimate
@@ -165,6 +168,13 @@ class Train:
         if self.json:
             print(json.dumps({"experiment": config.to_dict(experiment), "estimate": costs}, indent=2))
             return
+        size, data = experiment.model.image_size, experiment.data
+        enlarged = data.small == "enlarge" or not Path(data.name).is_dir()
+        if not enlarged and (small := share_too_small(data, size)) > SOME:
+            print(
+                f"Note: {small:.0%} of the pictures are smaller than {size}x{size} and will be left out; --small "
+                "enlarge takes them, too, or choose a smaller --image-size."
+            )
         print(_costs_in_words(experiment, costs))
 
 
@@ -172,7 +182,7 @@ class Train:
 class Resume:
     """Go on with a run that was stopped, or train a finished one for more epochs (--epochs).
 
-    Defaults are those of the run; `./dcgan resume RUN --help` shows them.
+    Defaults are those of the run; `./dcgan resume RUN --help` shows them. Many more epochs get fewer summaries.
     """
 
     first: ClassVar[tuple[str, ...]] = ("epochs", "name", "runs_dir", "data_dir", "checkpoint_seconds")
@@ -200,7 +210,12 @@ class Resume:
             if arguments != options:
                 return anything  # there is help where there is no run yet
             raise
-        return replace(anything, settings=_Settings.of(run.experiment))
+        experiment, epochs = run.experiment, option_value(arguments, "--epochs")
+        if epochs and epochs.isdecimal() and int(epochs) > experiment.training.epochs:
+            # A training of two epochs had a summary after each; after each of thousands it would take hours.
+            more = with_few_summaries(config.replace(experiment, epochs=int(epochs))).training.summary_epochs
+            experiment = config.replace(experiment, summary_epochs=max(more, experiment.training.summary_epochs))
+        return replace(anything, settings=_Settings.of(experiment))
 
     def run(self) -> None:
         from utils.runs import Run
@@ -219,10 +234,10 @@ class Resume:
 
 
 def _say_finished(run, seconds: float) -> None:
-    from utils.data.catalogue import is_own
+    from utils.data.catalogue import is_own, share_too_small
     from utils.training.watch import Diagnosis
 
-    experiment = run.experiment
+    experiment, larger = run.experiment, 64
     epochs, verdict = run.epochs(), Diagnosis(experiment, run.watch()).verdict
     more = for_updates(experiment, run.environment["images"], OWN_UPDATES).training.epochs
     more = max(more, 2 * experiment.training.epochs)
@@ -232,8 +247,11 @@ def _say_finished(run, seconds: float) -> None:
     }
     if not is_own(experiment.data.name):
         following["./dcgan train --data FOLDER_OF_PICTURES"] = "train on your own"
-    elif experiment.model.image_size <= 32:
-        following[command("train", "--data", experiment.data.name, "--image-size", "64")] = "larger pictures"
+    elif experiment.model.image_size < larger:
+        with contextlib.suppress(InputError):  # they may have been moved in the meantime
+            if share_too_small(experiment.data, larger) <= SOME:
+                typed = command("train", "--data", experiment.data.name, "--image-size", str(larger))
+                following[typed] = "larger pictures"
     width = max(map(len, following))
     print(
         f"\nDone in {duration(seconds)}{', but the training has failed' if verdict else ''}.\n"
@@ -257,7 +275,7 @@ def _costs_in_words(experiment: Experiment, costs: dict) -> str:
     training, size = experiment.training, experiment.model.image_size
     few = [_few(costs["updates"])] if costs["updates"] < FEW_UPDATES else []
     lines = [
-        f"What    {experiment.preset} on {experiment.data.name}, {size}x{size} pixels; generator "
+        f"What    {experiment.preset} on {one_line(experiment.data.name)}, {size}x{size} pixels; generator "
         f"{costs['generator_parameters']:,} parameters, discriminator {costs['discriminator_parameters']:,}",
         f"Images  {'' if costs['images_certain'] else 'up to '}{costs['images']:,}; {costs['updates']:,} updates of "
         f"{training.batch_size} images = {training.epochs:,} epochs of {costs['updates_per_epoch']:,}",
@@ -300,7 +318,7 @@ def command_for(experiment: Experiment) -> str:
             options.append(f"--{network + '.' if network else ''}{'' if value else 'no-'}{flag}")
         else:
             options += [f"--{option}", *map(str, value if isinstance(value, tuple) else (value,))]
-    return shlex.join(["./dcgan", "train", *options])
+    return command("train", *options)
 
 
 def _networks(changed: dict) -> list[str]:
@@ -309,8 +327,8 @@ def _networks(changed: dict) -> list[str]:
 
 
 def option_value(options: list[str], name: str) -> str | None:
-    """The value of an option that decides the defaults of others, before all options are read."""
-    for option, following in zip(options, [*options[1:], None]):
+    """The (last) value of an option that decides the defaults of others, before all options are read."""
+    for option, following in reversed([*zip(options, [*options[1:], None])]):
         if option == name:
             return following
         if option.startswith(f"{name}="):

@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import os
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from utils.data.likeness import look_at
 from utils.data.prepare import prepare, prepared_count
 from utils.data.rows import copy_rows
 from utils.errors import InputError
+
+MEASURED = 200  # files at most whose size is looked up before anything is read, spread evenly
 
 
 @dataclass(frozen=True)
@@ -256,11 +259,7 @@ def load(
     entry = find_entry(name)
     built_in = entry is not None and entry.built_in
     source = find_source(name, size, count, seed, choices, folder, split, small, tolerated, rules)
-    there = source.describe()
-    if not there.count:
-        raise InputError(f"{there.title} holds no image: fetch it again, or choose another dataset.")
-    if count is not None and count > there.count:
-        raise InputError(f"count must be at most the {there.count:,} images of {there.title}. Received: {count}.")
+    _check_count(source, count)
     dataset = prepare(source, size, folder / "prepared", progress, "Drawing" if built_in else "Reading")
     terms = entry.terms if entry else dataset.terms
     dataset = dataclasses.replace(dataset, name=str(name), terms=terms, split=split)
@@ -304,14 +303,40 @@ def count_for(experiment: Experiment, data_dir: str | Path | None = None) -> tup
         ones when they are compared, so there may be fewer.
 
     Raises:
-        InputError: as `find_source`.
+        InputError: as `load`, as far as it can be known without reading.
     """
     data, size = experiment.data, experiment.model.image_size
     source = find_source(data.name, size, data.count, data_dir=data_dir, **reading(data))
+    _check_count(source, data.count)
     prepared = prepared_count(source, size, data_folder(data_dir) / "prepared")
     there = source.describe().count if prepared is None else prepared
     certain = data.dedup == "off" and (prepared is not None or not hasattr(source, "files"))
     return min(there, data.count or there), certain
+
+
+def share_too_small(data: DataConfig, size: int) -> float:
+    """Share of own pictures that have a side shorter than `size`, by the beginnings of at most MEASURED files.
+
+    0 for a dataset of the catalogue. The images of an array have one size.
+    """
+    if not is_own(data.name):
+        return 0.0
+    source = find_source(data.name, size, **reading(data))
+    if not hasattr(source, "sizes"):
+        return float(min(source.shape[1:3]) < size)
+    count, sizes = source.describe().count, Counter()
+    for row in np.unique(np.linspace(0, count - 1, min(count, MEASURED)).round().astype(int)).tolist():
+        sizes += source.sizes(range(row, row + 1))
+    return sum(files for sides, files in sizes.items() if min(sides) < size) / max(1, sizes.total())
+
+
+def _check_count(source: Source, count: int | None) -> None:
+    """Refuse a source that has no image, or fewer than are asked for."""
+    there = source.describe()
+    if not there.count:
+        raise InputError(f"{there.title} holds no image: fetch it again, or choose another dataset.")
+    if count is not None and count > there.count:
+        raise InputError(f"count must be at most the {there.count:,} images of {there.title}. Received: {count}.")
 
 
 def find_source(

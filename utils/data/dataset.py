@@ -28,6 +28,7 @@ class Dataset:
         label_names, attribute_names, box_names: names of classes, of the K attributes, of the P parts.
         terms: licence and terms in one line.
         skipped: every picture that could not be used, with the reason ("a.jpg: cannot be decoded").
+        found: how many pictures there were before any was skipped or chosen; 0 if these are all of them.
         others: every file and folder beside the pictures that was left out, with what it is ("a.heic: HEIC").
         notes: sentences that whoever uses the images should read.
         split: which part of the dataset this is ("train", "test").
@@ -46,6 +47,7 @@ class Dataset:
     box_names: tuple[str, ...] = ()
     terms: str = ""
     skipped: tuple[str, ...] = ()
+    found: int = 0
     split: str = "train"
     others: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -65,7 +67,7 @@ class Dataset:
         remarks = list(self.notes)
         if self.skipped:
             count, more = len(self.skipped), len(self.skipped) - 3
-            pictures = f"{count:,} of {count + len(self):,} pictures" if count > 1 else "1 picture"
+            pictures = f"{count:,} of {self.found or count + len(self):,} pictures" if count > 1 else "1 picture"
             remarks.append(
                 f"{pictures} left out: {'; '.join(self.skipped[:3])}{f'; and {more:,} more' if more > 0 else ''}."
             )

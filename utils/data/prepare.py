@@ -227,9 +227,13 @@ def _check_failures(source: Source, description: Description, home: Path, failed
         shutil.rmtree(home / "unpacked", ignore_errors=True)
         reasons = [failed[row] for row in sorted(failed)]
         write_text(home / "left_out.txt", "".join(f"{reason}\n" for reason in reasons))
+        what = f"of the {description.count:,} pictures of {description.title}"
+        if len(failed) == description.count:
+            what = f"None {what} can be used"
+        else:
+            what = f"{len(failed):,} or more {what} cannot be used, too many to go on without them"
         raise InputError(
-            f"{len(failed):,} or more of the {description.count:,} pictures of {description.title} cannot be used, too "
-            f"many to go on without them. The first: {'; '.join(reasons[:3])}; all so far are listed in "
+            f"{what}. The first: {'; '.join(reasons[:3])}; all so far are listed in "
             f"{home / 'left_out.txt'}. {getattr(source, 'cure', '')}".rstrip()
         )
 
@@ -277,6 +281,7 @@ def _open(home: Path, description: Description, layout: Layout) -> Dataset:
         box_names=description.box_names,
         terms=description.terms,
         skipped=tuple(meta["skipped"]),
+        found=meta["count"] + len(meta["skipped"]),
         others=description.others,
         notes=description.notes,
         **arrays,

@@ -34,7 +34,7 @@ def copy_rows(
     source = _Rows(dataset, rows, identity, title)
     # In this process: workers would be sent the images.
     copy = prepare(source, dataset.images.shape[1], folder, progress, verb="Copying", workers=1)
-    kept = {name: getattr(dataset, name) for name in ("name", "skipped", "split", "others", "notes")}
+    kept = {name: getattr(dataset, name) for name in ("name", "skipped", "found", "split", "others", "notes")}
     return dataclasses.replace(copy, **kept)
 
 

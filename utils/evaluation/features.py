@@ -25,7 +25,7 @@ from utils.errors import InputError
 from utils.evaluation.held_out import held_out
 from utils.files import appears_whole, read_json, write_json
 from utils.models import load_network
-from utils.text import slug
+from utils.text import one_line, slug
 
 RECIPE_VERSION = 1  # raise it whenever a change of this file changes what the classifier learns
 FALLBACK = "faces"
@@ -150,17 +150,17 @@ def classifier(
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     home = folder / "features" / f"classifier-{slug(Path(dataset).resolve().stem)}-{size}-{digest}"
     if not (home / "card.json").is_file():  # it is written last
+        if progress:
+            print(
+                f"First a classifier of {there.title} is trained, once: distances are measured in its features. It "
+                f"takes some minutes on a CPU (the bar says how many) and is kept in {one_line(str(home))}.",
+                file=sys.stderr,
+            )
         count = None if count == there.count else count  # own pictures are copied where they are counted off
         train = load(dataset, size, count, data_dir=folder, progress=progress, **own)
         test = held_out(dataset, size, TEST_COUNT, small=small, data_dir=folder, progress=progress)
         if test is not None and (test.labels is None) != (train.labels is None):  # own pictures without classes
             test = None
-        if progress:
-            print(
-                f"First a classifier of {train.title} is trained, once: distances are measured in its features. It "
-                f"takes some minutes on a CPU (the bar says how many) and is kept in {home}.",
-                file=sys.stderr,
-            )
         network, card = train_classifier(train, test, seed, progress)
         with appears_whole(home / "classifier.keras") as temporary:
             network.save(temporary)

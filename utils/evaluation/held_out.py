@@ -140,10 +140,8 @@ def true_images_for(
         return TrueImages(apart.images, f"images of {apart.title} that it was not trained on", seen=False)
     of_run = reading(data)
     there = find_source(data.name, size, data_dir=data_dir, **of_run).describe().count
-    if there < count:
-        raise TooFewImages(f"{count:,} true images are needed. Received: {data.name}, which has {there:,}.", there)
     trained = min(data.count or there, there)
-    dataset = load(data.name, size, data.count and max(trained, count), **of_run, **places)
+    dataset = load(data.name, size, data.count and min(there, max(trained, count)), **of_run, **places)
     if (there := len(dataset)) < count:  # without those that cannot be used
         raise TooFewImages(f"{count:,} true images are needed. Received: {data.name}, which has {there:,}.", there)
     part = "in part " if trained < count else ""

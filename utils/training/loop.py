@@ -79,7 +79,7 @@ def train(
     runtime.check_precision(experiment.training.precision, force_precision)
     device = runtime.start(experiment.training.precision)
     dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
-    Schedule.of(experiment, len(dataset))  # refuses before a folder is made
+    schedule = Schedule.of(experiment, len(dataset))  # refuses before a folder is made
     refuse_hopeless(dataset.images, dataset.title)
     experiment = config.replace(experiment, name=place_of(experiment.data.name))
     run = Run.create(experiment, runtime.environment() | _identity(dataset), runs_dir)
@@ -89,8 +89,10 @@ def train(
     if progress:
         for remark in dataset.remarks("log.txt"):
             print(remark)
+        size, updates = experiment.model.image_size, experiment.training.epochs * schedule.updates_per_epoch
         print(
-            f"Training {experiment.preset} on {len(dataset):,} {dataset.title}, on {device}."
+            f"Training {experiment.preset} on {len(dataset):,} images of {dataset.title}, {size}x{size} pixels: "
+            f"{updates:,} update{'s' * (updates != 1)} on {device} (how long they take is said after some seconds)."
             f"\nRun folder: {one_line(str(run.folder))}"
         )
     return _train(run, dataset, progress, checkpoint_seconds)
@@ -111,7 +113,8 @@ def resume(
 
     Args:
         run: the run, or what `Run.find` takes.
-        changed: the experiment as it should be; only more epochs are accepted, and another place of the same pictures.
+        changed: the experiment as it should be; only more epochs are accepted, summaries after others of them, and
+            another place of the same pictures.
         dataset, runs_dir, data_dir, progress, checkpoint_seconds, force_precision: as for `train`.
 
     Returns:
@@ -127,6 +130,7 @@ def resume(
         changed = config.replace(changed, name=place_of(changed.data.name, experiment.data.name))
         odd = config.differences(experiment, changed)
         before, after = odd.pop("training.epochs", (0, 0))
+        odd.pop("training.summary_epochs", None)
         if all(map(is_own, odd.get("data.name", [experiment.data.name]))):
             odd.pop("data.name", None)  # own pictures may be moved; their fingerprint tells whether they are the same
         if odd:

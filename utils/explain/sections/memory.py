@@ -29,8 +29,12 @@ def section(subject: Subject, folder: Path) -> Section:
     train = load_for(experiment, subject.data_dir).images[: subject.most]
     size, count = subject.fixed.side, min(len(train), HELD_OUT)  # as many as there are training images tell most
     apart = unseen(experiment.data, size, max(count, LEAST_HELD_OUT), data_dir=subject.data_dir)
-    if apart is None:
-        raise InputError(f"{subject.data.title} has no images set apart from training to compare samples with.")
+    there = 0 if apart is None else len(apart)
+    if there < LEAST_HELD_OUT:
+        raise InputError(
+            f"{subject.data.title} has {there or 'no'} image{'s' * (there != 1)} set apart from training to compare "
+            f"samples with; at least {LEAST_HELD_OUT} are needed."
+        )
     record = memorisation(
         sampler,
         subject.discriminator,
