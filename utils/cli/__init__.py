@@ -38,6 +38,7 @@ method `default(options)` that gives its options as they are before any is read.
 _USERS_PLACES = (
     errno.ENOSPC,
     errno.EDQUOT,
+    errno.EFBIG,
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
