@@ -98,7 +98,7 @@ class Train:
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     """Seconds between checkpoints; there is one after every epoch too."""
     force_precision: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Train in mixed_bfloat16 also where the processor has to emulate it, tens of times slower."""
+    """Train in mixed_bfloat16 also where the processor has to emulate it, 6 times slower or worse."""
     given: tyro.conf.Suppress[tuple[str, ...]] = ()  # names of the options that were given
 
     @classmethod
@@ -193,7 +193,7 @@ class Resume:
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     """Seconds between checkpoints; there is one after every epoch too."""
     force_precision: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Go on in mixed_bfloat16 also where the processor has to emulate it, tens of times slower."""
+    """Go on in mixed_bfloat16 also where the processor has to emulate it, 6 times slower or worse."""
 
     @classmethod
     def default(cls, options: list[str]) -> "Resume":
