@@ -255,6 +255,11 @@ def profile(command: list[str], environment: dict, updates: int = 5, shown: int 
     print(f"\nOne update takes {1000 * seconds:.0f} ms; oneDNN's kernels add up to {total:.0f} ms.")
 
 
+def usual_contenders(has_bfloat16: bool | None) -> list[str]:
+    """All contenders, but bfloat16 only where the processor has it, or nobody knows: emulated, it takes minutes."""
+    return [name for name in CONTENDERS if has_bfloat16 is not False or not name.endswith("bfloat16")]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="report32", choices=["report32", "report64"])
@@ -279,7 +284,7 @@ def main() -> None:
     import numpy as np
 
     from utils.config import preset, replace
-    from utils.runtime import has_bfloat16  # without it, bfloat16 is emulated and takes minutes
+    from utils.runtime import has_bfloat16
 
     experiment = replace(preset(options.preset), batch_size=options.batch_size)
     side = experiment.model.image_size
@@ -296,7 +301,7 @@ def main() -> None:
     if options.profile:
         return profile(command("ours_shared"), inherited)
     processes = {}
-    names = options.only or [n for n in CONTENDERS if has_bfloat16() is not False or not n.endswith("bfloat16")]
+    names = options.only or usual_contenders(has_bfloat16())
     for name in [*names, "matmul"]:
         environment = dict(inherited, TF_CPP_MIN_LOG_LEVEL="3")
         if name == "tutorial_onednn":

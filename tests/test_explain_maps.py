@@ -12,13 +12,13 @@ from known_networks import finder, squares
 from utils.config import preset, replace
 from utils.data import scale
 from utils.errors import InputError
-from utils.explain import draw
+from utils.explain import draw, gradcam
 from utils.explain.activations import activations, first_filters, neighbour_correlation
 from utils.explain.fixed import fixed_discriminator
 from utils.explain.gradcam import enlarge, grad_cam, grad_cam_over_epochs
 from utils.explain.guided import filter_saliency, score_saliency, selectivity, strongest
 from utils.explain.sections.gradcam import draw_grad_cam_film
-from utils.models import build_discriminator, build_generator, forward
+from utils.models import build_discriminator, build_generator, forward, load_network
 from utils.runs import Run
 
 
@@ -225,7 +225,9 @@ def test_enlarging_keeps_places_where_they_are():
     assert large[0, 15] == 1 and large[8:, :8].max() == 0
 
 
-def test_a_run_that_keeps_its_models_gives_a_record_for_every_epoch_and_others_a_sentence(tiny, noise_images, tmp_path):
+def test_a_run_that_keeps_its_models_gives_a_record_for_every_epoch_and_others_a_sentence(
+    tiny, noise_images, tmp_path, monkeypatch
+):
     run = Run.create(tiny, {}, tmp_path)
     networks = {epoch: build_discriminator(tiny.model, seed=epoch) for epoch in (0, 1, 3)}
     for epoch, network in networks.items():
@@ -233,15 +235,21 @@ def test_a_run_that_keeps_its_models_gives_a_record_for_every_epoch_and_others_a
         network.save(run.model("discriminator", epoch))
     run.epochs_file.write_text("".join(json.dumps({"epoch": epoch}) + "\n" for epoch in range(4)))
 
+    read = []
+    monkeypatch.setattr(gradcam, "load_network", lambda path: read.append(path.parent.name) or load_network(path))
     records = grad_cam_over_epochs(run, noise_images[:3], layer=1)
-    assert list(records) == [0, 1, 3]
-    for epoch, network in networks.items():
-        expected = grad_cam(fixed_discriminator(network), noise_images[:3], 1).combination
-        np.testing.assert_allclose(records[epoch].combination, expected, rtol=1e-5, atol=1e-9)
-    film, gif = draw_grad_cam_film(records, tmp_path / "film", shown=2)
-    assert len(imageio.mimread(gif)) >= 3 and film.stat().st_size > 1000
+    for number, (epoch, record) in enumerate(records, 1):
+        assert len(read) == number  # one network and one record at a time, so that nothing grows with the epochs
+        expected = grad_cam(fixed_discriminator(networks[epoch]), noise_images[:3], 1).combination
+        np.testing.assert_allclose(record.combination, expected, rtol=1e-5, atol=1e-9)
+    assert read == ["epoch_0000", "epoch_0001", "epoch_0003"]
 
-    for epoch in records:
+    read.clear()
+    film, gif = draw_grad_cam_film(grad_cam_over_epochs(run, noise_images[:3], layer=1), tmp_path / "film", shown=2)
+    assert len(imageio.mimread(gif)) >= 3 and film.stat().st_size > 1000
+    assert len(read) == 3  # both files in one pass
+
+    for epoch in networks:
         run.model("discriminator", epoch).unlink()
     with pytest.raises(InputError, match="has kept no models of its epochs; train with --keep-models"):
         grad_cam_over_epochs(run, noise_images[:3])

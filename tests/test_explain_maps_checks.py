@@ -277,7 +277,10 @@ def test_an_analysis_is_one_function_and_one_line_of_the_list(run, tmp_path, mon
             "--count must be at least 2, because an image's maps are compared with others'. Received: 0.",
         ),
         (["--data", "nowhere"], "There is no dataset 'nowhere'"),
-        (["--only", "memory"], "no images set apart from training"),
+        (
+            ["--only", "memory"],
+            "has no images set apart from training to compare samples with; at least 400 are needed.",
+        ),
     ],
 )
 def test_bad_input_gets_one_sentence(capsys, run, tmp_path, options, words):
@@ -305,6 +308,11 @@ def test_memory_compares_with_the_images_that_evaluate_takes(run, tmp_path, monk
     trained = TrainedNetwork("a model", run.model("discriminator"), tmp_path, experiment=experiment)
     subject = subject_for(trained, count=4, data_dir=tmp_path)
     np.testing.assert_array_equal(subject.data.images, images[100:])
+
+    nearly_all = replace(run.experiment, name=str(pictures), count=699, rules=1)
+    few = TrainedNetwork("a model", run.model("discriminator"), tmp_path, experiment=nearly_all)
+    with pytest.raises(InputError, match="many has 1 image set apart from training .*; at least 400 are needed"):
+        explain(subject_for(few, count=4, data_dir=tmp_path), tmp_path / "page", ("memory",))
 
     class Asked(Exception):
         pass

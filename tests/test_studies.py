@@ -1,10 +1,12 @@
 """The studies: what their arms differ in, that runs are taken up again, and that figures come from the records."""
 
+import gc
 import importlib
 import json
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 
@@ -99,13 +101,20 @@ def study(tiny):
     )
 
 
+def living_networks() -> int:
+    gc.collect()
+    return sum(isinstance(thing, (keras.Layer, keras.optimizers.Optimizer)) for thing in gc.get_objects())
+
+
 @pytest.mark.slow
 def test_arms_are_trained_once_taken_up_where_they_stopped_and_kept(study, tmp_path):
     first = train_arms(study.only(["a"], [1]), tmp_path, data_dir=tmp_path / "data", progress=False)
     log = (first["a", 1].folder / "log.txt").read_text()
     begun = study.changed(epochs=1).only(["b"], [0])  # of another length: another experiment, left alone
     train_arms(begun, tmp_path, data_dir=tmp_path / "data", progress=False)
+    before = living_networks()
     runs = train_arms(study, tmp_path, data_dir=tmp_path / "data", progress=False)
+    assert living_networks() == before  # nothing of an arm stays in memory, so that a study may have many
     assert sorted(runs) == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
     assert runs["a", 1].folder == first["a", 1].folder
     assert (first["a", 1].folder / "log.txt").read_text() == log

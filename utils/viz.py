@@ -1,5 +1,6 @@
 """Grids, curves and films: arrays and records in, picture files out. Nothing here knows about models."""
 
+import contextlib
 import math
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -82,11 +83,13 @@ def caption(image: np.ndarray, text: str) -> np.ndarray:
     return np.concatenate([letters(text, image.shape[1], 32, 16), image])
 
 
-def write_film(path: str | Path, frames: Iterable[np.ndarray], fps: float = 4, hold_last: float = 2.0) -> None:
+def write_film(
+    path: str | Path | Sequence[str | Path], frames: Iterable[np.ndarray], fps: float = 4, hold_last: float = 2.0
+) -> None:
     """Write frames as H.264 MP4 that browsers play, or as GIF, by the suffix of `path`.
 
     Args:
-        path: ends in .mp4 or .gif; the file appears whole or not at all.
+        path: ends in .mp4 or .gif; the file appears whole or not at all. Several paths get the same film.
         frames: uint8 (H, W, 3), all of one size, H and W even; taken one by one, so that a film may be long.
         fps: frames per second.
         hold_last: seconds for which the last frame stays.
@@ -94,17 +97,22 @@ def write_film(path: str | Path, frames: Iterable[np.ndarray], fps: float = 4, h
     Raises:
         InputError: no frames, or another suffix.
     """
-    path = Path(path)
-    if path.suffix not in _FILMS:
-        raise InputError(f"A film needs a name in .mp4 or .gif. Received: {path}.")
+    paths = [Path(one) for one in ([path] if isinstance(path, str | Path) else path)]
+    for path in paths:
+        if path.suffix not in _FILMS:
+            raise InputError(f"A film needs a name in .mp4 or .gif. Received: {path}.")
     frame = None
-    with appears_whole(path) as temporary, imageio.get_writer(temporary, **_FILMS[path.suffix](fps)) as film:
+    with contextlib.ExitStack() as stack:
+        places = [(stack.enter_context(appears_whole(path)), path.suffix) for path in paths]
+        films = [stack.enter_context(imageio.get_writer(place, **_FILMS[suffix](fps))) for place, suffix in places]
         for frame in frames:
-            film.append_data(frame)
+            for film in films:
+                film.append_data(frame)
         if frame is None:
-            raise InputError(f"A film needs at least one frame. Received: none, for {path}.")
-        for _ in range(round(fps * hold_last)):
-            film.append_data(frame)
+            raise InputError(f"A film needs at least one frame. Received: none, for {paths[0]}.")
+        for film in films:
+            for _ in range(round(fps * hold_last)):
+                film.append_data(frame)
 
 
 _FILMS = {

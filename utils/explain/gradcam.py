@@ -9,6 +9,7 @@ References:
     Selvaraju et al., Grad-CAM (arXiv:1610.02391), eq. 1 and 2; Draelos and Carin, HiResCAM (arXiv:2011.08891).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -98,8 +99,10 @@ def grad_cam(
 
 def grad_cam_over_epochs(
     run: Run, images: np.ndarray, layer: str | int = "last", reference: np.ndarray | None = None
-) -> dict[int, GradCam]:
+) -> Iterator[tuple[int, GradCam]]:
     """Explain the same images by the discriminator of every epoch that a run has kept.
+
+    One network and one record are in memory at a time, however many epochs there are.
 
     Args:
         run: a run that was trained with `keep_models`.
@@ -108,19 +111,16 @@ def grad_cam_over_epochs(
         reference: as in `fixed_discriminator`.
 
     Returns:
-        Records by epoch, in order.
+        Each epoch with its record, in order, as they are asked for.
 
     Raises:
-        InputError: the run has kept no models.
+        InputError: the run has kept no models; at once, before anything is asked for.
     """
-    models = {row["epoch"]: run.model("discriminator", row["epoch"]) for row in run.epochs()}
-    models = {epoch: path for epoch, path in models.items() if path.is_file()}
-    if not models:
+    epochs = [row["epoch"] for row in run.epochs() if run.model("discriminator", row["epoch"]).is_file()]
+    if not epochs:
         raise InputError(f"{run.folder} has kept no models of its epochs; train with --keep-models to have a film.")
-    return {
-        epoch: grad_cam(fixed_discriminator(load_network(path), reference), images, layer)
-        for epoch, path in models.items()
-    }
+    networks = ((epoch, load_network(run.model("discriminator", epoch))) for epoch in epochs)
+    return ((epoch, grad_cam(fixed_discriminator(network, reference), images, layer)) for epoch, network in networks)
 
 
 def enlarge(maps: np.ndarray, side: int) -> np.ndarray:

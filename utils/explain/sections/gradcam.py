@@ -1,6 +1,6 @@
 """Grad-CAM: its sheets, its film and its section."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,9 +54,9 @@ def section(subject: Subject, folder: Path) -> Section:
     try:
         if subject.run is None:
             raise InputError("A model without its run has no epochs to make a film of.")
-        films = grad_cam_over_epochs(subject.run, subject.true[:6], subject.layer, subject.reference)
-        film, _ = draw_grad_cam_film(films, folder)
-        pictures.append(Picture(film, f"The same true images, judged by the discriminator of {len(films)} epochs."))
+        epochs = grad_cam_over_epochs(subject.run, subject.true[:6], subject.layer, subject.reference)
+        film, _ = draw_grad_cam_film(epochs, folder)
+        pictures.append(Picture(film, "The same true images, judged by the discriminator of each epoch that was kept."))
     except InputError as error:
         missing = str(error)
     text = (
@@ -104,10 +104,11 @@ def draw_layers(records: Sequence[GradCam], file: str | Path, shown: int = 4) ->
     return Path(file)
 
 
-def draw_grad_cam_film(records: dict[int, GradCam], folder: str | Path, fps: float = 2, shown: int = 6) -> list[Path]:
-    """The sheet of every epoch as a film, MP4 and GIF."""
+def draw_grad_cam_film(
+    records: Iterable[tuple[int, GradCam]], folder: str | Path, fps: float = 2, shown: int = 6
+) -> list[Path]:
+    """The sheet of every epoch as a film, MP4 and GIF; each record is taken, drawn and let go."""
     files = [Path(folder) / f"gradcam_epochs{suffix}" for suffix in (".mp4", ".gif")]
-    for file in files:
-        frames = (viz.caption(grad_cam_sheet(record, shown), f"epoch {epoch}") for epoch, record in records.items())
-        viz.write_film(file, frames, fps)
+    frames = (viz.caption(grad_cam_sheet(record, shown), f"epoch {epoch}") for epoch, record in records)
+    viz.write_film(files, frames, fps)
     return files
