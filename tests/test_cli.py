@@ -314,7 +314,7 @@ def test_a_dry_run_says_the_useful_lines_first_and_how_many_images_there_may_be(
         "pictures: 70 "
     )
     assert "Images  70; 9 updates" in said(capsys, "train", *options, "--epochs", 9)[1]  # now it is certain
-    assert "Note: 9 updates in all are too few" in said(capsys, "train", *options, "--updates", 9)[1]
+    assert "Note: 9 updates are too few" in said(capsys, "train", *options, "--updates", 9)[1]
     large = said(capsys, "train", *options, "--image-size", 32)[1]
     assert large.startswith("Note: 100% of the pictures are smaller than 32x32 and will be left out; --small enlarge")
     code, _, err = said(capsys, "train", *options, "--count", 72)  # as without --dry-run
@@ -372,7 +372,7 @@ def test_digits_of_28_pixels_are_trained_on_and_the_end_says_what_is_next(capsys
     run = Run.find("last", tmp_path / "my runs")
     assert run.experiment.model.generator.start == 7 and run.experiment.training.epochs == 1
     assert run.steps()["update"].tolist() == [1, 2, 3]
-    assert out.startswith("Note: 3 updates in all are too few") and "--epochs 1334  train on" in out
+    assert out.startswith("Note: 3 updates are too few") and "--epochs 1334  train on" in out
     assert f"./dcgan sample '{run.folder}' -n 100" in out
     assert "--image-size 64" not in out  # they are smaller
     for number in range(70):

@@ -43,6 +43,17 @@ def test_a_model_that_comes_with_the_project_is_found_by_its_name_and_by_its_fil
         assert trained.experiment == config.from_dict(config.to_dict(shipped.experiment))
 
 
+def test_a_folder_named_like_a_model_is_not_passed_over_in_silence(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "house_numbers").mkdir()
+    for _ in range(2):
+        assert find_network("house_numbers", "generator").file.is_relative_to(pretrained.SHIPPED)
+    assert capsys.readouterr().err == (
+        "Note: house_numbers means the model that comes with the project; "
+        "for the folder house_numbers here write ./house_numbers.\n"
+    )
+
+
 def test_a_file_that_belongs_to_nothing_is_taken_as_it_is(tmp_path):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "alone.keras").write_bytes(b"")

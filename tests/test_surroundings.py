@@ -116,6 +116,9 @@ def test_a_reader_that_leaves_ends_a_list_and_not_a_training(tmp_path):
     leave = "2>&1 | head -n 1; exit ${PIPESTATUS[0]}"
     answer = launched("train", "--help", shell=leave)
     assert answer.returncode == 0 and answer.stdout == "usage: ./dcgan train [-h] [OPTIONS]\n"
+    answer = launched("presets", shell="> /dev/full")
+    sentence = "dcgan: writing: No space left on device; choose another place.\n"
+    assert (answer.returncode, answer.stderr) == (2, sentence)
     np.save(tmp_path / "pictures.npy", np.random.default_rng(1).integers(0, 256, (8, 32, 32, 3), np.uint8))
     options = ["--updates", 2, "--batch-size", 8, "--width", 0.0625, "--summary-samples", 8]
     places = ["--runs-dir", tmp_path / "runs", "--data-dir", tmp_path / "data"]

@@ -11,7 +11,7 @@ from utils.data.catalogue import is_own, place_of
 from utils.errors import InputError
 from utils.pretrained import Pretrained
 from utils.runs import Run, check_place
-from utils.text import command, one_line
+from utils.text import command, one_line, say_once
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def find_network(name: str, network: str, runs_dir: str | Path | None = None) ->
     Raises:
         InputError: there is no such thing; the message names those that exist.
     """
-    if model := pretrained.find(name):
+    if model := find_model(name):
         return TrainedNetwork(name, model.model(network), Path.cwd(), experiment=model.experiment)
     path = Path(name)
     if path.suffix == ".keras":
@@ -55,6 +55,14 @@ def find_network(name: str, network: str, runs_dir: str | Path | None = None) ->
     if not run.model(network).is_file():
         raise InputError(f"{run.folder} has no {network} yet; go on with `{command('resume', run.folder)}`.")
     return TrainedNetwork(run.name, run.model(network), run.folder, run, run.experiment)
+
+
+def find_model(name: str) -> Pretrained | None:
+    """The model of that name that comes with the project, or None; says, once, if a folder here has the name, too."""
+    model, here = pretrained.find(name), Path(name)
+    if model and here.is_dir() and here.resolve() != model.folder.resolve():
+        say_once(f"{name} means the model that comes with the project; for the folder {name} here write ./{name}.")
+    return model
 
 
 def find_run(name: str, runs_dir: str | Path | None = None) -> Run:

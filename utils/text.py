@@ -4,8 +4,10 @@ Such text is data: it may hold whatever a file system allows, and must not becom
 to a terminal, a formula in a heading or a part of a path.
 """
 
+import functools
 import os
 import shlex
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -41,6 +43,12 @@ def slug(text: str) -> str:
     kept = "".join(c if _in_names(c) else " " for c in unicodedata.normalize("NFC", text))
     whole = "-".join(kept.split()).encode()[:NAME_BYTES]
     return whole.decode(errors="ignore").strip("-.")
+
+
+@functools.cache
+def say_once(sentence: str) -> None:
+    """Write a note about what a user may have meant to standard error; the same note is written once."""
+    print(f"Note: {one_line(sentence)}", file=sys.stderr)
 
 
 def command(*words: str | Path) -> str:

@@ -5,10 +5,12 @@ one to the help text in `utils/__main__.py`. No file of this folder imports Tens
 refusals come at once.
 """
 
+import contextlib
 import errno
 import importlib
 import os
 import sys
+from typing import TextIO
 
 from utils.cli.options import as_meant, read, todays
 from utils.errors import InputError, Interrupted
@@ -76,17 +78,25 @@ def main(arguments: list[str] | None = None) -> int:
         print("dcgan: stopped.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        _say_no_more(sys.stdout, sys.stderr)
         return 0
     except OSError as error:
         if error.errno not in _USERS_PLACES:
             raise
         place = one_line(str(error.filename or "writing"))
         print(f"dcgan: {place}: {error.strerror}; choose another place.", file=sys.stderr)
+        if error.filename is None:  # it may be our output that cannot be written, which Python would try again
+            _say_no_more(sys.stdout)
         return 2
     except Interrupted as stop:
         # A study has more to train than the run that was stopped; the same command takes up all of it.
         again = arguments if name == "study" else ("resume", stop.folder)
         print(f"{stop}\nGo on with: {command(*again)}")
         return 128 + stop.signal
+
+
+def _say_no_more(*streams: TextIO) -> None:
+    """Send what is still to be written nowhere."""
+    for stream in streams:
+        with contextlib.suppress(OSError, ValueError):  # io.UnsupportedOperation: no file behind it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

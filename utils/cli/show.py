@@ -31,9 +31,9 @@ class Show:
     """Folder of the runs; saved_models/ by default."""
 
     def run(self) -> None:
-        from utils import pretrained
+        from utils.networks import find_model
 
-        if model := pretrained.find(self.name):
+        if model := find_model(self.name):
             if self.json:
                 print(json.dumps(model.card, indent=2))
             else:

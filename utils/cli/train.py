@@ -266,8 +266,8 @@ def _say_finished(run, seconds: float) -> None:
 
 def _few(updates: int) -> str:
     return (
-        f"Note: {updates:,} updates in all are too few for more than rough shapes; it takes some thousands "
-        f"(--updates {OWN_UPDATES})."
+        f"Note: {updates:,} update{'s are' if updates != 1 else ' is'} too few for more than rough shapes; it takes "
+        f"some thousands (--updates {OWN_UPDATES})."
     )
 
 

@@ -4,11 +4,9 @@ To add a dataset: write its reader in a file of this folder, and add one entry t
 """
 
 import dataclasses
-import functools
 import hashlib
 import importlib
 import os
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from utils.data.likeness import look_at
 from utils.data.prepare import prepare, prepared_count
 from utils.data.rows import copy_rows
 from utils.errors import InputError
+from utils.text import say_once
 
 MEASURED = 200  # files at most whose size is looked up before anything is read, spread evenly
 
@@ -378,12 +377,7 @@ def say_if_ambiguous(name: str | Path, data_dir: str | Path | None = None) -> No
     """Say, once, that a dataset of the catalogue is taken where a folder here has the same name."""
     entry, here = find_entry(name), Path(name)
     if entry and here.is_dir() and here.resolve() != (data_folder(data_dir) / name).resolve():
-        _say_once(f"{name} means the {entry.title} of the catalogue; for the folder {name} here write ./{name}.")
-
-
-@functools.cache
-def _say_once(sentence: str) -> None:
-    print(f"Note: {sentence}", file=sys.stderr)
+        say_once(f"{name} means the {entry.title} of the catalogue; for the folder {name} here write ./{name}.")
 
 
 def is_own(name: str | Path) -> bool:
