@@ -5,6 +5,7 @@ import importlib
 import json
 import subprocess
 import sys
+from dataclasses import replace as replace_fields
 
 import keras
 import numpy as np
@@ -15,16 +16,19 @@ from utils.config import preset, replace
 from utils.errors import InputError
 from utils.evaluation import features
 from utils.evaluation.features import Extractor
+from utils.lengths import updates_per_epoch
 from utils.presets import SCALES
 from utils.runs import PROJECT
-from utils.studies import STUDIES, results
+from utils.studies import STUDIES, measure, results
 from utils.studies.amount_of_data import amount_of_data, by_amount, plot_amounts
 from utils.studies.batch_normalisation import batch_normalisation, verdicts
 from utils.studies.figures import plot_samples
 from utils.studies.losses import correlations, crossings, losses, plot_losses, readings
 from utils.studies.perfect_generator import perfect_generator, plot_perfect
+from utils.studies.recipes import by_arm, plot_recipes, recipes
 from utils.studies.study import Arm, Study, train_arms
-from utils.viz import read_png
+from utils.training.estimate import seconds_per_update
+from utils.viz import read_png, write_png
 
 
 def changes(study, arm, base="off"):
@@ -239,6 +243,71 @@ def test_amounts_stand_in_order_with_their_end_and_their_neighbours():
     ]  # fmt: skip
     assert rows[0]["distance"] == "3 (2 to 4)" and rows[0]["nearest"] == "0.50"
     assert len(plot_amounts(results).axes) == 4
+
+
+def recipe_run(arm, seed, distances):
+    """A run of 400 updates with distances at 200 and 400."""
+    row = {"update": 400, "fake_batch": 0.25, "diversity": 0.3, "diversity_true": 0.4}
+    snapshots = [{"epoch": 0, "update": 0, "kernel": [9.0] * 3}]
+    snapshots += [{"update": u, "kernel": [value] * 3} for u, value in zip((200, 400), distances)]
+    return {"arm": arm, "seed": seed, "updates": 400, "watch": [row] * 4, "snapshots": snapshots}
+
+
+def test_recipes_are_compared_at_equal_updates_and_when_the_fastest_has_done_its_own(tmp_path):
+    kept = {
+        "arms": {"base": "as it was", "r3gan": "another", "hinge": "not run"},
+        "runs": [recipe_run("base", 0, (0.4, 0.1)), recipe_run("r3gan", 0, (0.2, 0.05)),
+                 recipe_run("base", 1, (0.4, 0.1)), recipe_run("r3gan", 1, (0.2, 0.15))],
+        # Updates of the base take 0.3 s: r3gan does its 400 in one minute, when the base has done 200.
+        "speeds": {"seconds_per_update": 0.3, "relative": {"base": 1.0, "r3gan": 2.0}},
+        "pictures": tmp_path,
+    }  # fmt: skip
+    rows = by_arm(kept)
+    assert [(row["arm"], row["equal updates"], row["equal minutes"]) for row in rows] == [
+        ("base", "0.1 (0.1 to 0.1)", "0.4 (0.4 to 0.4)"), ("r3gan", "0.1 (0.05 to 0.15)", "0.1 (0.05 to 0.15)")
+    ]  # fmt: skip
+    assert {row["diversity"] for row in rows} == {"0.75"} and rows[1]["speed"] == "2.00"
+    for run in kept["runs"]:
+        write_png(tmp_path / f"{run['arm']}-{run['seed']}.png", np.zeros((34, 100, 3), np.uint8))
+    at_updates, at_minutes, courses, *strips = plot_recipes(kept).axes
+    assert [label.get_text() for label in at_updates.get_yticklabels()] == ["base", "r3gan"]
+    assert "after 1.0 minutes" in at_minutes.get_title() and len(strips) == 2
+    np.testing.assert_allclose(courses.lines[0].get_xdata(), [1, 2])  # the base's minutes
+
+
+def test_every_recipe_has_as_many_updates_and_differs_from_the_base_in_what_its_name_says():
+    study = recipes()
+    for arm in study.arms:
+        updates = arm.experiment.training.epochs * updates_per_epoch(arm.experiment, arm.experiment.data.count)
+        assert updates == 800, arm.name
+        assert arm is study.base or arm.experiment != study.base.experiment
+    assert [arm.name for arm in recipes(scale="smallest").arms] == ["base", "r3gan"]
+
+
+def test_speeds_are_measured_side_by_side_once_and_kept(study, tmp_path, monkeypatch):
+    took = {False: 0.2, True: 0.1}  # seconds of an update: two kinds of updates, whatever images they are on
+    asked = []
+
+    def timed(experiments):
+        asked.append(len(experiments))
+        return {name: took[experiment.model.weights == "normal"] for name, experiment in experiments.items()}
+
+    monkeypatch.setattr("utils.training.estimate.seconds_per_update", timed)
+    a, b = study.arms
+    more = Arm("c", "three", replace(a.experiment, count=48, epochs=1))
+    study = replace_fields(study, arms=(a, b, more), base=a)
+    speeds = measure.speeds(study.only(["b", "c"]))
+    assert speeds["relative"] == {"a": 1.0, "b": 2.0, "c": 1.0} and speeds["seconds_per_update"] == 0.2
+    assert asked == [2]
+    assert not results.has_speeds(study, tmp_path)
+    results.keep(study, {}, tmp_path, speeds=speeds)
+    results.keep(study, {}, tmp_path)  # they stay
+    assert results.has_speeds(study, tmp_path) and results.load("little", tmp_path)["speeds"] == speeds
+
+
+def test_updates_are_timed_in_turns_that_hold_every_term(tiny):
+    seconds = seconds_per_update({"plain": tiny, "lazy": replace(tiny, r1=1.0, penalty_every=3)}, rounds=2, updates=1)
+    assert set(seconds) == {"plain", "lazy"} and all(0.0005 < value < 5 for value in seconds.values())
 
 
 @pytest.mark.slow

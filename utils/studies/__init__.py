@@ -11,5 +11,6 @@ STUDIES = {
     "batch_normalisation": "why batch normalisation broke the report's training, and what makes it work (notebook 05)",
     "amount_of_data": "whether more images help, at equal updates and at equal epochs (notebook 06)",
     "losses": "what may be read off the losses (notebook 07)",
+    "recipes": "which recipe gives the best pictures, by updates and by minutes (notebook 10)",
 }
 """Name of each study's file, and of the function in it that gives its arms; what it asks."""

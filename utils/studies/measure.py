@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from utils import config
 from utils.data import load_for
 from utils.evaluation.distances import nearest_neighbours
 from utils.evaluation.quality import SAMPLES, Quality, quality_for
@@ -55,6 +56,31 @@ def measure_for(
         }
 
     return measure
+
+
+def speeds(study: Study) -> dict:
+    """Speeds of the arms, measured side by side.
+
+    Returns:
+        "seconds_per_update" of the base, on "device"; "relative", for each arm how many updates it does in the time of
+        one of the base's.
+    """
+    from utils import runtime
+    from utils.training.estimate import seconds_per_update
+
+    device = str(runtime.start(study.base.experiment.training.precision))
+    # How many images there are, and how often they are seen, decides nothing about an update.
+    alike = {"name": study.base.experiment.data.name, "count": None, "epochs": 1, "summary_epochs": 1, "seed": 0}
+    updates = {arm.name: config.replace(arm.experiment, **alike) for arm in (study.base, *study.arms)}
+    distinct = {experiment: name for name, experiment in updates.items()}
+    seconds = seconds_per_update({name: experiment for experiment, name in distinct.items()})
+    of = {name: seconds[distinct[experiment]] for name, experiment in updates.items()}
+    base = of[study.base.name]
+    return {
+        "device": device,
+        "seconds_per_update": float(f"{base:.4g}"),
+        "relative": {name: float(f"{base / value:.4g}") for name, value in of.items()},
+    }
 
 
 def _nearest(run: Run, quality: Quality, data_dir: Path | None) -> dict[str, float]:

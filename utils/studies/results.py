@@ -30,6 +30,7 @@ def keep(
     runs: dict[tuple[str, int], Run],
     folder: str | Path = RESULTS,
     measure: Callable[[Run], dict] | None = None,
+    speeds: dict | None = None,
 ) -> Path:
     """Write the results of a study. Those of other arms and seeds, which were kept there before, stay.
 
@@ -38,6 +39,7 @@ def keep(
         runs: the run of each (arm, seed), as `train_arms` gave them.
         folder: where results are kept.
         measure: gives more figures of a run, as plain values.
+        speeds: of the arms, as `measure.speeds` gives them; those of other arms stay.
 
     Returns:
         The JSON file, `<folder>/<study's name>.json`; the pictures are beside it, `<study's name>/<arm>-<seed>.png`.
@@ -67,10 +69,25 @@ def keep(
     arms = before["arms"] | {arm.name: arm.about for arm in study.arms}
     order = list(arms)
     rows = sorted(records.values(), key=lambda record: (record["seed"], order.index(record["arm"])))
-    head = json.dumps({"study": study.name, "question": study.question, "arms": arms}, indent=1, ensure_ascii=False)
+    about = {"study": study.name, "question": study.question, "arms": arms}
+    kept_speeds = before.get("speeds")
+    if speeds:
+        relative = (kept_speeds or {}).get("relative", {}) | speeds["relative"]
+        kept_speeds = speeds | {"relative": relative}
+    if kept_speeds:
+        about["speeds"] = kept_speeds
+    head = json.dumps(about, indent=1, ensure_ascii=False)
     runs_lines = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)  # a line for each run
     write_text(file, f'{head.rstrip()[:-2]},\n "runs": [\n{runs_lines}\n]}}\n')
     return file
+
+
+def has_speeds(study: Study, folder: str | Path = RESULTS) -> bool:
+    """Whether the speeds of all arms of a study are kept."""
+    if not (Path(folder) / f"{study.name}.json").is_file():
+        return False
+    relative = load(study.name, folder).get("speeds", {}).get("relative", {})
+    return {arm.name for arm in study.arms} <= set(relative)
 
 
 def load(name: str, folder: str | Path = RESULTS) -> dict:

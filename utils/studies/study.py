@@ -65,12 +65,15 @@ class Study:
         question: what it asks, in one sentence.
         arms: the ways to train.
         seeds: of initial weights, order of the images, latents and dropout.
+        base: the arm that the speeds of all others are measured against, side by side, where arms are compared at equal
+            time, too.
     """
 
     name: str
     question: str
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...] = (0, 1, 2)
+    base: Arm | None = None
 
     def only(self, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> "Study":
         """The study with some of its arms and other seeds."""
@@ -82,8 +85,12 @@ class Study:
 
     def changed(self, **settings) -> "Study":
         """The study with settings changed in every arm, as `config.replace` takes them."""
-        arms = (dataclasses.replace(a, experiment=config.replace(a.experiment, **settings)) for a in self.arms)
-        return dataclasses.replace(self, arms=tuple(arms))
+
+        def with_settings(arm: Arm) -> Arm:
+            return dataclasses.replace(arm, experiment=config.replace(arm.experiment, **settings))
+
+        arms = tuple(with_settings(arm) for arm in self.arms)
+        return dataclasses.replace(self, arms=arms, base=self.base and with_settings(self.base))
 
 
 def train_arms(

@@ -31,5 +31,7 @@ def train_study(
     """
     home = Path(home or runs_folder() / "studies")
     runs = train_arms(study, home / study.name, data_dir=data_dir, progress=progress)
+    out = Path(out or home / "results")
+    speeds = measure.speeds(study) if study.base and not results.has_speeds(study, out) else None
     measured = measure.measure_for(study, data_dir, samples, progress) if samples else None
-    return runs, results.keep(study, runs, out or home / "results", measured)
+    return runs, results.keep(study, runs, out, measured, speeds)

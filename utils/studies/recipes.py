@@ -1,0 +1,207 @@
+"""Which recipe draws the best pictures at 64 pixels: one change at a time, then together what helped (notebook 10)."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from utils.config import replace
+from utils.figure import new_figure
+from utils.studies.figures import plot_samples
+from utils.studies.study import Arm, Study, at_scale, base_for, study_name
+from utils.viz import plain_ticks
+
+SIZES = {"report": (64, 100, 8, 2), "quick": (64, 25, 4, 1), "smallest": (16, 2, 2, 1)}
+"""Images per update, updates per epoch, epochs, and epochs between kept networks, at each scale."""
+AMOUNTS = (128, 1024, 5120, 25600)
+"""Images that augmentation is tried on, at equal updates."""
+LIVE = ("base", "r3gan")
+"""Arms at the smaller scales."""
+COMBINED = ("spectral_hinge", "plain_r1", "r3gan", "r3gan_4e-4")
+"""Arms that change several things at once."""
+R3GAN = {
+    "loss": "relativistic",
+    "r1": 1.0,
+    "r2": 1.0,
+    "penalty_every": 8,
+    "discriminator_updates": "joint",
+    "discriminator": {"norm": False},
+}
+"""What R3GAN (arXiv:2501.05441) does to the two updates, on the paper's networks; its penalties are lazy here."""
+
+
+def recipes(data: str = "faces", scale: str = "report") -> Study:
+    """The paper's networks at a quarter of their width on images of 64 pixels, with one change at a time.
+
+    All arms have as many updates. Their speeds are measured side by side, so that they can be compared at equal time as
+    well. On the built-in faces, augmentation is tried by amount of data, too.
+
+    Args:
+        data: name of a dataset, or the path of own pictures.
+        scale: one of `presets.SCALES`.
+    """
+    batch_size, per_epoch, epochs, kept = at_scale(SIZES, scale)
+    length = {"count": batch_size * per_epoch, "epochs": epochs, "summary_epochs": kept, "keep_models": True}
+    base = base_for(
+        "paper64", data, scale, **length, width=0.25, batch_size=batch_size, shared_latents=True, ema_decay=0.99
+    )
+    spectral = {"spectral_norm": True, "discriminator": {"norm": False}}
+    lazy_r1 = {"r1": 1.0, "penalty_every": 8}
+
+    def arm(name: str, about: str, **changes) -> Arm:
+        return Arm(name, about, replace(base, **changes))
+
+    arms = [
+        arm("base", "the paper's networks at a quarter of their width, one pass of the generator for both updates"),
+        arm("hinge", "hinge loss", loss="hinge"),
+        arm("relativistic", "relativistic loss", loss="relativistic"),
+        arm("r1", "R1 of 1 every 8 updates", **lazy_r1),
+        arm("d_plain", "the discriminator without normalisation", discriminator={"norm": False}),
+        arm("d_spectral", "spectral normalisation in place of batch normalisation in the discriminator", **spectral),
+        arm("d_slower", "half the learning rate for the discriminator", discriminator_learning_rate=1e-4),
+        arm("faster", "twice the learning rate for both", learning_rate=4e-4),
+        arm("simultaneous", "one pass of the discriminator over the fakes serves both networks", simultaneous=True),
+        arm(
+            "kernel_4",
+            "kernels of 4x4 in place of 5x5",
+            generator={"kernel": 4, "output_kernel": 4},
+            discriminator={"kernel": 4},
+        ),
+        arm(
+            "batch_32",
+            "32 images per update, as many updates",
+            batch_size=batch_size // 2,
+            epochs=max(1, epochs // 2),
+            summary_epochs=max(1, kept // 2),
+        ),
+        arm("wider", "half of the paper's width in place of a quarter", width=2 * base.model.width),
+        arm("no_average", "samples from the generator itself, no moving average", ema_decay=0.0),
+        arm("normal_latents", "N(0, 1) in place of U(-1, 1)", latents="normal"),
+        arm("spectral_hinge", "spectral normalisation and hinge loss", **spectral, loss="hinge"),
+        arm("plain_r1", "the discriminator without normalisation, with R1", **lazy_r1, discriminator={"norm": False}),
+        arm("r3gan", "relativistic loss, R1 and R2 every 8 updates, discriminator without normalisation", **R3GAN),
+        arm("r3gan_4e-4", "r3gan with twice the learning rate", **R3GAN, learning_rate=4e-4),
+    ]
+    if scale != "report":
+        arms = [one for one in arms if one.name in LIVE]
+    elif data == "faces":
+        for amount in AMOUNTS:
+            few = {"count": amount, "epochs": max(1, batch_size * per_epoch * epochs // amount)}
+            few["summary_epochs"] = max(1, few["epochs"] * kept // epochs)
+            arms += [
+                arm(f"{amount}", f"base on {amount:,} images", **few),
+                arm(f"{amount}-moved", f"base on {amount:,} images, translated", **few, augment=("translation",)),
+            ]
+    return Study(
+        study_name("recipes", data, scale),
+        "Which change of the recipe gives better pictures after as many updates, and after as many minutes?",
+        tuple(arms),
+        base=arms[0],
+    )
+
+
+def by_arm(results: dict) -> list[dict]:
+    """A row for each arm of the kept results, the best at equal updates first.
+
+    "speed" is images per second, as a share of base's, measured side by side. "equal updates" and "equal minutes" are
+    kernel distances, means over the seeds with the lowest and the highest: after all updates, and when the fastest arm
+    had done them. "fake" is the mean score of fake samples over the last quarter (0.5 is level), "diversity" a share of
+    the true images', and "failed" in how many runs the watch ended with a warning.
+    """
+    rows = []
+    for arm, runs in _runs(results).items():
+        ends = [run["snapshots"][-1]["kernel"][0] for run in runs]
+        timely = [_at_minutes(run, results, _shared_minutes(results)) for run in runs]
+        late = [row for run in runs for row in run["watch"][-max(1, len(run["watch"]) // 4) :]]
+        rows.append(
+            {
+                "arm": arm,
+                "what": results["arms"][arm],
+                "speed": f"{_speed(results, arm):.2f}",
+                "equal updates": _spread(ends),
+                "equal minutes": _spread(timely),
+                "fake": f"{np.mean([row['fake_batch'] for row in late]):.2f}",
+                "diversity": f"{np.mean([row['diversity'] / row['diversity_true'] for row in late]):.2f}",
+                "runs": len(runs),
+            }
+        )
+    return sorted(rows, key=lambda row: float(row["equal updates"].split()[0]))
+
+
+def plot_recipes(results: dict) -> Figure:
+    """Draw each arm's distance beside base's, at equal updates and at equal minutes, and its samples."""
+    runs = {arm: runs for arm, runs in _runs(results).items() if "-moved" not in arm and not arm.isdigit()}
+    order = sorted(runs, key=lambda arm: np.mean([run["snapshots"][-1]["kernel"][0] for run in runs[arm]]))
+    figure = new_figure(15, 0.30 * len(order) + 1.0 + 0.62 * len(order) / 2)
+    dots, samples = figure.subfigures(2, 1, height_ratios=(0.30 * len(order) + 1.0, 0.62 * len(order) / 2))
+    at_updates, at_minutes, courses = dots.subplots(1, 3, width_ratios=(1, 1, 1.2))
+    minutes = _shared_minutes(results)
+    for axes, value in (
+        (at_updates, lambda run: run["snapshots"][-1]["kernel"][0]),
+        (at_minutes, lambda run: _at_minutes(run, results, minutes)),
+    ):
+        for place, arm in enumerate(order):
+            values = [value(run) for run in runs[arm]]
+            axes.plot(values, [place] * len(values), "o", color=_colour(arm), markersize=4, alpha=0.6)
+            axes.plot(np.mean(values), place, "|", color=_colour(arm), markersize=12, markeredgewidth=2)
+        axes.axvline(np.mean([value(run) for run in runs["base"]]), color="grey", linestyle=":", linewidth=1)
+        axes.set(xscale="log", ylim=(len(order) - 0.5, -0.5))
+        axes.set_yticks(range(len(order)), order if axes is at_updates else [], fontsize=9)
+        axes.grid(alpha=0.25)
+        plain_ticks(axes.xaxis)
+    updates = runs["base"][0]["updates"]
+    at_updates.set_title(f"kernel distance after {updates:,} updates", fontsize=10)
+    at_minutes.set_title(f"after {minutes:.1f} minutes", fontsize=10)
+    for arm in dict.fromkeys((*order[:3], "base", order[-1])):
+        lines = [
+            [(_minutes(results, arm, row["update"]), row["kernel"][0]) for row in run["snapshots"] if row["update"]]
+            for run in runs[arm]
+        ]
+        courses.plot(*np.mean(lines, axis=0).T, "o-", color=_colour(arm), markersize=3, label=arm)
+    courses.set_title("over minutes: the three best, base, and the last", fontsize=10)
+    courses.set(yscale="log", xlabel="minute")
+    plain_ticks(courses.yaxis)
+    courses.grid(alpha=0.25)
+    dots.legend(*courses.get_legend_handles_labels(), loc="outside lower right", ncols=5, fontsize=9, frameon=False)
+    plot_samples(results, order, seeds=[results["runs"][0]["seed"]], figure=samples)
+    return figure
+
+
+def answer(results: dict) -> tuple[list[dict], Figure]:
+    """The table and the figure that answer the question, of kept results."""
+    return by_arm(results), plot_recipes(results)
+
+
+def _runs(results: dict) -> dict[str, list[dict]]:
+    """The runs of each arm that has some."""
+    runs = {arm: [run for run in results["runs"] if run["arm"] == arm] for arm in results["arms"]}
+    return {arm: found for arm, found in runs.items() if found}
+
+
+def _speed(results: dict, arm: str) -> float:
+    """Updates in the time of one of base's."""
+    return results["speeds"]["relative"][arm]
+
+
+def _minutes(results: dict, arm: str, update: float) -> float:
+    return update * results["speeds"]["seconds_per_update"] / _speed(results, arm) / 60
+
+
+def _shared_minutes(results: dict) -> float:
+    """When the fastest arm has done its updates: all arms are under way then."""
+    return min(_minutes(results, arm, runs[0]["updates"]) for arm, runs in _runs(results).items())
+
+
+def _at_minutes(run: dict, results: dict, minutes: float) -> float:
+    """The kernel distance after so many minutes, between the kept networks on the line of its logarithm."""
+    rows = [row for row in run["snapshots"] if row["update"]]
+    times = [_minutes(results, run["arm"], row["update"]) for row in rows]
+    logarithms = np.log([max(row["kernel"][0], 1e-4) for row in rows])
+    return float(np.exp(np.interp(minutes, times, logarithms)))
+
+
+def _spread(values: list[float]) -> str:
+    return f"{np.mean(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+
+
+def _colour(arm: str) -> str:
+    """Base in black, what was combined in colour, single changes in blue."""
+    return "black" if arm == "base" else "tab:orange" if arm in COMBINED else "tab:blue"
