@@ -197,7 +197,9 @@ def run_phase(
     gradients = {name: _gradient(name, value, tape, players, drawn) for name, value in descended.items()}
     for name, values in gradients.items():
         optimizer, variables = players[name].optimizer, players[name].network.trainable_variables
-        optimizer.apply(values, variables)
+        # A penalty in a phase of its own says nothing of the last bias, of which Keras would warn.
+        reached = [(value, variable) for value, variable in zip(values, variables) if value is not None]
+        optimizer.apply(*map(list, zip(*reached)))
         if name == "generator":
             norm = tf.linalg.global_norm(values) / tf.cast(optimizer.scale_loss(1.0), variables[0].dtype)
             recorded["gradient_norm"] = tf.where(tf.math.is_finite(norm), norm, 0.0)
