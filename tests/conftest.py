@@ -1,5 +1,6 @@
 """What several tests need: TensorFlow started as the project starts it, and tiny experiments that train in seconds."""
 
+import collections
 import signal
 
 import numpy as np
@@ -16,6 +17,12 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than about ten seconds")
     # A shell's background job ignores Ctrl-C, and so would the processes that tests start and then send it to.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    """Files with the most slow tests first, so that no process ends with a long one while the other is idle."""
+    slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)
