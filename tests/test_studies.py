@@ -282,7 +282,7 @@ def test_every_recipe_has_as_many_updates_and_differs_from_the_base_in_what_its_
         updates = arm.experiment.training.epochs * updates_per_epoch(arm.experiment, arm.experiment.data.count)
         assert updates == 800, arm.name
         assert arm is study.base or arm.experiment != study.base.experiment
-    assert [arm.name for arm in recipes(scale="smallest").arms] == ["base", "r3gan"]
+    assert [arm.name for arm in recipes(scale="smallest").arms] == ["base", "faster"]
 
 
 def test_speeds_are_measured_side_by_side_once_and_kept(study, tmp_path, monkeypatch):

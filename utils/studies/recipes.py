@@ -9,14 +9,12 @@ from utils.studies.figures import plot_samples
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.viz import plain_ticks
 
-SIZES = {"report": (64, 100, 8, 2), "quick": (64, 25, 4, 1), "smallest": (16, 2, 2, 1)}
-"""Images per update, updates per epoch, epochs, and epochs between kept networks, at each scale."""
+SIZES = {"report": (64, 200, 4), "quick": (64, 25, 4), "smallest": (16, 2, 2)}
+"""Images per update, updates per epoch, epochs, at each scale; the networks of every epoch are kept."""
 AMOUNTS = (128, 1024, 5120, 25600)
 """Images that augmentation is tried on, at equal updates."""
-LIVE = ("base", "r3gan")
+LIVE = ("base", "faster")
 """Arms at the smaller scales."""
-COMBINED = ("spectral_hinge", "plain_r1", "r3gan", "r3gan_4e-4")
-"""Arms that change several things at once."""
 R3GAN = {
     "loss": "relativistic",
     "r1": 1.0,
@@ -38,8 +36,8 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
         data: name of a dataset, or the path of own pictures.
         scale: one of `presets.SCALES`.
     """
-    batch_size, per_epoch, epochs, kept = at_scale(SIZES, scale)
-    length = {"count": batch_size * per_epoch, "epochs": epochs, "summary_epochs": kept, "keep_models": True}
+    batch_size, per_epoch, epochs = at_scale(SIZES, scale)
+    length = {"count": batch_size * per_epoch, "epochs": epochs, "keep_models": True}
     base = base_for(
         "paper64", data, scale, **length, width=0.25, batch_size=batch_size, shared_latents=True, ema_decay=0.99
     )
@@ -49,6 +47,9 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
     def arm(name: str, about: str, **changes) -> Arm:
         return Arm(name, about, replace(base, **changes))
 
+    half = {"batch_size": batch_size // 2, "epochs": max(1, epochs // 2)}  # as many updates
+    kernel_4 = {"generator": {"kernel": 4, "output_kernel": 4}, "discriminator": {"kernel": 4}}
+    faster = {"learning_rate": 4e-4}
     arms = [
         arm("base", "the paper's networks at a quarter of their width, one pass of the generator for both updates"),
         arm("hinge", "hinge loss", loss="hinge"),
@@ -57,35 +58,34 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
         arm("d_plain", "the discriminator without normalisation", discriminator={"norm": False}),
         arm("d_spectral", "spectral normalisation in place of batch normalisation in the discriminator", **spectral),
         arm("d_slower", "half the learning rate for the discriminator", discriminator_learning_rate=1e-4),
-        arm("faster", "twice the learning rate for both", learning_rate=4e-4),
+        arm("faster", "twice the learning rate for both", **faster),
         arm("simultaneous", "one pass of the discriminator over the fakes serves both networks", simultaneous=True),
-        arm(
-            "kernel_4",
-            "kernels of 4x4 in place of 5x5",
-            generator={"kernel": 4, "output_kernel": 4},
-            discriminator={"kernel": 4},
-        ),
-        arm(
-            "batch_32",
-            "32 images per update, as many updates",
-            batch_size=batch_size // 2,
-            epochs=max(1, epochs // 2),
-            summary_epochs=max(1, kept // 2),
-        ),
+        arm("kernel_4", "kernels of 4x4 in place of 5x5", **kernel_4),
+        arm("batch_32", "32 images per update, as many updates", **half),
         arm("wider", "half of the paper's width in place of a quarter", width=2 * base.model.width),
         arm("no_average", "samples from the generator itself, no moving average", ema_decay=0.0),
         arm("normal_latents", "N(0, 1) in place of U(-1, 1)", latents="normal"),
-        arm("spectral_hinge", "spectral normalisation and hinge loss", **spectral, loss="hinge"),
-        arm("plain_r1", "the discriminator without normalisation, with R1", **lazy_r1, discriminator={"norm": False}),
         arm("r3gan", "relativistic loss, R1 and R2 every 8 updates, discriminator without normalisation", **R3GAN),
-        arm("r3gan_4e-4", "r3gan with twice the learning rate", **R3GAN, learning_rate=4e-4),
-    ]
+        arm("faster_hinge", "faster, hinge loss", **faster, loss="hinge"),
+        arm("faster_relativistic", "faster, relativistic loss", **faster, loss="relativistic"),
+        arm("faster_r1", "faster, R1 of 1 every 8 updates", **faster, **lazy_r1),
+        arm("faster_r3gan", "faster, r3gan", **faster, **R3GAN),
+        arm("faster_spectral_hinge", "faster, spectral normalisation in the discriminator, hinge loss",
+            **faster, **spectral, loss="hinge", discriminator_updates="joint"),
+        arm("faster_kernel_4", "faster, kernels of 4x4", **faster, **kernel_4),
+        arm("faster_batch_32", "faster, 32 images per update", **faster, **half),
+        arm("faster_wider", "faster, half of the paper's width", **faster, width=2 * base.model.width),
+        arm("faster_beta_0", "faster, Adam without a first moment (beta_1 0)", **faster, beta_1=0.0),
+        arm("fastest", "four times the learning rate for both", learning_rate=8e-4),
+        arm("fastest_generator", "four times the learning rate for the generator, twice for the discriminator",
+            learning_rate=8e-4, discriminator_learning_rate=4e-4),
+    ]  # fmt: skip
     if scale != "report":
         arms = [one for one in arms if one.name in LIVE]
     elif data == "faces":
         for amount in AMOUNTS:
             few = {"count": amount, "epochs": max(1, batch_size * per_epoch * epochs // amount)}
-            few["summary_epochs"] = max(1, few["epochs"] * kept // epochs)
+            few["summary_epochs"] = max(1, few["epochs"] // epochs)
             arms += [
                 arm(f"{amount}", f"base on {amount:,} images", **few),
                 arm(f"{amount}-moved", f"base on {amount:,} images, translated", **few, augment=("translation",)),
@@ -203,5 +203,5 @@ def _spread(values: list[float]) -> str:
 
 
 def _colour(arm: str) -> str:
-    """Base in black, what was combined in colour, single changes in blue."""
-    return "black" if arm == "base" else "tab:orange" if arm in COMBINED else "tab:blue"
+    """Base in black, single changes in blue, larger steps and what goes with them in orange."""
+    return "black" if arm == "base" else "tab:orange" if arm.startswith(("faste", "r3gan")) else "tab:blue"
