@@ -29,8 +29,8 @@ R3GAN = {
 def recipes(data: str = "faces", scale: str = "report") -> Study:
     """The paper's networks at a quarter of their width on images of 64 pixels, with one change at a time.
 
-    All arms have as many updates. Their speeds are measured side by side, so that they can be compared at equal time as
-    well. On the built-in faces, augmentation is tried by amount of data, too.
+    All arms see as many images. Their speeds are measured side by side, so that they can be compared at equal time as
+    well as at equal updates. On the built-in faces, augmentation is tried by amount of data, too.
 
     Args:
         data: name of a dataset, or the path of own pictures.
@@ -47,7 +47,7 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
     def arm(name: str, about: str, **changes) -> Arm:
         return Arm(name, about, replace(base, **changes))
 
-    half = {"batch_size": batch_size // 2, "epochs": max(1, epochs // 2)}  # as many updates
+    half = {"batch_size": batch_size // 2}
     kernel_4 = {"generator": {"kernel": 4, "output_kernel": 4}, "discriminator": {"kernel": 4}}
     faster = {"learning_rate": 4e-4}
     arms = [
@@ -61,7 +61,7 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
         arm("faster", "twice the learning rate for both", **faster),
         arm("simultaneous", "one pass of the discriminator over the fakes serves both networks", simultaneous=True),
         arm("kernel_4", "kernels of 4x4 in place of 5x5", **kernel_4),
-        arm("batch_32", "32 images per update, as many updates", **half),
+        arm("batch_32", "32 images per update: twice the updates", **half),
         arm("wider", "half of the paper's width in place of a quarter", width=2 * base.model.width),
         arm("no_average", "samples from the generator itself, no moving average", ema_decay=0.0),
         arm("normal_latents", "N(0, 1) in place of U(-1, 1)", latents="normal"),
@@ -74,6 +74,7 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
             **faster, **spectral, loss="hinge", discriminator_updates="joint"),
         arm("faster_kernel_4", "faster, kernels of 4x4", **faster, **kernel_4),
         arm("faster_batch_32", "faster, 32 images per update", **faster, **half),
+        arm("faster_kernel_4_batch_32", "faster, kernels of 4x4, 32 images per update", **faster, **kernel_4, **half),
         arm("faster_wider", "faster, half of the paper's width", **faster, width=2 * base.model.width),
         arm("faster_beta_0", "faster, Adam without a first moment (beta_1 0)", **faster, beta_1=0.0),
         arm("fastest", "four times the learning rate for both", learning_rate=8e-4),
@@ -99,17 +100,17 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
 
 
 def by_arm(results: dict) -> list[dict]:
-    """A row for each arm of the kept results, the best at equal updates first.
+    """A row for each arm of the kept results, the best at equal minutes first.
 
-    "speed" is images per second, as a share of base's, measured side by side. "equal updates" and "equal minutes" are
-    kernel distances, means over the seeds with the lowest and the highest: after all updates, and when the fastest arm
-    had done them. "fake" is the mean score of fake samples over the last quarter (0.5 is level), "diversity" a share of
-    the true images', and "failed" in how many runs the watch ended with a warning.
+    "speed" is updates per second, as a share of base's, measured side by side. "equal updates" and "equal minutes" are
+    kernel distances, means over the seeds with the lowest and the highest: after as many updates as all arms have, and
+    when the first arm was through. "fake" is the mean score of fake samples over the last quarter (0.5 is level),
+    "diversity" a share of the true images'.
     """
     rows = []
     for arm, runs in _runs(results).items():
-        ends = [run["snapshots"][-1]["kernel"][0] for run in runs]
-        timely = [_at_minutes(run, results, _shared_minutes(results)) for run in runs]
+        ends = [_at(run, _shared_updates(results)) for run in runs]
+        timely = [_at(run, _shared_minutes(results) / _minutes(results, arm, 1)) for run in runs]
         late = [row for run in runs for row in run["watch"][-max(1, len(run["watch"]) // 4) :]]
         rows.append(
             {
@@ -123,21 +124,22 @@ def by_arm(results: dict) -> list[dict]:
                 "runs": len(runs),
             }
         )
-    return sorted(rows, key=lambda row: float(row["equal updates"].split()[0]))
+    return sorted(rows, key=lambda row: float(row["equal minutes"].split()[0]))
 
 
 def plot_recipes(results: dict) -> Figure:
     """Draw each arm's distance beside base's, at equal updates and at equal minutes, and its samples."""
     runs = {arm: runs for arm, runs in _runs(results).items() if "-moved" not in arm and not arm.isdigit()}
-    order = sorted(runs, key=lambda arm: np.mean([run["snapshots"][-1]["kernel"][0] for run in runs[arm]]))
+    minutes, updates = _shared_minutes(results), _shared_updates(results)
+
+    def after(run: dict) -> float:
+        return _at(run, minutes / _minutes(results, run["arm"], 1))
+
+    order = sorted(runs, key=lambda arm: np.mean([after(run) for run in runs[arm]]))
     figure = new_figure(15, 0.30 * len(order) + 1.0 + 0.62 * len(order) / 2)
     dots, samples = figure.subfigures(2, 1, height_ratios=(0.30 * len(order) + 1.0, 0.62 * len(order) / 2))
     at_updates, at_minutes, courses = dots.subplots(1, 3, width_ratios=(1, 1, 1.2))
-    minutes = _shared_minutes(results)
-    for axes, value in (
-        (at_updates, lambda run: run["snapshots"][-1]["kernel"][0]),
-        (at_minutes, lambda run: _at_minutes(run, results, minutes)),
-    ):
+    for axes, value in ((at_updates, lambda run: _at(run, updates)), (at_minutes, after)):
         for place, arm in enumerate(order):
             values = [value(run) for run in runs[arm]]
             axes.plot(values, [place] * len(values), "o", color=_colour(arm), markersize=4, alpha=0.6)
@@ -147,7 +149,6 @@ def plot_recipes(results: dict) -> Figure:
         axes.set_yticks(range(len(order)), order if axes is at_updates else [], fontsize=9)
         axes.grid(alpha=0.25)
         plain_ticks(axes.xaxis)
-    updates = runs["base"][0]["updates"]
     at_updates.set_title(f"kernel distance after {updates:,} updates", fontsize=10)
     at_minutes.set_title(f"after {minutes:.1f} minutes", fontsize=10)
     for arm in dict.fromkeys((*order[:3], "base", order[-1])):
@@ -186,16 +187,19 @@ def _minutes(results: dict, arm: str, update: float) -> float:
 
 
 def _shared_minutes(results: dict) -> float:
-    """When the fastest arm has done its updates: all arms are under way then."""
+    """When the first arm is through: all are under way then."""
     return min(_minutes(results, arm, runs[0]["updates"]) for arm, runs in _runs(results).items())
 
 
-def _at_minutes(run: dict, results: dict, minutes: float) -> float:
-    """The kernel distance after so many minutes, between the kept networks on the line of its logarithm."""
+def _shared_updates(results: dict) -> int:
+    return min(run["updates"] for run in results["runs"])
+
+
+def _at(run: dict, update: float) -> float:
+    """The kernel distance after so many updates, between the kept networks on the line of its logarithm."""
     rows = [row for row in run["snapshots"] if row["update"]]
-    times = [_minutes(results, run["arm"], row["update"]) for row in rows]
     logarithms = np.log([max(row["kernel"][0], 1e-4) for row in rows])
-    return float(np.exp(np.interp(minutes, times, logarithms)))
+    return float(np.exp(np.interp(update, [row["update"] for row in rows], logarithms)))
 
 
 def _spread(values: list[float]) -> str:
