@@ -117,16 +117,12 @@ def experiment_for(name: str, size: int, seed: int = 0):
 
 
 def settings_of(name: str, size: int) -> dict:
-    """What decides how a recipe trains, in plain values, so that a kept result can be told from one of other settings;
-    peers have none that could be changed."""
+    """What a recipe trains with, in plain values, so that a kept result can be told from one of another recipe of that
+    name; peers have none."""
     if name in PEERS:
         return {}
-    import dataclasses
-
-    experiment = experiment_for(name, size)
-    return json.loads(
-        json.dumps({part: dataclasses.asdict(getattr(experiment, part)) for part in ("model", "training")})
-    )
+    recipe = RECIPES[name]
+    return {"preset": recipe.presets[size > 32], **recipe.settings}
 
 
 def ours(name: str, images: np.ndarray, seed: int) -> Trainer:

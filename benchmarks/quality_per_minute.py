@@ -203,19 +203,26 @@ def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespa
             }
         if not processes:
             return
-        total = len(processes) * max(options.minutes) * 60
+        last = max(options.minutes)
+        total = len(processes) * last * 60
         print(
-            f"{data.folder.name}, seed {seed}: {len(processes)} contenders train for {max(options.minutes):g} minutes "
-            f"each, {duration(total)} in all, and a little for samples.",
+            f"{data.folder.name}, seed {seed}: {len(processes)} contenders train for {last:g} minutes each, "
+            f"{duration(total)} in all; building them and drawing samples comes on top.",
             file=sys.stderr,
         )
-        bar = tqdm(total=round(total), unit=" s", mininterval=1 if os.isatty(2) else 60, smoothing=0.02)
+        bar = tqdm(
+            total=total,
+            mininterval=1 if os.isatty(2) else 60,
+            smoothing=0.02,
+            bar_format="{l_bar}{bar}| {n:.0f} of {total:.0f} s trained in {elapsed}, {remaining} left{postfix}",
+        )
         trained = dict.fromkeys(processes, 0.0)
 
         def tell(name: str, state: dict) -> None:
             bar.set_postfix_str(f"{name}: {state['updates']} updates", refresh=False)
-            bar.update(state["seconds"] - trained[name])
-            trained[name] = state["seconds"]
+            now = min(state["seconds"], last * 60)
+            bar.update(now - trained[name])
+            trained[name] = now
 
         def at_mark(name: str, minutes: float, state: dict) -> None:
             drawn = results[name].folder / ".drawn.npy"
@@ -241,9 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, epilog=f"contenders:\n{names}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, required=True, help="folder of the results; those in there are taken")
-    parser.add_argument(
-        "--data", nargs="+", default=["faces"], help="datasets, folders of pictures, .npy or .npz files"
-    )
+    parser.add_argument("--data", nargs="+", help="datasets, folders of pictures, .npy or .npz files (faces)")
     parser.add_argument("--size", type=int, default=64, choices=SIZES, help="side of the images in pixels (64)")
     parser.add_argument("--count", type=int, help="how many images to take of each; by default all")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, metavar="CONTENDER", help="by default all")
