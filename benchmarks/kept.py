@@ -131,7 +131,8 @@ class Result:
         return self.folder / f"samples_{minutes:07.2f}.npy"
 
     def clear(self) -> None:
-        """Remove what an earlier training left."""
+        """Make the folder, and remove what an earlier training left in it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         for pattern in ("record.json", "scores.json", "samples_*.npy", "samples_*.png"):
             for path in self.folder.glob(pattern):
                 path.unlink()

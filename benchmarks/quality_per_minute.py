@@ -151,8 +151,15 @@ def take_turns(contenders: dict[str, Contender], marks: Iterable[float], turn: f
                 del left[name]
 
 
-def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespace) -> None:
-    """One session: the contenders that have not got all marks yet, in turns."""
+def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespace, start=Process) -> None:
+    """One session: the contenders that have not got all marks yet, in turns.
+
+    Args:
+        data: what they train on.
+        names, seed: of the contenders.
+        options: `minutes`, `turn`, `samples` and `torch_python`, as on the command line.
+        start: makes a contender, as `Process` does.
+    """
     from tqdm.auto import tqdm
 
     from utils.runtime import cpu_name
@@ -175,7 +182,7 @@ def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespa
             needs_torch = name in PEERS and PEERS[name].torch
             python = (options.torch_python or sys.executable) if needs_torch else sys.executable
             try:
-                processes[name] = Process(name, data.train, seed, python, results[name].folder / "log.txt")
+                processes[name] = start(name, data.train, seed, python, results[name].folder / "log.txt")
             except Gone as reason:
                 gone(name, str(reason))
         session = {

@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,18 @@ from utils.runs import dataset_slug
 from utils.tables import table
 from utils.viz import grid, letters, plain_ticks, write_png
 
+
+def _neighbourhoods(fake: np.ndarray, true: np.ndarray) -> dict[str, Interval]:
+    from utils.evaluation.neighbourhoods import neighbourhoods
+
+    found = neighbourhoods(fake, true)
+    return {"precision": found.precision, "recall": found.recall}
+
+
 MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, Interval]]] = {
     "kernel": lambda fake, true: {"kernel": kernel_distance(fake, true)},
     "frechet": lambda fake, true: {"frechet": frechet_distance(fake, true)},
+    **({"neighbourhoods": _neighbourhoods} if find_spec("utils.evaluation.neighbourhoods") else {}),
 }
 """What is measured of features of fake and of true images, float (N, D) each; the first is what the figure shows."""
 
@@ -192,11 +202,11 @@ def _share(value: float, peers: Sequence[float], floor: float) -> float | None:
 
 def _facts(data: Data, wanted: Wanted) -> dict:
     """How fast contenders were, and in which sessions they took turns."""
-    speeds, sessions = [], []
+    speeds, sessions = [], {}
     for result, marks in wanted.results(data):
         record, last = result.record, marks[-1]
-        if (session := {"seed": result.seed, **record["session"]}) not in sessions:
-            sessions.append(session)
+        session = {"seed": result.seed, **record["session"], "contenders": []}
+        sessions.setdefault((result.seed, session["began"]), session)["contenders"].append(result.name)
         speeds.append(
             {
                 "contender": result.name,
@@ -212,7 +222,7 @@ def _facts(data: Data, wanted: Wanted) -> dict:
                 "versions": record["versions"],
             }
         )
-    return {"speeds": speeds, "sessions": sessions}
+    return {"speeds": speeds, "sessions": list(sessions.values())}
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
@@ -242,6 +252,8 @@ def in_words(record: dict) -> str:
                 **_cells(space["floor"]),
             }
             parts.append(f"In the features of the {space['name']}:\n\n" + table([floor, *map(_row, space["rows"])]))
+    if "neighbourhoods" not in MEASURES:
+        parts.append("Precision and recall are left out: this version of utils.evaluation does not have them.")
     return "\n\n".join([*parts, *record["left_out"]])
 
 
@@ -291,7 +303,9 @@ def draw_distances(record: dict, path: Path) -> Path:
     columns, rows = len(record["sets"]), max(len(kept["spaces"]) for kept in record["sets"])
     figure = new_figure(1.2 + 4.4 * columns, 0.9 + 3.4 * rows)
     grid_of_axes = figure.subplots(rows, columns, squeeze=False)
-    colours = {name: f"C{number % 10}" for number, name in enumerate(CONTENDERS)}
+    ours = [name for name in CONTENDERS if name not in PEERS]
+    colours = {name: f"C{number % 10}" for number, name in enumerate(ours)}
+    colours |= {name: f"C{9 - number % 10}" for number, name in enumerate(PEERS)}
     handles = {}
     for column, kept in enumerate(record["sets"]):
         for axes in grid_of_axes[len(kept["spaces"]) :, column]:
