@@ -55,7 +55,7 @@ _CURE = {
 RECIPES: dict[str, Recipe] = {
     "paper": Recipe("the paper's networks, quarter width", ("paper64", "paper64"), _PAPER),
     "relativistic": Recipe(
-        "the same, relativistic with R1 and R2, D not normalised",
+        "the paper's networks, relativistic, R1 and R2, D not normalised",
         ("paper64", "paper64"),
         {
             **_PAPER,
@@ -104,6 +104,11 @@ PEERS: dict[str, Peer] = {
 }
 
 CONTENDERS: dict[str, Recipe | Peer] = {**RECIPES, **PEERS}
+
+
+def label(name: str) -> str:
+    """What to call a contender where others stand beside it."""
+    return f"{'this project: ' if name in RECIPES else ''}{CONTENDERS[name].about}"
 
 
 def experiment_for(name: str, size: int, seed: int = 0):

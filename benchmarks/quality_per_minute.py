@@ -184,7 +184,9 @@ def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespa
             try:
                 processes[name] = start(name, data.train, seed, python, results[name].folder / "log.txt")
             except Gone as reason:
-                gone(name, str(reason))
+                gone(
+                    name, f"{reason}{'. --torch-python names a Python that has torch and numpy' if needs_torch else ''}"
+                )
         session = {
             "began": time.strftime("%Y-%m-%d %H:%M:%S"),
             "contenders": list(processes),
@@ -197,8 +199,6 @@ def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespa
             results[name].clear()
             records[name] = {
                 "contender": name,
-                "about": CONTENDERS[name].about,
-                "peer": name in PEERS,
                 "size": size,
                 "seed": seed,
                 "data": data.about["fingerprint"],

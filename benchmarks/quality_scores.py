@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from benchmarks.contenders import CONTENDERS, PEERS
+from benchmarks.contenders import CONTENDERS, PEERS, label
 from benchmarks.kept import Data, Result
 from utils.errors import InputError
 from utils.evaluation.distances import frechet_distance, kernel_distance
@@ -171,7 +171,7 @@ def _rows(measured: dict[tuple, list[dict]], floor: dict[str, Interval]) -> list
             {
                 "minutes": minutes,
                 "contender": name,
-                "about": CONTENDERS[name].about,
+                "about": label(name),
                 "peer": name in PEERS,
                 "updates": round(float(np.mean([run["updates"] for run in runs]))),
                 "seeds": [run["seed"] for run in runs],
@@ -210,7 +210,7 @@ def _facts(data: Data, wanted: Wanted) -> dict:
         speeds.append(
             {
                 "contender": result.name,
-                "about": record["about"],
+                "about": label(result.name),
                 "seed": result.seed,
                 "batch_size": record["batch_size"],
                 "parameters": record["parameters"],
@@ -301,7 +301,8 @@ def draw_distances(record: dict, path: Path) -> Path:
 
     part = next(iter(MEASURES))
     columns, rows = len(record["sets"]), max(len(kept["spaces"]) for kept in record["sets"])
-    figure = new_figure(1.2 + 4.4 * columns, 0.9 + 3.4 * rows)
+    heading = "Solid: this project. Dashed: others. Dotted: two sets of true images (upper end of the interval)."
+    figure = new_figure(1.2 + 4.4 * columns, 1.2 + 3.4 * rows, heading)
     grid_of_axes = figure.subplots(rows, columns, squeeze=False)
     ours = [name for name in CONTENDERS if name not in PEERS]
     colours = {name: f"C{number % 10}" for number, name in enumerate(ours)}
@@ -332,8 +333,8 @@ def draw_distances(record: dict, path: Path) -> Path:
     ordered = [name for name in CONTENDERS if name in handles]
     figure.legend(
         [handles[name] for name in ordered],
-        [CONTENDERS[name].about for name in ordered],
-        loc="outside lower center", ncols=min(len(ordered), 1 + columns), fontsize=8, frameon=False,
+        [label(name) for name in ordered],
+        loc="outside lower center", ncols=min(len(ordered), columns), fontsize=8, frameon=False,
     )  # fmt: skip
     return write_figure(path, figure)
 
@@ -353,8 +354,8 @@ def draw_samples(data: Data, wanted: Wanted, path: Path) -> Path:
         }
         height, width, _ = next(iter(cells.values())).shape
         blank = np.full((height, width, 3), 255, np.uint8)
-        label = CONTENDERS[name].about.replace(", ", ",\n")
-        rows.append(np.concatenate([letters(label, 220, height), *(cells.get(at, blank) for at in minutes)], axis=1))
+        called = letters(label(name).replace(": ", ":\n").replace(", ", ",\n"), 220, height)
+        rows.append(np.concatenate([called, *(cells.get(at, blank) for at in minutes)], axis=1))
     head = [letters("", 220, 28), *(letters(f"{at:g} min", width, 28) for at in minutes)]
     write_png(path, np.concatenate([np.concatenate(head, axis=1), *rows]))
     return path
