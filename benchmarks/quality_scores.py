@@ -301,8 +301,10 @@ def draw_distances(record: dict, path: Path) -> Path:
 
     part = next(iter(MEASURES))
     columns, rows = len(record["sets"]), max(len(kept["spaces"]) for kept in record["sets"])
-    heading = "Solid: this project. Dashed: others. Dotted: two sets of true images (upper end of the interval)."
-    figure = new_figure(1.2 + 4.4 * columns, 1.2 + 3.4 * rows, heading)
+    heading = "Dotted: between true images (the floor, upper end)"
+    there = {row["contender"] for kept in record["sets"] for space in kept["spaces"] for row in space["rows"]}
+    ordered = [name for name in CONTENDERS if name in there]
+    figure = new_figure(1.6 + 4.4 * columns, 0.6 + 3.4 * rows + 0.2 * -(-len(ordered) // columns), heading)
     grid_of_axes = figure.subplots(rows, columns, squeeze=False)
     ours = [name for name in CONTENDERS if name not in PEERS]
     colours = {name: f"C{number % 10}" for number, name in enumerate(ours)}
@@ -330,11 +332,10 @@ def draw_distances(record: dict, path: Path) -> Path:
             plain_ticks(axes.yaxis)
             axes.set_title(f"{kept['data']['title']}, {kept['data']['size']} pixels\n{space['name']}", fontsize=8)
             axes.grid(alpha=0.25)
-    ordered = [name for name in CONTENDERS if name in handles]
     figure.legend(
         [handles[name] for name in ordered],
         [label(name) for name in ordered],
-        loc="outside lower center", ncols=min(len(ordered), columns), fontsize=8, frameon=False,
+        loc="outside lower center", ncols=columns, fontsize=8, frameon=False,
     )  # fmt: skip
     return write_figure(path, figure)
 
