@@ -40,34 +40,21 @@ MATMUL = 4096  # side of the matrices behind the ceiling
 
 
 def report(experiment, images, latents):
-    import keras
-    import tensorflow
-
+    from benchmarks.peers import report_update
     from utils.data import scale
-    from utils.models import build_combined, build_discriminator, build_generator
+    from utils.models import build_discriminator, build_generator
 
-    generator, discriminator = build_generator(experiment.model), build_discriminator(experiment.model)
-    count = len(images)
-    true, ones, zeros = scale(images), tensorflow.ones((count, 1)), tensorflow.zeros((count, 1))
+    networks = build_generator(experiment.model), build_discriminator(experiment.model)
     adam = {"learning_rate": experiment.training.learning_rate, "beta_1": experiment.training.beta_1}
-    discriminator.compile(keras.optimizers.Adam(**adam), "binary_crossentropy", metrics=["accuracy"])
-    discriminator.train_on_batch(true, ones)  # Keras 3 reads `trainable` when it traces, so trace before freezing
-    discriminator.trainable = False
-    combined = build_combined(generator, discriminator)
-    combined.compile(keras.optimizers.Adam(**adam), "binary_crossentropy")
-
-    def update():
-        discriminator.train_on_batch(true, ones)
-        discriminator.train_on_batch(generator.predict(latents, verbose=0), zeros)
-        combined.train_on_batch(latents, ones)
-
-    return update
+    update, true = report_update(*networks, adam), scale(images)
+    return lambda: update(true, latents)
 
 
 def tutorial(experiment, images, latents):
     import keras
     import tensorflow as tf
 
+    from benchmarks.peers import tutorial_update
     from utils.data import scale
     from utils.models import build_discriminator, build_generator
 
@@ -75,37 +62,20 @@ def tutorial(experiment, images, latents):
     discriminator = keras.Sequential(discriminator.layers[:-1])  # the tutorial's discriminator gives logits
     discriminator.build((None, *images.shape[1:]))
     adam = {"learning_rate": experiment.training.learning_rate, "beta_1": experiment.training.beta_1}
-    optimizers = keras.optimizers.Adam(**adam), keras.optimizers.Adam(**adam)
-    cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
-    true = tf.constant(scale(images))
-
-    @tf.function
-    def step(true):
-        noise = tf.random.normal(latents.shape)
-        with tf.GradientTape() as generator_tape, tf.GradientTape() as discriminator_tape:
-            fake = generator(noise, training=True)
-            logit_true, logit_fake = discriminator(true, training=True), discriminator(fake, training=True)
-            generator_loss = cross_entropy(tf.ones_like(logit_fake), logit_fake)
-            discriminator_loss = cross_entropy(tf.ones_like(logit_true), logit_true)
-            discriminator_loss += cross_entropy(tf.zeros_like(logit_fake), logit_fake)
-        for network, tape, loss, optimizer in (
-            (generator, generator_tape, generator_loss, optimizers[0]),
-            (discriminator, discriminator_tape, discriminator_loss, optimizers[1]),
-        ):
-            weights = network.trainable_variables
-            optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
-
-    return lambda: step(true)
+    update, true = tutorial_update(generator, discriminator, adam, latents.shape[1]), tf.constant(scale(images))
+    return lambda: update(true)
 
 
 def torch_step(experiment, images, latents, channels_last: bool, frozen: bool = False):
     import torch
     from torch import nn
 
+    from benchmarks.peers import torch_images, torch_update, use_all_cores
+
     def scaled(filters, model):  # not imported: TensorFlow and PyTorch bring an LLVM each, too many for one process
         return max(1, round(filters * model.width))
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    use_all_cores()
     model, training = experiment.model, experiment.training
     g, d = model.generator, model.discriminator
     channels = scaled(g.start_filters, model)
@@ -119,29 +89,15 @@ def torch_step(experiment, images, latents, channels_last: bool, frozen: bool = 
     for filters, stride in zip(d.filters, d.strides):
         layers += [nn.Conv2d(channels, scaled(filters, model), 3, stride, 1), nn.LeakyReLU(model.leaky_slope)]
         channels, side = scaled(filters, model), side // stride
-    discriminator = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(d.dropout), nn.Linear(channels * side**2, 1))
+    layers += [nn.Flatten(), nn.Dropout(d.dropout), nn.Linear(channels * side**2, 1), nn.Sigmoid()]
+    discriminator = nn.Sequential(*layers)
 
     layout = torch.channels_last if channels_last else torch.contiguous_format
     generator, discriminator = generator.to(memory_format=layout), discriminator.to(memory_format=layout)
     adam = {"lr": training.learning_rate, "betas": (training.beta_1, training.beta_2)}
-    optimizers = [torch.optim.Adam(n.parameters(), **adam) for n in (generator, discriminator)]
-    true = torch.from_numpy(images).permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous(memory_format=layout)
-    loss = nn.BCEWithLogitsLoss()
-    ones, zeros = torch.ones(len(images), 1), torch.zeros(len(images), 1)
-
-    def update():
-        discriminator.zero_grad(set_to_none=True)
-        fake = generator(torch.randn(latents.shape))
-        loss(discriminator(true), ones).backward()
-        loss(discriminator(fake.detach()), zeros).backward()
-        optimizers[1].step()
-        generator.zero_grad(set_to_none=True)
-        discriminator.requires_grad_(not frozen)  # PyTorch's own example computes gradients here that nobody uses
-        loss(discriminator(fake), ones).backward()
-        discriminator.requires_grad_(True)
-        optimizers[0].step()
-
-    return update
+    update = torch_update(generator, discriminator, adam, latents.shape[1:], frozen)
+    true = torch_images(images, layout)
+    return lambda: update(true)
 
 
 def ours(experiment, images, latents):

@@ -230,7 +230,7 @@ def device() -> Device:
         details = tf.config.experimental.get_device_details(gpus[0])
         return Device("GPU", details.get("device_name", "GPU"), len(gpus))
     return Device(
-        "CPU", _cpu_name(), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        "CPU", cpu_name(), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     )
 
 
@@ -259,7 +259,8 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The processor, as the system tells it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

@@ -1,0 +1,220 @@
+"""Who takes part in `quality_per_minute.py`, and the process that each of them is.
+
+    python benchmarks/contenders.py NAME --images FILE.npy --seed 0
+
+reads commands from standard input, a line of JSON each, and answers each with a line: {"until": SECONDS} trains until
+so many seconds of training are over, {"sample": FILE.npy, "count": N} writes the first N samples, float32 in [-1, 1].
+Its clock runs only while it trains: not while it loads, builds, draws samples or waits for its turn. The first update
+is on the clock with all that is compiled in it, because whoever trains waits for that, too.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import peers
+from benchmarks.peers import Trainer
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to train with this project.
+
+    Attributes:
+        about: what it is, in a few words.
+        presets: what it starts from up to 32 pixels, and above; the networks are fitted to the size.
+        settings: what it changes, as `config.replace` takes it.
+    """
+
+    about: str
+    presets: tuple[str, str]
+    settings: dict
+
+
+_PAPER = {"width": 0.25, "batch_size": 64, "shared_latents": True, "ema_decay": 0.99}
+_CURE = {
+    "width": 0.5,
+    "batch_norm": "on",
+    "batch_norm_momentum": 0.9,
+    "weights": "normal",
+    "batch_size": 64,
+    "discriminator_updates": "joint",
+    "shared_latents": True,
+    "ema_decay": 0.99,
+}
+
+RECIPES: dict[str, Recipe] = {
+    "paper": Recipe("the paper's networks, quarter width", ("paper64", "paper64"), _PAPER),
+    "relativistic": Recipe(
+        "the paper's networks, relativistic, R1 and R2, D not normalised",
+        ("paper64", "paper64"),
+        {
+            **_PAPER,
+            "loss": "relativistic",
+            "r1": 1.0,
+            "r2": 1.0,
+            "penalty_every": 8,
+            "discriminator_updates": "joint",
+            "discriminator": {"norm": False},
+        },
+    ),
+    "report_cured": Recipe("the report's networks, half width, with the cure", ("report32", "report64"), _CURE),
+    "report": Recipe("the report's networks and numbers", ("report32", "report64"), {}),
+}
+"""What this project takes part with."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another way to train.
+
+    Attributes:
+        about: what it is, in a few words.
+        build: makes its trainer of uint8 (N, S, S, 3) images and a seed.
+        torch: whether it needs PyTorch.
+    """
+
+    about: str
+    build: Callable[[np.ndarray, int], Trainer]
+    torch: bool = False
+
+
+PEERS: dict[str, Peer] = {
+    "tutorial": Peer("TensorFlow's tutorial", peers.tutorial),
+    "tutorial_narrow": Peer("TensorFlow's tutorial, our width", lambda i, s: peers.tutorial(i, s, narrow=True)),
+    "torch": Peer("PyTorch's example", peers.torch_example, True),
+    "torch_channels_last": Peer(
+        "PyTorch's example, channels last", lambda i, s: peers.torch_example(i, s, channels_last=True), True
+    ),
+    "torch_narrow": Peer(
+        "PyTorch's example, channels last, our width",
+        lambda i, s: peers.torch_example(i, s, channels_last=True, narrow=True),
+        True,
+    ),
+    "report_loop": Peer("the report's loop, train_on_batch", peers.report_loop),
+}
+
+CONTENDERS: dict[str, Recipe | Peer] = {**RECIPES, **PEERS}
+
+
+def label(name: str) -> str:
+    """What to call a contender where others stand beside it."""
+    return f"{'this project: ' if name in RECIPES else ''}{CONTENDERS[name].about}"
+
+
+def experiment_for(name: str, size: int, seed: int = 0):
+    """The experiment of a recipe for images of a size."""
+    from utils.config import replace
+    from utils.fitting import at_size
+    from utils.presets import preset
+
+    recipe = RECIPES[name]
+    return at_size(replace(preset(recipe.presets[size > 32]), **recipe.settings, seed=seed), size)
+
+
+def settings_of(name: str, size: int) -> dict:
+    """What a recipe trains with, in plain values, so that a kept result can be told from one of another recipe of that
+    name; peers have none."""
+    if name in PEERS:
+        return {}
+    recipe = RECIPES[name]
+    return {"preset": recipe.presets[size > 32], **recipe.settings}
+
+
+def ours(name: str, images: np.ndarray, seed: int) -> Trainer:
+    """The trainer of a recipe: the project's own update and batches, without what `train` looks at and keeps."""
+    from utils import runtime
+
+    experiment = experiment_for(name, images.shape[1], seed)
+    runtime.start(experiment.training.precision)
+    from utils.sampling import Sampler
+    from utils.training.batches import Schedule, batches
+    from utils.training.players import build_players
+    from utils.training.step import Update
+
+    players, schedule = build_players(experiment), Schedule.of(experiment, len(images))
+    step = Update(players, experiment)
+    coming = batches(images, experiment, schedule, 1, 2**31)
+    sampler = Sampler.of(players.averaged, experiment)
+    networks = (players.generator, players.discriminator)
+    drawn = "the generator" if players.averaged is players.generator else "the moving average of the generator"
+    facts = {
+        "drawn_by": f"{drawn}, in inference mode",
+        "parameters": sum(network.count_params() for network in networks),
+    }
+
+    def draw(count: int) -> np.ndarray:
+        return sampler.images(sampler.make_latents(count, peers.SAMPLES_SEED))
+
+    batch_size = schedule.batch_size * schedule.batches_per_update
+    return Trainer(lambda: step(next(coming)).read(), draw, batch_size, facts)
+
+
+def build(name: str, images: np.ndarray, seed: int) -> Trainer:
+    """The trainer of that name, on uint8 (N, S, S, 3) images."""
+    return ours(name, images, seed) if name in RECIPES else PEERS[name].build(images, seed)
+
+
+class Clock:
+    """A trainer that is asked to train and to draw, and the time it has trained.
+
+    Attributes:
+        seconds: of training so far.
+        cpu_seconds: of all its threads in that time.
+        first_seconds: how long the first update took.
+        updates: how many were done.
+    """
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+        self.seconds = self.cpu_seconds = self.first_seconds = 0.0
+        self.updates = 0
+
+    def answer(self, asked: dict) -> dict:
+        """Do what a command asks for; the answer tells the state after it."""
+        if "until" in asked:
+            self.train(asked["until"])
+        if "sample" in asked:
+            np.save(asked["sample"], self.trainer.draw(asked["count"]))
+        return {name: getattr(self, name) for name in ("seconds", "cpu_seconds", "first_seconds", "updates")}
+
+    def train(self, until: float) -> None:
+        """Do updates until the clock stands at `until` seconds; the last one may end later."""
+        began, cpu_began = time.perf_counter() - self.seconds, time.process_time() - self.cpu_seconds
+        while self.seconds < until:
+            self.trainer.update()
+            self.seconds = time.perf_counter() - began
+            self.updates += 1
+            self.first_seconds = self.first_seconds or self.seconds
+        self.cpu_seconds = time.process_time() - cpu_began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=CONTENDERS)
+    parser.add_argument("--images", required=True, help="uint8 (N, S, S, 3) as .npy")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what libraries print is no answer
+    began = time.perf_counter()
+    clock = Clock(build(options.name, np.load(options.images, mmap_mode="r"), options.seed))
+    facts = {"batch_size": clock.trainer.batch_size, "start_seconds": time.perf_counter() - began}
+    versions = {name: sys.modules[name].__version__ for name in ("tensorflow", "keras", "torch") if name in sys.modules}
+    print(json.dumps({**facts, **clock.trainer.facts, "versions": versions}), file=answers)
+    for line in sys.stdin:
+        print(json.dumps(clock.answer(json.loads(line))), file=answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""What `quality_per_minute.py` keeps in its folder, where `quality_scores.py` finds it.
+
+WORK/<data>-<size>/         data.json, train.npy, held_out.npy
+    <contender>/<seed>/     record.json, samples_<minutes>.npy and .png, scores.json, log.txt
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.contenders import CONTENDERS, settings_of
+from utils.data import load, scale_back
+from utils.data.catalogue import place_of
+from utils.errors import InputError
+from utils.evaluation.distances import LEAST_SAMPLES
+from utils.files import appears_whole, read_json, write_json
+from utils.runs import dataset_slug
+from utils.viz import grid, write_png
+
+GRID_SAMPLES = 64
+LEAST_IMAGES = 256
+"""To train on: the largest batch."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images to train on, and others to measure with, in a folder.
+
+    Attributes:
+        folder: holds train.npy, held_out.npy, both uint8 (N, S, S, 3), and data.json.
+    """
+
+    folder: Path
+
+    @property
+    def train(self) -> Path:
+        return self.folder / "train.npy"
+
+    @property
+    def held_out(self) -> Path:
+        return self.folder / "held_out.npy"
+
+    @property
+    def about(self) -> dict:
+        """Name, size, title, fingerprint, and how many there are."""
+        return read_json(self.folder / "data.json")
+
+    def results(self) -> list["Result"]:
+        """What is kept of contenders, in the order in which they are listed."""
+        known = list(CONTENDERS)
+        found = [Result(path.parent) for path in self.folder.glob("*/*/record.json")]
+        found = [result for result in found if result.name in known]
+        return sorted(found, key=lambda result: (known.index(result.name), result.seed))
+
+
+def set_apart(
+    name: str, size: int, work: str | Path, samples: int, count: int | None = None, data_dir: str | Path | None = None
+) -> Data:
+    """Load images and set `samples` of them apart, always the same, drawn from all; what was set apart before is taken.
+
+    Args:
+        name: a dataset, or the path of own pictures.
+        size: side of the images in pixels.
+        work: where to keep them; a folder for the data and the size is made in there.
+        samples: how many to set apart.
+        count: how many to load; all by default.
+        data_dir: where datasets are.
+
+    Raises:
+        InputError: there are too few, or the folder holds others.
+    """
+    if samples < LEAST_SAMPLES:
+        raise InputError(f"--samples must be at least {LEAST_SAMPLES}, which distances need. Received: {samples}.")
+    dataset = load(name, size, count, data_dir=data_dir)
+    data = Data(Path(work) / f"{dataset_slug(name)}-{size}")
+    if len(dataset) < samples + max(samples, LEAST_IMAGES):
+        raise InputError(
+            f"{samples:,} images are set apart, and as many (at least {LEAST_IMAGES}) must be left to train on. "
+            f"Received: {name} with {len(dataset):,}; use fewer --samples."
+        )
+    about = {
+        "name": place_of(name),
+        "title": dataset.title,
+        "size": size,
+        "images": len(dataset) - samples,
+        "held_out": samples,
+        "fingerprint": hashlib.sha256(f"{dataset.fingerprint} {samples} apart".encode()).hexdigest(),
+    }
+    if (data.folder / "data.json").is_file():
+        if data.about["fingerprint"] != about["fingerprint"]:
+            raise InputError(
+                f"{data.folder} holds other images, or another number set apart ({data.about['images']:,} and "
+                f"{data.about['held_out']:,}, here {about['images']:,} and {samples:,}): name another --work folder."
+            )
+        return data
+    order = np.random.default_rng(0).permutation(len(dataset))
+    for path, rows in ((data.held_out, order[:samples]), (data.train, order[samples:])):
+        with appears_whole(path) as temporary:
+            np.save(temporary, dataset.images[np.sort(rows)])
+    write_json(data.folder / "data.json", about)  # the last: all is there
+    return data
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one contender made of one dataset with one seed.
+
+    Attributes:
+        folder: DATA/CONTENDER/SEED; holds record.json, and the samples of each mark as uint8 .npy and as a grid.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.parent.name
+
+    @property
+    def seed(self) -> int:
+        return int(self.folder.name)
+
+    @property
+    def record(self) -> dict:
+        return read_json(self.folder / "record.json")
+
+    def samples(self, minutes: float) -> Path:
+        return self.folder / f"samples_{minutes:07.2f}.npy"
+
+    def clear(self) -> None:
+        """Make the folder, and remove what an earlier training left in it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for pattern in ("record.json", "scores.json", "samples_*.npy", "samples_*.png"):
+            for path in self.folder.glob(pattern):
+                path.unlink()
+
+    def is_whole(self, marks: Sequence[float], samples: int) -> bool:
+        """Whether all these marks are kept already.
+
+        Raises:
+            InputError: they are, of a contender of that name with other settings.
+        """
+        if not (self.folder / "record.json").is_file():
+            return False
+        record = self.record
+        if record["settings"] != settings_of(self.name, record["size"]):
+            raise InputError(
+                f"{self.folder} was trained with other settings than {self.name} has now: remove that folder, or name "
+                "another --work folder."
+            )
+        return record["samples_count"] >= samples and {m["minutes"] for m in record["marks"]} >= set(marks)
+
+    def keep(self, minutes: float, images: np.ndarray, state: dict, record: dict) -> None:
+        """Keep what was drawn at a mark: float32 (N, S, S, 3) in [-1, 1], and how the contender stood."""
+        pixels = scale_back(images)
+        with appears_whole(self.samples(minutes)) as temporary:
+            np.save(temporary, pixels)
+        write_png(self.samples(minutes).with_suffix(".png"), grid(pixels[:GRID_SAMPLES]))
+        record["marks"].append({"minutes": minutes, **state, "load": round(os.getloadavg()[0], 2)})
+        write_json(self.folder / "record.json", record)

@@ -1,0 +1,311 @@
+"""What do minutes of training give? This project beside the usual ways to train a DCGAN, on the same machine.
+
+    python benchmarks/quality_per_minute.py --work FOLDER --data NAME|FOLDER|FILE --torch-python PYTHON
+    python benchmarks/quality_per_minute.py --work FOLDER --score [--json]
+
+The first trains. Each contender (`contenders.py`) is a process of its own; they take turns of some seconds of training
+in one run, so that a busy moment of the machine hits all of them, and at marks of minutes each draws samples, which are
+kept in FOLDER. A result that is there already is taken, so several sessions can add to one table. The second measures
+what is kept against images that nobody has trained on; see `quality_scores.py`. What was predicted before anything was
+measured stands in README.md.
+
+Time is that of training alone, from a contender's first update on, with all that it compiles: not loading, building,
+drawing samples or waiting. So nobody's grids, summaries and checkpoints are in it either. A mark is reached by the
+first update that ends behind it, which favours slow contenders by up to one update.
+"""
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.contenders import CONTENDERS, PEERS, settings_of
+from benchmarks.kept import Data, Result, set_apart
+from utils.errors import InputError
+
+MARKS = (1.0, 2.5, 5.0, 10.0, 20.0)
+SAMPLES = 2_000
+TURN = 20.0
+"""Seconds of training in a turn."""
+SIZES = (32, 64)
+"""Of images, in pixels: those that the peers' networks were written for."""
+
+
+# --- taking turns -----------------------------------------------------------------------------------------------------
+
+
+class Gone(Exception):
+    """A contender's process has ended."""
+
+
+class Contender(Protocol):
+    """Whoever takes turns: `contenders.Clock.answer`, here or in a process of its own."""
+
+    def answer(self, asked: dict) -> dict: ...
+
+
+class Process:
+    """A contender in a process of its own, which waits whenever it is not asked for anything.
+
+    Args:
+        name: which one.
+        images: file of the images that it trains on.
+        seed: of its weights, order and latents.
+        python: what runs it.
+        log: file for what it prints.
+
+    Attributes:
+        facts: what it says of itself once it is ready.
+
+    Raises:
+        Gone: it did not get ready.
+    """
+
+    def __init__(self, name: str, images: Path, seed: int, python: str, log: Path):
+        script = Path(__file__).with_name("contenders.py")
+        # What this project sets is set for all: oneDNN, which TensorFlow as installed leaves off on some processors.
+        environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="2")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = log
+        with log.open("w") as errors:
+            try:
+                self._process = subprocess.Popen(
+                    [python, str(script), name, "--images", str(images), "--seed", str(seed)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                    env=environment,
+                    start_new_session=True,  # Ctrl-C is for whoever started them all
+                )
+            except OSError as error:
+                raise Gone(f"{python} cannot be run ({error.strerror})") from error
+        self.facts = self._read()
+
+    def answer(self, asked: dict) -> dict:
+        try:
+            self._process.stdin.write(json.dumps(asked) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # reading tells why
+        return self._read()
+
+    def end(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:  # in the middle of an update
+            self._process.kill()
+            self._process.wait()
+
+    def _read(self) -> dict:
+        if line := self._process.stdout.readline():
+            return json.loads(line)
+        code = self._process.wait()
+        said = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        raise Gone(f"{said[-1] if said else f'it ended with code {code}'}; {self.log} has all that it said")
+
+
+def stops(marks: Iterable[float], turn: float) -> list[tuple[float, float | None]]:
+    """When all contenders stop, in seconds of training, and at which mark, in minutes: the ends of turns, and marks."""
+    at = {minutes * 60: minutes for minutes in marks}
+    last = max(at)
+    ends = {turn * number for number in range(1, int(last / turn) + 1)}
+    return [(seconds, at.get(seconds)) for seconds in sorted(ends | set(at))]
+
+
+def take_turns(contenders: dict[str, Contender], marks: Iterable[float], turn: float, at_mark, gone, tell=None) -> None:
+    """Let contenders train in turns, all up to the first stop, then all up to the next.
+
+    Args:
+        contenders: by name.
+        marks: in minutes.
+        turn: seconds of training between stops.
+        at_mark: is called with the name of a contender, the minutes and its state when it stands at a mark.
+        gone: is called with the name and the reason when one cannot go on; the others do.
+        tell: is called with the name and the state after each turn.
+    """
+    left = dict(contenders)
+    for seconds, minutes in stops(marks, turn):
+        for name, contender in list(left.items()):
+            try:
+                state = contender.answer({"until": seconds})
+                if tell:
+                    tell(name, state)
+                if minutes is not None:
+                    at_mark(name, minutes, state)
+            except Gone as reason:
+                gone(name, str(reason))
+                del left[name]
+
+
+def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespace, start=Process) -> None:
+    """One session: the contenders that have not got all marks yet, in turns.
+
+    Args:
+        data: what they train on.
+        names, seed: of the contenders.
+        options: `minutes`, `turn`, `samples` and `torch_python`, as on the command line.
+        start: makes a contender, as `Process` does.
+    """
+    from tqdm.auto import tqdm
+
+    from utils.runtime import cpu_name
+    from utils.tables import duration
+
+    results = {name: Result(data.folder / name / str(seed)) for name in names}
+    wanted = [name for name, result in results.items() if not result.is_whole(options.minutes, options.samples)]
+    if taken := [name for name in names if name not in wanted]:
+        print(f"{data.folder.name}, seed {seed}: kept before: {', '.join(taken)}.", file=sys.stderr)
+    processes: dict[str, Process] = {}
+    records: dict[str, dict] = {}
+
+    def gone(name: str, reason: str) -> None:
+        print(f"{CONTENDERS[name].about} ({name}) is left out: {reason}.", file=sys.stderr)
+
+    try:
+        if wanted:
+            print(f"{data.folder.name}, seed {seed}: {len(wanted)} contenders get ready.", file=sys.stderr)
+        for name in wanted:
+            needs_torch = name in PEERS and PEERS[name].torch
+            python = (options.torch_python or sys.executable) if needs_torch else sys.executable
+            try:
+                processes[name] = start(name, data.train, seed, python, results[name].folder / "log.txt")
+            except Gone as reason:
+                gone(
+                    name, f"{reason}{'. --torch-python names a Python that has torch and numpy' if needs_torch else ''}"
+                )
+        session = {
+            "began": time.strftime("%Y-%m-%d %H:%M:%S"),
+            "contenders": list(processes),
+            "turn": options.turn,
+            "device": cpu_name(),
+            "cores": len(os.sched_getaffinity(0)),
+        }
+        size = data.about["size"]
+        for name, process in processes.items():
+            results[name].clear()
+            records[name] = {
+                "contender": name,
+                "size": size,
+                "seed": seed,
+                "data": data.about["fingerprint"],
+                "settings": settings_of(name, size),
+                "samples_count": options.samples,
+                **process.facts,
+                "session": session,
+                "marks": [],
+            }
+        if not processes:
+            return
+        last = max(options.minutes)
+        total = len(processes) * last * 60
+        print(
+            f"{data.folder.name}, seed {seed}: {len(processes)} contenders train for {last:g} minutes each, "
+            f"{duration(total)} in all; building them and drawing samples comes on top.",
+            file=sys.stderr,
+        )
+        bar = tqdm(
+            total=total,
+            mininterval=1 if os.isatty(2) else 60,
+            smoothing=0.02,
+            bar_format="{l_bar}{bar}| {n:.0f} of {total:.0f} s trained in {elapsed}, {remaining} left{postfix}",
+        )
+        trained = dict.fromkeys(processes, 0.0)
+
+        def tell(name: str, state: dict) -> None:
+            bar.set_postfix_str(f"{name}: {state['updates']} updates", refresh=False)
+            now = min(state["seconds"], last * 60)
+            bar.update(now - trained[name])
+            trained[name] = now
+
+        def at_mark(name: str, minutes: float, state: dict) -> None:
+            drawn = results[name].folder / ".drawn.npy"
+            try:
+                processes[name].answer({"sample": str(drawn), "count": options.samples})
+                results[name].keep(minutes, np.load(drawn, mmap_mode="r"), state, records[name])
+            finally:
+                drawn.unlink(missing_ok=True)
+
+        with bar:
+            take_turns(processes, options.minutes, options.turn, at_mark, gone, tell)
+    finally:
+        for process in processes.values():
+            process.end()
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    names = "\n".join(f"  {name:<20} {contender.about}" for name, contender in CONTENDERS.items())
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=f"contenders:\n{names}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, required=True, help="folder of the results; those in there are taken")
+    parser.add_argument("--data", nargs="+", help="datasets, folders of pictures, .npy or .npz files (faces)")
+    parser.add_argument("--size", type=int, default=64, choices=SIZES, help="side of the images in pixels (64)")
+    parser.add_argument("--count", type=int, help="how many images to take of each; by default all")
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, metavar="CONTENDER", help="by default all")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        nargs="+",
+        help=f"of training, at which samples are drawn ({' '.join(map(str, MARKS))})",
+    )
+    parser.add_argument("--turn", type=float, default=TURN, help="seconds of training in a turn (20)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument(
+        "--samples", type=int, default=SAMPLES, help="samples at each mark, and images set apart (2000)"
+    )
+    parser.add_argument("--torch-python", help="a Python that has torch and numpy, for PyTorch's example")
+    parser.add_argument("--data-dir", type=Path, help="folder of the datasets; data/ by default")
+    parser.add_argument("--score", action="store_true", help="measure what is kept, draw figures, train nothing")
+    parser.add_argument("--spaces", nargs="+", default=["auto", "imagenet"], help="feature spaces to measure in")
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        return _run(options)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped. Contenders that had reached all marks are kept; the others begin anew.", file=sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    if not all(0 < number < math.inf for number in (*(options.minutes or MARKS), options.turn)):
+        raise InputError(f"--minutes and --turn must be above 0. Received: {options.minutes} and {options.turn}.")
+    if options.score:
+        from benchmarks.quality_scores import Wanted, report
+
+        wanted = Wanted(options.data, options.only, options.minutes, options.spaces)
+        print(report(options.work, wanted, options.data_dir, as_json=options.json))
+        return 0
+    options.minutes = sorted(set(options.minutes or MARKS))
+    sets = [
+        set_apart(name, options.size, options.work, options.samples, options.count, options.data_dir)
+        for name in options.data or ["faces"]
+    ]
+    for seed in options.seeds:  # a session that is stopped has whole seeds
+        for data in sets:
+            train(data, options.only or list(CONTENDERS), seed, options)
+    print(f"To measure what is kept: python {sys.argv[0]} --work {options.work} --score", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,362 @@
+"""How far the samples that `quality_per_minute.py` kept are from images that nobody has trained on.
+
+Distances are measured in every feature space that is there; one that is not is left out with a sentence. A space is
+believed only where another agrees with it, so the pictures belong beside the figures. Each sample set is measured once
+in each space; figures are kept beside the samples.
+
+The floor is the distance between as many of the images trained on and those set apart: both were drawn from one pile.
+Of several seeds, a value is their mean, and its interval Student's; of one, the interval tells how the figure varies
+with the samples alone.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from benchmarks.contenders import CONTENDERS, PEERS, label
+from benchmarks.kept import Data, Result
+from utils.errors import InputError
+from utils.evaluation.distances import frechet_distance, kernel_distance
+from utils.files import read_json, write_json
+from utils.intervals import Interval, student
+from utils.runs import dataset_slug
+from utils.tables import table
+from utils.viz import grid, letters, plain_ticks, write_png
+
+
+def _neighbourhoods(fake: np.ndarray, true: np.ndarray) -> dict[str, Interval]:
+    from utils.evaluation.neighbourhoods import neighbourhoods
+
+    found = neighbourhoods(fake, true)
+    return {"precision": found.precision, "recall": found.recall}
+
+
+MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, Interval]]] = {
+    "kernel": lambda fake, true: {"kernel": kernel_distance(fake, true)},
+    "frechet": lambda fake, true: {"frechet": frechet_distance(fake, true)},
+    **({"neighbourhoods": _neighbourhoods} if find_spec("utils.evaluation.neighbourhoods") else {}),
+}
+"""What is measured of features of fake and of true images, float (N, D) each; the first is what the figure shows."""
+
+DISTANCES = ("kernel", "frechet")
+"""Those of the values measured that are the better the smaller, and are compared with the best peer's."""
+SHOWN = 8
+"""Samples of each contender and mark in the picture."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to measure; None is all that is kept."""
+
+    data: Sequence[str] | None = None
+    contenders: Sequence[str] | None = None
+    minutes: Sequence[float] | None = None
+    spaces: Sequence[str] = ("auto", "imagenet")
+
+    def sets(self, work: str | Path) -> list[Data]:
+        """The data of a folder.
+
+        Raises:
+            InputError: there is nothing.
+        """
+        found = [Data(path.parent) for path in sorted(Path(work).glob("*/data.json"))]
+        names = self.data and [dataset_slug(name) for name in self.data]
+        found = [data for data in found if not names or dataset_slug(data.about["name"]) in names]
+        found = [data for data in found if self.results(data)]
+        if not found:
+            raise InputError(f"{work} holds no such samples: train first, without --score.")
+        return found
+
+    def results(self, data: Data) -> list[tuple[Result, list[dict]]]:
+        """What is kept of contenders, each with its marks."""
+        kept = [(result, self._marks(result)) for result in data.results()]
+        return [(r, marks) for r, marks in kept if marks and (not self.contenders or r.name in self.contenders)]
+
+    def _marks(self, result: Result) -> list[dict]:
+        marks = result.record["marks"]
+        return [mark for mark in marks if not self.minutes or mark["minutes"] in self.minutes]
+
+
+def report(work: Path, wanted: Wanted, data_dir: Path | None = None, as_json: bool = False) -> str:
+    """Measure what is kept, draw the figures into its folder, and put it into words.
+
+    Raises:
+        InputError: there is nothing to measure, or no space to measure it in.
+    """
+    record = measure(work, wanted, data_dir)
+    drawn = [draw_distances(record, work / "distances.png")]
+    drawn += [draw_samples(data, wanted, work / f"samples-{data.folder.name}.png") for data in wanted.sets(work)]
+    if as_json:
+        return json.dumps(record, indent=2)
+    return in_words(record) + "\n\n" + "\n".join(f"drawn  {path}" for path in drawn)
+
+
+# --- measuring --------------------------------------------------------------------------------------------------------
+
+
+def measure(work: Path, wanted: Wanted, data_dir: Path | None = None) -> dict:
+    """All figures in plain values: "sets", each with "spaces", "speeds" and "sessions"; what was "left_out" and why."""
+    from utils import runtime
+
+    runtime.start()
+    from utils.evaluation.features import extractor_for
+
+    record = {"sets": [], "left_out": []}
+    for data in wanted.sets(work):
+        about, spaces = data.about, []
+        for space in wanted.spaces:
+            try:
+                extractor = extractor_for(about["name"], about["size"], features=space, data_dir=data_dir)
+            except InputError as error:
+                record["left_out"].append(f"{about['title']}: space {space!r} is left out. {error}")
+                print(record["left_out"][-1], file=sys.stderr)
+                continue
+            if extractor.fingerprint not in [s["fingerprint"] for s in spaces]:
+                spaces.append(_measure_in(extractor, data, wanted))
+        if spaces:
+            record["sets"].append({"data": about, "spaces": spaces, **_facts(data, wanted)})
+    if not record["sets"]:
+        raise InputError("There is no feature space to measure in: see above, and name one that is there (--spaces).")
+    return record
+
+
+def _measure_in(extractor, data: Data, wanted: Wanted) -> dict:
+    """Figures of all sample sets of one dataset in one space."""
+    held_out, about = np.load(data.held_out, mmap_mode="r"), data.about
+    features: list[np.ndarray] = []  # of the images set apart, once they are needed
+
+    def figures(images: np.ndarray, kept: Path, key: str) -> dict[str, Interval]:
+        scores = read_json(kept) if kept.is_file() else {}
+        known = scores.setdefault(extractor.fingerprint, {}).setdefault(key, {})
+        if missing := [name for name in MEASURES if name not in known]:
+            features[:] = features or [extractor(held_out)]
+            fake = extractor(images[: len(held_out)])
+            for name in missing:
+                known[name] = {part: value.plain() for part, value in MEASURES[name](fake, features[0]).items()}
+            write_json(kept, scores)
+        return {part: Interval.of(value) for parts in known.values() for part, value in parts.items()}
+
+    true = np.load(data.train, mmap_mode="r")
+    rows = np.sort(np.random.default_rng(0).permutation(len(true))[: len(held_out)])
+    floor = figures(true[rows], data.folder / "floor.json", "floor")
+    work = [(result, mark) for result, marks in wanted.results(data) for mark in marks]
+    measured: dict[tuple, list[dict]] = {}
+    for result, mark in tqdm(work, f"{about['title']}, {extractor.name}", unit=" sets", mininterval=5):
+        images = np.load(result.samples(mark["minutes"]), mmap_mode="r")
+        values = figures(images, result.folder / "scores.json", f"{mark['minutes']:g}")
+        measured.setdefault((mark["minutes"], result.name), []).append({"seed": result.seed, **mark, "values": values})
+    return {
+        "name": extractor.name,
+        "fingerprint": extractor.fingerprint,
+        "samples": [len(held_out), len(held_out)],
+        "floor": {part: value.plain() for part, value in floor.items()},
+        "rows": _rows(measured, floor),
+    }
+
+
+def _rows(measured: dict[tuple, list[dict]], floor: dict[str, Interval]) -> list[dict]:
+    """A row for each mark and contender, over its seeds."""
+    rows = []
+    for (minutes, name), runs in sorted(
+        measured.items(), key=lambda item: (item[0][0], list(CONTENDERS).index(item[0][1]))
+    ):
+        values = {part: [run["values"][part] for run in runs] for part in runs[0]["values"]}
+        rows.append(
+            {
+                "minutes": minutes,
+                "contender": name,
+                "about": label(name),
+                "peer": name in PEERS,
+                "updates": round(float(np.mean([run["updates"] for run in runs]))),
+                "seeds": [run["seed"] for run in runs],
+                "each": {part: [interval.value for interval in each] for part, each in values.items()},
+                **{part: over_seeds(each).plain() for part, each in values.items()},
+            }
+        )
+    for row in rows:
+        peers = [other for other in rows if other["peer"] and other["minutes"] == row["minutes"]]
+        row["of_best_peer"] = {
+            part: _share(row[part]["value"], [peer[part]["value"] for peer in peers], floor[part].value)
+            for part in DISTANCES
+            if not row["peer"]
+        }
+    return rows
+
+
+def over_seeds(intervals: Sequence[Interval]) -> Interval:
+    """The mean of several seeds with Student's interval; of one, what was measured."""
+    return intervals[0] if len(intervals) == 1 else student(np.array([interval.value for interval in intervals]))
+
+
+def _share(value: float, peers: Sequence[float], floor: float) -> float | None:
+    """A distance above the floor as a share of the best peer's; None where no peer is above it."""
+    best = min(peers, default=floor)
+    return (value - floor) / (best - floor) if best > floor else None
+
+
+def _facts(data: Data, wanted: Wanted) -> dict:
+    """How fast contenders were, and in which sessions they took turns."""
+    speeds, sessions = [], {}
+    for result, marks in wanted.results(data):
+        record, last = result.record, marks[-1]
+        session = {"seed": result.seed, **record["session"], "contenders": []}
+        sessions.setdefault((result.seed, session["began"]), session)["contenders"].append(result.name)
+        speeds.append(
+            {
+                "contender": result.name,
+                "about": label(result.name),
+                "seed": result.seed,
+                "batch_size": record["batch_size"],
+                "parameters": record["parameters"],
+                "images_per_second": record["batch_size"] * last["updates"] / last["seconds"],
+                "first_update_seconds": last["first_seconds"],
+                "cores_used": last["cpu_seconds"] / last["seconds"],
+                "start_seconds": record["start_seconds"],
+                "drawn_by": record["drawn_by"],
+                "versions": record["versions"],
+            }
+        )
+    return {"speeds": speeds, "sessions": list(sessions.values())}
+
+
+# --- in words ---------------------------------------------------------------------------------------------------------
+
+
+def in_words(record: dict) -> str:
+    """The tables of what `measure` gave."""
+    parts = []
+    for kept in record["sets"]:
+        data = kept["data"]
+        parts.append(
+            f"{data['title']}, {data['size']}x{data['size']} pixels: trained on {data['images']:,} images, measured "
+            f"against {data['held_out']:,} others\n\n" + table([_speed(speed) for speed in kept["speeds"]])
+        )
+        seeds = [session["seed"] for session in kept["sessions"]]
+        if several := [session for session in kept["sessions"] if seeds.count(session["seed"]) > 1]:
+            listed = "; ".join(
+                f"seed {s['seed']}, {s['began']} on {s['device']}: {', '.join(s['contenders'])}" for s in several
+            )
+            parts.append(f"Only contenders of one session took turns, and there were several: {listed}.")
+        for space in kept["spaces"]:
+            floor = {
+                "minutes": "",
+                "contender": "true images (the floor)",
+                "updates": "",
+                "seeds": "",
+                **_cells(space["floor"]),
+            }
+            parts.append(f"In the features of the {space['name']}:\n\n" + table([floor, *map(_row, space["rows"])]))
+    if "neighbourhoods" not in MEASURES:
+        parts.append("Precision and recall are left out: this version of utils.evaluation does not have them.")
+    return "\n\n".join([*parts, *record["left_out"]])
+
+
+def _speed(speed: dict) -> dict:
+    return {
+        "contender": speed["about"],
+        "seed": speed["seed"],
+        "batch": speed["batch_size"],
+        "parameters": speed["parameters"],
+        "images/s": round(speed["images_per_second"], 1),
+        "first update, s": round(speed["first_update_seconds"], 1),
+        "start, s": round(speed["start_seconds"], 1),
+        "cores used": round(speed["cores_used"], 2),
+    }
+
+
+def _row(row: dict) -> dict:
+    head = {"minutes": f"{row['minutes']:g}", "contender": row["about"], "updates": f"{row['updates']:,}"}
+    return {**head, "seeds": len(row["seeds"]), **_cells(row, row["of_best_peer"])}
+
+
+_HEADINGS = {"kernel": ("kernel", ".4f"), "frechet": ("Fréchet", ".2f")}
+
+
+def _cells(values: dict, shares: dict | None = None) -> dict:
+    cells = {}
+    for part, value in values.items():
+        if not isinstance(value, dict) or "low" not in value:
+            continue
+        heading, digits = _HEADINGS.get(part, (part, ".3f"))
+        cells[heading] = f"{value['value']:{digits}}"
+        cells[f"{heading}, 95%"] = f"{value['low']:{digits}} to {value['high']:{digits}}"
+        if part in DISTANCES:
+            share = (shares or {}).get(part)
+            cells[f"{heading}, of best peer"] = "" if share is None else f"{share:.2f}"
+    return cells
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def draw_distances(record: dict, path: Path) -> Path:
+    """Distance over minutes: a column for each dataset, a row for each space, a line for each contender."""
+    from utils.figure import new_figure, write_figure
+
+    part = next(iter(MEASURES))
+    columns, rows = len(record["sets"]), max(len(kept["spaces"]) for kept in record["sets"])
+    heading = "Dotted: between true images (the floor, upper end)"
+    there = {row["contender"] for kept in record["sets"] for space in kept["spaces"] for row in space["rows"]}
+    ordered = [name for name in CONTENDERS if name in there]
+    figure = new_figure(1.6 + 4.4 * columns, 0.6 + 3.4 * rows + 0.2 * -(-len(ordered) // columns), heading)
+    grid_of_axes = figure.subplots(rows, columns, squeeze=False)
+    ours = [name for name in CONTENDERS if name not in PEERS]
+    colours = {name: f"C{number % 10}" for number, name in enumerate(ours)}
+    colours |= {name: f"C{9 - number % 10}" for number, name in enumerate(PEERS)}
+    handles = {}
+    for column, kept in enumerate(record["sets"]):
+        for axes in grid_of_axes[len(kept["spaces"]) :, column]:
+            axes.axis("off")
+        for axes, space in zip(grid_of_axes[:, column], kept["spaces"]):
+            for name in dict.fromkeys(row["contender"] for row in space["rows"]):
+                own = [row for row in space["rows"] if row["contender"] == name]
+                minutes, style = [row["minutes"] for row in own], "--" if own[0]["peer"] else "-"
+                means = np.array([row[part]["value"] for row in own])
+                means[means <= 0] = np.nan  # an axis of powers has no place for it
+                (handles[name],) = axes.plot(minutes, means, style, color=colours[name], marker="o", markersize=3)
+                for row in own:
+                    if len(row["seeds"]) > 1:
+                        each = row["each"][part]
+                        axes.plot([row["minutes"]] * len(each), each, "_", color=colours[name], markersize=6)
+            floor = space["floor"][part]["high"]
+            if floor > 0:
+                axes.axhline(floor, color="grey", linestyle=":", linewidth=1)
+            axes.set(xscale="log", yscale="log", xlabel="minutes of training", ylabel="kernel distance")
+            plain_ticks(axes.xaxis, sorted({row["minutes"] for row in space["rows"]}))
+            plain_ticks(axes.yaxis)
+            axes.set_title(f"{kept['data']['title']}, {kept['data']['size']} pixels\n{space['name']}", fontsize=8)
+            axes.grid(alpha=0.25)
+    figure.legend(
+        [handles[name] for name in ordered],
+        [label(name) for name in ordered],
+        loc="outside lower center", ncols=columns, fontsize=8, frameon=False,
+    )  # fmt: skip
+    return write_figure(path, figure)
+
+
+def draw_samples(data: Data, wanted: Wanted, path: Path) -> Path:
+    """Samples of the first seed of each contender at each mark, from the same latents; a row for each contender."""
+    first: dict[str, tuple[Result, list[dict]]] = {}
+    for result, marks in wanted.results(data):
+        first.setdefault(result.name, (result, marks))
+    minutes = sorted({mark["minutes"] for _, marks in first.values() for mark in marks})
+    rows = []
+    for name, (result, _) in first.items():
+        cells = {
+            at: grid(np.load(result.samples(at), mmap_mode="r")[:SHOWN], columns=SHOWN // 2)
+            for at in minutes
+            if result.samples(at).is_file()
+        }
+        height, width, _ = next(iter(cells.values())).shape
+        blank = np.full((height, width, 3), 255, np.uint8)
+        called = letters(label(name).replace(": ", ":\n").replace(", ", ",\n"), 220, height)
+        rows.append(np.concatenate([called, *(cells.get(at, blank) for at in minutes)], axis=1))
+    head = [letters("", 220, 28), *(letters(f"{at:g} min", width, 28) for at in minutes)]
+    write_png(path, np.concatenate([np.concatenate(head, axis=1), *rows]))
+    return path

@@ -1,0 +1,256 @@
+"""The benchmark of quality per minute: turns, what is kept, scores. Its contenders are tiny here, or train nothing."""
+
+import argparse
+import itertools
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from benchmarks import contenders, kept, peers, quality_scores
+from benchmarks.contenders import Clock, Peer, Recipe
+from benchmarks.peers import Trainer
+from benchmarks.quality_per_minute import Gone, Process, main, stops, take_turns, train
+from utils.data import scale_back
+from utils.evaluation.features import Extractor
+from utils.intervals import Interval
+
+SIDE = 32
+
+
+class Timed:
+    """A contender whose updates take so many seconds; it leaves after `updates` of them."""
+
+    def __init__(self, seconds: float, updates: int = 10**6):
+        self.each, self.left, self.seconds, self.asked = seconds, updates, 0.0, []
+
+    def answer(self, asked):
+        self.asked.append(asked["until"])
+        while self.seconds < asked["until"]:
+            if not self.left:
+                raise Gone("no more")
+            self.left -= 1
+            self.seconds += self.each
+        return {"seconds": self.seconds}
+
+
+def test_contenders_take_turns_up_to_the_same_stops_and_stand_at_marks_within_an_update():
+    quick, slow, gone = Timed(3), Timed(17), Timed(5, updates=5)
+    order, marks, left = [], {}, []
+    take_turns(
+        {"quick": quick, "gone": gone, "slow": slow},
+        marks=(1.0, 0.5),
+        turn=20,
+        at_mark=lambda name, minutes, state: marks.update({(name, minutes): state["seconds"]}),
+        gone=lambda name, why: left.append((name, why)),
+        tell=lambda name, state: order.append(name),
+    )
+    assert quick.asked == slow.asked == [20, 30, 40, 60]  # ends of turns, and the mark between two
+    assert gone.asked == [20, 30] and left == [("gone", "no more")]  # and the others went on
+    assert order == ["quick", "gone", "slow", "quick", "slow", "quick", "slow", "quick", "slow"]
+    assert marks == {("quick", 0.5): 30, ("slow", 0.5): 34, ("quick", 1.0): 60, ("slow", 1.0): 68}
+
+
+def test_stops_end_at_the_last_mark():
+    assert stops((0.25, 1.5), turn=40) == [(15, 0.25), (40, None), (80, None), (90, 1.5)]
+
+
+def test_the_clock_stands_still_while_samples_are_drawn(monkeypatch, tmp_path):
+    now = [100.0]
+
+    def passing(seconds, value=None):
+        now[0] += seconds
+        return value
+
+    monkeypatch.setattr(contenders.time, "perf_counter", lambda: now[0])
+    drawn = np.zeros((3, 2, 2, 3), np.float32)
+    clock = Clock(Trainer(lambda: passing(2), lambda count: passing(1000, drawn[:count]), 1, {}))
+    assert clock.answer({"until": 5})["seconds"] == 6
+    state = clock.answer({"sample": str(tmp_path / "drawn.npy"), "count": 2})
+    assert np.load(tmp_path / "drawn.npy").shape == (2, 2, 2, 3)
+    now[0] += 50  # another's turn
+    assert state["seconds"] == 6 and clock.answer({"until": 6})["updates"] == 3
+    assert clock.answer({"until": 7}) | {"cpu_seconds": 0} == {
+        "seconds": 8, "cpu_seconds": 0, "first_seconds": 2, "updates": 4
+    }  # fmt: skip
+
+
+def test_a_process_answers_lines_and_its_end_is_told_with_what_it_said_last(tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho '{\"batch_size\": 3}'\nread line\necho '{\"updates\": 4}'\necho broken >&2\n")
+    python.chmod(0o755)
+    process = Process("torch", tmp_path / "train.npy", 0, str(python), tmp_path / "log.txt")
+    assert process.facts == {"batch_size": 3} and process.answer({"until": 1}) == {"updates": 4}
+    with pytest.raises(Gone, match="broken; .*log.txt has all"):
+        process.answer({"until": 2})
+    process.end()
+    with pytest.raises(Gone, match="nowhere cannot be run"):
+        Process("torch", tmp_path / "train.npy", 0, str(tmp_path / "nowhere"), tmp_path / "log.txt")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A session of two contenders on 300 pictures: a tiny network of ours, and a peer that draws noise."""
+    folder = tmp_path_factory.mktemp("quality")
+    random = np.random.default_rng(0)
+    colours = random.integers(0, 256, (300, 1, 1, 3))
+    pictures = np.clip(colours + random.normal(0, 9, (300, SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
+    np.save(folder / "colours.npy", pictures)
+
+    def noise(images, seed):
+        random = np.random.default_rng(seed)
+        drawn = random.uniform(-1, 1, (40, SIDE, SIDE, 3)).astype(np.float32)
+        return Trainer(lambda: None, lambda count: drawn[:count], 16, {"drawn_by": "noise", "parameters": 0})
+
+    tiny = {"width": 0.0625, "batch_size": 8, "shared_latents": True, "discriminator_updates": "joint"}
+    taking_part = {"paper": Recipe("tiny", ("report32", "report32"), tiny), "tutorial": Peer("noise", noise)}
+    started = []
+
+    class Here:
+        """What `Process` is, in this process."""
+
+        def __init__(self, name, images, seed, python, log):
+            started.append((name, seed))
+            clock = Clock(contenders.build(name, np.load(images, mmap_mode="r"), seed))
+            self.facts = {"batch_size": clock.trainer.batch_size, "start_seconds": 0.0, "versions": {}}
+            self.facts |= clock.trainer.facts
+            self.answer, self.end = clock.answer, lambda: None
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(kept, "LEAST_IMAGES", 16)
+        for name, some in {"RECIPES": ["paper"], "PEERS": ["tutorial"], "CONTENDERS": ["paper", "tutorial"]}.items():
+            registry = getattr(contenders, name)  # the same object in all modules
+            for key in list(registry):
+                patched.delitem(registry, key)
+            for key in some:
+                patched.setitem(registry, key, taking_part[key])
+        data = kept.set_apart(str(folder / "colours.npy"), SIDE, folder / "work", 40, data_dir=folder / "data")
+        options = argparse.Namespace(minutes=[0.0005, 0.001], turn=0.02, samples=40, torch_python=None)
+        for _ in range(2):  # the second time all is there
+            train(data, ["paper", "tutorial"], 0, options, start=Here)
+        yield data, started
+
+
+def test_images_set_apart_are_never_trained_on(work):
+    data, _ = work
+    train_rows, apart = (np.load(path).reshape(-1, SIDE * SIDE * 3) for path in (data.train, data.held_out))
+    assert (len(train_rows), len(apart)) == (260, 40)
+    assert len(np.unique(np.concatenate([train_rows, apart]), axis=0)) == 300
+
+
+def test_a_session_keeps_samples_at_marks_and_is_taken_when_asked_again(work):
+    data, started = work
+    assert started == [("paper", 0), ("tutorial", 0)]
+    ours, peer = data.results()
+    assert (ours.name, peer.name) == ("paper", "tutorial")
+    for result in (ours, peer):
+        marks = result.record["marks"]
+        assert [mark["minutes"] for mark in marks] == [0.0005, 0.001]
+        assert all(mark["seconds"] >= mark["minutes"] * 60 and mark["updates"] >= 1 for mark in marks)
+        for mark in marks:
+            samples = np.load(result.samples(mark["minutes"]))
+            assert samples.shape == (40, SIDE, SIDE, 3) and samples.dtype == np.uint8
+            assert result.samples(mark["minutes"]).with_suffix(".png").is_file()
+    assert np.load(peer.samples(0.001)).std() > 60 > np.load(ours.samples(0.0005)).std()
+
+
+def test_scores_compare_with_the_best_peer_above_the_floor_and_leave_out_spaces_that_are_not_there(
+    work, monkeypatch, capsys
+):
+    from utils.errors import InputError
+    from utils.evaluation import features
+
+    looked_at = []
+
+    def by_colour(images):
+        looked_at.append(len(images))
+        return images.mean((1, 2)).astype(np.float32)[:, [0, 1]] / 50
+
+    def spaces(name, size, *, features, data_dir):
+        if features == "imagenet":
+            raise InputError("Its weights are not here.")
+        return Extractor("mean colour", "c010", {}, by_colour)
+
+    monkeypatch.setattr(features, "extractor_for", spaces)
+    data, _ = work
+    record = quality_scores.measure(data.folder.parent, quality_scores.Wanted())
+    (space,) = record["sets"][0]["spaces"]
+    assert record["left_out"] == ["colours: space 'imagenet' is left out. Its weights are not here."]
+    assert record["left_out"][0] in capsys.readouterr().err
+    ours, peer = space["rows"][2:]
+    assert (ours["contender"], peer["contender"], ours["minutes"]) == ("paper", "tutorial", 0.001)
+    for part in quality_scores.DISTANCES:
+        share = (ours[part]["value"] - space["floor"][part]["value"]) / (
+            peer[part]["value"] - space["floor"][part]["value"]
+        )
+        assert ours["of_best_peer"][part] == pytest.approx(share) and part not in peer["of_best_peer"]
+    words = quality_scores.in_words(record)
+    assert "Its weights are not here." in words and "true images (the floor)" in words and "tiny" in words
+    json.dumps(record)
+
+    asked = len(looked_at)
+    assert quality_scores.measure(data.folder.parent, quality_scores.Wanted()) == record  # all figures are kept
+    assert len(looked_at) == asked
+
+    drawn = quality_scores.draw_samples(data, quality_scores.Wanted(), data.folder.parent / "samples.png")
+    shown = quality_scores.draw_distances(record, data.folder.parent / "distances.png")
+    assert drawn.stat().st_size and shown.stat().st_size
+
+
+def test_another_recipe_under_a_kept_name_is_refused(work, monkeypatch):
+    from utils.errors import InputError
+
+    (ours, _), (tiny,) = work[0].results(), contenders.RECIPES.values()
+    monkeypatch.setitem(contenders.CONTENDERS, "paper", None)  # only the recipe counts
+    monkeypatch.setitem(contenders.RECIPES, "paper", Recipe("tiny", tiny.presets, {**tiny.settings, "r1": 1.0}))
+    with pytest.raises(InputError, match="other settings than paper has now"):
+        ours.is_whole([0.001], 40)
+
+
+def test_seeds_give_their_mean_with_students_interval():
+    one = Interval(1.0, 0.5, 1.5)
+    assert quality_scores.over_seeds([one]) == one
+    three = quality_scores.over_seeds([one, Interval(2.0, 0, 9), Interval(3.0, 0, 9)])
+    assert (three.value, three.high - three.value) == pytest.approx((2.0, 4.302653 / 3**0.5), abs=1e-5)
+
+
+def test_the_reports_loop_goes_on_training_its_discriminator_once_it_is_frozen_for_the_generator():
+    layers = keras.layers
+    generator = keras.Sequential([keras.Input((4,)), layers.Dense(12, "tanh"), layers.Reshape((2, 2, 3))])
+    discriminator = keras.Sequential([keras.Input((2, 2, 3)), layers.Flatten(), layers.Dense(1, "sigmoid")])
+    update = peers.report_update(generator, discriminator, {"learning_rate": 0.01})
+    true, latents = np.ones((8, 2, 2, 3), np.float32), np.ones((8, 4), np.float32)
+    before = []
+    for _ in range(3):
+        update(true, latents)
+        before.append([network.get_weights()[0].copy() for network in (generator, discriminator)])
+    for one, other in itertools.pairwise(before):
+        assert all(np.abs(a - b).max() > 1e-3 for a, b in zip(one, other))
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_the_tutorials_networks_fit_the_pictures_and_always_draw_the_same_latents(size):
+    trainer = peers.tutorial(np.zeros((256, size, size, 3), np.uint8), seed=0, narrow=True)
+    two, three = trainer.draw(2), trainer.draw(3)
+    assert two.shape == (2, size, size, 3) and trainer.batch_size == 256
+    np.testing.assert_allclose(two, three[:2], atol=1e-5)
+    assert np.ptp(scale_back(two)) > 0
+
+
+def test_recipes_of_all_names_make_experiments_of_both_sizes():
+    for name in contenders.RECIPES:
+        for size in (32, 64):
+            experiment = contenders.experiment_for(name, size, seed=3)
+            assert (experiment.model.image_size, experiment.training.seed) == (size, 3)
+
+
+def test_wrong_input_is_refused_in_a_sentence(tmp_path, capsys):
+    for arguments, sentence in (
+        (["--score"], "holds no such samples"),
+        (["--minutes", "0"], "must be above 0"),
+        (["--samples", "10"], "--samples must be at least 40"),
+        (["--data", str(tmp_path / "none.npy")], "none.npy"),
+    ):
+        assert main(["--work", str(tmp_path), "--data-dir", str(tmp_path), *arguments]) == 2
+        assert sentence in capsys.readouterr().err
