@@ -1,12 +1,17 @@
 """The reader of .npy and .npz files."""
 
+import dataclasses
 import os
 import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from utils.data import load
+from utils.data.arrays import ArrayFile
+from utils.data.folder import Folder
+from utils.data.prepare import _key, prepare
 from utils.errors import InputError
 
 RANDOM = np.random.default_rng(1)
@@ -180,3 +185,23 @@ def test_a_file_that_changed_is_read_again(tmp_path):
     after = _load(path)
     assert np.array_equal(after.images, 255 - RGB)
     assert before.fingerprint != after.fingerprint
+
+
+def test_how_pictures_were_stored_before_is_told_beside_them_and_decides_no_pixel(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
+    np.savez(tmp_path / "a.npz", images=images, encoding=np.array("JPEG, quality 95"))
+    described = ArrayFile(tmp_path / "a.npz", 16).describe()
+    assert described.encoding == "JPEG, quality 95" and "JPEG" not in str(described.identity)
+    prepared = prepare(ArrayFile(tmp_path / "a.npz", 16), 16, tmp_path / "p", progress=False)
+    assert prepared.encoding == "JPEG, quality 95"
+    told = dataclasses.replace(described, encoding="PNG")
+    assert _key(told, {}) == _key(described, {})
+    np.save(tmp_path / "b.npy", images)
+    assert ArrayFile(tmp_path / "b.npy", 16).describe().encoding == "unknown"
+    np.savez(tmp_path / "c.npz", images=images, encoding=np.array([1, 2]))
+    with pytest.raises(InputError, match="encoding of .* should be a string. Received: int64 \\(2,\\)"):
+        ArrayFile(tmp_path / "c.npz", 16)
+    for number, suffix in enumerate((".jpg", ".JPG", ".png")):
+        Image.fromarray(images[number]).save(tmp_path / f"{number}{suffix}")
+    assert Folder(tmp_path, 16).describe().encoding == "files in .jpg, .png"
+    assert load("faces", 16, 2, data_dir=tmp_path, progress=False).encoding == "none: drawn here, never compressed"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.dataset import Description
+from utils.data.dataset import UNKNOWN, Description
 from utils.data.pixels import fit, on_white
 from utils.errors import InputError
 from utils.files import appears_whole
@@ -18,7 +18,8 @@ class ArrayFile:
 
     Images are uint8 (N, H, W) or (N, H, W, 1) grey, (N, H, W, 3) RGB or (N, H, W, 4) RGBA, laid on white. In an .npz
     they are called `images`, or are the only uint8 array of four dimensions. An .npz may also hold `labels` (N,) of
-    whole numbers, `attributes` (N, K) of 0 and 1, and `label_names` and `attribute_names` as arrays of strings.
+    whole numbers, `attributes` (N, K) of 0 and 1, and `label_names` and `attribute_names` as arrays of strings, and
+    `encoding`, a string that says how the pictures were stored before ("JPEG, quality 95").
 
     A .npy is mapped, never loaded. The images of an .npz are unpacked to a file first, a piece at a time, and mapped
     there; its other arrays are small and loaded. Files with pickled objects are refused.
@@ -36,6 +37,7 @@ class ArrayFile:
         self.attributes: np.ndarray | None = None  # uint8 (N, K)
         self.label_names: tuple[str, ...] = ()
         self.attribute_names: tuple[str, ...] = ()
+        self.encoding = UNKNOWN
         try:
             if self.path.suffix.lower() == ".npz":
                 self._open_npz()
@@ -67,6 +69,7 @@ class ArrayFile:
             attribute_names=self.attribute_names,
             terms="the terms of whoever made the file",
             notes=self._notes(),
+            encoding=self.encoding,
         )
 
     def _notes(self) -> tuple[str, ...]:
@@ -134,6 +137,10 @@ class ArrayFile:
             if names.ndim != 1 or names.dtype.kind != "U":
                 raise InputError(f"{key} of {self.path} should be strings (K,). Received: {_kind(names)}.")
             setattr(self, key, tuple(map(str, names)))
+        encoding = others.get("encoding", np.array(UNKNOWN))
+        if encoding.shape or encoding.dtype.kind != "U":
+            raise InputError(f"encoding of {self.path} should be a string. Received: {_kind(encoding)}.")
+        self.encoding = str(encoding)
         if "labels" in others:
             labels = others["labels"]
             if labels.shape != (count,) or labels.dtype.kind not in "iu":
@@ -157,7 +164,7 @@ class ArrayFile:
             self.attributes = attributes.astype(np.uint8)
 
 
-_OTHERS = ("labels", "attributes", "label_names", "attribute_names")
+_OTHERS = ("labels", "attributes", "label_names", "attribute_names", "encoding")
 
 
 def npy_header(stream) -> tuple[tuple[int, ...], np.dtype]:

@@ -80,6 +80,7 @@ class CelebA(Pictures):
             },
             fields={"attributes": ((len(self.attribute_names),), "uint8")},
             attribute_names=self.attribute_names,
+            encoding="JPEG, as CelebA's authors distribute it",
         )
 
     def unpack(self, folder: Path) -> None:

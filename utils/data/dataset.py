@@ -9,6 +9,8 @@ from utils.text import one_line
 
 ALL = "all"
 """The split of own pictures that holds those of every split."""
+UNKNOWN = "unknown"
+"""The encoding of pictures of which nobody says how they were stored before."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Dataset:
         others: every file and folder beside the pictures that was left out, with what it is ("a.heic: HEIC").
         notes: sentences that whoever uses the images should read.
         split: which part of the dataset this is ("train", "test").
+        encoding: what is known of how the pictures were stored before ("JPEG, quality 95"), since it leaves traces that
+            feature networks see; UNKNOWN else.
     """
 
     name: str
@@ -51,9 +55,11 @@ class Dataset:
     split: str = "train"
     others: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    encoding: str = UNKNOWN
 
     def __post_init__(self):
         _in_lines(self, "title", "terms", "label_names", "attribute_names", "box_names", "skipped", "others", "notes")
+        _in_lines(self, "encoding")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -88,7 +94,7 @@ class Description:
         fields: what `read` gives beside the images: {"labels": ((), "int64"), "boxes": ((P, 4), "int16")} as shape of
             one row and dtype. Names are those of `Dataset`.
         label_names, attribute_names, box_names, terms: as in `Dataset`.
-        others, notes: as in `Dataset`, as far as the source knows; they decide no pixel.
+        others, notes, encoding: as in `Dataset`, as far as the source knows; they decide no pixel.
     """
 
     title: str
@@ -101,9 +107,10 @@ class Description:
     terms: str = ""
     others: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    encoding: str = UNKNOWN
 
     def __post_init__(self):
-        _in_lines(self, "title")  # names stay as they are: they belong to the identity of what is prepared
+        _in_lines(self, "title", "encoding")  # names stay as they are: they belong to the identity of what is prepared
 
 
 def _in_lines(record: object, *names: str) -> None:

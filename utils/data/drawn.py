@@ -10,9 +10,46 @@ import numpy as np
 from utils.data.dataset import Description
 from utils.errors import InputError
 
+ENCODING = "none: drawn here, never compressed"
+"""Of every picture that is drawn (see `Dataset.encoding`)."""
+
 SIZES = range(16, 257, 8)  # sides of an image that can be drawn, in pixels
 SPLITS = {"train": (), "test": (1,)}  # spawn keys of the random numbers of each split
 SHOWN = 0.1  # share of a pixel that a part must colour to count as shown there
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Something of which every image has exactly one value (its skin, its digit).
+
+    Attributes:
+        name: what it is called.
+        values: each value with the attributes or labels that are true of it alone among the values; () is the one of
+            which none of them is true.
+    """
+
+    name: str
+    values: dict[str, tuple[str, ...]]
+
+    def read(self, scores: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The likeliest value of each image.
+
+        Args:
+            scores: float (N,) for each attribute or label, above 0 where it is likely: logits of a classifier, whose
+                errors are taken for independent, or `certain` ones.
+
+        Returns:
+            int64 (N,), which of the values; and float64 (N,), how likely it is among them.
+        """
+        count = len(next(iter(scores.values())))
+        # The logarithm of how much likelier a value is than the one of which nothing is true.
+        of_values = np.stack([sum((scores[name] for name in names), np.zeros(count)) for names in self.values.values()])
+        return of_values.argmax(0), 1 / np.exp(of_values - of_values.max(0)).sum(0)
+
+
+def certain(known: np.ndarray) -> np.ndarray:
+    """Scores for `Factor.read` of what is known to be true (1) or not (0)."""
+    return np.where(known, 1.0, -1.0)
 
 
 @dataclass(frozen=True)
@@ -34,10 +71,12 @@ class Drawn:
         split: "train" or "test".
         title: what to call the dataset in a heading.
         known_choices: names of the sets of choices, each with what it is for.
+        factors: what every image has one value of; together they are its combination. None follows from the others.
     """
 
     title: ClassVar[str]
     known_choices: ClassVar[dict[str, str]]
+    factors: ClassVar[tuple[Factor, ...]] = ()
 
     size: int
     count: int = 10_000
@@ -74,6 +113,10 @@ class Drawn:
 
     def draw(self, row: int) -> dict[str, np.ndarray]:
         """One row: "images" as uint8 (size, size, 3), and the fields of the description."""
+        raise NotImplementedError
+
+    def known(self, row: int) -> dict[str, bool]:
+        """What is true of one row, by the names of its attributes and labels, without drawing it."""
         raise NotImplementedError
 
     def identity(self, drawing_version: int, *packages: str) -> dict:

@@ -23,7 +23,7 @@ import resvg_py
 from dicebear import Avatar, Style
 
 from utils.data.dataset import Description
-from utils.data.drawn import Drawn, box_of, pick
+from utils.data.drawn import ENCODING, Drawn, Factor, box_of, pick
 
 DRAWING_VERSION = 1  # raise it whenever a change of this file changes any image, attribute, caption or box
 
@@ -81,6 +81,7 @@ ATTRIBUTES = (
     *(f"{colour}_hair" for colour in HAIR_COLOURS),
     *("pale_skin", "dark_skin"),
 )
+_LENGTHS = (("short ", ()), ("long ", ("long_hair",)))  # how an attribute tells the length of hair
 BOXES = ("glasses", "sunglasses", "eyes", "mouth", "hair", "beard", "hat")
 
 # --- how it is drawn --------------------------------------------------------------------------------------------------
@@ -243,6 +244,17 @@ class Faces(Drawn):
 
     title: ClassVar[str] = "built-in faces"
     known_choices: ClassVar[dict[str, str]] = CHOICES
+    factors: ClassVar[tuple[Factor, ...]] = (
+        Factor(
+            "hair",
+            {f"{length}{colour} hair": (*on, f"{colour}_hair") for colour in HAIR_COLOURS for length, on in _LENGTHS}
+            | {"hat": ("hat",)},
+        ),
+        Factor("skin", {"pale": ("pale_skin",), "medium": (), "dark": ("dark_skin",)}),
+        Factor("eyes", {"bare eyes": (), "glasses": ("glasses",), "sunglasses": ("sunglasses",)}),
+        Factor("chin", {"no beard": (), "beard": ("beard",)}),
+        Factor("mouth", {"serious": (), "smiling": ("smiling",)}),
+    )
 
     def describe(self) -> Description:
         return Description(
@@ -258,11 +270,15 @@ class Faces(Drawn):
             box_names=BOXES,
             terms="Drawn here from the style Avataaars by Pablo Stanley (avataaars.com), free for personal and "
             "commercial use; packaged by DiceBear (MIT).",
+            encoding=ENCODING,
         )
 
     def look(self, row: int) -> Look:
         """What the face of one row is, without drawing it."""
         return draw_look(self.generator(row), self.choices)
+
+    def known(self, row: int) -> dict[str, bool]:
+        return attributes_of(self.look(row))
 
     def draw(self, row: int) -> dict[str, np.ndarray]:
         look = self.look(row)

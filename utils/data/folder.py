@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from utils.config import DataConfig
-from utils.data.dataset import ALL, Description
+from utils.data.dataset import ALL, UNKNOWN, Description
 from utils.data.foreign import why_foreign, why_own
 from utils.data.pictures import CURES, FORMATS, HEAD, SUFFIXES, Pictures, kind_of, printable
 from utils.errors import InputError
@@ -104,7 +104,13 @@ class Folder(Pictures):
             terms="the terms of whoever made the pictures",
             others=self.others,
             notes=self.notes,
+            encoding=self._encoding(),
         )
+
+    def _encoding(self) -> str:
+        """The kinds of files, by their suffixes, where all have one."""
+        suffixes = {os.path.splitext(name)[1].lower() for name in self.names}
+        return f"files in {', '.join(sorted(suffixes))}" if suffixes <= SUFFIXES else UNKNOWN
 
     def files(self, rows: range) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
         for row in rows:

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from utils.data.dataset import Description
-from utils.data.drawn import Drawn, box_of, pick
+from utils.data.drawn import ENCODING, Drawn, Factor, box_of, pick
 
 DRAWING_VERSION = 1  # raise it whenever a change of this file changes any image, label, attribute, caption or box
 
@@ -225,6 +225,21 @@ class HouseNumbers(Drawn):
 
     title: ClassVar[str] = "built-in house numbers"
     known_choices: ClassVar[dict[str, str]] = CHOICES
+    factors: ClassVar[tuple[Factor, ...]] = (
+        Factor("digit", {label: (label,) for label in LABELS}),
+        Factor("contrast", {"dark digit": (), "light digit": ("light_digit",)}),
+        Factor("ground", {"even": (), "striped": ("stripes",)}),
+        Factor("light", {"no shadow": (), "shadow": ("shadow",)}),
+        Factor(
+            "neighbours",
+            {
+                "alone": (),
+                "left": ("left_neighbour",),
+                "right": ("right_neighbour",),
+                "both": ("left_neighbour", "right_neighbour"),
+            },
+        ),
+    )
 
     def describe(self) -> Description:
         return Description(
@@ -242,11 +257,16 @@ class HouseNumbers(Drawn):
             box_names=BOXES,
             terms="Drawn here with the fonts DejaVu (Bitstream Vera licence), STIX (SIL Open Font License 1.1) and "
             "Computer Modern (BaKoMa licence) that come with matplotlib.",
+            encoding=ENCODING,
         )
 
     def sign(self, row: int) -> Sign:
         """What the house number of one row is, without drawing it."""
         return draw_sign(self.generator(row), self.choices)
+
+    def known(self, row: int) -> dict[str, bool]:
+        sign = self.sign(row)
+        return {label: sign.digit == int(label) for label in LABELS} | attributes_of(sign)
 
     def draw(self, row: int) -> dict[str, np.ndarray]:
         sign = self.sign(row)

@@ -100,7 +100,7 @@ def _slug(title: str) -> str:
 def _key(description: Description, layout: Layout) -> str:
     """Digest of everything that decides the prepared arrays."""
     known = dataclasses.asdict(description)
-    for name in ("title", "terms", "others", "notes"):  # words about the images, free to be improved
+    for name in ("title", "terms", "others", "notes", "encoding"):  # words about the images, free to be improved
         del known[name]
     return _digest({"version": VERSION, "layout": layout, **known})
 
@@ -148,6 +148,7 @@ def _prepare(
         _settle(home, name, sorted(failed))
     shutil.rmtree(home / "unpacked", ignore_errors=True)
     known = dataclasses.asdict(dataclasses.replace(description, others=(), notes=()))  # they are looked at each time
+    del known["encoding"]  # so is this
     names = {name: known[name] for name in ("label_names", "attribute_names", "box_names")}
     in_order = [digests[index] for index in range(len(chunks))]
     meta = {
@@ -284,6 +285,7 @@ def _open(home: Path, description: Description, layout: Layout) -> Dataset:
         found=meta["count"] + len(meta["skipped"]),
         others=description.others,
         notes=description.notes,
+        encoding=description.encoding,
         **arrays,
     )
 

@@ -59,6 +59,7 @@ class _Rows:
             attribute_names=known.attribute_names,
             box_names=known.box_names,
             terms=known.terms,
+            encoding=known.encoding,
         )
 
     def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:
