@@ -6,7 +6,13 @@ from scipy.linalg import sqrtm
 
 from utils.errors import InputError
 from utils.evaluation import distances
-from utils.evaluation.distances import frechet_distance, kernel_distance, nearest_neighbours
+from utils.evaluation.distances import (
+    ENOUGH,
+    frechet_at_infinity,
+    frechet_distance,
+    kernel_distance,
+    nearest_neighbours,
+)
 
 
 def with_moments(random, count: int, mean: np.ndarray, root: np.ndarray) -> np.ndarray:
@@ -111,6 +117,45 @@ def test_frechet_intervals_cover_what_so_many_samples_give_on_average(shift, lea
     average = np.mean([e.value for e in estimates])
     assert least <= np.mean([e.low <= average <= e.high for e in estimates]) <= most
     assert average > 4 * shift**2  # the bias that the documentation warns of
+
+
+def test_the_extrapolation_is_a_line_over_parts_of_both_sets_followed_to_infinitely_many():
+    random = np.random.default_rng(9)
+    x, y = random.normal(size=(96, 3)), random.normal(0.3, 1.5, (100, 3))
+    order = np.random.default_rng(0)
+    mixed = [vectors[order.permutation(96)] for vectors in (x, y[:96])]
+
+    def by_root(a, b):
+        covariances = np.cov(a.T), np.cov(b.T)
+        apart = np.sum((a.mean(0) - b.mean(0)) ** 2)
+        return apart + np.trace(sum(covariances) - 2 * sqrtm(covariances[0] @ covariances[1]).real)
+
+    sizes, values = np.array([96, 48, 24]), []
+    for size in sizes:
+        pairs = [[v[start : start + size] for v in mixed] for start in range(0, 96, size)]
+        values.append(np.mean([by_root(*pair) for pair in pairs]))
+    line = np.linalg.lstsq(np.stack([np.ones(3), 1 / sizes], 1), values, rcond=None)[0]
+    assert frechet_at_infinity(x, y).value == pytest.approx(line[0], rel=1e-9)
+    assert line[1] > 0 and line[0] < values[0], "the line falls towards infinitely many"
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.4])
+def test_the_extrapolation_takes_away_the_bias_and_its_interval_covers_the_truth(shift):
+    random = np.random.default_rng(10)
+    sets = [(random.normal(shift, 1, (96, 6)), random.normal(size=(96, 6))) for _ in range(30)]
+    found, plain = ([f(*pair) for pair in sets] for f in (frechet_at_infinity, frechet_distance))
+    truth, extrapolated = 6 * shift**2, np.array([each.value for each in found])
+    error = extrapolated.std() / np.sqrt(30)
+    bias = np.mean([each.value for each in plain]) - truth
+    assert bias > 4 * error, "without it the bias is plain"
+    assert abs(extrapolated.mean() - truth) < max(3 * error, 0.1 * bias)
+    assert 0.9 <= np.mean([each.low <= truth <= each.high for each in found]) <= 1
+
+
+def test_too_few_samples_for_so_many_features_are_not_extrapolated():
+    x = np.random.default_rng(11).normal(size=(ENOUGH * 5, 5))
+    assert frechet_at_infinity(x, x + 1) is not None
+    assert frechet_at_infinity(x[:-1], x + 1) is None
 
 
 def test_neighbours_are_those_of_brute_force_also_across_parts_of_a_memory_map(tmp_path, monkeypatch):

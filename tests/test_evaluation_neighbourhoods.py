@@ -1,0 +1,79 @@
+"""Precision, recall, density and coverage, on sets of which the answer is known."""
+
+import numpy as np
+import pytest
+
+from utils.errors import InputError
+from utils.evaluation.distances import GROUPS, groups_of
+from utils.evaluation.neighbourhoods import K_DENSITY, K_PRECISION, NAMES, neighbourhoods
+
+
+def by_definition(fake, true):
+    """The four figures, one vector at a time."""
+
+    def radius(own, i, k):
+        return sorted(np.linalg.norm(own[i] - own[j]) for j in range(len(own)) if j != i)[k - 1]
+
+    def apart(i, j):
+        return np.linalg.norm(true[i] - fake[j])
+
+    of_true, of_fake = range(len(true)), range(len(fake))
+    near = {k: [radius(true, i, k) for i in of_true] for k in (K_PRECISION, K_DENSITY)}
+    near_fake = [radius(fake, j, K_PRECISION) for j in of_fake]
+    return (
+        np.mean([any(apart(i, j) <= near[K_PRECISION][i] for i in of_true) for j in of_fake]),
+        np.mean([any(apart(i, j) <= near_fake[j] for j in of_fake) for i in of_true]),
+        np.mean([sum(apart(i, j) <= near[K_DENSITY][i] for i in of_true) / K_DENSITY for j in of_fake]),
+        np.mean([any(apart(i, j) <= near[K_DENSITY][i] for j in of_fake) for i in of_true]),
+    )
+
+
+def values(found):
+    return [getattr(found, name).value for name in NAMES]
+
+
+def test_the_four_figures_are_those_of_their_definitions():
+    random = np.random.default_rng(0)
+    fake, true = random.normal(0.8, 1.2, (41, 3)), random.normal(size=(47, 3))
+    expected = by_definition(fake, true)
+    assert values(neighbourhoods(fake, true)) == pytest.approx(expected, rel=1e-12)
+    assert all(0.05 < value < 0.95 for value in expected), "figures at an end would show little"
+
+
+def test_their_intervals_are_the_jackknifes_over_groups():
+    """Leave every group out of both sets, and count anew."""
+    random = np.random.default_rng(1)
+    fake, true = random.normal(0.5, 1, (60, 2)), random.normal(size=(70, 2))
+    groups = groups_of(fake, true)
+    without = [values(neighbourhoods(fake[groups[0] != group], true[groups[1] != group])) for group in range(GROUPS)]
+    margins = 2.093024 * np.sqrt((GROUPS - 1) * np.var(without, axis=0))
+    found = neighbourhoods(fake, true)
+    for name, value, margin, most in zip(NAMES, values(found), margins, (1, 1, np.inf, 1)):
+        interval = getattr(found, name)
+        assert interval.low == pytest.approx(max(value - margin, 0), rel=1e-6)
+        assert interval.high == pytest.approx(min(value + margin, most), rel=1e-6)
+
+
+def test_samples_that_lack_half_of_the_true_images_have_precision_without_recall_and_the_other_way_round():
+    random = np.random.default_rng(2)
+    one, other = random.normal(size=(2, 80, 3)) + np.array([[[0]], [[50]]])
+    again, nowhere = random.normal(size=(80, 3)), random.normal(size=(80, 3)) * 0.1 - 80
+    lacking = neighbourhoods(again, np.concatenate([one, other]))
+    assert lacking.precision.value > 0.85 and 0.35 < lacking.recall.value <= 0.5 and lacking.coverage.value <= 0.5
+    inventing = neighbourhoods(np.concatenate([again, nowhere]), one)
+    assert 0.35 < inventing.precision.value <= 0.5 and inventing.recall.value > 0.85 < inventing.coverage.value
+
+
+def test_copies_are_as_good_as_can_be_also_where_all_true_images_are_there_several_times():
+    true = np.repeat(np.random.default_rng(3).normal(100, 1, (10, 8)), 8, axis=0)  # every ball has radius 0
+    found = neighbourhoods(true + 0, true)
+    assert values(found)[:2] == [1, 1] and found.coverage.value == 1 and found.density.value >= 1
+    assert neighbourhoods(true + 1e-3, true).precision.value == 0
+
+
+def test_wrong_uses_are_refused_in_one_sentence():
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    with pytest.raises(InputError, match="at least 40. Received: \\(39, 4\\)"):
+        neighbourhoods(x[:39], x)
+    with pytest.raises(InputError, match="must be finite"):
+        neighbourhoods(x, x * np.inf)
