@@ -8,7 +8,7 @@
         grids/            true.png, epoch_0000.png …     losses.png        curves
         training.mp4/.gif the grids as a film            tensorboard/      the same for TensorBoard
         models/           generator.keras, discriminator.keras
-        checkpoints/      what `resume` goes on from
+        checkpoints/      what `resume` goes on from      quality.json      what `evaluate` measured
 
 Each file appears whole or not at all; the .jsonl files grow line by line and are cut back to the checkpoint on resume.
 Nothing that is done after each epoch may take longer the more epochs there have been, so record files are read from
@@ -163,6 +163,11 @@ class Run:
     @property
     def latents_file(self) -> Path:
         return self.folder / "latents.npy"
+
+    @property
+    def quality_file(self) -> Path:
+        """Where `evaluate` keeps what it measured."""
+        return self.folder / "quality.json"
 
     @property
     def checkpoints(self) -> Path:

@@ -30,10 +30,18 @@ def card_text(card: dict) -> str:
     from utils.intervals import Interval  # brings SciPy, which takes a second, and few need it
 
     lines = [f"{key}: {value}" for key, value in card.items() if isinstance(value, (str, int, float))]
-    if distance := card["distance"]:
-        of_samples, floor = (f"{Interval.of(part['kernel']):.4f}" for part in (distance, distance["floor"]))
+    distance = card["distance"]
+    for measured in [distance, *distance.get("other_spaces", [])] if distance else []:
+        of_samples, floor = (f"{Interval.of(part['kernel']):.4f}" for part in (measured, measured["floor"]))
         lines += [
             f"kernel distance to held-out images, with 95% interval: {of_samples}; between true images: {floor}",
-            f"measured in the features of: {distance['space']}",
+            f"measured in the features of: {measured['space']}",
         ]
+    if passport := distance.get("passport"):  # of others it says the same, but for the space
+        averaged = f"averaged with decay {passport['ema_decay']}" if passport["ema_decay"] else "not averaged"
+        lines.append(
+            f"measured on: {passport['samples'][0]:,} samples, seed {passport['latents_seed']}, of the "
+            f"{passport['checkpoint']} checkpoint, {averaged}, against {passport['reference']} (encoding "
+            f"{passport['encoding']}), fingerprint {passport['reference_fingerprint'][:12]}"
+        )
     return "\n".join(lines)

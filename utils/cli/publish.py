@@ -23,7 +23,7 @@ class Publish:
     about: str = ""
     """A sentence for the card."""
     distance: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Measure the distance of its samples to held-out true images for the card."""
+    """Measure the distance of its samples to held-out true images for the card, with its passport."""
     anyway: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Publish also what has hardly been trained, or what the training's last warning says has failed; and replace a
     model that has this name already."""
@@ -51,13 +51,12 @@ class Publish:
             )
         distance = None
         if self.distance:
-            from utils.evaluation.quality import quality_for
-            from utils.models import load_network
-            from utils.sampling import Sampler
+            from utils.evaluation.evaluation import evaluate
+            from utils.evaluation.records import for_card
+            from utils.networks import TrainedNetwork
 
-            quality = quality_for(run.experiment, self.data_dir)
-            measured = quality.of(Sampler.of(load_network(run.model("generator")), run.experiment))
-            distance = measured.plain() | {"floor": quality.floor().plain()}
+            trained = TrainedNetwork(run.name, run.model("generator"), run.folder, run, run.experiment)
+            distance = for_card(evaluate(trained, run.experiment.data, only_unseen=True, data_dir=self.data_dir))
         dataset = load_for(run.experiment, self.data_dir)
         model = pretrained.publish(run, self.name, dataset, distance, self.about)
         print(f"{short(model.folder)}\nNext: {command('sample', self.name)}")

@@ -4,6 +4,7 @@ A figure belongs to its space: it is called by the space's name, and never FID o
 Inception network on pictures of 299x299 pixels.
 """
 
+import dataclasses
 import hashlib
 import json
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 from keras import layers
@@ -53,14 +55,19 @@ class Extractor:
         card: what is known of it, in plain values.
         size: side of the images it takes, in pixels; None if it takes any.
         batch_size: images at a time; decides speed and memory, not the result.
+        resizer: how images are brought to the network's size, with the library and its version.
+        value_range: what pixels become before the network sees them.
     """
 
     name: str
     fingerprint: str
     card: dict
     _features: Callable[[np.ndarray], np.ndarray]
+    _answers: Callable[[np.ndarray], np.ndarray] | None = None
     size: int | None = None
     batch_size: int = 256
+    resizer: str = "none: images have the network's size"
+    value_range: str = "[0, 255] -> [-1, 1]"
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Features of uint8 (N, S, S, 3) images in [0, 255], RGB, as float32 (N, D).
@@ -68,6 +75,17 @@ class Extractor:
         Raises:
             InputError: these are no such images, or none.
         """
+        return self._of(self._features, images)
+
+    def answers(self, images: np.ndarray) -> np.ndarray:
+        """What a classifier says of such images: logits, float32 (N, K), one for each class or attribute.
+
+        Raises:
+            InputError: as for features.
+        """
+        return self._of(self._answers, images)
+
+    def _of(self, function: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
         side = self.size or "S"
         fits = images.ndim == 4 and images.shape[3] == 3 and self.size in (None, *images.shape[1:2])
         if images.dtype != np.uint8 or not fits or images.shape[1] != images.shape[2] or not len(images):
@@ -76,7 +94,7 @@ class Extractor:
                 f"least 1. Received: {images.dtype} {images.shape}."
             )
         starts = range(0, len(images), self.batch_size)
-        return np.concatenate([self._features(np.asarray(images[s : s + self.batch_size])) for s in starts])
+        return np.concatenate([function(np.asarray(images[s : s + self.batch_size])) for s in starts])
 
 
 def extractor_for(
@@ -119,6 +137,7 @@ def classifier(
     *,
     seed: int = 0,
     small: str = DataConfig.small,
+    attributes: bool = False,
     data_dir: str | Path | None = None,
     progress: bool = True,
 ) -> Extractor:
@@ -131,6 +150,7 @@ def classifier(
     Args:
         dataset: name of a dataset, or the path of own pictures with labels or attributes (an .npz file).
         size, seed, small, data_dir, progress: as for `extractor_for`.
+        attributes: whether it is of the attributes also where there are labels.
 
     Raises:
         InputError: there is nothing to classify, or too little, or a kept classifier was changed.
@@ -147,6 +167,8 @@ def classifier(
     there = find_source(dataset, size, data_dir=folder, **own).describe()
     count = None if built_in else min(TRAIN_COUNT, there.count)
     identity = {"recipe": RECIPE_VERSION, "seed": seed, "size": size, "count": count, "data": there.identity}
+    if attributes and "labels" in there.fields:
+        identity["of"] = "attributes"
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     home = folder / "features" / f"classifier-{slug(Path(dataset).resolve().stem)}-{size}-{digest}"
     if not (home / "card.json").is_file():  # it is written last
@@ -161,6 +183,8 @@ def classifier(
         test = held_out(dataset, size, TEST_COUNT, small=small, data_dir=folder, progress=progress)
         if test is not None and (test.labels is None) != (train.labels is None):  # own pictures without classes
             test = None
+        if "of" in identity:
+            train, test = (data and dataclasses.replace(data, labels=None) for data in (train, test))
         network, card = train_classifier(train, test, seed, progress)
         with appears_whole(home / "classifier.keras") as temporary:
             network.save(temporary)
@@ -273,7 +297,9 @@ def inception(weights: str | Path | None = "imagenet") -> Extractor:
         large = np.stack([fit(image, INCEPTION_SIDE) for image in images])
         return np.asarray(network(scale(large), training=False), np.float32)  # Inception takes [-1, 1], too
 
-    return Extractor(name, fingerprint, {"name": name, "fingerprint": fingerprint}, features, batch_size=32)
+    resizer = f"OpenCV {cv2.__version__}: linear up to {INCEPTION_SIDE}, by area down"
+    card = {"name": name, "fingerprint": fingerprint}
+    return Extractor(name, fingerprint, card, features, batch_size=32, resizer=resizer)
 
 
 def _has_classifier(dataset: str | Path, size: int, data_dir: str | Path | None) -> bool:
@@ -308,12 +334,13 @@ def _build(side: int, outputs: int, seed: int) -> keras.Sequential:
 
 def _extractor(network: keras.Sequential, card: dict) -> Extractor:
     """The last hidden layer of a classifier."""
-    hidden = keras.Sequential(network.layers[:-1])
+    hidden, head = keras.Sequential(network.layers[:-1]), network.layers[-1]
     return Extractor(
         name=card["name"],
         fingerprint=card["fingerprint"],
         card=card,
         _features=lambda images: np.asarray(hidden(scale(images), training=False)),
+        _answers=lambda images: np.asarray(head(hidden(scale(images), training=False))),
         size=card["size"],
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 from utils.config import DataConfig
 from utils.data import Dataset, load
 from utils.data.catalogue import available_splits, find_entry, find_source, reading
-from utils.data.dataset import ALL
+from utils.data.dataset import ALL, UNKNOWN
 from utils.errors import InputError
 
 SPLITS = ("test", "valid", "val", "train")
@@ -37,11 +37,24 @@ class TrueImages:
         images: uint8 (N, S, S, 3) in [0, 255], RGB; may be a memory map.
         about: what they are, for a sentence ("held-out images (CelebA test)").
         seen: whether the training has seen them, so that copies of them count as good samples.
+        title, split, fingerprint, encoding: as in `Dataset`.
+        dedup: what was left out because it repeats others, as in `DataConfig`.
     """
 
     images: np.ndarray
     about: str
     seen: bool
+    title: str = UNKNOWN
+    split: str = UNKNOWN
+    fingerprint: str = UNKNOWN
+    encoding: str = UNKNOWN
+    dedup: str = "off"
+
+    @classmethod
+    def of(cls, dataset: Dataset, about: str, seen: bool) -> "TrueImages":
+        """All images of a dataset."""
+        known = {name: getattr(dataset, name) for name in ("title", "split", "fingerprint", "encoding")}
+        return cls(dataset.images, about, seen, **known)
 
 
 def held_out(
@@ -136,8 +149,8 @@ def true_images_for(
     apart = unseen(data, size, count, **places)
     if apart is not None and len(apart) >= count:
         if apart.split != data.split:
-            return TrueImages(apart.images, f"held-out images ({apart.title})", seen=False)
-        return TrueImages(apart.images, f"images of {apart.title} that it was not trained on", seen=False)
+            return TrueImages.of(apart, f"held-out images ({apart.title})", seen=False)
+        return TrueImages.of(apart, f"images of {apart.title} that it was not trained on", seen=False)
     of_run = reading(data)
     there = find_source(data.name, size, data_dir=data_dir, **of_run).describe().count
     trained = min(data.count or there, there)
@@ -145,7 +158,7 @@ def true_images_for(
     if (there := len(dataset)) < count:  # without those that cannot be used
         raise TooFewImages(f"{count:,} true images are needed. Received: {data.name}, which has {there:,}.", there)
     part = "in part " if trained < count else ""
-    return TrueImages(dataset.images, f"images of {dataset.title} that it was {part}trained on", seen=True)
+    return TrueImages.of(dataset, f"images of {dataset.title} that it was {part}trained on", seen=True)
 
 
 def _rows(dataset: Dataset, rows: slice) -> Dataset:

@@ -1,0 +1,124 @@
+"""How good a generator's samples are: what `./dcgan evaluate` measures, and `compare` and `publish` with it."""
+
+import sys
+from pathlib import Path
+
+import keras
+
+from utils import config
+from utils.config import DataConfig
+from utils.errors import InputError
+from utils.evaluation.distances import LEAST_SAMPLES
+from utils.evaluation.features import Extractor, extractor_for
+from utils.evaluation.held_out import TooFewImages, TrueImages, true_images_for
+from utils.evaluation.passport import Origin
+from utils.evaluation.quality import SAMPLES, Quality
+from utils.evaluation.records import digest
+from utils.models import load_network
+from utils.networks import TrainedNetwork
+from utils.sampling import Sampler
+
+
+def evaluate(
+    trained: TrainedNetwork,
+    data: DataConfig,
+    *,
+    samples: int = SAMPLES,
+    features: str = "auto",
+    seed: int = 0,
+    only_unseen: bool = False,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> dict:
+    """Measure a generator's samples against true images, in one feature space or several.
+
+    Args:
+        trained: the generator.
+        data: what it was trained on, or other images to compare with.
+        samples: how many samples, and as many true images, twice.
+        features: as for `extractors_for`.
+        seed: of the latents, and of the choice among the true images.
+        only_unseen: whether to refuse to compare with images that it was trained on.
+        data_dir: where datasets are.
+        progress: whether to show progress bars.
+
+    Returns:
+        The record (see `records.py`), with the experiment, and what is known of the spaces.
+
+    Raises:
+        InputError: it is no generator, or there are too few true images.
+    """
+    generator = load_network(trained.file)
+    if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
+        raise InputError(f"{trained.file} should be a generator, latents -> images. Received: {generator.name}.")
+    size, places = generator.output_shape[1], {"data_dir": data_dir, "progress": progress}
+    true = _true_images(data, size, samples, places)
+    if true.seen and only_unseen:
+        raise InputError(
+            f"{data.name} has no {2 * samples:,} images set apart from training here, so there is nothing to measure "
+            "against."
+        )
+    spaces = extractors_for(data.name, size, features, small=data.small, **places)
+    images, origin = Sampler.of(generator, trained.experiment).draw(samples, seed), origin_of(trained, generator)
+    measured = [Quality(true, space, samples, seed).measure(images, origin).plain() for space in spaces]
+    return {
+        "name": trained.title,
+        "generator": str(trained.file),
+        "generator_sha256": digest(trained.file),
+        "experiment": trained.experiment and config.to_dict(trained.experiment),
+        "samples": samples,
+        "features": features,
+        "seed": seed,
+        "true_images": true.about,
+        "true_images_trained_on": true.seen,
+        "distance": measured[0],
+        "other_spaces": measured[1:],
+        "spaces": [space.card for space in spaces],
+    }
+
+
+def extractors_for(
+    dataset: str | Path, size: int, features: str = "auto", *, progress: bool = True, **options
+) -> list[Extractor]:
+    """The feature spaces to measure in; no space is believed alone, since each is blind to something.
+
+    Args:
+        dataset: name of a dataset, or the path of own pictures.
+        size: side of the images in pixels.
+        features: names as `extractor_for` takes them, parted by commas. "auto" alone is "auto,imagenet" where the
+            weights of the latter are installed.
+        progress, **options: as for `extractor_for`; without progress nothing is said of a space that is not there.
+    """
+    options["progress"] = progress
+    spaces = [extractor_for(dataset, size, features=name, **options) for name in features.split(",")]
+    if features == "auto":
+        try:
+            spaces.append(extractor_for(dataset, size, features="imagenet", **options))
+        except InputError as error:  # it is an extra
+            if progress:
+                print(f"Measured in one feature space only. {error}", file=sys.stderr)
+    return spaces
+
+
+def origin_of(trained: TrainedNetwork, generator: keras.Model) -> Origin:
+    """What is known of how samples of a network are drawn."""
+    experiment, kept = trained.experiment, trained.file.parent.name
+    epoch = f"epoch {int(kept.removeprefix('epoch_'))}" if trained.run and kept.startswith("epoch_") else None
+    normalised = any(isinstance(layer, keras.layers.BatchNormalization) for layer in generator.layers)
+    return Origin(
+        checkpoint=epoch or ("last" if experiment else "unknown"),
+        ema_decay=experiment.training.ema_decay if experiment else None,
+        statistics="moving" if normalised else "none",  # samples are drawn in inference mode
+    )
+
+
+def _true_images(data: DataConfig, size: int, samples: int, places: dict) -> TrueImages:
+    try:
+        return true_images_for(data, size, 2 * samples, **places)
+    except TooFewImages as error:
+        most = error.there // 2
+        cure = f"use --samples {most}" if most >= LEAST_SAMPLES else f"with less than {2 * LEAST_SAMPLES} it cannot be"
+        raise InputError(
+            f"{samples:,} samples are compared with twice as many true images, since the floor compares two sets of "
+            f"them, and {data.name} has {error.there:,}: {cure}."
+        ) from error

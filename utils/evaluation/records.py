@@ -1,0 +1,87 @@
+"""Records of how good samples are, as `evaluation.evaluate` makes them: where they are kept, and what is in them.
+
+A record is plain values: "distance" is that in the first feature space, with its "floor" and its "passport" (see
+`quality.Measured`), "other_spaces" the same in others. The card of a model has these, too. No TensorFlow here.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from utils import config
+from utils.errors import InputError
+from utils.evaluation.passport import Passport
+from utils.files import read_json
+from utils.intervals import Interval
+from utils.networks import TrainedNetwork
+from utils.pretrained import Pretrained
+
+MEASURES = {
+    "kernel": ("kernel distance", ".4f"),
+    "frechet": ("Fréchet distance", ".2f"),
+    "frechet_at_infinity": ("  of infinitely many", ".2f"),
+    "precision": ("precision", ".3f"),
+    "recall": ("recall", ".3f"),
+    "density": ("density", ".3f"),
+    "coverage": ("coverage", ".3f"),
+}
+"""What is measured in a space: what to call it in a table, and how many digits to show."""
+
+
+def spaces_of(record: dict) -> list[dict]:
+    """What was measured, space by space."""
+    return [record["distance"], *record["other_spaces"]]
+
+
+def passports_of(record: dict) -> list[Passport | None]:
+    """The passport of each space; None of what an earlier version measured."""
+    return [Passport.read(measured.get("passport")) for measured in spaces_of(record)]
+
+
+def in_words(measured: dict, name: str) -> str:
+    """One of MEASURES with its interval; "" if it was not measured."""
+    return format(Interval.of(measured[name]), MEASURES[name][1]) if name in measured else ""
+
+
+def kept(trained: TrainedNetwork) -> dict | None:
+    """The record that a run keeps of a generator, or the card of a model; None if there is none of these weights."""
+    if trained.run is not None:
+        record = read_record(trained.run.quality_file) if trained.run.quality_file.is_file() else {}
+        return record if record.get("generator_sha256") == digest(trained.file) else None
+    home = Pretrained(trained.file.parent)
+    if trained.experiment is None or not (home.folder / "card.json").is_file() or not home.card["distance"]:
+        return None
+    distance = dict(home.card["distance"])
+    return {
+        "name": trained.title,
+        "generator": str(trained.file),
+        "experiment": config.to_dict(trained.experiment),
+        "other_spaces": distance.pop("other_spaces", []),
+        "distance": distance,
+    }
+
+
+def for_card(record: dict) -> dict:
+    """What the card of a model holds of a record."""
+    others = record["other_spaces"]
+    return record["distance"] | ({"other_spaces": others} if others else {})
+
+
+def read_record(file: str | Path) -> dict:
+    """Read a record.
+
+    Raises:
+        InputError: the file holds none.
+    """
+    try:
+        record = read_json(file)
+        for measured in spaces_of(record):
+            Interval.of(measured["kernel"]), measured["space"], measured["floor"]["kernel"]
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise InputError(f"{file} is not what `./dcgan evaluate --out FILE` writes.") from error
+    return record
+
+
+def digest(file: Path) -> str:
+    """Of a network's file, so that a record is not taken for that of other weights."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
