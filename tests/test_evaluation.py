@@ -10,15 +10,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils import cli
+from utils import cli, runtime
 from utils.config import DataConfig, preset, replace
 from utils.data import load, scale, scale_back
 from utils.errors import InputError
-from utils.evaluation import features
-from utils.evaluation.features import classifier, extractor_for, inception, train_classifier
+from utils.evaluation import evaluation, features
+from utils.evaluation.distances import frechet_at_infinity
+from utils.evaluation.evaluation import origin_of
+from utils.evaluation.features import Extractor, classifier, extractor_for, inception, train_classifier
 from utils.evaluation.held_out import held_out, true_images_for, unseen
+from utils.evaluation.neighbourhoods import neighbourhoods
+from utils.evaluation.passport import INTERVAL, Origin, Passport
 from utils.evaluation.quality import Quality, distance, quality_for
+from utils.evaluation.records import kept, read_record
 from utils.models import build_discriminator, build_generator
+from utils.networks import TrainedNetwork, find_network
 from utils.runs import Run
 from utils.sampling import Sampler, fake_samples_generator, make_latent_samples
 
@@ -350,24 +356,107 @@ def test_evaluate_prints_the_distance_beside_the_floor(capsys, run, home):
     assert code == 0, err
     record = json.loads(out)
     assert record["true_images"] == "images of squares that it was not trained on"
-    assert record["space"]["accuracy"] > 0.9 and record["samples"] == 60
-    assert record["floor"]["kernel"]["high"] < record["distance"]["kernel"]["low"]
-    assert record["distance"]["frechet"]["samples"] == [60, 60]
+    assert record["spaces"][0]["accuracy"] > 0.9 and record["samples"] == 60
+    distance = record["distance"]
+    assert distance["floor"]["kernel"]["high"] < distance["kernel"]["low"]
+    assert distance["frechet"]["samples"] == [60, 60]
+    assert json.loads(run.quality_file.read_text()) == record == kept(find_network(str(run.folder), "generator"))
 
-    code, out, _ = said(capsys, "evaluate", run.model("generator"), "--samples", 60, "--data-dir", home)
+    keep = home / "kept.json"
+    network = run.model("generator")
+    code, out, _ = said(capsys, "evaluate", network, "--samples", 60, "--data-dir", home, "--out", keep)
     assert code == 0 and "in the features of the classifier of squares, 2 classes" in out
     lines = {line.split("  ")[0]: line for line in out.splitlines()}
-    assert f"{record['distance']['kernel']['value']:.4f}" in lines["samples"]
-    assert f"{record['floor']['kernel']['value']:.4f}" in lines["true images (the floor)"]
-    assert "copies" not in out
+    for side in (distance, distance["floor"]):
+        assert f"{side['kernel']['value']:.4f}" in lines["kernel distance"]
+        assert f"{side['recall']['value']:.3f}" in lines["recall"]
+    assert "copies" not in out and read_record(keep)["distance"] == distance
 
     code, out, _ = said(capsys, "evaluate", run.folder, "--samples", 100, "--data-dir", home)
     assert code == 0 and "There are no 200 true images that it was not trained on" in out
 
 
+def test_the_passport_says_what_was_measured_and_how(run, squares, home):
+    """On true images that are all known: those of a file that says how its pictures were stored."""
+    with np.load(squares) as file:
+        np.savez(home / "stored.npz", **file, encoding=np.array("JPEG, quality 95"))
+    experiment = replace(run.experiment, name=str(home / "stored.npz"), ema_decay=0.9, batch_norm="on")
+    true = true_images_for(experiment.data, 16, 120, data_dir=home, progress=False)
+    extractor = Extractor("pixels", "f" * 64, {}, lambda images: images.reshape(len(images), -1)[:, :5].astype(float))
+    quality = Quality(true, extractor, samples=60, seed=3)
+    generator = build_generator(experiment.model)
+    trained = TrainedNetwork("x", run.model("generator", 7), home, run, experiment)
+    images = Sampler.of(generator, experiment).draw(60, 3)
+    found = quality.measure(images, origin_of(trained, generator))
+    assert found.passport == Passport(
+        space="pixels",
+        weights="f" * 64,
+        resizer="none: images have the network's size",
+        value_range="[0, 255] -> [-1, 1]",
+        reference="stored",
+        split="train",
+        reference_fingerprint=unseen(experiment.data, 16, 120, data_dir=home, progress=False).fingerprint,
+        encoding="JPEG, quality 95",
+        dedup="off",
+        seen=False,
+        samples=(60, 60),
+        latents_seed=3,
+        true_seed=3,
+        interval=INTERVAL,
+        checkpoint="epoch 7",
+        ema_decay=0.9,
+        statistics="moving",
+        versions={name: runtime.environment()[name] for name in ("tensorflow", "keras", "numpy")},
+    )
+    assert found.distance.kernel == quality.of_images(images).kernel and found.floor.kernel == quality.floor().kernel
+    assert found.distance.neighbourhoods == neighbourhoods(extractor(images), quality.true)
+    assert found.distance.frechet_at_infinity == frechet_at_infinity(extractor(images), quality.true)
+    assert origin_of(TrainedNetwork("x", run.model("generator"), home, run, run.experiment), generator) == Origin(
+        "last", 0.0, "moving"
+    )
+    alone = TrainedNetwork("x", home / "generator.keras", home)
+    assert origin_of(alone, build_generator(run.experiment.model)) == Origin("unknown", None, "none")
+
+
+def test_auto_means_two_spaces_where_the_network_that_knows_imagenet_is_installed(monkeypatch, capsys):
+    monkeypatch.setattr(evaluation, "extractor_for", lambda dataset, size, *, features, progress: features)
+    assert evaluation.extractors_for("faces", 32) == ["auto", "imagenet"]
+    assert evaluation.extractors_for("faces", 32, "inception,cifar10") == ["inception", "cifar10"]
+
+    def without(dataset, size, *, features, progress):
+        if features == "imagenet":
+            raise InputError("It needs a package.")
+        return features
+
+    monkeypatch.setattr(evaluation, "extractor_for", without)
+    assert evaluation.extractors_for("faces", 32) == ["auto"]
+    assert capsys.readouterr().err == "Measured in one feature space only. It needs a package.\n"
+    with pytest.raises(InputError, match="needs a package"):
+        evaluation.extractors_for("faces", 32, "auto,imagenet")
+
+
+def stored(images, quality):
+    """As JPEG, and read again."""
+    files = [cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for image in images]
+    return np.stack([cv2.imdecode(file, cv2.IMREAD_COLOR) for file in files])
+
+
+def test_storing_true_images_as_jpeg_alone_puts_them_at_a_distance(faces, trained):
+    extractor = features._extractor(*trained)
+    true, others = np.asarray(faces[1].images), np.asarray(faces[0].images[:400])
+    floor, *costs = (distance(images, true, extractor) for images in (others, stored(others, 95), stored(others, 50)))
+    for measure in ("kernel", "frechet"):
+        values = [getattr(each, measure).value for each in (floor, *costs)]
+        assert values == sorted(values) and len(set(values)) == 3, values
+    worst = distance(np.zeros_like(others), true, extractor)
+    assert 0 < costs[0].kernel.value - floor.kernel.value < worst.kernel.value / 10
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["--out", "."], "--out must be the name of a file. Received: ., which is a folder."),
+        (["--attributes"], "Only of the built-in datasets everything is known. Received: a generator that was"),
         (["--samples", 39], "--samples must be at least 40. Received: 39."),
         (["--samples", 121], "121 samples are compared with twice as many true images"),
         (["--features", "dogs"], "There is no dataset 'dogs'"),

@@ -8,9 +8,10 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import short
+from utils.cli.text import label, short, written
 from utils.config import DataConfig
 from utils.errors import InputError
+from utils.files import write_json
 from utils.tables import table
 
 
@@ -18,8 +19,9 @@ from utils.tables import table
 class Evaluate:
     """Measure how far a generator's samples are from true images that it has not seen.
 
-    Prints the kernel distance (without bias) and the Fréchet distance in a fixed feature space, with 95% intervals, and
-    beside them the floor: the same between two sets of true images.
+    Prints the kernel distance (without bias), the Fréchet distance, and precision, recall, density and coverage in
+    fixed feature spaces, with 95% intervals, and beside them the floor: the same between two sets of true images. A run
+    keeps them as quality.json, each with a passport of all that it depends on.
     """
 
     name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
@@ -28,11 +30,18 @@ class Evaluate:
     """True images to compare with; by default those of the dataset that it was trained on."""
     samples: int = 2000
     """How many samples, and as many true images."""
-    features: Annotated[str, arg(metavar="auto|inception|NAME")] = "auto"
-    """The feature space: a classifier of the dataset, trained here once (auto; where nothing is known of the images, of
-    the built-in faces), that of another dataset by its name, or InceptionV3, whose weights are downloaded."""
+    features: Annotated[str, arg(metavar="auto|imagenet|inception|NAME")] = "auto"
+    """The feature space, or several, parted by commas. auto: a classifier of the dataset, trained here once (where
+    nothing is known of the images, of the built-in faces), and beside it, where it is installed, a network that knows
+    ImageNet; a name: the classifier of that dataset; inception: InceptionV3, whose weights are downloaded."""
     seed: int = 0
     """Seed of the latents, and of the choice among the true images."""
+    attributes: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Also count which combinations of exact attributes (hair, skin, glasses; digit, shadow) it misses of those that
+    its training set holds, and draw them. For what was trained on the built-in faces or house numbers; 2 minutes more.
+    """
+    out: Path | None = None
+    """Keep what was measured in this file (JSON), which `compare` takes; by default in the run's quality.json."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON."""
     runs_dir: Path | None = None
@@ -46,76 +55,124 @@ class Evaluate:
 
 def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.distances import LEAST_SAMPLES
-    from utils.evaluation.held_out import TooFewImages, true_images_for
-    from utils.networks import find_network, with_data
 
     if options.samples < LEAST_SAMPLES:
         raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
-    trained = find_network(options.name, "generator", options.runs_dir)
-    trained, other = with_data(trained, options.data, options.data_dir, progress=not options.json)
-    data = _data(trained, other)
+    if options.out and options.out.is_dir():
+        raise InputError(f"--out must be the name of a file. Received: {options.out}, which is a folder.")
+    trained, data = subject(options.name, options.data, options.runs_dir, options.data_dir, not options.json)
+    if options.attributes:
+        from utils.data.catalogue import drawn_source
+
+        if trained.experiment is None:
+            raise InputError(f"{trained.file} does not say what it was trained on, which --attributes has to know.")
+        source = drawn_source(trained.experiment)
+    target = options.out or (trained.run.quality_file if is_newest(trained) and options.data is None else None)
 
     from utils import runtime
 
     runtime.start()
-    from utils.evaluation.features import extractor_for
-    from utils.evaluation.quality import Quality
-    from utils.models import load_network
-    from utils.sampling import Sampler
+    from utils.evaluation.evaluation import evaluate
+    from utils.evaluation.records import spaces_of
 
-    generator = load_network(trained.file)
-    if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
-        raise InputError(f"{trained.file} should be a generator, latents -> images. Received: {generator.name}.")
-    size = generator.output_shape[1]
-    try:
-        true = true_images_for(data, size, 2 * options.samples, data_dir=options.data_dir, progress=not options.json)
-    except TooFewImages as error:
-        most = error.there // 2
-        cure = f"use --samples {most}" if most >= LEAST_SAMPLES else f"with less than {2 * LEAST_SAMPLES} it cannot be"
-        raise InputError(
-            f"{options.samples:,} samples are compared with twice as many true images, since the floor compares two "
-            f"sets of them, and {data.name} has {error.there:,}: {cure}."
-        ) from error
-    places = {"data_dir": options.data_dir, "progress": not options.json}
-    extractor = extractor_for(data.name, size, features=options.features, small=data.small, **places)
-    quality = Quality(true.images, extractor, options.samples, options.seed)
-    distance, floor = quality.of(Sampler.of(generator, trained.experiment)), quality.floor()
+    record = evaluate(
+        trained,
+        data,
+        samples=options.samples,
+        features=options.features,
+        seed=options.seed,
+        data_dir=options.data_dir,
+        progress=not options.json,
+    )
+    files = []
+    if options.attributes:
+        counted, picture = _combinations(options, trained, source, target)
+        record["combinations"] = counted.plain()
+        files.append(picture)
+    if target:
+        files.append(written(target, target.exists()))
+        write_json(target, record)
     if options.json:
-        record = {
-            "generator": str(trained.file),
-            "samples": options.samples,
-            "seed": options.seed,
-            "true_images": true.about,
-            "true_images_trained_on": true.seen,
-            "distance": distance.plain(),
-            "floor": floor.plain(),
-            "space": extractor.card,
-        }
         print(json.dumps(record, indent=2))
         return
-    print(
-        f"{options.samples:,} samples of {short(trained.file)}\n"
-        f"against {options.samples:,} {true.about}, in the features of the {extractor.name}\n"
-    )
-    print(
-        table(
-            [
-                {
-                    "": what,
-                    "kernel": f"{d.kernel.value:.4f}",
-                    "kernel, 95%": f"{d.kernel.low:.4f} to {d.kernel.high:.4f}",
-                    "Fréchet": f"{d.frechet.value:.2f}",
-                    "Fréchet, 95%": f"{d.frechet.low:.2f} to {d.frechet.high:.2f}",
-                }
-                for what, d in {"samples": distance, "true images (the floor)": floor}.items()
-            ]
-        )
-    )
-    if true.seen:
+    print(f"{options.samples:,} samples of {short(trained.file)}\nagainst {options.samples:,} {record['true_images']}")
+    for measured in spaces_of(record):
+        print(f"\nin the features of the {measured['space']}\n\n{table(_rows(measured))}")
+    if record["true_images_trained_on"]:
         print(
             f"\nThere are no {2 * options.samples:,} true images that it was not trained on, so copies of them count "
             "as good samples."
         )
+    if options.attributes:
+        print(_in_words(counted))
+    if files:
+        print("\n" + "\n".join(files))
+
+
+def _combinations(options: Evaluate, trained, source, target: Path | None):
+    """What is counted, and the picture that was written."""
+    from utils.evaluation.combinations import combinations_of
+    from utils.evaluation.pictures import draw_combinations
+    from utils.models import load_network
+    from utils.sampling import Sampler
+
+    sampler = Sampler.of(load_network(trained.file), trained.experiment)
+    places = {"data_dir": options.data_dir, "progress": not options.json}
+    counted = combinations_of(sampler, trained.experiment, seed=options.seed, **places)
+    picture = target.with_suffix("") if target else Path.cwd() / label(trained)
+    picture = picture.with_name(f"{picture.name}-combinations.png")
+    was_there = picture.exists()
+    draw_combinations(picture, counted, trained.title, source)
+    return counted, written(picture, was_there)
+
+
+def _in_words(counted) -> str:
+    rows = [
+        {"": row["value"], "expected": f"{row['expected']:.1%}", "seen": f"{row['share']:.1%}"}
+        for row in counted.of_values()
+    ]
+    missing, few, many = (counted.with_verdict(verdict) for verdict in ("missing", "too few", "too many"))
+    lines = [
+        f"\n{counted.samples:,} samples, judged by the {' and the '.join(counted.judges)}. Of true held-out images "
+        f"{counted.wrong:.1%} are judged wrongly, which the expected shares allow for, and {counted.doubtful_true:.0%} "
+        f"with doubt; of the samples {counted.doubtful_fake:.0%}.\n",
+        table(rows),
+        f"\nOf {len(counted.combinations)} combinations {len(missing)} are missing, {len(few)} come less than half as "
+        f"often as in the training set, {len(many)} more than twice as often; {counted.apart:.0%} of the samples would "
+        f"have to change theirs (of as many images like the training set: {counted.apart_if_perfect:.0%}).",
+    ]
+    lines += [
+        f"  {', '.join(each.values)}: {each.seen} seen, {each.expected:.0f} expected" for each in (missing + few)[:8]
+    ]
+    return "\n".join(lines)
+
+
+def _rows(measured: dict) -> list[dict]:
+    from utils.evaluation.records import MEASURES, in_words
+
+    sides = {"samples": measured, "true images (the floor)": measured["floor"]}
+    return [
+        {"": words, **{side: in_words(of_side, name) for side, of_side in sides.items()}}
+        for name, (words, _) in MEASURES.items()
+        if name in measured
+    ]
+
+
+def subject(name: str, asked: str | None, runs_dir: Path | None, data_dir: Path | None, progress: bool):
+    """A generator (`TrainedNetwork`) and the true images to compare it with (`DataConfig`).
+
+    What is wrong is said before anything is computed.
+    """
+    from utils.networks import find_network, with_data
+
+    trained = find_network(name, "generator", runs_dir)
+    trained, other = with_data(trained, asked, data_dir, progress=progress)
+    return trained, _data(trained, other)
+
+
+def is_newest(trained) -> bool:
+    """Whether it is the newest generator of a run, which keeps what is measured of it."""
+    return trained.run is not None and trained.file.resolve() == trained.run.model("generator").resolve()
 
 
 def _data(trained, asked: str | None) -> DataConfig:

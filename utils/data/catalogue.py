@@ -15,11 +15,12 @@ import numpy as np
 
 from utils.config import DataConfig, Experiment
 from utils.data.dataset import ALL, Dataset, Source
+from utils.data.drawn import Drawn
 from utils.data.likeness import look_at
 from utils.data.prepare import prepare, prepared_count
 from utils.data.rows import copy_rows
 from utils.errors import InputError
-from utils.text import say_once
+from utils.text import one_line, say_once
 
 MEASURED = 200  # files at most whose size is looked up before anything is read, spread evenly
 
@@ -292,6 +293,24 @@ def reading(data: DataConfig) -> dict:
         "tolerated": data.tolerated,
         "rules": data.rules,
     }
+
+
+def drawn_source(experiment: Experiment) -> Drawn:
+    """What an experiment trains on, as the source that knows everything of each image, without drawing any.
+
+    Raises:
+        InputError: it does not train on a built-in dataset, or not on all images of it.
+    """
+    data, entry = experiment.data, find_entry(experiment.data.name)
+    if entry is None or not entry.built_in:
+        raise InputError(
+            "Only of the built-in datasets everything is known. Received: a generator that was trained on "
+            f"{one_line(data.name)}."
+        )
+    if data.dedup != "off":
+        raise InputError(f"What is left of {data.name} without repeats (--dedup {data.dedup}) is not known exactly.")
+    options = {name: value for name, value in reading(data).items() if name in ("seed", "choices", "split")}
+    return find_source(data.name, experiment.model.image_size, data.count, **options)
 
 
 def count_for(experiment: Experiment, data_dir: str | Path | None = None) -> tuple[int, bool]:

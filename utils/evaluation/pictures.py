@@ -1,0 +1,215 @@
+"""Pictures of what was measured: samples side by side, curves over each other, combinations that are missed."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from utils import viz
+from utils.data.drawn import Drawn
+from utils.evaluation.combinations import DOUBT, HELD_OUT, Combination, Combinations
+from utils.runs import Run, Thinned
+from utils.text import shorten
+
+COLUMNS = 3
+"""Grids of samples in a row."""
+_PANELS = {
+    "loss of the generator": ("loss_generator",),
+    "loss of the discriminator": ("loss_discriminator", "loss_true", "loss_fake"),
+    "mean score of true images": ("score_true",),
+    "mean score of fake images": ("score_fake",),
+    "diversity, as a share of the true images'": ("diversity",),
+}
+
+
+def draw_side_by_side(path: str | Path, grids: dict[str, np.ndarray]) -> Path:
+    """Draw grids of samples beside each other, each under its name.
+
+    Args:
+        path: the PNG to write.
+        grids: uint8 (H, W, 3) by name.
+    """
+    height, width = (max(picture.shape[axis] for picture in grids.values()) for axis in (0, 1))
+    tiles = []
+    for name, picture in grids.items():
+        sheet = np.full((height, width, 3), 255, np.uint8)
+        sheet[: picture.shape[0], : picture.shape[1]] = picture
+        tiles.append(viz.caption(sheet, shorten(name, width // 10)))
+    rows = [tiles[start : start + COLUMNS] for start in range(0, len(tiles), COLUMNS)]
+    if len(rows) > 1:
+        rows[-1] += [np.full_like(tiles[0], 255)] * (COLUMNS - len(rows[-1]))
+    gap = np.full((tiles[0].shape[0], 16, 3), 255, np.uint8)
+    lines = [np.concatenate([part for tile in row for part in (tile, gap)][:-1], axis=1) for row in rows]
+    viz.write_png(path, np.concatenate(lines))
+    return Path(path)
+
+
+def draw_curves(path: str | Path, runs: dict[str, Run]) -> Path:
+    """Draw losses, scores and diversity of runs over each other, over updates, one colour for each run.
+
+    Args:
+        path: the PNG to write.
+        runs: by name; each has had an update at least.
+    """
+    from utils.figure import new_figure, write_figure  # they take a while to load
+
+    figure = new_figure(13.5, 6.6)
+    grid = figure.subplots(2, 3)
+    for number, (name, run) in enumerate(runs.items()):
+        steps, watched = Thinned(run.steps_file).columns(), Thinned(run.watch_file).columns()
+        if watched:
+            watched["diversity"] = watched["diversity"] / watched["diversity_true"]
+        for axes, names in zip(grid.flat, _PANELS.values()):
+            source = watched if names == ("diversity",) else steps
+            recorded = [source[each] for each in names if each in source][:2]
+            if not recorded:
+                continue
+            # Of a discriminator that is updated on true and on fake images by turns the sum of both losses.
+            values = recorded[0] if names[0] in source else np.sum(recorded, axis=0)
+            due = np.isfinite(values)
+            at, values = source["update"][due], values[due]
+            if source is steps:
+                axes.plot(at, values, color=f"C{number}", alpha=0.15, linewidth=0.6)
+                values = viz.smooth(values, max(1, len(values) // 50))
+            axes.plot(at, values, color=f"C{number}", label=shorten(name, 40), linewidth=1.5)
+    for axes, title in zip(grid.flat, _PANELS):
+        axes.set(title=title, xlabel="update", ylim=(-0.03, 1.03) if "score" in title else (0, None))
+        axes.title.set_fontsize(10)
+        axes.grid(alpha=0.25)
+    grid.flat[-1].axis("off")
+    grid.flat[-1].legend(*grid.flat[0].get_legend_handles_labels(), loc="center left", fontsize=9, frameon=False)
+    return write_figure(path, figure)
+
+
+def draw_combinations(path: str | Path, record: Combinations, title: str, source: Drawn) -> Path:
+    """Draw a table of all combinations, seen and expected, the missing ones marked; and what some of these look like.
+
+    Args:
+        path: the PNG to write.
+        record: what was counted.
+        title: what to call the generator.
+        source: the images it was trained on, of which those of missing combinations are drawn.
+    """
+    from utils.figure import new_figure, write_figure  # they take a while to load
+
+    first, *others = record.factors.values()
+    columns = list(itertools.product(*others))
+    counts = {verdict: len(record.with_verdict(verdict)) for verdict in ("missing", "too few", "too many")}
+    wrong, true, fake = record.wrong, record.doubtful_true, record.doubtful_fake
+    upper, lower = 0.4 * len(first) + 0.27 * len(others) + 0.8, 3.6  # inches
+    figure = new_figure(max(11.0, 2.2 + 0.42 * len(columns)), upper + lower + 0.9)
+    figure.suptitle(
+        f"{title}: of the {len(record.combinations)} combinations in its {record.trained:,} training images\n"
+        f"{counts['missing']} are missing among {record.samples:,} samples (crossed out), {counts['too few']} come "
+        f"less than half as often (red frame), {counts['too many']} more than twice as often (blue frame)",
+        fontsize=11,
+    )
+    figure.supxlabel(
+        f"Judged by the {' and the '.join(record.judges)}.\nOf {HELD_OUT:,} true images that these had not seen they "
+        f"get {wrong:.1%} wrong, which the expected numbers allow for, and are not sure (below {DOUBT:.0%}) of a value "
+        f"of {true.value:.0%}; of the samples {fake.value:.0%}.",
+        fontsize=8,
+    )
+    above, below = figure.subfigures(2, 1, height_ratios=(upper, lower))
+    _table(above.subplots(), record, list(first), columns)
+    values, examples = below.subfigures(1, 2, width_ratios=(1, 1.25))
+    _one_by_one(values.subplots(), record)
+    _missed(examples, record.with_verdict("missing", "too few"), source)
+    return write_figure(path, figure)
+
+
+def _table(axes, record: Combinations, rows: list[str], columns: list[tuple[str, ...]]) -> None:
+    """Each combination's cell: how many were seen, below how many were to be expected; its colour is the ratio."""
+    from matplotlib.colors import TwoSlopeNorm
+    from matplotlib.patches import Rectangle
+
+    cells = np.full((len(rows), len(columns)), np.nan)
+    for each in record.combinations:
+        row, column = rows.index(each.values[0]), columns.index(each.values[1:])
+        cells[row, column] = math.log2((each.seen + 1) / (each.expected + 1))  # + 1: few are no strong evidence
+        missing = each.verdict == "missing"
+        colour = "white" if abs(cells[row, column]) > 1.6 else "black"
+        centred = {"ha": "center", "color": colour}
+        axes.text(column, row, f"{each.seen:,}", va="bottom", fontsize=7, fontweight="bold", **centred)
+        axes.text(column, row + 0.05, f"of {each.expected:,.0f}", va="top", fontsize=5, **centred)
+        if each.verdict:
+            edge = {"missing": "black", "too few": "#b2182b", "too many": "#2166ac"}[each.verdict]
+            box = Rectangle((column - 0.45, row - 0.45), 0.9, 0.9, fill=False, edgecolor=edge, linewidth=1.6)
+            axes.add_patch(box)
+        if missing:
+            axes.plot([column - 0.42, column + 0.42], [row + 0.42, row - 0.42], color="white", linewidth=1.2)
+            axes.plot([column - 0.42, column + 0.42], [row - 0.42, row + 0.42], color="white", linewidth=1.2)
+    image = axes.imshow(cells, cmap="RdBu", norm=TwoSlopeNorm(0, -2.5, 2.5), aspect="auto")
+    axes.set_yticks(range(len(rows)), rows, fontsize=8)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    levels = len(columns[0])
+    for level in range(levels):  # headers above the columns: the factor that changes slowest on top
+        height, last = -1.75 - 0.62 * (levels - 2 - level), level == levels - 1
+        start = 0
+        for value, group in itertools.groupby(column[: level + 1] for column in columns):
+            span = len(list(group))
+            middle = start + span / 2 - 0.5
+            at = {"y": -0.6, "rotation": 90, "fontsize": 7} if last else {"y": height, "fontsize": 9}
+            axes.text(middle, s=value[-1], ha="center", va="bottom", **at)
+            if start and not last:
+                border = [start - 0.5] * 2
+                axes.plot(border, [-0.5, len(rows) - 0.5], color="white", linewidth=3 - level)
+                axes.plot(border, [-0.5, height - 0.5], color="grey", linewidth=0.6, clip_on=False)
+            start += span
+    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    bar = axes.figure.colorbar(image, ax=axes, shrink=0.8, aspect=25, pad=0.01)
+    bar.set_ticks([-2, -1, 0, 1, 2], labels=["a quarter", "half", "as often", "twice", "4 times"], fontsize=7)
+
+
+def _one_by_one(axes, record: Combinations) -> None:
+    """Each value's share of the training set, and of the fakes with its interval."""
+    rows = record.of_values()
+    for place, row in enumerate(rows):
+        share = row["share"]
+        axes.plot(row["expected"], place, "|", color="black", markersize=11, markeredgewidth=1.6)
+        axes.errorbar(
+            share.value,
+            place,
+            xerr=[[share.value - share.low], [share.high - share.value]],
+            fmt="o",
+            color="tab:red",
+            markersize=4,
+            capsize=2,
+        )
+        if place and rows[place - 1]["factor"] != row["factor"]:
+            axes.axhline(place - 0.5, color="lightgrey", linewidth=0.8)
+    axes.set_yticks(range(len(rows)), [row["value"] for row in rows], fontsize=7)
+    axes.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, None))
+    axes.tick_params(axis="x", labelsize=7)
+    axes.set_title("One by one: share to be expected (|), and seen among the samples (dot, 95% interval)", fontsize=8)
+    axes.grid(alpha=0.25, axis="x")
+
+
+def _missed(figure, those: Sequence[Combination], source: Drawn, most: int = 10) -> None:
+    """What the training set holds and the generator misses most: a true image of each."""
+    those = those[:most]
+    if not those:
+        figure.text(0.5, 0.5, "No combination is missing or comes less than half as often.", ha="center", fontsize=9)
+        return
+    figure.suptitle("Missed most: images that it was trained on", fontsize=8)
+    wanted, found = {each.values for each in those}, {}
+    for row in range(source.count):
+        known = {name: np.array([1.0 if true else -1.0]) for name, true in source.known(row).items()}
+        values = tuple(list(factor.values)[factor.read(known)[0][0]] for factor in source.factors)
+        if values in wanted and values not in found:
+            found[values] = source.draw(row)["images"]
+        if len(found) == len(wanted):
+            break
+    columns = 5
+    grid = figure.subplots(2, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, each in zip(grid.flat, those):
+        axes.imshow(found[each.values], interpolation="nearest")
+        words = "\n".join(", ".join(each.values[start : start + 2]) for start in range(0, len(each.values), 2))
+        axes.set_title(f"{each.seen} of {each.expected:.0f}\n{words}", fontsize=6)
