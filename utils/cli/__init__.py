@@ -23,6 +23,7 @@ COMMANDS = {
     "film": "sample:Film",
     "show": "show:Show",
     "evaluate": "evaluate:Evaluate",
+    "compare": "compare:Compare",
     "explain": "explain:Explain",
     "presets": "show:Presets",
     "datasets": "datasets:Datasets",

@@ -1,0 +1,259 @@
+"""Passports of distances, kept records, and what `./dcgan compare` makes of them. Nothing here starts TensorFlow."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from utils import cli, config, pretrained
+from utils.config import preset, replace
+from utils.errors import InputError
+from utils.evaluation.comparison import orders, settings_that_differ, tables
+from utils.evaluation.passport import Passport, differing
+from utils.evaluation.records import digest, for_card, kept, read_record
+from utils.files import write_json
+from utils.networks import find_network
+from utils.runs import Run
+from utils.tables import card_text
+from utils.viz import read_png, write_png
+
+PASSPORT = Passport(
+    space="classifier of x",
+    weights="a" * 64,
+    resizer="none",
+    value_range="[0, 255] -> [-1, 1]",
+    reference="x test",
+    split="test",
+    reference_fingerprint="b" * 64,
+    encoding="unknown",
+    dedup="off",
+    seen=False,
+    samples=(500, 500),
+    latents_seed=0,
+    true_seed=0,
+    interval="95%",
+    checkpoint="last",
+    ema_decay=0.99,
+    statistics="moving",
+    versions={"keras": "1"},
+)
+FORBIDS = {  # another value of each entry that has to be the same
+    "space": "EfficientNet",
+    "weights": "c" * 64,
+    "resizer": "OpenCV",
+    "value_range": "[0, 1]",
+    "reference": "x train",
+    "split": "train",
+    "reference_fingerprint": "d" * 64,
+    "encoding": "JPEG, quality 95",
+    "dedup": "near",
+    "seen": True,
+    "samples": (500, 2000),
+    "latents_seed": 1,
+    "true_seed": 1,
+    "interval": "90%",
+    "checkpoint": "best of 12",
+}
+SAID = {"ema_decay": 0.0, "statistics": "none", "versions": {"keras": "2"}}
+
+
+def around(value):
+    return {"value": value, "low": value - 0.1, "high": value + 0.1, "samples": [500, 500]}
+
+
+def measured(kernel, **changes):
+    passport = dataclasses.replace(PASSPORT, **changes)
+    figures = {"space": passport.space, "fingerprint": passport.weights, "kernel": around(kernel)}
+    return figures | {"frechet": around(kernel * 9), "floor": {"kernel": around(0.0)}, "passport": passport.plain()}
+
+
+def record(name, kernel, others=(), **changes):
+    """What `evaluate` keeps of a generator, as far as `compare` reads it."""
+    experiment = config.to_dict(replace(preset("quick"), seed=len(name)))
+    distance = measured(kernel, **changes)
+    return {"name": name, "experiment": experiment, "distance": distance, "other_spaces": list(others)}
+
+
+def said(capsys, *arguments):
+    code = cli.main([str(a) for a in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+# --- passports --------------------------------------------------------------------------------------------------------
+
+
+def test_a_passport_survives_its_record_and_one_of_another_version_is_none():
+    plain = json.loads(json.dumps(PASSPORT.plain()))
+    assert Passport.read(plain) == PASSPORT
+    assert Passport.read(None) is None
+    assert Passport.read({name: value for name, value in plain.items() if name != "encoding"}) is None
+    assert Passport.read(plain | {"weather": "rain"}) is None
+
+
+def test_every_entry_of_a_passport_forbids_a_comparison_or_is_said_beside_it():
+    assert {f.name for f in dataclasses.fields(Passport)} == FORBIDS.keys() | SAID.keys()
+    for changes, elsewhere in ((FORBIDS, True), (SAID, False)):
+        for name, value in changes.items():
+            other = dataclasses.replace(PASSPORT, **{name: value})
+            assert differing([PASSPORT, other], said=not elsewhere) == {name: [getattr(PASSPORT, name), value]}
+            assert differing([PASSPORT, other], said=elsewhere) == {}
+    assert differing([PASSPORT] * 3) == {}
+
+
+# --- comparisons ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(FORBIDS.keys() - {"space", "weights"}))
+def test_distances_with_different_passports_are_not_put_into_one_table_unless_told_to(name):
+    pair = [record("a", 0.2), record("b", 0.5, **{name: FORBIDS[name]})]
+    with pytest.raises(InputError, match=f"distances of a and b do not belong into one table.*\\({name}: .* and .*\\)"):
+        tables(pair, ["a", "b"])
+    (table,) = tables(pair, ["a", "b"], anyway=True)
+    assert table.differs == {name: [getattr(PASSPORT, name), FORBIDS[name]]}
+    assert orders([table]) == [], "nothing follows from figures that cannot be compared"
+
+
+def test_what_may_differ_is_said_beside_the_table():
+    (table,) = tables([record("a", 0.2), record("b", 0.5, ema_decay=0.0)], ["a", "b"])
+    assert table.differs == {} and table.said == {"ema_decay": [0.99, 0.0]}
+    assert [row["kernel"]["value"] for row in table.rows] == [0.2, 0.5]
+
+
+def test_only_spaces_in_which_all_were_measured_make_tables():
+    imagenet, third = {"space": "ImageNet", "weights": "e" * 64}, {"space": "third", "weights": "f" * 64}
+    pair = [record("a", 0.2, [measured(2.0, **third), measured(1.0, **imagenet)])]
+    pair += [record("b", 0.5, [measured(3.0, **imagenet)])]
+    assert [table.space for table in tables(pair, ["a", "b"])] == ["classifier of x", "ImageNet"]
+    strangers = [record("a", 0.2), record("b", 0.5, **imagenet)]
+    with pytest.raises(InputError, match="space: classifier of x and ImageNet; weights: aaaaaaaaaaaa and eeeeeeeeeeee"):
+        tables(strangers, ["a", "b"])
+    (table,) = tables(strangers, ["a", "b"], anyway=True)
+    assert table.space == "classifier of x / ImageNet" and table.differs.keys() == {"space", "weights"}
+
+
+def test_spaces_that_order_generators_differently_are_found_and_intervals_that_overlap():
+    imagenet = {"space": "ImageNet", "weights": "e" * 64}
+    three = [
+        record("a", 0.2, [measured(3.0, **imagenet)]),
+        record("b", 0.5, [measured(1.0, **imagenet)]),
+        record("c", 0.25, [measured(3.5, **imagenet)]),
+    ]
+    found = orders(tables(three, ["a", "b", "c"]))
+    assert [(each.pair, each.agreed) for each in found] == [((0, 1), False), ((0, 2), True), ((1, 2), False)]
+    assert found[0].nearer == {"classifier of x": 0, "ImageNet": 1}
+    assert found[1].clear == {"classifier of x": False, "ImageNet": True}
+
+
+def test_settings_that_differ_are_those_of_every_pair():
+    three = [record(name, 0.1) for name in ("a", "bb", "ccc")]
+    assert settings_that_differ(three) == {"training.seed": [1, 2, 3]}
+    assert settings_that_differ([*three, {"experiment": None}]) == {}
+
+
+# --- records that are kept --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two runs with a grid, records of updates, something in place of a generator, and what was measured of it."""
+    made = []
+    for seed, kernel in ((0, 0.2), (3, 0.5)):
+        run = Run.create(replace(preset("quick"), seed=seed), {"images": 24, "fingerprint": ""}, tmp_path / "runs")
+        run.model("generator").parent.mkdir()
+        run.model("generator").write_bytes(b"%d" % seed)
+        write_png(run.grid(1), np.full((66, 66, 3), 80 * seed, np.uint8))
+        run.epochs_file.write_text(json.dumps({"epoch": 1}) + "\n")
+        names = ("loss_true", "loss_fake", "loss_generator", "score_true", "score_fake")
+        rows = [{"update": u, "epoch": 1} | dict.fromkeys(names, u / 9) for u in range(1, 9)]
+        run.steps_file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        known = {"generator_sha256": digest(run.model("generator")), "experiment": config.to_dict(run.experiment)}
+        write_json(run.quality_file, record(run.name, kernel) | known)
+        made.append(run)
+    return made
+
+
+def test_a_run_keeps_what_was_measured_until_its_weights_change(runs):
+    trained = find_network(str(runs[0].folder), "generator")
+    assert kept(trained)["distance"]["kernel"]["value"] == 0.2
+    runs[0].model("generator").write_bytes(b"trained on")
+    assert kept(trained) is None
+    runs[0].quality_file.unlink()
+    assert kept(trained) is None
+
+
+def test_the_card_of_a_model_is_a_record_with_a_passport_and_without(tmp_path, monkeypatch):
+    old = find_network("faces", "generator")
+    assert kept(old)["distance"]["space"] == "classifier of the built-in faces, 13 attributes"
+    assert kept(old)["other_spaces"] == [] and "passport" not in kept(old)["distance"]
+    other = measured(1.0, space="ImageNet", weights="e" * 64)
+    card = pretrained.find("faces").card | {"distance": for_card(record("new", 0.3, [other]))}
+    monkeypatch.setattr(pretrained.Pretrained, "card", card)
+    assert kept(old)["other_spaces"] == [other] and kept(old)["distance"] == measured(0.3)
+    text = card_text(card)
+    assert "measured in the features of: ImageNet" in text
+    assert "500 samples, seed 0, of the last checkpoint, averaged with decay 0.99, against x test" in text
+    assert "measured on" not in card_text(pretrained.Pretrained(old.file.parent).card | {"distance": {}})
+
+
+def test_compare_shows_settings_distances_samples_and_curves_of_what_was_kept(capsys, runs, tmp_path):
+    code, out, err = said(capsys, "compare", *(run.folder for run in runs), "--out", tmp_path / "out")
+    assert code == 0, err
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "training.seed 0 3" in lines
+    assert "kernel distance 0.2000 (0.1000 to 0.3000) 0.5000 (0.4000 to 0.6000) 0.0000 (-0.1000 to 0.1000)" in lines
+    assert f"{runs[0].name} is nearer to the true images than {runs[1].name} in this space, the only one" in out
+    samples, curves = sorted((tmp_path / "out").iterdir(), reverse=True)
+    picture = read_png(samples)
+    assert picture.shape == (66 + 32, 2 * 66 + 16, 3)
+    assert (picture[-1, 0] == 0).all() and (picture[-1, -1] == 240).all()
+    assert read_png(curves).std() > 10
+
+    code, out, err = said(capsys, "compare", *(run.folder for run in runs), "--out", tmp_path / "out", "--json")
+    compared = json.loads(out)
+    assert code == 0 and compared["settings"] == {"training.seed": [0, 3]}
+    assert compared["orders"][0]["nearer"] == {"classifier of x": 0} and len(compared["files"]) == 2
+
+
+def test_compare_refuses_what_cannot_be_compared_and_says_so_in_the_table_when_told_to(capsys, tmp_path):
+    files = [tmp_path / f"{name}.json" for name in "ab"]
+    write_json(files[0], record("a", 0.2))
+    write_json(files[1], record("b", 0.5, samples=(500, 2000), encoding="JPEG, quality 95"))
+    code, out, err = said(capsys, "compare", *files)
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert "(encoding: unknown and JPEG, quality 95; samples: 500, 500 and 500, 2000)" in err
+    code, out, _ = said(capsys, "compare", *files, "--anyway")
+    assert code == 0 and "CAUTION: measured in different ways" in out
+    assert "encoding: unknown (a); JPEG, quality 95 (b)" in out and "nearer to the true images cannot be said" in out
+
+
+def test_compare_shows_cards_of_an_earlier_version_only_when_told_to(capsys, tmp_path):
+    places = ("--data-dir", tmp_path)
+    code, _, err = said(capsys, "compare", "cifar10", "cifar10_recipe", *places)
+    assert code == 2 and "cifar10 has no kept distance with a passport, and cannot be measured here" in err
+    code, out, _ = said(capsys, "compare", "cifar10", "cifar10_recipe", "--anyway", "--out", tmp_path, *places)
+    assert code == 0 and "passport: no passport (cifar10); no passport (cifar10_recipe)" in out
+    assert "model.batch_norm" in out and (tmp_path / "cifar10-and-cifar10_recipe-samples.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["a.json"], "at least two generators. Received: 1"),
+        (["a.json", "b.json"], "a.json is not what `./dcgan evaluate --out FILE` writes"),
+        (["faces", "nobody"], "There is no run 'nobody'"),
+    ],
+)
+def test_compare_answers_bad_input_in_one_sentence(capsys, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.json").write_text('{"distance": 3}')
+    code, out, err = said(capsys, "compare", *arguments)
+    assert code == 2 and out == "" and err.count("\n") == 1 and words in err
+
+
+def test_a_record_that_is_none_is_refused(tmp_path):
+    for text in ("[]", "{", '{"distance": {"kernel": 1}, "other_spaces": []}', "3"):
+        (tmp_path / "x.json").write_text(text)
+        with pytest.raises(InputError, match="is not what"):
+            read_record(tmp_path / "x.json")

@@ -1,0 +1,221 @@
+"""`./dcgan compare`."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional, arg
+
+from utils.cli.evaluate import is_newest, subject
+from utils.cli.text import written
+from utils.errors import InputError
+from utils.files import write_json
+from utils.tables import table
+from utils.text import one_line, slug
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Put generators side by side: settings that differ, distances to true images, samples, curves of training.
+
+    Distances are those that were kept; what has none is measured first. They are put into one table only if they were
+    measured in the same way.
+    """
+
+    names: Annotated[Positional[tuple[str, ...]], arg(metavar="RUN|MODEL|FILE")]
+    """At least two: runs, models that come with the project, or what `evaluate --out` kept."""
+    measure: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Measure all anew, also what was kept."""
+    anyway: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Put distances into one table also if they were measured in different ways; the table then says so."""
+    samples: int | None = None
+    """How many samples to measure on; as many as the first that was kept, else 2,000."""
+    features: Annotated[str | None, arg(metavar="auto|imagenet|inception|NAME")] = None
+    """Feature space to measure in, as for `evaluate`; that of the first that was kept, else auto."""
+    out: Path | None = None
+    """Folder of the pictures; the current one by default."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON."""
+    runs_dir: Path | None = None
+    """Folder of the runs; saved_models/ by default."""
+    data_dir: Path | None = None
+    """Folder of the datasets; data/ by default."""
+
+    def run(self) -> None:
+        _compare(self)
+
+
+def _compare(options: Compare) -> None:
+    from utils.evaluation.comparison import orders, settings_that_differ, tables
+    from utils.evaluation.records import kept, passports_of, read_record
+
+    if len(options.names) < 2:
+        raise InputError(f"compare takes at least two generators. Received: {len(options.names)}.")
+    if options.out and options.out.is_file():
+        raise InputError(f"--out must be a folder. Received: {options.out}, which is a file.")
+    found = [None if name.endswith(".json") else _subject(name, options) for name in options.names]
+    records = []
+    for name, of_one in zip(options.names, found):
+        record = read_record(name) if of_one is None else None if options.measure else kept(of_one[0])
+        if of_one and record and None in passports_of(record) and not options.anyway:
+            record = None  # of an earlier version, which did not say how it measured
+        records.append(record)
+    names = _names(options.names, records)
+    if missing := [place for place, record in enumerate(records) if record is None]:
+        known = next((record for record in records if record and "features" in record), {})
+        protocol = {
+            "samples": options.samples or known.get("samples", 2000),
+            "features": options.features or known.get("features", "auto"),
+            "seed": known.get("seed", 0),
+        }
+        for place in missing:
+            records[place] = _measure(names[place], *found[place], protocol, options)
+    made = tables(records, names, options.anyway)
+    settings = settings_that_differ(records)
+    order = orders(made)
+    files = _pictures(names, found, options)
+    if options.json:
+        record = {
+            "names": names,
+            "settings": settings,
+            "spaces": [vars(each) for each in made],
+            "orders": [vars(each) | {"agreed": each.agreed} for each in order],
+            "files": [str(file) for file, _ in files],
+        }
+        print(json.dumps(record, indent=2))
+        return
+    unknown = [name for name, record in zip(names, records) if not record.get("experiment")]
+    print(_settings(settings, names, unknown))
+    for each in made:
+        print(f"\n{_distances(each, names)}")
+    print(f"\n{_in_words(order, names)}")
+    if files:
+        print("\n" + "\n".join(written(*file) for file in files))
+
+
+def _subject(name: str, options: Compare):
+    return subject(name, None, options.runs_dir, options.data_dir, progress=not options.json)
+
+
+def _names(given: tuple[str, ...], records: list[dict | None]) -> list[str]:
+    """What to call each, all different; of a kept record the generator's name."""
+    names = [
+        one_line(record["name"] if record and record.get("name") else name) for name, record in zip(given, records)
+    ]
+    return [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names, 1)]
+
+
+def _measure(name: str, trained, data, protocol: dict, options: Compare) -> dict:
+    from utils.data.catalogue import find_source, reading
+
+    try:  # before TensorFlow is waited for
+        find_source(data.name, data_dir=options.data_dir, **reading(data))
+    except InputError as error:
+        raise InputError(
+            f"{name} has no kept distance with a passport, and cannot be measured here: {error} With --anyway what an "
+            "earlier version measured is shown."
+        ) from error
+    print(
+        f"Measuring {name} on {protocol['samples']:,} samples: about a minute, and 2 to 10 more where a classifier has "
+        "to be trained first.",
+        file=sys.stderr,
+    )
+    from utils import runtime
+
+    runtime.start()
+    from utils.evaluation.evaluation import evaluate
+
+    record = evaluate(trained, data, data_dir=options.data_dir, progress=not options.json, **protocol)
+    if is_newest(trained):
+        write_json(trained.run.quality_file, record)
+    return record
+
+
+def _pictures(names: list[str], found: list, options: Compare) -> list[tuple[Path, bool]]:
+    """Samples side by side, and curves of runs over each other of two at least; and whether each file was there."""
+    from utils import viz
+    from utils.evaluation.pictures import draw_curves, draw_side_by_side
+    from utils.pretrained import Pretrained
+
+    grids, runs = {}, {}
+    for name, of_one in zip(names, found):
+        if of_one is None:
+            continue
+        trained = of_one[0]
+        if trained.run is None:
+            grid = Pretrained(trained.file.parent).samples
+        else:
+            epochs = trained.run.epochs(1)
+            grid = trained.run.grid(epochs[-1]["epoch"] if epochs else 0)
+            if trained.run.steps_file.is_file():
+                runs[name] = trained.run
+        if grid.is_file():
+            grids[name] = viz.read_png(grid)
+    folder = options.out or Path.cwd()
+    stem = "-and-".join(slug(name) for name in names)[:100]
+    drawn = []
+    for what, draw, shown in (("samples", draw_side_by_side, grids), ("curves", draw_curves, runs)):
+        if len(shown) > 1:
+            file = folder / f"{stem}-{what}.png"
+            was_there = file.exists()
+            drawn.append((draw(file, shown), was_there))
+    return drawn
+
+
+def _settings(settings: dict[str, list], names: list[str], unknown: list[str]) -> str:
+    if unknown:
+        return f"How {' and '.join(unknown)} came about is not known, so no settings are compared."
+    if not settings:
+        return "No setting differs."
+    rows = [{"setting": name, **dict(zip(names, map(str, values)))} for name, values in settings.items()]
+    return table(rows)
+
+
+def _distances(each, names: list[str]) -> str:
+    from utils.evaluation.records import MEASURES, in_words
+
+    rows = []
+    for key, (words, _) in MEASURES.items():
+        figures = [in_words(row, key) for row in each.rows]
+        if any(figures):
+            floors = {in_words(row["floor"], key) for row in each.rows}
+            floor = floors.pop() if len(floors) == 1 else "differs"
+            rows.append({"": words, **dict(zip(names, figures)), "true images (the floor)": floor})
+    lines = [f"in the features of the {each.space}"]
+    if each.differs:
+        lines.append("CAUTION: measured in different ways, so these figures cannot be compared:")
+        lines += [f"  {name}: {_values(values, names)}" for name, values in each.differs.items()]
+    lines += ["", table(rows)]
+    lines += [f"{name}: {_values(values, names)}" for name, values in each.said.items()]
+    return "\n".join(lines)
+
+
+def _values(values: list, names: list[str]) -> str:
+    return "; ".join(f"{value} ({name})" for name, value in zip(names, values))
+
+
+def _in_words(order: list, names: list[str]) -> str:
+    if not order:
+        return "Which is nearer to the true images cannot be said, since they were not measured in the same way."
+    lines = []
+    for each in order:
+        one, other = (names[place] for place in each.pair)
+        spaces = len(each.nearer)
+        if not each.agreed:
+            parts = [f"{names[place]} in the features of the {space}" for space, place in each.nearer.items()]
+            lines.append(
+                f"The spaces disagree on {one} and {other}: nearer to the true images is {', and '.join(parts)}. "
+                "Neither is to be called the better one."
+            )
+            continue
+        place = next(iter(each.nearer.values()))
+        where = "in this space, the only one it was measured in" if spaces == 1 else f"in all {spaces} spaces"
+        doubtful = [space for space, is_clear in each.clear.items() if not is_clear]
+        lines.append(
+            f"{names[place]} is nearer to the true images than {other if names[place] == one else one} {where}"
+            + (f", but the intervals overlap ({', '.join(doubtful)})." if doubtful else ".")
+        )
+    return "\n".join(lines)
