@@ -139,8 +139,8 @@ def _table(axes, record: Combinations, rows: list[str], columns: list[tuple[str,
             box = Rectangle((column - 0.45, row - 0.45), 0.9, 0.9, fill=False, edgecolor=edge, linewidth=1.6)
             axes.add_patch(box)
         if missing:
-            axes.plot([column - 0.42, column + 0.42], [row + 0.42, row - 0.42], color="white", linewidth=1.2)
-            axes.plot([column - 0.42, column + 0.42], [row - 0.42, row + 0.42], color="white", linewidth=1.2)
+            axes.plot([column - 0.42, column + 0.42], [row + 0.42, row - 0.42], color="silver", linewidth=0.7)
+            axes.plot([column - 0.42, column + 0.42], [row - 0.42, row + 0.42], color="silver", linewidth=0.7)
     image = axes.imshow(cells, cmap="RdBu", norm=TwoSlopeNorm(0, -2.5, 2.5), aspect="auto")
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
     axes.set_xticks([])
