@@ -10,10 +10,9 @@ import sys
 
 import numpy as np
 import pytest
-import tyro
 from PIL import Image
 
-from utils import cli, lengths, pretrained, runtime
+from utils import choice, cli, lengths, pretrained, runtime
 from utils.cli.options import read, todays
 from utils.cli.train import Resume, Train, _say_finished, command_for
 from utils.config import preset, presets, replace
@@ -21,7 +20,7 @@ from utils.data import Dataset
 from utils.fitting import at_size
 from utils.runs import PROJECT, Run, State
 from utils.studies import STUDIES
-from utils.training import train
+from utils.training import estimate, train
 
 LAUNCHER = PROJECT / "dcgan"
 
@@ -34,6 +33,12 @@ def run(tmp_path_factory) -> Run:
     return train(tiny, dataset=dataset, runs_dir=tmp_path_factory.mktemp("runs"), progress=False)
 
 
+@pytest.fixture(autouse=True)
+def _short_trials(monkeypatch):
+    monkeypatch.setattr(estimate, "TRIAL_UPDATES", 1)
+    monkeypatch.setattr(estimate, "TRIAL_SECONDS", 0.0)
+
+
 def said(capsys, *arguments) -> tuple[int, str, str]:
     code = cli.main([str(a) for a in arguments])
     out, err = capsys.readouterr()
@@ -44,14 +49,16 @@ def said(capsys, *arguments) -> tuple[int, str, str]:
     ("arguments", "words"),
     [
         (["trian"], "There is no command 'trian'; choose one of train, resume"),
-        (["train", "--preset", "big"], "There is no preset 'big'; choose one of quick, report32"),
+        (["train", "--preset", "big"], "There is no preset 'big'; choose one of quick64, quick, report32"),
         (["train", "--epochs", "0"], "epochs must be at least 1. Received: 0."),
         (["train", "--data", "cats"], "There is no dataset 'cats': choose one of faces, house_numbers, cifar10"),
         (["train", "--preset", "report32", "--data-dir", "nowhere"], "data_scripts/get_cifar10.sh"),
         (["train", "--image-size", "100"], "for images of 96 or 112 pixels"),
-        (["train", "--image-size", "64", "--generator.kernel", "5"], "leave the networks' own options out"),
+        (["train", "--image-size", "48", "--generator.kernel", "5"], "leave the networks' own options out"),
         (["train", "--updates", "0"], "updates must be at least 1. Received: 0."),
-        (["train", "--updates", "9", "--epochs", "2"], "both say how long to train"),
+        (["train", "--updates", "9", "--epochs", "2"], "--updates and --epochs both say how long to train"),
+        (["train", "--minutes=1", "--updates", "9"], "--minutes and --updates both say how long to train"),
+        (["train", "--minutes", "0"], "minutes must be a number above 0. Received: 0.0."),
         (["resume", "0042"], "There is no run '0042'"),
         (["sample", "nothing.keras"], "There is no file nothing.keras"),
         (["show", "nothing"], "come with the project: cifar10, cifar10_recipe, faces, faces64, house_numbers"),
@@ -106,9 +113,7 @@ def test_help_says_no_empty_defaults_and_names_its_sources_in_words(capsys, monk
 def test_help_of_train_begins_with_the_fifteen_options_that_matter_most(capsys):
     text = help_of(capsys, "train")
     listed = re.findall(r"^\W? {1,2}--(\w[\w.-]+)", text, re.MULTILINE)
-    first = (
-        "preset data count image-size epochs updates batch-size learning-rate width batch-norm seed precision dry-run"
-    )
+    first = "preset data count image-size minutes updates epochs batch-size learning-rate width seed precision dry-run"
     assert listed[:15] == [*first.split(), "runs-dir", "data-dir"]
     assert {"dedup", "beta-1", "checkpoint-seconds", "generator.filters", "discriminator.dropout"} <= set(listed[15:])
     assert "Train a DCGAN in a new run folder." in text and len(listed) == len(set(listed))
@@ -296,26 +301,32 @@ def test_a_dry_run_prints_the_resolved_experiment_and_costs_and_writes_nothing(c
     assert record["experiment"]["training"]["epochs"] == 3 and record["experiment"]["model"]["width"] == 0.1
     costs = record["estimate"]
     assert (costs["images"], costs["updates_per_epoch"], costs["updates"]) == (640, 40, 120)
-    # An update of 16 images takes as long as the speed says
-    assert costs["seconds"] == pytest.approx(120 * 16 / costs["images_per_second"])
+    # An update of 16 images takes as long as the speed says, and summaries take a tenth of the time
+    assert costs["seconds"] == pytest.approx(120 * 16 / costs["images_per_second"] / 0.9)
+    assert costs["processors"] == os.cpu_count() and record["choice"] == {"minutes": None, "trial": None, "why": {}}
+    assert shlex.split(record["command"])[-4:] == ["--batch-size", "16", "--epochs", "3"]
     assert costs["memory_bytes"] > costs["state_bytes"] > 0
     assert not list(tmp_path.iterdir())
 
 
-def test_a_dry_run_says_the_useful_lines_first_and_how_many_images_there_may_be(capsys, tmp_path, pictures):
+def test_a_dry_run_says_the_useful_lines_first_and_how_many_images_there_may_be(capsys, tmp_path, pictures, speed):
+    speed(0.05)
     options = ["--data", pictures, "--image-size", 28, "--width", 0.05, "--dry-run"]
     options += ["--data-dir", tmp_path / "data"]
     code, out, _ = said(capsys, "train", *options)
     assert code == 0 and [line.split()[0] for line in out.splitlines()] == [
-        "What", "Images", "Time", "Memory", "Disk", "Nothing"
+        "Size", "Networks", "Augment", "Length", "Expect",
+        "What", "Images", "Time", "Memory", "Disk", "Command", "Nothing",
     ]  # fmt: skip
-    assert "up to 71; 4,000 updates of 64 images = 4,000 epochs of 1" in out
+    assert "Augment   colour, translation: up to 71 images are few (below 5,000)\n" in out
+    assert re.search(r"\nImages  up to 71; [\d,]+ updates of 64 images, 1 an epoch\n", out)
     assert said(capsys, "datasets", pictures, "--show", "--size", 28, "--data-dir", tmp_path / "data")[1].startswith(
         "pictures: 70 "
     )
-    assert "Images  70; 9 updates" in said(capsys, "train", *options, "--epochs", 9)[1]  # now it is certain
+    certain = said(capsys, "train", *options, "--epochs", 9)[1]
+    assert "Images  70; 9 updates of 64 images = 9 epochs of 1\n" in certain and "Length" not in certain
     assert "Note: 9 updates are too few" in said(capsys, "train", *options, "--updates", 9)[1]
-    large = said(capsys, "train", *options, "--image-size", 32)[1]
+    large = said(capsys, "train", *options, "--image-size", 32, "--epochs", 9)[1]
     assert large.startswith("Note: 100% of the pictures are smaller than 32x32 and will be left out; --small enlarge")
     code, _, err = said(capsys, "train", *options, "--count", 72)  # as without --dry-run
     assert code == 2 and "count must be at most the 71 images of pictures. Received: 72." in err
@@ -333,35 +344,105 @@ def pictures(tmp_path):
     return folder
 
 
-def resolved(*options, images):
-    train = tyro.cli(Train, args=list(options), default=Train.default(list(options)))
-    return train._resolved(train.settings.experiment(train.preset), images)
+def resolved(*options):
+    """The experiment that the options of `train` stand for; what has to be measured is not."""
+    return read(Train, list(options), "train", Train.default(list(options)))._choose().experiment
 
 
-def test_own_pictures_are_trained_on_for_thousands_of_updates_unless_epochs_are_given(pictures):
-    own = ["--data", str(pictures)]
-    for options, images, epochs, every in (
-        (own, 300, 1000, 20),
-        (own, 8000, 32, 1),
-        (own, 200_000, 7, 1),  # the preset's epochs, which are more
-        ([*own, "--epochs", "3"], 300, 3, 1),
-        ([*own, "--epochs=1000"], 300, 1000, 20),
-        ([*own, "--updates", "41", "--summary-epochs", "2"], 300, 11, 2),
-        (["--updates", "1001"], 8000, 9, 1),
-        ([], 8000, 7, 1),
-    ):
-        training = resolved(*options, images=images).training
-        assert (training.epochs, training.summary_epochs) == (epochs, every), options
+@pytest.fixture
+def speed(monkeypatch):
+    """Machines whose speed is known: speed(seconds) sets what an update of 64x64 pixels takes; gives what was tried."""
+    tried = []
+
+    def set_to(seconds):
+        def try_updates(experiment, force_precision=False):
+            tried.append(experiment)
+            each = seconds * (experiment.model.image_size / 64) ** 2
+            return choice.Trial(each, 5, "a machine", 0.0, 2, 1, 1, 1)
+
+        monkeypatch.setattr(estimate, "try_updates", try_updates)
+        return tried
+
+    return set_to
 
 
-def test_a_size_chooses_networks_that_work_at_it():
-    assert Train.default(["--image-size", "64"]).preset == "paper64"
-    model = resolved("--image-size=128", images=640).model
-    assert (model.image_size, model.width, model.generator.start) == (128, 0.25, 4)
-    assert resolved("--image-size", "28", images=640).preset == "quick"
-    assert resolved("--image-size", "64", "--image-size=48", images=640).model.image_size == 48
-    assert resolved("--preset", "report32", "--image-size", "64", images=640).model == preset("report64").model
-    assert resolved("--preset", "report64", "--image-size", "64", images=640).model == preset("report64").model
+def own_pictures(folder, count, sides):
+    """Grey pictures, of each of the sides in turn."""
+    folder.mkdir()
+    for number in range(count):
+        side = sides[number % len(sides)]
+        Image.new("L", (side, side + 9), number % 256).save(folder / f"{number:03}.png")
+    return folder
+
+
+def test_minutes_become_a_number_of_updates_that_the_same_command_repeats_without_a_clock(tmp_path, speed):
+    pets = str(own_pictures(tmp_path / "pets", 100, [64, 90]))
+    tried = speed(0.25)
+    chosen = resolved("--data", pets)
+    assert chosen.preset == "quick64" and chosen.training.updates == 4_300  # 20 min, a tenth for summaries: 4,320
+    assert chosen.training.augment == ("colour", "translation") and chosen.training.batch_size == 64
+    assert tried == [replace(chosen, updates=875, summary_updates=100)]  # once, for the size and for the length
+    speed(0.5)
+    assert resolved("--data", pets, "--minutes", "5").training.updates == 540
+    del tried[:]
+    shown = shlex.split(command_for(chosen))[2:]
+    assert "--minutes" not in shown and resolved(*shown) == chosen and not tried
+
+
+@pytest.mark.parametrize(
+    ("sides", "seconds", "options", "size"),
+    [
+        ([200], 0.25, "", 64),  # at 128 it would be 1,000 updates
+        ([200], 0.25, "--minutes 90", 128),
+        ([200], 0.02, "", 128),  # a GPU
+        ([200] * 9 + [100], 0.02, "", 128),  # a tenth may be too small
+        ([200] * 8 + [100] * 2, 0.02, "", 64),
+        ([100], 9.0, "", 32),  # 120 updates of 64 pixels
+        ([40], 0.25, "", 32),
+        ([40, 40, 30], 0.25, "", 32),
+        ([30, 30, 40], 0.25, "", 28),
+        ([28], 0.25, "", 28),
+        ([28], 0.25, "--small enlarge", 32),
+        ([200], 0.25, "--image-size 96", 96),
+        ([200], 0.25, "--updates 50", 64),  # without knowing the time
+    ],
+)
+def test_the_size_is_the_largest_that_the_pictures_and_the_time_allow(tmp_path, speed, sides, seconds, options, size):
+    speed(seconds)
+    pets = own_pictures(tmp_path / "pets", 40, sides)
+    chosen = resolved("--data", str(pets), *options.split())
+    assert chosen.model.image_size == size and chosen.preset == ("quick64" if size > 32 else "quick")
+    assert chosen.training.batch_size == 32  # of 40 pictures
+
+
+def test_every_choice_gives_way_to_its_option_and_a_preset_is_taken_as_it_is(tmp_path, speed):
+    pets = str(own_pictures(tmp_path / "pets", 100, [64]))
+    speed(1.0)
+    asked = resolved("--data", pets, "--image-size", "32", "--batch-size=16", "--width", "0.1", "--augment", "cutout")
+    assert (asked.model.image_size, asked.training.batch_size, asked.model.width) == (32, 16, 0.1)
+    assert asked.training.augment == ("cutout",) and resolved("--data", pets, "--augment").training.augment == ()
+    assert resolved("--data", pets, "--updates", "41").training.updates == 41
+    assert resolved("--data", pets, "--epochs", "3").training.updates is None
+    report = resolved("--data", pets, "--preset", "report64")
+    assert report == replace(preset("report64"), name=pets, updates=1_000) and resolved(*shlex.split(
+        command_for(report))[2:]) == report  # fmt: skip
+    for options in ([], ["--data", "faces"], ["--preset", "report32"]):  # as they were made
+        assert resolved(*options) in (preset("quick64"), preset("report32"))
+    assert resolved("--minutes", "2").training.updates == 100
+    assert resolved("--image-size", "48").preset == "quick64" and resolved("--image-size=28").preset == "quick"
+    large = resolved("--image-size", "64", "--image-size=128").model
+    assert (large.image_size, large.width, large.generator.start) == (128, 0.25, 4)
+    assert resolved("--preset", "report32", "--image-size", "64").model == preset("report64").model
+
+
+def test_too_few_pictures_and_a_folder_without_any_are_refused_before_anything_is_measured(capsys, tmp_path, speed):
+    tried = speed(1.0)
+    few = own_pictures(tmp_path / "few", 5, [64])
+    code, out, err = said(capsys, "train", "--data", few, "--data-dir", tmp_path)
+    assert code == 2 and out == "" and "There are up to 5 images, fewer than one update takes: 8" in err and not tried
+    (tmp_path / "none").mkdir()
+    code, _, err = said(capsys, "train", "--data", tmp_path / "none", "--data-dir", tmp_path)
+    assert code == 2 and "holds no picture that can be read: it is empty" in err
 
 
 def test_digits_of_28_pixels_are_trained_on_and_the_end_says_what_is_next(capsys, tmp_path, pictures):
@@ -370,9 +451,11 @@ def test_digits_of_28_pixels_are_trained_on_and_the_end_says_what_is_next(capsys
     code, out, err = said(capsys, "train", "--data", pictures, *options, *places)
     assert code == 0, err
     run = Run.find("last", tmp_path / "my runs")
-    assert run.experiment.model.generator.start == 7 and run.experiment.training.epochs == 1
-    assert run.steps()["update"].tolist() == [1, 2, 3]
-    assert out.startswith("Note: 3 updates are too few") and "--epochs 1334  train on" in out
+    assert run.experiment.model.generator.start == 7 and run.experiment.training.updates == 3
+    assert run.steps()["update"].tolist() == [1, 2, 3] and [row["update"] for row in run.epochs()] == [0, 3]
+    assert out.startswith("Size      28x28 pixels, as asked for\n") and "--updates 4000  train on" in out
+    assert "\nNote: 3 updates are too few" in out and f"\nCommand   {command_for(run.experiment)}\n" in out
+    assert "Size      28x28 pixels, as asked for" in run.logged()
     assert f"./dcgan sample '{run.folder}' -n 100" in out
     assert "--image-size 64" not in out  # they are smaller
     for number in range(70):
@@ -435,7 +518,7 @@ def test_bfloat16_is_refused_where_it_would_be_emulated_unless_forced(capsys, mo
 def test_the_presets_count_belongs_to_the_presets_own_data():
     parsed = Train.default(["--data", "somewhere"])
     assert parsed.settings.data.count is None
-    assert Train.default(["--epochs", "3"]).settings.data.count == 8000
+    assert Train.default(["--epochs", "3"]).settings.data.count == 8000 == preset("quick64").data.count
 
 
 @pytest.mark.parametrize(
@@ -449,13 +532,16 @@ def test_the_presets_count_belongs_to_the_presets_own_data():
         replace(preset("paper_svhn"), shared_latents=True, dedup="near"),
         at_size(preset("report32"), 48),
         replace(at_size(preset("quick"), 64), width=0.1, generator={"kernel": 5}),
+        replace(at_size(preset("quick64"), 128), name="pets", count=None, updates=12_000, summary_updates=240),
+        replace(preset("quick64"), updates=12_000, summary_updates=100, augment=("colour", "translation")),
+        replace(preset("quick64"), epochs=3),
     ],
     ids=lambda experiment: f"{experiment.preset} {experiment.data.name}",
 )
 def test_the_command_that_is_shown_trains_the_same_experiment(experiment):
     program, train, *options = shlex.split(command_for(experiment))
     assert (program, train) == ("./dcgan", "train")
-    assert resolved(*options, images=640) == experiment
+    assert resolved(*options) == experiment
 
 
 # --- the launcher -----------------------------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ import pytest
 
 from utils.config import preset, presets, replace
 from utils.errors import InputError
-from utils.fitting import at_size, fitted, recommended
-from utils.lengths import OWN_UPDATES, SUMMARIES, for_updates, updates_per_epoch, with_few_summaries
+from utils.fitting import at_size, fitted, largest_size, recommended
+from utils.lengths import SUMMARIES, Length, seconds_of, unit_of, updates_in, updates_per_epoch, with_few_summaries
 from utils.models import build_discriminator, build_generator
 from utils.parameters import discriminator_parameters, generator_parameters
+from utils.presets import FIRST
 
 
 def test_the_reports_networks_fitted_to_64_pixels_are_its_networks_for_64():
@@ -75,11 +76,27 @@ def fits(model, size):
         return False
 
 
-def test_above_32_pixels_the_papers_networks_at_a_quarter_of_their_width_are_recommended():
-    assert recommended(32) == preset("quick") and recommended(28).preset == "quick"
-    for size in (64, 128):
-        experiment = recommended(size)
-        assert (experiment.preset, experiment.model.width, experiment.model.image_size) == ("paper64", 0.25, size)
+def test_the_recipe_is_recommended_at_its_size_and_above_and_few_images_are_augmented_in_batches_they_fill():
+    assert recommended(64) == preset("quick64") and recommended(32) == preset("quick")
+    assert recommended(28).preset == "quick" and recommended(128).preset == "quick64"
+    assert recommended(128).training == preset("quick64").training and recommended(128).model.image_size == 128
+    assert recommended(64, 5_000) == preset("quick64")
+    few = recommended(64, 4_999)
+    assert few.training.augment == ("colour", "translation") and replace(few, augment=()) == preset("quick64")
+    assert [recommended(64, n).training.batch_size for n in (64, 63, 20, 8, 3)] == [64, 32, 16, 8, 8]
+
+
+def test_the_first_command_trains_the_papers_networks_at_a_quarter_of_their_width():
+    experiment = preset(FIRST)
+    assert experiment.model == replace(preset("paper64"), width=0.25).model and experiment.data.name == "faces"
+    assert experiment.training.updates == 875
+
+
+@pytest.mark.parametrize(("most", "size"), [(64, 64), (63, 56), (33, 32), (31, 28), (7, 6), (5, None)])
+def test_the_largest_size_with_networks_is_found(most, size):
+    assert largest_size(most) == size
+    if size:
+        assert recommended(size).model.image_size == size
 
 
 @pytest.mark.parametrize("name", presets())
@@ -90,16 +107,46 @@ def test_parameters_counted_from_settings_are_those_of_the_built_networks(name, 
     assert build_discriminator(model).count_params() == discriminator_parameters(model)
 
 
-@pytest.mark.parametrize(("images", "updates"), [(300, 4000), (300, 1), (8000, 4000), (64, 77), (100_000, 3)])
-def test_updates_are_rounded_up_to_whole_epochs(images, updates):
-    experiment = for_updates(preset("quick"), images, updates)
-    each, epochs = images // 64, experiment.training.epochs
-    assert updates_per_epoch(experiment, images) == each
-    assert each * epochs >= updates > each * (epochs - 1)
+# --- how long ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_thousand_short_epochs_have_some_dozens_of_summaries():
-    experiment = with_few_summaries(for_updates(replace(preset("quick"), count=None), 300, OWN_UPDATES))
-    epochs, every = experiment.training.epochs, experiment.training.summary_epochs
-    assert epochs == 1000 and SUMMARIES / 2 < math.ceil(epochs / every) <= SUMMARIES
-    assert with_few_summaries(preset("quick")) == preset("quick")
+def summaries(experiment, images) -> list[int]:
+    """Updates after which there is a summary, as (update, its number)."""
+    length = Length.of(experiment, updates_per_epoch(experiment, images))
+    return [(u, n) for u in range(1, length.updates + 1) if (n := length.summary_after(u)) is not None]
+
+
+def test_updates_are_exact_and_summaries_come_at_them_however_many_images_there_are():
+    experiment = replace(preset("quick64"), updates=250)
+    for images in (64, 300, 200_000):
+        assert summaries(experiment, images) == [(100, 100), (200, 200), (250, 250)]
+
+
+def test_a_training_by_epochs_has_its_summaries_at_ends_of_epochs():
+    experiment = replace(preset("quick"), epochs=5, summary_epochs=2, count=None)
+    assert summaries(experiment, 200) == [(6, 2), (12, 4), (15, 5)]
+
+
+def test_whichever_of_epochs_and_updates_is_asked_for_counts():
+    experiment = replace(preset("quick"), updates=50)
+    assert unit_of(experiment.training) == "update" and unit_of(preset("quick").training) == "epoch"
+    assert replace(experiment, epochs=3).training.updates is None
+    assert replace(experiment, epochs=3, updates=60).training.updates == 60
+    assert replace(experiment, seed=3).training.updates == 50
+
+
+@pytest.mark.parametrize(("unit", "count", "every"), [("epochs", 1000, 20), ("updates", 12_001, 241)])
+def test_a_long_training_has_some_dozens_of_summaries(unit, count, every):
+    experiment = with_few_summaries(replace(preset("quick"), count=None, **{unit: count}))
+    assert vars(experiment.training)[f"summary_{unit}"] == every
+    assert SUMMARIES / 2 < math.ceil(count / every) <= SUMMARIES
+    assert with_few_summaries(preset("quick")) == preset("quick") and with_few_summaries(preset(FIRST)) == preset(FIRST)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "each", "updates"),
+    [(20, 0.25, 4_300), (20, 0.0251, 43_000), (1, 10.0, 5), (0.1, 60.0, 1), (5, 0.3, 900)],
+)
+def test_minutes_hold_so_many_updates_rounded_down_to_two_digits(minutes, each, updates):
+    assert updates_in(minutes, each) == updates
+    assert updates == 1 or 0.89 * minutes * 60 <= seconds_of(updates, each) <= minutes * 60

@@ -7,19 +7,23 @@ import re
 import subprocess
 
 import imageio.v2 as imageio
+import keras
 import numpy as np
 import pytest
 from comparing import assert_same_contents, contents
 from PIL import Image
 
 from utils import config
+from utils.choice import busy_in_words
 from utils.config import replace
 from utils.data import load_for
 from utils.errors import InputError
 from utils.runs import Run
-from utils.training import checkpoint, loop, performance_summarizer, resume, train
+from utils.training import checkpoint, estimate, loop, performance_summarizer, resume, train
 from utils.training.batches import Schedule, batches
+from utils.training.estimate import try_updates
 from utils.training.players import build_players
+from utils.training.recipes import due_at, recipe_of, what_is_due
 
 # --- order ------------------------------------------------------------------------------------------------------------
 
@@ -116,10 +120,11 @@ def test_the_time_of_the_whole_training_is_said_once_by_the_speed_of_its_first_u
 ):
     monkeypatch.setattr(loop, "FORECAST_SECONDS", 0.0)
     monkeypatch.setattr(loop, "_READ_SECONDS", 0.0)
-    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path)
+    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path, expected_seconds=1e-6)
     out = capsys.readouterr().out
     assert re.match(r"Training report32 on 24 images of noise, 32x32 pixels: 6 updates on \d", out), out
     assert len(re.findall(r"^6 updates of 8 images, about \d+ .*s on \d", out, re.MULTILINE)) == 1
+    assert out.count("That is more than the 0 s that were measured before: the machine is busier now.") == 1
     resume(run, changed=replace(tiny, epochs=4), dataset=noise_dataset)
     assert "\n6 updates of 8 images, about" in capsys.readouterr().out  # of those that are left
 
@@ -177,6 +182,74 @@ def test_more_epochs_continue_as_if_asked_for_from_the_start(tiny, noise_dataset
     resume(part, changed=replace(tiny, epochs=5, summary_epochs=3), dataset=noise_dataset, progress=False)
     assert part.steps_file.read_bytes() == whole.steps_file.read_bytes()
     assert part.epochs() == [row for row in whole.epochs() if row["epoch"] != 4]
+    with pytest.raises(InputError, match="counts epochs: say with --epochs how many"):
+        resume(part, changed=replace(tiny, updates=50), dataset=noise_dataset, progress=False)
+
+
+def test_a_training_by_updates_has_exactly_so_many_and_more_continue_as_if_asked_for_from_the_start(
+    tiny, noise_dataset, tmp_path
+):
+    """It may end amid an epoch, and its summaries are named after updates."""
+    tiny = replace(tiny, updates=2, summary_updates=2, keep_models=True)
+    whole = train(replace(tiny, updates=5), dataset=noise_dataset, runs_dir=tmp_path / "a", progress=False)
+    part = train(tiny, dataset=noise_dataset, runs_dir=tmp_path / "b", progress=False)
+    resume(part, changed=replace(tiny, updates=5), dataset=noise_dataset, progress=False)
+    assert_same_contents(whole, part)
+
+    assert whole.steps()["update"].tolist() == [1, 2, 3, 4, 5] and whole.steps()["epoch"].tolist() == [1, 1, 1, 2, 2]
+    assert [row["update"] for row in whole.epochs()] == [0, 2, 4, 5] and "epoch" not in whole.epochs()[0]
+    grids = {f"update_{number:06d}.png" for number in (0, 2, 4, 5)}
+    assert {path.name for path in (whole.folder / "grids").iterdir()} == {"true.png"} | grids
+    assert whole.model("generator", 4) == whole.folder / "models" / "update_000004" / "generator.keras"
+    assert whole.model("generator", 4).is_file() and whole.losses_plot.is_file() and whole.film.is_file()
+    assert whole.is_finished and whole.state.epoch == 1 and whole.unit == "update" and whole.goal == 5
+
+    with pytest.raises(InputError, match="updates can only be raised. Received: 4, the run has 5"):
+        resume(part, changed=replace(tiny, updates=4), dataset=noise_dataset, progress=False)
+    for changes in ({"epochs": 9}, {"epochs": 2}):
+        with pytest.raises(InputError, match="counts updates: say with --updates how many"):
+            resume(part, changed=replace(tiny, **changes), dataset=noise_dataset, progress=False)
+
+
+def test_a_trial_leaves_no_trace_in_the_networks_that_are_built_after_it(tiny):
+    """Not even in what layers are called: files of a training are the same with and without a trial before."""
+    built = []
+    for tried in (False, True):
+        keras.utils.clear_session()  # as in a new process
+        if tried:
+            assert 0 < try_updates(tiny).update_seconds < 60
+        players = build_players(tiny)
+        names = [layer.name for layer in players.discriminator.layers]
+        built.append((names, [np.asarray(v).tobytes() for v in players.variables().values()]))
+    assert built[0] == built[1] and "conv2d" in built[0][0]
+
+
+def test_a_trial_weighs_updates_by_how_often_they_have_their_turn(tiny, monkeypatch):
+    """Penalties every 4 updates, on a clock that says that an update with them takes ten times as long."""
+    timed = []
+
+    class Fake:
+        def __init__(self, players, experiment):
+            self.recipe = recipe_of(experiment)
+
+        def __call__(self, batch):
+            self.due = "r1" in str(what_is_due(due_at(self.recipe, batch.update))).lower()
+            return self
+
+        def read(self):
+            timed.append(1.0 if self.due else 0.1)
+
+    monkeypatch.setattr(estimate, "Update", Fake)
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: sum(timed))
+    trial = try_updates(replace(tiny, r1=1.0, penalty_every=4, discriminator_updates="joint"))
+    assert trial.update_seconds == pytest.approx((1.0 + 3 * 0.1) / 4)
+    assert trial.updates == 5 + 20  # five, and until they took two seconds
+
+
+@pytest.mark.parametrize(("load", "busy"), [(None, False), (0.3, False), (0.6, True)])
+def test_a_busy_machine_is_said_to_be(load, busy):
+    sentence = busy_in_words(load, 2, "; ")
+    assert sentence.startswith("; the machine is busy (load 0.6 on 2 processors)") if busy else sentence == ""
 
 
 def test_a_run_killed_between_its_last_update_and_its_film_is_finished_by_resume(tiny, noise_dataset, tmp_path):

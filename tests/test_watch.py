@@ -224,4 +224,4 @@ def test_kept_models_and_rare_summaries(tiny, tmp_path):
     assert [epoch["epoch"] for epoch in run.epochs()] == [0, 2, 3]
     kept = {path.parent.name for path in (run.folder / "models").glob("epoch_*/discriminator.keras")}
     assert kept == {"epoch_0000", "epoch_0002", "epoch_0003"}
-    assert run.model("generator", epoch=2).is_file() and not run.grid(1).exists()
+    assert run.model("generator", 2).is_file() and not run.grid(1).exists()

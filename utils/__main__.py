@@ -7,7 +7,7 @@ usage: ./dcgan COMMAND [options]
 
 Train, understand and explain deep convolutional GANs.
 
-  train      train a DCGAN: ./dcgan train [--preset P] [--data NAME|FOLDER] [--epochs N] [any setting]
+  train      train a DCGAN: ./dcgan train [--data NAME|FOLDER] [--minutes M] [--preset P] [any setting]
   resume     go on with a run that was stopped, or for more epochs
   sample     draw pictures with a trained generator
   film       make a run's film and curves anew

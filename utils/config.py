@@ -166,7 +166,9 @@ class TrainingConfig:
     """How the networks are trained."""
 
     epochs: int = 10
-    """How many times to go through the images."""
+    """How many times to go through the images. It does not count where updates says how long to train."""
+    updates: int | None = None
+    """How many updates to train for, exactly, however often these go through the images; in place of epochs."""
     batch_size: int = 128
     """True images per update (as many fake ones go with them). An incomplete last batch of an epoch is left out."""
     learning_rate: float = 2e-4
@@ -231,6 +233,8 @@ class TrainingConfig:
     """True and fake samples that the performance summary scores after each epoch."""
     summary_epochs: int = 1
     """Epochs between summaries (grid, scores, models); the first and the last epoch always have one."""
+    summary_updates: int = 100
+    """The same in updates, where updates says how long to train."""
     keep_models: bool = False
     """Keep both networks as they are at every summary, in models/epoch_NNNN/, for films and studies."""
     watch_updates: int = 25
@@ -271,6 +275,8 @@ def replace(experiment: Experiment, **changes) -> Experiment:
         InputError: a name that is no setting, or settings that contradict each other.
     """
     sections = {name: {} for name in ("data", "model", "training")}
+    if "epochs" in changes:  # whichever of the two is asked for says how long to train
+        changes = {"updates": None} | changes
     for name, value in modern(changes).items():
         homes = [s for s in sections if name in {f.name for f in dataclasses.fields(getattr(experiment, s))}]
         if not homes:
@@ -302,7 +308,9 @@ def check(experiment: Experiment) -> None:
             expect(value >= low, f"{name} must be at least {low}. Received: {value}.")
 
     at_least(training, 1, "epochs", "batch_size", "discriminator_steps", "generator_steps", "summary_samples")
-    at_least(training, 1, "summary_epochs", "penalty_every")
+    at_least(training, 1, "summary_epochs", "summary_updates", "penalty_every")
+    if training.updates is not None:
+        at_least(training, 1, "updates")
     at_least(training, 0, "r1", "r2", "gradient_penalty")
     at_least(training, 0, "seed", "samples_seed", "watch_updates")
     at_least(experiment.data, 0, "data_seed")

@@ -5,10 +5,13 @@ import math
 
 from utils.config import Experiment, ModelConfig, replace
 from utils.errors import InputError
-from utils.presets import preset
+from utils.presets import FIRST, preset
 
 LARGEST = 512
 """Sizes above this are not tried."""
+FEW_IMAGES = 5_000
+"""With fewer, a training of some thousand updates shows each image so often that a discriminator could know them by
+heart, so true and fake images are augmented alike before it sees them."""
 
 
 def fitted(model: ModelConfig, size: int) -> ModelConfig:
@@ -36,19 +39,43 @@ def fitted(model: ModelConfig, size: int) -> ModelConfig:
     )
 
 
-def recommended(size: int) -> Experiment:
-    """The preset to start from where none is named, with what makes it work in minutes on a CPU.
+def recommended(size: int, images: int | None = None) -> Experiment:
+    """The preset to start from where none is named: what works in minutes on a CPU.
 
-    Up to 32 pixels it is `quick`; above, the paper's networks at a quarter of their width, as the model `faces64` that
-    comes with the project was made. The report's networks for 64 pixels draw stripes after hours there.
+    Up to 32 pixels it is `quick`, above `quick64`; the report's networks for 64 pixels draw stripes after hours. Few
+    images are augmented, in colour and by translation, and come in smaller batches if they do not fill one.
+
+    Args:
+        size: side of the images in pixels.
+        images: how many there are, if it is known.
 
     Raises:
         InputError: as `fitted`.
     """
-    experiment = preset("quick")
-    if size > experiment.model.image_size:
-        experiment = replace(preset("paper64"), width=0.25, batch_size=64, shared_latents=True, ema_decay=0.995)
-    return at_size(experiment, size)
+    experiment = at_size(_start_for(size), size)
+    if images is None:
+        return experiment
+    if images < FEW_IMAGES:
+        experiment = replace(experiment, augment=("colour", "translation"))
+    return with_fitting_batches(experiment, images)
+
+
+def with_fitting_batches(experiment: Experiment, images: int) -> Experiment:
+    """The experiment with batches halved until so many images fill one, but not below 8."""
+    batch_size = experiment.training.batch_size
+    while batch_size > images and batch_size >= 16:
+        batch_size //= 2
+    return replace(experiment, batch_size=batch_size)
+
+
+def largest_size(most: int) -> int | None:
+    """The largest size up to `most` that there are recommended networks for; None if there is none."""
+    return next((size for size in range(most, 3, -1) if _fitted(_start_for(size).model, size)), None)
+
+
+def _start_for(size: int) -> Experiment:
+    small = preset("quick")
+    return small if size <= small.model.image_size else preset(FIRST)
 
 
 def at_size(experiment: Experiment, size: int) -> Experiment:

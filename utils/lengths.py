@@ -1,14 +1,18 @@
 """How long to train, counted in updates: what a network learns depends on them, not on how often it sees the images."""
 
 import math
+from dataclasses import dataclass
 
-from utils.config import Experiment, replace
+from utils.config import Experiment, TrainingConfig, replace
 
-OWN_UPDATES = 4_000
-"""The least number of updates on own pictures, where nothing else is asked for: the recipe draws faces after 1,000 and
-gets better for several thousand more."""
+MANY_UPDATES = 4_000
+"""With so many, what one size of images can show is mostly there, so that a larger one is worth its time: the recipe
+draws faces after 1,000 and gets better for several thousand more."""
 FEW_UPDATES = 500
 """With fewer than this, the best recipe here draws rough shapes, others nothing but grey."""
+SUMMARY_SHARE = 0.1
+"""Share of a training's time that goes into summaries, measurements of the watch and checkpoints: a summary takes about
+as long as 5 updates at 64x64 pixels, a measurement as long as one."""
 SUMMARIES = 50
 """The most summaries (a grid, scores, models) of a training, where nothing else is asked for."""
 
@@ -18,12 +22,65 @@ def updates_per_epoch(experiment: Experiment, images: int) -> int:
     return images // (experiment.training.batch_size * experiment.training.discriminator_steps)
 
 
-def for_updates(experiment: Experiment, images: int, updates: int) -> Experiment:
-    """The experiment with as many whole epochs as give at least so many updates."""
-    each = updates_per_epoch(experiment, images)
-    return replace(experiment, epochs=math.ceil(updates / each)) if each else experiment
+def unit_of(training: TrainingConfig) -> str:
+    """What a training and its summaries are counted in: "update" or "epoch"."""
+    return "epoch" if training.updates is None else "update"
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a training is, and after which of its updates there is a summary.
+
+    An epoch may be two updates or thousands, so it is not a good measure for either. Summaries are numbered by what
+    their training is counted in; they are files and rows of records, and change nothing in the networks.
+
+    Attributes:
+        unit: what it is counted in: "update" or "epoch".
+        each: updates of one unit.
+        count: units in all.
+        every: units between summaries.
+    """
+
+    unit: str
+    each: int
+    count: int
+    every: int
+
+    @classmethod
+    def of(cls, experiment: Experiment, updates_per_epoch: int) -> "Length":
+        """The length of an experiment whose images give so many updates an epoch."""
+        training = experiment.training
+        if training.updates is None:
+            return cls("epoch", updates_per_epoch, training.epochs, training.summary_epochs)
+        return cls("update", 1, training.updates, training.summary_updates)
+
+    @property
+    def updates(self) -> int:
+        """Updates in all."""
+        return self.each * self.count
+
+    def summary_after(self, update: int) -> int | None:
+        """The number of the summary that is due after an update, in units; None where none is. The last has one."""
+        number, rest = divmod(update, self.each)
+        return None if rest or (number % self.every and number != self.count) else number
 
 
 def with_few_summaries(experiment: Experiment) -> Experiment:
-    """The experiment with so many epochs between summaries that there are at most `SUMMARIES` of them."""
-    return replace(experiment, summary_epochs=math.ceil(experiment.training.epochs / SUMMARIES))
+    """The experiment with so much between summaries that there are at most `SUMMARIES` of them."""
+    training = experiment.training
+    if training.updates is None:
+        return replace(experiment, summary_epochs=math.ceil(training.epochs / SUMMARIES))
+    return replace(experiment, summary_updates=max(training.summary_updates, math.ceil(training.updates / SUMMARIES)))
+
+
+def updates_in(minutes: float, update_seconds: float) -> int:
+    """How many updates go into so many minutes, with the summaries between them; rounded down to two digits, since it
+    is part of a command that people read and repeat."""
+    whole = max(1, int(minutes * 60 * (1 - SUMMARY_SHARE) / update_seconds))
+    step = 10 ** max(0, len(str(whole)) - 2)
+    return whole // step * step
+
+
+def seconds_of(updates: int, update_seconds: float) -> float:
+    """How long so many updates take, with the summaries between them."""
+    return updates * update_seconds / (1 - SUMMARY_SHARE)

@@ -111,22 +111,22 @@ def show_plot(png: str | Path) -> None:
 
 
 def show_epochs(run: Run, count: int = 4, tiles: int = 3) -> None:
-    """Show corners of a run's grids side by side: before training, after the last epoch, and some between.
+    """Show corners of a run's grids side by side: before training, at its end, and some between.
 
     Args:
         run: the run.
-        count: how many epochs, as evenly spaced as can be.
+        count: how many grids, as evenly spaced as can be.
         tiles: how many pictures of a grid across, and down.
     """
-    epochs = [row["epoch"] for row in run.epochs()]
-    chosen = sorted({epochs[round(place)] for place in np.linspace(0, len(epochs) - 1, count)})
+    numbers = [row[run.unit] for row in run.epochs()]
+    chosen = sorted({numbers[round(place)] for place in np.linspace(0, len(numbers) - 1, count)})
     sheets = []
-    for epoch in chosen:
-        sheet = viz.read_png(run.grid(epoch))
+    for number in chosen:
+        sheet = viz.read_png(run.grid(number))
         pitch = sheet.shape[1] // 8  # eight pictures across, each with a gap of 2 before it, and a last gap
         corner = sheet[: tiles * pitch + 2, : tiles * pitch + 2]
         framed = np.pad(corner, ((0, 0), (0, 14), (0, 0)), constant_values=255)
-        sheets.append(viz.caption(framed, f"epoch {epoch}"))
+        sheets.append(viz.caption(framed, f"{run.unit} {number}"))
     _show_picture(PIL.Image.fromarray(np.concatenate(sheets, axis=1)))
 
 

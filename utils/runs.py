@@ -8,6 +8,7 @@
         grids/            true.png, epoch_0000.png …     losses.png        curves
         training.mp4/.gif the grids as a film            tensorboard/      the same for TensorBoard
         models/           generator.keras, discriminator.keras
+                          (a run that counts updates has update_000000.png … in place of epoch_0000.png …)
         checkpoints/      what `resume` goes on from      quality.json      what `evaluate` measured
 
 Each file appears whole or not at all; the .jsonl files grow line by line and are cut back to the checkpoint on resume.
@@ -33,6 +34,7 @@ from utils.config import Experiment
 from utils.data.catalogue import is_own
 from utils.errors import InputError
 from utils.files import is_locked, locked, read_json, write_json
+from utils.lengths import unit_of
 from utils.text import one_line, shorten, slug
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -50,8 +52,8 @@ class State:
     """How a run stands; `state.json` holds it.
 
     Attributes:
-        status: "running", "finished" (it has all its epochs), "stopped" (somebody asked for it) or "failed". A process
-            that is killed leaves "running" behind; see `Run.in_words`.
+        status: "running", "finished" (it has all its epochs, or updates), "stopped" (somebody asked for it) or
+            "failed". A process that is killed leaves "running" behind; see `Run.in_words`.
         update: updates that are saved, from where `resume` goes on.
         epoch: whole epochs among them.
         seconds: how long they took, without preparing and summaries.
@@ -146,6 +148,23 @@ class Run:
         """Versions, device and data fingerprint of the machine that the run was started on."""
         return _read(self.folder / "environment.json")
 
+    @property
+    def unit(self) -> str:
+        """What it and its summaries are counted in, "epoch" or "update"; records have their number by that name."""
+        return unit_of(self.experiment.training)
+
+    @property
+    def goal(self) -> int:
+        """How many of these it is to have."""
+        training = self.experiment.training
+        return training.epochs if training.updates is None else training.updates
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has all that its settings ask for."""
+        state = self.state
+        return state.status == "finished" and (state.epoch if self.unit == "epoch" else state.update) >= self.goal
+
     # --- places -------------------------------------------------------------------------------------------------------
 
     @property
@@ -189,12 +208,16 @@ class Run:
     def board(self) -> Path:
         return self.folder / "tensorboard"
 
-    def grid(self, epoch: int) -> Path:
-        return self.folder / "grids" / f"epoch_{epoch:04d}.png"
+    def grid(self, number: int) -> Path:
+        """The grid of a summary, by its number."""
+        return self.folder / "grids" / f"{self._numbered(number)}.png"
 
-    def model(self, name: str, epoch: int | None = None) -> Path:
-        """The newest "generator" or "discriminator", or the one kept at an epoch (a run with `keep_models`)."""
-        return self.folder / "models" / ("" if epoch is None else f"epoch_{epoch:04d}") / f"{name}.keras"
+    def model(self, name: str, number: int | None = None) -> Path:
+        """The newest "generator" or "discriminator", or the one kept at a summary (a run with `keep_models`)."""
+        return self.folder / "models" / ("" if number is None else self._numbered(number)) / f"{name}.keras"
+
+    def _numbered(self, number: int) -> str:
+        return f"epoch_{number:04d}" if self.unit == "epoch" else f"update_{number:06d}"
 
     # --- records ------------------------------------------------------------------------------------------------------
 
@@ -353,10 +376,12 @@ class Curves:
         steps, experiment = self._steps.columns(), self._run.experiment
         if not steps:
             return None
-        steps["epoch"] = steps["update"] / self._updates_per_epoch()
+        unit = self._run.unit
+        if unit == "epoch":
+            steps["epoch"] = steps["update"] / self._updates_per_epoch()
         about = f"{experiment.preset} on {shorten(dataset_name(experiment.data.name), 50)}"
         title = f"{about}, seed {experiment.training.seed}"
-        viz.plot_training(self._run.losses_plot, steps, self._epochs.columns(), title)
+        viz.plot_training(self._run.losses_plot, steps, self._epochs.columns(), title, unit)
         return self._run.losses_plot
 
     def _updates_per_epoch(self) -> int:
@@ -373,11 +398,11 @@ def draw_curves(run: Run) -> Path | None:
 
 
 def draw_film(run: Run, fps: float = 4, folder: str | Path | None = None) -> list[Path]:
-    """Make training.mp4 and training.gif from the epoch grids, with the epoch written in.
+    """Make training.mp4 and training.gif from the grids, with the epoch or the update written in.
 
     Args:
         run: the run.
-        fps: epochs per second.
+        fps: grids per second.
         folder: where to write; the run folder by default.
 
     Returns:
@@ -386,15 +411,15 @@ def draw_film(run: Run, fps: float = 4, folder: str | Path | None = None) -> lis
     Raises:
         InputError: the run has no grids yet.
     """
-    epochs = [row["epoch"] for row in run.epochs() if run.grid(row["epoch"]).exists()]
-    if not epochs:
-        raise InputError(f"{run.folder} has no epoch grids yet: let it train for a while first.")
+    numbers = [row[run.unit] for row in run.epochs() if run.grid(row[run.unit]).exists()]
+    if not numbers:
+        raise InputError(f"{run.folder} has no grids yet: let it train for a while first.")
     experiment = run.experiment
     about = f"{experiment.preset} on {shorten(dataset_name(experiment.data.name), 30)}"
     files = [Path(folder or run.folder) / name for name in ("training.mp4", "training.gif")]
     for file in files:
         # One by one: a long training has more grids than memory holds.
-        frames = (viz.caption(viz.read_png(run.grid(epoch)), f"{about}, epoch {epoch}") for epoch in epochs)
+        frames = (viz.caption(viz.read_png(run.grid(n)), f"{about}, {run.unit} {n:,}") for n in numbers)
         viz.write_film(file, frames, fps)
     return files
 

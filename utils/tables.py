@@ -25,6 +25,13 @@ def duration(seconds: float) -> str:
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
+def roughly(seconds: float) -> str:
+    """Seconds that are not exact in words: "45 s", "3 min 20 s", "20 min", "2 h 5 min"."""
+    if seconds < 600:
+        return duration(float(f"{seconds:.2g}"))
+    return duration(60 * round(seconds / 60)).removesuffix(" 0 s")
+
+
 def card_text(card: dict) -> str:
     """The card of a model with a name in lines, without what only a program reads."""
     from utils.intervals import Interval  # brings SciPy, which takes a second, and few need it

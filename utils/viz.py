@@ -150,27 +150,30 @@ def plain_ticks(axis, at: Sequence[float] | None = None) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def plot_training(path: str | Path, steps: dict[str, np.ndarray], epochs: dict[str, np.ndarray], title: str) -> None:
-    """Plot losses and mean scores of every update, and the accuracies after every epoch.
+def plot_training(
+    path: str | Path, steps: dict[str, np.ndarray], epochs: dict[str, np.ndarray], title: str, unit: str = "epoch"
+) -> None:
+    """Plot losses and mean scores of every update, and the accuracies of every summary.
 
     Args:
         path: the PNG to write; it appears whole or not at all.
-        steps: float (U,) for each name that updates record, NaN where it was not due, and "epoch" as a float position.
-        epochs: float (E,) "epoch", "accuracy_true" and "accuracy_fake".
+        steps: float (U,) for each name that updates record, NaN where it was not due, and `unit`: the position.
+        epochs: float (E,) `unit`, "accuracy_true" and "accuracy_fake".
         title: heading.
+        unit: what the training is counted in, "epoch" or "update".
     """
     from utils.figure import new_figure, write_figure  # they take a while to load
 
     figure = new_figure(12, 3.8, title)
     losses, scores, accuracies = figure.subplots(1, 3)
-    window = max(1, len(steps["epoch"]) // 100)
+    window = max(1, len(steps[unit]) // 100)
 
     def curves(axes, names: dict[str, tuple[str, str]]) -> None:
         for name, (label, colour) in names.items():
             due = np.isfinite(steps[name])  # some terms have their turn every few updates
-            epoch, values = steps["epoch"][due], steps[name][due]
-            axes.plot(epoch, values, color=colour, alpha=0.2, linewidth=0.6)
-            axes.plot(epoch, smooth(values, window), color=colour, label=label, linewidth=1.4)
+            place, values = steps[unit][due], steps[name][due]
+            axes.plot(place, values, color=colour, alpha=0.2, linewidth=0.6)
+            axes.plot(place, smooth(values, window), color=colour, label=label, linewidth=1.4)
 
     named = {
         "loss_true": ("discriminator, true", "tab:blue"),
@@ -191,10 +194,10 @@ def plot_training(path: str | Path, steps: dict[str, np.ndarray], epochs: dict[s
     scores.axhline(0.5, color="grey", linestyle=":", linewidth=1)
     scores.set(title="Mean score while training", ylim=(0, 1))
     for name, colour in (("true", "tab:blue"), ("fake", "tab:orange")):
-        accuracies.plot(epochs["epoch"], epochs[f"accuracy_{name}"], "o-", color=colour, label=name, markersize=3)
-    accuracies.set(title="Accuracy after each epoch", ylim=(-0.03, 1.03))
+        accuracies.plot(epochs[unit], epochs[f"accuracy_{name}"], "o-", color=colour, label=name, markersize=3)
+    accuracies.set(title="Accuracy" + " after each epoch" * (unit == "epoch"), ylim=(-0.03, 1.03))
     for axes in (losses, scores, accuracies):
-        axes.set_xlabel("epoch")
+        axes.set_xlabel(unit)
         axes.grid(alpha=0.25)
         # Below, where no curve is.
         axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, frameon=False)

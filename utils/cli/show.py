@@ -60,7 +60,7 @@ def _show(options: Show) -> None:
     experiment, steps, epochs = run.experiment, run.steps(SHOWN_UPDATES), run.epochs(SHOWN_EPOCHS)
     updates = int(steps["update"][-1]) if steps else 0
     last = epochs[-1] if epochs else {}
-    done = last.get("epoch", 0) >= experiment.training.epochs
+    done = last.get(run.unit, 0) >= run.goal
     if options.json:
         record = {
             "folder": str(run.folder),
@@ -76,6 +76,10 @@ def _show(options: Show) -> None:
         print(json.dumps(record, indent=2))
         return
     about = run.environment
+    if run.unit == "update":
+        at = f"update {updates:,} of {run.goal:,}"
+    else:
+        at = f"epoch {last.get('epoch', 0)} of {run.goal}, update {updates:,}"
     losses = ", ".join(
         f"{name.removeprefix('loss_')} {values.mean():.3f}" for name, values in steps.items() if name.startswith("loss")
     )
@@ -87,12 +91,12 @@ def _show(options: Show) -> None:
         f"data      {one_line(experiment.data.name)}: {about['images']:,} images, "
         f"fingerprint {about['fingerprint'][:12]}\n"
         f"started   on {about['device']['name']}, TensorFlow {about['tensorflow']}, Keras {about['keras']}\n"
-        f"stands    at epoch {last.get('epoch', 0)} of {experiment.training.epochs}, update {updates:,}, {stands}"
+        f"stands    at {at}, {stands}"
     )
     if losses:
         print(f"losses    mean of the last {min(SHOWN_UPDATES, updates)} updates: {losses}")
     if epochs:
-        print("\n" + table([{n: v if n == "epoch" else f"{v:.3f}" for n, v in row.items()} for row in epochs]))
+        print("\n" + table([{n: v if n == run.unit else f"{v:.3f}" for n, v in row.items()} for row in epochs]))
 
 
 def _settings_in_words(experiment: Experiment) -> str:

@@ -11,8 +11,8 @@ def label(found) -> str:
         home = found.file.resolve().parent.name
         return home if home == found.title else slug(f"{home}-{found.file.stem}")  # the first: a model with a name
     kept = found.file.parent.name
-    parts = [found.run.folder.parent.name, found.run.folder.name, *([kept] if kept.startswith("epoch_") else [])]
-    return "-".join(parts)
+    at = [kept] if kept.startswith(("epoch_", "update_")) else []
+    return "-".join([found.run.folder.parent.name, found.run.folder.name, *at])
 
 
 def written(path: Path, was_there: bool) -> str:

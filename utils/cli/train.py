@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import math
+import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -15,12 +18,14 @@ from utils.cli.options import read
 from utils.cli.text import short
 from utils.config import CHECKPOINT_SECONDS, DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
-from utils.fitting import at_size, recommended
-from utils.lengths import FEW_UPDATES, OWN_UPDATES, for_updates, updates_per_epoch, with_few_summaries
-from utils.presets import preset, presets
-from utils.tables import duration
+from utils.fitting import at_size, recommended, with_fitting_batches
+from utils.lengths import FEW_UPDATES, MANY_UPDATES, Length, unit_of, updates_per_epoch, with_few_summaries
+from utils.presets import FIRST, preset, presets
+from utils.tables import duration, roughly
 from utils.text import command, one_line
 
+MINUTES = 20.0
+"""How long own pictures are trained on, where nothing else is asked for."""
 SOME = 0.1
 """With more than this share of pictures that are too small, a size is not recommended."""
 
@@ -62,81 +67,80 @@ class _Settings:
 class Train:
     """Train a DCGAN in a new run folder.
 
-    Own pictures are trained on for 4,000 updates, or the preset's epochs if these are more. --image-size fits the
-    networks to a size: 28, 32, 48, 64, 96, 128 and others; without --preset, sizes above 32 take the paper's networks
-    at a quarter of their width (paper64), which draw faces after minutes: ./dcgan train --data FOLDER --image-size 64.
+    Without options it learns to draw faces at 64x64 pixels in about 5 minutes. With --data FOLDER it looks at the
+    pictures, times a few updates on this machine, and chooses size, networks, augmentation and how many updates go into
+    --minutes; it says what and why, and every option overrides a choice. --dry-run shows the choice without training.
+    With --preset it chooses nothing but the length for own pictures, and takes the preset's epochs for datasets.
 
     Defaults are those of the preset; every option changes one setting. The fifteen that matter most come first, from
     --preset to --data-dir.
     """
 
     first: ClassVar[tuple[str, ...]] = (
-        *(
-            "preset",
-            "name",
-            "count",
-            "image_size",
-            "epochs",
-            "updates",
-            "batch_size",
-            "learning_rate",
-            "width",
-            "batch_norm",
-        ),
-        *("seed", "precision", "dry_run", "runs_dir", "data_dir"),
+        *("preset", "name", "count", "image_size", "minutes", "updates", "epochs"),
+        *("batch_size", "learning_rate", "width", "seed", "precision", "dry_run", "runs_dir", "data_dir"),
     )
     settings: Annotated[_Settings, arg(name="")]
     places: Annotated[_Places, arg(name="")]
-    updates: int | None = None
-    """In place of --epochs: at least so many updates, rounded up to whole epochs."""
-    preset: Literal[tuple(presets())] = "quick"  # type: ignore[valid-type]
+    minutes: float | None = None
+    """In place of --updates and --epochs: how long to train on this machine, about. A few updates are timed before, and
+    the number that fits becomes a setting of the run. 20 for own pictures, and for datasets without --preset, where
+    none of the three is given."""
+    preset: Literal[tuple(presets())] = FIRST  # type: ignore[valid-type]
     """The experiment to start from; `./dcgan presets` compares them."""
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print what it will cost on this machine, and stop."""
+    """Print what would be chosen and what it will cost on this machine, and stop."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print the dry run as JSON, with the resolved experiment."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
-    """Seconds between checkpoints; there is one after every epoch too."""
+    """Seconds between checkpoints; there is one at every summary too."""
     force_precision: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Train in mixed_bfloat16 also where the processor has to emulate it, 6 times slower or worse."""
-    given: tyro.conf.Suppress[tuple[str, ...]] = ()  # names of the options that were given
+    options: tyro.conf.Suppress[tuple[str, ...]] = ()  # as they were typed
 
     @classmethod
     def default(cls, options: list[str]) -> "Train":
         """The settings of the preset that the options name, with its networks fitted to the size that they name."""
-        given = tuple(option.split("=", 1)[0].replace("_", "-") for option in options if option.startswith("--"))
         name, size = option_value(options, "--preset"), option_value(options, "--image-size")
-        experiment = preset(name or "quick")
-        own_networks = any(option.startswith(("--generator.", "--discriminator.")) for option in given)
-        if size and size.isdecimal() and int(size) and not own_networks:
+        experiment = preset(name or FIRST)
+        if size and size.isdecimal() and int(size) and not _own_networks(_given(options)):
             experiment = at_size(experiment, int(size)) if name else recommended(int(size))
+        return cls._from(experiment, options)
+
+    @classmethod
+    def _from(cls, experiment: Experiment, options: list[str]) -> "Train":
+        """The settings of an experiment, as the options change it before they are read."""
         if option_value(options, "--data") not in (None, experiment.data.name):
             # The preset's count belongs to the preset's images.
             experiment = replace(experiment, data=replace(experiment.data, count=None))
-        return cls(_Settings.of(experiment), _Places(), preset=experiment.preset, given=given)
+        if "--epochs" in _given(options):
+            experiment = config.replace(experiment, epochs=experiment.training.epochs)
+        return cls(_Settings.of(experiment), _Places(), preset=experiment.preset, options=tuple(options))
 
     def run(self) -> None:
-        experiment = self.settings.experiment(self.preset)
         if self.json and not self.dry_run:
             raise InputError("--json prints a dry run: add --dry-run.")
-        if self.updates is not None and "--epochs" in self.given:
-            raise InputError("--epochs and --updates both say how long to train: give one of them.")
-        if self.updates is not None and self.updates < 1:
-            raise InputError(f"updates must be at least 1. Received: {self.updates}.")
+        lengths = [option for option in ("--minutes", "--updates", "--epochs") if option in _given(self.options)]
+        if len(lengths) > 1:
+            raise InputError(f"{' and '.join(lengths)} both say how long to train: give one of them.")
         if self.dry_run:
-            return self._dry_run(experiment)
+            return self._dry_run()
         from utils import runtime
         from utils.data import load_for
-
-        # Before images are read: what is wrong is said at once.
-        runtime.check_precision(experiment.training.precision, self.force_precision)
-        dataset = load_for(experiment, self.places.data_dir)
-        experiment = self._resolved(experiment, len(dataset))
-        updates = experiment.training.epochs * updates_per_epoch(experiment, len(dataset))
-        if 0 < updates < FEW_UPDATES:
-            print(_few(updates))
         from utils.training import train
 
+        # Before images are read: what is wrong is said at once.
+        runtime.check_precision(self.settings.training.precision, self.force_precision)
+        choice = self._choose()
+        if choice.why:
+            print("\n".join(choice.lines()))
+        dataset = load_for(choice.experiment, self.places.data_dir)
+        experiment = self._fitting(choice.experiment, len(dataset))
+        if choice.why:
+            print(f"{'Command':<10}{command_for(experiment)}")
+        updates = Length.of(experiment, updates_per_epoch(experiment, len(dataset))).updates
+        if 0 < updates < FEW_UPDATES:
+            print(_few(updates))
         began = time.monotonic()
         run = train(
             experiment,
@@ -144,29 +148,66 @@ class Train:
             runs_dir=self.places.runs_dir,
             checkpoint_seconds=self.checkpoint_seconds,
             force_precision=self.force_precision,
+            why=choice.lines(),
+            expected_seconds=choice.seconds,
         )
-        _say_finished(run, time.monotonic() - began)
+        _say_finished(run, time.monotonic() - began, choice.seconds)
 
-    def _resolved(self, experiment: Experiment, images: int) -> Experiment:
-        """The experiment with as many epochs as its updates need, and not too many summaries."""
+    def _choose(self):
+        """What to train: as the options say, and the rest of it chosen (`choice.Choice`)."""
+        from utils.choice import Choice, choose, choose_length
         from utils.data.catalogue import is_own
 
-        updates = self.updates
-        if updates is None and "--epochs" not in self.given and is_own(experiment.data.name):
-            updates = max(OWN_UPDATES, experiment.training.epochs * updates_per_epoch(experiment, images))
-        if updates is not None:
-            experiment = for_updates(experiment, images, updates)
-        return experiment if "--summary-epochs" in self.given else with_few_summaries(experiment)
+        data, given = self.settings.data, _given(self.options)
+        minutes = self.minutes
+        if minutes is None and not {"--updates", "--epochs"} & given and (self._is_free or is_own(data.name)):
+            minutes = MINUTES
+        if self._is_free:
+            asked = self.settings.model.image_size
+            size = asked if "--image-size" in given or _own_networks(given) else None
+            choice = choose(data, self._recommended, self._measure, minutes, size, self.places.data_dir)
+        else:
+            experiment = self.settings.experiment(self.preset)
+            choice = Choice(experiment, {}) if minutes is None else choose_length(experiment, minutes, self._measure)
+        if {"--summary-epochs", "--summary-updates"} & given:
+            return choice
+        return replace(choice, experiment=with_few_summaries(choice.experiment))
 
-    def _dry_run(self, experiment: Experiment) -> None:
-        from utils.data.catalogue import count_for, share_too_small
+    @property
+    def _is_free(self) -> bool:
+        """Whether networks and size are to be chosen: no preset is named, and other images than the first command's."""
+        return "--preset" not in _given(self.options) and self.settings.data.name != preset(FIRST).data.name
 
-        experiment = self._resolved(experiment, count_for(experiment, self.places.data_dir)[0])
+    def _recommended(self, size: int, images: int) -> Experiment:
+        """What is recommended for so many images of a size, with all that the options say."""
+        start = recommended(size, images)
+        if _own_networks(_given(self.options)):
+            start = self.settings.experiment(self.preset)
+        asked = read(Train, list(self.options), "train", Train._from(start, list(self.options)))
+        return asked.settings.experiment(asked.preset)
+
+    def _fitting(self, experiment: Experiment, images: int) -> Experiment:
+        """The experiment, in batches that so many images fill: what could not be used may have left fewer."""
+        chosen = self._is_free and "--batch-size" not in _given(self.options)
+        return with_fitting_batches(experiment, images) if chosen else experiment
+
+    def _measure(self, experiment: Experiment):
+        from utils.training.estimate import try_updates
+
+        size = experiment.model.image_size
+        print(f"Timing a few updates at {size}x{size} pixels on this machine…", file=sys.stderr)
+        return try_updates(experiment, self.force_precision)
+
+    def _dry_run(self) -> None:
+        from utils.data.catalogue import share_too_small
         from utils.training.estimate import estimate
 
-        costs = estimate(experiment, self.places.data_dir, self.force_precision)
+        choice = self._choose()
+        experiment = choice.experiment
+        costs = estimate(experiment, self.places.data_dir, self.force_precision, choice.trial)
         if self.json:
-            print(json.dumps({"experiment": config.to_dict(experiment), "estimate": costs}, indent=2))
+            plain = {"experiment": config.to_dict(experiment), "choice": choice.plain(), "estimate": costs}
+            print(json.dumps(plain | {"command": command_for(experiment)}, indent=2))
             return
         size, data = experiment.model.image_size, experiment.data
         enlarged = data.small == "enlarge" or not Path(data.name).is_dir()
@@ -175,23 +216,23 @@ class Train:
                 f"Note: {small:.0%} of the pictures are smaller than {size}x{size} and will be left out; --small "
                 "enlarge takes them, too, or choose a smaller --image-size."
             )
-        print(_costs_in_words(experiment, costs))
+        print("\n".join([*choice.lines(), _costs_in_words(experiment, costs)]))
 
 
 @dataclass(frozen=True)
 class Resume:
-    """Go on with a run that was stopped, or train a finished one for more epochs (--epochs).
+    """Go on with a run that was stopped, or train a finished one for more updates or epochs, whichever it counts.
 
-    Defaults are those of the run; `./dcgan resume RUN --help` shows them. Many more epochs get fewer summaries.
+    Defaults are those of the run; `./dcgan resume RUN --help` shows them. Many more of them get fewer summaries.
     """
 
-    first: ClassVar[tuple[str, ...]] = ("epochs", "name", "runs_dir", "data_dir", "checkpoint_seconds")
+    first: ClassVar[tuple[str, ...]] = ("updates", "epochs", "name", "runs_dir", "data_dir", "checkpoint_seconds")
     settings: Annotated[_Settings, arg(name="")]
     places: Annotated[_Places, arg(name="")]
     run_name: Annotated[Positional[str], arg(metavar="RUN")] = "last"
     """The run: its folder, "dataset/number-preset", or "last"."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
-    """Seconds between checkpoints; there is one after every epoch too."""
+    """Seconds between checkpoints; there is one at every summary too."""
     force_precision: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Go on in mixed_bfloat16 also where the processor has to emulate it, 6 times slower or worse."""
 
@@ -210,11 +251,13 @@ class Resume:
             if arguments != options:
                 return anything  # there is help where there is no run yet
             raise
-        experiment, epochs = run.experiment, option_value(arguments, "--epochs")
-        if epochs and epochs.isdecimal() and int(epochs) > experiment.training.epochs:
+        experiment, wanted = run.experiment, option_value(arguments, f"--{run.unit}s")
+        if wanted and wanted.isdecimal() and int(wanted) > run.goal:
             # A training of two epochs had a summary after each; after each of thousands it would take hours.
-            more = with_few_summaries(config.replace(experiment, epochs=int(epochs))).training.summary_epochs
-            experiment = config.replace(experiment, summary_epochs=max(more, experiment.training.summary_epochs))
+            longer = vars(with_few_summaries(config.replace(experiment, **{f"{run.unit}s": int(wanted)})).training)
+            every = f"summary_{run.unit}s"
+            training = replace(experiment.training, **{every: max(longer[every], vars(experiment.training)[every])})
+            experiment = replace(experiment, training=training)
         return replace(anything, settings=_Settings.of(experiment))
 
     def run(self) -> None:
@@ -233,17 +276,18 @@ class Resume:
         _say_finished(run, time.monotonic() - began)
 
 
-def _say_finished(run, seconds: float) -> None:
+def _say_finished(run, seconds: float, expected: float | None = None) -> None:
     from utils.data.catalogue import is_own, share_too_small
+    from utils.training.loop import SLOWER
     from utils.training.watch import Diagnosis
 
     experiment, larger = run.experiment, 64
-    epochs, verdict = run.epochs(), Diagnosis(experiment, run.watch()).verdict
-    more = for_updates(experiment, run.environment["images"], OWN_UPDATES).training.epochs
-    more = max(more, 2 * experiment.training.epochs)
+    verdict = Diagnosis(experiment, run.watch()).verdict
+    each = Length.of(experiment, updates_per_epoch(experiment, run.environment["images"])).each
+    more = max(math.ceil(MANY_UPDATES / each), 2 * run.goal)
     following = {
         command("sample", run.folder, "-n", "100"): "draw new pictures",
-        command("resume", run.folder, "--epochs", str(more)): "train on",
+        command("resume", run.folder, f"--{run.unit}s", str(more)): "train on",
     }
     if not is_own(experiment.data.name):
         following["./dcgan train --data FOLDER_OF_PICTURES"] = "train on your own"
@@ -253,11 +297,13 @@ def _say_finished(run, seconds: float) -> None:
                 typed = command("train", "--data", experiment.data.name, "--image-size", str(larger))
                 following[typed] = "larger pictures"
     width = max(map(len, following))
+    slower = expected and seconds > SLOWER * expected
+    than = f" ({roughly(expected)} had been expected: the machine was busier)" if slower else ""
     print(
-        f"\nDone in {duration(seconds)}{', but the training has failed' if verdict else ''}.\n"
+        f"\nDone in {duration(seconds)}{than}{', but the training has failed' if verdict else ''}.\n"
         + (f"{verdict}\n" if verdict else "")
         + f"  run     {short(run.folder)}\n"
-        f"  grid    {short(run.grid(epochs[-1]['epoch']))}   (beside it true.png: what it learned from)\n"
+        f"  grid    {short(run.grid(run.epochs(1)[-1][run.unit]))}   (beside it true.png: what it learned from)\n"
         f"  film    {short(run.film)}\n"
         f"  curves  {short(run.losses_plot)}\n"
         "Next:\n" + "\n".join(f"  {typed:<{width}}  {purpose}" for typed, purpose in following.items())
@@ -267,24 +313,29 @@ def _say_finished(run, seconds: float) -> None:
 def _few(updates: int) -> str:
     return (
         f"Note: {updates:,} update{'s are' if updates != 1 else ' is'} too few for more than rough shapes; it takes "
-        f"some thousands (--updates {OWN_UPDATES})."
+        f"some thousands (--updates {MANY_UPDATES})."
     )
 
 
 def _costs_in_words(experiment: Experiment, costs: dict) -> str:
+    from utils.choice import busy_in_words
+
     training, size = experiment.training, experiment.model.image_size
+    each, busy = costs["updates_per_epoch"], busy_in_words(costs["load"], costs["processors"], "; ")
+    epochs = f" = {training.epochs:,} epochs of {each:,}" if training.updates is None else f", {each:,} an epoch"
     few = [_few(costs["updates"])] if costs["updates"] < FEW_UPDATES else []
     lines = [
         f"What    {experiment.preset} on {one_line(experiment.data.name)}, {size}x{size} pixels; generator "
         f"{costs['generator_parameters']:,} parameters, discriminator {costs['discriminator_parameters']:,}",
         f"Images  {'' if costs['images_certain'] else 'up to '}{costs['images']:,}; {costs['updates']:,} updates of "
-        f"{training.batch_size} images = {training.epochs:,} epochs of {costs['updates_per_epoch']:,}",
-        f"Time    about {duration(costs['seconds'])} on {costs['device']} ({costs['images_per_second']:.0f} images/s, "
-        f"measured with {costs['trial_updates']} updates on random images)",
+        f"{training.batch_size} images{epochs}",
+        f"Time    about {roughly(costs['seconds'])} on {costs['device']} ({costs['images_per_second']:.0f} images/s, "
+        f"measured with {costs['trial_updates']} updates on random images{busy})",
         f"Memory  about {costs['memory_bytes'] / 2**30:.1f} GiB, of which weights, gradients and optimisers "
         f"{costs['state_bytes'] / 2**20:.0f} MiB",
         f"Disk    {costs['checkpoint_bytes'] / 2**20:.0f} MiB for checkpoints",
         *few,
+        f"Command {command_for(experiment)}",
         "Nothing was trained or written (--dry-run); --json prints all settings, too.",
     ]
     return "\n".join(lines)
@@ -305,11 +356,14 @@ def command_for(experiment: Experiment) -> str:
     changed = {name: now for name, (_, now) in config.differences(base, experiment).items()}
     changed.pop("model.image_size", None)
     # How long to train, and how often to sum up, may depend on the images: always said, unless it is the preset's.
-    changed |= {"training.epochs": experiment.training.epochs}
-    if experiment.training.summary_epochs == with_few_summaries(experiment).training.summary_epochs:
-        changed.pop("training.summary_epochs", None)
-    else:
-        changed["training.summary_epochs"] = experiment.training.summary_epochs
+    unit, training = unit_of(experiment.training), vars(experiment.training)
+    for setting in ("epochs", "updates", "summary_epochs", "summary_updates"):
+        changed.pop(f"training.{setting}", None)
+    changed[f"training.{unit}s"] = training[f"{unit}s"]
+    every = f"summary_{unit}s"
+    usual = replace(experiment, training=replace(experiment.training, **{every: vars(base.training)[every]}))
+    if training[every] != vars(with_few_summaries(usual).training)[every]:
+        changed[f"training.{every}"] = training[every]
     for name, value in changed.items():
         _, _, option = name.partition(".")
         option = option.replace("_", "-")
@@ -324,6 +378,16 @@ def command_for(experiment: Experiment) -> str:
 def _networks(changed: dict) -> list[str]:
     """Settings of one of the two networks among those that changed."""
     return [name for name in changed if name.startswith(("model.generator.", "model.discriminator."))]
+
+
+def _given(options: Iterable[str]) -> set[str]:
+    """Names of the options that were typed."""
+    return {option.split("=", 1)[0].replace("_", "-") for option in options if option.startswith("--")}
+
+
+def _own_networks(given: set[str]) -> bool:
+    """Whether one of the networks' own options is among those that were typed."""
+    return any(option.startswith(("--generator.", "--discriminator.")) for option in given)
 
 
 def option_value(options: list[str], name: str) -> str | None:

@@ -314,7 +314,12 @@ def drawn_source(experiment: Experiment) -> Drawn:
 
 
 def count_for(experiment: Experiment, data_dir: str | Path | None = None) -> tuple[int, bool]:
-    """How many images `load_for` would give, without reading any.
+    """How many images `load_for` would give; see `count_of`."""
+    return count_of(experiment.data, experiment.model.image_size, data_dir)
+
+
+def count_of(data: DataConfig, size: int, data_dir: str | Path | None = None) -> tuple[int, bool]:
+    """How many images of a size the settings of an experiment's data stand for, without reading any.
 
     Returns:
         The number, and whether it is certain: pictures that cannot be used are found when they are read, and repeated
@@ -323,7 +328,6 @@ def count_for(experiment: Experiment, data_dir: str | Path | None = None) -> tup
     Raises:
         InputError: as `load`, as far as it can be known without reading.
     """
-    data, size = experiment.data, experiment.model.image_size
     source = find_source(data.name, size, data.count, data_dir=data_dir, **reading(data))
     _check_count(source, data.count)
     prepared = prepared_count(source, size, data_folder(data_dir) / "prepared")
@@ -332,20 +336,31 @@ def count_for(experiment: Experiment, data_dir: str | Path | None = None) -> tup
     return min(there, data.count or there), certain
 
 
-def share_too_small(data: DataConfig, size: int) -> float:
-    """Share of own pictures that have a side shorter than `size`, by the beginnings of at most MEASURED files.
+def shorter_sides(data: DataConfig, data_dir: str | Path | None = None) -> np.ndarray:
+    """How large the images are that an experiment would be given, before they are cut and shrunk.
 
-    0 for a dataset of the catalogue. The images of an array have one size.
+    Returns:
+        The shorter side in pixels, float64 (N,): of at most MEASURED files, by their beginnings; where all images have
+        one size, a single value. Infinite where they are drawn at any size.
+
+    Raises:
+        InputError: as `find_source`.
     """
-    if not is_own(data.name):
-        return 0.0
-    source = find_source(data.name, size, **reading(data))
+    source, entry = find_source(data.name, data_dir=data_dir, **reading(data)), find_entry(data.name)
+    if entry and (entry.native_size or entry.built_in):
+        return np.array([entry.native_size or np.inf])
     if not hasattr(source, "sizes"):
-        return float(min(source.shape[1:3]) < size)
+        return np.array([min(source.shape[1:3])], float)
     count, sizes = source.describe().count, Counter()
     for row in np.unique(np.linspace(0, count - 1, min(count, MEASURED)).round().astype(int)).tolist():
         sizes += source.sizes(range(row, row + 1))
-    return sum(files for sides, files in sizes.items() if min(sides) < size) / max(1, sizes.total())
+    return np.array([min(sides) for sides in sizes.elements()], float)
+
+
+def share_too_small(data: DataConfig, size: int) -> float:
+    """Share of own pictures that have a side shorter than `size`, see `shorter_sides`; 0 for a dataset."""
+    sides = shorter_sides(data) if is_own(data.name) else np.empty(0)
+    return float(np.mean(sides < size)) if len(sides) else 0.0
 
 
 def _check_count(source: Source, count: int | None) -> None:

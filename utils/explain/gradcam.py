@@ -100,7 +100,7 @@ def grad_cam(
 def grad_cam_over_epochs(
     run: Run, images: np.ndarray, layer: str | int = "last", reference: np.ndarray | None = None
 ) -> Iterator[tuple[int, GradCam]]:
-    """Explain the same images by the discriminator of every epoch that a run has kept.
+    """Explain the same images by the discriminator of every epoch, or update, that a run has kept.
 
     One network and one record are in memory at a time, however many epochs there are.
 
@@ -111,16 +111,17 @@ def grad_cam_over_epochs(
         reference: as in `fixed_discriminator`.
 
     Returns:
-        Each epoch with its record, in order, as they are asked for.
+        Each epoch, or update, with its record, in order, as they are asked for.
 
     Raises:
         InputError: the run has kept no models; at once, before anything is asked for.
     """
-    epochs = [row["epoch"] for row in run.epochs() if run.model("discriminator", row["epoch"]).is_file()]
-    if not epochs:
-        raise InputError(f"{run.folder} has kept no models of its epochs; train with --keep-models to have a film.")
-    networks = ((epoch, load_network(run.model("discriminator", epoch))) for epoch in epochs)
-    return ((epoch, grad_cam(fixed_discriminator(network, reference), images, layer)) for epoch, network in networks)
+    numbers = [row[run.unit] for row in run.epochs() if run.model("discriminator", row[run.unit]).is_file()]
+    if not numbers:
+        why = f"{run.folder} has kept no models of its {run.unit}s"
+        raise InputError(f"{why}; train with --keep-models to have a film.")
+    networks = ((number, load_network(run.model("discriminator", number))) for number in numbers)
+    return ((number, grad_cam(fixed_discriminator(network, reference), images, layer)) for number, network in networks)
 
 
 def enlarge(maps: np.ndarray, side: int) -> np.ndarray:

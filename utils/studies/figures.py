@@ -55,7 +55,7 @@ def plot_arms(
             _draw(axes, [run for run in results["runs"] if run["arm"] == arm], panel, f"C{number}", arm)
         if panel.mark is not None:
             axes.axhline(panel.mark, color="grey", linestyle=":", linewidth=1)
-        axes.set(title=panel.title, xlabel="epoch" if panel.source == "epochs" else "update")
+        axes.set(title=panel.title, xlabel=_position(results["runs"], panel))
         axes.title.set_fontsize(10)
         if panel.log:
             axes.set_yscale("log")
@@ -100,11 +100,17 @@ def plot_samples(
     return figure
 
 
+def _position(runs: list[dict], panel: Panel) -> str:
+    """What the rows of a record are counted in."""
+    rows = [row for run in runs for row in run["epochs"]] if panel.source == "epochs" else [{}]
+    return "epoch" if all("epoch" in row for row in rows) else "update"
+
+
 def _draw(axes, runs: list[dict], panel: Panel, colour: str, label: str) -> None:
     records = [run[panel.source] for run in runs]
     if panel.source != "curves":  # rows of records become columns
         records = [{name: [row[name] for row in rows] for name in rows[0]} for rows in records if rows]
-    at = "epoch" if panel.source == "epochs" else "update"
+    at = _position(runs, panel)
     for name, style in zip(panel.names, ("-", "--")):
         lines = [np.array(record[name], float) for record in records]
         for line in lines:

@@ -32,7 +32,8 @@ def measure_for(
 
     Returns:
         measure(run) -> "space", the feature space; "floor", the kernel distance between two sets of held-out images;
-        "snapshots", for every kept epoch, or the last one, "epoch", "update" and "kernel"; and "nearest", the mean
+        "snapshots", for every kept epoch, or the last one, "epoch" (of a run that counts these), "update" and "kernel";
+        and "nearest", the mean
         distance in the feature space to the nearest training image, of "fake" and of "held_out" images. A kernel
         distance is [value, low, high], the ends of its 95% interval.
     """
@@ -40,14 +41,15 @@ def measure_for(
     quality = quality_for(most, data_dir, samples=samples, progress=progress)
 
     def measure(run: Run) -> dict:
-        per_epoch = int(run.steps(1)["update"][-1]) // run.epochs(1)[-1]["epoch"]
-        kept = {row["epoch"]: run.model("generator", row["epoch"]) for row in run.epochs()}
-        kept = {epoch: file for epoch, file in kept.items() if file.is_file()}
-        kept = kept or {run.epochs(1)[-1]["epoch"]: run.model("generator")}
+        last = run.epochs(1)[-1][run.unit]
+        each = int(run.steps(1)["update"][-1]) // last
+        kept = {row[run.unit]: run.model("generator", row[run.unit]) for row in run.epochs()}
+        kept = {number: file for number, file in kept.items() if file.is_file()}
+        kept = kept or {last: run.model("generator")}
         snapshots = []
-        for epoch, file in kept.items():
+        for number, file in kept.items():
             distance = quality.of(Sampler.of(load_network(file), run.experiment)).kernel
-            snapshots.append({"epoch": epoch, "update": epoch * per_epoch, "kernel": _plain(distance)})
+            snapshots.append({run.unit: number, "update": number * each, "kernel": _plain(distance)})
         return {
             "space": quality.extractor.name,
             "floor": _plain(quality.floor().kernel),

@@ -139,15 +139,9 @@ def train_arms(
         if run := begun.get(key(experiment, datasets[source].fingerprint)):
             if run.experiment != experiment:
                 run.save_experiment(experiment)  # the pictures were moved
-            if not is_finished(run):
+            if not run.is_finished:
                 resume(run, **options)
         else:
             run = train(experiment, runs_dir=runs_dir, **options)
         runs[arm.name, seed] = run
     return runs
-
-
-def is_finished(run: Run) -> bool:
-    """Whether a run has all its epochs."""
-    state = run.state
-    return state.status == "finished" and state.epoch >= run.experiment.training.epochs

@@ -1,4 +1,4 @@
-"""Training: the compiled step, the loop around it, checkpoints and the summary after each epoch."""
+"""Training: the compiled step, the loop around it, checkpoints and summaries."""
 
 from utils import runtime
 

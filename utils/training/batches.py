@@ -53,10 +53,6 @@ class Schedule:
         """The epoch, counted from 1, that update number `update`, counted from 1, belongs to."""
         return (update - 1) // self.updates_per_epoch + 1
 
-    def ends_epoch(self, update: int) -> bool:
-        """Whether the update is the last one of its epoch."""
-        return update % self.updates_per_epoch == 0
-
     def rows(self, update: int, order: np.ndarray) -> np.ndarray:
         """Rows of the images of an update: int64 (batches_per_update, batch_size)."""
         size = self.batch_size * self.batches_per_update

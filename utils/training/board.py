@@ -9,45 +9,46 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
+from utils.lengths import Length
 from utils.runs import Rows, Run, columns
-from utils.training.batches import Schedule
 from utils.viz import read_png
 
-POINTS_PER_EPOCH = 50
-"""Losses go to TensorBoard as means over so many parts of an epoch; steps.jsonl has every update."""
+POINTS = 50
+"""Losses go to TensorBoard as means over so many parts between two summaries; steps.jsonl has every update."""
 
 
 class Board:
     """Writes one run's events.
 
     Args:
-        run: the run; events of finished epochs are written at once, those of an earlier process are removed.
-        schedule: the run's schedule.
+        run: the run; events of earlier summaries are written at once, those of an earlier process are removed.
+        length: the run's length.
     """
 
-    def __init__(self, run: Run, schedule: Schedule):
-        self._run, self._schedule = run, schedule
+    def __init__(self, run: Run, length: Length):
+        self._run, self._length = run, length
         shutil.rmtree(run.board, ignore_errors=True)
-        self._written, self._steps = 0, Rows(run.steps_file)  # epochs, and the updates behind them
+        self._written, self._steps = 0, Rows(run.steps_file)  # units, and the updates behind them
         self._writer = tf.summary.create_file_writer(str(run.board))
         for record in run.epochs():
-            self.write_epoch(record)
+            self.write_summary(record)
 
-    def write_epoch(self, record: dict) -> None:
+    def write_summary(self, record: dict) -> None:
         """Write what came since the last summary: `record`, as this one gave it, and the updates in between."""
-        epoch, per_epoch = record["epoch"], self._schedule.updates_per_epoch
+        unit = self._length.unit
+        number = record[unit]
         with self._writer.as_default():
-            if epoch:
-                count = (epoch - self._written) * per_epoch
+            if number:
+                count = (number - self._written) * self._length.each
                 part = columns(self._steps.read(count))
                 names = [name for name in part if name not in ("update", "epoch")]
-                cuts = np.array_split(np.arange(count), min(POINTS_PER_EPOCH, count))
+                cuts = np.array_split(np.arange(count), min(POINTS, count))
                 for cut in cuts:
                     for name in names:
                         tf.summary.scalar(f"updates/{name}", part[name][cut].mean(), int(part["update"][cut[-1]]))
             for name, value in record.items():
-                if name != "epoch":
-                    tf.summary.scalar(f"epochs/{name}", value, epoch)
-            tf.summary.image("grid", read_png(self._run.grid(epoch))[None], epoch)
-        self._written = epoch
+                if name != unit:
+                    tf.summary.scalar(f"summaries/{name}", value, number)
+            tf.summary.image("grid", read_png(self._run.grid(number))[None], number)
+        self._written = number
         self._writer.flush()

@@ -1,5 +1,6 @@
 """What a training will cost on this machine, found by trying a few updates on random images."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -9,56 +10,69 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from utils import runtime
+from utils.choice import Trial
 from utils.config import Experiment
 from utils.data.catalogue import count_for
+from utils.lengths import Length, seconds_of
 from utils.parameters import discriminator_parameters, generator_parameters
 from utils.training.batches import Batch, Schedule
 from utils.training.checkpoint import KEPT
 from utils.training.players import build_players
-from utils.training.recipes import images_per_update, recipe_of
+from utils.training.recipes import due_at, images_per_update, period, recipe_of, what_is_due
 from utils.training.step import Update
 
-TRIAL_SECONDS = 10.0
-TRIAL_UPDATES = 5
+TRIAL_UPDATES, TRIAL_SECONDS, MOST_SECONDS = 5, 2.0, 10.0
+"""Updates of a kind are timed until there are so many and they took so long, or until they took the last of these."""
 SIDE_BY_SIDE_ROUNDS, SIDE_BY_SIDE_UPDATES = 5, 4
 """Turns that experiments take when they are timed side by side, and the least updates of each."""
 
 
-def estimate(experiment: Experiment, data_dir: str | Path | None = None, force_precision: bool = False) -> dict:
-    """Build the networks and time a few updates; neither data nor a run folder is made.
+def try_updates(experiment: Experiment, force_precision: bool = False) -> Trial:
+    """Build the networks of an experiment and time a few updates; a training that follows does not notice.
+
+    What has its turn every few updates (lazy penalties) is timed by itself and counts as often as it has its turn.
 
     Args:
         experiment: what would be trained.
-        data_dir: where datasets are.
         force_precision: whether to try a precision that this machine has to emulate.
-
-    Returns:
-        Plain values: "images" and "images_certain" (see `count_for`), "updates_per_epoch", "updates",
-        "generator_parameters", "discriminator_parameters", "memory_bytes" (the most that this process held),
-        "state_bytes" (weights, gradients and optimisers), "checkpoint_bytes", "device", "trial_updates",
-        "images_per_second", "seconds" (of updates; what is written down after each epoch comes on top).
-
-    Raises:
-        InputError: the data is not there, or too few for one update.
     """
-    training, size = experiment.training, experiment.model.image_size
-    images, certain = count_for(experiment, data_dir)
-    schedule = Schedule.of(experiment, images)
-    runtime.check_precision(training.precision, force_precision)
-    device = runtime.start(training.precision)
-    players = build_players(experiment)
-    step = Update(players, experiment)
-    shape = (schedule.batches_per_update, training.batch_size, size, size, 3)
-    pictures = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    step(Batch.of(experiment, 1, pictures)).read()  # compiles
-    times: list[float] = []
-    while len(times) < TRIAL_UPDATES and sum(times) < TRIAL_SECONDS:
-        began = time.perf_counter()
-        step(Batch.of(experiment, 2 + len(times), pictures)).read()
-        times.append(time.perf_counter() - began)
+    runtime.check_precision(experiment.training.precision, force_precision)
+    load = _load()
+    device = runtime.start(experiment.training.precision)
+    timed = _timed(experiment)
+    keras.utils.clear_session()  # layers of the training get the names that they would have had without a trial
+    runtime.start(experiment.training.precision)
+    return Trial(
+        **timed,
+        device=str(device),
+        load=load if device.kind == "CPU" else None,
+        processors=os.cpu_count() or 1,
+        memory_bytes=runtime.peak_memory(),
+    )
 
-    update_seconds = float(np.median(times))
-    updates = schedule.updates_per_epoch * training.epochs
+
+def _timed(experiment: Experiment) -> dict:
+    training, size, recipe = experiment.training, experiment.model.image_size, recipe_of(experiment)
+    players = build_players(experiment)
+    update = Update(players, experiment)
+    shape = (images_per_update(recipe), training.batch_size, size, size, 3)
+    pictures = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+    def seconds(number: int) -> float:
+        began = time.perf_counter()
+        update(Batch.of(experiment, number, pictures)).read()
+        return time.perf_counter() - began
+
+    turns: dict[tuple, list[int]] = {}  # updates that have the same to do
+    for number in range(1, period(recipe) + 1):
+        turns.setdefault(what_is_due(due_at(recipe, number)), []).append(number)
+    medians, count = {}, 0
+    for which, numbers in turns.items():
+        seconds(numbers[0])  # compiles
+        times: list[float] = []
+        while sum(times) < MOST_SECONDS and (len(times) < TRIAL_UPDATES or sum(times) < TRIAL_SECONDS):
+            times.append(seconds(numbers[0]))
+        medians[which], count = float(np.median(times)), count + len(times)
 
     def bytes_of(variables: Iterable[keras.Variable]) -> int:
         return sum(np.asarray(v).nbytes for v in variables)
@@ -66,19 +80,56 @@ def estimate(experiment: Experiment, data_dir: str | Path | None = None, force_p
     gradients = bytes_of(players.generator.trainable_variables) + bytes_of(players.discriminator.trainable_variables)
     variables = bytes_of(players.variables().values())
     return {
+        "update_seconds": sum(len(numbers) * medians[which] for which, numbers in turns.items()) / period(recipe),
+        "updates": count,
+        "state_bytes": variables + gradients,
+        "checkpoint_bytes": KEPT * variables,
+    }
+
+
+def estimate(
+    experiment: Experiment,
+    data_dir: str | Path | None = None,
+    force_precision: bool = False,
+    trial: Trial | None = None,
+) -> dict:
+    """What a training would cost; neither data nor a run folder is made.
+
+    Args:
+        experiment: what would be trained.
+        data_dir: where datasets are.
+        force_precision: whether to try a precision that this machine has to emulate.
+        trial: of this experiment, if there was one already.
+
+    Returns:
+        Plain values: "images" and "images_certain" (see `count_for`), "updates_per_epoch", "updates",
+        "generator_parameters", "discriminator_parameters", "memory_bytes" (the most that this process held),
+        "state_bytes" (weights, gradients and optimisers), "checkpoint_bytes", "device", "load" and "processors" (see
+        `Trial`), "trial_updates", "images_per_second", "seconds" (with summaries, without preparing the images).
+
+    Raises:
+        InputError: the data is not there, or too few for one update.
+    """
+    images, certain = count_for(experiment, data_dir)
+    schedule = Schedule.of(experiment, images)
+    length = Length.of(experiment, schedule.updates_per_epoch)
+    trial = trial or try_updates(experiment, force_precision)
+    return {
         "images": images,
         "images_certain": certain,
         "updates_per_epoch": schedule.updates_per_epoch,
-        "updates": updates,
+        "updates": length.updates,
         "generator_parameters": generator_parameters(experiment.model),
         "discriminator_parameters": discriminator_parameters(experiment.model),
-        "memory_bytes": runtime.peak_memory(),
-        "state_bytes": variables + gradients,
-        "checkpoint_bytes": KEPT * variables,
-        "device": str(device),
-        "trial_updates": len(times),
-        "images_per_second": training.batch_size * schedule.batches_per_update / update_seconds,
-        "seconds": updates * update_seconds,
+        "memory_bytes": trial.memory_bytes,
+        "state_bytes": trial.state_bytes,
+        "checkpoint_bytes": trial.checkpoint_bytes,
+        "device": trial.device,
+        "load": trial.load,
+        "processors": trial.processors,
+        "trial_updates": trial.updates,
+        "images_per_second": schedule.batch_size * schedule.batches_per_update / trial.update_seconds,
+        "seconds": seconds_of(length.updates, trial.update_seconds),
     }
 
 
@@ -125,3 +176,10 @@ def _turn(experiment: Experiment, updates: int) -> Callable[[int], float]:
         return (time.perf_counter() - began) / each
 
     return turn
+
+
+def _load() -> float | None:
+    try:
+        return os.getloadavg()[0]
+    except OSError:
+        return None

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +26,10 @@ from utils.data.catalogue import is_own, place_of
 from utils.data.likeness import refuse_hopeless
 from utils.errors import InputError, Interrupted
 from utils.files import appears_whole, remove_unfinished
+from utils.lengths import Length, seconds_of, unit_of
 from utils.runs import Curves, Run, State, check_place, draw_film
 from utils.sampling import Sampler
-from utils.tables import duration
+from utils.tables import duration, roughly
 from utils.text import command, one_line
 from utils.training import checkpoint
 from utils.training.batches import Schedule, batches
@@ -43,6 +44,9 @@ GRID_SAMPLES = 64
 """Pictures in a grid."""
 FORECAST_SECONDS = 5.0
 """How long the speed is measured before the time of the whole training is said."""
+SLOWER = 1.25
+"""A training that takes so many times as long as was measured before is said to."""
+_SLOWER = "That is more than the {} that were measured before: the machine is busier now. The number of updates stays."
 COMPILING_UPDATES = 3
 """Updates that no forecast is made by: each combination of phases and terms is compiled when it first occurs."""
 _READ_SECONDS = 0.25  # losses are fetched from the device so often, not after every update: a GPU would have to wait
@@ -57,6 +61,8 @@ def train(
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     force_precision: bool = False,
+    why: Sequence[str] = (),
+    expected_seconds: float | None = None,
 ) -> Run:
     """Train an experiment from the beginning, in a new run folder.
 
@@ -68,6 +74,8 @@ def train(
         progress: whether to show progress bars and say where things go.
         checkpoint_seconds: time between checkpoints.
         force_precision: whether to train in a precision that this machine has to emulate.
+        why: sentences for the log: what was chosen, and for which reason.
+        expected_seconds: how long it should take, if that was measured; where it is slower, that is said.
 
     Returns:
         The finished run.
@@ -84,18 +92,18 @@ def train(
     experiment = config.replace(experiment, name=place_of(experiment.data.name))
     run = Run.create(experiment, runtime.environment() | _identity(dataset), runs_dir)
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
-    for line in (*dataset.notes, *(f"Left out {reason}." for reason in (*dataset.skipped, *dataset.others))):
+    for line in (*why, *dataset.notes, *(f"Left out {reason}." for reason in (*dataset.skipped, *dataset.others))):
         run.log(line)
     if progress:
         for remark in dataset.remarks("log.txt"):
             print(remark)
-        size, updates = experiment.model.image_size, experiment.training.epochs * schedule.updates_per_epoch
+        size, updates = experiment.model.image_size, Length.of(experiment, schedule.updates_per_epoch).updates
         print(
             f"Training {experiment.preset} on {len(dataset):,} images of {dataset.title}, {size}x{size} pixels: "
             f"{updates:,} update{'s' * (updates != 1)} on {device} (how long they take is said after some seconds)."
             f"\nRun folder: {one_line(str(run.folder))}"
         )
-    return _train(run, dataset, progress, checkpoint_seconds)
+    return _train(run, dataset, progress, checkpoint_seconds, expected_seconds)
 
 
 def resume(
@@ -113,8 +121,8 @@ def resume(
 
     Args:
         run: the run, or what `Run.find` takes.
-        changed: the experiment as it should be; only more epochs are accepted, summaries after others of them, and
-            another place of the same pictures.
+        changed: the experiment as it should be; only more epochs are accepted, or more updates where the run counts
+            these, summaries after others of them, and another place of the same pictures.
         dataset, runs_dir, data_dir, progress, checkpoint_seconds, force_precision: as for `train`.
 
     Returns:
@@ -129,15 +137,19 @@ def resume(
     if changed is not None:
         changed = config.replace(changed, name=place_of(changed.data.name, experiment.data.name))
         odd = config.differences(experiment, changed)
-        before, after = odd.pop("training.epochs", (0, 0))
-        odd.pop("training.summary_epochs", None)
+        wanted = {unit: odd.pop(f"training.{unit}s", None) for unit in ("epoch", "update")}
+        for unit in wanted:
+            odd.pop(f"training.summary_{unit}s", None)
         if all(map(is_own, odd.get("data.name", [experiment.data.name]))):
             odd.pop("data.name", None)  # own pictures may be moved; their fingerprint tells whether they are the same
         if odd:
             listed = "; ".join(f"{name}: {old!r} in the run, {new!r} asked for" for name, (old, new) in odd.items())
             raise InputError(f"A run goes on under its own settings ({listed}); start a new run with `train` instead.")
+        if unit_of(changed.training) != run.unit or wanted.pop("update" if run.unit == "epoch" else "epoch"):
+            raise InputError(f"{run.folder} counts {run.unit}s: say with --{run.unit}s how many it is to have.")
+        before, after = wanted[run.unit] or (0, 0)
         if after < before:
-            raise InputError(f"epochs can only be raised. Received: {after}, the run has {before}.")
+            raise InputError(f"{run.unit}s can only be raised. Received: {after}, the run has {before}.")
         experiment = changed
     runtime.check_precision(experiment.training.precision, force_precision)
     device = runtime.start(experiment.training.precision)
@@ -170,15 +182,17 @@ def _identity(dataset: Dataset) -> dict:
     return {"images": len(dataset), "fingerprint": dataset.fingerprint}
 
 
-def _train(run: Run, dataset: Dataset, progress: bool, checkpoint_seconds: float) -> Run:
-    """Train from the last checkpoint, or from the beginning, to the last epoch."""
+def _train(
+    run: Run, dataset: Dataset, progress: bool, checkpoint_seconds: float, expected_seconds: float | None = None
+) -> Run:
+    """Train from the last checkpoint, or from the beginning, to the end."""
 
     def say(sentence: str) -> None:
         _say(run, sentence, progress)
 
     with run.locked(say), _ends_in_state(run), _full_disk_in_words(run), _signals() as asked:
         remove_unfinished(run.folder)
-        training = _Training(run, dataset, progress)
+        training = _Training(run, dataset, progress, expected_seconds)
         training.go(asked, checkpoint_seconds)
     return run
 
@@ -192,11 +206,12 @@ def _say(run: Run, sentence: str, progress: bool) -> None:
 class _Training:
     """One process's work on a run."""
 
-    def __init__(self, run: Run, dataset: Dataset, progress: bool):
-        self.run, self.images, self.progress = run, dataset.images, progress
+    def __init__(self, run: Run, dataset: Dataset, progress: bool, expected_seconds: float | None):
+        self.run, self.images, self.progress, self.expected = run, dataset.images, progress, expected_seconds
         self.experiment = run.experiment
         self.schedule = Schedule.of(self.experiment, len(dataset))
-        self.last = self.experiment.training.epochs * self.schedule.updates_per_epoch
+        self.length = Length.of(self.experiment, self.schedule.updates_per_epoch)
+        self.last = self.length.updates
         self.players = build_players(self.experiment)
         self.variables = self.players.variables()
         state = checkpoint.restore(run.checkpoints, self.variables, self._say)
@@ -210,16 +225,17 @@ class _Training:
         self._begun, self._told = self.update, False
         self._timed_from: tuple[int, float] | None = None  # update and time that the speed is measured from
         self.watch = Watch(self.experiment, self.players, self.images)
-        self.board, self.curves = Board(run, self.schedule), Curves(run)
+        self.board, self.curves = Board(run, self.length), Curves(run)
         if not state:
-            self._end_epoch(0)
+            self._summarize(0)
             self._checkpoint()
 
     def go(self, asked: list[int], checkpoint_seconds: float) -> None:
         if self.update >= self.last:
             if self.run.state.status != "finished":
                 self._finish()
-            self._say(f"The run has all its {self.experiment.training.epochs} epochs; --epochs asks for more.")
+            unit = self.length.unit
+            self._say(f"The run has all its {self.length.count:,} {unit}s; --{unit}s asks for more.")
             return
         self._save_state("running")
         step = Update(self.players, self.experiment)
@@ -243,10 +259,7 @@ class _Training:
             for batch in upcoming:
                 update = batch.update
                 unread.append(step(batch))
-                epoch = self.schedule.epoch_of(update)
-                summary = self.schedule.ends_epoch(update) and (
-                    epoch % training.summary_epochs == 0 or epoch == training.epochs
-                )
+                summary = self.length.summary_after(update)
                 watched = training.watch_updates and update % training.watch_updates == 0
                 now = time.monotonic()
                 self.seconds = seconds_before + now - began
@@ -258,7 +271,7 @@ class _Training:
                 if watched:
                     self._measure()
                 if summary:
-                    self._end_epoch(epoch)
+                    self._summarize(summary)
                 if summary or asked or now - last_checkpoint > checkpoint_seconds:
                     self._checkpoint()
                     last_checkpoint = time.monotonic()
@@ -283,10 +296,13 @@ class _Training:
             self._timed_from = (update, now)
         elif self.progress and not self._told and now - self._timed_from[1] > FORECAST_SECONDS:
             self._told = True
-            seconds = (now - self._timed_from[1]) / (update - self._timed_from[0]) * (self.last - self._begun)
+            each = (now - self._timed_from[1]) / (update - self._timed_from[0])
+            seconds = seconds_of(self.last - self._begun, each)
+            slower = self.expected and seconds > SLOWER * self.expected
             tqdm.write(
                 f"{self.last - self._begun:,} updates of {self.experiment.training.batch_size} images, about "
                 f"{duration(seconds)} on {runtime.device()}."
+                + (f" {_SLOWER.format(roughly(self.expected))}" if slower else "")
             )
 
     def _begin(self) -> None:
@@ -312,8 +328,8 @@ class _Training:
         losses = ", ".join(
             f"{name.removeprefix('loss_')} {value:.2f}" for name, value in values.items() if name.startswith("loss_")
         )
-        epochs = self.experiment.training.epochs
-        bar.set_postfix_str(f"epoch {rows[-1]['epoch']}/{epochs}, losses: {losses}", refresh=False)
+        at = f"{self.length.unit} {rows[-1][self.length.unit]:,}/{self.length.count:,}"
+        bar.set_postfix_str(f"{at}, losses: {losses}", refresh=False)
         bar.update(len(rows) * self.schedule.batch_size * self.schedule.batches_per_update)
 
     def _measure(self) -> None:
@@ -325,12 +341,14 @@ class _Training:
             if self.progress:
                 tqdm.write(sentence)
 
-    def _end_epoch(self, epoch: int) -> None:
-        record = performance_summarizer(self.run, epoch, self.players, self.images)
-        self.board.write_epoch(record)
+    def _summarize(self, number: int) -> None:
+        record = performance_summarizer(self.run, number, self.players, self.images)
+        self.board.write_summary(record)
         self.curves.draw()
-        figures = ", ".join(f"{name} {value:.3f}" for name, value in record.items() if name != "epoch")
-        self.run.log(f"Epoch {epoch}, update {self.update}, {self.seconds:.0f} s: {figures}.")
+        unit = self.length.unit
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in record.items() if name != unit)
+        at = f"Update {self.update}" if unit == "update" else f"Epoch {number}, update {self.update}"
+        self.run.log(f"{at}, {self.seconds:.0f} s: {figures}.")
 
     def _checkpoint(self) -> None:
         state = {

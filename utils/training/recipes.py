@@ -5,6 +5,7 @@ compiled step (`training.step`) goes through them and knows no option of its own
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -72,6 +73,17 @@ def due_at(recipe: Recipe, update: int) -> dict[int, Phase]:
         if due(phase) and terms:
             phases[number] = dataclasses.replace(phase, terms=terms)
     return phases
+
+
+def what_is_due(due: dict[int, Phase]) -> tuple[tuple[int, str], ...]:
+    """What `due_at` found, by names: equal where the same is to be done."""
+    return tuple((n, term.name) for n, phase in due.items() for terms in phase.terms.values() for term in terms)
+
+
+def period(recipe: Recipe) -> int:
+    """After so many updates, what is due begins anew."""
+    terms = [term for phase in recipe for terms in phase.terms.values() for term in terms]
+    return math.lcm(*(part.every for part in (*recipe, *terms)))
 
 
 def recipe_of(experiment: Experiment) -> Recipe:

@@ -17,7 +17,7 @@ from utils import runtime
 from utils.config import Experiment, TrainingConfig
 from utils.training.batches import Batch
 from utils.training.players import Players
-from utils.training.recipes import Phase, due_at, recipe_of
+from utils.training.recipes import Phase, due_at, recipe_of, what_is_due
 from utils.training.view import Drawing, Given, View
 
 MEASURED = ("score_true", "score_fake", "gradient_norm")
@@ -44,7 +44,7 @@ class Update:
 
     def __call__(self, batch: Batch) -> "Record":
         due = due_at(self._recipe, batch.update)
-        which = tuple((n, term.name) for n, phase in due.items() for terms in phase.terms.values() for term in terms)
+        which = what_is_due(due)
         if which not in self._compiled:
             self._compiled[which] = self._compile(due)
         names, step = self._compiled[which]

@@ -1,4 +1,4 @@
-"""What is written down after each epoch."""
+"""What is written down at each summary."""
 
 import json
 
@@ -15,23 +15,23 @@ from utils.training.players import Players
 from utils.viz import grid, write_png
 
 
-def performance_summarizer(run: Run, epoch: int, players: Players, images: np.ndarray) -> dict:
+def performance_summarizer(run: Run, number: int, players: Players, images: np.ndarray) -> dict:
     """Score true and fake samples, draw the grid on the run's fixed latents, save the models, add a line to the record.
 
     Accuracy is the share of true samples that score above 0.5, and of fake samples that score below. The samples are
-    the same ones after every epoch. Where batch normalisation is goes by the batch, scores use the statistics of the
+    the same ones at every summary. Where batch normalisation is goes by the batch, scores use the statistics of the
     true and of the fake samples, as the updates do; elsewhere the discriminator is in inference mode. Dropout is off.
 
     Args:
         run: the run folder to write to.
-        epoch: epochs done so far; 0 before the first update.
+        number: epochs done so far, or updates where the run counts these (`run.unit`); 0 before the first update.
         players: the networks as they stand; nothing in them is changed.
         images: uint8 (N, S, S, 3), the images trained on.
 
     Returns:
-        The record: "epoch", "accuracy_true", "accuracy_fake", "score_true", "score_fake" (means, in [0, 1]) and
-        "diversity" (standard deviation over the fake samples, mean over pixels of images in [-1, 1]; a generator that
-        draws one picture only has 0).
+        The record: the number as "epoch" or "update", "accuracy_true", "accuracy_fake", "score_true", "score_fake"
+        (means, in [0, 1]) and "diversity" (standard deviation over the fake samples, mean over pixels of images in
+        [-1, 1]; a generator that draws one picture only has 0).
     """
     experiment = run.experiment
     training = experiment.training
@@ -41,7 +41,7 @@ def performance_summarizer(run: Run, epoch: int, players: Players, images: np.nd
     fake = sampler.images(sampler.make_latents(count, stream(training.samples_seed, "summary: latents")))
     scores_true, scores_fake = (score(players, samples, training.statistics) for samples in (true, fake))
     record = {
-        "epoch": epoch,
+        run.unit: number,
         "accuracy_true": float(np.mean(scores_true > 0.5)),
         "accuracy_fake": float(np.mean(scores_fake < 0.5)),
         "score_true": float(np.mean(scores_true)),
@@ -50,9 +50,9 @@ def performance_summarizer(run: Run, epoch: int, players: Players, images: np.nd
     }
 
     drawn = sampler.images(np.load(run.latents_file, allow_pickle=False))
-    write_png(run.grid(epoch), grid(scale_back(drawn)))
+    write_png(run.grid(number), grid(scale_back(drawn)))
     for name, network in (("generator", players.averaged), ("discriminator", players.discriminator)):
-        for path in [run.model(name), *([run.model(name, epoch)] if training.keep_models else [])]:
+        for path in [run.model(name), *([run.model(name, number)] if training.keep_models else [])]:
             with appears_whole(path) as temporary:
                 network.save(temporary)
     with run.epochs_file.open("a", encoding="utf-8") as file:

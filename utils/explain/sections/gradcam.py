@@ -54,9 +54,10 @@ def section(subject: Subject, folder: Path) -> Section:
     try:
         if subject.run is None:
             raise InputError("A model without its run has no epochs to make a film of.")
-        epochs = grad_cam_over_epochs(subject.run, subject.true[:6], subject.layer, subject.reference)
-        film, _ = draw_grad_cam_film(epochs, folder)
-        pictures.append(Picture(film, "The same true images, judged by the discriminator of each epoch that was kept."))
+        kept = grad_cam_over_epochs(subject.run, subject.true[:6], subject.layer, subject.reference)
+        film, _ = draw_grad_cam_film(kept, folder, subject.run.unit)
+        about = f"The same true images, judged by the discriminator of each {subject.run.unit} that was kept."
+        pictures.append(Picture(film, about))
     except InputError as error:
         missing = str(error)
     text = (
@@ -105,10 +106,10 @@ def draw_layers(records: Sequence[GradCam], file: str | Path, shown: int = 4) ->
 
 
 def draw_grad_cam_film(
-    records: Iterable[tuple[int, GradCam]], folder: str | Path, fps: float = 2, shown: int = 6
+    records: Iterable[tuple[int, GradCam]], folder: str | Path, unit: str = "epoch", fps: float = 2, shown: int = 6
 ) -> list[Path]:
-    """The sheet of every epoch as a film, MP4 and GIF; each record is taken, drawn and let go."""
+    """The sheet of every epoch, or update, as a film, MP4 and GIF; each record is taken, drawn and let go."""
     files = [Path(folder) / f"gradcam_epochs{suffix}" for suffix in (".mp4", ".gif")]
-    frames = (viz.caption(grad_cam_sheet(record, shown), f"epoch {epoch}") for epoch, record in records)
+    frames = (viz.caption(grad_cam_sheet(record, shown), f"{unit} {number}") for number, record in records)
     viz.write_film(files, frames, fps)
     return files

@@ -1,0 +1,229 @@
+"""What to train where nobody has said it: size of the images, networks, augmentation and length, by the pictures and
+the machine."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils import presets
+from utils.config import DataConfig, Experiment, replace
+from utils.data.catalogue import count_of, shorter_sides
+from utils.errors import InputError
+from utils.fitting import FEW_IMAGES, largest_size
+from utils.lengths import FEW_UPDATES, MANY_UPDATES, seconds_of, updates_in
+from utils.tables import roughly
+
+SIZES = {128: MANY_UPDATES, 64: FEW_UPDATES, 32: 0}
+"""Sizes to choose from, and how many updates each is to get: with fewer, the next smaller one shows more. An update
+takes four times as long at twice the size."""
+TRIED = 64
+"""The largest size that is tried in order to choose one, and the largest that is chosen without knowing the time."""
+SOME, MOST = 0.1, 0.5
+"""A size is not chosen where more than the first share of the pictures are smaller; but the least of the sizes is, up
+to the second."""
+FEW_TO_LEARN_FROM = 1_000
+"""Below so many images, samples may be copies of them."""
+
+BUSY = 0.25
+"""A machine whose processors had more than this to do already, each, is said to be busy."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A few updates of an experiment, timed.
+
+    Attributes:
+        update_seconds: what one takes; where some have more to do than others, the mean over their turns.
+        updates: how many were timed.
+        device: what they ran on.
+        load: processes that wanted to run in the minute before, as the system counts them; None where it does not.
+        processors: that these shared.
+        state_bytes: weights, gradients and optimisers.
+        checkpoint_bytes: on disk.
+        memory_bytes: the most that this process held.
+    """
+
+    update_seconds: float
+    updates: int
+    device: str
+    load: float | None
+    processors: int
+    state_bytes: int
+    checkpoint_bytes: int
+    memory_bytes: int
+
+
+def busy_in_words(load: float | None, processors: int, before: str = "") -> str:
+    """That a machine had other work while it was measured, after what comes before; "" where it had none."""
+    if load is None or load <= BUSY * processors:
+        return ""
+    return f"{before}the machine is busy (load {load:.1f} on {processors} processors), and faster when it is not"
+
+
+Measure = Callable[[Experiment], Trial]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An experiment, and why it is that one.
+
+    Attributes:
+        experiment: what to train; how many updates is among its settings, so that it is the same on every machine.
+        why: in words, for "Size", "Networks", "Augment" and "Length", as far as these were chosen, and "Expect".
+        minutes: that the number of updates was chosen for; None where it was not.
+        trial: what was measured for it, or None.
+    """
+
+    experiment: Experiment
+    why: dict[str, str]
+    minutes: float | None = None
+    trial: Trial | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it should take, if that was measured; reading the images comes before."""
+        updates = self.experiment.training.updates
+        return seconds_of(updates, self.trial.update_seconds) if self.trial and updates else None
+
+    def lines(self) -> list[str]:
+        """What was chosen and why, to be printed."""
+        return [f"{name:<10}{reason}" for name, reason in self.why.items()]
+
+    def plain(self) -> dict:
+        """All but the experiment as plain values."""
+        return {"minutes": self.minutes, "trial": self.trial and asdict(self.trial), "why": self.why}
+
+
+def choose(
+    data: DataConfig,
+    recommend: Callable[[int, int], Experiment],
+    measure: Measure,
+    minutes: float | None = None,
+    size: int | None = None,
+    data_dir: str | Path | None = None,
+) -> Choice:
+    """Choose what to train on these images; nothing is read but the beginnings of some files.
+
+    Args:
+        data: the images.
+        recommend: gives the experiment for a size and a number of images, such as `fitting.recommended`, with all that
+            was asked for in it.
+        measure: times an experiment on this machine, as `training.estimate.try_updates` does.
+        minutes: how long it is to take on this machine, which is then measured; None where its length was asked for.
+        size: side of the images, if it was asked for.
+        data_dir: where datasets are.
+
+    Raises:
+        InputError: the data is not there, or too small for any network.
+    """
+    _check(minutes)
+    trials: dict[Experiment, Trial] = {}
+
+    def at(size: int) -> Experiment:
+        images, certain = count_of(data, size, data_dir)
+        experiment = recommend(size, images)
+        if images < experiment.training.batch_size:
+            raise InputError(
+                f"There are {'' if certain else 'up to '}{images:,} images, fewer than one update takes: "
+                f"{experiment.training.batch_size} (--batch-size)."
+            )
+        return experiment
+
+    def seconds(size: int) -> float:
+        experiment = at(size)
+        trials[experiment] = trials.get(experiment) or measure(experiment)
+        return trials[experiment].update_seconds
+
+    why = {}
+    if size is None:
+        sides = shorter_sides(data, data_dir)
+        size, reason = choose_size(
+            sides if data.small == "leave_out" else np.maximum(sides, min(SIZES)), minutes, seconds
+        )
+        why["Size"] = f"{size}x{size} pixels: {reason}"
+    else:
+        why["Size"] = f"{size}x{size} pixels, as asked for"
+    experiment, (images, certain) = at(size), count_of(data, size, data_dir)
+    training, counted = experiment.training, f"{'' if certain else 'up to '}{images:,} images"
+    about = presets.presets()[experiment.preset].split(":")[0]
+    why["Networks"] = (
+        f"preset {experiment.preset}, {about[0].lower()}{about[1:]}; {training.batch_size} images an update"
+    )
+    if images < FEW_IMAGES:
+        reason = f": {counted} are few (below {FEW_IMAGES:,})" if training.augment else ", as asked for"
+    else:
+        reason = ", as asked for" if training.augment else f": {counted} are enough ({FEW_IMAGES:,} or more)"
+    why["Augment"] = f"{', '.join(training.augment) or 'nothing'}{reason}"
+    if minutes is None:
+        return Choice(experiment, why)
+    timed = choose_length(experiment, minutes, lambda experiment: trials.get(experiment) or measure(experiment))
+    why |= timed.why
+    if images < FEW_TO_LEARN_FROM:
+        why["Expect"] += "; of so few images some may be repeated: ./dcgan explain last --only memory looks for that"
+    return Choice(timed.experiment, why, minutes, timed.trial)
+
+
+def choose_length(experiment: Experiment, minutes: float, measure: Measure) -> Choice:
+    """Turn minutes into a number of updates, by a few that are timed."""
+    _check(minutes)
+    trial = measure(experiment)
+    updates = updates_in(minutes, trial.update_seconds)
+    busy = busy_in_words(trial.load, trial.processors, "; ")
+    why = {
+        "Length": f"{updates:,} updates, about {roughly(seconds_of(updates, trial.update_seconds))} with summaries: "
+        f"{trial.update_seconds:.2g} s each, measured on {trial.device}{busy}",
+        "Expect": _expected(updates),
+    }
+    return Choice(replace(experiment, updates=updates), why, minutes, trial)
+
+
+def choose_size(sides: np.ndarray, minutes: float | None, seconds: Callable[[int], float]) -> tuple[int, str]:
+    """The largest of SIZES that the pictures have and that gets its updates in the time.
+
+    Args:
+        sides: shorter sides of the pictures, float (N,), as `shorter_sides` gives them.
+        minutes: the time; None takes what is at most TRIED.
+        seconds: what an update takes at a size.
+
+    Returns:
+        The size, and why it is no larger.
+    """
+    reason = "the pictures are as large, and this machine fast enough"
+    updates: dict[int, int] = {}
+    for size, needed in SIZES.items():
+        small = float(np.mean(sides < size)) if len(sides) else 0.0
+        if small > (SOME if size > min(SIZES) else MOST):
+            reason = f"{small:.0%} of the pictures are smaller than {size}x{size}"
+            continue
+        if minutes is None:
+            if size <= TRIED:
+                return size, reason
+            reason = f"{size}x{size} takes four times as long (--image-size {size})"
+            continue
+        tried = min(size, TRIED)
+        updates[size] = updates_in(minutes, seconds(tried) * (size / tried) ** 2) if needed else 0
+        if updates[size] >= needed:
+            return size, reason
+        reason = f"{size}x{size} would get {updates[size]:,} updates in {minutes:g} min and needs {needed:,}"
+    size = largest_size(int(np.quantile(sides, SOME)))
+    if size is None:
+        raise InputError(
+            f"The pictures are too small for any network here (the smaller half has at most {np.median(sides):.0f} "
+            "pixels on the shorter side): use larger ones, or --small enlarge."
+        )
+    return size, reason
+
+
+def _expected(updates: int) -> str:
+    if updates < FEW_UPDATES:
+        return "rough shapes and colours; more takes some thousand updates"
+    if updates < MANY_UPDATES:
+        return "what the pictures have in common: recognisable faces, of rooms or animals colours and textures"
+    return "clear pictures where all show one kind of thing, such as faces; of rooms or animals, shapes"
+
+
+def _check(minutes: float | None) -> None:
+    if minutes is not None and not 0 < minutes < float("inf"):
+        raise InputError(f"minutes must be a number above 0. Received: {minutes}.")
