@@ -120,7 +120,7 @@ def test_the_time_of_the_whole_training_is_said_once_by_the_speed_of_its_first_u
 ):
     monkeypatch.setattr(loop, "FORECAST_SECONDS", 0.0)
     monkeypatch.setattr(loop, "_READ_SECONDS", 0.0)
-    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path, expected_seconds=1e-6)
+    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path, update_seconds=1e-6)
     out = capsys.readouterr().out
     assert re.match(r"Training report32 on 24 images of noise, 32x32 pixels: 6 updates on \d", out), out
     assert len(re.findall(r"^6 updates of 8 images, about \d+ .*s on \d", out, re.MULTILINE)) == 1

@@ -81,12 +81,6 @@ class Choice:
     minutes: float | None = None
     trial: Trial | None = None
 
-    @property
-    def seconds(self) -> float | None:
-        """How long it should take, if that was measured; reading the images comes before."""
-        updates = self.experiment.training.updates
-        return seconds_of(updates, self.trial.update_seconds) if self.trial and updates else None
-
     def lines(self) -> list[str]:
         """What was chosen and why, to be printed."""
         return [f"{name:<10}{reason}" for name, reason in self.why.items()]

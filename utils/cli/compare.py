@@ -149,7 +149,7 @@ def _pictures(names: list[str], found: list, options: Compare) -> list[tuple[Pat
             grid = Pretrained(trained.file.parent).samples
         else:
             epochs = trained.run.epochs(1)
-            grid = trained.run.grid(epochs[-1]["epoch"] if epochs else 0)
+            grid = trained.run.grid(epochs[-1][trained.run.unit] if epochs else 0)
             if trained.run.steps_file.is_file():
                 runs[name] = trained.run
         if grid.is_file():

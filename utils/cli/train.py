@@ -19,7 +19,7 @@ from utils.cli.text import short
 from utils.config import CHECKPOINT_SECONDS, DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
 from utils.fitting import at_size, recommended, with_fitting_batches
-from utils.lengths import FEW_UPDATES, MANY_UPDATES, Length, unit_of, updates_per_epoch, with_few_summaries
+from utils.lengths import FEW_UPDATES, MANY_UPDATES, Length, seconds_of, unit_of, updates_per_epoch, with_few_summaries
 from utils.presets import FIRST, preset, presets
 from utils.tables import duration, roughly
 from utils.text import command, one_line
@@ -149,9 +149,9 @@ class Train:
             checkpoint_seconds=self.checkpoint_seconds,
             force_precision=self.force_precision,
             why=choice.lines(),
-            expected_seconds=choice.seconds,
+            update_seconds=choice.trial and choice.trial.update_seconds,
         )
-        _say_finished(run, time.monotonic() - began, choice.seconds)
+        _say_finished(run, time.monotonic() - began)
 
     def _choose(self):
         """What to train: as the options say, and the rest of it chosen (`choice.Choice`)."""
@@ -276,9 +276,9 @@ class Resume:
         _say_finished(run, time.monotonic() - began)
 
 
-def _say_finished(run, seconds: float, expected: float | None = None) -> None:
+def _say_finished(run, seconds: float) -> None:
     from utils.data.catalogue import is_own, share_too_small
-    from utils.training.loop import SLOWER
+    from utils.training.loop import TOO_SLOW
     from utils.training.watch import Diagnosis
 
     experiment, larger = run.experiment, 64
@@ -297,10 +297,11 @@ def _say_finished(run, seconds: float, expected: float | None = None) -> None:
                 typed = command("train", "--data", experiment.data.name, "--image-size", str(larger))
                 following[typed] = "larger pictures"
     width = max(map(len, following))
-    slower = expected and seconds > SLOWER * expected
-    than = f" ({roughly(expected)} had been expected: the machine was busier)" if slower else ""
+    expected = seconds_of(run.state.update, run.environment.get("update_seconds", math.inf))
+    busier = run.state.seconds > TOO_SLOW * expected
+    slower = f"; {roughly(expected)} had been expected, but the machine was busier" if busier else ""
     print(
-        f"\nDone in {duration(seconds)}{than}{', but the training has failed' if verdict else ''}.\n"
+        f"\nDone in {duration(seconds)}{slower}{', but the training has failed' if verdict else ''}.\n"
         + (f"{verdict}\n" if verdict else "")
         + f"  run     {short(run.folder)}\n"
         f"  grid    {short(run.grid(run.epochs(1)[-1][run.unit]))}   (beside it true.png: what it learned from)\n"

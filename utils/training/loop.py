@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import errno
 import json
+import math
 import os
 import signal
 import threading
@@ -44,7 +45,7 @@ GRID_SAMPLES = 64
 """Pictures in a grid."""
 FORECAST_SECONDS = 5.0
 """How long the speed is measured before the time of the whole training is said."""
-SLOWER = 1.25
+TOO_SLOW = 1.25
 """A training that takes so many times as long as was measured before is said to."""
 _SLOWER = "That is more than the {} that were measured before: the machine is busier now. The number of updates stays."
 COMPILING_UPDATES = 3
@@ -62,7 +63,7 @@ def train(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     force_precision: bool = False,
     why: Sequence[str] = (),
-    expected_seconds: float | None = None,
+    update_seconds: float | None = None,
 ) -> Run:
     """Train an experiment from the beginning, in a new run folder.
 
@@ -75,7 +76,7 @@ def train(
         checkpoint_seconds: time between checkpoints.
         force_precision: whether to train in a precision that this machine has to emulate.
         why: sentences for the log: what was chosen, and for which reason.
-        expected_seconds: how long it should take, if that was measured; where it is slower, that is said.
+        update_seconds: what an update should take, if that was measured; where it takes longer, that is said.
 
     Returns:
         The finished run.
@@ -90,7 +91,8 @@ def train(
     schedule = Schedule.of(experiment, len(dataset))  # refuses before a folder is made
     refuse_hopeless(dataset.images, dataset.title)
     experiment = config.replace(experiment, name=place_of(experiment.data.name))
-    run = Run.create(experiment, runtime.environment() | _identity(dataset), runs_dir)
+    measured = {"update_seconds": update_seconds} if update_seconds else {}
+    run = Run.create(experiment, runtime.environment() | _identity(dataset) | measured, runs_dir)
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
     for line in (*why, *dataset.notes, *(f"Left out {reason}." for reason in (*dataset.skipped, *dataset.others))):
         run.log(line)
@@ -103,7 +105,7 @@ def train(
             f"{updates:,} update{'s' * (updates != 1)} on {device} (how long they take is said after some seconds)."
             f"\nRun folder: {one_line(str(run.folder))}"
         )
-    return _train(run, dataset, progress, checkpoint_seconds, expected_seconds)
+    return _train(run, dataset, progress, checkpoint_seconds)
 
 
 def resume(
@@ -182,9 +184,7 @@ def _identity(dataset: Dataset) -> dict:
     return {"images": len(dataset), "fingerprint": dataset.fingerprint}
 
 
-def _train(
-    run: Run, dataset: Dataset, progress: bool, checkpoint_seconds: float, expected_seconds: float | None = None
-) -> Run:
+def _train(run: Run, dataset: Dataset, progress: bool, checkpoint_seconds: float) -> Run:
     """Train from the last checkpoint, or from the beginning, to the end."""
 
     def say(sentence: str) -> None:
@@ -192,7 +192,7 @@ def _train(
 
     with run.locked(say), _ends_in_state(run), _full_disk_in_words(run), _signals() as asked:
         remove_unfinished(run.folder)
-        training = _Training(run, dataset, progress, expected_seconds)
+        training = _Training(run, dataset, progress)
         training.go(asked, checkpoint_seconds)
     return run
 
@@ -206,8 +206,8 @@ def _say(run: Run, sentence: str, progress: bool) -> None:
 class _Training:
     """One process's work on a run."""
 
-    def __init__(self, run: Run, dataset: Dataset, progress: bool, expected_seconds: float | None):
-        self.run, self.images, self.progress, self.expected = run, dataset.images, progress, expected_seconds
+    def __init__(self, run: Run, dataset: Dataset, progress: bool):
+        self.run, self.images, self.progress = run, dataset.images, progress
         self.experiment = run.experiment
         self.schedule = Schedule.of(self.experiment, len(dataset))
         self.length = Length.of(self.experiment, self.schedule.updates_per_epoch)
@@ -298,11 +298,11 @@ class _Training:
             self._told = True
             each = (now - self._timed_from[1]) / (update - self._timed_from[0])
             seconds = seconds_of(self.last - self._begun, each)
-            slower = self.expected and seconds > SLOWER * self.expected
+            expected = seconds_of(self.last - self._begun, self.run.environment.get("update_seconds", math.inf))
+            slower = f" {_SLOWER.format(roughly(expected))}" if seconds > TOO_SLOW * expected else ""
             tqdm.write(
                 f"{self.last - self._begun:,} updates of {self.experiment.training.batch_size} images, about "
-                f"{duration(seconds)} on {runtime.device()}."
-                + (f" {_SLOWER.format(roughly(self.expected))}" if slower else "")
+                f"{duration(seconds)} on {runtime.device()}.{slower}"
             )
 
     def _begin(self) -> None:
