@@ -316,15 +316,17 @@ def test_a_dry_run_says_the_useful_lines_first_and_how_many_images_there_may_be(
     code, out, _ = said(capsys, "train", *options)
     assert code == 0 and [line.split()[0] for line in out.splitlines()] == [
         "Size", "Networks", "Augment", "Length", "Expect",
-        "What", "Images", "Time", "Memory", "Disk", "Command", "Nothing",
+        "What", "Images", "Memory", "Disk", "Command", "Nothing",
     ]  # fmt: skip
     assert "Augment   colour, translation: up to 71 images are few (below 5,000)\n" in out
-    assert re.search(r"\nImages  up to 71; [\d,]+ updates of 64 images, 1 an epoch\n", out)
+    assert re.search(r"\nImages    up to 71; [\d,]+ updates of 64 images, 1 an epoch\n", out)
     assert said(capsys, "datasets", pictures, "--show", "--size", 28, "--data-dir", tmp_path / "data")[1].startswith(
         "pictures: 70 "
     )
     certain = said(capsys, "train", *options, "--epochs", 9)[1]
-    assert "Images  70; 9 updates of 64 images = 9 epochs of 1\n" in certain and "Length" not in certain
+    assert (
+        "Images    70; 9 updates of 64 images = 9 epochs of 1\nTime      about " in certain and "Length" not in certain
+    )
     assert "Note: 9 updates are too few" in said(capsys, "train", *options, "--updates", 9)[1]
     large = said(capsys, "train", *options, "--image-size", 32, "--epochs", 9)[1]
     assert large.startswith("Note: 100% of the pictures are smaller than 32x32 and will be left out; --small enlarge")

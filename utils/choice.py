@@ -17,7 +17,7 @@ from utils.tables import roughly
 
 SIZES = {128: MANY_UPDATES, 64: FEW_UPDATES, 32: 0}
 """Sizes to choose from, and how many updates each is to get: with fewer, the next smaller one shows more. An update
-takes four times as long at twice the size."""
+takes about four times as long at twice the size."""
 TRIED = 64
 """The largest size that is tried in order to choose one, and the largest that is chosen without knowing the time."""
 SOME, MOST = 0.1, 0.5
@@ -194,7 +194,7 @@ def choose_size(sides: np.ndarray, minutes: float | None, seconds: Callable[[int
         if minutes is None:
             if size <= TRIED:
                 return size, reason
-            reason = f"{size}x{size} takes four times as long (--image-size {size})"
+            reason = f"{size}x{size} takes up to four times as long (--image-size {size})"
             continue
         tried = min(size, TRIED)
         updates[size] = updates_in(minutes, seconds(tried) * (size / tried) ** 2) if needed else 0

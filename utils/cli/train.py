@@ -139,7 +139,7 @@ class Train:
         if choice.why:
             print(f"{'Command':<10}{command_for(experiment)}")
         updates = Length.of(experiment, updates_per_epoch(experiment, len(dataset))).updates
-        if 0 < updates < FEW_UPDATES:
+        if 0 < updates < FEW_UPDATES and "Expect" not in choice.why:
             print(_few(updates))
         began = time.monotonic()
         run = train(
@@ -216,7 +216,7 @@ class Train:
                 f"Note: {small:.0%} of the pictures are smaller than {size}x{size} and will be left out; --small "
                 "enlarge takes them, too, or choose a smaller --image-size."
             )
-        print("\n".join([*choice.lines(), _costs_in_words(experiment, costs)]))
+        print(_costs_in_words(experiment, costs, choice.why))
 
 
 @dataclass(frozen=True)
@@ -318,28 +318,29 @@ def _few(updates: int) -> str:
     )
 
 
-def _costs_in_words(experiment: Experiment, costs: dict) -> str:
+def _costs_in_words(experiment: Experiment, costs: dict, chosen: dict[str, str]) -> str:
     from utils.choice import busy_in_words
 
     training, size = experiment.training, experiment.model.image_size
     each, busy = costs["updates_per_epoch"], busy_in_words(costs["load"], costs["processors"], "; ")
     epochs = f" = {training.epochs:,} epochs of {each:,}" if training.updates is None else f", {each:,} an epoch"
-    few = [_few(costs["updates"])] if costs["updates"] < FEW_UPDATES else []
-    lines = [
-        f"What    {experiment.preset} on {one_line(experiment.data.name)}, {size}x{size} pixels; generator "
+    lines = {
+        "What": f"{experiment.preset} on {one_line(experiment.data.name)}, {size}x{size} pixels; generator "
         f"{costs['generator_parameters']:,} parameters, discriminator {costs['discriminator_parameters']:,}",
-        f"Images  {'' if costs['images_certain'] else 'up to '}{costs['images']:,}; {costs['updates']:,} updates of "
+        "Images": f"{'' if costs['images_certain'] else 'up to '}{costs['images']:,}; {costs['updates']:,} updates of "
         f"{training.batch_size} images{epochs}",
-        f"Time    about {roughly(costs['seconds'])} on {costs['device']} ({costs['images_per_second']:.0f} images/s, "
+        "Time": f"about {roughly(costs['seconds'])} on {costs['device']} ({costs['images_per_second']:.0f} images/s, "
         f"measured with {costs['trial_updates']} updates on random images{busy})",
-        f"Memory  about {costs['memory_bytes'] / 2**30:.1f} GiB, of which weights, gradients and optimisers "
+        "Memory": f"about {costs['memory_bytes'] / 2**30:.1f} GiB, of which weights, gradients and optimisers "
         f"{costs['state_bytes'] / 2**20:.0f} MiB",
-        f"Disk    {costs['checkpoint_bytes'] / 2**20:.0f} MiB for checkpoints",
-        *few,
-        f"Command {command_for(experiment)}",
-        "Nothing was trained or written (--dry-run); --json prints all settings, too.",
-    ]
-    return "\n".join(lines)
+        "Disk": f"{costs['checkpoint_bytes'] / 2**20:.0f} MiB for checkpoints",
+        "Command": command_for(experiment),
+    }
+    if "Length" in chosen:
+        del lines["Time"]  # which that says
+    few = [_few(costs["updates"])] if costs["updates"] < FEW_UPDATES and "Expect" not in chosen else []
+    listed = [f"{name:<10}{text}" for name, text in (chosen | lines).items()]
+    return "\n".join([*listed, *few, "Nothing was trained or written (--dry-run); --json prints all settings, too."])
 
 
 def command_for(experiment: Experiment) -> str:
