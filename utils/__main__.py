@@ -12,7 +12,7 @@ Train, understand and explain deep convolutional GANs.
   sample     draw pictures with a trained generator
   film       make a run's film and curves anew
   show       a run's settings, where it stands, its last figures; or a model's card
-  evaluate   how far samples are from true images: distances in a fixed feature space
+  evaluate   how far samples are from true images, and which combinations they miss
   compare    runs and models side by side: settings, distances, samples, curves
   explain    what a discriminator looks at, whether such maps mean anything, what its generator remembers
   presets    the experiments to start from, with parameter counts

@@ -63,7 +63,7 @@ def _compare(options: Compare) -> None:
         if of_one and record and None in passports_of(record) and not options.anyway:
             record = None  # of an earlier version, which did not say how it measured
         records.append(record)
-    names = _names(options.names, records)
+    names = _names(options.names, found, records)
     if missing := [place for place, record in enumerate(records) if record is None]:
         known = next((record for record in records if record and "features" in record), {})
         protocol = {
@@ -100,11 +100,12 @@ def _subject(name: str, options: Compare):
     return subject(name, None, options.runs_dir, options.data_dir, progress=not options.json)
 
 
-def _names(given: tuple[str, ...], records: list[dict | None]) -> list[str]:
-    """What to call each, all different; of a kept record the generator's name."""
-    names = [
-        one_line(record["name"] if record and record.get("name") else name) for name, record in zip(given, records)
+def _names(given: tuple[str, ...], found: list, records: list[dict | None]) -> list[str]:
+    """What to call each, all different."""
+    titles = [
+        of_one[0].title if of_one else record.get("name", name) for name, of_one, record in zip(given, found, records)
     ]
+    names = list(map(one_line, titles))
     return [f"{name} ({number})" if names.count(name) > 1 else name for number, name in enumerate(names, 1)]
 
 
@@ -119,7 +120,7 @@ def _measure(name: str, trained, data, protocol: dict, options: Compare) -> dict
             "earlier version measured is shown."
         ) from error
     print(
-        f"Measuring {name} on {protocol['samples']:,} samples: about a minute, and 2 to 10 more where a classifier has "
+        f"Measuring {name} on {protocol['samples']:,} samples: 1 to 3 minutes, and 2 to 10 more where a classifier has "
         "to be trained first.",
         file=sys.stderr,
     )
@@ -212,7 +213,7 @@ def _in_words(order: list, names: list[str]) -> str:
             )
             continue
         place = next(iter(each.nearer.values()))
-        where = "in this space, the only one it was measured in" if spaces == 1 else f"in all {spaces} spaces"
+        where = {1: "in this space, the only one it was measured in", 2: "in both spaces"}.get(spaces, "in all spaces")
         doubtful = [space for space, is_clear in each.clear.items() if not is_clear]
         lines.append(
             f"{names[place]} is nearer to the true images than {other if names[place] == one else one} {where}"

@@ -131,18 +131,19 @@ def _in_words(counted) -> str:
         {"": row["value"], "expected": f"{row['expected']:.1%}", "seen": f"{row['share']:.1%}"}
         for row in counted.of_values()
     ]
-    missing, few, many = (counted.with_verdict(verdict) for verdict in ("missing", "too few", "too many"))
+    counts = {verdict: len(counted.with_verdict(verdict)) for verdict in ("missing", "too few", "too many")}
     lines = [
         f"\n{counted.samples:,} samples, judged by the {' and the '.join(counted.judges)}. Of true held-out images "
         f"{counted.wrong:.1%} are judged wrongly, which the expected shares allow for, and {counted.doubtful_true:.0%} "
         f"with doubt; of the samples {counted.doubtful_fake:.0%}.\n",
         table(rows),
-        f"\nOf {len(counted.combinations)} combinations {len(missing)} are missing, {len(few)} come less than half as "
-        f"often as in the training set, {len(many)} more than twice as often; {counted.apart:.0%} of the samples would "
-        f"have to change theirs (of as many images like the training set: {counted.apart_if_perfect:.0%}).",
+        f"\nOf the {len(counted.combinations)} combinations in the training set, missing: {counts['missing']}; less "
+        f"than half as often as expected: {counts['too few']}; more than twice as often: {counts['too many']}. "
+        f"{counted.apart:.0%} of the samples would have to change theirs (of as many images like the training set: "
+        f"{counted.apart_if_perfect:.0%}).",
     ]
     lines += [
-        f"  {', '.join(each.values)}: {each.seen} seen, {each.expected:.0f} expected" for each in (missing + few)[:8]
+        f"  {', '.join(each.values)}: {each.seen} seen, {each.expected:.0f} expected" for each in counted.missed()[:8]
     ]
     return "\n".join(lines)
 

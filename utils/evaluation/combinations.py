@@ -89,10 +89,15 @@ class Combinations:
     doubtful_fake: Interval
     judges: tuple[str, ...]
 
-    def with_verdict(self, *verdicts: str) -> list[Combination]:
-        """Those with one of these verdicts, the most surprising first."""
-        found = [each for each in self.combinations if each.verdict in verdicts]
-        return sorted(found, key=lambda each: (verdicts.index(each.verdict), each.seen - each.expected))
+    def with_verdict(self, verdict: str) -> list[Combination]:
+        """Those with a verdict, the most surprising first."""
+        found = [each for each in self.combinations if each.verdict == verdict]
+        return sorted(found, key=lambda each: -abs(each.seen - each.expected) / each.expected**0.5)
+
+    def missed(self) -> list[Combination]:
+        """Those that come less than half as often as expected: missing ones, then certain ones, then others."""
+        few = [each for each in self.with_verdict("") if each.seen < each.expected / LARGE]
+        return self.with_verdict("missing") + self.with_verdict("too few") + few
 
     def of_values(self) -> list[dict]:
         """Each value of each factor: its share of the training set, what is expected to be judged to have it, and the

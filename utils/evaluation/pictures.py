@@ -101,9 +101,9 @@ def draw_combinations(path: str | Path, record: Combinations, title: str, source
     upper, lower = 0.4 * len(first) + 0.27 * len(others) + 0.8, 3.6  # inches
     figure = new_figure(max(11.0, 2.2 + 0.42 * len(columns)), upper + lower + 0.9)
     figure.suptitle(
-        f"{title}: of the {len(record.combinations)} combinations in its {record.trained:,} training images\n"
-        f"{counts['missing']} are missing among {record.samples:,} samples (crossed out), {counts['too few']} come "
-        f"less than half as often (red frame), {counts['too many']} more than twice as often (blue frame)",
+        f"{title}: {record.samples:,} samples beside the {len(record.combinations)} combinations in its "
+        f"{record.trained:,} training images\nmissing: {counts['missing']} (crossed out), less than half as often as "
+        f"expected: {counts['too few']} (red frame), more than twice as often: {counts['too many']} (blue frame)",
         fontsize=11,
     )
     figure.supxlabel(
@@ -116,7 +116,7 @@ def draw_combinations(path: str | Path, record: Combinations, title: str, source
     _table(above.subplots(), record, list(first), columns)
     values, examples = below.subfigures(1, 2, width_ratios=(1, 1.25))
     _one_by_one(values.subplots(), record)
-    _missed(examples, record.with_verdict("missing", "too few"), source)
+    _missed(examples, record.missed(), source)
     return write_figure(path, figure)
 
 
@@ -191,12 +191,12 @@ def _one_by_one(axes, record: Combinations) -> None:
 
 
 def _missed(figure, those: Sequence[Combination], source: Drawn, most: int = 10) -> None:
-    """What the training set holds and the generator misses most: a true image of each."""
+    """What the training set holds and the generator draws least of: a true image of each."""
     those = those[:most]
     if not those:
-        figure.text(0.5, 0.5, "No combination is missing or comes less than half as often.", ha="center", fontsize=9)
+        figure.text(0.5, 0.5, "No combination comes less than half as often as expected.", ha="center", fontsize=9)
         return
-    figure.suptitle("Missed most: images that it was trained on", fontsize=8)
+    figure.suptitle("What it draws least of: images that it was trained on", fontsize=8)
     wanted, found = {each.values for each in those}, {}
     for row in range(source.count):
         known = {name: np.array([1.0 if true else -1.0]) for name, true in source.known(row).items()}
