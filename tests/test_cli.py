@@ -74,7 +74,7 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(capsys, monkeypatch, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("study nothing", "STUDY must be one of amount_of_data, batch_normalisation, losses. Received: 'nothing'."),
+        ("study nothing", "STUDY must be one of amount_of_data, batch_normalisation, losses, recipes. Received: 'nothing'."),
         ("train --epoch 3", "There is no option --epoch, did you mean --epochs or --summary-epochs?"),
         ("train --generator.filter=3", "no option --generator.filter, did you mean --generator.filters"),
         ("sample -x", "There is no option -x."),
@@ -382,8 +382,8 @@ def test_minutes_become_a_number_of_updates_that_the_same_command_repeats_withou
     tried = speed(0.25)
     chosen = resolved("--data", pets)
     assert chosen.preset == "quick64" and chosen.training.updates == 4_300  # 20 min, a tenth for summaries: 4,320
-    assert chosen.training.augment == ("colour", "translation") and chosen.training.batch_size == 64
-    assert tried == [replace(chosen, updates=875, summary_updates=100)]  # once, for the size and for the length
+    assert chosen.training.augment == ("colour", "translation") and chosen.training.batch_size == 32
+    assert tried == [replace(chosen, updates=1_750, summary_updates=100)]  # once, for the size and for the length
     speed(0.5)
     assert resolved("--data", pets, "--minutes", "5").training.updates == 540
     del tried[:]
