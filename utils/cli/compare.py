@@ -25,7 +25,7 @@ class Compare:
     measured in the same way.
     """
 
-    names: Annotated[Positional[tuple[str, ...]], arg(metavar="RUN|MODEL|FILE")]
+    names: Annotated[Positional[tuple[str, ...]], arg(metavar="RUN|MODEL|FILE …", help_behavior_hint="")]
     """At least two: runs, models that come with the project, or what `evaluate --out` kept."""
     measure: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Measure all anew, also what was kept."""
