@@ -16,7 +16,7 @@ from utils.runs import PROJECT, Run
 from utils.training import checkpoint
 
 SETTINGS = ["--data", "house_numbers", "--count", "64", "--width", "0.0625", "--batch-size", "8", "--averaging", "0.9"]
-SETTINGS += ["--summary-samples", "16", "--batch-norm", "batch", "--checkpoint-seconds", "0"]
+SETTINGS += ["--preset", "quick", "--summary-samples", "16", "--batch-norm", "batch", "--checkpoint-seconds", "0"]
 
 
 def dcgan(*arguments, data_dir, runs_dir, **options):

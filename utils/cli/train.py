@@ -68,9 +68,9 @@ class Train:
     """Train a DCGAN in a new run folder.
 
     Without options it learns to draw faces at 64x64 pixels in about 5 minutes. With --data FOLDER it looks at the
-    pictures, times a few updates on this machine, and chooses size, networks, augmentation and how many updates go into
-    --minutes; it says what and why, and every option overrides a choice. --dry-run shows the choice without training.
-    With --preset it chooses nothing but the length for own pictures, and takes the preset's epochs for datasets.
+    pictures, times a few updates on this machine, chooses size, networks, augmentation and how many updates go into
+    the minutes, and says what and why. Every option overrides a choice; --dry-run shows the choice and stops. With
+    a preset only the length for own pictures is chosen; datasets are trained on for the preset's epochs.
 
     Defaults are those of the preset; every option changes one setting. The fifteen that matter most come first, from
     --preset to --data-dir.
