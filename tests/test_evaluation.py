@@ -37,8 +37,15 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def brief():
-    """Classifiers that learn for a second or two."""
+    """Classifiers that learn for a second or two, and no network that knows ImageNet, installed or not."""
+
+    def without_imagenet(dataset, size, *, features, **options):
+        if features == "imagenet":
+            raise InputError("Its weights are not installed.")
+        return extractor_for(dataset, size, features=features, **options)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "extractor_for", without_imagenet)
         patch.setattr(features, "EPOCHS", 0)
         patch.setattr(features, "LEAST_UPDATES", 60)
         patch.setattr(features, "BATCH_SIZE", 64)
@@ -414,6 +421,9 @@ def test_the_passport_says_what_was_measured_and_how(run, squares, home):
     assert origin_of(TrainedNetwork("x", run.model("generator"), home, run, run.experiment), generator) == Origin(
         "last", 0.0, "moving"
     )
+    best = TrainedNetwork("x", run.folder / "models" / "best" / "generator.keras", home, run, run.experiment)
+    run.epochs_file.write_text('{"epoch": 1}\n{"epoch": 2}\n')
+    assert origin_of(best, generator).checkpoint == "best of 2"
     alone = TrainedNetwork("x", home / "generator.keras", home)
     assert origin_of(alone, build_generator(run.experiment.model)) == Origin("unknown", None, "none")
 

@@ -102,11 +102,14 @@ def extractors_for(
 
 def origin_of(trained: TrainedNetwork, generator: keras.Model) -> Origin:
     """What is known of how samples of a network are drawn."""
-    experiment, kept = trained.experiment, trained.file.parent.name
-    epoch = f"epoch {int(kept.removeprefix('epoch_'))}" if trained.run and kept.startswith("epoch_") else None
+    experiment, folder, checkpoint = trained.experiment, trained.file.parent.name, None
+    if trained.run and folder.startswith("epoch_"):
+        checkpoint = f"epoch {int(folder.removeprefix('epoch_'))}"
+    elif trained.run and folder == "best":  # of those after which the run was summed up
+        checkpoint = f"best of {len(trained.run.epochs())}"
     normalised = any(isinstance(layer, keras.layers.BatchNormalization) for layer in generator.layers)
     return Origin(
-        checkpoint=epoch or ("last" if experiment else "unknown"),
+        checkpoint=checkpoint or ("last" if experiment else "unknown"),
         ema_decay=experiment.training.ema_decay if experiment else None,
         statistics="moving" if normalised else "none",  # samples are drawn in inference mode
     )
