@@ -424,6 +424,9 @@ def test_the_passport_says_what_was_measured_and_how(run, squares, home):
     best = TrainedNetwork("x", run.folder / "models" / "best" / "generator.keras", home, run, run.experiment)
     run.epochs_file.write_text('{"epoch": 1}\n{"epoch": 2}\n')
     assert origin_of(best, generator).checkpoint == "best of 2"
+    for folder, checkpoint in (("epoch_0002", "epoch 2"), ("update_000400", "update 400")):
+        kept = TrainedNetwork("x", run.folder / "models" / folder / "generator.keras", home, run, run.experiment)
+        assert origin_of(kept, generator).checkpoint == checkpoint
     alone = TrainedNetwork("x", home / "generator.keras", home)
     assert origin_of(alone, build_generator(run.experiment.model)) == Origin("unknown", None, "none")
 

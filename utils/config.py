@@ -236,7 +236,7 @@ class TrainingConfig:
     summary_updates: int = 100
     """The same in updates, where updates says how long to train."""
     keep_models: bool = False
-    """Keep both networks as they are at every summary, in models/epoch_NNNN/, for films and studies."""
+    """Keep both networks as they are at every summary, in models/epoch_NNNN/ (or update_), for films and studies."""
     watch_updates: int = 25
     """Updates between measurements of what batch normalisation does to the two updates, and of diversity, which
     warnings are made of; 0 never measures."""

@@ -103,8 +103,9 @@ def extractors_for(
 def origin_of(trained: TrainedNetwork, generator: keras.Model) -> Origin:
     """What is known of how samples of a network are drawn."""
     experiment, folder, checkpoint = trained.experiment, trained.file.parent.name, None
-    if trained.run and folder.startswith("epoch_"):
-        checkpoint = f"epoch {int(folder.removeprefix('epoch_'))}"
+    unit, _, number = folder.partition("_")
+    if trained.run and unit in ("epoch", "update"):
+        checkpoint = f"{unit} {int(number)}"
     elif trained.run and folder == "best":  # of those after which the run was summed up
         checkpoint = f"best of {len(trained.run.epochs())}"
     normalised = any(isinstance(layer, keras.layers.BatchNormalization) for layer in generator.layers)
