@@ -240,6 +240,12 @@ class TrainingConfig:
     watch_updates: int = 25
     """Updates between measurements of what batch normalisation does to the two updates, and of diversity, which
     warnings are made of; 0 never measures."""
+    on_collapse: Literal["warn", "stop", "rollback"] = "warn"
+    """What is done when measurements say that training has failed: a warning alone, stop, or go back to the last
+    summary where it was healthy and on with step sizes half as large, up to three times."""
+    keep: Literal["last", "best"] = "last"
+    """Which networks are kept: the last, or beside them, in models/best, those whose samples were nearest to held-out
+    images at a summary. Measuring takes some seconds at each."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Number format of the layers' arithmetic; the mixed ones suit GPUs, mixed_bfloat16 also some CPUs (README)."""
     xla: Literal["auto", "on", "off"] = "auto"
@@ -313,6 +319,11 @@ def check(experiment: Experiment) -> None:
         at_least(training, 1, "updates")
     at_least(training, 0, "r1", "r2", "gradient_penalty")
     at_least(training, 0, "seed", "samples_seed", "watch_updates")
+    expect(
+        training.watch_updates > 0 or training.on_collapse == "warn",
+        f"on_collapse {training.on_collapse} goes by what is measured during training, so watch_updates must be at "
+        "least 1. Received: 0.",
+    )
     at_least(experiment.data, 0, "data_seed")
     tolerated = experiment.data.tolerated
     expect(0 <= tolerated <= 1, f"tolerated is a share, so it must lie in [0, 1]. Received: {tolerated}.")

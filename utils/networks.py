@@ -33,18 +33,24 @@ class TrainedNetwork:
     experiment: Experiment | None = None
 
 
-def find_network(name: str, network: str, runs_dir: str | Path | None = None) -> TrainedNetwork:
+def find_network(
+    name: str, network: str, runs_dir: str | Path | None = None, kept: str | None = None
+) -> TrainedNetwork:
     """Find a network by the name of its model, its run or its file.
 
     Args:
         name: a model that comes with the project, a run as `Run.find` takes it, or the path of a .keras file.
         network: "generator" or "discriminator"; a file is taken for what is asked for.
         runs_dir: where runs are.
+        kept: of a run, "best" or the number of a summary, for networks that it kept beside the last ones.
 
     Raises:
         InputError: there is no such thing; the message names those that exist.
     """
-    if model := find_model(name):
+    model = find_model(name)
+    if kept is not None and (model or Path(name).suffix == ".keras"):
+        raise InputError(f"Only a run keeps networks beside its last. Received: --kept {kept} for {name}.")
+    if model:
         return TrainedNetwork(name, model.model(network), Path.cwd(), experiment=model.experiment)
     path = Path(name)
     if path.suffix == ".keras":
@@ -52,9 +58,10 @@ def find_network(name: str, network: str, runs_dir: str | Path | None = None) ->
             raise InputError(f"There is no file {path}.")
         return TrainedNetwork(one_line(str(path)), path, Path.cwd(), *_owner(path.resolve()))
     run = find_run(name, runs_dir)
-    if not run.model(network).is_file():
+    file = run.model(network, _which(run, kept))
+    if not file.is_file():
         raise InputError(f"{run.folder} has no {network} yet; go on with `{command('resume', run.folder)}`.")
-    return TrainedNetwork(run.name, run.model(network), run.folder, run, run.experiment)
+    return TrainedNetwork(run.name, file, run.folder, run, run.experiment)
 
 
 def find_model(name: str) -> Pretrained | None:
@@ -114,6 +121,22 @@ def with_data(
     except InputError:  # fewer than it was trained on, or such that cannot be read at its size
         same = False
     return (dataclasses.replace(trained, experiment=moved), None) if same else (trained, place)
+
+
+def _which(run: Run, asked: str | None) -> int | str | None:
+    """What is asked for, as `Run.model` takes it, if the run has kept it."""
+    if asked is None:
+        return None
+    kept = sorted(int(folder.name.split("_")[1]) for folder in (run.folder / "models").glob(f"{run.unit}_*"))
+    if asked == "best" and run.best:
+        return "best"
+    if asked.isdecimal() and int(asked) in kept:
+        return int(asked)
+    there = [*(["best"] if run.best else []), *map(str, kept)]
+    raise InputError(
+        f"{run.name} has not kept its networks of --kept {asked}: "
+        + (f"choose from {', '.join(there)}." if there else "that takes training with --keep best or --keep-models.")
+    )
 
 
 def _owner(file: Path) -> tuple[Run | None, Experiment | None]:

@@ -9,6 +9,7 @@
         training.mp4/.gif the grids as a film            tensorboard/      the same for TensorBoard
         models/           generator.keras, discriminator.keras
                           (a run that counts updates has update_000000.png … in place of epoch_0000.png …)
+        models/best/      the best networks, and best.json: what they are
         checkpoints/      what `resume` goes on from      quality.json      what `evaluate` measured
 
 Each file appears whole or not at all; the .jsonl files grow line by line and are cut back to the checkpoint on resume.
@@ -59,6 +60,8 @@ class State:
         seconds: how long they took, without preparing and summaries.
         why: of a run that was stopped or failed, the reason in one sentence.
         written: when this was written, in seconds since 1970.
+        rollbacks: each time that the training failed and went back: "from" one update "to" another, with "step_sizes"
+            (a factor) from there on, and "why".
     """
 
     status: str
@@ -67,6 +70,7 @@ class State:
     seconds: float = 0.0
     why: str = ""
     written: float = 0.0
+    rollbacks: list[dict] = dataclasses.field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -212,9 +216,19 @@ class Run:
         """The grid of a summary, by its number."""
         return self.folder / "grids" / f"{self._numbered(number)}.png"
 
-    def model(self, name: str, number: int | None = None) -> Path:
-        """The newest "generator" or "discriminator", or the one kept at a summary (a run with `keep_models`)."""
-        return self.folder / "models" / ("" if number is None else self._numbered(number)) / f"{name}.keras"
+    @property
+    def healthy(self) -> Path:
+        return self.checkpoints / "healthy"
+
+    @property
+    def best_file(self) -> Path:
+        return self.folder / "models" / "best" / "best.json"
+
+    def model(self, name: str, which: int | str | None = None) -> Path:
+        """The newest "generator" or "discriminator", the one kept at a summary (its number, of a run with
+        `keep_models`), or the "best" (of a run with `keep` "best")."""
+        folder = self._numbered(which) if isinstance(which, int) else which or ""
+        return self.folder / "models" / folder / f"{name}.keras"
 
     def _numbered(self, number: int) -> str:
         return f"epoch_{number:04d}" if self.unit == "epoch" else f"update_{number:06d}"
@@ -230,7 +244,7 @@ class Run:
         return _rows(self.epochs_file, last)
 
     def watch(self) -> list[dict]:
-        """All measurements of the watch so far, as `training.watch.Watch.measure` made them."""
+        """All measurements so far, those of the watch and those of copies, which `training.doctor` reads."""
         return _rows(self.watch_file)
 
     @property
@@ -245,6 +259,12 @@ class Run:
     def save_state(self, state: State) -> None:
         """Write how it stands, with the time."""
         write_json(self.folder / "state.json", dataclasses.asdict(state) | {"written": time.time()})
+
+    @property
+    def best(self) -> dict | None:
+        """What is known of the best networks: the summary that they are of, by its number ("epoch") and "update",
+        "rollbacks" before it, and their "distance"."""
+        return _read(self.best_file) if self.best_file.exists() else None
 
     @property
     def seconds(self) -> float | None:

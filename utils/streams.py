@@ -39,6 +39,7 @@ STREAMS: dict[str, Stream] = {
     "watch: latents": Stream("samples", 4),
     "watch: true samples": Stream("samples", 5),
     "evaluation: true samples": Stream("evaluation", 4),
+    "best: latents": Stream("evaluation", 5),
     "memory: held-out images": Stream("memory", 1),
     "memory: copying control": Stream("memory", 2),
     "memory: bootstraps": Stream("memory", 3),

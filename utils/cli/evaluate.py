@@ -26,6 +26,9 @@ class Evaluate:
 
     name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
     """A run, a .keras file of a generator, a model that comes with the project, or "last" for the newest run."""
+    kept: Annotated[str | None, arg(metavar="best|NUMBER")] = None
+    """Networks that a run kept beside the last: the best (--keep best), or those of a summary by its number, an epoch
+    or an update (--keep-models)."""
     data: Annotated[str | None, arg(metavar="NAME|FOLDER")] = None
     """True images to compare with; by default those of the dataset that it was trained on."""
     samples: int = 2000
@@ -60,7 +63,8 @@ def _evaluate(options: Evaluate) -> None:
         raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
     if options.out and options.out.is_dir():
         raise InputError(f"--out must be the name of a file. Received: {options.out}, which is a folder.")
-    trained, data = subject(options.name, options.data, options.runs_dir, options.data_dir, not options.json)
+    places = (options.runs_dir, options.data_dir)
+    trained, data = subject(options.name, options.data, *places, progress=not options.json, kept=options.kept)
     if options.attributes:
         from utils.data.catalogue import drawn_source
 
@@ -159,14 +163,21 @@ def _rows(measured: dict) -> list[dict]:
     ]
 
 
-def subject(name: str, asked: str | None, runs_dir: Path | None, data_dir: Path | None, progress: bool):
+def subject(
+    name: str,
+    asked: str | None,
+    runs_dir: Path | None,
+    data_dir: Path | None,
+    progress: bool,
+    kept: str | None = None,
+):
     """A generator (`TrainedNetwork`) and the true images to compare it with (`DataConfig`).
 
     What is wrong is said before anything is computed.
     """
     from utils.networks import find_network, with_data
 
-    trained = find_network(name, "generator", runs_dir)
+    trained = find_network(name, "generator", runs_dir, kept)
     trained, other = with_data(trained, asked, data_dir, progress=progress)
     return trained, _data(trained, other)
 

@@ -65,7 +65,7 @@ class Publish:
 def _unfit(run) -> str | None:
     """Why a run's networks are of no use to anybody, in a sentence; None if nothing speaks against them."""
     from utils import lengths
-    from utils.training.watch import Diagnosis
+    from utils.training.doctor import Diagnosis
 
     steps = run.steps(1)
     updates = int(steps["update"][-1]) if steps else 0

@@ -21,6 +21,9 @@ class Sample:
     """How many pictures."""
     seed: int = 0
     """Seed of the latents."""
+    kept: Annotated[str | None, arg(metavar="best|NUMBER")] = None
+    """Networks that a run kept beside the last: the best (--keep best), or those of a summary by its number, an epoch
+    or an update (--keep-models)."""
     mode: tyro.conf.DisallowNone[Annotated[Literal["grid", "files"], arg(name="as")]] = "grid"
     """One grid, or N single PNG files."""
     out: Path | None = None
@@ -67,8 +70,9 @@ def _sample(options: Sample) -> None:
 
     if options.n < 1:
         raise InputError(f"-n must be at least 1. Received: {options.n}.")
-    trained = find_network(options.name, "generator", options.runs_dir)
-    name = f"{options.n}-seed-{options.seed}{'.png' if options.mode == 'grid' else ''}"
+    trained = find_network(options.name, "generator", options.runs_dir, options.kept)
+    which = "" if options.kept is None else f"{options.kept}-"
+    name = f"{which}{options.n}-seed-{options.seed}{'.png' if options.mode == 'grid' else ''}"
     in_run = trained.run and trained.home == trained.run.folder
     target = options.out or (trained.home / "samples" / name if in_run else trained.home / f"{label(trained)}-{name}")
     if options.mode == "files" and target.is_file():

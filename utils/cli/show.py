@@ -69,6 +69,7 @@ def _show(options: Show) -> None:
             "updates": updates,
             "finished": done,
             "state": vars(run.state),
+            "best": run.best,
             "stands": run.in_words(),
             "last_epoch": last,
             "last_update": {name: values[-1].item() for name, values in steps.items()},
@@ -93,6 +94,10 @@ def _show(options: Show) -> None:
         f"started   on {about['device']['name']}, TensorFlow {about['tensorflow']}, Keras {about['keras']}\n"
         f"stands    at {at}, {stands}"
     )
+    for back in run.state.rollbacks:
+        print(f"back      from update {back['from']:,} to {back['to']:,}, step sizes times {back['step_sizes']:g}")
+    if best := run.best:
+        print(f"best      {run.unit} {best[run.unit]:,}, distance {best['distance']['value']:.4f} (--kept best)")
     if losses:
         print(f"losses    mean of the last {min(SHOWN_UPDATES, updates)} updates: {losses}")
     if epochs:

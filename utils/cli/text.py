@@ -11,7 +11,7 @@ def label(found) -> str:
         home = found.file.resolve().parent.name
         return home if home == found.title else slug(f"{home}-{found.file.stem}")  # the first: a model with a name
     kept = found.file.parent.name
-    at = [kept] if kept.startswith(("epoch_", "update_")) else []
+    at = [kept] if kept == "best" or kept.startswith(("epoch_", "update_")) else []
     return "-".join([found.run.folder.parent.name, found.run.folder.name, *at])
 
 

@@ -141,6 +141,7 @@ class Train:
         updates = Length.of(experiment, updates_per_epoch(experiment, len(dataset))).updates
         if 0 < updates < FEW_UPDATES and "Expect" not in choice.why:
             print(_few(updates))
+        distance = _distance_for(experiment, self.places.data_dir)
         began = time.monotonic()
         run = train(
             experiment,
@@ -150,6 +151,7 @@ class Train:
             force_precision=self.force_precision,
             why=choice.lines(),
             update_seconds=choice.trial and choice.trial.update_seconds,
+            distance=distance,
         )
         _say_finished(run, time.monotonic() - began)
 
@@ -265,30 +267,44 @@ class Resume:
         from utils.training import resume
 
         run = Run.find(self.run_name, self.places.runs_dir)
+        changed = self.settings.experiment(run.experiment.preset)
+        distance = _distance_for(changed, self.places.data_dir)
         began = time.monotonic()
         resume(
             run,
-            changed=self.settings.experiment(run.experiment.preset),
+            changed=changed,
             data_dir=self.places.data_dir,
             checkpoint_seconds=self.checkpoint_seconds,
             force_precision=self.force_precision,
+            distance=distance,
         )
         _say_finished(run, time.monotonic() - began)
 
 
+def _distance_for(experiment: Experiment, data_dir: Path | None):
+    """What tells which networks are the best, where they are to be kept."""
+    if experiment.training.keep == "last":
+        return None
+    from utils.evaluation.best import distance_for
+
+    return distance_for(experiment, data_dir)
+
+
 def _say_finished(run, seconds: float) -> None:
     from utils.data.catalogue import is_own, share_too_small
+    from utils.training.doctor import Diagnosis
     from utils.training.loop import TOO_SLOW
-    from utils.training.watch import Diagnosis
 
     experiment, larger = run.experiment, 64
-    verdict = Diagnosis(experiment, run.watch()).verdict
+    diagnosis, back = Diagnosis(experiment, run.watch()), run.state.rollbacks
     each = Length.of(experiment, updates_per_epoch(experiment, run.environment["images"])).each
     more = max(math.ceil(MANY_UPDATES / each), 2 * run.goal)
     following = {
         command("sample", run.folder, "-n", "100"): "draw new pictures",
         command("resume", run.folder, f"--{run.unit}s", str(more)): "train on",
     }
+    if best := run.best:
+        following[command("sample", run.folder, "--kept", "best")] = f"the same, as of {run.unit} {best[run.unit]:,}"
     if not is_own(experiment.data.name):
         following["./dcgan train --data FOLDER_OF_PICTURES"] = "train on your own"
     elif experiment.model.image_size < larger:
@@ -298,11 +314,12 @@ def _say_finished(run, seconds: float) -> None:
                 following[typed] = "larger pictures"
     width = max(map(len, following))
     expected = seconds_of(run.state.update, run.environment.get("update_seconds", math.inf))
-    busier = run.state.seconds > TOO_SLOW * expected
+    busier = run.state.seconds > TOO_SLOW * expected and not back
     slower = f"; {roughly(expected)} had been expected, but the machine was busier" if busier else ""
     print(
-        f"\nDone in {duration(seconds)}{slower}{', but the training has failed' if verdict else ''}.\n"
-        + (f"{verdict}\n" if verdict else "")
+        f"\nDone in {duration(seconds)}{slower}{', but the training has failed' if diagnosis.failed else ''}.\n"
+        + (f"It went back {len(back)} time{'s' * (len(back) > 1)}; log.txt says why.\n" if back else "")
+        + (f"{diagnosis.verdict}\n" if diagnosis.verdict else "")
         + f"  run     {short(run.folder)}\n"
         f"  grid    {short(run.grid(run.epochs(1)[-1][run.unit]))}   (beside it true.png: what it learned from)\n"
         f"  film    {short(run.film)}\n"

@@ -107,7 +107,7 @@ def origin_of(trained: TrainedNetwork, generator: keras.Model) -> Origin:
     if trained.run and unit in ("epoch", "update"):
         checkpoint = f"{unit} {int(number)}"
     elif trained.run and folder == "best":  # of those after which the run was summed up
-        checkpoint = f"best of {len(trained.run.epochs())}"
+        checkpoint = f"best of {sum(row[trained.run.unit] > 0 for row in trained.run.epochs())}"
     normalised = any(isinstance(layer, keras.layers.BatchNormalization) for layer in generator.layers)
     return Origin(
         checkpoint=checkpoint or ("last" if experiment else "unknown"),

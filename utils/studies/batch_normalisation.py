@@ -7,7 +7,7 @@ from utils.config import replace
 from utils.figure import new_figure
 from utils.studies.figures import Panel, plot_arms, plot_samples
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
-from utils.training.watch import COLLAPSE, GAP
+from utils.training.doctor import COLLAPSE, GAP
 
 SIZES = {"report": (64, 100, 4), "quick": (64, 25, 4), "smallest": (16, 2, 2)}
 """Images per update, updates per epoch, epochs, at each scale."""
@@ -86,9 +86,9 @@ def batch_normalisation(data: str = "faces", scale: str = "report") -> Study:
 def verdicts(results: dict) -> list[dict]:
     """A row for each arm of the kept results: medians over the last quarter of each run, means of these over the seeds.
 
-    "verdict" says in how many runs the two updates see different networks (gap above `watch.GAP`), in how many the
-    samples are alike (diversity below `watch.COLLAPSE` of the true images'), and in how many neither. "gradient" is its
-    norm at the generator, "diversity" a share of the true images'; "distance", where it was measured, is the kernel
+    "verdict" says in how many runs the two updates see different networks (gap above `doctor.GAP`), in how many the
+    samples are alike (diversity below `doctor.COLLAPSE` of the true images'), and in how many neither. "gradient" is
+    its norm at the generator, "diversity" a share of the true images'; "distance", where it was measured, is the kernel
     distance of samples to held-out images at the end of the run, with the lowest and the highest.
     """
     rows = []

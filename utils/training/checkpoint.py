@@ -16,14 +16,17 @@ KEPT = 2
 """Newest checkpoints that stay on disk: the last, and one more in case the disk loses it."""
 
 
-def save(folder: str | Path, update: int, variables: dict[str, keras.Variable], state: dict) -> Path | None:
-    """Write a checkpoint, then remove old ones.
+def save(
+    folder: str | Path, update: int, variables: dict[str, keras.Variable], state: dict, kept: int = KEPT
+) -> Path | None:
+    """Write a checkpoint, then remove old ones, and those of later updates, which the training has gone back behind.
 
     Args:
         folder: where checkpoints are.
         update: updates done so far.
         variables: all that training changes, by name.
         state: plain JSON values to keep with them.
+        kept: newest checkpoints that stay.
 
     Returns:
         The file, or None if a weight is not finite: such a checkpoint would be of no use, and the last good ones stay.
@@ -34,8 +37,10 @@ def save(folder: str | Path, update: int, variables: dict[str, keras.Variable], 
     path = Path(folder) / f"update_{update:08d}.npz"
     with appears_whole(path) as temporary, temporary.open("wb") as file:
         np.savez(file, state=np.array(json.dumps({"update": update} | state)), **values)
-    for old in _files(folder)[KEPT:]:
-        old.unlink(missing_ok=True)
+    there = _files(folder)
+    later = [file for file in there if _update(file) > update]
+    for other in (*later, *there[len(later) + kept :]):
+        other.unlink(missing_ok=True)
     return path
 
 
@@ -77,7 +82,11 @@ def restore(folder: str | Path, variables: dict[str, keras.Variable], say: Calla
 def latest(folder: str | Path) -> int | None:
     """Updates done at the newest checkpoint, or None."""
     files = _files(folder)
-    return int(files[0].stem.split("_")[1]) if files else None
+    return _update(files[0]) if files else None
+
+
+def _update(file: Path) -> int:
+    return int(file.stem.split("_")[1])
 
 
 def _files(folder: Path) -> list[Path]:

@@ -14,8 +14,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -35,10 +36,12 @@ from utils.text import command, one_line
 from utils.training import checkpoint
 from utils.training.batches import Schedule, batches
 from utils.training.board import Board
+from utils.training.copies import Copies
+from utils.training.doctor import Diagnosis, Finding
 from utils.training.players import build_players
-from utils.training.step import Record, Update
-from utils.training.summary import performance_summarizer
-from utils.training.watch import Diagnosis, Watch
+from utils.training.step import Record, Update, learning_rate
+from utils.training.summary import keep_best, performance_summarizer
+from utils.training.watch import Watch, of_updates
 from utils.viz import grid, write_png
 
 GRID_SAMPLES = 64
@@ -50,6 +53,9 @@ TOO_SLOW = 1.25
 _SLOWER = "That is more than the {} that were measured before: the machine is busier now. The number of updates stays."
 COMPILING_UPDATES = 3
 """Updates that no forecast is made by: each combination of phases and terms is compiled when it first occurs."""
+ROLLBACKS, SMALLER = 3, 0.5
+"""With `on_collapse` "rollback" a training goes back at most so many times, and each time on with this part of its step
+sizes."""
 _READ_SECONDS = 0.25  # losses are fetched from the device so often, not after every update: a GPU would have to wait
 
 
@@ -64,6 +70,7 @@ def train(
     force_precision: bool = False,
     why: Sequence[str] = (),
     update_seconds: float | None = None,
+    distance: Callable[[Sampler], dict] | None = None,
 ) -> Run:
     """Train an experiment from the beginning, in a new run folder.
 
@@ -77,14 +84,18 @@ def train(
         force_precision: whether to train in a precision that this machine has to emulate.
         why: sentences for the log: what was chosen, and for which reason.
         update_seconds: what an update should take, if that was measured; where it takes longer, that is said.
+        distance: measures how far samples are from true images, for an experiment that keeps its best networks (see
+            `evaluation.best.distance_for`): a dict of plain values, the smaller "value" the better.
 
     Returns:
         The finished run.
 
     Raises:
-        InputError: the experiment cannot be run as asked, losses are no longer finite, or the disk is full.
+        InputError: the experiment cannot be run as asked, losses are no longer finite, the training has failed and was
+            to stop then, or the disk is full.
         Interrupted: a signal asked to stop.
     """
+    _check_distance(experiment, distance)
     runtime.check_precision(experiment.training.precision, force_precision)
     device = runtime.start(experiment.training.precision)
     dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
@@ -105,7 +116,7 @@ def train(
             f"{updates:,} update{'s' * (updates != 1)} on {device} (how long they take is said after some seconds)."
             f"\nRun folder: {one_line(str(run.folder))}"
         )
-    return _train(run, dataset, progress, checkpoint_seconds)
+    return _train(run, dataset, progress, checkpoint_seconds, distance)
 
 
 def resume(
@@ -118,6 +129,7 @@ def resume(
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     force_precision: bool = False,
+    distance: Callable[[Sampler], dict] | None = None,
 ) -> Run:
     """Go on with a run where its last checkpoint left it; the result has the same bits as if it had never stopped.
 
@@ -125,7 +137,7 @@ def resume(
         run: the run, or what `Run.find` takes.
         changed: the experiment as it should be; only more epochs are accepted, or more updates where the run counts
             these, summaries after others of them, and another place of the same pictures.
-        dataset, runs_dir, data_dir, progress, checkpoint_seconds, force_precision: as for `train`.
+        dataset, runs_dir, data_dir, progress, checkpoint_seconds, force_precision, distance: as for `train`.
 
     Returns:
         The finished run.
@@ -153,6 +165,7 @@ def resume(
         if after < before:
             raise InputError(f"{run.unit}s can only be raised. Received: {after}, the run has {before}.")
         experiment = changed
+    _check_distance(experiment, distance)
     runtime.check_precision(experiment.training.precision, force_precision)
     device = runtime.start(experiment.training.precision)
     moved = experiment.data.name != run.experiment.data.name
@@ -177,14 +190,24 @@ def resume(
         print(f"Resuming {one_line(str(run.folder))} on {device}.")
         for name, (old, new) in other.items():
             print(f"Note: {name} was {old}, now {new}: the result may differ in the last bits.")
-    return _train(run, dataset, progress, checkpoint_seconds)
+    return _train(run, dataset, progress, checkpoint_seconds, distance)
 
 
 def _identity(dataset: Dataset) -> dict:
     return {"images": len(dataset), "fingerprint": dataset.fingerprint}
 
 
-def _train(run: Run, dataset: Dataset, progress: bool, checkpoint_seconds: float) -> Run:
+def _check_distance(experiment: Experiment, distance: Callable | None) -> None:
+    if experiment.training.keep == "best" and distance is None:
+        raise InputError(
+            'An experiment with keep="best" needs something that measures its samples: pass '
+            "distance=utils.evaluation.best.distance_for(experiment)."
+        )
+
+
+def _train(
+    run: Run, dataset: Dataset, progress: bool, checkpoint_seconds: float, distance: Callable[[Sampler], dict] | None
+) -> Run:
     """Train from the last checkpoint, or from the beginning, to the end."""
 
     def say(sentence: str) -> None:
@@ -192,7 +215,7 @@ def _train(run: Run, dataset: Dataset, progress: bool, checkpoint_seconds: float
 
     with run.locked(say), _ends_in_state(run), _full_disk_in_words(run), _signals() as asked:
         remove_unfinished(run.folder)
-        training = _Training(run, dataset, progress)
+        training = _Training(run, dataset, progress, distance)
         training.go(asked, checkpoint_seconds)
     return run
 
@@ -203,32 +226,55 @@ def _say(run: Run, sentence: str, progress: bool) -> None:
         print(sentence)
 
 
+class _RollBack(Exception):
+    """The training has failed, and is to go on from where it was healthy.
+
+    Attributes:
+        update: where it has failed.
+        why: in a sentence.
+    """
+
+    def __init__(self, update: int, why: str):
+        super().__init__(why)
+        self.update, self.why = update, why
+
+
 class _Training:
     """One process's work on a run."""
 
-    def __init__(self, run: Run, dataset: Dataset, progress: bool):
-        self.run, self.images, self.progress = run, dataset.images, progress
+    def __init__(self, run: Run, dataset: Dataset, progress: bool, distance: Callable[[Sampler], dict] | None):
+        self.run, self.images, self.progress, self.distance = run, dataset.images, progress, distance
         self.experiment = run.experiment
         self.schedule = Schedule.of(self.experiment, len(dataset))
         self.length = Length.of(self.experiment, self.schedule.updates_per_epoch)
         self.last = self.length.updates
         self.players = build_players(self.experiment)
         self.variables = self.players.variables()
+        self.watch = Watch(self.experiment, self.players, self.images)
+        watched, seed = self.experiment.training.watch_updates, self.experiment.training.samples_seed
+        self.copies = Copies(self.images, seed) if watched else None
         state = checkpoint.restore(run.checkpoints, self.variables, self._say)
-        self.update, self.seconds = (state["update"], state["seconds"]) if state else (0, 0.0)
-        _cut(run.steps_file, state["steps_bytes"] if state else 0)
-        _cut(run.epochs_file, state["epochs_bytes"] if state else 0)
-        _cut(run.watch_file, state.get("watch_bytes", 0) if state else 0)
-        if not state:
-            self._begin()
-        self.diagnosis = Diagnosis(self.experiment, run.watch())
+        self._take_up(state or {"update": 0, "seconds": 0.0})
         self._begun, self._told = self.update, False
         self._timed_from: tuple[int, float] | None = None  # update and time that the speed is measured from
-        self.watch = Watch(self.experiment, self.players, self.images)
-        self.board, self.curves = Board(run, self.length), Curves(run)
         if not state:
+            self._begin()
             self._summarize(0)
-            self._checkpoint()
+            self._checkpoint(healthy=True)
+
+    def _take_up(self, state: dict) -> None:
+        """Stand where a checkpoint was written, whose variables are those of the networks."""
+        self.update, self.seconds = state["update"], state["seconds"]
+        self.rollbacks: list[dict] = state.get("rollbacks", [])
+        self.watch.memory = state.get("watch_memory")
+        for name, file in self._records.items():
+            _cut(file, state.get(f"{name}_bytes", 0))
+        self.diagnosis = Diagnosis(self.experiment, self.run.watch())
+        self.board, self.curves = Board(self.run, self.length), Curves(self.run)
+
+    @property
+    def _records(self) -> dict[str, Path]:
+        return {"steps": self.run.steps_file, "epochs": self.run.epochs_file, "watch": self.run.watch_file}
 
     def go(self, asked: list[int], checkpoint_seconds: float) -> None:
         if self.update >= self.last:
@@ -237,11 +283,8 @@ class _Training:
             unit = self.length.unit
             self._say(f"The run has all its {self.length.count:,} {unit}s; --{unit}s asks for more.")
             return
-        self._save_state("running")
-        step = Update(self.players, self.experiment)
         size = self.schedule.batch_size * self.schedule.batches_per_update
-        training = self.experiment.training
-        bar = tqdm(
+        with tqdm(
             total=self.last * size,
             initial=self.update * size,
             unit=" images",
@@ -250,12 +293,25 @@ class _Training:
             mininterval=0.5 if os.isatty(2) else 20,
             dynamic_ncols=True,
             smoothing=0.1,
-        )
+        ) as bar:
+            while self.update < self.last:
+                bar.n = self.update * size
+                try:
+                    self._go_on(asked, checkpoint_seconds, bar)
+                except _RollBack as failure:
+                    self._roll_back(failure)
+        self._finish()
+
+    def _go_on(self, asked: list[int], checkpoint_seconds: float, bar: tqdm) -> None:
+        """Train to the last update, or until a signal or the doctor asks for something else."""
+        self._save_state("running")
+        training = self.experiment.training
+        step = Update(self.players, _slowed(self.experiment, len(self.rollbacks)))
         unread: list[Record] = []
         began = last_checkpoint = last_read = time.monotonic()
         seconds_before = self.seconds
         upcoming = batches(self.images, self.experiment, self.schedule, self.update + 1, self.last)
-        with bar, contextlib.closing(upcoming):
+        with contextlib.closing(upcoming):
             for batch in upcoming:
                 update = batch.update
                 unread.append(step(batch))
@@ -268,18 +324,56 @@ class _Training:
                 self._record(unread, bar)
                 self.update, last_read = update, now
                 self._say_how_long(update, now)
-                if watched:
-                    self._measure()
+                failure = self._measure() if watched else None
+                if failure and self._can_roll_back:
+                    self._fail(update, failure.sentence)
                 if summary:
                     self._summarize(summary)
-                if summary or asked or now - last_checkpoint > checkpoint_seconds:
-                    self._checkpoint()
+                if summary or asked or failure or now - last_checkpoint > checkpoint_seconds:
+                    self._checkpoint(healthy=bool(summary) and self.diagnosis.healthy)
                     last_checkpoint = time.monotonic()
+                if failure:
+                    self._fail(update, failure.sentence)
                 if asked and update < self.last:
                     self._save_state("stopped", f"by signal {asked[0]}")
                     self.run.log(f"Stopped by signal {asked[0]} after update {update}.")
                     raise Interrupted(asked[0], self.run.folder, update)
-        self._finish()
+
+    @property
+    def _can_roll_back(self) -> bool:
+        return self.experiment.training.on_collapse == "rollback" and len(self.rollbacks) < ROLLBACKS
+
+    def _fail(self, update: int, why: str) -> NoReturn:
+        """Do what is to be done when the training has failed: go back, or stop."""
+        if self._can_roll_back:
+            raise _RollBack(update, why)
+        often = f" It had gone back {len(self.rollbacks)} times." if self.rollbacks else ""
+        self.run.log(f"Stopped, since the training has failed.{often} {why}")
+        raise InputError(f"The training has failed, so it stopped.{often} {why}")
+
+    def _roll_back(self, failure: _RollBack) -> None:
+        """Go back to the last summary at which the training was healthy, and on with smaller step sizes.
+
+        That checkpoint is made at summaries only and before any other, so it is the same however often the training was
+        interrupted. The new checkpoint takes the place of those of the failed course before the records are cut back:
+        whichever a process finds that goes on after a kill, its records are there, and its bits are the same.
+        """
+        before, seconds = self.rollbacks, self.seconds
+        state = checkpoint.restore(self.run.healthy, self.variables, self._say)
+        if state is None:
+            raise InputError(f"{self.run.healthy} has no checkpoint to go back to. {failure.why}")
+        factor = SMALLER ** (len(before) + 1)
+        done = {"from": failure.update, "to": state["update"], "step_sizes": factor, "why": failure.why}
+        state |= {"rollbacks": [*before, done], "seconds": seconds}
+        slowed = _slowed(self.experiment, len(state["rollbacks"])).training
+        for name, player in self.players.by_name.items():
+            player.optimizer.learning_rate = learning_rate(slowed, name)
+        checkpoint.save(self.run.checkpoints, state["update"], self.variables, state)
+        self._take_up(state)
+        self._tell(
+            f"{failure.why} Went back to update {self.update}, where training was healthy, and on with step sizes "
+            f"multiplied by {factor:g} (rollback {len(self.rollbacks)} of at most {ROLLBACKS})."
+        )
 
     def _finish(self) -> None:
         draw_film(self.run)
@@ -323,6 +417,7 @@ class _Training:
             if not np.isfinite(list(values.values())).all():
                 self._stop_not_finite(record.update)
             rows.append({"update": record.update, "epoch": self.schedule.epoch_of(record.update)} | values)
+            rows[-1] |= {"step_sizes": SMALLER ** len(self.rollbacks)} if self.rollbacks else {}
         with self.run.steps_file.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
         losses = ", ".join(
@@ -332,40 +427,54 @@ class _Training:
         bar.set_postfix_str(f"{at}, losses: {losses}", refresh=False)
         bar.update(len(rows) * self.schedule.batch_size * self.schedule.batches_per_update)
 
-    def _measure(self) -> None:
-        row = self.watch.measure(self.update)
+    def _measure(self) -> Finding | None:
+        """Measure, and say what it means; gives a failure that begins and that something is to be done about."""
+        training = self.experiment.training
+        row = self.watch.measure(self.update) | of_updates(self.run.steps(training.watch_updates))
+        self._diagnose(row)
+        for finding in self.diagnosis.begun:
+            if getattr(finding.sign, {"stop": "stops", "rollback": "rolls_back"}.get(training.on_collapse, ""), False):
+                return finding
+        return None
+
+    def _diagnose(self, row: dict) -> None:
         with self.run.watch_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        if sentence := self.diagnosis.diagnose(row):
-            self.run.log(sentence)
-            if self.progress:
-                tqdm.write(sentence)
+        for sentence in self.diagnosis.diagnose(row):
+            self._tell(sentence)
 
     def _summarize(self, number: int) -> None:
-        record = performance_summarizer(self.run, number, self.players, self.images)
+        sampler = Sampler.of(self.players.averaged, self.experiment)
+        measured = self.distance(sampler) if self.distance else None
+        record = performance_summarizer(self.run, number, self.players, self.images, measured)
+        if measured and number:
+            about = {self.length.unit: number, "update": self.update, "rollbacks": len(self.rollbacks)}
+            keep_best(self.run, self.players, about | {"distance": measured})
         self.board.write_summary(record)
         self.curves.draw()
         unit = self.length.unit
         figures = ", ".join(f"{name} {value:.3f}" for name, value in record.items() if name != unit)
         at = f"Update {self.update}" if unit == "update" else f"Epoch {number}, update {self.update}"
         self.run.log(f"{at}, {self.seconds:.0f} s: {figures}.")
+        if self.copies and number and (row := self.copies.measure(sampler)):
+            self._diagnose({"update": self.update} | row)
 
-    def _checkpoint(self) -> None:
-        state = {
-            "seconds": self.seconds,
-            "steps_bytes": _size(self.run.steps_file),
-            "epochs_bytes": _size(self.run.epochs_file),
-            "watch_bytes": _size(self.run.watch_file),
-        }
+    def _checkpoint(self, healthy: bool) -> None:
+        state = {name + "_bytes": _size(file) for name, file in self._records.items()}
+        state |= {"seconds": self.seconds, "rollbacks": self.rollbacks, "watch_memory": self.watch.memory}
+        if healthy and self.experiment.training.on_collapse == "rollback":  # before the other: see _roll_back
+            checkpoint.save(self.run.healthy, self.update, self.variables, state, kept=1)
         if checkpoint.save(self.run.checkpoints, self.update, self.variables, state) is None:
             self._stop_not_finite(self.update)
         self._save_state("running")
 
     def _save_state(self, status: str, why: str = "") -> None:
         epoch = self.update // self.schedule.updates_per_epoch
-        self.run.save_state(State(status, self.update, epoch, self.seconds, why))
+        self.run.save_state(State(status, self.update, epoch, self.seconds, why, rollbacks=self.rollbacks))
 
     def _stop_not_finite(self, update: int) -> None:
+        if self.experiment.training.on_collapse == "rollback":
+            self._fail(update, f"Update {update}: losses or weights are no longer finite.")
         kept = checkpoint.latest(self.run.checkpoints)
         sentence = (
             f"Losses or weights are no longer finite at update {update}, so training stopped; the checkpoint of update "
@@ -377,6 +486,18 @@ class _Training:
 
     def _say(self, sentence: str) -> None:
         _say(self.run, sentence, self.progress)
+
+    def _tell(self, sentence: str) -> None:
+        """Say something while the progress bar stands."""
+        self.run.log(sentence)
+        if self.progress:
+            tqdm.write(sentence)
+
+
+def _slowed(experiment: Experiment, times: int) -> Experiment:
+    """An experiment with the step sizes that it has after so many rollbacks."""
+    rates = {name: getattr(experiment.training, name) for name in ("learning_rate", "discriminator_learning_rate")}
+    return config.replace(experiment, **{name: rate and rate * SMALLER**times for name, rate in rates.items()})
 
 
 def _size(path: Path) -> int:

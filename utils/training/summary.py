@@ -6,7 +6,7 @@ import numpy as np
 
 from utils.config import STATISTICS
 from utils.data import scale_back
-from utils.files import appears_whole
+from utils.files import appears_whole, write_json
 from utils.models import forward
 from utils.runs import Run
 from utils.sampling import Sampler, true_samples_generator
@@ -15,7 +15,9 @@ from utils.training.players import Players
 from utils.viz import grid, write_png
 
 
-def performance_summarizer(run: Run, number: int, players: Players, images: np.ndarray) -> dict:
+def performance_summarizer(
+    run: Run, number: int, players: Players, images: np.ndarray, distance: dict | None = None
+) -> dict:
     """Score true and fake samples, draw the grid on the run's fixed latents, save the models, add a line to the record.
 
     Accuracy is the share of true samples that score above 0.5, and of fake samples that score below. The samples are
@@ -27,11 +29,12 @@ def performance_summarizer(run: Run, number: int, players: Players, images: np.n
         number: epochs done so far, or updates where the run counts these (`run.unit`); 0 before the first update.
         players: the networks as they stand; nothing in them is changed.
         images: uint8 (N, S, S, 3), the images trained on.
+        distance: how far the samples are from true images, where it was measured: "value" becomes part of the record.
 
     Returns:
         The record: the number as "epoch" or "update", "accuracy_true", "accuracy_fake", "score_true", "score_fake"
         (means, in [0, 1]) and "diversity" (standard deviation over the fake samples, mean over pixels of images in
-        [-1, 1]; a generator that draws one picture only has 0).
+        [-1, 1]; a generator that draws one picture only has 0); and "distance", where it was measured.
     """
     experiment = run.experiment
     training = experiment.training
@@ -47,17 +50,38 @@ def performance_summarizer(run: Run, number: int, players: Players, images: np.n
         "score_true": float(np.mean(scores_true)),
         "score_fake": float(np.mean(scores_fake)),
         "diversity": float(fake.std(axis=0).mean()),
+        **({"distance": distance["value"]} if distance else {}),
     }
 
     drawn = sampler.images(np.load(run.latents_file, allow_pickle=False))
     write_png(run.grid(number), grid(scale_back(drawn)))
-    for name, network in (("generator", players.averaged), ("discriminator", players.discriminator)):
-        for path in [run.model(name), *([run.model(name, number)] if training.keep_models else [])]:
-            with appears_whole(path) as temporary:
-                network.save(temporary)
+    _save(run, players)
+    if training.keep_models:
+        _save(run, players, number)
     with run.epochs_file.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
     return record
+
+
+def keep_best(run: Run, players: Players, about: dict) -> None:
+    """Keep the networks in models/best/ if they are better than those that are there.
+
+    Args:
+        run: the run folder.
+        players: the networks as they stand.
+        about: what is kept of them in best.json; "distance" of it has the "value" that decides, the smaller the better.
+    """
+    if run.best and run.best["distance"]["value"] <= about["distance"]["value"]:
+        return
+    run.best_file.unlink(missing_ok=True)  # it never speaks of other networks than those beside it
+    _save(run, players, "best")
+    write_json(run.best_file, about)
+
+
+def _save(run: Run, players: Players, which: int | str | None = None) -> None:
+    for name, network in (("generator", players.averaged), ("discriminator", players.discriminator)):
+        with appears_whole(run.model(name, which)) as temporary:
+            network.save(temporary)
 
 
 def score(players: Players, images: np.ndarray, statistics: str, batch_size: int = 256) -> np.ndarray:

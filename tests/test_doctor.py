@@ -1,0 +1,415 @@
+"""What the doctor says of measurements, what is done then, and which networks are kept."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from comparing import assert_same_contents
+
+from benchmarks import doctor as benchmark
+from utils import cli
+from utils.cli.options import _spellings, read
+from utils.cli.train import Train
+from utils.config import replace
+from utils.data import Dataset, load_for
+from utils.errors import InputError
+from utils.evaluation import best
+from utils.evaluation.distances import kernel_distance
+from utils.evaluation.features import Extractor
+from utils.models import load_network
+from utils.networks import find_network
+from utils.registries import PLAYERS
+from utils.runs import Run
+from utils.training import checkpoint, loop, performance_summarizer, resume, train
+from utils.training.copies import MOST_IMAGES, SIDE, Copies
+from utils.training.doctor import SIGNS, Diagnosis
+from utils.training.players import build_players
+from utils.training.step import Record
+from utils.training.watch import Watch, of_updates
+
+IMAGES = np.random.default_rng(3).integers(0, 256, (24, 32, 32, 3), np.uint8)
+NOISE = Dataset(name="noise", title="noise", images=IMAGES, fingerprint="f")
+
+
+def row(update, **values):
+    healthy = {"gap": 0.0, "true_batch": 0.8, "fake_batch": 0.2, "fake_moving": 0.2, "diversity": 0.5}
+    healthy |= {"diversity_true": 0.5, "moved": 0.6, "largest": 4.0, "gradient": 20.0, "skipped": 0.0, "filled": 0.01}
+    return {"update": update} | healthy | values
+
+
+def said(experiment, rows):
+    """What is said, by update."""
+    diagnosis = Diagnosis(experiment)
+    return {row["update"]: sentences for row in rows if (sentences := diagnosis.diagnose(row))}
+
+
+# --- signs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "bad", "about", "at", "claim", "cure"),
+    [
+        ({}, {"moved": 0.01, "fake_batch": 0.001, "true_batch": 0.99}, {"moved": 0.03, "fake_batch": 0.001,
+         "true_batch": 0.99}, 100, "have stopped changing", "leads, not proven: a smaller --discriminator-learning"),
+        ({"learning_rate": 1e-6}, {"moved": 0.0, "fake_batch": 0.001, "true_batch": 0.99}, {"moved": 0.03,
+         "fake_batch": 0.001, "true_batch": 0.99}, 100, "have stopped changing", "use a larger --learning-rate ("),
+        ({}, {"moved": 1.7}, {"moved": 1.5}, 100, "other pictures every time", "use a smaller --learning-rate ("),
+        ({}, {"largest": 301.0}, {"largest": 200.0}, 50, "grow without bound (largest loss 301", "--spectral-norm"),
+        ({}, {"gradient": 1100.0}, {"gradient": 900.0}, 50, "gradient 1.1e+03", "use a smaller --learning-rate ("),
+        ({"precision": "mixed_float16"}, {"filled": 0.12}, {"filled": 0.06}, 50, "reached 12% of its range",
+         "use --precision float32 ("),
+        ({"precision": "mixed_float16"}, {"skipped": 0.3}, {"skipped": 0.15}, 125, "30% of the last updates",
+         "use --precision float32 ("),
+    ],
+)  # fmt: skip
+def test_a_sign_is_said_once_with_its_evidence_and_its_cure_until_it_is_over(
+    tiny, settings, bad, about, at, claim, cure
+):
+    """Bad from update 25 to 150, then about the limit, where it goes on, then healthy."""
+    rows = [row(u, **(bad if u <= 150 else about if u <= 300 else {})) for u in range(25, 400, 25)]
+    rows += [row(400, **about), row(425, **about)]  # and a failure begins at another value than it ends at
+    sentences = said(replace(tiny, **settings), rows)
+    assert sorted(sentences) == [at, 375]
+    (warning,), (over,) = sentences[at], sentences[375]
+    assert warning.startswith(f"Warning. Update {at}: ") and claim in warning and cure in warning
+    assert over.startswith("Update 375: ") and "is over" in over
+
+
+def test_what_moves_much_or_little_over_other_numbers_of_updates_is_no_sign(tiny):
+    """Over 100 updates healthy samples move as far as unrelated pictures; over one update hardly at all."""
+    known = {"fake_batch": 0.001, "true_batch": 0.99}
+    assert said(tiny, [row(u, moved=1.7) for u in range(100, 1000, 100)]) == {}
+    assert said(tiny, [row(u, moved=0.01, **known) for u in range(1, 200)]) == {}
+    assert 75 + 1 in said(tiny, [row(u, moved=0.0005, **known) for u in range(1, 200)])
+
+
+def test_signs_about_different_things_are_said_beside_each_other(tiny):
+    rows = [row(u, diversity=0.5 if u == 25 else 0.01, largest=400.0) for u in (25, 50, 75)]
+    diagnosis = Diagnosis(tiny, [*rows, {"update": 75, "copied": 0.5, "copied_true": 0.02}])
+    assert {about: finding.sign.name for about, finding in diagnosis.findings.items()} == {
+        "balance": "the collapse", "numbers": "the growth of the losses", "copies": "the copying",
+    }  # fmt: skip
+    assert not diagnosis.healthy and "nearly alike" in diagnosis.verdict and "copies of training" in diagnosis.verdict
+
+
+def test_copying_is_told_at_once_goes_by_what_true_images_do_and_stops_nothing(tiny):
+    shares = [(0.15, 0.0), (0.5, 0.4), (0.25, 0.0), (0.15, 0.0), (0.05, 0.0), (0.0, 0.0), (0.0, 0.0)]
+    rows = [{"update": n, "copied": fake, "copied_true": true} for n, (fake, true) in enumerate(shares)]
+    sentences = said(tiny, rows)
+    assert sorted(sentences) == [2, 6] and "25% of them" in sentences[2][0] and "of true images 0%" in sentences[2][0]
+    assert "use --augment colour translation cutout (" in sentences[2][0]
+    assert "--augment" not in said(replace(tiny, augment=("cutout",)), rows)[2][0]
+    assert Diagnosis(tiny, rows[:3]).healthy
+
+
+def test_every_option_that_a_cure_names_is_one_of_train_and_what_is_typed_changes_settings_and_is_then_lacked_no_more():
+    known = set(_spellings(Train))
+    for cure in {cure for sign in SIGNS for cure in sign.cures}:
+        options = re.findall(r"--\S+", cure.change)
+        assert {option.replace("--no-", "--").replace(".no-", ".") for option in options} <= known, cure.change
+        if cure.change.startswith("--") and cure.change != "--batch-norm on":  # which the preset has
+            change = ["--join-batches", "--discriminator-updates", "joint"] if "join" in cure.change else []
+            change += ["--loss", "saturating"] if "non_saturating" in cure.change else []
+            typed = [*change, *cure.change.split()]
+            cured = read(Train, typed, "train", Train.default(typed)).settings.experiment("quick")
+            assert not cure.lacks(cured), cure.change
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------
+
+
+def test_samples_that_move_are_measured_against_how_much_true_images_differ(tiny):
+    networks = build_players(tiny)
+    watch = Watch(tiny, networks, IMAGES)
+    assert "moved" not in watch.measure(25)
+    assert watch.measure(50)["moved"] == 0
+    memory = watch.memory
+    networks.generator.layers[-2].bias.assign([50.0] * 3)  # every sample becomes white
+    white = watch.measure(75)["moved"]
+    true = watch._true.reshape(8, SIDE, 4, SIDE, 4, 3).mean((2, 4))
+    grey_to_white = 1 / abs(true - true.mean(0)).mean()
+    assert white == pytest.approx(grey_to_white, rel=0.02)
+    again = Watch(tiny, networks, IMAGES)
+    again.memory = memory
+    assert again.measure(75)["moved"] == white
+
+
+def test_records_of_updates_are_summed_up():
+    steps = {
+        "loss_true": [1.0, 2.0],
+        "penalty_r1": [np.nan, -3.0],
+        "score_true": [9.0, 9.0],
+        "gradient_norm": [0.0, 4.0],
+    }
+    steps = {name: np.array(values) for name, values in steps.items()}
+    assert of_updates(steps) == {"largest": 3.0, "gradient": 2.0, "skipped": 0.5}
+    assert of_updates({"update": np.array([1])}) == {}
+
+
+class Drawn:
+    """A sampler that draws what it is given."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def draw(self, count, seed):
+        return self.images[np.arange(count) % len(self.images)]
+
+
+def test_copies_are_found_and_new_blurred_and_typical_pictures_are_none():
+    random = np.random.default_rng(0)
+    small = random.integers(0, 256, (80, SIDE, SIDE, 3), np.uint8)
+    images = small.repeat(4, 1).repeat(4, 2)
+    noisy = np.clip(images[:40] + random.normal(0, 30, images[:40].shape), 0, 255).astype(np.uint8)
+    typical = images.mean(0, keepdims=True).astype(np.uint8)
+    mixed = (images[:40] // 2 + images[40:] // 2).astype(np.uint8)
+    half = np.concatenate([noisy[:20], mixed[:20]])
+    trained = np.concatenate([images, images[:60]])  # repeated images do not hide a copy
+    for pictures, share in ((images, 1.0), (noisy, 1.0), (typical, 0.0), (mixed, 0.0), (half, 0.5)):
+        measured = Copies(trained).measure(Drawn(pictures))
+        assert measured == {"copied": pytest.approx(share, abs=0.04), "copied_true": 0.0}
+    pairs = np.concatenate([images, np.clip(images.astype(int) + 3, 0, 255).astype(np.uint8)])
+    assert Copies(pairs).measure(Drawn(images))["copied_true"] == 1.0  # each true image has a twin
+    many = np.broadcast_to(images[:1], (MOST_IMAGES + 1, *images[0].shape))
+    assert Copies(many).measure(Drawn(images)) is Copies(images[:2]).measure(Drawn(images)) is None
+
+
+# --- what is done when training has failed ----------------------------------------------------------------------------
+
+
+class Light:
+    """In place of the compiled update: changes all that it changes, by the batch, the step size and what there is."""
+
+    def __init__(self, players, experiment):
+        self.players = players
+
+    def __call__(self, batch):
+        for player in self.players.by_name.values():
+            step = float(player.optimizer.learning_rate) * float(batch.images.mean() / 255 + batch.latents.mean())
+            for variable in player.network.trainable_variables:
+                variable.assign(0.9 * variable + step)
+            player.optimizer.iterations.assign_add(1)
+        names = ["loss_generator", "score_true", "gradient_norm"]
+        return Record(batch.update, names, tf.constant([float(batch.latents.mean()), 0.5, 1.0]))
+
+
+class Nothing:
+    """In place of curves, film and TensorBoard's events, which are drawn from the records."""
+
+    def __init__(self, *of):
+        pass
+
+    def draw(self):
+        pass
+
+    def write_epoch(self, record):
+        pass
+
+
+@pytest.fixture
+def light(monkeypatch):
+    """Trainings that cost little; batches, epochs, records, checkpoints and models are real."""
+    for name, instead in (("Update", Light), ("Curves", Nothing), ("Board", Nothing), ("draw_film", Nothing)):
+        monkeypatch.setattr(loop, name, instead)
+
+
+@pytest.fixture
+def planted(monkeypatch, light):
+    """Samples collapse from update 5 on as long as the step size is above the limit, which is given."""
+
+    def plant(limit):
+        def measure(watch, update):
+            rate = float(watch._networks["generator"].optimizer.learning_rate)
+            watch.memory = f"{update}"
+            return row(update, diversity=0.01 if update >= 5 and rate > limit else 0.5)
+
+        monkeypatch.setattr(Watch, "measure", measure)
+
+    return plant
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+def test_a_training_that_rolls_back_ends_with_the_same_bits_however_often_it_was_killed(
+    tiny, planted, tmp_path, monkeypatch
+):
+    """Killed at updates, while checkpoints are written, and between the steps of going back."""
+    planted(1e-4)
+    experiment = replace(tiny, epochs=3, watch_updates=1, on_collapse="rollback", count=None)
+    options = {"dataset": NOISE, "progress": False, "checkpoint_seconds": 0.0}
+    whole = train(experiment, runs_dir=tmp_path / "whole", **options)
+    (back,) = whole.state.rollbacks
+    assert (back["from"], back["to"], back["step_sizes"]) == (6, 3, 0.5) and "nearly alike" in back["why"]
+    steps, log = whole.steps(), (whole.folder / "log.txt").read_text()
+    assert steps["update"].tolist() == list(range(1, 10)) and "Went back to update 3" in log
+    assert np.nan_to_num(steps["step_sizes"], nan=1).tolist() == [1.0] * 3 + [0.5] * 6
+    assert [r["update"] for r in whole.watch() if "gap" in r] == list(range(1, 10))
+
+    left = [0]  # operations until it is killed
+
+    def mortal(function):
+        def call(*arguments, **named):
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+            return function(*arguments, **named)
+
+        return call
+
+    monkeypatch.setattr(Light, "__call__", mortal(Light.__call__))
+    monkeypatch.setattr(loop, "_cut", mortal(loop._cut))
+    monkeypatch.setattr(checkpoint, "_files", mortal(checkpoint._files))  # after one is written, before others go
+    monkeypatch.setattr(loop, "performance_summarizer", mortal(performance_summarizer))
+    run, taken_up_at = None, []
+    for left[0] in (
+        14,  # the healthy checkpoint of update 3 is written, and not the other one
+        15,  # it has gone back: the new checkpoint of update 3 is there beside those of the failed course
+        9,  # these are gone, and one of three records is cut back
+        11,  # the healthy checkpoint of update 6 is written, and not the other one
+        0,
+    ):
+        try:
+            run = resume(run, **options) if run else train(experiment, runs_dir=tmp_path / "killed", **options)
+        except Killed:
+            run = Run.find("last", tmp_path / "killed")
+            taken_up_at.append(max(run.checkpoints.glob("*.npz")).stem[-1])
+    assert "".join(taken_up_at) == "2535"
+    assert_same_contents(whole, run)
+    assert run.state.rollbacks == whole.state.rollbacks
+
+
+def test_a_training_that_fails_with_every_step_size_goes_back_three_times_and_stops(tiny, planted, tmp_path):
+    planted(0.0)
+    experiment = replace(tiny, epochs=3, watch_updates=1, on_collapse="rollback", count=None)
+    with pytest.raises(InputError, match="It had gone back 3 times. Update 6: the samples have become nearly alike"):
+        train(experiment, dataset=NOISE, runs_dir=tmp_path, progress=False)
+    run = Run.find("last", tmp_path)
+    assert [(back["from"], back["to"]) for back in run.state.rollbacks] == [(6, 3)] * 3
+    assert [back["step_sizes"] for back in run.state.rollbacks] == [0.5, 0.25, 0.125]
+    assert run.state.status == "failed" and run.state.update == 6
+    resume(run, dataset=NOISE, progress=False)  # who wants to go on all the same can
+    assert run.state.status == "finished" and len(run.state.rollbacks) == 3
+
+
+def test_losses_that_are_not_finite_are_a_reason_to_go_back_too(tiny, tmp_path, monkeypatch):
+    read, often = loop.Record.read, []
+
+    def broken(record):
+        fails = record.update == 5 and len(often) < 1
+        often.extend([1] * fails)
+        return read(record) | ({"loss_true": float("nan")} if fails else {})
+
+    monkeypatch.setattr(loop.Record, "read", broken)
+    experiment = replace(tiny, on_collapse="rollback", discriminator_learning_rate=4e-4, learning_rate_decay=0.5)
+    run = train(experiment, dataset=NOISE, runs_dir=tmp_path, progress=False)
+    (back,) = run.state.rollbacks
+    assert (back["from"], back["to"]) == (5, 3) and "no longer finite" in back["why"]
+    with np.load(max(run.checkpoints.glob("*.npz"))) as file:
+        rates = [file[f"{name}_optimizer/001"] for name in ("generator", "discriminator")]
+    assert np.allclose(rates, [1e-4 * 0.5 ** (5 / 1000), 2e-4 * 0.5 ** (5 / 1000)], rtol=1e-5)
+
+
+def test_a_training_that_is_to_stop_when_it_has_failed_says_why_and_can_go_on(tiny, planted, tmp_path):
+    planted(0.0)
+    experiment = replace(tiny, epochs=3, watch_updates=1, on_collapse="stop", count=None)
+    with pytest.raises(InputError, match="The training has failed, so it stopped. Update 6: the samples have become"):
+        train(experiment, dataset=NOISE, runs_dir=tmp_path, progress=False)
+    run = Run.find("last", tmp_path)
+    assert run.state.status == "failed" and run.state.update == checkpoint.latest(run.checkpoints) == 6
+    assert resume(run, dataset=NOISE, progress=False).state.status == "finished"
+    with pytest.raises(InputError, match="on_collapse stop goes by what is measured.*watch_updates must be at least 1"):
+        replace(experiment, watch_updates=0)
+
+
+# --- which networks are kept ------------------------------------------------------------------------------------------
+
+
+def test_the_best_networks_are_kept_beside_the_last_and_found_by_name(tiny, light, tmp_path, capsys):
+    values = iter([0.1, 0.7, 0.3, 0.5])  # that of epoch 0 does not count
+
+    def distance(sampler):
+        return {"value": next(values), "samples": len(sampler.draw(2))}
+
+    experiment = replace(tiny, epochs=3, keep="best", keep_models=True, count=None)
+    run = train(experiment, dataset=NOISE, runs_dir=tmp_path, progress=False, distance=distance)
+    assert run.best == {"epoch": 2, "update": 6, "rollbacks": 0, "distance": {"value": 0.3, "samples": 2}}
+    assert [record["distance"] for record in run.epochs()] == [0.1, 0.7, 0.3, 0.5]
+    for network in ("generator", "discriminator"):
+        weights, kept, last = (load_network(run.model(network, of)).get_weights() for of in ("best", 2, None))
+        assert all(map(np.array_equal, weights, kept)) and not all(map(np.array_equal, weights, last))
+    assert (
+        find_network(run.folder, "generator", None, "best").file == run.folder / "models" / "best" / "generator.keras"
+    )
+    assert find_network(run.folder, "generator", None, "2").file == run.model("generator", 2)
+    with pytest.raises(InputError, match=r"not kept its networks of --kept 9: choose from best, 0, 1, 2, 3\."):
+        find_network(run.folder, "generator", None, "9")
+    with pytest.raises(InputError, match="Only a run keeps networks beside its last"):
+        find_network("faces", "generator", None, "best")
+    with pytest.raises(InputError, match=r"pass distance=utils\.evaluation\.best\.distance_for"):
+        resume(run, dataset=NOISE, progress=False)
+    assert cli.main(["show", str(run.folder)]) == 0 and "best      epoch 2, distance 0.3000" in capsys.readouterr().out
+
+
+def test_the_distance_is_the_kernel_distance_to_images_that_are_not_trained_on(tiny, tmp_path, monkeypatch):
+    def extractor_for(name, size, **options):
+        return Extractor("means", "f", {}, lambda images: images.mean((1, 2), dtype=np.float32))
+
+    monkeypatch.setattr(best, "extractor_for", extractor_for)
+    monkeypatch.setattr(best, "SAMPLES", 60)
+    np.savez(tmp_path / "own.npz", images=np.random.default_rng(0).integers(0, 256, (100, 32, 32, 3), np.uint8))
+    with np.load(tmp_path / "own.npz") as file:
+        images = file["images"]
+    places = {"data_dir": tmp_path / "data", "progress": False}
+    own = replace(tiny, name=str(tmp_path / "own.npz"), count=40)
+    measured = best.distance_for(own, **places)(Drawn(images[:40]))
+    trained = load_for(own, tmp_path / "data", False).images
+    rest = np.stack([image for image in images if not (image == trained).all((1, 2, 3)).any()])
+    expected = kernel_distance(images[np.arange(60) % 40].mean((1, 2)), rest.mean((1, 2)))
+    assert measured["value"] == pytest.approx(expected.value, rel=1e-4) and measured["samples"] == 60 == len(rest)
+    for count, left in ((None, 0), (60, 40)):
+        with pytest.raises(InputError, match=f"at least 50 images that are not trained on.* {left} are left"):
+            best.distance_for(replace(own, count=count), **places)
+
+
+# --- the benchmark ----------------------------------------------------------------------------------------------------
+
+
+def test_detections_and_false_alarms_are_counted_by_sign_and_in_all():
+    def one(signs, found, again=0, not_finite=None):
+        return {"signs": signs, "found": found, "again": again, "not finite": not_finite}
+
+    gap, won, still = benchmark.GAP, benchmark.WON, benchmark.STILL
+    rows = [
+        one((gap,), {gap: 50}), one((gap,), {}), one((gap,), {won: 75}), one((still, won), {won: 200, gap: 25}, 2, 300),
+        one((), {}), one((), {}), one((), {won: 100}), one((), {}),
+    ]  # fmt: skip
+    figures = benchmark.judged(rows)
+    assert (figures["detected"]["hits"], figures["detected"]["count"]) == (2, 4)
+    assert figures["detected"]["value"] == 0.5 and figures["detected"]["low"] == pytest.approx(0.150, abs=1e-3)
+    assert (figures["false_alarms"]["hits"], figures["false_alarms"]["count"]) == (1, 4)
+    of_gap, of_still = figures["by_sign"][gap], figures["by_sign"][still]
+    assert (of_gap["detected"]["hits"], of_gap["detected"]["count"], of_gap["at"]) == (1, 3, 50)
+    assert (of_still["detected"]["hits"], of_still["by_this_sign"], of_still["at"]) == (1, 0, 200)
+    assert figures["by_sign"][won]["false_alarms"]["hits"] == 1 and figures["by_sign"][won]["detected"] is None
+    assert figures["said_again"] == {"times": 2, "runs": 1} and figures["updates_before_not_finite"] == [275]
+    assert set(benchmark.ALL) == {sign.name for sign in SIGNS} >= {s for case in benchmark.CASES for s in case.signs}
+
+
+def test_the_benchmark_trains_what_is_not_there_yet_and_judges_it(light, tmp_path, capsys, monkeypatch):
+    np.savez(tmp_path / "own.npz", images=np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8))
+    arms = ["the recipe", "copies of 64 images"]
+    options = ["--scale", "smallest", "--only", *arms, "--data", str(tmp_path / "own.npz")]
+    options += ["--runs-dir", str(tmp_path / "runs"), "--data-dir", str(tmp_path / "data"), "--no-kept", "--json"]
+    benchmark.main(options)
+    first = json.loads(capsys.readouterr().out)
+    assert [(r["case"], r["updates"], r["not finite"]) for r in first["runs"]] == [
+        ("copies of 64 images", 4, None), ("the recipe", 8, None),
+    ]  # fmt: skip
+    assert PLAYERS["generator"] == "utils.models:build_generator"
+    monkeypatch.setattr("utils.training.train", None)  # nothing is trained again
+    benchmark.main([*options, "--sheet", str(tmp_path / "sheet.png")])
+    assert json.loads(capsys.readouterr().out) == first and (tmp_path / "sheet.png").stat().st_size > 10_000
