@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from utils.evaluation.held_out import held_out
 from utils.evaluation.imagenet import PACKAGE, SHA256, VERSION, efficientnet_lite0, imagenet_weights
 from utils.files import appears_whole, read_json, write_json
 from utils.models import load_network
+from utils.tables import duration
 from utils.text import one_line, slug
 
 RECIPE_VERSION = 1  # raise it whenever a change of this file changes what the classifier learns
@@ -44,6 +46,7 @@ EPOCHS, LEAST_UPDATES, BATCH_SIZE, LEARNING_RATE = 6, 300, 128, 2e-3
 """How it is trained; the learning rate falls to 0 along a cosine."""
 LEAST_IMAGES = 200
 """A dataset with fewer images has no classifier of its own."""
+_WARM, _TIMED = 2, 10  # updates from and to which the time is taken, to say how long the training takes
 INCEPTION_SIDE = 299
 IMAGENET_SIDE = 128
 """Pixels that images are brought to for EfficientNet-Lite0: a whole multiple of 32 and 64. Its own size is 224. On
@@ -182,7 +185,7 @@ def classifier(
         if progress:
             print(
                 f"First a classifier of {there.title} is trained, once: distances are measured in its features. It "
-                f"takes some minutes on a CPU (the bar says how many) and is kept in {one_line(str(home))}.",
+                f"is kept in {one_line(str(home))}; how long it takes here is said after its first updates.",
                 file=sys.stderr,
             )
         count = None if count == there.count else count  # own pictures are copied where they are counted off
@@ -245,7 +248,15 @@ def train_classifier(
         jit_compile=False,  # XLA would do without oneDNN
     )
     order = np.empty(0, int)
-    for _ in tqdm(range(updates), f"Training a classifier of {title}", unit=" updates", disable=not progress):
+    bar = tqdm(range(updates), f"Training a classifier of {title}", unit=" updates", disable=not progress)
+    for update in bar:
+        if update == _WARM:
+            begun = time.perf_counter()
+        elif update == _TIMED and progress:
+            seconds = (time.perf_counter() - begun) / (_TIMED - _WARM) * (updates - update)
+            bar.write(
+                f"{updates:,} updates: about {duration(seconds)} on {runtime.device()}, as busy as it is.", sys.stderr
+            )
         if len(order) < batch_size:
             order = random.permutation(rows)
         batch, order = np.sort(order[:batch_size]), order[batch_size:]  # sorted: a memory map is read in its order
