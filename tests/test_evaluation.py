@@ -1,6 +1,7 @@
 """Feature spaces, held-out images, and the distance of a generator; `./dcgan evaluate`."""
 
 import json
+import re
 import shutil
 from dataclasses import replace as with_fields
 
@@ -129,6 +130,7 @@ def test_own_pictures_with_labels_get_a_classifier_of_their_own_that_is_kept(squ
     first = extractor_for(squares, 16, data_dir=home)
     # Images may take minutes to draw or to read: what they are for is said before.
     assert "First a classifier of squares is trained, once: distances are measured in" in said_before[0]
+    assert re.search(r"60 updates: about \d+ s on .+, as busy as it is\.", capsys.readouterr().err)
     assert first.name == "classifier of squares, 2 classes"
     # A fifth is set apart, of both classes though the file is in their order.
     assert first.card["images"] == 192 and first.card["held_out_images"] == 48

@@ -46,6 +46,8 @@ STREAMS: dict[str, Stream] = {
     "removal: fresh latents": Stream("removal", 1),
     "removal: negatives": Stream("removal", 2),
     "removal: random maps": Stream("removal", 3),
+    "ladder: true images": Stream("ladder", 1),
+    "ladder: noise": Stream("ladder", 2),
 }
 
 WITHIN_AN_UPDATE = ("augmentation of true", "augmentation of fake", "label noise", "interpolation")

@@ -21,7 +21,7 @@ class Study:
     """Train the arms of a study with several seeds and keep what is measured; what is there already is not repeated."""
 
     name: Annotated[Positional[Literal[tuple(STUDIES)] | None], arg(metavar="STUDY")] = None  # type: ignore[valid-type]
-    """Which: batch_normalisation, amount_of_data, losses or recipes; --list says what they ask."""
+    """Which: batch_normalisation, amount_of_data, losses, recipes or ladder; --list says what they ask."""
     data: str = "faces"
     """Name of a dataset, or a folder of pictures."""
     scale: Literal[SCALES] = "report"  # type: ignore[valid-type]
@@ -60,7 +60,8 @@ class Study:
         from utils.studies import results
         from utils.studies.train import train_study
 
-        _, file = train_study(study, self.runs_dir, self.out, data_dir=self.data_dir, progress=not self.json)
+        carry_out = getattr(module, "carry_out", train_study)  # of a study that trains no networks of its own
+        _, file = carry_out(study, self.runs_dir, self.out, data_dir=self.data_dir, progress=not self.json)
         rows, figure = module.answer(results.load(study.name, file.parent))
         picture = write_figure(file.with_suffix(".png"), figure)
         _say(study.question, rows, [file, picture], self.json)

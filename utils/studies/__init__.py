@@ -4,7 +4,7 @@
 `train.py` does all three; `figures.py` draws it; `perfect_generator.py` is an experiment of its own for notebook 07;
 the other files are one study each. To add a study: one file with a function of its name that gives a `Study` for a
 dataset at a scale, and a function `answer` that makes a table and a figure of kept results; one entry in `STUDIES`; and
-a notebook.
+a notebook. One that trains no arms has a function `carry_out` in place of `train_study`, as in `ladder.py`.
 """
 
 STUDIES = {
@@ -12,5 +12,6 @@ STUDIES = {
     "amount_of_data": "whether more images help, at equal updates and at equal epochs (notebook 06)",
     "losses": "what may be read off the losses (notebook 07)",
     "recipes": "which recipe gives the best pictures, by updates and by minutes (notebook 10)",
+    "ladder": "where distances mislead: known orderings of spoilt true images in every feature space",
 }
 """Name of each study's file, and of the function in it that gives its arms; what it asks."""

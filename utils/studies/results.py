@@ -45,14 +45,10 @@ def keep(
         The JSON file, `<folder>/<study's name>.json`; the pictures are beside it, `<study's name>/<arm>-<seed>.png`.
     """
     folder = Path(folder)
-    file = folder / f"{study.name}.json"
-    before = load(study.name, folder) if file.is_file() else {"arms": {}, "runs": []}
-    records = {(run["arm"], run["seed"]): run for run in before["runs"]}
+    records = {}
     for (arm, seed), run in runs.items():
         steps, environment = run.steps(), run.environment
         records[arm, seed] = {
-            "arm": arm,
-            "seed": seed,
             "run": f"{run.folder.parent.name}/{run.folder.name}",
             "updates": int(steps["update"][-1]),
             "seconds": run.seconds,
@@ -66,9 +62,29 @@ def keep(
             **(measure(run) if measure else {}),
         }
         write_png(folder / study.name / f"{arm}-{seed}.png", grid(_samples(run), columns=SAMPLES, tile=32))
+    return write(study, records, folder, speeds)
+
+
+def write(
+    study: Study, records: dict[tuple[str, int], dict], folder: str | Path = RESULTS, speeds: dict | None = None
+) -> Path:
+    """Write what is known of each (arm, seed), as plain values. What was kept there of others stays.
+
+    Args:
+        study, folder, speeds: as for `keep`.
+        records: of each (arm, seed).
+
+    Returns:
+        The JSON file.
+    """
+    folder = Path(folder)
+    file = folder / f"{study.name}.json"
+    before = load(study.name, folder) if file.is_file() else {"arms": {}, "runs": []}
+    kept = {(run["arm"], run["seed"]): run for run in before["runs"]}
+    kept |= {(arm, seed): {"arm": arm, "seed": seed, **record} for (arm, seed), record in records.items()}
     arms = before["arms"] | {arm.name: arm.about for arm in study.arms}
     order = list(arms)
-    rows = sorted(records.values(), key=lambda record: (record["seed"], order.index(record["arm"])))
+    rows = sorted(kept.values(), key=lambda record: (record["seed"], order.index(record["arm"])))
     about = {"study": study.name, "question": study.question, "arms": arms}
     kept_speeds = before.get("speeds")
     if speeds:
