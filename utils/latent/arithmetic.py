@@ -159,11 +159,11 @@ def arithmetic(
     if pool is None and any(term.wanted for term in terms):
         pool = make_pool(sampler, judge, seed=seed)
     concepts = tuple(_concept(sampler, term, judge, pool, exemplars, seed) for term in terms)
-    latents = np.sum([concept.sign * concept.mean for concept in concepts], axis=0, dtype=np.float32)
+    latents = _sum(terms, [concept.latents for concept in concepts]).astype(np.float32)
     noise = stream(seed, "arithmetic: noise").uniform(-NOISE, NOISE, (9, len(latents))).astype(np.float32)
     noise[4] = 0
     around = scale_back(sampler.images(latents + noise))
-    pixels = _pixels(np.sum([c.sign * c.images.astype(np.float64).mean(0) for c in concepts], axis=0))
+    pixels = _pixels(_sum(terms, [concept.images for concept in concepts]))
     seen = {}
     if judge is not None:
         shown = judge.shown(np.stack([*(concept.mean_image for concept in concepts), around[4], pixels]))
@@ -341,12 +341,10 @@ def score(
     random = stream(seed, "arithmetic: trials")
     of_pool = judge.space(pool.images)
     usual = float(nearest_neighbours(of_pool, of_pool, 2).distances[:, 1].mean())
-    usual_length = float(np.linalg.norm(pool.latents, axis=1).mean())
     scores, missing = [], []
     for expression in tqdm(expressions or one_for_each(judge), "Scoring", unit=" expressions", disable=not progress):
         terms = as_terms(expression, judge)
-        wanted = expected(terms)
-        if not all(term.wanted for term in terms) or not wanted:
+        if not all(term.wanted for term in terms) or not expected(terms):
             raise InputError(
                 f"An expression that is scored has its terms in words, and decides what to expect. Received: "
                 f"{in_words(terms)!r}."
@@ -355,12 +353,9 @@ def score(
         if short := _too_few(terms, found, max(counts)):
             missing.append(short)
             continue
-        arms = {}
-        for count in counts:
-            drawn = [_exemplars(found, count, random) for _ in range(trials)]
-            made = _ways(sampler, pool, terms, drawn, usual_length, random)
-            arms[count] = _arms(judge, made, terms, wanted, of_pool, usual, usual_length)
-        scores.append(Score(in_words(terms), wanted, arms))
+        drawn = {count: [_exemplars(found, count, random) for _ in range(trials)] for count in counts}
+        arms = _arms(sampler, judge, pool, terms, drawn, of_pool, usual, random)
+        scores.append(Score(in_words(terms), expected(terms), arms))
     if not scores:
         raise InputError(" ".join(missing))
     return Scores(judge.name, tuple(scores), tuple(missing))
@@ -385,68 +380,74 @@ def _exemplars(found: list[np.ndarray], count: int, random: np.random.Generator)
     return np.split(used, len(found))
 
 
-@dataclass(frozen=True)
-class _Made:
-    """What T trials gave, by arm: images uint8 (T, S, S, 3), and latents float32 (T, D) where there are such."""
-
-    images: dict[str, np.ndarray]
-    latents: dict[str, np.ndarray]
-
-
-def _ways(
+def _arms(
     sampler: Sampler,
+    judge: Judge,
     pool: Pool,
     terms: Sequence[Term],
-    drawn: list[list[np.ndarray]],
-    usual_length: float,
-    random: np.random.Generator,
-) -> _Made:
-    base_term = max((number for number, term in enumerate(terms) if term.sign > 0), default=0)
-    signs = [term.sign for term in terms]
-    means = np.array([[pool.latents[rows].mean(0) for rows in trial] for trial in drawn])
-    result, base = np.einsum("t,ntd->nd", signs, means).astype(np.float32), means[:, base_term]
-    direction = random.standard_normal(result.shape).astype(np.float32)
-    direction *= np.linalg.norm(result - base, axis=1, keepdims=True) / np.linalg.norm(direction, axis=1, keepdims=True)
-    length = np.maximum(np.linalg.norm(result, axis=1, keepdims=True), 1e-12)
-    latents = {
-        "latents": result,
-        "usual length": result * (usual_length / length),
-        "random": base + direction,
-        "base": base,
-    }
-    images = {arm: scale_back(sampler.images(values.astype(np.float32))) for arm, values in latents.items()}
-    of_pixels = [[pool.images[rows].astype(np.float64).mean(0) for rows in trial] for trial in drawn]
-    images["pixels"] = np.stack([_pixels(np.tensordot(signs, trial, 1)) for trial in of_pixels])
-    return _Made(images, latents)
-
-
-def _arms(
-    judge: Judge,
-    made: _Made,
-    terms: Sequence[Term],
-    wanted: dict[str, bool],
+    drawn: dict[int, list[list[np.ndarray]]],
     of_pool: np.ndarray,
     usual: float,
-    usual_length: float,
-) -> dict[str, Arm]:
-    mentioned = {name for term in terms for name, _ in term.wanted}
-    others = np.array([name not in mentioned for name in judge.names])
+    random: np.random.Generator,
+) -> dict[int, dict[str, Arm]]:
+    """Draw what comes out in every way, for every number of exemplars, and judge it: all at once, which is faster."""
+    wanted, mentioned = expected(terms), {name for term in terms for name, _ in term.wanted}
     columns, should = [judge.number(name) for name in wanted], np.array(list(wanted.values()))
-    shown = {arm: judge.shown(images) for arm, images in made.images.items()}
-    arms = {}
-    for arm in ARMS:
-        kept = np.full(len(shown[arm]), np.nan)
-        if arm != "base" and others.any():
-            kept = (shown[arm] == shown["base"])[:, others].mean(1)
-        arms[arm] = Arm(
-            has=(shown[arm][:, columns] == should).all(1),
-            kept=kept,
-            away=_away(judge.space(made.images[arm]), of_pool, usual) if arm != "base" else kept,
-            length=float(np.linalg.norm(made.latents[arm], axis=1).mean() / usual_length)
-            if arm in made.latents
-            else np.nan,
+    others = np.array([name not in mentioned for name in judge.names])
+    usual_length = float(np.linalg.norm(pool.latents, axis=1).mean())
+    latents, images = {}, {}
+    for count, trials in drawn.items():
+        for arm, values in _latents(pool, terms, trials, usual_length, random).items():
+            latents[count, arm] = values
+    pictures = scale_back(sampler.images(np.concatenate(list(latents.values()))))
+    images |= zip(latents, np.split(pictures, len(latents)))
+    for count, trials in drawn.items():
+        sums = [_sum(terms, [pool.images[rows] for rows in trial]) for trial in trials]
+        images[count, "pixels"] = np.stack(list(map(_pixels, sums)))
+    everything = np.concatenate(list(images.values()))
+    shown = dict(zip(images, np.split(judge.shown(everything), len(images))))
+    away = dict(zip(images, np.split(_away(judge.space(everything), of_pool, usual), len(images))))
+    arms = {count: {} for count in drawn}
+    for count, arm in [(count, arm) for count in drawn for arm in ARMS]:
+        seen = shown[count, arm]
+        nothing = np.full(len(seen), np.nan)
+        arms[count][arm] = Arm(
+            has=(seen[:, columns] == should).all(1),
+            kept=(seen == shown[count, "base"])[:, others].mean(1) if arm != "base" and others.any() else nothing,
+            away=away[count, arm] if arm != "base" else nothing,
+            length=np.nan if arm == "pixels" else float(_lengths(latents[count, arm]).mean() / usual_length),
         )
     return arms
+
+
+def _latents(
+    pool: Pool,
+    terms: Sequence[Term],
+    trials: list[list[np.ndarray]],
+    usual_length: float,
+    random: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    """Latents float32 (T, D) of every arm that has some, from the rows of the exemplars of each term in each trial."""
+    base_term = max((number for number, term in enumerate(terms) if term.sign > 0), default=0)
+    result = np.stack([_sum(terms, [pool.latents[rows] for rows in trial]) for trial in trials])
+    base = np.stack([pool.latents[trial[base_term]].mean(0) for trial in trials])
+    direction = random.standard_normal(result.shape)
+    latents = {
+        "latents": result,
+        "usual length": result * (usual_length / _lengths(result)),
+        "random": base + direction * (_lengths(result - base) / _lengths(direction)),
+        "base": base,
+    }
+    return {arm: values.astype(np.float32) for arm, values in latents.items()}
+
+
+def _sum(terms: Sequence[Term], exemplars: Sequence[np.ndarray]) -> np.ndarray:
+    """The means of the exemplars of each term, added and subtracted: float64."""
+    return np.sum([term.sign * values.astype(np.float64).mean(0) for term, values in zip(terms, exemplars)], axis=0)
+
+
+def _lengths(latents: np.ndarray) -> np.ndarray:
+    return np.maximum(np.linalg.norm(latents, axis=1, keepdims=True), 1e-12)
 
 
 def _away(features: np.ndarray, of_pool: np.ndarray, usual: float) -> np.ndarray:

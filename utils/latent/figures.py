@@ -55,7 +55,7 @@ def smoothness_figure(record: Smoothness, title: str) -> Figure:
     evenness.axhline(1, color="grey", linestyle=":", linewidth=1)
     away.axhline(0, color="grey", linewidth=1)
     away.set(title="further from true images in the middle than at the ends",
-             ylabel="1: as far as from a true image to the next")  # fmt: skip
+             ylabel="1: from a true image to the next")  # fmt: skip
     for axes in (profile, evenness, away):
         axes.grid(alpha=0.25)
         axes.title.set_fontsize(9)
@@ -75,8 +75,6 @@ def scores_figure(scores: Scores, title: str) -> Figure:
         (away, scores.away, "distance from the generator's samples"),
     ):
         for place, arm in enumerate(ARMS):
-            if arm == "base" and measure is not scores.has:
-                continue
             found = [measure(count, arm) for count in counts]
             _curve(axes, np.arange(len(counts)) + 0.06 * (place - 2), found, _ARM_COLOURS[arm], ARMS[arm])
         axes.set_xticks(range(len(counts)), list(map(str, counts)))

@@ -15,7 +15,6 @@ from utils.latent.walk import Walk
 
 TILE = 96  # side of an image in a sheet, in pixels
 GAP = 2
-EDGE = 120  # for labels
 LINE = 16
 FPS = 20.0
 FILM_SIDE = 256
@@ -56,14 +55,13 @@ def arithmetic_sheet(record: Arithmetic) -> np.ndarray:
     blocks.append(("=", _under("result, in the middle; ±0.25 around it", around, 3), _seen(record, -2)))
     blocks.append(("", _under("the same\nwith pixels", _enlarged(record.pixels[None]), 1), _seen(record, -1)))
     height = max(picture.shape[0] for _, picture, _ in blocks)
-    text = LINE * 4 if record.seen else 0
+    notes = [_wrapped(seen, picture.shape[1]) for _, picture, seen in blocks]
+    text = max(note.shape[0] for note in notes) if record.seen else 0
     columns = []
-    for sign, picture, seen in blocks:
-        width = picture.shape[1]
-        lines = textwrap.fill(seen, max(8, int(width / 6.6)))
-        above = np.full((height - picture.shape[0], width, 3), 255, np.uint8)
-        below = [_letters(lines, width, text)] if text else []
-        column = np.concatenate([above, picture, *below])
+    for (sign, picture, _), note in zip(blocks, notes):
+        above = np.full((height - picture.shape[0], picture.shape[1], 3), 255, np.uint8)
+        below = np.pad(note, ((0, text - len(note)), (0, 0), (0, 0)), constant_values=255) if text else note[:0]
+        column = np.concatenate([above, picture, below])
         between = np.full((height + text, 34 if sign else 14, 3), 255, np.uint8)
         if sign:
             between[height - TILE : height] = viz.letters(sign, 34, TILE, 26)
@@ -106,7 +104,8 @@ def inversion_sheet(record: Inversion) -> np.ndarray:
         part = sheet(images, ["picture", "drawn"], heads + [""] * (columns - len(heads)))
         verdicts = zip(record.verdicts[rows], record.error[rows])
         notes = [_letters(f"{verdict}\n{error:.1f} of 255", TILE + GAP, 2 * LINE + 4) for verdict, error in verdicts]
-        foot = _beside([_letters("difference", EDGE, 2 * LINE + 4), *notes], part.shape[1])
+        edge = part.shape[1] // (TILE + GAP) and part.shape[1] - columns * (TILE + GAP) - GAP
+        foot = _beside([_letters("difference", edge, 2 * LINE + 4), *notes], part.shape[1])
         parts.append(np.concatenate([part, foot]))
     return _even(np.concatenate(parts))
 
@@ -122,12 +121,14 @@ def sheet(images: np.ndarray, rows: Sequence[str], columns: Sequence[str] = ()) 
     tiles = _enlarged(images.reshape(-1, *images.shape[2:]))
     grid = viz.grid(tiles, images.shape[1], tiles.shape[2], GAP)
     pitch = tiles.shape[1] + GAP
-    edge = np.concatenate([_letters(textwrap.fill(label, 17), EDGE, pitch) for label in rows])
+    lines = [textwrap.fill(label, 17) for label in rows]
+    width = 16 + 7 * max(map(len, "\n".join(lines).split("\n")))
+    edge = np.concatenate([_letters(label, width, pitch) for label in lines])
     edge = np.pad(edge, ((0, grid.shape[0] - len(edge)), (0, 0), (0, 0)), constant_values=255)
     picture = np.concatenate([edge, grid], 1)
     if not columns:
         return _even(picture)
-    head = [_letters("", EDGE, LINE + 4), *(_letters(label, pitch, LINE + 4) for label in columns)]
+    head = [_letters("", width, LINE + 4), *(_letters(label, pitch, LINE + 4) for label in columns)]
     return _even(np.concatenate([_beside(head, picture.shape[1]), picture]))
 
 
@@ -145,8 +146,13 @@ def _concept(concept: Concept) -> np.ndarray:
 
 def _under(title: str, tiles: np.ndarray, columns: int) -> np.ndarray:
     grid = viz.grid(tiles, columns, tiles.shape[2], GAP)
-    lines = textwrap.fill(title, max(8, int(grid.shape[1] / 6.6))) if "\n" not in title else title
-    return np.concatenate([_letters(lines, grid.shape[1], LINE * (lines.count("\n") + 1) + 4), grid])
+    return np.concatenate([_wrapped(title, grid.shape[1]), grid])
+
+
+def _wrapped(text: str, width: int) -> np.ndarray:
+    """Text in as many lines as it takes."""
+    lines = "\n".join(textwrap.fill(line, max(8, int(width / 6.6))) for line in text.split("\n"))
+    return _letters(lines, width, LINE * (lines.count("\n") + 1) + 4)
 
 
 def _seen(record: Arithmetic, column: int) -> str:
