@@ -53,7 +53,7 @@ def _evaluate(options: Evaluate) -> None:
         raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
     trained = find_network(options.name, "generator", options.runs_dir)
     trained, other = with_data(trained, options.data, options.data_dir, progress=not options.json)
-    data = _data(trained, other)
+    data = data_of(trained, other)
 
     from utils import runtime
 
@@ -118,7 +118,7 @@ def _evaluate(options: Evaluate) -> None:
         )
 
 
-def _data(trained, asked: str | None) -> DataConfig:
+def data_of(trained, asked: str | None) -> DataConfig:
     """What to compare a generator with: what it was trained on, or what is asked for."""
     own = trained.experiment and trained.experiment.data
     if own and asked is None:

@@ -11,10 +11,10 @@ import numpy as np
 
 from utils.config import DataConfig
 from utils.data import scale
-from utils.data.catalogue import find_source
 from utils.data.pixels import fit
 from utils.errors import InputError
 from utils.evaluation.features import Extractor, extractor_for, kept_classifier
+from utils.evaluation.names import names_for
 
 SIDE = 32
 """Pixels that larger images are shrunk to, so that one classifier serves models of all sizes and is trained in a minute
@@ -87,17 +87,6 @@ def judge_for(
 
     space = space_for(dataset, size, small=small, data_dir=data_dir, progress=progress)
     return Judge(card["name"], names, space, card, log_odds)
-
-
-def names_for(dataset: str | Path, data_dir: str | Path | None = None) -> tuple[str, ...]:
-    """What a judge of a dataset could be asked about, in words, without training it; () where nothing is known.
-
-    Raises:
-        InputError: there is no such dataset, or it was not fetched.
-    """
-    there = find_source(dataset, SIDE, data_dir=data_dir, tolerated=1.0).describe()
-    names = there.label_names if "labels" in there.fields else there.attribute_names
-    return tuple(f"digit {name}" if name.isdecimal() else name.replace("_", " ") for name in names)
 
 
 def space_for(

@@ -42,6 +42,7 @@ KINDS = {
 }
 LEAST = 20  # samples with, and without an attribute, that a direction is learnt from
 UNSUPERVISED = 6
+LOOKED_AT = 2_000  # latents that components are found in
 RANDOM = 3
 STRENGTH = 3.0  # standard deviations of the latents: InterFaceGAN moves by 3 in N(0, 1)
 STRENGTHS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0)
@@ -130,7 +131,7 @@ def sefa(generator: keras.Sequential, count: int = UNSUPERVISED) -> list[Directi
     shares = stretched**2 / (stretched**2).sum()
     return [
         Direction("SeFa", str(number + 1), _oriented(vectors[:, number]), {"share": float(shares[number])})
-        for number in range(min(count, dim))
+        for number in range(min(count, vectors.shape[1]))
     ]
 
 
@@ -147,7 +148,7 @@ def pca(sampler: Sampler, latents: np.ndarray, count: int = UNSUPERVISED) -> lis
     below = sampler.generator.layers[: _linear(sampler.generator) + 1]
     batches = [np.asarray(forward(below, latents[start : start + 256])) for start in range(0, len(latents), 256)]
     activations = np.concatenate([batch.reshape(len(batch), -1) for batch in batches])
-    model = PCA(count, svd_solver="randomized", random_state=0).fit(activations)
+    model = PCA(min(count, *activations.shape), svd_solver="randomized", random_state=0).fit(activations)
     coordinates = model.transform(activations).astype(np.float64)
     back, *_ = np.linalg.lstsq(coordinates, latents - latents.mean(0), rcond=None)
     return [
@@ -163,7 +164,7 @@ def random_directions(latent_dim: int, count: int = RANDOM, seed: int = 0) -> li
 
 
 def find_directions(sampler: Sampler, pool: Pool | None, names: Sequence[str] = (), seed: int = 0) -> list[Direction]:
-    """All directions of a generator: with a pool those that a judge finds, and always those that need none.
+    """The directions of a generator: with a pool those that a judge finds, and always those that need none.
 
     Args:
         sampler: of the generator.
@@ -172,17 +173,10 @@ def find_directions(sampler: Sampler, pool: Pool | None, names: Sequence[str] = 
         seed: of latents and random directions.
     """
     supervised = regressions(pool, names) if pool else []
-    latents = pool.latents if pool else sampler.make_latents(2_000, seed)
-    generator = sampler.generator
-    means = differences_of_means(pool, names) if pool else []
-    unsupervised = [*sefa(generator), *pca(sampler, latents)]
-    return [
-        *supervised,
-        *conditional(supervised),
-        *means,
-        *unsupervised,
-        *random_directions(sampler.latent_dim, seed=seed),
-    ]
+    latents = pool.latents if pool else sampler.make_latents(LOOKED_AT, seed)
+    unsupervised = [*sefa(sampler.generator), *pca(sampler, latents)]
+    by_chance = random_directions(sampler.latent_dim, seed=seed)
+    return [*supervised, *conditional(supervised), *unsupervised, *by_chance]
 
 
 # --- what they change -------------------------------------------------------------------------------------------------

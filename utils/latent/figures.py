@@ -88,7 +88,7 @@ def scores_figure(scores: Scores, title: str) -> Figure:
     for row in range(len(scores.scores)):
         for arm, shift in (("latents", -0.15), ("random", 0.15)):
             found = scores.has(middle, arm, row)
-            each.errorbar(found.value, row + shift, xerr=_reach([found]), fmt="o", markersize=4, capsize=2,
+            each.errorbar([found.value], [row + shift], xerr=_reach([found]), fmt="o", markersize=4, capsize=2,
                           color=_ARM_COLOURS[arm], label=ARMS[arm] if row == 0 else None)  # fmt: skip
     each.set_yticks(range(len(scores.scores)), [_short(score.expression) for score in scores.scores], fontsize=7)
     each.set(title=f"the result has it, {middle} exemplars", xlim=(-0.03, 1.03), ylim=(len(scores.scores) - 0.5, -0.5))
@@ -205,14 +205,13 @@ def _curve(axes, x, found: Sequence[Interval], colour: str, label: str) -> None:
 
 
 def _bar(axes, place: float, found: Interval, colour: str, form: str) -> None:
-    axes.bar(place, found.value, 0.6, yerr=_reach([found]), color=colour, alpha=0.7, capsize=4)
+    axes.bar([place], [found.value], 0.6, yerr=_reach([found]), color=colour, alpha=0.7, capsize=4)
     axes.text(place, max(found.high, 0), f"{found.value:{form}}", ha="center", va="bottom", fontsize=8)
 
 
-def _reach(found: Sequence[Interval]) -> np.ndarray:
-    """Distances from the values to the ends, float (2, N)."""
-    ends = np.array([(i.value - i.low, i.high - i.value) for i in found]).T
-    return np.maximum(ends, 0)  # a bootstrap's interval may lie beside its value by rounding
+def _reach(found: Sequence[Interval]) -> list[list[float]]:
+    """Distances from the values to the ends: below, above. A bootstrap's interval may miss its value by rounding."""
+    return [[max(0.0, i.value - i.low) for i in found], [max(0.0, i.high - i.value) for i in found]]
 
 
 def _percent(axes, of: str = "y") -> None:

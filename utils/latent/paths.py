@@ -11,7 +11,7 @@ References:
 """
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from utils.errors import InputError
 
@@ -65,13 +65,22 @@ def along(
         if distribution == "uniform":
             latents = np.clip(latents, -1, 1)
         else:
-            lengths = np.interp(places, np.arange(len(stops)), np.linalg.norm(stops, axis=1))
+            lengths = _lengths(np.linalg.norm(stops, axis=1), places, closed)
             latents *= (lengths / np.maximum(np.linalg.norm(latents, axis=1), 1e-12))[:, None]
     else:
         first = np.clip(places.astype(int), 0, len(stops) - 2)
         between = _straight if kind == "straight" else _spherical
         latents = between(stops[first], stops[first + 1], (places - first)[:, None])
     return latents.astype(np.float32)
+
+
+def _lengths(of_stops: np.ndarray, places: np.ndarray, closed: bool) -> np.ndarray:
+    """Lengths between those of the stops, without a corner, and never beyond those of two neighbours."""
+    at = np.arange(len(of_stops))
+    if closed:  # the last stop is the first again; two more on either side let the end meet the beginning
+        at = np.arange(-2, len(of_stops) + 2)
+        of_stops = of_stops[at % (len(of_stops) - 1)]
+    return PchipInterpolator(at, of_stops)(places)
 
 
 def _straight(start: np.ndarray, end: np.ndarray, share: np.ndarray) -> np.ndarray:

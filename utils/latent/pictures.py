@@ -12,6 +12,7 @@ from utils.latent.directions import Direction
 from utils.latent.inversion import Inversion
 from utils.latent.turn import Turning
 from utils.latent.walk import Walk
+from utils.text import shorten
 
 TILE = 96  # side of an image in a sheet, in pixels
 GAP = 2
@@ -76,7 +77,7 @@ def turning_sheet(record: Turning) -> np.ndarray:
     sides = [_padded(images[:shown], len(heads)) for images in (record.left, record.right)]
     labels = ["lean to the left", "lean to the right"]
     above = sheet(np.stack(sides), labels)
-    below = sheet(record.images, [""] * len(record.images), heads)
+    below = sheet(record.images, [""] * len(record.images), heads, like=labels)
     return _even(np.concatenate([above, np.full((8, above.shape[1], 3), 255, np.uint8), below]))
 
 
@@ -100,29 +101,32 @@ def inversion_sheet(record: Inversion) -> np.ndarray:
     for start in range(0, len(record.pictures), columns):
         rows = slice(start, start + columns)
         images = np.stack([_padded(images[rows], columns) for images in (record.pictures, record.drawn)])
-        heads = [textwrap.shorten(name, 15, placeholder="…") for name in names[rows]]
-        part = sheet(images, ["picture", "drawn"], heads + [""] * (columns - len(heads)))
-        verdicts = zip(record.verdicts[rows], record.error[rows])
-        notes = [_letters(f"{verdict}\n{error:.1f} of 255", TILE + GAP, 2 * LINE + 4) for verdict, error in verdicts]
-        edge = part.shape[1] // (TILE + GAP) and part.shape[1] - columns * (TILE + GAP) - GAP
-        foot = _beside([_letters("difference", edge, 2 * LINE + 4), *notes], part.shape[1])
-        parts.append(np.concatenate([part, foot]))
+        heads = [shorten(name, 16) for name in names[rows]]
+        labels = ["picture", "drawn", "explained"]
+        part = sheet(images, labels[:2], heads + [""] * (columns - len(heads)), like=labels)
+        verdicts = zip(record.verdicts[rows], record.explained[rows])
+        pitch = _enlarged(record.pictures[:1]).shape[2] + GAP
+        height = 2 * LINE + 4
+        notes = [_letters(f"{explained:.0%}\n{verdict}", pitch, height) for verdict, explained in verdicts]
+        edge = _letters(labels[2], part.shape[1] - columns * pitch - GAP, height)
+        parts.append(np.concatenate([part, _beside([edge, *notes], part.shape[1])]))
     return _even(np.concatenate(parts))
 
 
-def sheet(images: np.ndarray, rows: Sequence[str], columns: Sequence[str] = ()) -> np.ndarray:
+def sheet(images: np.ndarray, rows: Sequence[str], columns: Sequence[str] = (), like: Sequence[str] = ()) -> np.ndarray:
     """Images in rows and columns with labels at the left, and above: uint8 (H, W, 3).
 
     Args:
         images: uint8 (R, C, S, S, 3).
         rows: R labels.
         columns: C labels, or none.
+        like: the labels of another sheet that this one is to be as wide as.
     """
     tiles = _enlarged(images.reshape(-1, *images.shape[2:]))
     grid = viz.grid(tiles, images.shape[1], tiles.shape[2], GAP)
     pitch = tiles.shape[1] + GAP
     lines = [textwrap.fill(label, 17) for label in rows]
-    width = 16 + 7 * max(map(len, "\n".join(lines).split("\n")))
+    width = 16 + 7 * max(map(len, "\n".join([*lines, *like]).split("\n")))
     edge = np.concatenate([_letters(label, width, pitch) for label in lines])
     edge = np.pad(edge, ((0, grid.shape[0] - len(edge)), (0, 0), (0, 0)), constant_values=255)
     picture = np.concatenate([edge, grid], 1)

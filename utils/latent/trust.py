@@ -21,7 +21,7 @@ from utils.models import forward
 from utils.sampling import Sampler
 from utils.streams import stream
 
-SAMPLES = 1_000
+SAMPLES, TRUE_IMAGES = 1_000, 1_000
 
 
 @dataclass(frozen=True)

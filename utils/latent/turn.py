@@ -118,6 +118,7 @@ class Turning:
         return [
             {
                 "exemplars": self.exemplars,
+                "length": f"{np.linalg.norm(self.vector):.1f}",
                 "times the vector": f"{strength:+.1f}",
                 "turned by": f"{turned:+.1f}°",
                 "others kept": f"{kept:.0%}",
@@ -126,6 +127,22 @@ class Turning:
             }
             for strength, turned, by_chance, kept, kept_by_chance in rows
         ]
+
+    def plain(self) -> dict:
+        """As plain values, for a record."""
+        measured = {"degrees": self.degrees, "random": self.random, "kept": self.kept, "random_kept": self.random_kept}
+        found = {name: self.at(values) for name, values in measured.items() if np.isfinite(values).all()}
+        return {
+            "exemplars": self.exemplars,
+            "length": float(np.linalg.norm(self.vector)),
+            "samples": len(self.degrees),
+            "slope": self.slope.plain(),
+            "random_slope": self.random_slope.plain(),
+            "strengths": [
+                {"strength": strength, **{name: intervals[place].plain() for name, intervals in found.items()}}
+                for place, strength in enumerate(self.strengths)
+            ],
+        }
 
 
 def turn_vector(

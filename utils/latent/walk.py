@@ -27,6 +27,8 @@ from utils.streams import stream
 FRAMES = 60
 PAIRS, STEPS = 32, 24
 """Walks that smoothness is measured on, and steps that each of them is cut into."""
+TRUE_IMAGES = 1_000
+"""That pictures are compared with."""
 KINDS = {
     "straight": "straight walk",
     "spherical": "spherical walk",
@@ -63,6 +65,10 @@ class Walk:
         """The frames of a film that can be played in a loop without a jump: an open path there and back."""
         return self.images if self.closed else np.concatenate([self.images, self.images[-2:0:-1]])
 
+    def plain(self) -> dict:
+        """As plain values, for a record."""
+        return {"stops": list(self.names), "path": self.kind, "closed": self.closed, "frames": len(self.film)}
+
     def leg(self, number: int, pictures: int) -> np.ndarray:
         """Rows of the pictures of a leg, from stop `number` to the next, as evenly spaced as can be: int (P,)."""
         count = legs(len(self.stops), self.closed)
@@ -94,6 +100,8 @@ def walk(
         InputError: fewer than two stops, or fewer frames than stops.
     """
     stops = np.asarray(stops, np.float32)
+    if len(stops) < 2:
+        raise InputError(f"A walk leads through at least two stops. Received: {len(stops)}.")
     closed = len(stops) > 2 if closed is None else closed
     kind = kind or usual_path(len(stops), sampler.latents)
     if frames < 2 * len(stops):
@@ -211,6 +219,9 @@ def smoothness(
         pairs: how many walks, between different latents.
         steps: that each walk is cut into. The numbers depend on it: more steps are more even.
         seed: of the latents.
+
+    Raises:
+        InputError: the true images are all the same to the feature space, so nothing can be compared with them.
     """
     true = np.asarray(true)
     ends = sampler.make_latents(2 * pairs, stream(seed, "walk: ends")).reshape(pairs, 2, -1)
@@ -226,6 +237,10 @@ def smoothness(
 
     of_true = extractor(true)
     usual = float(nearest_neighbours(of_true, of_true, 2).distances[:, 1].mean())
+    if not usual:
+        raise InputError(
+            f"The true images must differ from one another. Received: {len(true):,} that are all the same."
+        )
     features = {kind: extractor(drawn) for kind, drawn in images.items()}
     nearest = {kind: nearest_neighbours(found, of_true) for kind, found in features.items()}
     rows = nearest["straight"].rows[:, 0]
