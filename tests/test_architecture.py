@@ -38,6 +38,9 @@ def test_settings_help_and_data_need_no_tensorflow():
         "utils.sampling",
         "utils.networks",
         "utils.explain",
+        "utils.latent.terms",
+        "utils.latent.paths",
+        "utils.evaluation.names",
         "utils.studies.losses",
         "utils.studies.amount_of_data",
     )

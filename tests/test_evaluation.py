@@ -15,7 +15,7 @@ from utils import cli, runtime
 from utils.config import DataConfig, preset, replace
 from utils.data import load, scale, scale_back
 from utils.errors import InputError
-from utils.evaluation import evaluation, features
+from utils.evaluation import evaluation, features, judge
 from utils.evaluation.distances import frechet_at_infinity
 from utils.evaluation.evaluation import origin_of
 from utils.evaluation.features import Extractor, classifier, extractor_for, inception, train_classifier
@@ -144,6 +144,18 @@ def test_own_pictures_with_labels_get_a_classifier_of_their_own_that_is_kept(squ
     again = extractor_for(squares, 16, data_dir=home, progress=False)
     assert again.fingerprint == first.fingerprint
     np.testing.assert_array_equal(again(images), vectors)
+
+
+def test_a_judge_says_which_class_larger_pictures_show_by_the_kept_classifier(squares, home, monkeypatch):
+    monkeypatch.setattr(judge, "SIDE", 16)
+    sees = judge.judge_for(squares, 64, data_dir=home, progress=False)
+    assert sees.names == ("red", "blue") and sees.name == "classifier of squares, 2 classes"
+    images = load(squares, 16, data_dir=home, progress=False).images[[0, 1, 130, 131]]
+    large = images.repeat(4, 1).repeat(4, 2)
+    logits = np.asarray(features.kept_classifier(squares, 16, data_dir=home, progress=False)[0](scale(images)))
+    np.testing.assert_allclose(sees(large)[:, 0], logits[:, 0] - logits[:, 1], rtol=1e-3, atol=1e-3)
+    assert (sees.shown(large) == [[True, False]] * 2 + [[False, True]] * 2).all()
+    np.testing.assert_array_equal(sees.space(large), extractor_for(squares, 16, data_dir=home, progress=False)(images))
 
 
 def test_a_kept_classifier_that_was_changed_is_refused(squares, home, tmp_path):

@@ -15,6 +15,10 @@ Train, understand and explain deep convolutional GANs.
   evaluate   how far samples are from true images, and which combinations they miss
   compare    runs and models side by side: settings, distances, samples, curves
   explain    what a discriminator looks at, whether such maps mean anything, what its generator remembers
+  walk       a film from sample to sample, or through your own pictures, and whether it changes smoothly
+  arithmetic add and subtract what samples show: "glasses" - "without glasses" + "beard"; count how often it works
+  directions what can be steered, and what else changes with it
+  invert     the latents that draw a picture of yours, for walk and arithmetic
   presets    the experiments to start from, with parameter counts
   datasets   what data is there, what is missing and how to get it
   dedup      find images that repeat others, and draw them

@@ -48,6 +48,16 @@ STREAMS: dict[str, Stream] = {
     "removal: random maps": Stream("removal", 3),
     "ladder: true images": Stream("ladder", 1),
     "ladder: noise": Stream("ladder", 2),
+    "walk: ends": Stream("latent", 1),
+    "arithmetic: noise": Stream("latent", 2),
+    "arithmetic: trials": Stream("latent", 3),
+    "turn: latents": Stream("latent", 4),
+    "trust: latents": Stream("latent", 10),
+    "directions: latents": Stream("latent", 5),
+    "directions: random": Stream("latent", 6),
+    "inversion: starts": Stream("latent", 7),
+    "inversion: samples": Stream("latent", 8),
+    "inversion: clipping": Stream("latent", 9),
 }
 
 WITHIN_AN_UPDATE = ("augmentation of true", "augmentation of fake", "label noise", "interpolation")

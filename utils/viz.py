@@ -15,7 +15,13 @@ from utils.files import appears_whole
 from utils.text import one_line
 
 
-def grid(images: np.ndarray, columns: int | None = None, tile: int = 64, gap: int = 2) -> np.ndarray:
+def grid(
+    images: np.ndarray,
+    columns: int | None = None,
+    tile: int = 64,
+    gap: int = 2,
+    numbers: Sequence[int | str] | None = None,
+) -> np.ndarray:
     """Lay images out row by row on white.
 
     Args:
@@ -23,6 +29,7 @@ def grid(images: np.ndarray, columns: int | None = None, tile: int = 64, gap: in
         columns: images in a row; by default as square as possible.
         tile: smaller images are enlarged by a whole factor to about this side, so that 32 pixels can be looked at.
         gap: white pixels between images, and around them.
+        numbers: one for each image, drawn into its corner.
 
     Returns:
         uint8 (rows, columns, 3); both sides are even, as film codecs ask.
@@ -36,6 +43,8 @@ def grid(images: np.ndarray, columns: int | None = None, tile: int = 64, gap: in
         )
     factor = max(1, round(tile / images.shape[2]))
     images = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    if numbers is not None:
+        images = np.stack([numbered(image, str(number)) for image, number in zip(images, numbers, strict=True)])
     count, height, width, _ = images.shape
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
@@ -76,6 +85,19 @@ def letters(text: str, width: int, height: int, size: int = 12) -> np.ndarray:
 @cache
 def _font(file: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(file, size)
+
+
+def numbered(image: np.ndarray, number: str) -> np.ndarray:
+    """A copy of uint8 (H, W, 3) with a number on a white ground in its upper left corner."""
+    picture = Image.fromarray(image)
+    drawing, place = ImageDraw.Draw(picture), (3, 1)
+    from utils.figure import font_file  # it takes a while to load
+
+    font = _font(font_file(number), 11)
+    _, _, right, bottom = drawing.textbbox(place, number, font)
+    drawing.rectangle((0, 0, right + 2, bottom + 1), fill="white")
+    drawing.text(place, number, (40, 40, 40), font)
+    return np.asarray(picture)
 
 
 def caption(image: np.ndarray, text: str) -> np.ndarray:

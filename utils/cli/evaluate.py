@@ -179,7 +179,7 @@ def subject(
 
     trained = find_network(name, "generator", runs_dir, kept)
     trained, other = with_data(trained, asked, data_dir, progress=progress)
-    return trained, _data(trained, other)
+    return trained, data_of(trained, other)
 
 
 def is_newest(trained) -> bool:
@@ -187,7 +187,7 @@ def is_newest(trained) -> bool:
     return trained.run is not None and trained.file.resolve() == trained.run.model("generator").resolve()
 
 
-def _data(trained, asked: str | None) -> DataConfig:
+def data_of(trained, asked: str | None) -> DataConfig:
     """What to compare a generator with: what it was trained on, or what is asked for."""
     own = trained.experiment and trained.experiment.data
     if own and asked is None:

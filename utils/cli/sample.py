@@ -24,6 +24,8 @@ class Sample:
     kept: Annotated[str | None, arg(metavar="best|NUMBER")] = None
     """Networks that a run kept beside the last: the best (--keep best), or those of a summary by its number, an epoch
     or an update (--keep-models)."""
+    numbers: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Draw its number on each picture of the grid: what walk, arithmetic and directions call it, with the same seed."""
     mode: tyro.conf.DisallowNone[Annotated[Literal["grid", "files"], arg(name="as")]] = "grid"
     """One grid, or N single PNG files."""
     out: Path | None = None
@@ -70,9 +72,12 @@ def _sample(options: Sample) -> None:
 
     if options.n < 1:
         raise InputError(f"-n must be at least 1. Received: {options.n}.")
+    if options.numbers and options.mode == "files":
+        raise InputError("--numbers is for a grid: single files are named by their numbers already.")
     trained = find_network(options.name, "generator", options.runs_dir, options.kept)
     which = "" if options.kept is None else f"{options.kept}-"
-    name = f"{which}{options.n}-seed-{options.seed}{'.png' if options.mode == 'grid' else ''}"
+    kind = "" if options.mode == "files" else "-numbers.png" if options.numbers else ".png"
+    name = f"{which}{options.n}-seed-{options.seed}{kind}"
     in_run = trained.run and trained.home == trained.run.folder
     target = options.out or (trained.home / "samples" / name if in_run else trained.home / f"{label(trained)}-{name}")
     if options.mode == "files" and target.is_file():
@@ -86,7 +91,8 @@ def _sample(options: Sample) -> None:
 
     sampler = Sampler.of(load_network(trained.file), trained.experiment)
     if options.mode == "grid":
-        viz.write_png(target, viz.grid(sampler.draw(options.n, options.seed)))
+        numbers = range(options.n) if options.numbers else None
+        viz.write_png(target, viz.grid(sampler.draw(options.n, options.seed), numbers=numbers))
         print(written(target, was_there))
         return
     digits = max(4, len(str(options.n - 1)))

@@ -165,6 +165,21 @@ def classifier(
     Raises:
         InputError: there is nothing to classify, or too little, or a kept classifier was changed.
     """
+    how = {"seed": seed, "small": small, "attributes": attributes, "data_dir": data_dir, "progress": progress}
+    return _extractor(*kept_classifier(dataset, size, **how))
+
+
+def kept_classifier(
+    dataset: str | Path,
+    size: int = 32,
+    *,
+    seed: int = 0,
+    small: str = DataConfig.small,
+    attributes: bool = False,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> tuple[keras.Sequential, dict]:
+    """The network behind `classifier`, as `train_classifier` gives it, and its card. Takes and raises the same."""
     if not _has_classifier(dataset, size, data_dir):
         raise InputError(
             f"There is no classifier of {dataset}, since it has neither labels nor attributes, or fewer than "
@@ -206,7 +221,7 @@ def classifier(
         whole = False
     if not whole:
         raise InputError(f"{home} was changed after its classifier was trained: delete that folder and start again.")
-    return _extractor(network, card)
+    return network, card
 
 
 def train_classifier(

@@ -1,0 +1,302 @@
+"""Directions in latents, pictures from latents and back, and the commands of the latent space."""
+
+import json
+
+import numpy as np
+import pytest
+from known_latents import DIM, GAINS, NAMES, SIDE, entangled, judge, network, quarters, sampler
+from PIL import Image
+
+from utils import cli, viz
+from utils.data import scale_back
+from utils.errors import InputError
+from utils.intervals import student
+from utils.latent import figures, pictures
+from utils.latent.arithmetic import make_pool
+from utils.latent.directions import (
+    Direction,
+    conditional,
+    differences_of_means,
+    edited,
+    effects,
+    find_directions,
+    follow,
+    pca,
+    random_directions,
+    regressions,
+    sefa,
+    spread_of,
+)
+from utils.latent.inversion import VERDICTS, inside, invert, recovery
+from utils.sampling import Sampler
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return make_pool(sampler(), judge(), 600)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return network()
+
+
+def texts(figure):
+    return " ".join(text.get_text() for text in figure.findobj(lambda o: hasattr(o, "get_text")))
+
+
+# --- finding directions -----------------------------------------------------------------------------------------------
+
+
+def test_a_regression_and_the_means_find_the_latent_that_an_attribute_depends_on(pool):
+    for found in (regressions(pool, NAMES), differences_of_means(pool, NAMES)):
+        vectors = np.array([direction.vector for direction in found])
+        assert [direction.name for direction in found] == list(NAMES)
+        assert (np.diag(vectors[:, :4]) > 0.95).all()
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
+    about = regressions(pool, NAMES)[0].about
+    assert about["accuracy"] > 0.95 and 0.5 <= about["majority"] < 0.65
+
+
+def test_attributes_that_too_few_samples_show_get_no_direction(pool):
+    rare = type(pool)(pool.latents, pool.images, pool.log_odds.copy())
+    rare.log_odds[:, 2] = -1
+    rare.log_odds[:19, 2] = 1
+    assert [direction.name for direction in regressions(rare, NAMES)] == ["one", "two", "four"]
+
+
+def test_conditional_directions_have_nothing_in_common_with_the_others():
+    random = np.random.default_rng(0)
+    mixed = random.standard_normal((3, DIM))
+    found = [Direction("regression", name, v / np.linalg.norm(v), {}) for name, v in zip(NAMES, mixed)]
+    for number, direction in enumerate(conditional(found)):
+        others = [other.vector for place, other in enumerate(found) if place != number]
+        np.testing.assert_allclose(np.array(others) @ direction.vector, 0, atol=1e-6)
+        assert direction.vector @ found[number].vector == pytest.approx(direction.about["left"], abs=1e-5)
+    twice = [*found, Direction("regression", "again", found[0].vector, {})]
+    assert [direction.name for direction in conditional(twice)] == [NAMES[1], NAMES[2]]  # of the others nothing is left
+
+
+def test_sefa_takes_the_latents_that_the_first_layer_stretches_most_in_their_order(generator):
+    found = sefa(generator, 4)
+    np.testing.assert_allclose([direction.vector for direction in found], np.eye(DIM)[:4], atol=1e-6)
+    shares = np.square(GAINS) / np.square(GAINS).sum()
+    np.testing.assert_allclose([direction.about["share"] for direction in found], shares, rtol=1e-6)
+
+
+def test_components_of_the_activations_lead_back_to_the_latents_that_they_depend_on(generator):
+    found = pca(Sampler(generator, DIM), sampler().make_latents(500), 3)
+    for number, direction in enumerate(found):
+        assert abs(direction.vector[number]) > 0.9, direction
+
+
+def test_a_generator_that_is_not_linear_at_first_is_refused():
+    with pytest.raises(InputError, match="first layers are linear, followed by a nonlinearity"):
+        sefa(quarters)
+
+
+# --- what they change -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def found(generator, pool):
+    return find_directions(Sampler(generator, DIM), pool, NAMES)
+
+
+@pytest.fixture(scope="module")
+def changed(generator, found):
+    return effects(Sampler(generator, DIM), judge(), found, samples=60, progress=False)
+
+
+def test_the_matrix_has_the_gain_on_its_diagonal_and_no_leakage_where_nothing_is_entangled(changed):
+    assert changed.gain("regression").low > 0.9 and changed.leakage("regression").high < 0.1
+    assert changed.leakage("random").low > changed.leakage("regression").high
+    one = next(n for n, d in enumerate(changed.directions) if d.kind == "SeFa")
+    assert changed.means[one][0] > 0.9 and np.abs(changed.means[one][1:]).max() < 0.1
+    assert changed.of(0)[0] == student(changed.changes[0, :, 0].astype(float), (-1, 1))
+    assert changed.gain("SeFa").value > 0.5  # the direction has no name, and is taken for what it changes most
+    plain = json.loads(json.dumps(changed.plain()))
+    assert plain["directions"][0]["changes"]["one"]["value"] > 0.9 and len(changed.table()) == 5
+
+
+def test_changes_are_counted_on_the_same_samples_one_way_and_the_other(generator):
+    nothing = Direction("random", "1", np.eye(DIM, dtype=np.float32)[5], {})  # the latent that does nothing
+    record = effects(Sampler(generator, DIM), judge(), [nothing], samples=20, progress=False)
+    assert not record.changes.any() and record.changes.shape == (1, 20, 4)
+
+
+def test_the_matrix_names_attributes_directions_gain_and_leakage(changed):
+    said = texts(figures.effects_figure(changed, "quarters"))
+    assert "60 samples show an attribute" in said and "SeFa 1" in said and "leakage" in said
+    assert said.count("three") >= 3  # a row, and a column of both regressions
+
+
+def test_the_further_a_sample_is_moved_the_surer_it_shows_the_attribute_and_random_directions_do_less(generator, found):
+    drawn = Sampler(generator, DIM)
+    towards, by_chance = (follow(drawn, judge(), found, kind, each=10) for kind in ("regression", "random"))
+    gained = [interval.value for interval in towards.gained()]
+    assert gained[0] == 0 and gained[-1] > 0.95 and gained == sorted(gained)
+    assert towards.of("kept")[0].value == 1 and towards.of("moved")[0].value == 0
+    assert towards.of("kept")[3].value > 0.9 and by_chance.gained()[3].high < towards.gained()[3].low
+    assert json.dumps(towards.plain()) and towards.has.shape == (6, 40)
+    said = texts(figures.following_figure([towards, by_chance], "quarters"))
+    assert "other attributes kept" in said
+    with pytest.raises(InputError, match="no direction of the kind 'means'"):
+        follow(drawn, judge(), found, "means")
+
+
+def test_edits_are_in_standard_deviations_of_the_latents():
+    latents, vector = sampler().make_latents(2), np.eye(DIM, dtype=np.float32)[1]
+    for distribution, spread in (("normal", 1), ("uniform", 3**-0.5)):
+        drawn = edited(sampler(distribution), latents, vector, (-2, 0, 2))
+        moved = quarters(latents + 2 * spread * vector)
+        assert drawn.shape == (2, 3, SIDE, SIDE, 3) and np.array_equal(drawn[:, 2], scale_back(moved))
+        assert spread_of(sampler(distribution)) == pytest.approx(spread)
+    assert np.std(sampler("uniform").make_latents(5000)) == pytest.approx(spread_of(sampler("uniform")), rel=0.02)
+    sheet = pictures.directions_sheet(random_directions(DIM, 2), drawn, (-2, 0, 2))
+    assert sheet.dtype == np.uint8 and sheet.shape[0] > 2 * 96
+
+
+# --- inversion --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["normal", "uniform"])
+def entangled_sampler(request):
+    return Sampler(entangled(), DIM, request.param)
+
+
+def test_least_squares_recover_the_latents_of_samples(entangled_sampler):
+    found = recovery(entangled_sampler, 12, progress=False)
+    assert found.rate.value >= 11 / 12 and np.median(found.distance) < 0.02
+    assert found.error.value < 1 and found.row()["latents recovered"].endswith("%)")
+    again = recovery(entangled_sampler, 12, progress=False)
+    assert np.array_equal(again.inversion.latents, found.inversion.latents)
+    assert json.dumps(found.plain()) == json.dumps(again.plain())
+
+
+def test_gradient_descent_comes_nearer_than_the_nearest_sample_and_repeats(entangled_sampler):
+    pictures = scale_back(entangled_sampler.images(entangled_sampler.make_latents(3, 5)))
+    one, other = (invert(entangled_sampler, pictures, "gradient descent", progress=False) for _ in range(2))
+    assert np.array_equal(one.latents, other.latents) and (one.error < 0.5 * one.nearest).all()
+    assert np.abs(one.latents).max() <= (1 if entangled_sampler.latents == "uniform" else 3)
+
+
+def test_what_cannot_be_drawn_is_said_to_be_so_and_latents_stay_where_they_come_from(entangled_sampler):
+    noise = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), np.uint8)
+    sample = scale_back(entangled_sampler.images(entangled_sampler.make_latents(1, 5)))
+    record = invert(entangled_sampler, np.concatenate([noise, sample]), names=("a", "b", "c"), progress=False)
+    assert record.verdicts == ("cannot be drawn", "cannot be drawn", "drawn")
+    np.testing.assert_allclose(inside(record.latents, entangled_sampler.latents), record.latents, rtol=1e-5)
+    assert record.explained[2] > 0.999 > 0.5 > record.explained[:2].max()
+    assert record.table()[0]["verdict"] == VERDICTS[0] and record.plain()["pictures"][2]["name"] == "c"
+    assert pictures.inversion_sheet(record).dtype == np.uint8
+
+
+def test_latents_outside_are_brought_to_the_nearest_place_inside():
+    far = np.array([[30.0, 0, 0, 0], [0.5, 0, 0, 0]])
+    assert np.linalg.norm(inside(far, "normal")[0]) == pytest.approx(18.467**0.5, rel=1e-4)  # χ² of 4, 1 in 1000
+    assert np.array_equal(inside(far, "normal")[1], far[1])
+    assert inside(far, "uniform")[0].tolist() == [1, 0, 0, 0]
+
+
+def test_pictures_of_another_size_are_refused():
+    with pytest.raises(InputError, match=r"uint8 \(P, 8, 8, 3\), at least one. Received: float32 \(1, 8, 8, 3\)"):
+        invert(Sampler(entangled(), DIM), np.zeros((1, 8, 8, 3), np.float32))
+    with pytest.raises(InputError, match="method must be one of least squares, gradient descent"):
+        invert(Sampler(entangled(), DIM), np.zeros((1, 8, 8, 3), np.uint8), "magic")
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A user's own generator, of which nothing else is known."""
+    file = tmp_path_factory.mktemp("model") / "generator.keras"
+    entangled().save(file)
+    return file
+
+
+def said(capsys, *arguments):
+    code = cli.main([str(a) for a in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_walk_writes_film_strip_and_record(capsys, monkeypatch, tmp_path, model):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = said(capsys, "walk", model, "--from", "12", "--to", "40", "--frames", "8")
+    folder = next(tmp_path.iterdir())
+    assert code == 0 and folder.name.endswith("walk-12-40") and f"{folder.name}/walk.mp4" in out
+    assert {file.name for file in folder.iterdir()} == {"walk.mp4", "walk.gif", "strip.png", "walk.json"}
+    record = json.loads((folder / "walk.json").read_text())
+    assert record["stops"] == ["12", "40"] and record["path"] == "spherical" and record["frames"] == 8
+    before = (folder / "strip.png").read_bytes()
+    code, out, _ = said(capsys, "walk", model, "--from", "12", "--to", "40", "--frames", "8", "--json")
+    assert json.loads(out)["frames"] == 8 and (folder / "strip.png").read_bytes() == before
+
+
+def test_ones_own_picture_is_inverted_walked_and_added_to(capsys, monkeypatch, tmp_path, model):
+    monkeypatch.chdir(tmp_path)
+    drawn = Sampler(entangled(), DIM).draw(1, 3)[0]
+    Image.fromarray(drawn.repeat(4, 0).repeat(4, 1)).save(tmp_path / "me.png")
+    code, out, _ = said(capsys, "invert", model, "me.png", "--out", "mine", "--check", "2")
+    assert code == 0 and "drawn" in out and "mine/latents.npy:0 --to 12" in out
+    record = json.loads((tmp_path / "mine" / "invert.json").read_text())
+    assert record["pictures"][0]["verdict"] == "drawn" and record["recovery"]["samples"] == 2
+    latents = np.load(tmp_path / "mine" / "latents.npy")
+    assert np.array_equal(viz.read_png(tmp_path / "me.png")[::4, ::4], drawn) and latents.shape == (1, DIM)
+    sample = Sampler(entangled(), DIM).make_latents(8)[7]
+    code, *_ = said(capsys, "arithmetic", model, "me: mine/latents.npy", "+", "7", "-", "7", "--out", "sum")
+    assert code == 0
+    np.testing.assert_allclose(np.load("sum/latents.npy"), latents + sample - sample, atol=1e-5)
+    assert (
+        said(capsys, "walk", model, "--from", "mine/latents.npy:0", "--to", "7", "--frames", "4", "--out", "w")[0] == 0
+    )
+
+
+def test_directions_of_a_model_of_which_nothing_is_known_are_those_that_need_no_judge(
+    capsys, monkeypatch, tmp_path, model
+):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = said(capsys, "directions", model, "--out", "found")
+    assert code == 0 and "cannot be measured" in out and "--classifier" in out
+    record = json.loads((tmp_path / "found" / "directions.json").read_text())
+    kinds = [direction["kind"] for direction in record["directions"]]
+    assert kinds == ["SeFa"] * 6 + ["PCA"] * 6 + ["random"] * 3
+    assert np.load("found/directions.npy").shape == (15, DIM)
+
+
+def test_sample_draws_the_numbers_that_walk_and_arithmetic_go_by(capsys, monkeypatch, tmp_path, model):
+    monkeypatch.chdir(tmp_path)
+    assert said(capsys, "sample", model, "-n", "9", "--numbers")[0] == 0
+    (file,) = tmp_path.iterdir()
+    assert file.name.endswith("9-seed-0-numbers.png")
+    images = Sampler(entangled(), DIM).draw(9)
+    assert np.array_equal(viz.read_png(file), viz.grid(images, numbers=range(9)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("walk MODEL --from 3", "--from and --to go together"),
+        ("walk MODEL --through 1", "at least two stops"),
+        ("walk MODEL --from 3 --to me", "by the number of a sample, such as 12"),
+        ("walk MODEL --measure", "does not say what it was trained on: name the true images with --data"),
+        ("arithmetic MODEL", "There is nothing to do"),
+        ("arithmetic MODEL glasses", "--classifier"),
+        ("arithmetic faces glases", "did you mean glasses"),
+        ("arithmetic faces 3 - 5 --score", "terms in words"),
+        ("arithmetic house_numbers --turn", "built-in faces only"),
+        ("directions MODEL --samples 1", "--samples must be at least 2"),
+        ("directions faces --classifier nothing", "There is no dataset 'nothing'"),
+        ("invert MODEL", "Name at least one picture"),
+        ("invert MODEL nothing.png", "There is no picture nothing.png"),
+        ("sample MODEL --numbers --as files", "--numbers is for a grid"),
+    ],
+)
+def test_wrong_uses_get_one_sentence_and_write_nothing(capsys, monkeypatch, tmp_path, model, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = said(capsys, *(str(model) if word == "MODEL" else word for word in arguments.split()))
+    assert code == 2 and not out and words in err and err.count("\n") == 1, err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,170 @@
+"""`./dcgan arithmetic`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional, arg
+
+from utils.cli.latent import Results, folder_for, known_to, sampler_for
+from utils.errors import InputError
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Add and subtract concepts: the mean latents of a few samples each, as in the paper.
+
+    By numbers of samples, for anybody's model: ./dcgan arithmetic faces64 "glasses: 4 12 21" - "plain: 6 26 40" +
+    "long: 11 43 51". In words, where a classifier can find samples: ./dcgan arithmetic faces64 "glasses" -
+    "without glasses" + "beard without glasses".
+    """
+
+    name: Annotated[Positional[str], arg(metavar="RUN|MODEL")]
+    """A run, a .keras file of a generator, a model that comes with the project, or "last" for the newest run."""
+    expression: Annotated[Positional[tuple[str, ...]], arg(metavar="TERM [+|- TERM]…")] = ()
+    """Terms with + or - between them. A term is a name and the numbers of samples, as `./dcgan sample RUN --numbers`
+    draws them ("glasses: 3 9 14"); or latents that `./dcgan invert` wrote ("me: latents.npy:0"); or attributes in words
+    ("smiling", "long hair without glasses")."""
+    exemplars: int = 3
+    """How many samples a classifier finds for a term in words."""
+    score: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Also count how often it works, with 1, 3 and 10 exemplars and beside controls; without an expression for every
+    attribute. Some minutes."""
+    trials: int = 60
+    """For --score: trials of each expression and number of exemplars."""
+    turn: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Instead of an expression: the turn vector of the built-in faces, in degrees."""
+    classifier: Annotated[str | None, arg(metavar="NAME|FILE")] = None
+    """The dataset whose attributes, or classes, terms in words mean; by default what the model was trained on. Its
+    classifier is trained once."""
+    seed: int = 0
+    """Seed of the numbered samples, of the noise and of the trials."""
+    out: Path | None = None
+    """The folder to write to; by default latent/ in the run's folder, or here, named after the model."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON."""
+    runs_dir: Path | None = None
+    """Folder of the runs; saved_models/ by default."""
+    data_dir: Path | None = None
+    """Folder of the datasets; data/ by default."""
+
+    def run(self) -> None:
+        _arithmetic(self)
+
+
+def _arithmetic(options: Arithmetic) -> None:
+    if not (options.expression or options.score or options.turn):
+        raise InputError(
+            'There is nothing to do: write terms, such as "glasses: 3 9 14" - "plain: 2 5 7", or --score or --turn.'
+        )
+    if options.expression and options.turn:
+        raise InputError("--turn takes no expression: it finds its own exemplars.")
+    if options.exemplars < 1 or options.trials < 2:
+        raise InputError(
+            f"--exemplars must be at least 1, --trials at least 2. Received: {options.exemplars} and {options.trials}."
+        )
+    from utils.evaluation.names import names_for
+    from utils.latent.terms import parse
+    from utils.networks import find_network
+
+    trained = find_network(options.name, "generator", options.runs_dir)
+    text = " ".join(options.expression)
+    in_words = options.score or options.turn or _in_words(text)
+    known = names_for(known_to(trained, options.classifier), options.data_dir) if in_words else ()
+    terms = parse(text, known) if text else ()
+    if options.turn and known_to(trained, options.classifier) != "faces":
+        raise InputError(f"How far a picture is turned is known of the built-in faces only. Received: {trained.title}.")
+    if options.score and not all(term.wanted for term in terms):
+        raise InputError(
+            f"What is scored has its terms in words, so that other samples can be found. Received: {text!r}."
+        )
+    about = " ".join(term.name for term in terms)
+    folder = folder_for(trained, "turn" if options.turn else "arithmetic", options.out, about)
+    sampler = sampler_for(trained)
+    judge = _judge(options, trained, sampler) if known else None
+    results = Results(folder, "arithmetic", {"generator": str(trained.file), "seed": options.seed})
+    if options.turn:
+        _turn(options, trained, sampler, judge, results)
+    else:
+        _add(options, trained, sampler, judge, terms, results)
+    results.tell(options.json)
+
+
+def _add(options: Arithmetic, trained, sampler, judge, terms, results: Results) -> None:
+    """Do the sum, and count how often it works."""
+    from utils.latent import pictures
+    from utils.latent.arithmetic import arithmetic, make_pool, score
+    from utils.latent.figures import scores_figure
+
+    pool = make_pool(sampler, judge, seed=options.seed) if judge else None
+    if terms:
+        record = arithmetic(sampler, terms, judge, pool, options.exemplars, options.seed)
+        results.picture("arithmetic.png", pictures.arithmetic_sheet(record))
+        results.latents("latents.npy", record.latents[None])
+        results.plain |= record.plain()
+    if options.score:
+        counted = {"trials": options.trials, "seed": options.seed, "progress": not options.json}
+        scores = score(sampler, judge, pool, [terms] if terms else None, **counted)
+        results.figure("score.png", scores_figure(scores, trained.title))
+        results.plain["score"] = scores.plain()
+        results.table(f"How often the result is what it should be, as the {scores.judge} sees it", scores.table())
+        if found := _trust(options, trained, sampler, judge):
+            results.plain["trust"] = [one.plain() for one in found]
+            heading = "How far that judge can be trusted on samples: it against a detector, which learnt something else"
+            results.table(heading, [one.row() for one in found])
+
+
+def _turn(options: Arithmetic, trained, sampler, judge, results: Results) -> None:
+    """Make turn vectors from ever more exemplars, and measure them."""
+    from utils.latent import pictures
+    from utils.latent.figures import turning_figure
+    from utils.latent.turn import turn_gauge, turn_vector
+
+    gauge = turn_gauge(sampler.generator.output_shape[1], options.data_dir, progress=not options.json)
+    records = [turn_vector(sampler, gauge, judge, count, seed=options.seed) for count in (1, 4, 16)]
+    title = f"{trained.title}: turn vectors, added to {len(records[0].degrees)} samples"
+    results.picture("turn.png", pictures.turning_sheet(records[1]))
+    results.figure("turned.png", turning_figure(records, title))
+    vectors = [record.plain() for record in records]
+    results.plain["turn"] = {"gauge_error": gauge.error, "spread": gauge.spread, "vectors": vectors}
+    heading = f"Degrees, clockwise, as a regression reads them that is off by {gauge.error:.1f} on true faces"
+    results.table(heading, [row for record in records for row in record.table()])
+
+
+def _judge(options: Arithmetic, trained, sampler):
+    from utils.evaluation.judge import judge_for
+
+    size = sampler.generator.output_shape[1]
+    dataset = known_to(trained, options.classifier)
+    return judge_for(dataset, size, data_dir=options.data_dir, progress=not options.json)
+
+
+def _trust(options: Arithmetic, trained, sampler, judge) -> list:
+    """How far the judge can be trusted on samples, where there is a detector of parts to compare it with."""
+    import numpy as np
+
+    from utils.data import load
+    from utils.data.catalogue import find_entry, find_source
+    from utils.explain.parts import detector_for
+    from utils.latent.trust import TRUE_IMAGES, trust
+
+    name = known_to(trained, options.classifier)
+    entry = find_entry(name)
+    if entry is None or not entry.built_in or not {*find_source(name).describe().box_names} & {*judge.names}:
+        return []
+    places = {"data_dir": options.data_dir, "progress": not options.json}
+    true = load(name, sampler.generator.output_shape[1], TRUE_IMAGES, split="test", **places)
+    detector, images = detector_for(name, **places), np.asarray(true.images)
+    return trust(sampler, judge, detector, images, true.attributes, remove=False, seed=options.seed)
+
+
+def _in_words(text: str) -> bool:
+    """Whether any term of an expression asks for attributes."""
+    from utils.latent.terms import parse
+
+    try:
+        parse(text)
+    except InputError:
+        return True
+    return False

@@ -1,0 +1,115 @@
+"""`./dcgan directions`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional, arg
+
+from utils.cli.latent import Results, folder_for, known_to, sampler_for
+from utils.errors import InputError
+
+SHOWN = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)  # strengths in the sheet of pictures
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Find directions in the latents, and measure what each changes: the attribute that it is for, and all others.
+
+    With a classifier of attributes: the normal of a logistic regression for each, and the same made perpendicular to
+    all others. For any model: SeFa, and principal components of activations. Random directions are the control.
+    """
+
+    name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
+    """A run, a .keras file of a generator, a model that comes with the project, or "last" for the newest run."""
+    sample: Annotated[str, arg(metavar="STOP")] = "12"
+    """What the sheet of pictures moves along the directions: the number of a sample, or latents that `./dcgan invert`
+    wrote (latents.npy:0)."""
+    strength: float = 3.0
+    """How far samples are moved to measure what changes, in standard deviations of the latents."""
+    samples: int = 128
+    """On how many samples it is measured."""
+    classifier: Annotated[str | None, arg(metavar="NAME|FILE")] = None
+    """The dataset whose attributes, or classes, are looked for; by default what the model was trained on. Its
+    classifier is trained once."""
+    seed: int = 0
+    """Seed of samples and random directions."""
+    out: Path | None = None
+    """The folder to write to; by default latent/ in the run's folder, or here, named after the model."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON."""
+    runs_dir: Path | None = None
+    """Folder of the runs; saved_models/ by default."""
+    data_dir: Path | None = None
+    """Folder of the datasets; data/ by default."""
+
+    def run(self) -> None:
+        _directions(self)
+
+
+def _directions(options: Directions) -> None:
+    if options.samples < 2 or not options.strength > 0:
+        raise InputError(
+            f"--samples must be at least 2, --strength above 0. Received: {options.samples} and {options.strength}."
+        )
+    from utils.evaluation.names import names_for
+    from utils.networks import find_network
+
+    trained = find_network(options.name, "generator", options.runs_dir)
+    try:
+        known = names_for(known_to(trained, options.classifier), options.data_dir)
+        missing = "" if known else "nothing is known about its images"
+    except InputError as error:
+        if options.classifier:
+            raise
+        known, missing = (), str(error)
+    folder = folder_for(trained, "directions", options.out)
+    sampler = sampler_for(trained)
+
+    import numpy as np
+
+    from utils.evaluation.judge import judge_for
+    from utils.latent import pictures
+    from utils.latent.arithmetic import make_pool
+    from utils.latent.directions import edited, find_directions
+    from utils.latent.stops import find_stops
+
+    start = find_stops(sampler, [options.sample], options.seed).latents[:1]
+    judge = pool = None
+    if known:
+        places = {"data_dir": options.data_dir, "progress": not options.json}
+        judge = judge_for(known_to(trained, options.classifier), sampler.generator.output_shape[1], **places)
+        pool = make_pool(sampler, judge, seed=options.seed)
+    found = find_directions(sampler, pool, judge.names if judge else (), options.seed)
+    about = [{"kind": direction.kind, "name": direction.name, **direction.about} for direction in found]
+    results = Results(folder, "directions", {"generator": str(trained.file), "seed": options.seed, "directions": about})
+    shown = [direction for direction in found if direction.kind != "conditional"]
+    drawn = np.concatenate([edited(sampler, start, direction.vector, SHOWN) for direction in shown])
+    results.picture("pictures.png", pictures.directions_sheet(shown, drawn, SHOWN))
+    results.latents("directions.npy", np.stack([direction.vector for direction in found]))
+    if judge:
+        _measure(options, trained, sampler, judge, pool, found, results)
+    results.plain["missing"] = missing
+    results.tell(options.json, *([f"What they change cannot be measured: {missing}"] if missing else []))
+
+
+def _measure(options: Directions, trained, sampler, judge, pool, found, results: Results) -> None:
+    """What the directions change, and what becomes of samples that are moved ever further."""
+    from utils.latent.directions import differences_of_means, effects, follow
+    from utils.latent.figures import effects_figure, following_figure
+
+    record = effects(sampler, judge, found, options.samples, options.strength, options.seed, not options.json)
+    everything = [*found, *differences_of_means(pool, judge.names)]
+    kinds = ("regression", "conditional", "means", "random")
+    followed = [follow(sampler, judge, everything, kind, seed=options.seed) for kind in kinds]
+    title = f"{trained.title}: samples that do not show an attribute, moved towards it"
+    results.figure("matrix.png", effects_figure(record, trained.title))
+    results.figure("strength.png", following_figure(followed, title))
+    results.plain |= {"effects": record.plain(), "strength": [one.plain() for one in followed]}
+    results.table(
+        f"{options.samples} samples moved by {options.strength:g} standard deviations, forwards against backwards: by "
+        "how much more often they show\nthe attribute (gain), and how much the others change (leakage), as shares of "
+        f"the samples. Judged by the {judge.name}.",
+        record.table(),
+    )

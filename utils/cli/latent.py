@@ -1,0 +1,116 @@
+"""What the commands of the latent space share: which generator, which judge, and where results go."""
+
+import json
+from pathlib import Path
+
+from utils.cli.text import label, short, written
+from utils.errors import InputError
+from utils.tables import table
+from utils.text import shorten, slug
+
+
+class Results:
+    """The results of a command, each written to its folder as it is made, and told at the end.
+
+    Args:
+        folder: where they go.
+        name: of the record, without its suffix; it is written last.
+        about: what the record begins with.
+    """
+
+    def __init__(self, folder: Path, name: str, about: dict):
+        self.folder, self._record, self.plain = folder, folder / f"{name}.json", dict(about)
+        self._was_there, self._files, self._tables = self._record.is_file(), [], []
+
+    def picture(self, name: str, picture) -> None:
+        """Write a picture, uint8 (H, W, 3)."""
+        from utils import viz
+
+        viz.write_png(self.file(name), picture)
+
+    def figure(self, name: str, figure) -> None:
+        """Write a Matplotlib figure."""
+        from utils.figure import write_figure
+
+        write_figure(self.file(name), figure)
+
+    def latents(self, name: str, latents) -> None:
+        """Write latents, float (K, D), that `walk`, `arithmetic` and `directions` take."""
+        import numpy as np
+
+        from utils.files import appears_whole
+
+        with appears_whole(self.file(name)) as temporary:
+            np.save(temporary, latents)
+
+    def file(self, name: str) -> Path:
+        """A file of the folder that somebody else writes."""
+        self._files.append(self.folder / name)
+        return self._files[-1]
+
+    def table(self, heading: str, rows: list[dict]) -> None:
+        """A table to be printed under a heading."""
+        self._tables.append((heading, rows))
+
+    def tell(self, as_json: bool, *notes: str) -> None:
+        """Write the record, and print it, or else the tables, the files and the notes."""
+        from utils.files import write_json
+
+        write_json(self._record, self.plain)
+        files = [*self._files, self._record]
+        if as_json:
+            print(json.dumps(self.plain | {"files": [str(file) for file in files]}, indent=2))
+            return
+        for heading, rows in self._tables:
+            print(f"{heading}\n\n{table(rows)}\n")
+        print("\n".join([written(files[0], self._was_there), *map(short, files[1:]), *notes]))
+
+
+def folder_for(trained, what: str, asked: Path | None, about: str = "") -> Path:
+    """Where the results of a command go: as asked, else a folder of the run, or here, named after the model.
+
+    Args:
+        trained: the network.
+        what: the command's results ("walk").
+        asked: `--out`.
+        about: what tells this result from others of the command, in the user's words.
+    """
+    if asked is not None:
+        if asked.is_file():
+            raise InputError(f"--out must be a folder. Received: {asked}, which is a file.")
+        return asked
+    name = "-".join(part for part in (what, slug(shorten(about, 60))) if part)
+    in_run = trained.run and trained.home == trained.run.folder
+    return trained.home / "latent" / name if in_run else trained.home / f"{label(trained)}-{name}"
+
+
+def sampler_for(trained):
+    """The sampler of a generator. TensorFlow is started here.
+
+    Raises:
+        InputError: the file holds no generator.
+    """
+    from utils import runtime
+
+    runtime.start()
+    from utils.models import load_network
+    from utils.sampling import Sampler
+
+    generator = load_network(trained.file)
+    if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
+        raise InputError(f"{trained.file} should be a generator, latents -> images. Received: {generator.name}.")
+    return Sampler.of(generator, trained.experiment)
+
+
+def known_to(trained, classifier: str | None) -> str:
+    """The dataset whose classifier judges a generator's samples: the one that is named, or what it was trained on.
+
+    Raises:
+        InputError: nobody says which.
+    """
+    if classifier is None and trained.experiment is None:
+        raise InputError(
+            f"{trained.file} does not say what it was trained on: name a dataset whose attributes are known with "
+            "--classifier."
+        )
+    return classifier or trained.experiment.data.name

@@ -1,0 +1,117 @@
+"""`./dcgan walk`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional, arg
+
+from utils.cli.latent import Results, folder_for, sampler_for
+from utils.errors import InputError
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Walk from sample to sample: a film (MP4 and GIF) that plays in a loop, and a strip of its pictures."""
+
+    name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
+    """A run, a .keras file of a generator, a model that comes with the project, or "last" for the newest run."""
+    start: Annotated[str | None, arg(name="from", metavar="STOP")] = None
+    """Where to begin: the number of a sample, as `./dcgan sample RUN --numbers` draws it; or a file of latents that
+    `./dcgan invert` wrote, or a row of it (latents.npy:3)."""
+    to: Annotated[str | None, arg(metavar="STOP")] = None
+    """Where to go, likewise."""
+    through: Annotated[tuple[str, ...], arg(metavar="STOP…")] = ()
+    """Walk through all of these instead, and back to the first."""
+    stops: int = 5
+    """Through how many samples, where none are named: the first of the seed."""
+    path: Literal["straight", "spherical", "spline"] | None = None
+    """By default a smooth curve (spline) through three or more stops; between two the spherical path for N(0, 1)
+    latents, the straight one for uniform latents."""
+    open: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Do not go back to the first stop; the film then plays there and back."""
+    frames: int = 60
+    """Frames of the film, at least."""
+    fps: float = 20.0
+    """Frames per second."""
+    seed: int = 0
+    """Seed of the numbered samples."""
+    measure: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Also measure whether walks between random samples change smoothly, against fading and against true images."""
+    data: Annotated[str | None, arg(metavar="NAME|FOLDER")] = None
+    """For --measure: the true images; by default those of the dataset that it was trained on."""
+    features: Annotated[str, arg(metavar="auto|NAME")] = "auto"
+    """For --measure: the feature space, as for `./dcgan evaluate`."""
+    out: Path | None = None
+    """The folder to write to; by default latent/ in the run's folder, or here, named after the model."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON."""
+    runs_dir: Path | None = None
+    """Folder of the runs; saved_models/ by default."""
+    data_dir: Path | None = None
+    """Folder of the datasets; data/ by default."""
+
+    def run(self) -> None:
+        _walk(self)
+
+
+def _walk(options: Walk) -> None:
+    named = _named(options)
+    if not 0 < options.fps <= 60:
+        raise InputError(f"fps must lie between 0 and 60. Received: {options.fps}.")
+    from utils.networks import find_network
+
+    trained = find_network(options.name, "generator", options.runs_dir)
+    folder = folder_for(trained, "walk", options.out, "-".join(Path(stop).stem for stop in named))
+    words = named or tuple(map(str, range(options.stops)))
+    sampler = sampler_for(trained)
+
+    from utils.latent import pictures
+    from utils.latent.stops import find_stops
+    from utils.latent.walk import walk
+
+    stops = find_stops(sampler, words, options.seed)
+    closed = len(stops) > 2 and not options.open
+    record = walk(sampler, stops.latents, options.frames, options.path, closed, stops.names)
+    measured = _measure(options, trained, sampler) if options.measure else None  # what is wrong there is said first
+
+    results = Results(folder, "walk", {"generator": str(trained.file), "seed": options.seed, **record.plain()})
+    pictures.write_walk(record, results.file("walk.mp4"), results.file("walk.gif"), fps=options.fps)
+    results.picture("strip.png", pictures.walk_strip(record))
+    if measured:
+        from utils.latent.figures import smoothness_figure
+
+        results.plain["smoothness"] = measured.plain()
+        results.figure("smoothness.png", smoothness_figure(measured, trained.title))
+        results.table(
+            "Do walks change smoothly? Steps: 1 if all are equal. Distances: 1 is as far as from a true image to the "
+            f"next,\nin the features of the {measured.space}.",
+            measured.table(),
+        )
+    results.tell(options.json)
+
+
+def _named(options: Walk) -> tuple[str, ...]:
+    if (options.start is None) != (options.to is None):
+        raise InputError("--from and --to go together: name where to begin and where to go.")
+    if options.start is not None and options.through:
+        raise InputError("A walk goes either --from one stop --to another, or --through several: give one of the two.")
+    if options.start is None and not options.through and options.stops < 2:
+        raise InputError(f"--stops must be at least 2. Received: {options.stops}.")
+    return options.through if options.start is None else (options.start, options.to)
+
+
+def _measure(options: Walk, trained, sampler):
+    from utils.cli.evaluate import data_of
+    from utils.evaluation.held_out import true_images_for
+    from utils.evaluation.judge import space_for
+    from utils.latent.walk import TRUE_IMAGES, smoothness
+    from utils.networks import with_data
+
+    trained, other = with_data(trained, options.data, options.data_dir, progress=not options.json)
+    data, size = data_of(trained, other), sampler.generator.output_shape[1]
+    places = {"data_dir": options.data_dir, "progress": not options.json}
+    true = true_images_for(data, size, TRUE_IMAGES, **places)
+    extractor = space_for(data.name, size, features=options.features, small=data.small, **places)
+    return smoothness(sampler, extractor, true.images[:TRUE_IMAGES], true.about, seed=options.seed)

@@ -1,0 +1,118 @@
+"""A judge: the classifier of a dataset, asked what it sees in a picture, true or fake.
+
+It has learnt from true images, so how far it can be trusted on fakes is a question of its own: see `latent.trust`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from utils.config import DataConfig
+from utils.data import scale
+from utils.data.pixels import fit
+from utils.errors import InputError
+from utils.evaluation.features import Extractor, extractor_for, kept_classifier
+from utils.evaluation.names import names_for
+
+SIDE = 32
+"""Pixels that larger images are shrunk to, so that one classifier serves models of all sizes and is trained in a minute
+or two; what the attributes say can be seen at that size."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Says what pictures show: uint8 (N, S, S, 3) in [0, 255] -> log-odds.
+
+    Attributes:
+        name: what to call it ("classifier of the built-in faces, 13 attributes").
+        names: of the K attributes, or classes, in words.
+        space: the feature space of its last hidden layer; takes images of any size.
+        card: what is known of it, in plain values; "accuracies" on true images by attribute, where it has attributes.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    space: Callable[[np.ndarray], np.ndarray]
+    card: dict
+    _log_odds: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Log-odds of each attribute, float32 (N, K): above 0 it is more probably there than not."""
+        starts = range(0, len(images), 256)
+        return np.concatenate([self._log_odds(images[start : start + 256]) for start in starts])
+
+    def shown(self, images: np.ndarray) -> np.ndarray:
+        """Whether each picture shows each attribute, bool (N, K)."""
+        return self(images) > 0
+
+    def number(self, name: str) -> int:
+        """The place of an attribute among `names`.
+
+        Raises:
+            InputError: there is no such attribute; the message lists those that there are.
+        """
+        if name not in self.names:
+            raise InputError(f"There is no attribute {name!r}; choose one of {', '.join(self.names)}.")
+        return self.names.index(name)
+
+
+def judge_for(
+    dataset: str | Path,
+    size: int = SIDE,
+    *,
+    small: str = DataConfig.small,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> Judge:
+    """The judge of a dataset's attributes, or else classes; the first time its classifier is trained.
+
+    Args:
+        dataset: name of a dataset, or the path of own pictures with labels or attributes.
+        size: side of the images that will be judged; above `SIDE` they are shrunk to it.
+        small, data_dir, progress: as for `features.extractor_for`.
+
+    Raises:
+        InputError: the dataset has neither attributes nor labels, too few images, or was not fetched.
+    """
+    names, side = names_for(dataset, data_dir), min(size, SIDE)
+    network, card = kept_classifier(dataset, side, small=small, data_dir=data_dir, progress=progress)
+    classes = "accuracies" not in card
+    names = names or tuple(f"class {number}" for number in range(network.output_shape[-1]))
+
+    def log_odds(images: np.ndarray) -> np.ndarray:
+        logits = np.asarray(network(scale(_at_side(images, side)), training=False), np.float32)
+        return _of_classes(logits) if classes else logits
+
+    space = space_for(dataset, size, small=small, data_dir=data_dir, progress=progress)
+    return Judge(card["name"], names, space, card, log_odds)
+
+
+def space_for(
+    dataset: str | Path,
+    size: int = SIDE,
+    *,
+    features: str = "auto",
+    small: str = DataConfig.small,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> Extractor:
+    """The feature space of `extractor_for`, at `SIDE` pixels where images are larger; it takes images of any size."""
+    places = {"small": small, "data_dir": data_dir, "progress": progress}
+    extractor = extractor_for(dataset, min(size, SIDE), features=features, **places)
+    if extractor.size is None:
+        return extractor
+    return replace(extractor, size=None, _features=lambda images: extractor(_at_side(images, extractor.size)))
+
+
+def _at_side(images: np.ndarray, side: int) -> np.ndarray:
+    return np.asarray(images) if images.shape[1] == side else np.stack([fit(image, side) for image in images])
+
+
+def _of_classes(logits: np.ndarray) -> np.ndarray:
+    """Log-odds of each class against all others together, from the logits of a softmax; float32 (N, K)."""
+    most = logits.max(1, keepdims=True)
+    powers = np.exp((logits - most).astype(np.float64))
+    others = np.maximum(powers.sum(1, keepdims=True) - powers, np.finfo(np.float64).tiny)
+    return (logits - most - np.log(others)).astype(np.float32)

@@ -1,0 +1,103 @@
+"""Which latents are meant: by the number of a sample, or by a file of latents such as `./dcgan invert` writes.
+
+Sample number i of a seed is row i of the latents of that seed, however many are drawn: the numbers that
+`./dcgan sample MODEL --numbers` draws on its grid.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.errors import InputError
+from utils.sampling import Sampler
+from utils.text import from_here
+
+MOST = 100_000
+"""Samples are numbered below this."""
+
+
+@dataclass(frozen=True)
+class Stops:
+    """Latents with what they were called.
+
+    Attributes:
+        latents: float32 (K, D).
+        names: K words: "12" for a sample, "me 0" for row 0 of me.npy.
+    """
+
+    latents: np.ndarray
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+
+def is_stop(word: str) -> bool:
+    """Whether a word can mean latents: the number of a sample, a file, or a row of a file ("me.npy:3")."""
+    return word.isdecimal() or _file(word)[0].endswith(".npy")
+
+
+def find_stops(sampler: Sampler, words: Sequence[str], seed: int = 0) -> Stops:
+    """The latents that words mean.
+
+    Args:
+        sampler: of the generator that will draw them.
+        words: numbers of samples, and files of latents (.npy, float (K, D)), with ":ROW" for one row.
+        seed: of the samples.
+
+    Raises:
+        InputError: a word that means nothing, or a file that holds no latents of this generator.
+    """
+    latents, names = [], []
+    for word in words:
+        if word.isdecimal():
+            number = int(word)
+            if number >= MOST:
+                raise InputError(f"Samples are numbered from 0 to {MOST - 1:,}. Received: {word}.")
+            latents.append(sampler.make_latents(number + 1, seed)[number:])
+            names.append(str(number))
+        elif is_stop(word):
+            path, row = _file(word)
+            found = read_latents(path, sampler.latent_dim)
+            if row is not None and row >= len(found):
+                raise InputError(f"{path} holds {len(found)} latents, numbered from 0. Received: {word}.")
+            rows = range(len(found)) if row is None else [row]
+            latents.append(found[rows])
+            names += [f"{Path(path).stem} {row}" for row in rows]
+        else:
+            raise InputError(
+                f"Latents are named by the number of a sample, such as 12, or by a file such as latents.npy or "
+                f"latents.npy:3 for its row 3. Received: {word!r}."
+            )
+    return Stops(np.concatenate(latents), tuple(names))
+
+
+def read_latents(path: str | Path, latent_dim: int) -> np.ndarray:
+    """Read latents from an .npy file: float32 (K, latent_dim).
+
+    Raises:
+        InputError: there is no such file, or it holds something else.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise InputError(f"There is no file {from_here(path)}.")
+    try:
+        latents = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{from_here(path)} should be an .npy file of latents, but cannot be read: {error}") from error
+    fits = isinstance(latents, np.ndarray) and latents.dtype.kind == "f" and latents.ndim == 2 and len(latents)
+    if not fits or latents.shape[1] != latent_dim or not np.isfinite(latents).all():
+        received = f"{latents.dtype} {latents.shape}" if isinstance(latents, np.ndarray) else "several arrays"
+        raise InputError(
+            f"{from_here(path)} should hold finite latents of this generator, float (K, {latent_dim}); were they made "
+            f"with another model? Received: {received}."
+        )
+    return latents.astype(np.float32)
+
+
+def _file(word: str) -> tuple[str, int | None]:
+    """The file and the row that a word names."""
+    path, colon, row = word.rpartition(":")
+    return (path, int(row)) if colon and row.isdecimal() else (word, None)

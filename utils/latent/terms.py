@@ -1,0 +1,146 @@
+"""What a user writes when latents are to be added and subtracted: text in, terms out.
+
+"smiling woman" - "woman" + "man"         concepts in words: a judge finds samples that show them
+"glasses: 3 9 14" - "plain: 2 5 7"        a name and the numbers of samples, for anybody's model
+"me: me.npy" + "with glasses" - "without glasses"
+"""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from utils.errors import InputError
+from utils.latent.stops import is_stop
+
+_SIGNS = {"+": 1, "-": -1, "−": -1, "–": -1}
+_YES, _NO = ("with", "has"), ("without", "no", "not", "non")
+_FILLERS = {"a", "an", "and", "the", "of", "face", "faces", "person", "people", "in"}
+_SYNONYMS = {  # of CelebA's names; they count where a judge knows the name
+    "man": ("male", True), "men": ("male", True), "woman": ("male", False), "women": ("male", False),
+    "glasses": ("eyeglasses", True), "hat": ("wearing hat", True), "beard": ("no beard", False),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Term:
+    """One concept of an expression.
+
+    Attributes:
+        sign: 1 if it is added, -1 if it is subtracted.
+        name: what to call it.
+        stops: words that mean latents (see `stops.find_stops`); none where samples are to be found by `wanted`.
+        wanted: attributes by name, and whether a sample is to show each.
+    """
+
+    sign: int
+    name: str
+    stops: tuple[str, ...] = ()
+    wanted: tuple[tuple[str, bool], ...] = ()
+
+
+def parse(expression: str | Sequence[str], known: Sequence[str] = ()) -> tuple[Term, ...]:
+    """Read an expression.
+
+    Args:
+        expression: terms with a plus or a minus between them, each sign with space around it; one text, or its parts.
+        known: names of the attributes that a judge knows.
+
+    Raises:
+        InputError: it is empty, two signs or two terms follow each other, or a word means nothing; the message names
+            the word.
+    """
+    words = expression.split() if isinstance(expression, str) else " ".join(expression).split()
+    terms, sign, current = [], 1, []
+    for position, word in enumerate(words):
+        if word not in _SIGNS:
+            current.append(word)
+            continue
+        if position and not current:
+            raise InputError(f"Between two signs there must be a term. Received: {' '.join(words)!r}.")
+        if current:
+            terms.append(_term(sign, current, known))
+        sign, current = _SIGNS[word], []
+    if not current:
+        raise InputError(
+            'An expression looks like "glasses: 3 9 14" - "plain: 2 5 7", and ends with a term. '
+            f"Received: {' '.join(words)!r}."
+        )
+    return (*terms, _term(sign, current, known))
+
+
+def wishes(words: Sequence[str], known: Sequence[str]) -> tuple[tuple[str, bool], ...]:
+    """Attributes that words ask for: "smiling man without glasses". "without" holds until the next "with".
+
+    Raises:
+        InputError: a word is no part of a known name.
+    """
+    names = {_plain(name): (name, True) for name in known}
+    for word, (name, shown) in _SYNONYMS.items():
+        if name in names and word not in names:
+            names[word] = (names[name][0], shown)
+    found, wish, place = [], True, 0
+    words = [word.strip(",;") for word in words]
+    while place < len(words):
+        word = _plain(words[place])
+        for length in range(min(4, len(words) - place), 0, -1):  # the longest name counts: "long hair" before "long"
+            name = names.get(_plain(" ".join(words[place : place + length])))
+            if name:
+                found.append((name[0], name[1] == wish))
+                place += length
+                break
+        else:
+            if word in _YES or word in _NO:
+                wish = word in _YES
+            elif word not in _FILLERS:
+                near = " or ".join(difflib.get_close_matches(word, names, 2, 0.75))
+                raise InputError(
+                    f"No attribute is called {words[place]!r}{f', did you mean {near}?' if near else '.'} There are "
+                    f"{', '.join(known)}."
+                )
+            place += 1
+    if not found:
+        raise InputError(
+            f"{' '.join(words)!r} names no attribute. There are {', '.join(known)}; or write a name and the numbers of "
+            'samples, as in "glasses: 3 9 14".'
+        )
+    if len({name for name, _ in found}) < len(found):
+        raise InputError(f"{' '.join(words)!r} names an attribute twice.")
+    return tuple(found)
+
+
+def expected(terms: Sequence[Term]) -> dict[str, bool]:
+    """Which attributes the sum should show, and which not, where the terms decide that.
+
+    An attribute counts 1 where a term wants it, 0 where a term wants it absent, and one half where a term does not
+    mention it; so "smiling woman" - "woman" + "man" is to smile (1 - 1/2 + 1/2) and to be a man.
+    """
+    mentioned = {name for term in terms for name, _ in term.wanted}
+    sums = {
+        name: sum(term.sign * float(dict(term.wanted).get(name, 0.5)) for term in terms) for name in sorted(mentioned)
+    }
+    return {name: value > 0.5 for name, value in sums.items() if value != 0.5}
+
+
+def _term(sign: int, words: list[str], known: Sequence[str]) -> Term:
+    text = " ".join(words)
+    if is_stop(words[0].strip(",")):
+        name, listed = text, text
+    else:
+        name, colon, listed = text.partition(":")
+        if not colon:
+            return Term(sign, text, wanted=_known_wishes(text, words, known))
+    return Term(sign, name.strip(), tuple(re.split(r"[\s,]+", listed.strip(" ,"))))
+
+
+def _known_wishes(text: str, words: list[str], known: Sequence[str]) -> tuple[tuple[str, bool], ...]:
+    if not known:
+        raise InputError(
+            f"{text!r} asks for attributes, and there is no classifier of any for this model: write a name and the "
+            'numbers of samples, as in "glasses: 3 9 14", or name a dataset whose attributes are known.'
+        )
+    return wishes(words, known)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").lower()
