@@ -9,7 +9,7 @@
 #   was_unpacked NOTES FOLDER           whether an earlier run has unpacked something there that is still whole
 #   unpack FILE PATTERN=COUNT LIMIT NOTES FOLDER
 #   finish NEXT
-# CHECK is "md5 …", "sha256 …" or "holds PATTERN=COUNT…": see unpack.py, which does the checking and unpacking.
+# CHECK is "md5 …", "sha256 …", "values …" or "holds PATTERN=COUNT…": see unpack.py, which does the checking and unpacking.
 #
 # Environment:
 #   DCGAN_DATA_DIR     where datasets live; by default data/ in this project
@@ -52,7 +52,7 @@ common_usage() {
 
   --data-dir DIR  where datasets live (default: $data_dir)
   --from FILE     take a file that you have fetched yourself; may be given several times
-                  (known by name: ${files// /, })
+$(fold -s -w 100 <<<"(known by name: ${files// /, })" | sed 's/^/                  /; s/ $//')
 
 A broken download goes on where it stopped when this is run again. What is there already is only checked; what is
 damaged is named, removed and fetched anew.

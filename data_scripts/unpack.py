@@ -3,6 +3,7 @@
 
     unpack.py page FILE                                   is it no web page in place of a file?
     unpack.py md5|sha256 FILE CHECKSUM                    is it the published file?
+    unpack.py values FILE CHECKSUM                        is it an array of NumPy with these numbers (sha256)?
     unpack.py holds FILE PATTERN=COUNT…                   is it a whole archive with so many files so named?
     unpack.py unpack FILE PATTERN=COUNT LIMIT NOTES FOLDER   unpack those files into FOLDER, and note them in NOTES
     unpack.py verify NOTES FOLDER                         are the unpacked files as they were noted?
@@ -74,6 +75,25 @@ def checksum(algorithm: str, file: Path, published: str) -> None:
         _pour(stream, (digest.update,), "Checking", size)
     if digest.hexdigest() != published:
         raise Trouble(f"not the published file (its {algorithm} is {digest.hexdigest()}, not {published})")
+
+
+def values(file: Path, published: str) -> None:
+    """Raise Trouble unless the file is an array of NumPy whose numbers, as they lie in it, have the published checksum.
+
+    What stands before them may differ: every version of NumPy pads it in another way.
+    """
+    page(file)
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        if stream.read(6) != b"\x93NUMPY":
+            raise Trouble("no array of NumPy")
+        version, length = stream.read(2), int.from_bytes(stream.read(2), "little")
+        header = stream.read(length)
+        if version != b"\1\0" or len(header) < length or b"'fortran_order': False" not in header:
+            raise Trouble("an array of NumPy in another form than the published one")
+        _pour(stream, (digest.update,))
+    if digest.hexdigest() != published:
+        raise Trouble(f"not the published array (the sha256 of its numbers is {digest.hexdigest()}, not {published})")
 
 
 def holds(file: Path, *expected: str) -> None:
@@ -235,6 +255,8 @@ def main(command: str, file: str, *rest: str) -> int:
             page(path)
         elif command in ("md5", "sha256"):
             checksum(command, path, *rest)
+        elif command == "values":
+            values(path, *rest)
         elif command == "holds":
             holds(path, *rest)
         elif command == "unpack":

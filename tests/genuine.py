@@ -160,3 +160,28 @@ def write_imagenet32(home: Path, images: np.ndarray, labels: np.ndarray, split: 
         mean = {} if split == "val" else {"mean": planes(images).mean(axis=0)}
         np.savez(home / name, data=data, labels=numbers, **mean)
     return home
+
+
+def write_paper_weights(home: Path, width: float = 1.0, latent_dim: int = 100, seed: int = 0) -> dict[str, np.ndarray]:
+    """The 18 arrays of the paper's SVHN networks, of any width; by their files' names without what all have alike."""
+    first, second, third = (round(width * maps) for maps in (64, 128, 256))
+    units = third * 16
+    shapes = {
+        "discrim": (
+            *((first, 3, 5, 5), (second, first, 5, 5), (second,), (second,)),
+            *((third, second, 5, 5), (third,), (third,), (units, 1)),
+        ),
+        "gen": (
+            *((latent_dim, units), (units,), (units,), (third, second, 5, 5), (second,), (second,)),
+            *((second, first, 5, 5), (first,), (first,), (first, 3, 5, 5)),
+        ),
+    }
+    random, arrays = np.random.default_rng(seed), {}
+    home.mkdir(parents=True, exist_ok=True)
+    for network, of_network in shapes.items():
+        for number, shape in enumerate(of_network, start=1):
+            gain = len(shape) == 1 and len(of_network[number - 2]) > 1  # what follows a gain is a shift
+            array = (gain + 0.1 * random.standard_normal(shape)).astype(np.float32)
+            np.save(home / f"200_{network}_params.jl_{number:02d}.npy", array)
+            arrays[f"{network}_{number:02d}"] = array
+    return arrays

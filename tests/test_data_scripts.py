@@ -27,8 +27,10 @@ from misbehaving_server import (
     without_ranges,
 )
 
+from utils.config import preset, replace
 from utils.data import Dataset, load
 from utils.data.cifar10 import Cifar10
+from utils.paper_weights import read_networks
 from utils.runs import PROJECT
 
 SCRIPTS = PROJECT / "data_scripts"
@@ -559,11 +561,35 @@ def test_imagenet_is_unpacked_from_files_fetched_by_hand(imagenet):
     assert imagenet.run("get_imagenet32.sh").returncode == 0 and not imagenet.server.asked
 
 
+def test_the_papers_networks_arrive_as_arrays_that_make_networks_and_a_changed_number_is_refused(world):
+    made = world.folder / "made"
+    arrays = genuine.write_paper_weights(made, width=1 / 32)
+    world.publish("get_paper_weights.sh", *(array.tobytes() for array in arrays.values()))
+    files = {file.name: file.read_bytes() for file in sorted(made.iterdir())}
+    address = re.search(
+        "^source=https://[^/]+(.+)$", (world.scripts / "get_paper_weights.sh").read_text(), re.MULTILINE
+    )
+    folder = "models/svhn_unsup_all_conv_dcgan_100z_gaussian_lr_0.0005_64mb"
+    for name, content in files.items():
+        world.server.put(f"{address[1]}/{folder}/{name}", content)
+    answer = world.run("get_paper_weights.sh")
+    assert answer.returncode == 0 and "MIT licence" in answer.stdout.splitlines()[0], answer.stderr
+    assert world.there("paper_weights") == files and "import-paper" in answer.stdout.splitlines()[-1]
+    generator, _ = read_networks(world.data / "paper_weights", replace(preset("paper_svhn"), width=1 / 32))
+    assert generator.output_shape == (None, 32, 32, 3)
+    path = world.data / "paper_weights" / "200_gen_params.jl_10.npy"
+    path.write_bytes(files[path.name][:-1] + b"?")
+    published = hashlib.sha256(arrays["gen_10"].tobytes()).hexdigest()
+    checked = subprocess.run([sys.executable, SCRIPTS / "unpack.py", "values", path, published], capture_output=True)
+    assert checked.returncode == 4 and checked.stdout.startswith(b"not the published array (the sha256 of its numbers")
+
+
 def test_get_hands_over_by_name_and_lists_every_script(cifar):
     assert cifar.run("get.sh", "cifar10").returncode == 0
     assert cifar.there("cifar10") == {"cifar-10-binary.tar.gz": CONTENT}
     listed = cifar.run("get.sh", "--list").stdout.splitlines()
-    assert [line.split()[0] for line in listed] == ["anime", "celeba", "cifar10", "imagenet32", "lsun_bedroom", "svhn"]
+    datasets = ["anime", "celeba", "cifar10", "imagenet32", "lsun_bedroom", "paper_weights", "svhn"]
+    assert [line.split()[0] for line in listed] == datasets
     assert all(line.rstrip().endswith(".") and len(line) <= 120 for line in listed)
     assert cifar.run("get.sh", "svhn", "--help").stdout == cifar.run("get_svhn.sh", "--help").stdout
 
@@ -678,7 +704,7 @@ def test_an_archive_that_would_fill_the_disk_is_refused_before_anything_is_writt
 
 def test_the_scripts_are_clean_for_bash_and_shellcheck():
     scripts = sorted(SCRIPTS.glob("*.sh"))
-    assert len(scripts) == 8
+    assert len(scripts) == 9
     for script in scripts:
         assert subprocess.run(["bash", "-n", script]).returncode == 0
     shellcheck = Path(sys.executable).with_name("shellcheck")
@@ -710,6 +736,10 @@ def test_every_script_tells_its_exit_codes_its_source_and_its_terms():
                              "a15644c2e7153106867f0adb3491fc41224102d1f01b24494fb47d9f5d1f174e",
                              "5d022e781b241c25ec2e1f1f769afcdb8091d7fd58362667aec03137b8114b12"]),
     ("get_anime.sh", ["splcher|soumikrakshit", "animefacedataset", "anime-faces", "=63000-64000", "=21551"]),
+    ("get_paper_weights.sh", ["https://raw.githubusercontent.com/Newmu/dcgan_code/ee12b2d15a3856794b8dae77d1eb263c67c36e47",
+                              "models/svhn_unsup_all_conv_dcgan_100z_gaussian_lr_0.0005_64mb",
+                              "jl_01.npy 19200 72f8e8e36590db3ab93abfe708597438c3e237e4b303aa14cccb5f0900a99a69",
+                              "jl_10.npy 19200 33a06a97d3e52008087c523f93e620a31acc9202067252d8895802af119b3183"]),
     ("get_imagenet32.sh", ["https://image-net.org/data/downsample/",
                            "94226337ecc1b0309d9fcd0167127aaadc931587035fbcb53925235edbaec4fc",
                            "013990e6dec1237dcd1f9beadbab81ead6604cc119af5cacbfb59ae28148377a"]),

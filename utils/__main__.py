@@ -19,12 +19,14 @@ Train, understand and explain deep convolutional GANs.
   arithmetic add and subtract what samples show: "glasses" - "without glasses" + "beard"; count how often it works
   directions what can be steered, and what else changes with it
   invert     the latents that draw a picture of yours, for walk and arithmetic
+  features   how well a linear classifier does on what a discriminator has learned, beside controls
   presets    the experiments to start from, with parameter counts
   datasets   what data is there, what is missing and how to get it
   dedup      find images that repeat others, and draw them
   notebooks  run the notebooks from top to bottom, into a folder
   lab        open the notebooks in Jupyter Lab
   publish    give a run's networks a name and a card
+  import-paper make a model of the networks that the paper's authors released
   study      train the arms of one of the report's studies
   test       run the project's tests
   completion print a script that completes commands and options in bash or zsh

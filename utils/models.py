@@ -13,6 +13,7 @@ from utils.streams import stream
 runtime.import_tensorflow()  # before anything else of the project can: it starts with less noise this way
 
 import keras  # noqa: E402
+import numpy as np  # noqa: E402
 from keras import layers  # noqa: E402
 
 
@@ -193,6 +194,37 @@ def forward(network: keras.Model | Iterable[keras.Layer], x, *, training: bool =
             )
             x = keras.ops.cast(x, layer.compute_dtype)
     return x
+
+
+def fix_statistics(network: keras.Model | Iterable[keras.Layer], batches: Iterable) -> None:
+    """Give batch normalisation fixed statistics: means and variances of batches, averaged over the batches.
+
+    On its way through the network each batch is normalised by its own. All batches count alike, a smaller last one,
+    too. Averages are what the layers go by in inference mode afterwards; nothing else in the network changes.
+
+    Args:
+        network: a Sequential model, or layers of one.
+        batches: what goes through it, float32 arrays, at least one; none is read where nothing is normalised.
+
+    Reference:
+        Radford, Metz, Chintala: the released code of their SVHN experiment (svhn_semisup_analysis.py).
+    """
+    network = list(network.layers if isinstance(network, keras.Model) else network)
+    normalising = [place for place, layer in enumerate(network) if isinstance(layer, layers.BatchNormalization)]
+    if not normalising:
+        return
+
+    sums, count = [0.0] * len(normalising), 0
+    for x in batches:
+        found, done = [], 0
+        for place in normalising:
+            x, done = forward(network[done:place], x, statistics="batch"), place
+            moments = keras.ops.moments(keras.ops.cast(x, "float32"), axes=list(range(len(x.shape) - 1)))
+            found.append(np.asarray(moments, np.float64))
+        sums, count = [before + new for before, new in zip(sums, found)], count + 1
+    for place, (mean, variance) in zip(normalising, sums):
+        network[place].moving_mean.assign(mean / count)
+        network[place].moving_variance.assign(variance / count)
 
 
 class _Spectral:

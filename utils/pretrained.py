@@ -89,11 +89,10 @@ def publish(
     """
     from utils.models import build_discriminator, build_generator, load_network
 
-    if not name or not name.replace("-", "").replace("_", "").isalnum():
-        raise InputError(f"name must be made of letters, digits, - and _. Received: {name!r}.")
+    check_name(name)
     if not run.model("generator").is_file():
         raise InputError(f"{run.folder} has no networks yet: train it for an epoch first.")
-    model, experiment, steps = Pretrained(Path(folder) / name), run.experiment, run.steps(1)
+    experiment, steps = run.experiment, run.steps(1)
     changed = config.differences(preset(experiment.preset), experiment)
     networks = {}
     for network, build in (("generator", build_generator), ("discriminator", build_discriminator)):
@@ -101,29 +100,52 @@ def publish(
         with runtime.full_precision():  # whatever it was trained in: it then draws the same on every machine
             networks[network] = build(experiment.model)
         networks[network].set_weights(trained.get_weights())
+    environment = run.environment
+    card = {
+        "name": name,
+        "about": about,
+        "data": f"{dataset.title}, {environment['images']:,} images, fingerprint {environment['fingerprint'][:12]}",
+        "terms of the data": dataset.terms,
+        "preset": experiment.preset,
+        "changed settings": {key: value for key, (_, value) in changed.items()},
+        "parameters": {name: network.count_params() for name, network in networks.items()},
+        "updates": int(steps["update"][-1]) if steps else 0,
+        "batch size": experiment.training.batch_size,
+        "seconds of training": run.seconds,
+        "device": environment["device"]["name"],
+        "seed": experiment.training.seed,
+        "versions": {key: environment[key] for key in ("python", "tensorflow", "keras", "numpy")},
+        "distance": distance or {},
+    }
+    return keep(name, networks, experiment, card, folder)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that cannot be the name of a folder.
+
+    Raises:
+        InputError: it says what a name is made of.
+    """
+    if not name or not name.replace("-", "").replace("_", "").isalnum():
+        raise InputError(f"name must be made of letters, digits, - and _. Received: {name!r}.")
+
+
+def keep(name: str, networks: dict, experiment: Experiment, card: dict, folder: str | Path = SHIPPED) -> Pretrained:
+    """Write a model's files; an earlier model of that name is replaced.
+
+    Args:
+        name: what to call it.
+        networks: its "generator" and its "discriminator", in float32.
+        experiment: what it was trained with.
+        card: what it is, in plain values.
+        folder: where models with a name are.
+    """
+    model = Pretrained(Path(folder) / name)
+    for network, trained in networks.items():
         with appears_whole(model.model(network)) as temporary:
-            networks[network].save(temporary)
+            trained.save(temporary)
     drawn = Sampler.of(networks["generator"], experiment).draw(SAMPLES, experiment.training.samples_seed)
     write_png(model.samples, grid(drawn))
     write_json(model.folder / "settings.json", config.to_dict(experiment))
-    environment = run.environment
-    write_json(
-        model.folder / "card.json",
-        {
-            "name": name,
-            "about": about,
-            "data": f"{dataset.title}, {environment['images']:,} images, fingerprint {environment['fingerprint'][:12]}",
-            "terms of the data": dataset.terms,
-            "preset": experiment.preset,
-            "changed settings": {key: value for key, (_, value) in changed.items()},
-            "parameters": {name: network.count_params() for name, network in networks.items()},
-            "updates": int(steps["update"][-1]) if steps else 0,
-            "batch size": experiment.training.batch_size,
-            "seconds of training": run.seconds,
-            "device": environment["device"]["name"],
-            "seed": experiment.training.seed,
-            "versions": {key: environment[key] for key in ("python", "tensorflow", "keras", "numpy")},
-            "distance": distance or {},
-        },
-    )
+    write_json(model.folder / "card.json", card)
     return model

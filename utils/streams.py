@@ -58,6 +58,15 @@ STREAMS: dict[str, Stream] = {
     "inversion: starts": Stream("latent", 7),
     "inversion: samples": Stream("latent", 8),
     "inversion: clipping": Stream("latent", 9),
+    "imported networks: latents": Stream("import", 1),
+    "features: parts": Stream("features", 1),
+    "features: draws": Stream("features", 2, ("draw",)),
+    "features: draws that choose C": Stream("features", 3, ("C", "draw")),
+    "features: folds": Stream("features", 4),
+    "features: patches": Stream("features", 5),
+    "features: supervised": Stream("features", 6, ("draw",)),
+    "features: test part": Stream("features", 7),
+    "features: labels": Stream("features", 8),
 }
 
 WITHIN_AN_UPDATE = ("augmentation of true", "augmentation of fake", "label noise", "interpolation")

@@ -14,7 +14,7 @@ from keras import layers
 
 from utils.data import scale
 from utils.errors import InputError
-from utils.models import forward
+from utils.models import fix_statistics, forward
 
 Score = Literal["true", "fake"]
 """What an explanation is of: "true" explains the logit, "fake" minus the logit."""
@@ -213,16 +213,9 @@ def _fresh(layer: keras.Layer, seeds: Iterator[int]) -> keras.Layer:
 
 
 def _settled(network: tuple[keras.Layer, ...], reference: np.ndarray | None) -> tuple[keras.Layer, ...]:
-    """Give batch normalisation the statistics of the reference images, layer by layer from the image up."""
-    if reference is None:
-        return network
-    x = scale(reference)
-    for layer in network:
-        if isinstance(layer, layers.BatchNormalization):
-            mean, variance = keras.ops.moments(x, axes=list(range(len(x.shape) - 1)))
-            layer.moving_mean.assign(mean)
-            layer.moving_variance.assign(variance)
-        x = layer(x, training=False)
+    """Give batch normalisation the statistics of the reference images."""
+    if reference is not None:
+        fix_statistics(network, [scale(reference)])
     return network
 
 

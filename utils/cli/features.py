@@ -1,0 +1,150 @@
+"""`./dcgan features`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional, arg
+
+from utils.config import DataConfig
+from utils.errors import InputError
+from utils.features import KINDS
+from utils.presets import SCALES
+from utils.tables import table
+
+
+@dataclass(frozen=True)
+class Features:
+    """Measure what a discriminator has learned: how well a linear classifier tells classes apart by its features.
+
+    Prints a table like the paper's: its own published rows, and, measured on the same images in the same run, the
+    features beside controls. Ahead of the same network with random weights is what was learned.
+    """
+
+    name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
+    """A run, a .keras file of a discriminator, a model that comes with the project, or "last" for the newest run."""
+    data: Annotated[str | None, arg(metavar="NAME|FOLDER")] = None
+    """Labelled images; by default those that it was trained on. Those of a dataset's test part are judged, or, where it
+    has none, three tenths that are set apart."""
+    labels: int | None = None
+    """How many labelled images a classifier learns from, as many of each class. By default all (cifar), or 1,000
+    (svhn)."""
+    protocol: Literal["cifar", "svhn"] | None = None
+    """cifar: one classifier on all labels, C by cross-validation, and classifiers on 400 a class. svhn: a hundred
+    classifiers on 1,000 labels, C by a validation part. By default svhn for SVHN, else cifar."""
+    scale: Literal[SCALES] = "quick"  # type: ignore[valid-type]
+    """quick: 10,000 images, some minutes; report: all images and the paper's numbers of draws, an hour or more, and GB
+    on disk; smallest: seconds, to see that everything works."""
+    without: tyro.conf.DisallowNone[tuple[Literal[tuple(KINDS)], ...]] = ()  # type: ignore[valid-type]
+    """Controls to leave out; the most expensive are supervised and k_means."""
+    seed: int = 0
+    """Seed of parts, draws, folds and random weights."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print JSON."""
+    runs_dir: Path | None = None
+    """Folder of the runs; saved_models/ by default."""
+    data_dir: Path | None = None
+    """Folder of the datasets; data/ by default. Features are kept in features/ in there and may be deleted."""
+
+    def run(self) -> None:
+        _features(self)
+
+
+def _features(options: Features) -> None:
+    from utils.networks import find_network, with_data
+
+    trained = find_network(options.name, "discriminator", options.runs_dir)
+    trained, other = with_data(trained, options.data, options.data_dir, progress=not options.json)
+    own = trained.experiment and trained.experiment.data
+    if own is None and other is None:
+        raise InputError(f"{trained.file} does not say what it was trained on: name labelled images with --data.")
+    data = DataConfig(name=other) if other else own
+
+    from utils import runtime
+
+    runtime.start()
+    from utils.features.comparison import compare
+
+    record = compare(
+        trained,
+        data,
+        options.protocol or ("svhn" if data.name == "svhn" else "cifar"),
+        labels=options.labels,
+        scale=options.scale,
+        without=options.without,
+        seed=options.seed,
+        data_dir=options.data_dir,
+        progress=not options.json,
+    )
+    if options.json:
+        print(json.dumps(record, indent=2))
+        return
+    print(_in_words(record))
+
+
+def _in_words(record: dict) -> str:
+    """A record as text: what was done, the table, the margin, and what to know about them."""
+    data, svhn = record["data"], record["protocol"] == "svhn"
+    each = data["labels"] // data["classes"]
+    learned = f"{each:,} of each class" if svhn or data["labels"] < data["train"] else "all labelled"
+    validated = f", {data['validation']:,} for validation" if svhn else ""
+    apart = " (set apart from the same images)" if data["test_set_apart"] else ""
+    lines = [
+        f"{data['title']}: {data['train']:,} images to learn from ({learned}){validated}, {data['test']:,} to be "
+        f"judged by{apart}; protocol {record['protocol']}, seed {record['seed']}",
+        "",
+        table(
+            [_measured(row, svhn) for row in record["rows"]] + [_published(row, svhn) for row in record["published"]]
+        ),
+        "",
+    ]
+    if margin := record["margin"]:
+        points = {name: f"{100 * margin[name]:+.1f}" for name in ("value", "low", "high")}
+        lines.append(
+            f"Ahead of the same network with random weights by {points['value']} points "
+            f"(95%: {points['low']} to {points['high']})."
+        )
+    lines += [f"Not measured: {KINDS[kind]} ({why})" for kind, why in record["missing"].items()]
+    where = record["published"][0]["measured_on"]
+    if data["title"] != where or record["scale"] != "report":
+        lines.append(
+            f"The published rows are from {where}, by protocols of their own; not to be set beside these figures."
+        )
+    return "\n".join(lines)
+
+
+def _measured(row: dict, svhn: bool) -> dict:
+    """A row of the table."""
+    accuracy, first = (
+        row["accuracy"],
+        {"features": row["name"], "values": f"{row['features']:,}" if row["features"] else ""},
+    )
+    first["C"] = f"{row['strength']:.1e}" if row["strength"] else ""
+    if svhn:
+        error = {"low": 1 - accuracy["high"], "high": 1 - accuracy["low"]}
+        return first | {
+            "error %": f"{100 * (1 - accuracy['value']):.2f}",
+            "±": f"{100 * row['each']['spread']:.2f}",
+            "95%": f"{100 * error['low']:.1f} to {100 * error['high']:.1f}",
+            "from": "measured",
+        }
+    few = row.get("few")
+    return first | {
+        "accuracy %": f"{100 * accuracy['value']:.1f}",
+        "95%": f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}",
+        "400 a class": f"{100 * few['mean']:.1f}" if few else "",
+        "±": f"{100 * few['spread']:.1f}" if few else "",
+        "from": "measured",
+    }
+
+
+def _published(row: dict, svhn: bool) -> dict:
+    """A row of the paper's table."""
+    first = {"features": f"{row['name']}{f' ({about})' if (about := row['about']) else ''}", "values": "", "C": ""}
+    source = {"from": f"published, {row['measured_on']}"}
+    if svhn:
+        return first | {"error %": f"{row['value']:.2f}", "±": "", "95%": ""} | source
+    few = {"400 a class": f"{row['few']:.1f}", "±": f"{row['spread']:.1f}"}
+    return first | {"accuracy %": f"{row['value']:.1f}", "95%": ""} | few | source

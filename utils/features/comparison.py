@@ -1,0 +1,365 @@
+"""A discriminator's features in one of the paper's experiments, beside its controls: a table like the paper's.
+
+The control that decides whether anything was learned is the same network with random weights. What is measured is kept
+row by row in `<data_dir>/features/outcomes/`, so a comparison that was stopped goes on where it was.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.config import DataConfig
+from utils.data import load
+from utils.data.catalogue import data_folder, find_entry, find_source, reading, share_too_small
+from utils.errors import InputError
+from utils.evaluation.features import Extractor, extractor_for
+from utils.evaluation.held_out import held_out
+from utils.explain.fixed import FixedDiscriminator, fixed_discriminator
+from utils.features import KINDS, controls
+from utils.features.extract import Part, digest_of, discriminator_features, extract
+from utils.features.protocols import FEW, MEASURED_ON, PUBLISHED, Outcome, Split, check_labels, cifar, draw, svhn
+from utils.files import read_json, write_json
+from utils.intervals import bootstrap_mean
+from utils.models import load_network
+from utils.networks import TrainedNetwork
+from utils.streams import stream
+from utils.tables import duration
+
+TEST_SHARE = 0.3
+"""Of the images are set apart for judging where a dataset has no part for it."""
+VALIDATION, VALIDATION_SHARE = 10_000, 0.2
+"""Images of the training part that C is chosen on (svhn), by the authors' code; and at most this share of it."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much a comparison does.
+
+    Attributes:
+        train, test: images at most; None for all.
+        few_draws: cifar: how often 400 labels a class are drawn.
+        choosing_draws, draws: svhn: how often labels are drawn for each C, and at the best.
+        random_seeds: networks with random weights.
+        centroids, patches: of k-means.
+        updates: of supervised training, at most.
+        supervised: svhn: how many of the draws a network is trained on.
+    """
+
+    train: int | None
+    test: int | None
+    few_draws: int
+    choosing_draws: int
+    draws: int
+    random_seeds: int
+    centroids: int
+    patches: int
+    updates: int
+    supervised: int
+
+
+SIZES = {
+    "quick": Sizes(10_000, 2_000, 3, 3, 20, 1, 400, 50_000, 400, 2),
+    "report": Sizes(None, None, 10, 10, 100, 2, 1_600, 400_000, 8_000, 10),
+    "smallest": Sizes(600, 200, 1, 1, 2, 1, 10, 500, 5, 1),
+}
+"""By the names of `presets.SCALES`; report is the paper's."""
+ROUNDS = 100
+"""Supervised training goes through its images so many times at most."""
+
+
+def compare(
+    trained: TrainedNetwork,
+    data: DataConfig,
+    protocol: str,
+    *,
+    labels: int | None = None,
+    scale: str = "quick",
+    without: tuple[str, ...] = (),
+    seed: int = 0,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> dict:
+    """Measure a discriminator's features, and what is beside them.
+
+    Args:
+        trained: which discriminator.
+        data: labelled images.
+        protocol: "cifar" or "svhn" (see `protocols`).
+        labels: how many labelled images a classifier learns from, as many of each class: by default all (cifar), or
+            1,000 (svhn).
+        scale: how much is done, one of `SIZES`.
+        without: kinds of rows to leave out, of `features.KINDS`.
+        seed: decides parts, draws, folds, centroids and everything else that is random.
+        data_dir: where datasets are, and where features are kept.
+        progress: whether to say on standard error what is at work.
+
+    Returns:
+        The record, of plain values: "rows", each with "kind", "name", "features", "strength", "accuracy" (an interval
+        over test images) and what the protocol adds; "margin", by how much the features are ahead of the same network
+        with random weights; "published"; "missing", kinds that could not be measured, with the reason; and what the
+        images are.
+
+    Raises:
+        InputError: the images have no labels, or too few, or are smaller than the network's.
+    """
+    sizes = SIZES[scale]
+    network = fixed_discriminator(load_network(trained.file))
+    split = split_for(data, network.side, protocol, labels, sizes, seed=seed, data_dir=data_dir, progress=progress)
+    bench = _Bench(split, protocol, sizes, seed, data_folder(data_dir) / "features", progress)
+    rows, rights, missing = [], {}, {}
+
+    def measure(kind: str, extractor: Extractor, keep: bool = False) -> None:
+        outcome, seconds, width = bench.outcome(extractor, keep)
+        note(kind, extractor.name, width, outcome, seconds)
+
+    def note(kind: str, name: str, width: int | None, outcome: Outcome, seconds: float) -> None:
+        rights.setdefault(kind, []).append(outcome.right)
+        rows.append({"kind": kind, "name": name, "features": width} | _row(outcome, seed) | {"seconds": seconds})
+
+    kinds = [kind for kind in KINDS if kind not in without]
+    bench.say(f"{1 + len(kinds)} kinds of rows; the first tells how long the others may take.")
+    own = discriminator_features(network, split.train, f"{trained.title}, pooled to 4x4")
+    measure("model", own, keep=True)
+    if "random" in kinds:
+        for number in range(1, sizes.random_seeds + 1):
+            name = f"the same network, random weights ({number})"
+            measure("random", discriminator_features(network.randomised(seed + number), split.train, name))
+    if "pixels" in kinds:
+        measure("pixels", controls.pixels(network.side))
+    if "components" in kinds:
+        measure("components", controls.principal_components(split.train, rows[0]["features"], network.side))
+    if "k_means" in kinds:
+        measure("k_means", controls.k_means(split.train, sizes.centroids, sizes.patches, seed))
+    if "imagenet" in kinds:
+        try:
+            measure("imagenet", extractor_for(data.name, network.side, features="imagenet", data_dir=data_dir))
+        except InputError as error:
+            missing["imagenet"] = str(error)
+    if "supervised" in kinds:
+        outcome, seconds = bench.supervised(network, own.fingerprint)
+        note("supervised", "the same network, trained with the labels", None, outcome, seconds)
+
+    margin = None
+    if "random" in rights:
+        ahead = rights["model"][0] - np.mean(rights["random"], 0)
+        margin = bootstrap_mean(ahead, seed).plain() | {"over": "the same network with random weights"}
+    train = split.train.dataset
+    return {
+        "model": trained.title,
+        "protocol": protocol,
+        "scale": scale,
+        "seed": seed,
+        "data": {
+            "title": train.title,
+            "fingerprint": train.fingerprint,
+            "train": len(split.train),
+            "validation": len(split.validation) if split.validation else 0,
+            "test": len(split.test),
+            "test_set_apart": split.test.dataset.split == train.split,
+            "labels": split.labels * split.classes if split.labels else len(split.train),
+            "classes": split.classes,
+        },
+        "rows": rows,
+        "margin": margin,
+        "published": [vars(row) | {"measured_on": MEASURED_ON[protocol]} for row in PUBLISHED[protocol]],
+        "missing": missing,
+        "left_out": list(without),
+    }
+
+
+def split_for(
+    data: DataConfig,
+    size: int,
+    protocol: str,
+    labels: int | None,
+    sizes: Sizes,
+    *,
+    seed: int = 0,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> Split:
+    """The images of an experiment: the dataset's own test part, or, where it has none, 3 of 10 images set apart.
+
+    Args:
+        data: labelled images.
+        size: side of the images that the network takes, in pixels.
+        protocol, labels, seed, data_dir, progress: as in `compare`.
+        sizes: how many images at most.
+
+    Raises:
+        InputError: the images have no labels, or too few, or are smaller than the network's.
+    """
+    of_data = reading(data)
+    there = find_source(data.name, size, data_dir=data_dir, **of_data).describe()
+    _check(data, size, there)
+    dataset = load(data.name, size, data.count, data_dir=data_dir, progress=progress, **of_data)
+    apart = held_out(
+        data.name, size, choices=data.choices, trained_on=data.split, data_dir=data_dir, progress=progress,
+        small=data.small, rules=data.rules,
+    )  # fmt: skip
+    order = stream(seed, "features: parts").permutation(len(dataset))
+    if apart is None or apart.labels is None:
+        count = round(TEST_SHARE * len(dataset))
+        test, order = Part(dataset, np.sort(order[:count])), order[count:]
+    else:
+        test = Part(apart, np.arange(len(apart)))
+    if sizes.test is not None and sizes.test < len(test):
+        some = stream(seed, "features: test part").permutation(len(test))[: sizes.test]
+        test = test.take(np.sort(some))
+    classes = len(dataset.label_names) or int(np.asarray(dataset.labels).max()) + 1
+    if protocol == "svhn":
+        count = min(VALIDATION, int(VALIDATION_SHARE * len(order)))
+        if sizes.train is not None:
+            order = order[: sizes.train]
+            count = int(VALIDATION_SHARE * len(order))
+        validation, train = Part(dataset, order[:count]), Part(dataset, order[count:])
+        each = _each(labels or 1000, classes)
+        check_labels(train, each, classes, f"--labels {labels or 1000}")
+        return Split(train, test, validation, each, classes)
+    train = Part(dataset, order if labels else order[: sizes.train])
+    if labels:
+        each = _each(labels, classes)
+        check_labels(train, each, classes, f"--labels {labels}")
+        chosen = draw(train.labels, each, classes, stream(seed, "features: labels"))
+        train = train.take(np.sort(chosen))
+    check_labels(train, 3, classes, "cross-validation")
+    return Split(train, test, None, None, classes)
+
+
+def _each(labels: int, classes: int) -> int:
+    """Labels of each class."""
+    if labels < classes:
+        raise InputError(f"--labels must be at least {classes}, one of each class. Received: {labels}.")
+    return labels // classes
+
+
+def _check(data: DataConfig, size: int, there) -> None:
+    """Refuse images without labels, and such as are smaller than those that the network looks at."""
+    if "labels" not in there.fields:
+        known = " (its attributes are no classes)" if "attributes" in there.fields else ""
+        raise InputError(
+            f"{there.title} has no labels{known}, which a classifier learns from: name a dataset that has, such as "
+            "--data house_numbers or cifar10, or an .npz file with an array of labels."
+        )
+    entry = find_entry(data.name)
+    smaller = entry.native_size is not None and entry.native_size < size if entry else share_too_small(data, size) == 1
+    if smaller:
+        side = f"{entry.native_size}x{entry.native_size}" if entry else "smaller"
+        raise InputError(
+            f"This model looks at images of {size}x{size} pixels, and those of {there.title} are {side}: take a model "
+            "of their size."
+        )
+
+
+class _Bench:
+    """Measures rows, each once."""
+
+    def __init__(self, split: Split, protocol: str, sizes: Sizes, seed: int, folder: Path, progress: bool):
+        self.split, self.protocol, self.sizes, self.seed = split, protocol, sizes, seed
+        self.folder, self.progress = folder, progress
+        parts = [part.fingerprint for part in (split.train, split.validation, split.test) if part]
+        counts = (sizes.few_draws,) if protocol == "cifar" else (sizes.choosing_draws, sizes.draws)
+        self.identity = [protocol, seed, split.labels, parts, counts]
+
+    def say(self, sentence: str) -> None:
+        if self.progress:
+            print(sentence, file=sys.stderr)
+
+    def outcome(self, extractor: Extractor, keep: bool) -> tuple[Outcome, float, int]:
+        """The outcome of an experiment with an extractor's features, the seconds it took, and how many they are.
+
+        Args:
+            extractor: what makes the features.
+            keep: whether to keep the features, too.
+        """
+        made = []
+
+        def features(part: Part) -> np.ndarray:
+            made.append(extract(extractor, part, self.folder, self.progress))
+            return made[-1].values
+
+        def experiment() -> dict:
+            title = extractor.name if self.progress else None
+            if self.protocol == "svhn":
+                draws = (self.sizes.choosing_draws, self.sizes.draws)
+                outcome = svhn(self.split, features, self.seed, *draws, progress=title)
+            else:
+                enough = np.bincount(self.split.train.labels).min() > FEW
+                few = self.sizes.few_draws if enough else 0
+                outcome = cifar(self.split, features, self.seed, few, progress=title)
+            plain = outcome.plain() | {"width": made[0].values.shape[1]}
+            if not keep:
+                for each in made:
+                    each.forget()
+            return plain
+
+        plain = self._once(extractor.name, extractor.fingerprint, experiment)
+        return Outcome.of(plain), plain["seconds"], plain["width"]
+
+    def supervised(self, network: FixedDiscriminator, fingerprint: str) -> tuple[Outcome, float]:
+        """The outcome of training the same architecture with the labels, and the seconds that it took.
+
+        Adam's step size is chosen on the validation part, or on a tenth of the labelled images, by shorter trainings.
+        """
+        split, sizes, title = self.split, self.sizes, "trained with the labels"
+
+        def train(part: Part, updates: int, rate: float, number: int) -> object:
+            random = stream(self.seed, "features: supervised", number)
+            words = f"{title}, step size {rate:g}" if self.progress else None
+            most = min(updates, max(1, ROUNDS * len(part) // controls.BATCH_SIZE))
+            return controls.train_with_labels(network, part, split.classes, most, rate, random, words)
+
+        def of(number: int) -> Part:
+            """The labelled images of a draw; without draws all of them."""
+            if split.labels is None:
+                return split.train
+            random = stream(self.seed, "features: draws", number)
+            return split.train.take(draw(split.train.labels, split.labels, split.classes, random))
+
+        def experiment() -> dict:
+            first, judge = of(1), split.validation
+            if judge is None:
+                order = stream(self.seed, "features: folds").permutation(len(first))
+                judge, first = first.take(order[: len(first) // 10]), first.take(order[len(first) // 10 :])
+            scores = []
+            for rate in controls.RATES:
+                classifier = train(first, max(1, sizes.updates // 4), rate, 1)
+                scores.append(np.mean(controls.predictions(classifier, judge) == judge.labels))
+            rate = controls.RATES[int(np.argmax(scores))]
+            hits = []
+            for number in range(1, 1 + (sizes.supervised if split.labels else 1)):
+                classifier = train(of(number), sizes.updates, rate, number)
+                hits.append(controls.predictions(classifier, split.test) == split.test.labels)
+            each = np.mean(hits, 1) if split.labels else np.empty(0)
+            return Outcome(np.mean(hits, 0), each=each).plain()
+
+        identity = digest_of("supervised", fingerprint, sizes.updates, sizes.supervised)
+        plain = self._once(title, identity, experiment)
+        return Outcome.of(plain), plain["seconds"]
+
+    def _once(self, title: str, identity: str, experiment: Callable[[], dict]) -> dict:
+        file = self.folder / "outcomes" / f"{digest_of(self.identity, identity)[:24]}.json"
+        if file.is_file():
+            self.say(f"{title}: measured before")
+            return read_json(file)
+        self.say(f"{title} …")
+        began = time.perf_counter()
+        plain = experiment()
+        plain["seconds"] = round(time.perf_counter() - began, 1)
+        write_json(file, plain)
+        self.say(f"{title}: {duration(plain['seconds'])}")
+        return plain
+
+
+def _row(outcome: Outcome, seed: int) -> dict:
+    """What a record says of an outcome."""
+    row = {"strength": outcome.strength, "accuracy": bootstrap_mean(outcome.right, seed).plain()}
+    for name in ("each", "few"):
+        if len(values := getattr(outcome, name)):
+            spread = 1.96 * float(values.std())
+            row[name] = {"mean": float(values.mean()), "spread": spread, "draws": len(values)}
+    return row
