@@ -82,6 +82,6 @@ def read_record(file: str | Path) -> dict:
     return record
 
 
-def digest(file: Path) -> str:
+def digest(file: str | Path) -> str:
     """Of a network's file, so that a record is not taken for that of other weights."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()

@@ -57,7 +57,7 @@ def keep(
             "images": environment["images"],
             "fingerprint": environment["fingerprint"],
             "curves": curves(steps),
-            "watch": [_rounded(row) for row in run.watch()],
+            "watch": [_rounded(row) for row in run.watch() if "gap" in row],  # summaries look for copies only
             "epochs": [_rounded(row) for row in run.epochs()],
             **(measure(run) if measure else {}),
         }
