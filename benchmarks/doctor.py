@@ -271,7 +271,7 @@ def draw(runs: list[tuple[str, Run]], file: Path) -> None:
     for axes in every:
         axes.set_axis_off()
     for axes, (label, run) in zip(every, runs):
-        axes.imshow(read_png(run.grid(run.epochs(1)[-1]["epoch"]))[:SHEET_ROW])
+        axes.imshow(read_png(run.grid(run.epochs(1)[-1][run.unit]))[:SHEET_ROW])
         axes.set_title(label, fontsize=7, loc="left", pad=2)
     write_figure(file, figure)
 

@@ -120,12 +120,12 @@ def write_film(
         InputError: no frames, or another suffix.
     """
     paths = [Path(one) for one in ([path] if isinstance(path, str | Path) else path)]
-    for path in paths:
-        if path.suffix not in _FILMS:
-            raise InputError(f"A film needs a name in .mp4 or .gif. Received: {path}.")
+    for file in paths:
+        if file.suffix not in _FILMS:
+            raise InputError(f"A film needs a name in .mp4 or .gif. Received: {file}.")
     frame = None
     with contextlib.ExitStack() as stack:
-        places = [(stack.enter_context(appears_whole(path)), path.suffix) for path in paths]
+        places = [(stack.enter_context(appears_whole(file)), file.suffix) for file in paths]
         films = [stack.enter_context(imageio.get_writer(place, **_FILMS[suffix](fps))) for place, suffix in places]
         for frame in frames:
             for film in films:
