@@ -207,14 +207,15 @@ def test_the_change_of_variables_can_be_undone_and_shortens_the_descent(monkeypa
 def test_cross_validation_chooses_what_is_best_for_images_that_a_machine_has_not_seen():
     x, labels = problem(3000, 60, 3)
     (x, fresh), (labels, answers) = np.split(x, [300]), np.split(labels, [300])
-    tried = [strength / svm.mean_squared_length(x) for strength in svm.STRENGTHS]
+    tried = [strength / svm.total_variance(x) for strength in svm.STRENGTHS]
     accuracy = {c: np.mean(svm.fitted(x, labels, c, 3).predict(fresh) == answers) for c in tried}
     chosen = svm.choose_strength(x, labels, 3)
     assert min(accuracy.values()) < max(accuracy.values()) - 0.04
     assert accuracy[chosen] > max(accuracy.values()) - 0.02
+    assert svm.choose_strength(2 * x, labels, 3) == pytest.approx(chosen / 4, rel=1e-3)
     # One feature for each image: whoever is judged by images it has seen is always right, others are by chance.
     names, random = np.eye(240, dtype=np.float32), np.random.default_rng(0).permutation(labels)
-    assert svm.choose_strength(names, random, 3) == pytest.approx(svm.STRENGTHS[0])
+    assert svm.choose_strength(names, random, 3) == pytest.approx(svm.STRENGTHS[0] / (1 - 1 / 240))
 
 
 # --- controls ---------------------------------------------------------------------------------------------------------

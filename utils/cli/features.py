@@ -106,6 +106,12 @@ def _in_words(record: dict) -> str:
             f"Ahead of the same network with random weights by {points['value']} points "
             f"(95%: {points['low']} to {points['high']})."
         )
+    lines += [
+        f"The best C for {row['name']} is the first or the last of those that the authors tried for their network; "
+        "there may be a better one."
+        for row in record["rows"]
+        if row.get("strength_at_an_end")
+    ]
     lines += [f"Not measured: {KINDS[kind]} ({why})" for kind, why in record["missing"].items()]
     where = record["published"][0]["measured_on"]
     if data["title"] != where or record["scale"] != "report":

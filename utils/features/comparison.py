@@ -21,7 +21,18 @@ from utils.evaluation.held_out import held_out
 from utils.explain.fixed import FixedDiscriminator, fixed_discriminator
 from utils.features import KINDS, controls
 from utils.features.extract import Part, digest_of, discriminator_features, extract
-from utils.features.protocols import FEW, MEASURED_ON, PUBLISHED, Outcome, Split, check_labels, cifar, draw, svhn
+from utils.features.protocols import (
+    FEW,
+    MEASURED_ON,
+    PUBLISHED,
+    SVHN_STRENGTHS,
+    Outcome,
+    Split,
+    check_labels,
+    cifar,
+    draw,
+    svhn,
+)
 from utils.files import read_json, write_json
 from utils.intervals import bootstrap_mean
 from utils.models import load_network
@@ -118,7 +129,10 @@ def compare(
 
     def note(kind: str, name: str, width: int | None, outcome: Outcome, seconds: float) -> None:
         rights.setdefault(kind, []).append(outcome.right)
-        rows.append({"kind": kind, "name": name, "features": width} | _row(outcome, seed) | {"seconds": seconds})
+        row = {"kind": kind, "name": name, "features": width} | _row(outcome, seed) | {"seconds": seconds}
+        if protocol == "svhn" and outcome.strength:
+            row["strength_at_an_end"] = outcome.strength in (SVHN_STRENGTHS[0], SVHN_STRENGTHS[-1])
+        rows.append(row)
 
     kinds = [kind for kind in KINDS if kind not in without]
     bench.say(f"{1 + len(kinds)} kinds of rows; the first tells how long the others may take.")

@@ -31,9 +31,9 @@ MOST_STEPS = 400
 SKETCH, DIRECTIONS = 1000, 50
 """Images that the directions in which features vary most are found from, and how many of these."""
 FOLDS = 3
-STRENGTHS = tuple(10 ** (exponent / 2) for exponent in range(-5, 6))
-"""What C is chosen among, in units of 1 / (mean squared length of a feature vector): from 0.003 to 300. The unit makes
-the choice independent of how features are scaled."""
+STRENGTHS = tuple(10 ** (exponent / 2) for exponent in range(-4, 6))
+"""What C is chosen among, in units of 1 / (the features' variance, added up): from 0.01 to 300. The unit makes the
+choice independent of how features are scaled."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,9 @@ def fitted(features: np.ndarray, labels: np.ndarray, strength: float, classes: i
 def choose_strength(
     features: np.ndarray, labels: np.ndarray, classes: int, seed: int = 0, progress: str | None = None
 ) -> float:
-    """C by cross-validation in three folds, from small to large, until the accuracy has not risen for two steps.
+    """C by cross-validation in three folds, from small to large, until the accuracy has clearly fallen.
+
+    That is, until it was for two steps below the best by more than the best's standard error.
 
     Args:
         features: float32 (n, D); a memory map larger than memory will do.
@@ -192,7 +194,7 @@ def choose_strength(
     fold = stream(seed, "features: folds").permutation(len(labels)) % FOLDS
     answers = _targets(labels, classes)
     targets = np.concatenate([answers * (fold != number)[:, None] for number in range(FOLDS)], 1)
-    unit, bend = 1 / mean_squared_length(features), Bend.of(features)
+    unit, bend = 1 / total_variance(features), Bend.of(features)
     best, chosen, weights, behind = -1, None, None, 0
     for strength in STRENGTHS:
         title = progress and f"{progress}, C {strength * unit:.1e}"
@@ -203,18 +205,19 @@ def choose_strength(
             scores = scores.reshape(len(scores), FOLDS, classes)
             apart = scores[np.arange(len(scores)), fold[piece]]  # by the machine that has not seen the image
             right += int((apart.argmax(1) == labels[piece]).sum())
-        behind = 0 if right > best else behind + 1
+        if right > best:
+            best, chosen, behind = right, strength * unit, 0
+        behind += right < best - np.sqrt(best * (1 - best / len(labels)))
         if behind == 2:
             break
-        if right > best:
-            best, chosen = right, strength * unit
     return chosen
 
 
-def mean_squared_length(features: np.ndarray) -> float:
-    """Mean over the vectors of the sum of their squares."""
-    total = sum(float(np.square(features[piece], dtype=np.float64).sum()) for piece in pieces(features))
-    return total / len(features)
+def total_variance(features: np.ndarray) -> float:
+    """The variance of each feature, added up."""
+    sums = sum(np.asarray(features[piece]).sum(0, dtype=np.float64) for piece in pieces(features))
+    squares = sum(float(np.square(features[piece], dtype=np.float64).sum()) for piece in pieces(features))
+    return squares / len(features) - float(np.square(sums / len(features)).sum())
 
 
 def pieces(features: np.ndarray) -> list[slice]:
