@@ -139,7 +139,7 @@ def test_a_judge_and_a_detector_both_notice_that_a_part_is_gone(generator):
     (record,) = trust(Sampler(generator, LATENTS), judge, SquareDetector(), images, judge.shown(images), samples=200)
     assert 70 <= record.removed <= 130 and record.fake.value == 0
     assert record.judge_gone == record.detector_gone and record.judge_gone.value == 1
-    assert record.row()["maps dropped: judge says gone"].startswith("100%")
+    assert record.removal_row()["gone, says the judge"].startswith("100%")
 
 
 def test_the_generator_is_left_as_it_was_and_the_same_seed_gives_the_same_record(generator):

@@ -365,7 +365,7 @@ def test_a_judge_and_a_detector_disagree_as_often_as_one_of_them_is_wrong():
     assert one.part == "one" and one.judge_error.value == 0 == two.detector_error.value
     assert one.detector_error.value == one.true.value == attributes[:, 1].mean()
     assert one.fake.value == judge().shown(sampler().draw(400))[:, 1].mean() and two.fake.value == 0
-    assert one.row()["maps dropped: judge says gone"] == "" and json.dumps(one.plain())
+    assert one.removal_row()["gone, says the judge"] == "not tried" and json.dumps(one.plain())
 
 
 # --- the turn vector --------------------------------------------------------------------------------------------------

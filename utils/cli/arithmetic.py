@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 
 from utils.cli.latent import Results, folder_for, known_to, sampler_for
 from utils.errors import InputError
+from utils.text import shorten
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _arithmetic(options: Arithmetic) -> None:
         _turn(options, trained, sampler, judge, results)
     else:
         _add(options, trained, sampler, judge, terms, results)
-    results.tell(options.json)
+    results.tell(options.json, *results.plain.get("score", {}).get("missing", ()))
 
 
 def _add(options: Arithmetic, trained, sampler, judge, terms, results: Results) -> None:
@@ -106,7 +107,7 @@ def _add(options: Arithmetic, trained, sampler, judge, terms, results: Results) 
     if options.score:
         counted = {"trials": options.trials, "seed": options.seed, "progress": not options.json}
         scores = score(sampler, judge, pool, [terms] if terms else None, **counted)
-        results.figure("score.png", scores_figure(scores, trained.title))
+        results.figure("score.png", scores_figure(scores, shorten(trained.title, 60)))
         results.plain["score"] = scores.plain()
         results.table(f"How often the result is what it should be, as the {scores.judge} sees it", scores.table())
         if found := _trust(options, trained, sampler, judge):
@@ -123,7 +124,7 @@ def _turn(options: Arithmetic, trained, sampler, judge, results: Results) -> Non
 
     gauge = turn_gauge(sampler.generator.output_shape[1], options.data_dir, progress=not options.json)
     records = [turn_vector(sampler, gauge, judge, count, seed=options.seed) for count in (1, 4, 16)]
-    title = f"{trained.title}: turn vectors, added to {len(records[0].degrees)} samples"
+    title = f"{shorten(trained.title, 60)}: turn vectors, added to {len(records[0].degrees)} samples"
     results.picture("turn.png", pictures.turning_sheet(records[1]))
     results.figure("turned.png", turning_figure(records, title))
     vectors = [record.plain() for record in records]

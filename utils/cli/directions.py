@@ -9,8 +9,9 @@ from tyro.conf import Positional, arg
 
 from utils.cli.latent import Results, folder_for, known_to, sampler_for
 from utils.errors import InputError
+from utils.text import shorten
 
-SHOWN = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)  # strengths in the sheet of pictures
+SHOWN = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)  # strengths in the sheets of pictures
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Directions:
     name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
     """A run, a .keras file of a generator, a model that comes with the project, or "last" for the newest run."""
     sample: Annotated[str, arg(metavar="STOP")] = "12"
-    """What the sheet of pictures moves along the directions: the number of a sample, or latents that `./dcgan invert`
+    """What the sheets of pictures move along the directions: the number of a sample, or latents that `./dcgan invert`
     wrote (latents.npy:0)."""
     strength: float = 3.0
     """How far samples are moved to measure what changes, in standard deviations of the latents."""
@@ -84,9 +85,10 @@ def _directions(options: Directions) -> None:
     found = find_directions(sampler, pool, judge.names if judge else (), options.seed)
     about = [{"kind": direction.kind, "name": direction.name, **direction.about} for direction in found]
     results = Results(folder, "directions", {"generator": str(trained.file), "seed": options.seed, "directions": about})
-    shown = [direction for direction in found if direction.kind != "conditional"]
-    drawn = np.concatenate([edited(sampler, start, direction.vector, SHOWN) for direction in shown])
-    results.picture("pictures.png", pictures.directions_sheet(shown, drawn, SHOWN))
+    for name, kinds in (("attributes.png", ("regression",)), ("components.png", ("SeFa", "PCA", "random"))):
+        if shown := [direction for direction in found if direction.kind in kinds]:
+            drawn = np.concatenate([edited(sampler, start, direction.vector, SHOWN) for direction in shown])
+            results.picture(name, pictures.directions_sheet(shown, drawn, SHOWN))
     results.latents("directions.npy", np.stack([direction.vector for direction in found]))
     if judge:
         _measure(options, trained, sampler, judge, pool, found, results)
@@ -100,13 +102,16 @@ def _measure(options: Directions, trained, sampler, judge, pool, found, results:
     from utils.latent.figures import effects_figure, following_figure
 
     record = effects(sampler, judge, found, options.samples, options.strength, options.seed, not options.json)
+    title = shorten(trained.title, 60)
+    results.figure("matrix.png", effects_figure(record, title))
+    results.plain["effects"] = record.plain()
     everything = [*found, *differences_of_means(pool, judge.names)]
-    kinds = ("regression", "conditional", "means", "random")
-    followed = [follow(sampler, judge, everything, kind, seed=options.seed) for kind in kinds]
-    title = f"{trained.title}: samples that do not show an attribute, moved towards it"
-    results.figure("matrix.png", effects_figure(record, trained.title))
-    results.figure("strength.png", following_figure(followed, title))
-    results.plain |= {"effects": record.plain(), "strength": [one.plain() for one in followed]}
+    if any(direction.kind == "regression" for direction in found):
+        kinds = ("regression", "conditional", "means", "random")
+        followed = [follow(sampler, judge, everything, kind, seed=options.seed) for kind in kinds]
+        heading = f"{title}: samples that do not show an attribute, moved towards it"
+        results.figure("strength.png", following_figure(followed, heading))
+        results.plain["strength"] = [one.plain() for one in followed]
     results.table(
         f"{options.samples} samples moved by {options.strength:g} standard deviations, forwards against backwards: by "
         "how much more often they show\nthe attribute (gain), and how much the others change (leakage), as shares of "

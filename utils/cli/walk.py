@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 
 from utils.cli.latent import Results, folder_for, sampler_for
 from utils.errors import InputError
+from utils.text import shorten
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _walk(options: Walk) -> None:
         from utils.latent.figures import smoothness_figure
 
         results.plain["smoothness"] = measured.plain()
-        results.figure("smoothness.png", smoothness_figure(measured, trained.title))
+        results.figure("smoothness.png", smoothness_figure(measured, shorten(trained.title, 60)))
         results.table(
             "Do walks change smoothly? Steps: 1 if all are equal. Distances: 1 is as far as from a true image to the "
             f"next,\nin the features of the {measured.space}.",

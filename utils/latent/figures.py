@@ -12,6 +12,7 @@ from utils.latent.directions import Effects, Following
 from utils.latent.turn import Turning
 from utils.latent.walk import KINDS as PATHS
 from utils.latent.walk import Smoothness
+from utils.text import shorten
 
 _PATH_COLOURS = {"straight": "C0", "spherical": "C2", "fading": "C1", "true": "C3"}
 _ARM_COLOURS = {"latents": "C0", "usual length": "C2", "random": "grey", "pixels": "C1", "base": "lightgrey"}
@@ -63,12 +64,16 @@ def smoothness_figure(record: Smoothness, title: str) -> Figure:
 
 
 def scores_figure(scores: Scores, title: str) -> Figure:
-    """How often arithmetic works, by the number of exemplars and beside its controls, and for each expression."""
-    counts, height = scores.counts, max(3.8, 1.2 + 0.26 * len(scores.scores))
+    """How often arithmetic works, by the number of exemplars and beside its controls, and for each of several
+    expressions."""
+    counts, several = scores.counts, len(scores.scores) > 1
     trials = len(scores.scores[0].arms[counts[0]]["latents"].has)
-    figure = new_figure(13, height, f"{title}: {len(scores.scores)} expressions, {trials} trials each, judged by the "
-                                    f"{scores.judge}")  # fmt: skip
-    has, kept, away, each = figure.subplots(1, 4, width_ratios=(1, 1, 1, 1.5))
+    what = f"{len(scores.scores)} expressions" if several else shorten(scores.scores[0].expression, 80)
+    height = max(3.8, 1.2 + 0.26 * len(scores.scores))
+    heading = f"{title}: {what}, {trials} trials{' each' * several}, judged by the {scores.judge}"
+    figure = new_figure(13 if several else 10, height, heading)
+    panels = figure.subplots(1, 4 if several else 3, width_ratios=(1, 1, 1, 1.5)[: 4 if several else 3])
+    has, kept, away = panels[:3]
     for axes, measure, heading in (
         (has, scores.has, "the result has what it should"),
         (kept, scores.kept, "other attributes are kept"),
@@ -84,16 +89,9 @@ def scores_figure(scores: Scores, title: str) -> Figure:
         _percent(axes)
     away.set(ylim=(0, None), ylabel="1: as from a sample to the next")
     away.axhline(1, color="grey", linestyle=":", linewidth=1)
-    middle = counts[len(counts) // 2]
-    for row in range(len(scores.scores)):
-        for arm, shift in (("latents", -0.15), ("random", 0.15)):
-            found = scores.has(middle, arm, row)
-            each.errorbar([found.value], [row + shift], xerr=_reach([found]), fmt="o", markersize=4, capsize=2,
-                          color=_ARM_COLOURS[arm], label=ARMS[arm] if row == 0 else None)  # fmt: skip
-    each.set_yticks(range(len(scores.scores)), [_short(score.expression) for score in scores.scores], fontsize=7)
-    each.set(title=f"the result has it, {middle} exemplars", xlim=(-0.03, 1.03), ylim=(len(scores.scores) - 0.5, -0.5))
-    _percent(each, of="x")
-    for axes in (has, kept, away, each):
+    if several:
+        _each(panels[3], scores, counts[len(counts) // 2])
+    for axes in panels:
         axes.grid(alpha=0.25)
         axes.title.set_fontsize(9)
     figure.legend(*has.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8, frameon=False)
@@ -187,6 +185,21 @@ def following_figure(records: Sequence[Following], title: str) -> Figure:
         axes.title.set_fontsize(9)
     figure.legend(*has.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return figure
+
+
+def _each(axes, scores: Scores, count: int) -> None:
+    """How often each expression works, beside random directions."""
+    for row in range(len(scores.scores)):
+        for arm, shift in (("latents", -0.15), ("random", 0.15)):
+            found = scores.has(count, arm, row)
+            axes.errorbar(
+                [found.value], [row + shift], xerr=_reach([found]), fmt="o", markersize=4, capsize=2,
+                color=_ARM_COLOURS[arm],
+            )  # fmt: skip
+    labels = [shorten(_short(score.expression), 40) for score in scores.scores]
+    axes.set_yticks(range(len(labels)), labels, fontsize=7)
+    axes.set(title=f"the result has it, {count} exemplars", xlim=(-0.03, 1.03), ylim=(len(labels) - 0.5, -0.5))
+    _percent(axes, of="x")
 
 
 def _gains(record: Effects, kinds: Sequence[str]) -> str:

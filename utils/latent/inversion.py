@@ -18,6 +18,7 @@ References:
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from scipy import optimize, stats
 from tqdm.auto import tqdm
@@ -40,10 +41,8 @@ STEPS, RATE = 300, 0.1  # of gradient descent, with Adam
 RECOVERED = 0.05
 """Latents count as recovered when they are this near, as a part of their length."""
 VERDICTS = ("cannot be drawn", "resembled", "drawn")
-LEAST_EXPLAINED = (0.75, 0.95)
-"""Of what varies within a picture, to be resembled, and to be drawn. A convention: true images that a model was not
-trained on mostly lie between the two, a grey gradient, of which any dark hair before light ground draws a good deal,
-below."""
+ENOUGH = 0.95
+"""Share of what varies in a picture that must be drawn for it to count as drawn."""
 
 
 @dataclass(frozen=True)
@@ -72,27 +71,35 @@ class Inversion:
     def explained(self) -> np.ndarray:
         """Share of what varies within each picture that is drawn, float (P,): 1 for the same picture, 0 or less for one
         that is no nearer than a plain of the mean colour."""
-        varies = self.pictures.astype(float).var(axis=(1, 2)).mean(1)
-        return 1 - self.error**2 / np.maximum(varies, 1)
+        return _explained(self.pictures.astype(np.float32), self.drawn.astype(np.float32))
+
+    @property
+    def detail(self) -> np.ndarray:
+        """The same of the details alone, float (P,): of what is left when each picture is taken off that is blurred by
+        an eighth of its side. Light and shade can be had from a picture of anything; details cannot."""
+        return _explained(*(_details(images.astype(np.float32)) for images in (self.pictures, self.drawn)))
 
     @property
     def verdicts(self) -> tuple[str, ...]:
-        """One of `VERDICTS` for each picture."""
-        return tuple(VERDICTS[int(np.searchsorted(LEAST_EXPLAINED, share, "right"))] for share in self.explained)
+        """One of `VERDICTS` for each picture: drawn if `ENOUGH` is explained, else not to be drawn if its details
+        are no nearer than none would be."""
+        shares = zip(self.explained, self.detail)
+        return tuple(VERDICTS[2 if whole >= ENOUGH else int(detail > 0)] for whole, detail in shares)
 
     def table(self) -> list[dict]:
         """A row for each picture, in words."""
         names = self.names or tuple(map(str, range(len(self.pictures))))
-        rows = zip(names, self.error, self.nearest, self.explained, self.verdicts)
+        rows = zip(names, self.error, self.nearest, self.explained, self.detail, self.verdicts)
         return [
             {
                 "picture": name,
                 "difference, of 255": f"{error:.1f}",
                 f"nearest of {POOL} samples": f"{nearest:.1f}",
                 "explained": f"{explained:.0%}",
+                "of details": f"{detail:.0%}",
                 "verdict": verdict,
             }
-            for name, error, nearest, explained, verdict in rows
+            for name, error, nearest, explained, detail, verdict in rows
         ]
 
     def plain(self) -> dict:
@@ -105,6 +112,7 @@ class Inversion:
                     "difference": float(self.error[row]),
                     "nearest_sample": float(self.nearest[row]),
                     "explained": float(self.explained[row]),
+                    "detail": float(self.detail[row]),
                     "verdict": verdict,
                 }
                 for row, verdict in enumerate(self.verdicts)
@@ -370,6 +378,17 @@ def _gradient_descent(
 
 
 _METHODS = {"least squares": _least_squares, "gradient descent": _gradient_descent}
+
+
+def _explained(wanted: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """1 - mean square of the difference / variance of what is wanted, by picture: float (P,)."""
+    varies = ((wanted - wanted.mean((1, 2), keepdims=True)) ** 2).mean((1, 2, 3))
+    return 1 - ((wanted - drawn) ** 2).mean((1, 2, 3)) / np.maximum(varies, 1)
+
+
+def _details(images: np.ndarray) -> np.ndarray:
+    blurred = [cv2.GaussianBlur(image, (0, 0), images.shape[1] / 8) for image in images]
+    return images - np.stack(blurred)
 
 
 def _longest(dim: int) -> float:

@@ -15,10 +15,12 @@ from utils.latent.walk import Walk
 from utils.text import shorten
 
 TILE = 96  # side of an image in a sheet, in pixels
+SMALL_TILE = 64  # in a sheet with many rows
 GAP = 2
 LINE = 16
 FPS = 20.0
 FILM_SIDE = 256
+LISTED = 6  # of what is seen in a picture
 TALL = 4  # exemplars that stand on each other; more make another column
 
 
@@ -90,7 +92,7 @@ def directions_sheet(directions: Sequence[Direction], pictures: np.ndarray, stre
         strengths: T, in standard deviations of the latents.
     """
     heads = [f"{strength:+g}" if strength else "sample" for strength in strengths]
-    return sheet(pictures, [direction.title for direction in directions], heads)
+    return sheet(pictures, [direction.title for direction in directions], heads, tile=SMALL_TILE)
 
 
 def inversion_sheet(record: Inversion) -> np.ndarray:
@@ -113,7 +115,9 @@ def inversion_sheet(record: Inversion) -> np.ndarray:
     return _even(np.concatenate(parts))
 
 
-def sheet(images: np.ndarray, rows: Sequence[str], columns: Sequence[str] = (), like: Sequence[str] = ()) -> np.ndarray:
+def sheet(
+    images: np.ndarray, rows: Sequence[str], columns: Sequence[str] = (), like: Sequence[str] = (), tile: int = TILE
+) -> np.ndarray:
     """Images in rows and columns with labels at the left, and above: uint8 (H, W, 3).
 
     Args:
@@ -121,8 +125,9 @@ def sheet(images: np.ndarray, rows: Sequence[str], columns: Sequence[str] = (), 
         rows: R labels.
         columns: C labels, or none.
         like: the labels of another sheet that this one is to be as wide as.
+        tile: about the side of an image, in pixels.
     """
-    tiles = _enlarged(images.reshape(-1, *images.shape[2:]))
+    tiles = _enlarged(images.reshape(-1, *images.shape[2:]), tile)
     grid = viz.grid(tiles, images.shape[1], tiles.shape[2], GAP)
     pitch = tiles.shape[1] + GAP
     lines = [textwrap.fill(label, 17) for label in rows]
@@ -162,12 +167,14 @@ def _wrapped(text: str, width: int) -> np.ndarray:
 def _seen(record: Arithmetic, column: int) -> str:
     if not record.seen:
         return ""
-    return "seen: " + (", ".join(name for name, seen in record.seen.items() if seen[column]) or "none of these")
+    seen = [name for name, shown in record.seen.items() if shown[column]]
+    more = f" and {len(seen) - LISTED} more" if len(seen) > LISTED else ""
+    return "seen: " + (", ".join(seen[:LISTED]) + more or "none of these")
 
 
-def _enlarged(images: np.ndarray) -> np.ndarray:
-    """Tiles of about TILE pixels."""
-    factor = max(1, round(TILE / images.shape[2]))
+def _enlarged(images: np.ndarray, tile: int = TILE) -> np.ndarray:
+    """Images enlarged by a whole factor to about `tile` pixels."""
+    factor = max(1, round(tile / images.shape[2]))
     return images.repeat(factor, 1).repeat(factor, 2)
 
 

@@ -55,8 +55,15 @@ class Trust:
             "detector wrong": f"{self.detector_error:.1%}",
             "they disagree, true images": f"{self.true:.1%}",
             "samples": f"{self.fake:.1%}",
-            "maps dropped: judge says gone": f"{self.judge_gone:.0%}" if self.judge_gone else "",
-            "detector": f"{self.detector_gone:.0%}" if self.detector_gone else "",
+        }
+
+    def removal_row(self) -> dict:
+        """What both said of samples without the maps that draw the part, in words."""
+        return {
+            "part": self.part,
+            "samples that showed it": self.removed,
+            "gone, says the judge": f"{self.judge_gone:.0%}" if self.judge_gone else "not tried",
+            "gone, says the detector": f"{self.detector_gone:.0%}" if self.detector_gone else "not tried",
         }
 
     def plain(self) -> dict:
