@@ -1,13 +1,11 @@
-"""Directions in latents, pictures from latents and back, and the commands of the latent space."""
+"""Directions in latents and what they change; from pictures back to latents."""
 
 import json
 
 import numpy as np
 import pytest
 from known_latents import DIM, GAINS, NAMES, SIDE, entangled, judge, network, quarters, sampler
-from PIL import Image
 
-from utils import cli, viz
 from utils.data import scale_back
 from utils.errors import InputError
 from utils.intervals import student
@@ -204,99 +202,3 @@ def test_pictures_of_another_size_are_refused():
         invert(Sampler(entangled(), DIM), np.zeros((1, 8, 8, 3), np.float32))
     with pytest.raises(InputError, match="method must be one of least squares, gradient descent"):
         invert(Sampler(entangled(), DIM), np.zeros((1, 8, 8, 3), np.uint8), "magic")
-
-
-# --- commands ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A user's own generator, of which nothing else is known."""
-    file = tmp_path_factory.mktemp("model") / "generator.keras"
-    entangled().save(file)
-    return file
-
-
-def said(capsys, *arguments):
-    code = cli.main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err
-
-
-def test_walk_writes_film_strip_and_record(capsys, monkeypatch, tmp_path, model):
-    monkeypatch.chdir(tmp_path)
-    code, out, _ = said(capsys, "walk", model, "--from", "12", "--to", "40", "--frames", "8")
-    folder = next(tmp_path.iterdir())
-    assert code == 0 and folder.name.endswith("walk-12-40") and f"{folder.name}/walk.mp4" in out
-    assert {file.name for file in folder.iterdir()} == {"walk.mp4", "walk.gif", "strip.png", "walk.json"}
-    record = json.loads((folder / "walk.json").read_text())
-    assert record["stops"] == ["12", "40"] and record["path"] == "spherical" and record["frames"] == 8
-    before = (folder / "strip.png").read_bytes()
-    code, out, _ = said(capsys, "walk", model, "--from", "12", "--to", "40", "--frames", "8", "--json")
-    assert json.loads(out)["frames"] == 8 and (folder / "strip.png").read_bytes() == before
-
-
-def test_ones_own_picture_is_inverted_walked_and_added_to(capsys, monkeypatch, tmp_path, model):
-    monkeypatch.chdir(tmp_path)
-    drawn = Sampler(entangled(), DIM).draw(1, 3)[0]
-    Image.fromarray(drawn.repeat(4, 0).repeat(4, 1)).save(tmp_path / "me.png")
-    code, out, _ = said(capsys, "invert", model, "me.png", "--out", "mine", "--check", "2")
-    assert code == 0 and "drawn" in out and "mine/latents.npy:0 --to 12" in out
-    record = json.loads((tmp_path / "mine" / "invert.json").read_text())
-    assert record["pictures"][0]["verdict"] == "drawn" and record["recovery"]["samples"] == 2
-    latents = np.load(tmp_path / "mine" / "latents.npy")
-    assert np.array_equal(viz.read_png(tmp_path / "me.png")[::4, ::4], drawn) and latents.shape == (1, DIM)
-    sample = Sampler(entangled(), DIM).make_latents(8)[7]
-    code, *_ = said(capsys, "arithmetic", model, "me: mine/latents.npy", "+", "7", "-", "7", "--out", "sum")
-    assert code == 0
-    np.testing.assert_allclose(np.load("sum/latents.npy"), latents + sample - sample, atol=1e-5)
-    assert (
-        said(capsys, "walk", model, "--from", "mine/latents.npy:0", "--to", "7", "--frames", "4", "--out", "w")[0] == 0
-    )
-
-
-def test_directions_of_a_model_of_which_nothing_is_known_are_those_that_need_no_judge(
-    capsys, monkeypatch, tmp_path, model
-):
-    monkeypatch.chdir(tmp_path)
-    code, out, _ = said(capsys, "directions", model, "--out", "found")
-    assert code == 0 and "cannot be measured" in out and "--classifier" in out
-    record = json.loads((tmp_path / "found" / "directions.json").read_text())
-    kinds = [direction["kind"] for direction in record["directions"]]
-    assert kinds == ["SeFa"] * 6 + ["PCA"] * 6 + ["random"] * 3
-    assert np.load("found/directions.npy").shape == (15, DIM)
-
-
-def test_sample_draws_the_numbers_that_walk_and_arithmetic_go_by(capsys, monkeypatch, tmp_path, model):
-    monkeypatch.chdir(tmp_path)
-    assert said(capsys, "sample", model, "-n", "9", "--numbers")[0] == 0
-    (file,) = tmp_path.iterdir()
-    assert file.name.endswith("9-seed-0-numbers.png")
-    images = Sampler(entangled(), DIM).draw(9)
-    assert np.array_equal(viz.read_png(file), viz.grid(images, numbers=range(9)))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ("walk MODEL --from 3", "--from and --to go together"),
-        ("walk MODEL --through 1", "at least two stops"),
-        ("walk MODEL --from 3 --to me", "by the number of a sample, such as 12"),
-        ("walk MODEL --measure", "does not say what it was trained on: name the true images with --data"),
-        ("arithmetic MODEL", "There is nothing to do"),
-        ("arithmetic MODEL glasses", "--classifier"),
-        ("arithmetic faces glases", "did you mean glasses"),
-        ("arithmetic faces 3 - 5 --score", "terms in words"),
-        ("arithmetic house_numbers --turn", "built-in faces only"),
-        ("directions MODEL --samples 1", "--samples must be at least 2"),
-        ("directions faces --classifier nothing", "There is no dataset 'nothing'"),
-        ("invert MODEL", "Name at least one picture"),
-        ("invert MODEL nothing.png", "There is no picture nothing.png"),
-        ("sample MODEL --numbers --as files", "--numbers is for a grid"),
-    ],
-)
-def test_wrong_uses_get_one_sentence_and_write_nothing(capsys, monkeypatch, tmp_path, model, arguments, words):
-    monkeypatch.chdir(tmp_path)
-    code, out, err = said(capsys, *(str(model) if word == "MODEL" else word for word in arguments.split()))
-    assert code == 2 and not out and words in err and err.count("\n") == 1, err
-    assert not list(tmp_path.iterdir())

@@ -106,8 +106,9 @@ def _measure(options: Directions, trained, sampler, judge, pool, found, results:
     results.figure("matrix.png", effects_figure(record, title))
     results.plain["effects"] = record.plain()
     everything = [*found, *differences_of_means(pool, judge.names)]
-    if any(direction.kind == "regression" for direction in found):
-        kinds = ("regression", "conditional", "means", "random")
+    there = {direction.kind for direction in everything}
+    if "regression" in there:
+        kinds = [kind for kind in ("regression", "conditional", "means", "random") if kind in there]
         followed = [follow(sampler, judge, everything, kind, seed=options.seed) for kind in kinds]
         heading = f"{title}: samples that do not show an attribute, moved towards it"
         results.figure("strength.png", following_figure(followed, heading))

@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 
 from utils.cli.latent import Results, folder_for, sampler_for
 from utils.errors import InputError
-from utils.text import command, from_here
+from utils.text import command, from_here, one_line
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _invert(options: Invert) -> None:
     notes = []
     if options.pictures:
         images = np.stack([_read(path, sampler.generator.output_shape[1]) for path in options.pictures])
-        record = invert(sampler, images, names=tuple(path.name for path in options.pictures), **how)
+        record = invert(sampler, images, names=tuple(one_line(path.name) for path in options.pictures), **how)
         results.picture("pictures.png", pictures.inversion_sheet(record))
         results.latents("latents.npy", record.latents)
         results.plain |= record.plain()
