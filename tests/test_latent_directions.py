@@ -13,6 +13,7 @@ from utils.latent import figures, pictures
 from utils.latent.arithmetic import make_pool
 from utils.latent.directions import (
     Direction,
+    Effects,
     conditional,
     differences_of_means,
     edited,
@@ -121,6 +122,15 @@ def test_changes_are_counted_on_the_same_samples_one_way_and_the_other(generator
     nothing = Direction("random", "1", np.eye(DIM, dtype=np.float32)[5], {})  # the latent that does nothing
     record = effects(Sampler(generator, DIM), judge(), [nothing], samples=20, progress=False)
     assert not record.changes.any() and record.changes.shape == (1, 20, 4)
+
+
+def test_of_leakage_that_is_chance_alone_over_a_third_is_taken_off():
+    random = np.random.default_rng(0)
+    changes = random.choice([-1, 0, 1], (12, 100, 4)).astype(np.int8)  # nothing depends on any direction
+    directions = tuple(Direction("random", str(number), np.eye(DIM)[0], {}) for number in range(12))
+    found = Effects("chance", NAMES, directions, 3.0, changes).leakage("random")
+    chance = np.delete(np.abs(changes.mean(1)), 0, 1).mean()
+    assert chance > 0.05 and 0.3 * chance < found.value < 0.67 * chance and found.low < found.value < found.high
 
 
 def test_the_matrix_names_attributes_directions_gain_and_leakage(changed):

@@ -217,7 +217,7 @@ class Effects:
         return _bootstrap(changes, lambda means: means[own].mean())
 
     def leakage(self, kind: str) -> Interval:
-        """Mean size of the changes of all other attributes. Chance alone gives some: see the random directions."""
+        """Mean size of the changes of all other attributes, without most of what chance alone adds."""
         changes, own = self._of_kind(kind)
         return _bootstrap(changes, lambda means: np.abs(means[~own]).mean())
 
@@ -396,10 +396,16 @@ def spread_of(sampler: Sampler) -> float:
 
 
 def _bootstrap(changes: np.ndarray, value: Callable[[np.ndarray], float]) -> Interval:
-    """A value of the mean changes float (E, K), with its interval over resamples of the samples."""
-    random, count = np.random.default_rng(0), changes.shape[1]
-    drawn = [value(changes[:, random.integers(count, size=count)].mean(1)) for _ in range(REPLICATES)]
-    return percentiles(float(value(changes.mean(1))), np.array(drawn))
+    """A value of the mean changes float (E, K), with its interval over resamples of the samples.
+
+    A mean of sizes is too large, because chance moves what is 0 away from it. A resample is moved once more, so what
+    resamples add to the value is taken off it: all that chance adds to large changes, and over a third where there are
+    none.
+    """
+    random, count, found = np.random.default_rng(0), changes.shape[1], float(value(changes.mean(1)))
+    drawn = np.array([value(changes[:, random.integers(count, size=count)].mean(1)) for _ in range(REPLICATES)])
+    bias = float(drawn.mean()) - found
+    return percentiles(found - bias, drawn - 2 * bias)
 
 
 def _learnable(pool: Pool, names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
