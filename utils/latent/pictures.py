@@ -103,13 +103,13 @@ def inversion_sheet(record: Inversion) -> np.ndarray:
     for start in range(0, len(record.pictures), columns):
         rows = slice(start, start + columns)
         images = np.stack([_padded(images[rows], columns) for images in (record.pictures, record.drawn)])
-        heads = [shorten(name, 16) for name in names[rows]]
-        labels = ["picture", "drawn", "explained"]
+        heads = [shorten(name, 14) for name in names[rows]]
+        labels = ["picture", "drawn", "explained\nof details\nverdict"]
         part = sheet(images, labels[:2], heads + [""] * (columns - len(heads)), like=labels)
-        verdicts = zip(record.verdicts[rows], record.explained[rows])
-        pitch = _enlarged(record.pictures[:1]).shape[2] + GAP
-        height = 2 * LINE + 4
-        notes = [_letters(f"{explained:.0%}\n{verdict}", pitch, height) for verdict, explained in verdicts]
+        pitch, height = _enlarged(record.pictures[:1]).shape[2] + GAP, 3 * LINE
+        found = zip(record.explained[rows], record.detail[rows], record.verdicts[rows])
+        said = [f"{whole:.0%}\n{detail:.0%}\n{verdict}" for whole, detail, verdict in found]
+        notes = [_letters(text, pitch, height) for text in said]
         edge = _letters(labels[2], part.shape[1] - columns * pitch - GAP, height)
         parts.append(np.concatenate([part, _beside([edge, *notes], part.shape[1])]))
     return _even(np.concatenate(parts))

@@ -2,9 +2,9 @@
 
 Nobody knows what a fake shows, so its errors cannot be counted there. What can be counted is how often it disagrees
 with somebody who learnt something else: the detector of parts, which has learnt boxes, from worn pictures. Where the
-two disagree at least one is wrong, so half the share of disagreement is the least that the two err on average. Where a
-part is known to be gone, because the feature maps that draw it were dropped (see `explain.removal`), both can be asked
-whether they notice.
+two disagree at least one is wrong, so half the share of disagreement is the least that the two err on average. And
+where the feature maps that draw a part were dropped (see `explain.removal`), both say how often it is gone: a judge
+that goes by the part, and not by what comes with it, says so about as often as the detector does.
 """
 
 from dataclasses import dataclass
