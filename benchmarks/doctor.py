@@ -41,7 +41,7 @@ from utils.text import slug
 DATA = ("faces", "house_numbers", "faces:64")
 SIZES = {"quick": (1024, 500, 25, 0.25), "smallest": (32, 8, 2, 0.0625)}
 """Images, updates, updates between measurements, width of the networks; at each scale."""
-SECONDS = 30
+SECONDS = 50
 """What a run takes on two quiet cores, at 32 or 64 pixels."""
 KEPT = "kept:"
 """How the names of courses begin that are in notebooks/results."""
@@ -89,15 +89,15 @@ CASES = (
         {"learning_rate": 1e-9, "discriminator_learning_rate": 2e-4, "batch_norm": "off"},
         (GREY, STILL, WON),
     ),
-    Case("step size 0.1", {"learning_rate": 0.1}, (SWING, COLLAPSE, GROWTH)),
-    Case("step size 0.1, hinge", {"learning_rate": 0.1, "loss": "hinge"}, (SWING, COLLAPSE, GROWTH)),
+    Case("step size 0.1", {"learning_rate": 0.1}, (SWING, COLLAPSE, WON, GROWTH)),
+    Case("step size 0.1, hinge", {"learning_rate": 0.1, "loss": "hinge"}, (SWING, COLLAPSE, WON, GROWTH)),
     Case("step size 1, no normalisation", {"learning_rate": 1.0, "batch_norm": "off"}, (GROWTH, GREY, STILL, WON)),
     Case("step size 0.05, Wasserstein", {"learning_rate": 0.05, "loss": "wasserstein", **_BARE}, (GROWTH, SWING)),
     Case(
         "step size 0.05, float16",
         {"learning_rate": 0.05, "batch_norm": "off", "precision": "mixed_float16", "width": 0.0625, "batch_size": 8},
         (OVERFLOW, LOST, GROWTH, GREY, STILL, WON),
-        longer=0.3,
+        longer=0.4,
         sizes=(32,),
     ),
     Case("copies of 64 images", {}, (COPYING,), longer=0.3, copies=64),
