@@ -210,10 +210,16 @@ class Nothing:
 
 
 @pytest.fixture
-def light(monkeypatch):
+def undrawn(monkeypatch):
+    """Nothing is drawn from the records."""
+    for name in ("Curves", "Board", "draw_film"):
+        monkeypatch.setattr(loop, name, Nothing)
+
+
+@pytest.fixture
+def light(monkeypatch, undrawn):
     """Trainings that cost little; batches, epochs, records, checkpoints and models are real."""
-    for name, instead in (("Update", Light), ("Curves", Nothing), ("Board", Nothing), ("draw_film", Nothing)):
-        monkeypatch.setattr(loop, name, instead)
+    monkeypatch.setattr(loop, "Update", Light)
 
 
 @pytest.fixture
@@ -296,7 +302,7 @@ def test_a_training_that_fails_with_every_step_size_goes_back_three_times_and_st
     assert run.state.status == "finished" and len(run.state.rollbacks) == 3
 
 
-def test_losses_that_are_not_finite_are_a_reason_to_go_back_too(tiny, tmp_path, monkeypatch):
+def test_losses_that_are_not_finite_are_a_reason_to_go_back_too(tiny, undrawn, tmp_path, monkeypatch):
     read, often = loop.Record.read, []
 
     def broken(record):
