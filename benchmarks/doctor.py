@@ -41,7 +41,7 @@ from utils.text import slug
 DATA = ("faces", "house_numbers", "faces:64")
 SIZES = {"quick": (1024, 500, 25, 0.25), "smallest": (32, 8, 2, 0.0625)}
 """Images, updates, updates between measurements, width of the networks; at each scale."""
-SECONDS = 50
+SECONDS = 45
 """What a run takes on two quiet cores, at 32 or 64 pixels."""
 KEPT = "kept:"
 """How the names of courses begin that are in notebooks/results."""
