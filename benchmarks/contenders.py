@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import peers
 from benchmarks.peers import Trainer
+from utils.presets import FIRST, R3GAN
 
 
 @dataclass(frozen=True)
@@ -53,19 +54,12 @@ _CURE = {
 }
 
 RECIPES: dict[str, Recipe] = {
+    "first": Recipe("what `./dcgan train` takes at that size", ("quick", FIRST), {}),
     "paper": Recipe("the paper's networks, quarter width", ("paper64", "paper64"), _PAPER),
     "relativistic": Recipe(
         "the paper's networks, relativistic, R1 and R2, D not normalised",
         ("paper64", "paper64"),
-        {
-            **_PAPER,
-            "loss": "relativistic",
-            "r1": 1.0,
-            "r2": 1.0,
-            "penalty_every": 8,
-            "discriminator_updates": "joint",
-            "discriminator": {"norm": False},
-        },
+        {**_PAPER, **R3GAN},
     ),
     "report_cured": Recipe("the report's networks, half width, with the cure", ("report32", "report64"), _CURE),
     "report": Recipe("the report's networks and numbers", ("report32", "report64"), {}),

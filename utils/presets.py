@@ -11,6 +11,15 @@ from utils.errors import InputError
 
 FIRST = "quick64"
 """What a training starts from where no preset is named."""
+R3GAN = {
+    "loss": "relativistic",
+    "r1": 1.0,
+    "r2": 1.0,
+    "penalty_every": 8,
+    "discriminator_updates": "joint",
+    "discriminator": {"norm": False},
+}
+"""What R3GAN (arXiv:2501.05441) does to the two updates, for `config.replace`; its penalties are lazy here."""
 SCALES = ("quick", "report", "smallest")
 """How much a notebook or a study trains. quick: minutes on a CPU. report: a notebook trains as many epochs, on as large
 batches, as the report, for a GPU; a study what its committed results are made with, an hour for all seeds on two cores.

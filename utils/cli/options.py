@@ -99,7 +99,8 @@ def _in_a_sentence(event: _errors.ParseErrorEvent, command: type, options: list[
         wrong = event.tokens[0].partition("=")[0]
         if not wrong.startswith("-"):
             return f"{wrong!r} is one argument too many."
-        near = difflib.get_close_matches(wrong, _spellings(command), 2)
+        spelt = {option.lstrip("-"): option for option in _spellings(command)}  # dashes are alike in all of them
+        near = [spelt[name] for name in difflib.get_close_matches(wrong.lstrip("-"), spelt, 2)]
         return f"There is no option {wrong}{', did you mean ' + ' or '.join(near) + '?' if near else '.'}"
     if isinstance(event, _errors.InvalidChoice):
         choices = [choice for choice in event.choices if choice != "None"]  # which cannot be given
@@ -132,7 +133,7 @@ def _called(argument) -> str:
 
 
 def _spellings(command: type, prefix: str = "--") -> list[str]:
-    """All options of a command."""
+    """All options of a command; a switch has a second one, which turns it off."""
     kinds, found = typing.get_type_hints(command, include_extras=True), []
     for field in dataclasses.fields(command):
         kind = kinds[field.name]
@@ -140,7 +141,8 @@ def _spellings(command: type, prefix: str = "--") -> list[str]:
         if dataclasses.is_dataclass(kind):
             found += _spellings(kind, f"{prefix}{name}." if name else prefix)
         else:
-            found.append(prefix + name.replace("_", "-"))
+            name = name.replace("_", "-")
+            found += [prefix + name, *([f"{prefix}no-{name}"] if kind is bool else [])]
     return found
 
 

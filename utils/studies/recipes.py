@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from utils.config import replace
 from utils.figure import new_figure
+from utils.presets import R3GAN
 from utils.studies.figures import plot_samples
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.viz import plain_ticks
@@ -15,15 +16,6 @@ AMOUNTS = (128, 1024, 5120, 25600)
 """Images that augmentation is tried on, at equal updates."""
 LIVE = ("base", "faster")
 """Arms at the smaller scales."""
-R3GAN = {
-    "loss": "relativistic",
-    "r1": 1.0,
-    "r2": 1.0,
-    "penalty_every": 8,
-    "discriminator_updates": "joint",
-    "discriminator": {"norm": False},
-}
-"""What R3GAN (arXiv:2501.05441) does to the two updates, on the paper's networks; its penalties are lazy here."""
 
 
 def recipes(data: str = "faces", scale: str = "report") -> Study:
