@@ -276,8 +276,11 @@ def test_recipes_are_compared_at_equal_updates_and_when_the_first_arm_is_through
     np.testing.assert_allclose(base.get_xdata(), [1, 2])  # minutes
 
 
-def test_every_recipe_sees_as_many_images_and_differs_from_the_base():
-    study = recipes()
+@pytest.mark.parametrize(("data", "size"), [("faces", 64), ("cifar10", 32)])
+def test_every_recipe_sees_as_many_images_and_differs_from_the_base(data, size):
+    study = recipes(data)
+    assert {arm.experiment.model.image_size for arm in study.arms} == {size}
+    assert study.base.experiment.training.learning_rate == 2e-4 and study.base.experiment.model.latents == "uniform"
     for arm in study.arms:
         assert arm.experiment.training.epochs * arm.experiment.data.count == 51_200, arm.name
         assert arm is study.base or arm.experiment != study.base.experiment
