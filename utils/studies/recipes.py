@@ -106,7 +106,7 @@ def by_arm(results: dict) -> list[dict]:
     "diversity" a share of the true images'.
     """
     rows = []
-    for arm, runs in _runs(results).items():
+    for arm, runs in _recipes_of(results).items():
         ends = [_at(run, _shared_updates(results)) for run in runs]
         timely = [_at(run, _shared_minutes(results) / _minutes(results, arm, 1)) for run in runs]
         late = [row for run in runs for row in run["watch"][-max(1, len(run["watch"]) // 4) :]]
@@ -127,7 +127,7 @@ def by_arm(results: dict) -> list[dict]:
 
 def plot_recipes(results: dict) -> Figure:
     """Draw each arm's distance beside base's, at equal updates and at equal minutes, and its samples."""
-    runs = {arm: runs for arm, runs in _runs(results).items() if "-moved" not in arm and not arm.isdigit()}
+    runs = _recipes_of(results)
     minutes, updates = _shared_minutes(results), _shared_updates(results)
 
     def after(run: dict) -> float:
@@ -164,6 +164,34 @@ def plot_recipes(results: dict) -> Figure:
     return figure
 
 
+def by_augmentation(results: dict) -> list[dict]:
+    """A row for each number of images: the best distance of a run and the last, without augmentation and with it."""
+    rows = []
+    for amount, of in _amounts_of(results).items():
+        row = {"images": f"{amount:,}"}
+        for name, runs in of.items():
+            row[f"{name}, best"] = _spread([min(_distances(run)) for run in runs])
+            row[f"{name}, last"] = _spread([_distances(run)[-1] for run in runs])
+        rows.append(row)
+    return rows
+
+
+def plot_augmentation(results: dict) -> Figure:
+    """Draw the distance over updates for each number of images, without augmentation and with it."""
+    amounts = _amounts_of(results)
+    figure = new_figure(3.4 * len(amounts), 3.2, "Kernel distance over updates: true and fake images moved, or not")
+    for axes, (amount, of) in zip(figure.subplots(1, len(amounts), sharey=True, squeeze=False)[0], amounts.items()):
+        for (name, runs), colour in zip(of.items(), ("black", "tab:green")):
+            for number, run in enumerate(runs):
+                updates = [row["update"] for row in run["snapshots"] if row["update"]]
+                axes.plot(updates, _distances(run), "o-", color=colour, markersize=3, label=None if number else name)
+        axes.set(title=f"{amount:,} images", xlabel="update", yscale="log")
+        plain_ticks(axes.yaxis)
+        axes.grid(alpha=0.25)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=9, frameon=False)
+    return figure
+
+
 def answer(results: dict) -> tuple[list[dict], Figure]:
     """The table and the figure that answer the question, of kept results."""
     return by_arm(results), plot_recipes(results)
@@ -173,6 +201,25 @@ def _runs(results: dict) -> dict[str, list[dict]]:
     """The runs of each arm that has some."""
     runs = {arm: [run for run in results["runs"] if run["arm"] == arm] for arm in results["arms"]}
     return {arm: found for arm, found in runs.items() if found}
+
+
+def _recipes_of(results: dict) -> dict[str, list[dict]]:
+    """The arms on all images."""
+    return {arm: runs for arm, runs in _runs(results).items() if not arm[0].isdigit()}
+
+
+def _amounts_of(results: dict) -> dict[int, dict[str, list[dict]]]:
+    """For each number of images the runs "as they are" and "moved"."""
+    amounts = {}
+    for arm, runs in _runs(results).items():
+        if arm[0].isdigit():
+            amount, *moved = arm.split("-")
+            amounts.setdefault(int(amount), {})["moved" if moved else "as they are"] = runs
+    return amounts
+
+
+def _distances(run: dict) -> list[float]:
+    return [row["kernel"][0] for row in run["snapshots"] if row["update"]]
 
 
 def _speed(results: dict, arm: str) -> float:
@@ -186,11 +233,11 @@ def _minutes(results: dict, arm: str, update: float) -> float:
 
 def _shared_minutes(results: dict) -> float:
     """When the first arm is through: all are under way then."""
-    return min(_minutes(results, arm, runs[0]["updates"]) for arm, runs in _runs(results).items())
+    return min(_minutes(results, arm, runs[0]["updates"]) for arm, runs in _recipes_of(results).items())
 
 
 def _shared_updates(results: dict) -> int:
-    return min(run["updates"] for run in results["runs"])
+    return min(run["updates"] for runs in _recipes_of(results).values() for run in runs)
 
 
 def _at(run: dict, update: float) -> float:
