@@ -120,7 +120,7 @@ def _combinations(options: Evaluate, trained, source, target: Path | None):
     from utils.models import load_network
     from utils.sampling import Sampler
 
-    sampler = Sampler.of(load_network(trained.file), trained.experiment)
+    sampler = Sampler.of(load_network(trained.file), trained.experiment, trained.conditions)
     places = {"data_dir": options.data_dir, "progress": not options.json}
     counted = combinations_of(sampler, trained.experiment, seed=options.seed, **places)
     picture = target.with_suffix("") if target else Path.cwd() / label(trained)

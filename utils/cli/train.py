@@ -127,10 +127,12 @@ class Train:
             return self._dry_run()
         from utils import runtime
         from utils.data import load_for
+        from utils.data.conditions import with_names
         from utils.training import train
 
         # Before images are read: what is wrong is said at once.
         runtime.check_precision(self.settings.training.precision, self.force_precision)
+        with_names(self.settings.experiment(self.preset), data_dir=self.places.data_dir)
         choice = self._choose()
         if choice.why:
             print("\n".join(choice.lines()))
@@ -198,7 +200,7 @@ class Train:
 
         size = experiment.model.image_size
         print(f"Timing a few updates at {size}x{size} pixels on this machine…", file=sys.stderr)
-        return try_updates(experiment, self.force_precision)
+        return try_updates(experiment, self.force_precision, self.places.data_dir)
 
     def _dry_run(self) -> None:
         from utils.data.catalogue import share_too_small
