@@ -21,7 +21,8 @@ class Evaluate:
 
     Prints the kernel distance (without bias), the Fréchet distance, and precision, recall, density and coverage in
     fixed feature spaces, with 95% intervals, and beside them the floor: the same between two sets of true images. A run
-    keeps them as quality.json, each with a passport of all that it depends on.
+    keeps them as quality.json, each with a passport of all that it depends on. Of a conditional generator it also
+    measures whether a classifier sees what was asked for.
     """
 
     name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
@@ -88,7 +89,9 @@ def _evaluate(options: Evaluate) -> None:
         data_dir=options.data_dir,
         progress=not options.json,
     )
-    files = []
+    asked, files = _asked(options, trained, data), []
+    if asked:
+        record["asked"] = asked.plain()
     if options.attributes:
         counted, picture = _combinations(options, trained, source, target)
         record["combinations"] = counted.plain()
@@ -107,10 +110,36 @@ def _evaluate(options: Evaluate) -> None:
             f"\nThere are no {2 * options.samples:,} true images that it was not trained on, so copies of them count "
             "as good samples."
         )
+    if asked:
+        print(_asked_in_words(asked))
     if options.attributes:
         print(_in_words(counted))
     if files:
         print("\n" + "\n".join(files))
+
+
+def _asked(options: Evaluate, trained, data: DataConfig):
+    """Whether a conditional generator draws what it is asked for; None of another, or beside other images."""
+    if trained.experiment is None or not trained.experiment.model.is_conditional or data != trained.experiment.data:
+        return None
+    from utils.evaluation.asked import asked_and_seen
+    from utils.models import load_network
+    from utils.sampling import Sampler
+
+    sampler = Sampler.of(load_network(trained.file), trained.experiment, trained.conditions)
+    how = {"samples": options.samples, "seed": options.seed, "data_dir": options.data_dir}
+    return asked_and_seen(sampler, trained.experiment, **how, progress=not options.json)
+
+
+def _asked_in_words(asked) -> str:
+    what = {"labels": "the class that was asked for", "attributes": "all attributes as asked for"}[asked.kind]
+    return (
+        f"\nDoes it draw what it is asked for? {asked.samples:,} fakes for the conditions of as many "
+        f"{asked.true_images},\njudged by the {asked.judge}: it sees {what}\nin {asked.right[0]:.1%} of the fakes and "
+        f"in {asked.right[1]:.1%} of the true images; beside what was asked of another fake\nin "
+        f"{asked.by_chance:.1%}. Variety: mean distance between two that have it; distance: of fakes to true images "
+        f"(0: none).\n\n{table(asked.table())}"
+    )
 
 
 def _combinations(options: Evaluate, trained, source, target: Path | None):

@@ -110,7 +110,7 @@ def _wanted(model: ModelConfig, there: tuple[str, ...], title: str) -> tuple[str
             f"An image has one of all classes, so a part of them cannot be conditioned on: leave --condition-names "
             f"out. Received: {', '.join(names)}, of {', '.join(there)}."
         )
-    return names
+    return there if model.conditions == "labels" else names
 
 
 def kept_rows(conditions: Conditions, seed: int = 0) -> np.ndarray:

@@ -1,0 +1,209 @@
+"""Does a conditional generator draw what it is asked for? Judged by the classifier of its dataset, beside true images.
+
+Fakes are drawn for the conditions of true images that it was not trained on, so both sides hold as many of each class,
+or of each combination of attributes, and what the judge makes of one can be compared with what it makes of the other.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.config import Experiment
+from utils.data import load_for, scale_back
+from utils.data.conditions import Conditions
+from utils.evaluation.distances import LEAST_SAMPLES, kernel_distance
+from utils.evaluation.held_out import unseen
+from utils.evaluation.judge import judge_for
+from utils.evaluation.quality import SAMPLES
+from utils.intervals import Interval, bootstrap_mean, wilson
+from utils.sampling import Sampler
+from utils.streams import stream
+
+
+@dataclass(frozen=True)
+class Named:
+    """One class or attribute. Each value is of fakes, then of the true images with the same conditions.
+
+    Attributes:
+        name: what it is called.
+        count: images on either side that have it.
+        seen: share of those in which the judge sees it.
+        wrongly: share of the others in which it sees it all the same; of a class, where it takes another for it.
+        variety: mean distance between two images that have it.
+        distance: kernel distance of the fakes to the true images that have it, without bias; None for less than
+            `LEAST_SAMPLES` images.
+    """
+
+    name: str
+    count: int
+    seen: tuple[Interval | None, Interval | None]
+    wrongly: tuple[Interval | None, Interval | None]
+    variety: tuple[Interval | None, Interval | None]
+    distance: Interval | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a judge sees of what a generator was asked for.
+
+    Attributes:
+        kind: "labels" or "attributes".
+        true_images: what they are, for a sentence.
+        trained_on: whether the generator has seen these true images.
+        samples: how many fakes, and as many true images.
+        judge: name of the classifier; distances are in its features.
+        right: share of images in which it sees the class, or all attributes, as they should be: fakes, true images.
+        by_chance: the same for fakes beside the condition of another: what one would get that does not listen.
+        names: one for each class or attribute.
+    """
+
+    kind: str
+    true_images: str
+    trained_on: bool
+    samples: int
+    judge: str
+    right: tuple[Interval, Interval]
+    by_chance: Interval
+    names: tuple[Named, ...]
+
+    def table(self) -> list[dict]:
+        """A row for each class or attribute, in words."""
+
+        def shown(interval: Interval | None, form: str) -> str:
+            return "" if interval is None else format(interval, form)
+
+        what = {"labels": "class", "attributes": "attribute"}[self.kind]
+        return [
+            {
+                what: each.name,
+                "images": f"{each.count:,}",
+                "asked and seen": shown(each.seen[0], ".0%"),
+                "true": shown(each.seen[1], ".0%"),
+                "seen, not asked": shown(each.wrongly[0], ".0%"),
+                " true": shown(each.wrongly[1], ".0%"),
+                "variety": shown(each.variety[0], ".2f"),
+                "  true": shown(each.variety[1], ".2f"),
+                "distance": shown(each.distance, ".3f"),
+            }
+            for each in self.names
+        ]
+
+    def plain(self) -> dict:
+        """As plain values, for a record; of each pair "fake" and "true"."""
+        return _plain(self)
+
+
+def asked_and_seen(
+    sampler: Sampler,
+    experiment: Experiment,
+    *,
+    samples: int = SAMPLES,
+    seed: int = 0,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> Asked:
+    """Draw what is asked for, and let a classifier that has seen only true images say what it sees.
+
+    Args:
+        sampler: draws from the generator.
+        experiment: how it was trained, with conditions.
+        samples: at most how many fakes, and as many true images.
+        seed: of the latents.
+        data_dir: where datasets and classifiers are.
+        progress: whether to show progress bars.
+
+    Raises:
+        InputError: there are too few images for a classifier.
+    """
+    data, model, places = experiment.data, experiment.model, {"data_dir": data_dir, "progress": progress}
+    apart = unseen(data, model.image_size, samples, **places)
+    true = load_for(experiment, data_dir, progress) if apart is None else apart
+    rows = np.sort(stream(seed, "asked: true images").permutation(len(true))[:samples])  # they may be in an order
+    conditions, images = Conditions.of(true, model)[rows], np.asarray(true.images[rows])
+    attributes = model.conditions == "attributes"
+    judge = judge_for(data.name, model.image_size, attributes=attributes, small=data.small, **places)
+
+    def seen(pictures: np.ndarray) -> np.ndarray:
+        odds = judge(pictures)
+        if not attributes:
+            return odds == odds.max(1, keepdims=True)
+        return odds[:, [true.attribute_names.index(name) for name in model.condition_names]] > 0
+
+    latents = sampler.make_latents(len(conditions), stream(seed, "asked: latents"))
+    fakes = scale_back(sampler.images(latents, conditions))
+    about = f"{'images' if apart is None else 'held-out images'} of {true.title}"
+    return compare_asked(
+        conditions == 1,
+        (seen(fakes), seen(images)),
+        (judge.space(fakes), judge.space(images)),
+        model.condition_names,
+        kind=model.conditions,
+        true_images=about + (", which it was trained on" if apart is None else ""),
+        trained_on=apart is None,
+        judge=judge.name,
+    )
+
+
+def compare_asked(
+    asked: np.ndarray,
+    seen: tuple[np.ndarray, np.ndarray],
+    features: tuple[np.ndarray, np.ndarray],
+    names: tuple[str, ...],
+    **known,
+) -> Asked:
+    """The comparison itself.
+
+    Args:
+        asked: bool (N, C), what fakes were asked for, and true images have.
+        seen: bool (N, C), what the judge sees in fakes, and in true images.
+        features: float (N, D) of both.
+        names: of the classes or attributes.
+        **known: the other fields of `Asked`.
+    """
+    count = len(asked)
+    right = [(each == asked).all(1) for each in seen]
+    elsewhere = (seen[0] == np.random.default_rng(0).permutation(asked)).all(1)
+    return Asked(
+        samples=count,
+        right=tuple(wilson(int(each.sum()), count) for each in right),
+        by_chance=wilson(int(elsewhere.sum()), count),
+        names=tuple(
+            _named(name, asked[:, place], [each[:, place] for each in seen], features)
+            for place, name in enumerate(names)
+        ),
+        **known,
+    )
+
+
+def _named(name: str, asked: np.ndarray, seen: list[np.ndarray], features: tuple[np.ndarray, np.ndarray]) -> Named:
+    def share(rows: np.ndarray, of: np.ndarray) -> Interval | None:
+        return wilson(int(of[rows].sum()), int(rows.sum())) if rows.any() else None
+
+    fake, true = (each[asked] for each in features)
+    return Named(
+        name=name,
+        count=int(asked.sum()),
+        seen=tuple(share(asked, each) for each in seen),
+        wrongly=tuple(share(~asked, each) for each in seen),
+        variety=(_variety(fake), _variety(true)),
+        distance=kernel_distance(fake, true) if asked.sum() >= LEAST_SAMPLES else None,
+    )
+
+
+def _variety(features: np.ndarray) -> Interval | None:
+    """Mean distance between two images: of pairs that share none, so that they are independent."""
+    half = len(features) // 2
+    if half < 2:
+        return None
+    return bootstrap_mean(np.linalg.norm(features[:half].astype(float) - features[half : 2 * half], axis=1))
+
+
+def _plain(value: object):
+    if isinstance(value, Interval):
+        return value.plain()
+    if isinstance(value, (Asked, Named)):
+        return {name: _plain(each) for name, each in vars(value).items()}
+    if isinstance(value, tuple) and len(value) == 2 and not any(isinstance(each, Named) for each in value):
+        return dict(zip(("fake", "true"), map(_plain, value)))
+    return list(map(_plain, value)) if isinstance(value, tuple) else value
