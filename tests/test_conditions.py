@@ -1,23 +1,31 @@
 """Conditional networks: what they are told to draw goes from the images into both, and back to the user."""
 
 import dataclasses
+import json
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from utils import cli
 from utils.config import from_dict, preset, replace, to_dict
 from utils.data import Dataset, scale
-from utils.data.conditions import Conditions, grid_rows, rows_having, with_names
+from utils.data.conditions import Conditions, asked_for, grid_rows, kept_rows, rows_having, with_names
 from utils.errors import InputError
+from utils.evaluation.asked import compare_asked
 from utils.models import build_combined, build_discriminator, build_generator, forward, load_network
+from utils.networks import TrainedNetwork
 from utils.parameters import discriminator_parameters, generator_parameters
+from utils.pretrained import Pretrained, publish
+from utils.sampling import Sampler
+from utils.training import resume, train
 from utils.training.batches import Schedule, batches
 from utils.training.players import build_players
 from utils.training.recipes import recipe_of
 from utils.training.step import run_phase
 from utils.training.view import Drawing
+from utils.viz import read_png
 
 NAMES = ("ant", "bee", "cat")
 
@@ -170,11 +178,13 @@ def test_conditions_are_one_hot_classes_or_chosen_attributes(dataset):
 
 def test_what_a_dataset_does_not_know_is_refused_in_a_sentence(dataset):
     without = dataclasses.replace(dataset, labels=None)
-    with pytest.raises(InputError, match="animals has no labels.* it has attributes, so use --conditions attributes"):
+    with pytest.raises(
+        InputError, match="No labels are known of animals.* attributes are, so use --conditions attributes"
+    ):
         with_names(tiny(), without)
     with pytest.raises(InputError, match="leave --conditions out"):
         with_names(tiny(), dataclasses.replace(without, attributes=None))
-    with pytest.raises(InputError, match="animals has no wings: choose from tail, light"):
+    with pytest.raises(InputError, match="There is no wings in animals: choose from tail, light"):
         with_names(tiny(conditions="attributes", condition_names=("wings",)), dataset)
     with pytest.raises(InputError, match="a part of them cannot be conditioned on"):
         with_names(tiny(condition_names=("bee",)), dataset)
@@ -192,3 +202,122 @@ def test_a_grid_has_a_row_for_each_class_or_of_images_that_have_each_attribute(d
     assert rows.tolist() == [[1, 1], [1, 1], [0, 1], [1, 1]]
     which, names = rows_having(Conditions.of(dataset, attributes), np.arange(24)[::-1], 3)
     assert which.tolist() == [23, 20, 17, 23, 22, 20] and names == ("tail", "light")
+
+
+def test_what_is_not_asked_for_is_as_it_occurs_in_the_training_data():
+    names = ("hat", "long beard", "glasses")
+    model = tiny(conditions="attributes", condition_names=names).model
+    kept = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0]], np.uint8)
+    rows, about = asked_for(model, kept, attributes="Hat=1")
+    assert rows.tolist() == [[1, 0, 0], [1, 1, 0]] and "in the 2 of 4 training images that have this" in about
+    rows, about = asked_for(model, kept, attributes="glasses, long_beard=0")  # no image has both
+    assert rows.tolist() == [[1, 0, 1], [0, 0, 1]] and "None of 4 training images has this" in about
+    rows, about = asked_for(model, kept, attributes="hat=1,long beard=1,glasses=0")
+    assert rows.tolist() == [[1, 1, 0]] and about == ""
+    classes = tiny().model
+    assert asked_for(classes, kept, label="BEE")[0].tolist() == [[0, 1, 0]]
+    for wrong, sentence in (
+        (
+            (model, {"attributes": "wings=1"}),
+            "no attribute 'wings' in this model: choose from hat, long beard, glasses",
+        ),
+        ((model, {"attributes": "hat=2"}), "An attribute is 1 or 0.* Received: 'hat=2'"),
+        ((model, {"label": "bee"}), "trained with --conditions attributes: ask with --attributes"),
+        ((classes, {"label": "dog"}), "no label 'dog' in this model: choose from ant, bee, cat"),
+        ((classes, {"attributes": "hat=1"}), "trained with --conditions labels: ask with --label NAME"),
+        ((preset("quick").model, {"label": "bee"}), "for models that were trained with --conditions"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            asked_for(wrong[0], kept, **wrong[1])
+
+
+def test_a_sampler_draws_its_conditions_and_none_of_its_own_choice_for_latents_that_are_given():
+    def generator(given):  # draws its condition as a grey
+        return np.broadcast_to(given[1][:, :1, None, None], (len(given[1]), 2, 2, 3)) * 2 - 1
+
+    experiment = tiny()
+    sampler = Sampler.of(generator, experiment, np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]]))
+    assert 0.2 < (sampler.draw(200) == 255).mean() < 0.45  # a third of the conditions
+    assert sampler.row_by_row(experiment.model, sampler.make_latents(2))[0][:, 0, 0, 0].tolist() == [255, 255, *[0] * 4]
+    with pytest.raises(InputError, match="all pictures must be of one condition here"):
+        sampler.images(sampler.make_latents(2))
+    one = Sampler.of(generator, experiment, np.array([[1, 0, 0]]))
+    assert (one.images(one.make_latents(3)) == 1).all()
+    with pytest.raises(InputError, match="conditional: what it is to draw must be said"):
+        Sampler.of(generator, experiment)
+
+
+def test_the_judgement_counts_what_was_asked_for_and_seen():
+    asked = np.array([[1, 0], [1, 1], [0, 1], [0, 0]] * 30, bool)
+    deaf = np.zeros_like(asked)  # whatever it is asked for, it draws the second alone
+    deaf[:, 1] = True
+    features = np.random.default_rng(0).standard_normal((120, 4))
+    found = compare_asked(
+        asked, (deaf, asked), (0.5 * features, features), ("hat", "beard"),
+        kind="attributes", true_images="true images", trained_on=False, judge="judge",
+    )  # fmt: skip
+    assert found.samples == 120 and (found.right[0].value, found.right[1].value) == (0.25, 1.0)
+    assert found.by_chance.value == 0.25  # of a generator that does not listen it is as much as of what was asked for
+    hat, beard = found.names
+    assert [each.value for each in (*hat.seen, *hat.wrongly)] == [0, 1, 0, 0] and hat.count == 60
+    assert [each.value for each in (*beard.seen, *beard.wrongly)] == [1, 1, 1, 0]
+    assert abs(hat.variety.value - 0.5) < 1e-9 and hat.variety.low < 0.5 < hat.variety.high
+    assert (
+        hat.distance.value > 0.05 and json.loads(json.dumps(found.plain()))["names"][1]["wrongly"]["true"]["value"] == 0
+    )
+
+
+# --- a run, as a user sees it -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(dataset, tmp_path_factory):
+    experiment = tiny(condition_names=(), ema_decay=0.9, summary_updates=2)
+    return train(experiment, dataset=dataset, runs_dir=tmp_path_factory.mktemp("runs"), progress=False)
+
+
+def test_a_run_keeps_what_can_be_asked_for_and_goes_on(run, dataset):
+    assert run.experiment.model.condition_names == NAMES
+    np.testing.assert_array_equal(run.conditions, kept_rows(Conditions.of(dataset, run.experiment.model), 1))
+    assert run.conditions.shape == (24, 3) and (run.conditions.sum(0) == 8).all()
+    resume(run, changed=replace(run.experiment, updates=3), dataset=dataset, progress=False)
+    assert run.steps()["update"].tolist() == [1, 2, 3] and run.state.status == "finished"
+    with pytest.raises(InputError, match="No labels are known"):
+        train(tiny(), dataset=dataclasses.replace(dataset, labels=None), runs_dir=run.folder / "other", progress=False)
+    assert not (run.folder / "other").exists()
+
+
+def test_a_published_model_draws_the_same_and_knows_as_much(run, dataset, tmp_path):
+    model = publish(run, "animals", dataset, folder=tmp_path)
+    np.testing.assert_array_equal(model.conditions, run.conditions)
+    drawn = [
+        Sampler.of(load_network(file), run.experiment, conditions).draw(5)
+        for file, conditions in (
+            (run.model("generator"), run.conditions),
+            (model.model("generator"), TrainedNetwork("animals", model.model("generator"), tmp_path).conditions),
+        )
+    ]
+    np.testing.assert_array_equal(*drawn)
+    assert Pretrained(model.folder).experiment.model.condition_names == NAMES
+
+
+def test_the_commands_ask_a_run_and_refuse_what_it_does_not_know(run, tmp_path, capsys):
+    def said(*words):
+        code = cli.main([*words])
+        out, err = capsys.readouterr()
+        return code, out + err
+
+    place = str(run.folder)
+    code, text = said("sample", place, "--label", "cat", "-n", "3", "--as", "files", "--out", str(tmp_path / "cats"))
+    assert code == 0 and len(list((tmp_path / "cats").iterdir())) == 3
+    assert said("sample", place, "-n", "7", "--out", str(tmp_path / "grid.png"))[0] == 0
+    assert read_png(tmp_path / "grid.png").shape[0] == 3 * 66 + 2  # a row for each class, three pictures in each
+    code, text = said("sample", place, "--label", "dog")
+    assert code == 2 and "choose from ant, bee, cat" in text
+    for words in (("walk", place), ("directions", place), ("invert", place, "--check", "2")):
+        code, text = said(*words)
+        assert code == 2 and "is conditional" in text and "--label" in text, words
+    code, text = said("walk", place, "--label", "ant", "--frames", "4", "--stops", "2", "--out", str(tmp_path / "walk"))
+    assert code == 0 and (tmp_path / "walk" / "walk.gif").is_file()
+    code, text = said("explain", place)
+    assert code == 2 and "judges an image by what it is told" in text

@@ -1,6 +1,7 @@
 """`./dcgan evaluate`."""
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -128,7 +129,11 @@ def _asked(options: Evaluate, trained, data: DataConfig):
 
     sampler = Sampler.of(load_network(trained.file), trained.experiment, trained.conditions)
     how = {"samples": options.samples, "seed": options.seed, "data_dir": options.data_dir}
-    return asked_and_seen(sampler, trained.experiment, **how, progress=not options.json)
+    try:
+        return asked_and_seen(sampler, trained.experiment, **how, progress=not options.json)
+    except InputError as error:  # too few images for a classifier
+        print(f"Whether it draws what it is asked for is not measured. {error}", file=sys.stderr)
+        return None
 
 
 def _asked_in_words(asked) -> str:
@@ -137,8 +142,8 @@ def _asked_in_words(asked) -> str:
         f"\nDoes it draw what it is asked for? {asked.samples:,} fakes for the conditions of as many "
         f"{asked.true_images},\njudged by the {asked.judge}: it sees {what}\nin {asked.right[0]:.1%} of the fakes and "
         f"in {asked.right[1]:.1%} of the true images; beside what was asked of another fake\nin "
-        f"{asked.by_chance:.1%}. Variety: mean distance between two that have it; distance: of fakes to true images "
-        f"(0: none).\n\n{table(asked.table())}"
+        f"{asked.by_chance:.1%}. Variety: how far two fakes are apart, as a share of two true images; distance: of "
+        f"fakes to\ntrue images (0: none).\n\n{table(asked.table())}"
     )
 
 

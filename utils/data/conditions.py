@@ -93,8 +93,8 @@ def _names(model: ModelConfig, there, known) -> tuple[str, ...]:
         other = {"labels": "attributes", "attributes": "labels"}[model.conditions]
         has = getattr(there, other, None) is not None or other in getattr(there, "fields", ())
         raise InputError(
-            f"{one_line(there.title)} has no {model.conditions}, so nothing can be conditioned on them: "
-            + (f"it has {other}, so use --conditions {other}." if has else "leave --conditions out.")
+            f"No {model.conditions} are known of {one_line(there.title)}, so its images cannot be conditioned on them: "
+            + (f"{other} are, so use --conditions {other}." if has else "leave --conditions out.")
         )
     names = there.label_names if model.conditions == "labels" else there.attribute_names
     return tuple(names) or tuple(map(str, range(int(np.max(known)) + 1)))
@@ -103,7 +103,9 @@ def _names(model: ModelConfig, there, known) -> tuple[str, ...]:
 def _wanted(model: ModelConfig, there: tuple[str, ...], title: str) -> tuple[str, ...]:
     """Those of the names that a model is conditioned on, in its order."""
     if odd := [name for name in model.condition_names if name not in there]:
-        raise InputError(f"{one_line(title)} has no {one_line(', '.join(odd))}: choose from {', '.join(there)}.")
+        raise InputError(
+            f"There is no {one_line(', '.join(odd))} in {one_line(title)}: choose from {', '.join(there)}."
+        )
     names = model.condition_names or there
     if model.conditions == "labels" and len(names) < len(there):
         raise InputError(

@@ -16,30 +16,30 @@ from utils.evaluation.distances import LEAST_SAMPLES, kernel_distance
 from utils.evaluation.held_out import unseen
 from utils.evaluation.judge import judge_for
 from utils.evaluation.quality import SAMPLES
-from utils.intervals import Interval, bootstrap_mean, wilson
+from utils.intervals import REPLICATES, Interval, percentiles, wilson
 from utils.sampling import Sampler
 from utils.streams import stream
 
 
 @dataclass(frozen=True)
 class Named:
-    """One class or attribute. Each value is of fakes, then of the true images with the same conditions.
+    """One class or attribute.
 
     Attributes:
         name: what it is called.
-        count: images on either side that have it.
-        seen: share of those in which the judge sees it.
-        wrongly: share of the others in which it sees it all the same; of a class, where it takes another for it.
-        variety: mean distance between two images that have it.
-        distance: kernel distance of the fakes to the true images that have it, without bias; None for less than
-            `LEAST_SAMPLES` images.
+        count: how many fakes were asked for it, and as many true images have it.
+        seen: share of those in which the judge sees it: of the fakes, and of the true images.
+        wrongly: share of the others in which it sees it all the same, likewise.
+        variety: mean distance between two fakes that were asked for it, as a share of that between two true images that
+            have it; None for less than `LEAST_SAMPLES`.
+        distance: kernel distance of these fakes to these true images, without bias; None likewise.
     """
 
     name: str
     count: int
     seen: tuple[Interval | None, Interval | None]
     wrongly: tuple[Interval | None, Interval | None]
-    variety: tuple[Interval | None, Interval | None]
+    variety: Interval | None
     distance: Interval | None
 
 
@@ -79,19 +79,32 @@ class Asked:
                 what: each.name,
                 "images": f"{each.count:,}",
                 "asked and seen": shown(each.seen[0], ".0%"),
-                "true": shown(each.seen[1], ".0%"),
+                "of true images": shown(each.seen[1], ".0%"),
                 "seen, not asked": shown(each.wrongly[0], ".0%"),
-                " true": shown(each.wrongly[1], ".0%"),
-                "variety": shown(each.variety[0], ".2f"),
-                "  true": shown(each.variety[1], ".2f"),
-                "distance": shown(each.distance, ".3f"),
+                "variety": shown(each.variety, ".0%"),
+                "distance": shown(each.distance, ".2f"),
             }
             for each in self.names
         ]
 
     def plain(self) -> dict:
         """As plain values, for a record; of each pair "fake" and "true"."""
-        return _plain(self)
+
+        def of(pair: tuple[Interval | None, Interval | None]) -> dict:
+            return {side: each and each.plain() for side, each in zip(("fake", "true"), pair)}
+
+        names = [
+            {
+                "name": each.name,
+                "count": each.count,
+                "seen": of(each.seen),
+                "wrongly": of(each.wrongly),
+                "variety": each.variety and each.variety.plain(),
+                "distance": each.distance and each.distance.plain(),
+            }
+            for each in self.names
+        ]
+        return vars(self) | {"right": of(self.right), "by_chance": self.by_chance.plain(), "names": names}
 
 
 def asked_and_seen(
@@ -181,29 +194,20 @@ def _named(name: str, asked: np.ndarray, seen: list[np.ndarray], features: tuple
         return wilson(int(of[rows].sum()), int(rows.sum())) if rows.any() else None
 
     fake, true = (each[asked] for each in features)
+    enough = asked.sum() >= LEAST_SAMPLES
     return Named(
         name=name,
         count=int(asked.sum()),
         seen=tuple(share(asked, each) for each in seen),
         wrongly=tuple(share(~asked, each) for each in seen),
-        variety=(_variety(fake), _variety(true)),
-        distance=kernel_distance(fake, true) if asked.sum() >= LEAST_SAMPLES else None,
+        variety=_variety(fake, true) if enough else None,
+        distance=kernel_distance(fake, true) if enough else None,
     )
 
 
-def _variety(features: np.ndarray) -> Interval | None:
-    """Mean distance between two images: of pairs that share none, so that they are independent."""
-    half = len(features) // 2
-    if half < 2:
-        return None
-    return bootstrap_mean(np.linalg.norm(features[:half].astype(float) - features[half : 2 * half], axis=1))
-
-
-def _plain(value: object):
-    if isinstance(value, Interval):
-        return value.plain()
-    if isinstance(value, (Asked, Named)):
-        return {name: _plain(each) for name, each in vars(value).items()}
-    if isinstance(value, tuple) and len(value) == 2 and not any(isinstance(each, Named) for each in value):
-        return dict(zip(("fake", "true"), map(_plain, value)))
-    return list(map(_plain, value)) if isinstance(value, tuple) else value
+def _variety(fake: np.ndarray, true: np.ndarray) -> Interval:
+    """How far two fakes are apart, as a share of two true images: means over pairs that share none, a bootstrap."""
+    half, random = len(fake) // 2, np.random.default_rng(0)
+    apart = [np.linalg.norm(each[:half].astype(float) - each[half : 2 * half], axis=1) for each in (fake, true)]
+    drawn = [random.choice(each, (REPLICATES, half)).mean(1) for each in apart]
+    return percentiles(float(apart[0].mean() / apart[1].mean()), drawn[0] / drawn[1])
