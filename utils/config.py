@@ -157,8 +157,29 @@ class ModelConfig:
     """Slope of LeakyReLU for negative inputs."""
     spectral_norm: bool = False
     """Divide each kernel of the discriminator by its largest singular value (Miyato et al., arXiv:1802.05957)."""
+    conditions: Literal["none", "labels", "attributes"] = "none"
+    """What the generator is told to draw, and the discriminator that it was told (Mirza and Osindero,
+    arXiv:1411.1784): the class of an image, or its attributes, as far as the dataset knows them."""
+    condition_names: tuple[str, ...] = ()
+    """Which attributes these are, by their names; by default all that the dataset has. A run keeps the names."""
+    condition_dim: int = 128
+    """Values that a condition is projected to, by a dense layer, before it is joined to latents or features."""
+    conditioning: Literal["projection", "concatenation"] = "projection"
+    """How the discriminator judges a condition. projection: the inner product of the embedded condition and the summed
+    features is added to the logit (Miyato and Koyama, arXiv:1802.05637). concatenation: the projected condition is
+    joined to the last feature map at every place (Reed et al., arXiv:1605.05396)."""
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether both networks take conditions beside their other input."""
+        return self.conditions != "none"
+
+    @property
+    def condition_size(self) -> int:
+        """Length of a condition: one value for each class or attribute; 0 where there is none."""
+        return len(self.condition_names) if self.is_conditional else 0
 
 
 @dataclass(frozen=True)
@@ -359,6 +380,15 @@ def check(experiment: Experiment) -> None:
             f"Received: {section.filters}, {section.strides} and {section.kernel}.",
         )
     at_least(generator, 1, "start", "start_filters", "output_kernel", "output_stride")
+    at_least(model, 1, "condition_dim")
+    expect(
+        model.is_conditional or not model.condition_names,
+        "condition_names are those of conditions: add --conditions labels or --conditions attributes.",
+    )
+    expect(
+        len(set(model.condition_names)) == len(model.condition_names),
+        f"condition_names must differ. Received: {', '.join(model.condition_names)}.",
+    )
     side = generator.start * math.prod(generator.strides) * generator.output_stride
     expect(
         side == model.image_size,

@@ -1,4 +1,7 @@
-"""Generator, discriminator and combined model: Keras `Sequential` models driven by a preset's `.model` section."""
+"""Generator, discriminator and combined model, driven by a preset's `.model` section.
+
+They are Keras `Sequential` models; conditional ones are functional models of plain layers, each used once.
+"""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -17,47 +20,50 @@ import numpy as np  # noqa: E402
 from keras import layers  # noqa: E402
 
 
-def build_generator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
-    """Build the generator G: latents -> images.
+def build_generator(model: ModelConfig, seed: int = 0) -> keras.Model:
+    """Build the generator G: latents -> images; a conditional one takes [latents, conditions].
 
     Args:
         model: the `.model` section of an experiment.
         seed: decides the initial weights.
 
     Shapes:
-        float32 (N, latent_dim) -> float32 (N, image_size, image_size, 3) in (-1, 1), RGB.
+        float32 (N, latent_dim) and, if conditional, (N, condition_size) -> float32 (N, image_size, image_size, 3) in
+        (-1, 1), RGB.
 
     Reference:
-        Radford, Metz, Chintala (arXiv:1511.06434), §3 and Fig 1; the preset names the source of each number.
+        Radford, Metz, Chintala (arXiv:1511.06434), §3 and Fig 1; the preset names the source of each number. A
+        condition is projected and joined to the latents: Mirza and Osindero (arXiv:1411.1784), §3.2 and 4.1; Reed et
+        al. (arXiv:1605.05396), §4.1.
     """
     config = model.generator
     seeds = _seeds(seed, "generator")
-    network = keras.Sequential([keras.Input((model.latent_dim,), name="latents")], name="generator")
     side, start_filters = config.start, scaled(config.start_filters, model)
+    stack: list[keras.Layer] = []
 
     norm = model.batch_norm == "on"
     if config.projection == "dense":
-        network.add(layers.Dense(side * side * start_filters, use_bias=config.bias, **_kernel(model, seeds)))
+        stack.append(layers.Dense(side * side * start_filters, use_bias=config.bias, **_kernel(model, seeds)))
         if norm and config.norm_start == "flat":
-            network.add(_normalisation(model, seeds))
-            network.add(_activation(config.activation, model))
-            network.add(layers.Reshape((side, side, start_filters)))
+            stack.append(_normalisation(model, seeds))
+            stack.append(_activation(config.activation, model))
+            stack.append(layers.Reshape((side, side, start_filters)))
         else:
-            network.add(layers.Reshape((side, side, start_filters)))
+            stack.append(layers.Reshape((side, side, start_filters)))
             if norm:
-                network.add(_normalisation(model, seeds))
-            network.add(_activation(config.activation, model))
+                stack.append(_normalisation(model, seeds))
+            stack.append(_activation(config.activation, model))
     else:
-        network.add(layers.Reshape((1, 1, model.latent_dim)))
-        network.add(
+        stack.append(layers.Reshape((1, 1, model.latent_dim + model.is_conditional * model.condition_dim)))
+        stack.append(
             layers.Conv2DTranspose(start_filters, side, padding="valid", use_bias=config.bias, **_kernel(model, seeds))
         )
         if norm:
-            network.add(_normalisation(model, seeds))
-        network.add(_activation(config.activation, model))
+            stack.append(_normalisation(model, seeds))
+        stack.append(_activation(config.activation, model))
 
     for filters, stride in zip(config.filters, config.strides):
-        network.add(
+        stack.append(
             layers.Conv2DTranspose(
                 scaled(filters, model),
                 config.kernel,
@@ -68,11 +74,11 @@ def build_generator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
             )
         )
         if norm:
-            network.add(_normalisation(model, seeds))
-        network.add(_activation(config.activation, model))
+            stack.append(_normalisation(model, seeds))
+        stack.append(_activation(config.activation, model))
 
     last = layers.Conv2DTranspose if config.output == "conv_transpose" else layers.Conv2D
-    network.add(
+    stack.append(
         last(
             3,
             config.output_kernel,
@@ -82,32 +88,45 @@ def build_generator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
             **_kernel(model, seeds),
         )
     )
-    network.add(layers.Activation("tanh", dtype=_full_precision(), name="image"))
-    return network
+    stack.append(layers.Activation("tanh", dtype=_full_precision(), name="image"))
+
+    latents = keras.Input((model.latent_dim,), name="latents")
+    if not model.is_conditional:
+        return keras.Sequential([latents, *stack], name="generator")
+    condition = _condition(model)
+    joined = layers.Concatenate()([latents, _projected(condition, model, layers.Dense, seeds)])
+    return keras.Model([latents, condition], _chain(stack, joined), name="generator")
 
 
-def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
-    """Build the discriminator D: images -> scores. Its last layer is the sigmoid; the layer before gives the logit.
+def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Model:
+    """Build the discriminator D: images -> scores; a conditional one takes [images, conditions].
+
+    Its last layer is the sigmoid; the layer before gives the logit.
 
     Args:
         model: the `.model` section of an experiment.
         seed: decides the initial weights and the dropout masks.
 
     Shapes:
-        float32 (N, image_size, image_size, 3) in [-1, 1] -> float32 (N, 1) in (0, 1): 1 for true, 0 for fake.
+        float32 (N, image_size, image_size, 3) in [-1, 1] and, if conditional, (N, condition_size) -> float32 (N, 1) in
+        (0, 1): 1 for true, 0 for fake.
 
     Reference:
-        Radford, Metz, Chintala (arXiv:1511.06434), §3; the preset names the source of each number.
+        Radford, Metz, Chintala (arXiv:1511.06434), §3; the preset names the source of each number. Conditioning
+        "projection": Miyato and Koyama (arXiv:1802.05637), eq. 4 and Fig 1d, the features summed over the map.
+        "concatenation": Reed et al. (arXiv:1605.05396), §4.1, at the last map whatever its side; a 1x1 convolution
+        follows, without which the logit would be a sum of one part for the image and one for the condition.
     """
     config = model.discriminator
     seeds = _seeds(seed, "discriminator")
     size = model.image_size
     convolution = SpectralConv2D if model.spectral_norm else layers.Conv2D
     dense = SpectralDense if model.spectral_norm else layers.Dense
-    network = keras.Sequential([keras.Input((size, size, 3), name="images")], name="discriminator")
+    images = keras.Input((size, size, 3), name="images")
+    stack: list[keras.Layer] = []
 
     for block, (filters, stride) in enumerate(zip(config.filters, config.strides)):
-        network.add(
+        stack.append(
             convolution(
                 scaled(filters, model),
                 config.kernel,
@@ -118,10 +137,10 @@ def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
             )
         )
         if model.batch_norm == "on" and config.norm and (block > 0 or config.norm_first):
-            network.add(_normalisation(model, seeds))
-        network.add(_activation("leaky_relu", model))
+            stack.append(_normalisation(model, seeds))
+        stack.append(_activation("leaky_relu", model))
         if config.dropout and config.dropout_at == "blocks":
-            network.add(layers.Dropout(config.dropout, seed=next(seeds)))
+            stack.append(layers.Dropout(config.dropout, seed=next(seeds)))
 
     dropout = (
         [layers.Dropout(config.dropout, seed=next(seeds))] if config.dropout and config.dropout_at == "head" else []
@@ -132,19 +151,49 @@ def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
         head = [*dropout, logit, layers.Flatten()]
     else:
         head = [layers.Flatten(), *dropout, dense(1, use_bias=config.bias, **_kernel(model, seeds))]
-    for layer in head:
-        network.add(layer)
-    network.add(layers.Activation("sigmoid", dtype=_full_precision(), name="score"))
-    return network
+    score = layers.Activation("sigmoid", dtype=_full_precision(), name="score")
+    if not model.is_conditional:
+        return keras.Sequential([images, *stack, *head, score], name="discriminator")
+    condition, features = _condition(model), _chain(stack, images)
+    if model.conditioning == "concatenation":
+        _, side, _, channels = features.shape
+        projected = layers.Reshape((1, 1, model.condition_dim))(_projected(condition, model, dense, seeds))
+        mixing = [
+            layers.Concatenate(),
+            convolution(channels, 1, use_bias=config.bias, **_kernel(model, seeds)),
+            *([_normalisation(model, seeds)] if model.batch_norm == "on" and config.norm else []),
+            _activation("leaky_relu", model),
+        ]
+        features = _chain(mixing, [features, layers.UpSampling2D(side)(projected)])
+    logit = _chain(head, features)
+    if model.conditioning == "projection":
+        summed = layers.Rescaling(features.shape[1] * features.shape[2])(layers.GlobalAveragePooling2D()(features))
+        embedded = dense(features.shape[3], use_bias=False, **_kernel(model, seeds))(condition)
+        logit = layers.Add()([logit, layers.Dot(axes=1)([embedded, summed])])
+    return keras.Model([images, condition], score(logit), name="discriminator")
 
 
-def build_combined(generator: keras.Sequential, discriminator: keras.Sequential) -> keras.Sequential:
+def build_combined(generator: keras.Model, discriminator: keras.Model) -> keras.Model:
     """Chain the two networks: latents -> images -> scores. It shares their weights.
 
     Shapes:
-        float32 (N, latent_dim) -> float32 (N, 1) in (0, 1).
+        float32 (N, latent_dim) and, if conditional, (N, condition_size) -> float32 (N, 1) in (0, 1).
     """
+    if is_conditional(generator):
+        latents, condition = (keras.Input(tensor.shape[1:], name=tensor.name) for tensor in generator.inputs)
+        scores = discriminator([generator([latents, condition]), condition])
+        return keras.Model([latents, condition], scores, name="combined")
     return keras.Sequential([keras.Input(generator.input_shape[1:]), generator, discriminator], name="combined")
+
+
+def is_conditional(network: keras.Model) -> bool:
+    """Whether a network takes conditions beside its other input."""
+    return len(getattr(network, "inputs", None) or ()) == 2
+
+
+def is_generator(network: keras.Model) -> bool:
+    """Whether a network makes images of latents, or of latents and conditions."""
+    return len(network.inputs[0].shape) == 2 and len(network.output_shape) == 4
 
 
 def load_network(path: str | Path) -> keras.Model:
@@ -160,40 +209,64 @@ def load_network(path: str | Path) -> keras.Model:
         raise InputError(f"{path} should be a network saved as .keras, but cannot be loaded: {reason}") from error
 
 
-def forward(network: keras.Model | Iterable[keras.Layer], x, *, training: bool = False, statistics: str = "moving"):
+def forward(
+    network: keras.Model | Iterable[keras.Layer],
+    x,
+    conditions=None,
+    *,
+    training: bool = False,
+    statistics: str = "moving",
+    logits: bool = False,
+):
     """Send `x` through a network, with a say in how batch normalisation works.
 
     Calling a model ties batch normalisation to `training`. Here it is chosen apart, which is what tells the arms of the
     study apart (see `config.STATISTICS`).
 
     Args:
-        network: a Sequential model, or layers of one (`discriminator.layers[:-1]` ends at the logit). Another model is
-            called as it is, by the statistics that go with `training`.
+        network: a Sequential model, or layers of one; or, with conditions, a functional model of two inputs that uses
+            each layer once. Another model is called as it is, by the statistics that go with `training`.
         x: its input.
+        conditions: float32 (N, condition_size), the second input of a conditional network, or None.
         training: whether this is a pass of an update: dropout is active, and normalising by the batch also moves the
             moving averages. Otherwise nothing in the network changes.
         statistics: what batch normalisation goes by: "batch", the images of this call, or "moving", the averages. By
             default the network is in inference mode.
+        logits: whether to stop before the last layer, which of a discriminator is the sigmoid.
 
     Returns:
-        Output of the last layer.
+        Output of the last layer, or the one before.
     """
+    if conditions is not None:
+        tensors = dict(zip(map(id, network.inputs), map(keras.ops.convert_to_tensor, (x, conditions))))
+        for layer in network.layers[:-1] if logits else network.layers:  # they are in an order that can be computed
+            if id(layer.output) not in tensors:
+                given = layer.input
+                given = [tensors[id(each)] for each in given] if isinstance(given, list) else tensors[id(given)]
+                tensors[id(layer.output)] = _passed(layer, given, training, statistics)
+        return tensors[id(network.layers[-1].input if logits else network.output)]
+    if logits:
+        network = network.layers[:-1]
     if isinstance(network, keras.Model) and not isinstance(network, keras.Sequential):
         return network(x, training=training)
     for layer in network.layers if isinstance(network, keras.Model) else network:
-        if not isinstance(layer, layers.BatchNormalization):
-            x = layer(x, training=training)
-        elif statistics == "moving" or training:
-            x = layer(x, training=statistics == "batch")
-        else:
-            axes = list(range(len(x.shape) - 1))
-            x = keras.ops.cast(x, layer.variable_dtype)  # in float32 whatever the precision, as the layer itself does
-            mean, variance = keras.ops.moments(x, axes=axes)
-            x = keras.ops.batch_normalization(
-                x, mean, variance, axis=-1, offset=layer.beta, scale=layer.gamma, epsilon=layer.epsilon
-            )
-            x = keras.ops.cast(x, layer.compute_dtype)
+        x = _passed(layer, x, training, statistics)
     return x
+
+
+def _passed(layer: keras.Layer, x, training: bool, statistics: str):
+    """What one layer makes of its input; see `forward`."""
+    if not isinstance(layer, layers.BatchNormalization):
+        return layer(x, training=training)
+    if statistics == "moving" or training:
+        return layer(x, training=statistics == "batch")
+    axes = list(range(len(x.shape) - 1))
+    x = keras.ops.cast(x, layer.variable_dtype)  # in float32 whatever the precision, as the layer itself does
+    mean, variance = keras.ops.moments(x, axes=axes)
+    x = keras.ops.batch_normalization(
+        x, mean, variance, axis=-1, offset=layer.beta, scale=layer.gamma, epsilon=layer.epsilon
+    )
+    return keras.ops.cast(x, layer.compute_dtype)
 
 
 def fix_statistics(network: keras.Model | Iterable[keras.Layer], batches: Iterable) -> None:
@@ -288,6 +361,31 @@ class SpectralDense(_Spectral, layers.Dense):
 def _unit(vector):
     """The vector at length 1; a zero vector stays."""
     return vector / (keras.ops.norm(vector) + 1e-12)
+
+
+def _condition(model: ModelConfig):
+    """The input for conditions.
+
+    Raises:
+        InputError: nobody has said how long they are.
+    """
+    if not model.condition_size:
+        raise InputError("Conditional networks need condition_names, one for each value of a condition.")
+    return keras.Input((model.condition_size,), name="condition")
+
+
+def _projected(condition, model: ModelConfig, dense: type[layers.Dense], seeds: Iterator[int]):
+    """Conditions as they are joined to latents or features: (N, condition_dim)."""
+    # They are to come in at the size that latents and features have: N(0, 0.02) would leave them unheard for long.
+    weights = keras.initializers.HeNormal(seed=next(seeds))
+    return _activation("leaky_relu", model)(dense(model.condition_dim, kernel_initializer=weights)(condition))
+
+
+def _chain(stack: Iterable[keras.Layer], x):
+    """One layer after the other, called on `x`."""
+    for layer in stack:
+        x = layer(x)
+    return x
 
 
 def _kernel(model: ModelConfig, seeds: Iterator[int]) -> dict:

@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from utils import config, pretrained
 from utils.config import Experiment
 from utils.data import load_for
@@ -31,6 +33,11 @@ class TrainedNetwork:
     home: Path
     run: Run | None = None
     experiment: Experiment | None = None
+
+    @property
+    def conditions(self) -> np.ndarray | None:
+        """Conditions as they occur in the training data, uint8 (M, C), of a conditional network; None of another."""
+        return self.run.conditions if self.run else Pretrained(self.file.parent).conditions
 
 
 def find_network(

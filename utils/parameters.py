@@ -15,7 +15,9 @@ def generator_parameters(model: ModelConfig) -> int:
     config, normalised = model.generator, model.batch_norm != "off"
     channels, places = scaled(config.start_filters, model), config.start**2
     flat = config.projection == "dense"
-    count = model.latent_dim * places * channels + config.bias * channels * (places if flat else 1)
+    projected = model.is_conditional * model.condition_dim
+    count = (model.condition_size + 1) * projected  # the dense layer that projects conditions
+    count += (model.latent_dim + projected) * places * channels + config.bias * channels * (places if flat else 1)
     count += normalised * PER_NORMALISED * channels * (places if flat and config.norm_start == "flat" else 1)
     for filters in config.filters:
         out = scaled(filters, model)
@@ -33,4 +35,10 @@ def discriminator_parameters(model: ModelConfig) -> int:
         count += config.kernel**2 * channels * out + config.bias * out
         count += (normalised and (block > 0 or config.norm_first)) * PER_NORMALISED * out
         channels, side = out, -(-side // stride)  # the last rows of an odd side make one more
+    if model.is_conditional and model.conditioning == "projection":
+        count += model.condition_size * channels
+    elif model.is_conditional:
+        count += (model.condition_size + 1) * model.condition_dim
+        count += (channels + model.condition_dim) * channels + config.bias * channels
+        count += normalised * PER_NORMALISED * channels
     return count + side**2 * channels + config.bias  # one weight for each value of the last map, whatever the head

@@ -2,15 +2,18 @@
 
 A folder `saved_models/pretrained/<name>/` holds `generator.keras`, `discriminator.keras`, `samples.png` (drawn by the
 generator, never images of the dataset), `settings.json` (an experiment; under another name than a run's, which this is
-not) and `card.json`.
+not) and `card.json`; of a conditional model also `conditions.npy`, as in a run.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from utils import config, runtime
 from utils.config import Experiment
+from utils.data.conditions import GRID_COLUMNS
 from utils.data.dataset import Dataset
 from utils.errors import InputError
 from utils.files import appears_whole, read_json, write_json
@@ -55,6 +58,15 @@ class Pretrained:
     @property
     def samples(self) -> Path:
         return self.folder / "samples.png"
+
+    @property
+    def conditions_file(self) -> Path:
+        return self.folder / "conditions.npy"
+
+    @property
+    def conditions(self) -> np.ndarray | None:
+        """As `Run.conditions`."""
+        return np.load(self.conditions_file, allow_pickle=False) if self.conditions_file.exists() else None
 
     def model(self, network: str) -> Path:
         """The file of the "generator" or the "discriminator"."""
@@ -117,7 +129,7 @@ def publish(
         "versions": {key: environment[key] for key in ("python", "tensorflow", "keras", "numpy")},
         "distance": distance or {},
     }
-    return keep(name, networks, experiment, card, folder)
+    return keep(name, networks, experiment, card, folder, run.conditions)
 
 
 def check_name(name: str) -> None:
@@ -130,7 +142,14 @@ def check_name(name: str) -> None:
         raise InputError(f"name must be made of letters, digits, - and _. Received: {name!r}.")
 
 
-def keep(name: str, networks: dict, experiment: Experiment, card: dict, folder: str | Path = SHIPPED) -> Pretrained:
+def keep(
+    name: str,
+    networks: dict,
+    experiment: Experiment,
+    card: dict,
+    folder: str | Path = SHIPPED,
+    conditions: np.ndarray | None = None,
+) -> Pretrained:
     """Write a model's files; an earlier model of that name is replaced.
 
     Args:
@@ -139,13 +158,21 @@ def keep(name: str, networks: dict, experiment: Experiment, card: dict, folder: 
         experiment: what it was trained with.
         card: what it is, in plain values.
         folder: where models with a name are.
+        conditions: of a conditional one, as `Run.conditions`.
     """
     model = Pretrained(Path(folder) / name)
     for network, trained in networks.items():
         with appears_whole(model.model(network)) as temporary:
             trained.save(temporary)
-    drawn = Sampler.of(networks["generator"], experiment).draw(SAMPLES, experiment.training.samples_seed)
-    write_png(model.samples, grid(drawn))
+    sampler, seed = Sampler.of(networks["generator"], experiment, conditions), experiment.training.samples_seed
+    model.conditions_file.unlink(missing_ok=True)  # of an earlier model of that name
+    if conditions is None:
+        drawn, names = sampler.draw(SAMPLES, seed), None
+    else:
+        with appears_whole(model.conditions_file) as temporary, temporary.open("wb") as file:
+            np.save(file, conditions)
+        drawn, names = sampler.row_by_row(experiment.model, sampler.make_latents(GRID_COLUMNS, seed))
+    write_png(model.samples, grid(drawn, names=names))
     write_json(model.folder / "settings.json", config.to_dict(experiment))
     write_json(model.folder / "card.json", card)
     return model

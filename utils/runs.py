@@ -8,6 +8,7 @@
         grids/            true.png, epoch_0000.png …     losses.png        curves
         training.mp4/.gif the grids as a film            tensorboard/      the same for TensorBoard
         models/           generator.keras, discriminator.keras
+                          (a conditional run has conditions.npy: conditions of training images)
                           (a run that counts updates has update_000000.png … in place of epoch_0000.png …)
         models/best/      the best networks, and best.json: what they are
         checkpoints/      what `resume` goes on from      quality.json      what `evaluate` measured
@@ -186,6 +187,16 @@ class Run:
     @property
     def latents_file(self) -> Path:
         return self.folder / "latents.npy"
+
+    @property
+    def conditions_file(self) -> Path:
+        return self.folder / "conditions.npy"
+
+    @property
+    def conditions(self) -> np.ndarray | None:
+        """Conditions of training images, uint8 (M, C), which what is not asked for is drawn from; None if the run has
+        none."""
+        return np.load(self.conditions_file, allow_pickle=False) if self.conditions_file.exists() else None
 
     @property
     def quality_file(self) -> Path:

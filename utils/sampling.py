@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.config import Experiment
+from utils.config import Experiment, ModelConfig
 from utils.data import scale, scale_back
+from utils.data.conditions import grid_rows
 from utils.errors import InputError
 
 
@@ -100,11 +101,11 @@ class Sampler:
     """The one way to draw samples from a generator: it knows what the generator takes.
 
     Attributes:
-        generator: a Keras model, or any callable that takes what `inputs` gives.
+        generator: a Keras model, or any callable that takes latents, or [latents, conditions].
         latent_dim: length of its latents.
         latents: their distribution, "normal" or "uniform".
-        conditions: what a conditional generator takes beside the latents, an array (M, ...) that rows are drawn from;
-            None for one that takes latents alone.
+        conditions: what a conditional generator takes beside the latents, float32 (M, C): rows are drawn from it. One
+            row is the condition of all pictures. None for a generator that takes latents alone.
     """
 
     generator: Callable
@@ -113,11 +114,30 @@ class Sampler:
     conditions: np.ndarray | None = None
 
     @classmethod
-    def of(cls, generator: Callable, experiment: Experiment | None = None) -> "Sampler":
-        """A generator as it was trained; N(0, 1) latents where that is not known."""
+    def of(
+        cls, generator: Callable, experiment: Experiment | None = None, conditions: np.ndarray | None = None
+    ) -> "Sampler":
+        """A generator as it was trained; N(0, 1) latents where that is not known.
+
+        Args:
+            generator: the network.
+            experiment: how it was trained.
+            conditions: (M, C), what a conditional one is to draw for; another draws as if there were none.
+
+        Raises:
+            InputError: it is conditional, and nobody says what it is to draw.
+        """
+        conditional = experiment.model.is_conditional if experiment else isinstance(generator.input_shape, list)
+        if not conditional:
+            conditions = None
+        elif conditions is None:
+            raise InputError("This generator is conditional: what it is to draw must be said, and is not known here.")
+        else:
+            conditions = np.asarray(conditions, np.float32)
         if experiment:
-            return cls(generator, experiment.model.latent_dim, experiment.model.latents)
-        return cls(generator, generator.input_shape[-1])
+            return cls(generator, experiment.model.latent_dim, experiment.model.latents, conditions)
+        shape = generator.input_shape
+        return cls(generator, shape[0][-1] if conditional else shape[-1], conditions=conditions)
 
     def make_latents(self, count: int, seed: int | np.random.Generator = 0) -> np.ndarray:
         """Latents as the generator was trained on: float32 (count, latent_dim)."""
@@ -133,11 +153,40 @@ class Sampler:
         Returns:
             uint8 (count, H, W, 3) in [0, 255].
         """
+        return scale_back(self.images(*self.inputs(count, seed)))
+
+    def inputs(self, count: int, seed: int | np.random.Generator = 0) -> tuple[np.ndarray, np.ndarray | None]:
+        """What `draw` sends through the generator: latents, and conditions where it takes any."""
         random = np.random.default_rng(seed)
         latents = self.make_latents(count, random)
-        rows = None if self.conditions is None else random.integers(0, len(self.conditions), count)
-        return scale_back(self.images(latents, None if rows is None else self.conditions[rows]))
+        if self.conditions is None:
+            return latents, None
+        return latents, self.conditions[random.integers(0, len(self.conditions), count)]
+
+    def row_by_row(self, model: ModelConfig, latents: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Pictures with a row for each class, or of images that have each attribute; see `conditions.grid_rows`.
+
+        Args:
+            model: the `.model` section of the experiment.
+            latents: float32 (columns, latent_dim), the same in each row.
+
+        Returns:
+            uint8 (rows * columns, H, W, 3) in [0, 255], and what to write beside each row.
+        """
+        conditions, names = grid_rows(model, self.conditions, len(latents))
+        return scale_back(self.images(np.tile(latents, (len(names), 1)), conditions)), names
 
     def images(self, latents: np.ndarray, conditions: np.ndarray | None = None) -> np.ndarray:
-        """What the generator makes of latents (and conditions, a row each): float32 (N, H, W, 3) in [-1, 1]."""
+        """What the generator makes of latents (and conditions, a row each): float32 (N, H, W, 3) in [-1, 1].
+
+        Raises:
+            InputError: it is conditional, no conditions are given, and it is not told one for all.
+        """
+        if conditions is None and self.conditions is not None:
+            if len(self.conditions) > 1:
+                raise InputError(
+                    "This generator is conditional, and all pictures must be of one condition here: name one with "
+                    "--label, or all of its --attributes."
+                )
+            conditions = np.broadcast_to(self.conditions, (len(latents), self.conditions.shape[1]))
         return fake_samples_generator(self.generator, latents, conditions=conditions)[0]

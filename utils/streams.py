@@ -40,6 +40,8 @@ STREAMS: dict[str, Stream] = {
     "watch: true samples": Stream("samples", 5),
     "evaluation: true samples": Stream("evaluation", 4),
     "best: latents": Stream("evaluation", 5),
+    "asked: latents": Stream("evaluation", 6),
+    "asked: true images": Stream("evaluation", 7),
     "memory: held-out images": Stream("memory", 1),
     "memory: copying control": Stream("memory", 2),
     "memory: bootstraps": Stream("memory", 3),

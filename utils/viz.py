@@ -12,7 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from utils.errors import InputError
 from utils.files import appears_whole
-from utils.text import one_line
+from utils.text import one_line, shorten
+
+NAME_LETTERS = 24
+"""Letters of a name beside a row of a grid; longer ones are cut off."""
 
 
 def grid(
@@ -21,6 +24,7 @@ def grid(
     tile: int = 64,
     gap: int = 2,
     numbers: Sequence[int | str] | None = None,
+    names: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Lay images out row by row on white.
 
@@ -30,6 +34,7 @@ def grid(
         tile: smaller images are enlarged by a whole factor to about this side, so that 32 pixels can be looked at.
         gap: white pixels between images, and around them.
         numbers: one for each image, drawn into its corner.
+        names: one for each row, written at its left; they say how many rows there are.
 
     Returns:
         uint8 (rows, columns, 3); both sides are even, as film codecs ask.
@@ -46,12 +51,17 @@ def grid(
     if numbers is not None:
         images = np.stack([numbered(image, str(number)) for image, number in zip(images, numbers, strict=True)])
     count, height, width, _ = images.shape
-    columns = columns or math.ceil(math.sqrt(count))
+    columns = columns or (count // len(names) if names else math.ceil(math.sqrt(count)))
     rows = math.ceil(count / columns)
     sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
     for i, image in enumerate(images):
         top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
         sheet[top : top + height, left : left + width] = image
+    if names:
+        named = [shorten(one_line(name), NAME_LETTERS) for name in names]
+        wide = 12 + 8 * max(map(len, named))
+        beside = [letters(name, wide, height + gap) for name in named]
+        sheet = np.concatenate([np.concatenate([*beside, letters("", wide, gap)]), sheet], axis=1)
     return np.pad(sheet, ((0, sheet.shape[0] % 2), (0, sheet.shape[1] % 2), (0, 0)), constant_values=255)
 
 

@@ -1,6 +1,7 @@
 """`./dcgan evaluate`."""
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,8 @@ class Evaluate:
 
     Prints the kernel distance (without bias), the Fréchet distance, and precision, recall, density and coverage in
     fixed feature spaces, with 95% intervals, and beside them the floor: the same between two sets of true images. A run
-    keeps them as quality.json, each with a passport of all that it depends on.
+    keeps them as quality.json, each with a passport of all that it depends on. Of a conditional generator it also
+    measures whether a classifier sees what was asked for.
     """
 
     name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
@@ -88,7 +90,9 @@ def _evaluate(options: Evaluate) -> None:
         data_dir=options.data_dir,
         progress=not options.json,
     )
-    files = []
+    asked, files = _asked(options, trained, data), []
+    if asked:
+        record["asked"] = asked.plain()
     if options.attributes:
         counted, picture = _combinations(options, trained, source, target)
         record["combinations"] = counted.plain()
@@ -107,10 +111,40 @@ def _evaluate(options: Evaluate) -> None:
             f"\nThere are no {2 * options.samples:,} true images that it was not trained on, so copies of them count "
             "as good samples."
         )
+    if asked:
+        print(_asked_in_words(asked))
     if options.attributes:
         print(_in_words(counted))
     if files:
         print("\n" + "\n".join(files))
+
+
+def _asked(options: Evaluate, trained, data: DataConfig):
+    """Whether a conditional generator draws what it is asked for; None of another, or beside other images."""
+    if trained.experiment is None or not trained.experiment.model.is_conditional or data != trained.experiment.data:
+        return None
+    from utils.evaluation.asked import asked_and_seen
+    from utils.models import load_network
+    from utils.sampling import Sampler
+
+    sampler = Sampler.of(load_network(trained.file), trained.experiment, trained.conditions)
+    how = {"samples": options.samples, "seed": options.seed, "data_dir": options.data_dir}
+    try:
+        return asked_and_seen(sampler, trained.experiment, **how, progress=not options.json)
+    except InputError as error:  # too few images for a classifier
+        print(f"Whether it draws what it is asked for is not measured. {error}", file=sys.stderr)
+        return None
+
+
+def _asked_in_words(asked) -> str:
+    what = {"labels": "the class that was asked for", "attributes": "all attributes as asked for"}[asked.kind]
+    return (
+        f"\nDoes it draw what it is asked for? {asked.samples:,} fakes for the conditions of as many "
+        f"{asked.true_images},\njudged by the {asked.judge}: it sees {what}\nin {asked.right[0]:.1%} of the fakes and "
+        f"in {asked.right[1]:.1%} of the true images; beside what was asked of another fake\nin "
+        f"{asked.by_chance:.1%}. Variety: how far two fakes are apart, as a share of two true images; distance: of "
+        f"fakes to\ntrue images (0: none).\n\n{table(asked.table())}"
+    )
 
 
 def _combinations(options: Evaluate, trained, source, target: Path | None):
@@ -120,7 +154,7 @@ def _combinations(options: Evaluate, trained, source, target: Path | None):
     from utils.models import load_network
     from utils.sampling import Sampler
 
-    sampler = Sampler.of(load_network(trained.file), trained.experiment)
+    sampler = Sampler.of(load_network(trained.file), trained.experiment, trained.conditions)
     places = {"data_dir": options.data_dir, "progress": not options.json}
     counted = combinations_of(sampler, trained.experiment, seed=options.seed, **places)
     picture = target.with_suffix("") if target else Path.cwd() / label(trained)

@@ -84,22 +84,33 @@ def folder_for(trained, what: str, asked: Path | None, about: str = "") -> Path:
     return trained.home / "latent" / name if in_run else trained.home / f"{label(trained)}-{name}"
 
 
-def sampler_for(trained):
+def sampler_for(trained, conditions=None):
     """The sampler of a generator. TensorFlow is started here.
 
+    Args:
+        trained: the network.
+        conditions: what a conditional one is asked for, float32 (K, C), where a command takes that; the first row
+            counts, so that pictures differ by their latents alone.
+
     Raises:
-        InputError: the file holds no generator.
+        InputError: the file holds no generator, or a conditional one that is asked for nothing.
     """
+    model = trained.experiment and trained.experiment.model
+    if model and model.is_conditional and conditions is None:
+        raise InputError(
+            f"{trained.title} is conditional, and this command is about latents alone: it takes models that were "
+            "trained without --conditions (`./dcgan walk` takes this one with --label or --attributes)."
+        )
     from utils import runtime
 
     runtime.start()
-    from utils.models import load_network
+    from utils.models import is_generator, load_network
     from utils.sampling import Sampler
 
     generator = load_network(trained.file)
-    if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
+    if not is_generator(generator):
         raise InputError(f"{trained.file} should be a generator, latents -> images. Received: {generator.name}.")
-    return Sampler.of(generator, trained.experiment)
+    return Sampler.of(generator, trained.experiment, None if conditions is None else conditions[:1])
 
 
 def known_to(trained, classifier: str | None) -> str:

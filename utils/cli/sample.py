@@ -1,5 +1,6 @@
 """`./dcgan sample` and `./dcgan film`."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,13 +8,19 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
+from utils.cli import asked
 from utils.cli.text import label, short, written
 from utils.errors import InputError
+from utils.text import slug
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Draw pictures with a trained generator: one grid, or single PNG files."""
+    """Draw pictures with a trained generator: one grid, or single PNG files.
+
+    The grid of a conditional model has a row for each class, or of pictures with each attribute, all of the same
+    latents; with --label or --attributes all pictures are what is asked for.
+    """
 
     name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
     """A run, a .keras file of a generator, a model that comes with the project, or "last" for the newest run."""
@@ -21,6 +28,11 @@ class Sample:
     """How many pictures."""
     seed: int = 0
     """Seed of the latents."""
+    label: asked.Label = None
+    """The class to draw, of a model that was trained with --conditions labels."""
+    attributes: asked.Attributes = None
+    """What the pictures are to have (1) and not to have (0), of a model that was trained with --conditions attributes:
+    glasses=1,beard=0. Attributes that are not named are as they occur in the training data."""
     kept: Annotated[str | None, arg(metavar="best|NUMBER")] = None
     """Networks that a run kept beside the last: the best (--keep best), or those of a summary by its number, an epoch
     or an update (--keep-models)."""
@@ -67,6 +79,7 @@ class Film:
 def _sample(options: Sample) -> None:
     from utils import runtime, viz
     from utils.data import scale_back
+    from utils.data.conditions import MOST_ROWS
     from utils.networks import find_network
     from utils.sampling import Sampler
 
@@ -75,9 +88,17 @@ def _sample(options: Sample) -> None:
     if options.numbers and options.mode == "files":
         raise InputError("--numbers is for a grid: single files are named by their numbers already.")
     trained = find_network(options.name, "generator", options.runs_dir, options.kept)
+    conditions, about = asked.conditions_for(trained, options.label, options.attributes)
+    wanted = options.label or options.attributes
+    by_name = conditions is not None and wanted is None and options.mode == "grid"
+    if by_name and options.numbers:
+        raise InputError(
+            "Rows of this grid show the same latents for different conditions, so numbers would not tell pictures "
+            "apart: name one with --label or --attributes."
+        )
     which = "" if options.kept is None else f"{options.kept}-"
     kind = "" if options.mode == "files" else "-numbers.png" if options.numbers else ".png"
-    name = f"{which}{options.n}-seed-{options.seed}{kind}"
+    name = f"{which}{options.n}-seed-{options.seed}{f'-{slug(wanted)}' if wanted else ''}{kind}"
     in_run = trained.run and trained.home == trained.run.folder
     target = options.out or (trained.home / "samples" / name if in_run else trained.home / f"{label(trained)}-{name}")
     if options.mode == "files" and target.is_file():
@@ -89,16 +110,26 @@ def _sample(options: Sample) -> None:
     runtime.start()
     from utils.models import load_network
 
-    sampler = Sampler.of(load_network(trained.file), trained.experiment)
+    sampler = Sampler.of(load_network(trained.file), trained.experiment, conditions)
+    if by_name:
+        model = trained.experiment.model
+        columns = math.ceil(options.n / min(model.condition_size, MOST_ROWS))
+        images, names = sampler.row_by_row(model, sampler.make_latents(columns, options.seed))
+        viz.write_png(target, viz.grid(images, names=names))
+        more = model.condition_size - len(names)
+        about = f"{more} more can be asked for with --label or --attributes." if more else ""
+        print("\n".join(filter(None, (written(target, was_there), about))))
+        return
     if options.mode == "grid":
         numbers = range(options.n) if options.numbers else None
         viz.write_png(target, viz.grid(sampler.draw(options.n, options.seed), numbers=numbers))
-        print(written(target, was_there))
+        print("\n".join(filter(None, (written(target, was_there), about))))
         return
     digits = max(4, len(str(options.n - 1)))
-    latents = sampler.make_latents(options.n, options.seed)
+    latents, given = sampler.inputs(options.n, options.seed)
     for start in range(0, options.n, 256):  # so that a million pictures need no more memory than 256
-        images = scale_back(sampler.images(latents[start : start + 256]))
+        part = slice(start, start + 256)
+        images = scale_back(sampler.images(latents[part], None if given is None else given[part]))
         for i, image in enumerate(images, start):
             viz.write_png(target / f"{i:0{digits}d}.png", image)
-    print(f"{options.n:,} pictures in {written(target, was_there)}")
+    print("\n".join(filter(None, (f"{options.n:,} pictures in {written(target, was_there)}", about))))

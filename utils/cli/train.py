@@ -127,10 +127,12 @@ class Train:
             return self._dry_run()
         from utils import runtime
         from utils.data import load_for
+        from utils.data.conditions import with_names
         from utils.training import train
 
         # Before images are read: what is wrong is said at once.
         runtime.check_precision(self.settings.training.precision, self.force_precision)
+        with_names(self.settings.experiment(self.preset), data_dir=self.places.data_dir)
         choice = self._choose()
         if choice.why:
             print("\n".join(choice.lines()))
@@ -198,7 +200,7 @@ class Train:
 
         size = experiment.model.image_size
         print(f"Timing a few updates at {size}x{size} pixels on this machine…", file=sys.stderr)
-        return try_updates(experiment, self.force_precision)
+        return try_updates(experiment, self.force_precision, self.places.data_dir)
 
     def _dry_run(self) -> None:
         from utils.data.catalogue import share_too_small
@@ -374,6 +376,8 @@ def command_for(experiment: Experiment) -> str:
             base = fitted
     changed = {name: now for name, (_, now) in config.differences(base, experiment).items()}
     changed.pop("model.image_size", None)
+    if experiment.model.conditions == "labels":
+        changed.pop("model.condition_names", None)  # they are always all classes
     # How long to train, and how often to sum up, may depend on the images: always said, unless it is the preset's.
     unit, training = unit_of(experiment.training), vars(experiment.training)
     for setting in ("epochs", "updates", "summary_epochs", "summary_updates"):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
+from utils.cli import asked
 from utils.cli.latent import Results, folder_for, sampler_for
 from utils.errors import InputError
 from utils.text import shorten
@@ -38,6 +39,10 @@ class Walk:
     """Frames per second."""
     seed: int = 0
     """Seed of the numbered samples."""
+    label: asked.Label = None
+    """Of a conditional model: the class that is drawn all the way."""
+    attributes: asked.Attributes = None
+    """Likewise for attributes, as for `./dcgan sample`; those that are not named are as in one training image."""
     measure: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Also measure whether walks between random samples change smoothly, against fading and against true images."""
     data: Annotated[str | None, arg(metavar="NAME|FOLDER")] = None
@@ -64,9 +69,13 @@ def _walk(options: Walk) -> None:
     from utils.networks import find_network
 
     trained = find_network(options.name, "generator", options.runs_dir)
-    folder = folder_for(trained, "walk", options.out, "-".join(Path(stop).stem for stop in named))
+    wanted = options.label or options.attributes or ""
+    about = "-".join([*(Path(stop).stem for stop in named), *([wanted] if wanted else [])])
+    folder = folder_for(trained, "walk", options.out, about)
     words = named or tuple(map(str, range(options.stops)))
-    sampler = sampler_for(trained)
+    asked_for = options.label is not None or options.attributes is not None
+    conditions, _ = asked.conditions_for(trained, options.label, options.attributes) if asked_for else (None, "")
+    sampler = sampler_for(trained, conditions)
 
     from utils.latent import pictures
     from utils.latent.stops import find_stops

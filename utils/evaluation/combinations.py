@@ -161,9 +161,11 @@ def combinations_of(
     answers = [factor.read({name: certain(known) for name, known in exact.items()})[0] for factor in source.factors]
     wrong = np.stack([found != answer for (found, _), answer in zip(judged, answers)])
 
-    latents, parts = sampler.make_latents(samples, seed), []
+    (latents, conditions), parts = sampler.inputs(samples, seed), []
     for start in tqdm(range(0, samples, _BATCH), "Judging samples", unit=f" x {_BATCH}", disable=not progress):
-        parts.append(judge(scale_back(sampler.images(latents[start : start + _BATCH]))))
+        part = slice(start, start + _BATCH)
+        given = None if conditions is None else conditions[part]
+        parts.append(judge(scale_back(sampler.images(latents[part], given))))
     fakes = [tuple(np.concatenate(arrays) for arrays in zip(*of_factor)) for of_factor in zip(*parts)]
 
     return compare_combinations(

@@ -14,7 +14,7 @@ from utils.evaluation.held_out import TooFewImages, TrueImages, true_images_for
 from utils.evaluation.passport import Origin
 from utils.evaluation.quality import SAMPLES, Quality
 from utils.evaluation.records import digest
-from utils.models import load_network
+from utils.models import is_generator, load_network
 from utils.networks import TrainedNetwork
 from utils.sampling import Sampler
 
@@ -49,7 +49,7 @@ def evaluate(
         InputError: it is no generator, or there are too few true images.
     """
     generator = load_network(trained.file)
-    if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
+    if not is_generator(generator):
         raise InputError(f"{trained.file} should be a generator, latents -> images. Received: {generator.name}.")
     size, places = generator.output_shape[1], {"data_dir": data_dir, "progress": progress}
     true = _true_images(data, size, samples, places)
@@ -59,7 +59,8 @@ def evaluate(
             "against."
         )
     spaces = extractors_for(data.name, size, features, small=data.small, **places)
-    images, origin = Sampler.of(generator, trained.experiment).draw(samples, seed), origin_of(trained, generator)
+    sampler = Sampler.of(generator, trained.experiment, trained.conditions)
+    images, origin = sampler.draw(samples, seed), origin_of(trained, generator)
     measured = [Quality(true, space, samples, seed).measure(images, origin).plain() for space in spaces]
     return {
         "name": trained.title,

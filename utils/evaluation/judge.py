@@ -62,22 +62,25 @@ def judge_for(
     dataset: str | Path,
     size: int = SIDE,
     *,
+    attributes: bool = False,
     small: str = DataConfig.small,
     data_dir: str | Path | None = None,
     progress: bool = True,
 ) -> Judge:
-    """The judge of a dataset's attributes, or else classes; the first time its classifier is trained.
+    """The judge of a dataset's classes, or else attributes; the first time its classifier is trained.
 
     Args:
         dataset: name of a dataset, or the path of own pictures with labels or attributes.
         size: side of the images that will be judged; above `SIDE` they are shrunk to it.
+        attributes: whether it is of the attributes also where there are classes.
         small, data_dir, progress: as for `features.extractor_for`.
 
     Raises:
         InputError: the dataset has neither attributes nor labels, too few images, or was not fetched.
     """
-    names, side = names_for(dataset, data_dir), min(size, SIDE)
-    network, card = kept_classifier(dataset, side, small=small, data_dir=data_dir, progress=progress)
+    names, side = names_for(dataset, data_dir, attributes), min(size, SIDE)
+    how = {"small": small, "attributes": attributes, "data_dir": data_dir, "progress": progress}
+    network, card = kept_classifier(dataset, side, **how)
     classes = "accuracies" not in card
     names = names or tuple(f"class {number}" for number in range(network.output_shape[-1]))
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from utils.data.catalogue import find_source
 
 
-def names_for(dataset: str | Path, data_dir: str | Path | None = None) -> tuple[str, ...]:
-    """The classes of a dataset, or else its attributes, as `judge.judge_for` is asked about them: "long hair",
-    "digit 3"; () where nothing is known.
+def names_for(dataset: str | Path, data_dir: str | Path | None = None, attributes: bool = False) -> tuple[str, ...]:
+    """The classes of a dataset, or else its attributes (or these in any case), as `judge.judge_for` is asked about
+    them: "long hair", "digit 3"; () where nothing is known.
 
     Raises:
         InputError: there is no such dataset, or it was not fetched.
     """
     there = find_source(dataset, data_dir=data_dir, tolerated=1.0).describe()
-    names = there.label_names if "labels" in there.fields else there.attribute_names
+    names = there.label_names if "labels" in there.fields and not attributes else there.attribute_names
     return tuple(f"digit {name}" if name.isdecimal() else name.replace("_", " ") for name in names)

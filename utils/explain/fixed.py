@@ -14,7 +14,7 @@ from keras import layers
 
 from utils.data import scale
 from utils.errors import InputError
-from utils.models import fix_statistics, forward
+from utils.models import fix_statistics, forward, is_conditional
 
 Score = Literal["true", "fake"]
 """What an explanation is of: "true" explains the logit, "fake" minus the logit."""
@@ -138,6 +138,11 @@ def fixed_discriminator(discriminator: keras.Model, reference: np.ndarray | None
     Raises:
         InputError: the model is no such discriminator or has no convolution, or the reference images do not fit.
     """
+    if is_conditional(discriminator):
+        raise InputError(
+            "This discriminator is conditional: it judges an image by what it is told, too, so it is not looked into "
+            "here. What its generator has learned is measured by `./dcgan evaluate`."
+        )
     shape = getattr(discriminator, "input_shape", None)
     fits = isinstance(discriminator, keras.Sequential) and discriminator.output_shape == (None, 1)
     if not fits or len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.config import Experiment
+from utils.data.conditions import Conditions
 from utils.errors import InputError
 from utils.sampling import make_latent_samples
 from utils.streams import key, stream
@@ -72,7 +73,7 @@ class Batch:
         update: its number, counted from 1.
         images: uint8 (K, B, S, S, 3) in [0, 255], K batches of true images.
         latents: float32 (L, B, latent_dim), L batches of latents.
-        conditions: what goes with the images, (K, B, ...), or None.
+        conditions: float32 (K, B, condition_size), what goes with the images, or None.
         key: int32 (2,), decides all random numbers that are drawn inside the update.
     """
 
@@ -100,7 +101,7 @@ def batches(
     schedule: Schedule,
     first: int,
     last: int,
-    conditions: np.ndarray | None = None,
+    conditions: Conditions | None = None,
 ) -> Iterator[Batch]:
     """Everything that updates `first` to `last` take; the next one is read from disk while one is computed.
 
@@ -108,7 +109,7 @@ def batches(
         images: uint8 (N, S, S, 3) in [0, 255].
         experiment, schedule: decide what an update sees.
         first, last: numbers of the first and the last update.
-        conditions: what goes with the images, a row for each, or None.
+        conditions: what goes with the images (`data.conditions.Conditions`), or None.
     """
     order, order_epoch = None, 0
 

@@ -13,6 +13,7 @@ from utils import runtime
 from utils.choice import Trial
 from utils.config import Experiment
 from utils.data.catalogue import count_for
+from utils.data.conditions import with_names
 from utils.lengths import Length, seconds_of
 from utils.parameters import discriminator_parameters, generator_parameters
 from utils.training.batches import Batch, Schedule
@@ -27,7 +28,7 @@ SIDE_BY_SIDE_ROUNDS, SIDE_BY_SIDE_UPDATES = 5, 4
 """Turns that experiments take when they are timed side by side, and the least updates of each."""
 
 
-def try_updates(experiment: Experiment, force_precision: bool = False) -> Trial:
+def try_updates(experiment: Experiment, force_precision: bool = False, data_dir: str | Path | None = None) -> Trial:
     """Build the networks of an experiment and time a few updates; a training that follows does not notice.
 
     What has its turn every few updates (lazy penalties) is timed by itself and counts as often as it has its turn.
@@ -35,7 +36,9 @@ def try_updates(experiment: Experiment, force_precision: bool = False) -> Trial:
     Args:
         experiment: what would be trained.
         force_precision: whether to try a precision that this machine has to emulate.
+        data_dir: where datasets are; what a conditional experiment can be asked for is read there.
     """
+    experiment = with_names(experiment, data_dir=data_dir)
     runtime.check_precision(experiment.training.precision, force_precision)
     load = _load()
     device = runtime.start(experiment.training.precision)
@@ -57,10 +60,11 @@ def _timed(experiment: Experiment) -> dict:
     update = Update(players, experiment)
     shape = (images_per_update(recipe), training.batch_size, size, size, 3)
     pictures = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    conditions = _conditions(experiment, shape[:2])
 
     def seconds(number: int) -> float:
         began = time.perf_counter()
-        update(Batch.of(experiment, number, pictures)).read()
+        update(Batch.of(experiment, number, pictures, conditions)).read()
         return time.perf_counter() - began
 
     turns: dict[tuple, list[int]] = {}  # updates that have the same to do
@@ -110,10 +114,11 @@ def estimate(
     Raises:
         InputError: the data is not there, or too few for one update.
     """
+    experiment = with_names(experiment, data_dir=data_dir)
     images, certain = count_for(experiment, data_dir)
     schedule = Schedule.of(experiment, images)
     length = Length.of(experiment, schedule.updates_per_epoch)
-    trial = trial or try_updates(experiment, force_precision)
+    trial = trial or try_updates(experiment, force_precision, data_dir)
     return {
         "images": images,
         "images_certain": certain,
@@ -166,9 +171,11 @@ def _turn(experiment: Experiment, updates: int) -> Callable[[int], float]:
     step = Update(build_players(experiment), experiment)
     groups = images_per_update(recipe_of(experiment))
     pictures = np.random.default_rng(0).integers(0, 256, (groups, training.batch_size, size, size, 3), np.uint8)
+    conditions = _conditions(experiment, pictures.shape[:2])
 
     def turn(number: int) -> float:
-        batches = [Batch.of(experiment, (number - 1) * each + k, pictures) for k in range(1, each + 1)]
+        numbers = range((number - 1) * each + 1, number * each + 1)
+        batches = [Batch.of(experiment, update, pictures, conditions) for update in numbers]
         began = time.perf_counter()
         for batch in batches:
             record = step(batch)
@@ -176,6 +183,12 @@ def _turn(experiment: Experiment, updates: int) -> Callable[[int], float]:
         return (time.perf_counter() - began) / each
 
     return turn
+
+
+def _conditions(experiment: Experiment, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Conditions for random images, none of which has anything; None where the experiment takes none."""
+    model = experiment.model
+    return np.zeros((*shape, model.condition_size), np.float32) if model.is_conditional else None
 
 
 def _load() -> float | None:

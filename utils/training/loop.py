@@ -25,12 +25,13 @@ from utils import config, runtime
 from utils.config import CHECKPOINT_SECONDS, Experiment
 from utils.data import Dataset, load_for
 from utils.data.catalogue import is_own, place_of
+from utils.data.conditions import GRID_COLUMNS, Conditions, kept_rows, rows_having, with_names
 from utils.data.likeness import refuse_hopeless
 from utils.errors import InputError, Interrupted
 from utils.files import appears_whole, remove_unfinished
 from utils.lengths import Length, seconds_of, unit_of
 from utils.runs import Curves, Run, State, check_place, draw_film
-from utils.sampling import Sampler
+from utils.sampling import Sampler, make_latent_samples
 from utils.tables import duration, roughly
 from utils.text import command, one_line
 from utils.training import checkpoint
@@ -45,7 +46,7 @@ from utils.training.watch import Watch, of_updates
 from utils.viz import grid, write_png
 
 GRID_SAMPLES = 64
-"""Pictures in a grid."""
+"""Pictures in a grid; that of a conditional model has rows of GRID_COLUMNS, one for each class or attribute."""
 FORECAST_SECONDS = 5.0
 """How long the speed is measured before the time of the whole training is said."""
 TOO_SLOW = 1.25
@@ -101,7 +102,7 @@ def train(
     dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
     schedule = Schedule.of(experiment, len(dataset))  # refuses before a folder is made
     refuse_hopeless(dataset.images, dataset.title)
-    experiment = config.replace(experiment, name=place_of(experiment.data.name))
+    experiment = with_names(config.replace(experiment, name=place_of(experiment.data.name)), dataset)
     measured = {"update_seconds": update_seconds} if update_seconds else {}
     run = Run.create(experiment, runtime.environment() | _identity(dataset) | measured, runs_dir)
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
@@ -245,12 +246,13 @@ class _Training:
     def __init__(self, run: Run, dataset: Dataset, progress: bool, distance: Callable[[Sampler], dict] | None):
         self.run, self.images, self.progress, self.distance = run, dataset.images, progress, distance
         self.experiment = run.experiment
+        self.conditions = Conditions.of(dataset, self.experiment.model)
         self.schedule = Schedule.of(self.experiment, len(dataset))
         self.length = Length.of(self.experiment, self.schedule.updates_per_epoch)
         self.last = self.length.updates
         self.players = build_players(self.experiment)
         self.variables = self.players.variables()
-        self.watch = Watch(self.experiment, self.players, self.images)
+        self.watch = Watch(self.experiment, self.players, self.images, self.conditions)
         watched, seed = self.experiment.training.watch_updates, self.experiment.training.samples_seed
         self.copies = Copies(self.images, seed) if watched else None
         state = checkpoint.restore(run.checkpoints, self.variables, self._say)
@@ -310,7 +312,7 @@ class _Training:
         unread: list[Record] = []
         began = last_checkpoint = last_read = time.monotonic()
         seconds_before = self.seconds
-        upcoming = batches(self.images, self.experiment, self.schedule, self.update + 1, self.last)
+        upcoming = batches(self.images, self.experiment, self.schedule, self.update + 1, self.last, self.conditions)
         with contextlib.closing(upcoming):
             for batch in upcoming:
                 update = batch.update
@@ -401,12 +403,17 @@ class _Training:
 
     def _begin(self) -> None:
         """Write what does not change during the run."""
-        training = self.experiment.training
-        latents = Sampler.of(self.players.averaged, self.experiment).make_latents(GRID_SAMPLES, training.samples_seed)
-        with appears_whole(self.run.latents_file) as temporary, temporary.open("wb") as file:
-            np.save(file, latents)
-        rows = np.random.default_rng(training.samples_seed).permutation(len(self.images))[:GRID_SAMPLES]
-        write_png(self.run.true_grid, grid(self.images[rows]))
+        model, seed = self.experiment.model, self.experiment.training.samples_seed
+        self._save(self.run.latents_file, make_latent_samples(GRID_SAMPLES, model.latent_dim, seed, model.latents))
+        rows, names = np.random.default_rng(seed).permutation(len(self.images)), None
+        if self.conditions is not None:
+            self._save(self.run.conditions_file, kept_rows(self.conditions, seed))
+            rows, names = rows_having(self.conditions, rows, GRID_COLUMNS)
+        write_png(self.run.true_grid, grid(self.images[rows[:GRID_SAMPLES] if names is None else rows], names=names))
+
+    def _save(self, file: Path, array: np.ndarray) -> None:
+        with appears_whole(file) as temporary, temporary.open("wb") as opened:
+            np.save(opened, array)
 
     def _record(self, unread: list[Record], bar: tqdm) -> None:
         """Write the updates whose losses have not been read yet to steps.jsonl; stop if one is not finite."""
@@ -444,9 +451,9 @@ class _Training:
             self._tell(sentence)
 
     def _summarize(self, number: int) -> None:
-        sampler = Sampler.of(self.players.averaged, self.experiment)
+        sampler = Sampler.of(self.players.averaged, self.experiment, self.run.conditions)
         measured = self.distance(sampler) if self.distance else None
-        record = performance_summarizer(self.run, number, self.players, self.images, measured)
+        record = performance_summarizer(self.run, number, self.players, self.images, measured, self.conditions)
         if measured and number:
             about = {self.length.unit: number, "update": self.update, "rollbacks": len(self.rollbacks)}
             keep_best(self.run, self.players, about | {"distance": measured})

@@ -60,11 +60,14 @@ class Update:
             recorded = {}
             drawings: dict[tuple, Drawing] = {}
             for number, phase in due.items():
+                given = None if conditions is None else conditions[phase.images]
 
-                def draw(place=(phase.latents, phase.drawn_by)):
-                    if place not in drawings:
-                        drawings[place] = Drawing(self._players, latents[place[0]], place[1])
-                    return drawings[place]
+                def draw(place=(phase.latents, phase.drawn_by), given=given, group=phase.images):
+                    # Fakes are drawn for the conditions of the phase's true images.
+                    drawn = place if given is None else (*place, group)
+                    if drawn not in drawings:
+                        drawings[drawn] = Drawing(self._players, latents[place[0]], place[1], given)
+                    return drawings[drawn]
 
                 recorded |= run_phase(
                     phase,
@@ -73,7 +76,7 @@ class Update:
                     images=images[phase.images],
                     draw=draw,
                     latents=latents[phase.latents],
-                    conditions=None if conditions is None else conditions[phase.images],
+                    conditions=given,
                     key=tf.random.experimental.stateless_fold_in(key, number),
                 )
                 if "generator" in phase.terms:

@@ -5,18 +5,24 @@ import json
 import numpy as np
 
 from utils.config import STATISTICS
-from utils.data import scale_back
+from utils.data import scale, scale_back
+from utils.data.conditions import GRID_COLUMNS, Conditions
 from utils.files import appears_whole, write_json
 from utils.models import forward
 from utils.runs import Run
-from utils.sampling import Sampler, true_samples_generator
+from utils.sampling import Sampler
 from utils.streams import stream
 from utils.training.players import Players
 from utils.viz import grid, write_png
 
 
 def performance_summarizer(
-    run: Run, number: int, players: Players, images: np.ndarray, distance: dict | None = None
+    run: Run,
+    number: int,
+    players: Players,
+    images: np.ndarray,
+    distance: dict | None = None,
+    conditions: Conditions | None = None,
 ) -> dict:
     """Score true and fake samples, draw the grid on the run's fixed latents, save the models, add a line to the record.
 
@@ -30,6 +36,7 @@ def performance_summarizer(
         players: the networks as they stand; nothing in them is changed.
         images: uint8 (N, S, S, 3), the images trained on.
         distance: how far the samples are from true images, where it was measured: "value" becomes part of the record.
+        conditions: what goes with the images, or None; the fake samples are drawn for those of the true ones.
 
     Returns:
         The record: the number as "epoch" or "update", "accuracy_true", "accuracy_fake", "score_true", "score_fake"
@@ -39,10 +46,13 @@ def performance_summarizer(
     experiment = run.experiment
     training = experiment.training
     count = min(training.summary_samples, len(images))
-    sampler = Sampler.of(players.averaged, experiment)
-    true, _ = true_samples_generator(images, count, stream(training.samples_seed, "summary: true samples"))
-    fake = sampler.images(sampler.make_latents(count, stream(training.samples_seed, "summary: latents")))
-    scores_true, scores_fake = (score(players, samples, training.statistics) for samples in (true, fake))
+    sampler = Sampler.of(players.averaged, experiment, run.conditions)
+    rows = stream(training.samples_seed, "summary: true samples").choice(len(images), count, replace=False)
+    true, given = scale(images[rows]), None if conditions is None else conditions[rows]
+    fake = sampler.images(sampler.make_latents(count, stream(training.samples_seed, "summary: latents")), given)
+    scores_true, scores_fake = (
+        score(players, samples, training.statistics, conditions=given) for samples in (true, fake)
+    )
     record = {
         run.unit: number,
         "accuracy_true": float(np.mean(scores_true > 0.5)),
@@ -53,8 +63,12 @@ def performance_summarizer(
         **({"distance": distance["value"]} if distance else {}),
     }
 
-    drawn = sampler.images(np.load(run.latents_file, allow_pickle=False))
-    write_png(run.grid(number), grid(scale_back(drawn)))
+    latents = np.load(run.latents_file, allow_pickle=False)
+    if conditions is None:
+        drawn, names = scale_back(sampler.images(latents)), None
+    else:
+        drawn, names = sampler.row_by_row(experiment.model, latents[:GRID_COLUMNS])
+    write_png(run.grid(number), grid(drawn, names=names))
     _save(run, players)
     if training.keep_models:
         _save(run, players, number)
@@ -84,10 +98,25 @@ def _save(run: Run, players: Players, which: int | str | None = None) -> None:
             network.save(temporary)
 
 
-def score(players: Players, images: np.ndarray, statistics: str, batch_size: int = 256) -> np.ndarray:
-    """The discriminator's scores of float32 (N, S, S, 3) images in [-1, 1], as float32 (N,) in [0, 1]."""
-    by = STATISTICS[statistics].scores
-    batches = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-    return np.concatenate(
-        [np.asarray(forward(players.discriminator, batch, training=False, statistics=by))[:, 0] for batch in batches]
-    )
+def score(
+    players: Players,
+    images: np.ndarray,
+    statistics: str,
+    batch_size: int = 256,
+    conditions: np.ndarray | None = None,
+) -> np.ndarray:
+    """The discriminator's scores of float32 (N, S, S, 3) images in [-1, 1], as float32 (N,) in [0, 1].
+
+    Args:
+        players: the discriminator among them.
+        images: the images.
+        statistics: of the experiment.
+        batch_size: images at a time; where batch normalisation goes by the batch, it decides the result, too.
+        conditions: float32 (N, condition_size) that they are judged by, or None.
+    """
+    by, scores = STATISTICS[statistics].scores, []
+    for start in range(0, len(images), batch_size):
+        part = slice(start, start + batch_size)
+        given = None if conditions is None else conditions[part]
+        scores.append(forward(players.discriminator, images[part], given, training=False, statistics=by))
+    return np.concatenate([np.asarray(each)[:, 0] for each in scores])

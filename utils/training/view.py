@@ -19,13 +19,14 @@ class Drawing:
 
     Attributes:
         latents: float32 (B, latent_dim).
+        conditions: float32 (B, condition_size) that they were drawn for, or None.
         fake: float32 (B, S, S, 3) in [-1, 1].
     """
 
-    def __init__(self, players: Players, latents, statistics: str):
-        self.latents = latents
+    def __init__(self, players: Players, latents, statistics: str, conditions=None):
+        self.latents, self.conditions = latents, conditions
         with tf.GradientTape(persistent=True) as self._tape:
-            self.fake = forward(players.generator, latents, training=True, statistics=statistics)
+            self.fake = forward(players.generator, latents, conditions, training=True, statistics=statistics)
 
     def gradient(self, variables, of_fake):
         """Gradients of the generator's variables from that of the fakes; the pass is not repeated."""
@@ -50,7 +51,8 @@ class View:
         images: uint8 (B, S, S, 3) in [0, 255], the true images.
         draw_fake: gives the phase's fakes, float32 (B, S, S, 3) in [-1, 1]; called at most once.
         latents: float32 (B, latent_dim) that they are drawn from.
-        conditions: what goes with the true images, (B, ...), or None.
+        conditions: float32 (B, condition_size), what goes with the true images, and what the fakes are drawn for; or
+            None.
         key: int32 (2,), decides all random numbers of the phase.
         judged_by: statistics by which the discriminator judges, "batch" or "moving".
         joined: whether it judges true and fake images as one batch.
@@ -108,24 +110,29 @@ class View:
         """The logits that were asked for so far, of "true" and of "fake"."""
         return dict(self._logits.known)
 
-    def judge(self, images):
-        """The discriminator's logits of images as they are: float32 (N, 1), in full precision."""
-        return self.through("discriminator", images)
+    def judge(self, images, conditions=None):
+        """The discriminator's logits of images as they are: float32 (N, 1), in full precision.
 
-    def draw(self, latents):
-        """More fakes than the phase's own: float32 (N, S, S, 3) in [-1, 1]."""
-        return self.through("generator", latents)
+        Args:
+            images: float32 (N, S, S, 3).
+            conditions: float32 (N, condition_size) to judge them by; the phase's own by default, if there are any.
+        """
+        return self.through("discriminator", images, self.conditions if conditions is None else conditions)
+
+    def draw(self, latents, conditions=None):
+        """More fakes than the phase's own: float32 (N, S, S, 3) in [-1, 1]; `conditions` as for `judge`."""
+        return self.through("generator", latents, self.conditions if conditions is None else conditions)
 
     def encode(self, images):
         """What the player "encoder" makes of images."""
         return self.through("encoder", images)
 
-    def through(self, player: str, x):
-        """What a player makes of `x` in this phase."""
+    def through(self, player: str, x, conditions=None):
+        """What a player makes of `x`, and of conditions where it takes any, in this phase."""
         network = self.players[player].network
         if player != "discriminator":
-            return forward(network, x, training=True, statistics="batch")
-        logits = forward(network.layers[:-1], x, training=True, statistics=self._judged_by)
+            return forward(network, x, conditions, training=True, statistics="batch")
+        logits = forward(network, x, conditions, training=True, statistics=self._judged_by, logits=True)
         return tf.cast(logits, network.variable_dtype)  # losses are in full precision also under mixed precision
 
     def random(self, stream: str):
@@ -159,7 +166,11 @@ class _Logits:
                 for each in images:
                     tape.watch(each)
                 whole = tf.concat([tf.cast(each, images[-1].dtype) for each in images], 0) if images[1:] else images[0]
-                logits = tf.split(view.judge(whole), len(parts)) if images[1:] else [view.judge(whole)]
+                of_whole = view.conditions
+                if images[1:] and of_whole is not None:
+                    of_whole = tf.concat([of_whole] * len(parts), 0)
+                logits = view.judge(whole, of_whole)
+                logits = tf.split(logits, len(parts)) if images[1:] else [logits]
             self.known |= dict(zip(parts, logits))
             self.tapes |= dict.fromkeys(parts, tape)
         return self.known[of]

@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from utils.config import STATISTICS, Experiment
 from utils.data import scale, scale_back
+from utils.data.conditions import Conditions
 from utils.models import forward
-from utils.sampling import Sampler
+from utils.sampling import make_latent_samples
 from utils.streams import stream
 from utils.training.copies import small
 from utils.training.players import Players
@@ -29,19 +30,22 @@ class Watch:
         experiment: what is trained.
         networks: the networks, as they change.
         images: uint8 (N, S, S, 3), the images trained on.
+        conditions: what goes with them, or None; fakes are drawn for those of the true images that are looked at.
 
     Attributes:
         memory: what the next measurement needs of the last one, as text for a checkpoint; None before the first.
     """
 
-    def __init__(self, experiment: Experiment, networks: Players, images: np.ndarray):
+    def __init__(
+        self, experiment: Experiment, networks: Players, images: np.ndarray, conditions: Conditions | None = None
+    ):
         training = experiment.training
         seed = training.samples_seed
         self._experiment, self._networks = experiment, networks
-        sampler = Sampler.of(networks.generator, experiment)
-        self._latents = sampler.make_latents(training.batch_size, stream(seed, "watch: latents"))
-        rows = stream(seed, "watch: true samples").choice(len(images), training.batch_size, replace=False)
-        true = images[np.sort(rows)]
+        model, random = experiment.model, stream(seed, "watch: latents")
+        self._latents = make_latent_samples(training.batch_size, model.latent_dim, random, model.latents)
+        rows = np.sort(stream(seed, "watch: true samples").choice(len(images), training.batch_size, replace=False))
+        true, self._conditions = images[rows], None if conditions is None else conditions[rows]
         self._true = scale(true)
         shown = small(true)
         self._spread = max(float(abs(shown - shown.mean(axis=0)).mean()), 1e-6)  # black images have none
@@ -104,12 +108,15 @@ class Watch:
         return {"filled": float(filled) if filled < 1 else 1.0}  # also where it is not finite any more
 
     def _draw(self, statistics: str) -> np.ndarray:
-        drawn = forward(self._networks.generator, self._latents, training=False, statistics=statistics)
+        network = self._networks.generator
+        drawn = forward(network, self._latents, self._conditions, training=False, statistics=statistics)
         return np.asarray(drawn, np.float32)
 
     def _judge(self, images: np.ndarray, statistics: str, first: int = 0) -> float:
-        network = self._networks.discriminator
-        scores = forward(network, tf.constant(images), training=False, statistics=statistics)  # no dropout
+        network, given = self._networks.discriminator, self._conditions
+        if given is not None and len(images) > len(given):  # true and fake images as one batch
+            given = np.concatenate([given, given])
+        scores = forward(network, tf.constant(images), given, training=False, statistics=statistics)  # no dropout
         return float(np.mean(np.asarray(scores, np.float32)[first:]))
 
 

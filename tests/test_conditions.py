@@ -1,0 +1,323 @@
+"""Conditional networks: what they are told to draw goes from the images into both, and back to the user."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from utils import cli
+from utils.config import from_dict, preset, replace, to_dict
+from utils.data import Dataset, scale
+from utils.data.conditions import Conditions, asked_for, grid_rows, kept_rows, rows_having, with_names
+from utils.errors import InputError
+from utils.evaluation.asked import compare_asked
+from utils.models import build_combined, build_discriminator, build_generator, forward, load_network
+from utils.networks import TrainedNetwork
+from utils.parameters import discriminator_parameters, generator_parameters
+from utils.pretrained import Pretrained, publish
+from utils.sampling import Sampler
+from utils.training import resume, train
+from utils.training.batches import Schedule, batches
+from utils.training.players import build_players
+from utils.training.recipes import recipe_of
+from utils.training.step import run_phase
+from utils.training.view import Drawing
+from utils.viz import read_png
+
+NAMES = ("ant", "bee", "cat")
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    """24 images of 16 pixels in three classes, each of one grey that tells its class, and two attributes."""
+    labels = np.arange(24) % 3
+    images = np.broadcast_to(100 * labels[:, None, None, None], (24, 16, 16, 3)).astype(np.uint8)
+    attributes = np.stack([labels == 2, labels > 0], axis=1).astype(np.uint8)
+    known = {"labels": labels, "label_names": NAMES, "attributes": attributes, "attribute_names": ("tail", "light")}
+    return Dataset(name="animals", title="animals", images=images, fingerprint="0" * 64, **known)
+
+
+def tiny(**changes):
+    """A conditional experiment without batch normalisation and dropout, so that a pass is a formula."""
+    network = {"filters": (8, 8), "strides": (2, 2)}
+    start = replace(
+        preset("report32"), image_size=16, generator=network, discriminator={**network, "dropout": 0.0}, width=1.0,
+        latent_dim=5, condition_dim=6, batch_size=4, updates=2, summary_samples=8, watch_updates=1, name="animals",
+        discriminator_updates="joint", conditions="labels", condition_names=NAMES,
+    )  # fmt: skip
+    return replace(start, **changes)
+
+
+def some(model, count=6):
+    """Images, latents and conditions for a model."""
+    random = np.random.default_rng(1)
+    images = random.uniform(-1, 1, (count, model.image_size, model.image_size, 3)).astype(np.float32)
+    latents = random.standard_normal((count, model.latent_dim), dtype=np.float32)
+    return images, latents, np.eye(model.condition_size, dtype=np.float32)[np.arange(count) % model.condition_size]
+
+
+@pytest.mark.parametrize("conditioning", ["projection", "concatenation"])
+@pytest.mark.parametrize("settings", [{"batch_norm": "on"}, {"spectral_norm": True}])
+def test_a_conditional_network_is_passed_through_as_keras_does_it_also_once_it_is_loaded(
+    tmp_path, conditioning, settings
+):
+    model = tiny(conditioning=conditioning, **settings).model
+    generator, discriminator = build_generator(model), build_discriminator(model)
+    images, latents, conditions = some(model)
+    for network, x in ((generator, latents), (discriminator, images)):
+        expected = np.asarray(network([x, conditions], training=False))
+        np.testing.assert_array_equal(forward(network, x, conditions), expected)
+        network.save(tmp_path / "network.keras")
+        np.testing.assert_array_equal(forward(load_network(tmp_path / "network.keras"), x, conditions), expected)
+    logits = np.asarray(forward(discriminator, images, conditions, logits=True))
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), expected, atol=1e-6)
+    drawn = np.asarray(generator([latents, conditions]))
+    combined = build_combined(generator, discriminator)([latents, conditions])
+    np.testing.assert_allclose(combined, discriminator([drawn, conditions]), atol=1e-6)
+    assert generator_parameters(model) == generator.count_params()
+    vectors = sum(int(np.prod(layer.u.shape)) for layer in discriminator.layers if hasattr(layer, "u"))
+    assert discriminator_parameters(model) == discriminator.count_params() - vectors
+
+
+def test_batch_normalisation_of_a_conditional_network_goes_by_the_batch_where_that_is_asked_for():
+    model = tiny(batch_norm="on", conditioning="concatenation").model
+    discriminator, (images, _, conditions) = build_discriminator(model), some(model)
+    before = discriminator.get_weights()
+    by_batch = np.asarray(forward(discriminator, images, conditions, statistics="batch"))
+    assert all(map(np.array_equal, before, discriminator.get_weights()))
+    np.testing.assert_allclose(by_batch, discriminator([images, conditions], training=True), atol=1e-5)
+    assert abs(by_batch - np.asarray(discriminator([images, conditions]))).max() > 1e-4
+
+
+def test_projection_adds_the_inner_product_of_the_embedded_condition_and_the_summed_features():
+    model = tiny().model
+    discriminator, (images, _, conditions) = build_discriminator(model), some(model)
+    (last,) = (layer for layer in discriminator.layers if isinstance(layer, keras.layers.Flatten))
+    features = keras.Model(discriminator.inputs, last.input)
+    assert features.output.shape[1:] == (4, 4, 8)
+    (embedding,) = (layer for layer in discriminator.layers if layer.weights and layer.weights[0].shape == (3, 8))
+    logits = forward(discriminator, images, conditions, logits=True)
+    without = forward(discriminator, images, 0 * conditions, logits=True)
+    summed = np.asarray(features([images, conditions])).sum((1, 2))
+    expected = (conditions @ np.asarray(embedding.kernel) * summed).sum(1, keepdims=True)
+    assert abs(expected).max() > 1e-2
+    np.testing.assert_allclose(np.asarray(logits) - np.asarray(without), expected, atol=1e-5)
+
+
+def test_concatenation_lets_what_a_condition_adds_to_the_logit_depend_on_the_image():
+    model = tiny(conditioning="concatenation").model
+    discriminator, (images, _, conditions) = build_discriminator(model), some(model)
+    one, other = (forward(discriminator, images, np.roll(conditions[:1], n).repeat(6, 0), logits=True) for n in (0, 1))
+    assert np.ptp(np.asarray(one) - np.asarray(other)) > 1e-3
+
+
+def test_a_network_without_conditions_is_the_sequential_one_that_it_was():
+    model = tiny(conditions="none", condition_names=()).model
+    for build, count in ((build_generator, generator_parameters), (build_discriminator, discriminator_parameters)):
+        network = build(model)
+        assert isinstance(network, keras.Sequential) and network.count_params() == count(model)
+    old = to_dict(replace(preset("quick"), batch_size=8))
+    for name in ("conditions", "condition_names", "condition_dim", "conditioning"):
+        del old["model"][name]
+    assert from_dict(old) == replace(preset("quick"), batch_size=8)
+
+
+def test_a_batch_brings_the_conditions_of_its_own_images_however_late_one_begins(dataset):
+    experiment = tiny(discriminator_steps=2)
+    schedule, conditions = Schedule.of(experiment, 24), Conditions.of(dataset, experiment.model)
+    whole = list(batches(dataset.images, experiment, schedule, 1, 5, conditions))
+    for batch in whole:
+        assert batch.conditions.shape == (2, 4, 3) and batch.conditions.dtype == np.float32
+        np.testing.assert_array_equal(batch.conditions.argmax(-1), batch.images[:, :, 0, 0, 0] // 100)
+    late = list(batches(dataset.images, experiment, schedule, 4, 5, conditions))
+    for a, b in zip(whole[3:], late):
+        np.testing.assert_array_equal(a.conditions, b.conditions)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_both_networks_are_updated_with_fakes_for_the_conditions_of_the_true_images(joined):
+    experiment = tiny(join_batches=joined)
+    players = build_players(experiment)
+    images, latents, conditions = some(experiment.model, 4)
+    images = np.rint(images * 127.5 + 127.5).astype(np.uint8)
+    fake = players.generator([latents, conditions])
+
+    def softplus(pictures, sign):
+        logits = forward(players.discriminator, pictures, conditions, logits=True)
+        return float(tf.reduce_mean(tf.nn.softplus(sign * logits)))
+
+    expected = {"loss_true": softplus(scale(images), -1), "loss_fake": softplus(fake, 1)}
+    for phase, player in zip(recipe_of(experiment), ("discriminator", "generator")):
+        if player == "generator":  # by now the discriminator is another
+            expected = {"loss_generator": softplus(fake, -1)}
+        before = players[player].network.get_weights()
+        recorded = run_phase(
+            phase, players, experiment.training, images=tf.constant(images), latents=latents, conditions=conditions,
+            draw=lambda: Drawing(players, latents, "batch", conditions),
+        )  # fmt: skip
+        for name, value in expected.items():
+            np.testing.assert_allclose(recorded[name], value, rtol=1e-5)
+        changed = [not np.array_equal(a, b) for a, b in zip(before, players[player].network.get_weights())]
+        assert all(changed)  # what projects conditions is trained, too
+
+
+def test_conditions_are_one_hot_classes_or_chosen_attributes(dataset):
+    model = tiny(condition_names=()).model
+    classes = Conditions.of(dataset, model)
+    assert classes.names == NAMES and len(classes) == 24
+    np.testing.assert_array_equal(classes[[1, 5]], [[0, 1, 0], [0, 0, 1]])
+    chosen = Conditions.of(dataset, dataclasses.replace(model, conditions="attributes", condition_names=("light",)))
+    np.testing.assert_array_equal(chosen[:3], [[0], [1], [1]])
+    unnamed = dataclasses.replace(dataset, label_names=())
+    assert with_names(tiny(condition_names=()), unnamed).model.condition_names == ("0", "1", "2")
+    assert Conditions.of(dataset, tiny(conditions="none", condition_names=()).model) is None
+
+
+def test_what_a_dataset_does_not_know_is_refused_in_a_sentence(dataset):
+    without = dataclasses.replace(dataset, labels=None)
+    with pytest.raises(
+        InputError, match="No labels are known of animals.* attributes are, so use --conditions attributes"
+    ):
+        with_names(tiny(), without)
+    with pytest.raises(InputError, match="leave --conditions out"):
+        with_names(tiny(), dataclasses.replace(without, attributes=None))
+    with pytest.raises(InputError, match="There is no wings in animals: choose from tail, light"):
+        with_names(tiny(conditions="attributes", condition_names=("wings",)), dataset)
+    with pytest.raises(InputError, match="a part of them cannot be conditioned on"):
+        with_names(tiny(condition_names=("bee",)), dataset)
+    with pytest.raises(InputError, match="add --conditions labels or --conditions attributes"):
+        tiny(conditions="none")
+    assert with_names(replace(preset("quick"), conditions="attributes")).model.condition_size == 13  # nothing is drawn
+
+
+def test_a_grid_has_a_row_for_each_class_or_of_images_that_have_each_attribute(dataset):
+    model = tiny().model
+    rows, names = grid_rows(model, np.empty((0, 3)), 2)
+    assert names == NAMES and rows.argmax(1).tolist() == [0, 0, 1, 1, 2, 2]
+    attributes = dataclasses.replace(model, conditions="attributes", condition_names=("tail", "light"))
+    rows, _ = grid_rows(attributes, np.array([[0, 1], [1, 1], [0, 0]], np.uint8), 2)
+    assert rows.tolist() == [[1, 1], [1, 1], [0, 1], [1, 1]]
+    which, names = rows_having(Conditions.of(dataset, attributes), np.arange(24)[::-1], 3)
+    assert which.tolist() == [23, 20, 17, 23, 22, 20] and names == ("tail", "light")
+
+
+def test_what_is_not_asked_for_is_as_it_occurs_in_the_training_data():
+    names = ("hat", "long beard", "glasses")
+    model = tiny(conditions="attributes", condition_names=names).model
+    kept = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0]], np.uint8)
+    rows, about = asked_for(model, kept, attributes="Hat=1")
+    assert rows.tolist() == [[1, 0, 0], [1, 1, 0]] and "in the 2 of 4 training images that have this" in about
+    rows, about = asked_for(model, kept, attributes="glasses, long_beard=0")  # no image has both
+    assert rows.tolist() == [[1, 0, 1], [0, 0, 1]] and "None of 4 training images has this" in about
+    rows, about = asked_for(model, kept, attributes="hat=1,long beard=1,glasses=0")
+    assert rows.tolist() == [[1, 1, 0]] and about == ""
+    classes = tiny().model
+    assert asked_for(classes, kept, label="BEE")[0].tolist() == [[0, 1, 0]]
+    for wrong, sentence in (
+        (
+            (model, {"attributes": "wings=1"}),
+            "no attribute 'wings' in this model: choose from hat, long beard, glasses",
+        ),
+        ((model, {"attributes": "hat=2"}), "An attribute is 1 or 0.* Received: 'hat=2'"),
+        ((model, {"label": "bee"}), "trained with --conditions attributes: ask with --attributes"),
+        ((classes, {"label": "dog"}), "no label 'dog' in this model: choose from ant, bee, cat"),
+        ((classes, {"attributes": "hat=1"}), "trained with --conditions labels: ask with --label NAME"),
+        ((preset("quick").model, {"label": "bee"}), "for models that were trained with --conditions"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            asked_for(wrong[0], kept, **wrong[1])
+
+
+def test_a_sampler_draws_its_conditions_and_none_of_its_own_choice_for_latents_that_are_given():
+    def generator(given):  # draws its condition as a grey
+        return np.broadcast_to(given[1][:, :1, None, None], (len(given[1]), 2, 2, 3)) * 2 - 1
+
+    experiment = tiny()
+    sampler = Sampler.of(generator, experiment, np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0]]))
+    assert 0.2 < (sampler.draw(200) == 255).mean() < 0.45  # a third of the conditions
+    assert sampler.row_by_row(experiment.model, sampler.make_latents(2))[0][:, 0, 0, 0].tolist() == [255, 255, *[0] * 4]
+    with pytest.raises(InputError, match="all pictures must be of one condition here"):
+        sampler.images(sampler.make_latents(2))
+    one = Sampler.of(generator, experiment, np.array([[1, 0, 0]]))
+    assert (one.images(one.make_latents(3)) == 1).all()
+    with pytest.raises(InputError, match="conditional: what it is to draw must be said"):
+        Sampler.of(generator, experiment)
+
+
+def test_the_judgement_counts_what_was_asked_for_and_seen():
+    asked = np.array([[1, 0], [1, 1], [0, 1], [0, 0]] * 30, bool)
+    deaf = np.zeros_like(asked)  # whatever it is asked for, it draws the second alone
+    deaf[:, 1] = True
+    features = np.random.default_rng(0).standard_normal((120, 4))
+    found = compare_asked(
+        asked, (deaf, asked), (0.5 * features, features), ("hat", "beard"),
+        kind="attributes", true_images="true images", trained_on=False, judge="judge",
+    )  # fmt: skip
+    assert found.samples == 120 and (found.right[0].value, found.right[1].value) == (0.25, 1.0)
+    assert found.by_chance.value == 0.25  # of a generator that does not listen it is as much as of what was asked for
+    hat, beard = found.names
+    assert [each.value for each in (*hat.seen, *hat.wrongly)] == [0, 1, 0, 0] and hat.count == 60
+    assert [each.value for each in (*beard.seen, *beard.wrongly)] == [1, 1, 1, 0]
+    assert abs(hat.variety.value - 0.5) < 1e-9 and hat.variety.low < 0.5 < hat.variety.high
+    assert (
+        hat.distance.value > 0.05 and json.loads(json.dumps(found.plain()))["names"][1]["wrongly"]["true"]["value"] == 0
+    )
+
+
+# --- a run, as a user sees it -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(dataset, tmp_path_factory):
+    experiment = tiny(condition_names=(), ema_decay=0.9, summary_updates=2)
+    return train(experiment, dataset=dataset, runs_dir=tmp_path_factory.mktemp("runs"), progress=False)
+
+
+def test_a_run_keeps_what_can_be_asked_for_and_goes_on(run, dataset):
+    assert run.experiment.model.condition_names == NAMES
+    np.testing.assert_array_equal(run.conditions, kept_rows(Conditions.of(dataset, run.experiment.model), 1))
+    assert run.conditions.shape == (24, 3) and (run.conditions.sum(0) == 8).all()
+    resume(run, changed=replace(run.experiment, updates=3), dataset=dataset, progress=False)
+    assert run.steps()["update"].tolist() == [1, 2, 3] and run.state.status == "finished"
+    with pytest.raises(InputError, match="No labels are known"):
+        train(tiny(), dataset=dataclasses.replace(dataset, labels=None), runs_dir=run.folder / "other", progress=False)
+    assert not (run.folder / "other").exists()
+
+
+def test_a_published_model_draws_the_same_and_knows_as_much(run, dataset, tmp_path):
+    model = publish(run, "animals", dataset, folder=tmp_path)
+    np.testing.assert_array_equal(model.conditions, run.conditions)
+    drawn = [
+        Sampler.of(load_network(file), run.experiment, conditions).draw(5)
+        for file, conditions in (
+            (run.model("generator"), run.conditions),
+            (model.model("generator"), TrainedNetwork("animals", model.model("generator"), tmp_path).conditions),
+        )
+    ]
+    np.testing.assert_array_equal(*drawn)
+    assert Pretrained(model.folder).experiment.model.condition_names == NAMES
+
+
+def test_the_commands_ask_a_run_and_refuse_what_it_does_not_know(run, tmp_path, capsys):
+    def said(*words):
+        code = cli.main([*words])
+        out, err = capsys.readouterr()
+        return code, out + err
+
+    place = str(run.folder)
+    code, text = said("sample", place, "--label", "cat", "-n", "3", "--as", "files", "--out", str(tmp_path / "cats"))
+    assert code == 0 and len(list((tmp_path / "cats").iterdir())) == 3
+    assert said("sample", place, "-n", "7", "--out", str(tmp_path / "grid.png"))[0] == 0
+    assert read_png(tmp_path / "grid.png").shape[0] == 3 * 66 + 2  # a row for each class, three pictures in each
+    code, text = said("sample", place, "--label", "dog")
+    assert code == 2 and "choose from ant, bee, cat" in text
+    for words in (("walk", place), ("directions", place), ("invert", place, "--check", "2")):
+        code, text = said(*words)
+        assert code == 2 and "is conditional" in text and "--label" in text, words
+    code, text = said("walk", place, "--label", "ant", "--frames", "4", "--stops", "2", "--out", str(tmp_path / "walk"))
+    assert code == 0 and (tmp_path / "walk" / "walk.gif").is_file()
+    code, text = said("explain", place)
+    assert code == 2 and "judges an image by what it is told" in text
