@@ -1,11 +1,12 @@
-"""Generator, discriminator and combined model: Keras `Sequential` models driven by a preset's `.model` section."""
+"""Generator, discriminator, encoder, combined model: Keras `Sequential` models driven by a preset's `.model`."""
 
+import dataclasses
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from utils import runtime
-from utils.config import ModelConfig
+from utils.config import DiscriminatorConfig, ModelConfig
 from utils.errors import InputError
 from utils.parameters import scaled
 from utils.streams import stream
@@ -106,23 +107,7 @@ def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
     dense = SpectralDense if model.spectral_norm else layers.Dense
     network = keras.Sequential([keras.Input((size, size, 3), name="images")], name="discriminator")
 
-    for block, (filters, stride) in enumerate(zip(config.filters, config.strides)):
-        network.add(
-            convolution(
-                scaled(filters, model),
-                config.kernel,
-                strides=stride,
-                padding="same",
-                use_bias=config.bias,
-                **_kernel(model, seeds),
-            )
-        )
-        if model.batch_norm == "on" and config.norm and (block > 0 or config.norm_first):
-            network.add(_normalisation(model, seeds))
-        network.add(_activation("leaky_relu", model))
-        if config.dropout and config.dropout_at == "blocks":
-            network.add(layers.Dropout(config.dropout, seed=next(seeds)))
-
+    _add_convolutions(network, config, model, seeds, convolution)
     dropout = (
         [layers.Dropout(config.dropout, seed=next(seeds))] if config.dropout and config.dropout_at == "head" else []
     )
@@ -135,6 +120,32 @@ def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Sequential:
     for layer in head:
         network.add(layer)
     network.add(layers.Activation("sigmoid", dtype=_full_precision(), name="score"))
+    return network
+
+
+def build_encoder(model: ModelConfig, seed: int = 0) -> keras.Sequential:
+    """Build the encoder E: images -> codes, which the generator takes in place of latents.
+
+    It has the discriminator's blocks, but for normalisation in the first one, for dropout and for spectral
+    normalisation; then a dense layer as wide as the latents, and tanh.
+
+    Args:
+        model: the `.model` section of an experiment.
+        seed: decides the initial weights.
+
+    Shapes:
+        float32 (N, image_size, image_size, 3) in [-1, 1] -> float32 (N, latent_dim) in (-1, 1).
+
+    Reference:
+        The released code of RDCGAN (Mehralian and Karasfi 2018, github.com/MMehralian/RDCGAN, model.py).
+    """
+    seeds, size = _seeds(seed, "encoder"), model.image_size
+    config = dataclasses.replace(model.discriminator, norm_first=False, dropout=0.0)
+    network = keras.Sequential([keras.Input((size, size, 3), name="images")], name="encoder")
+    _add_convolutions(network, config, model, seeds, layers.Conv2D)
+    network.add(layers.Flatten())
+    network.add(layers.Dense(model.latent_dim, use_bias=config.bias, **_kernel(model, seeds)))
+    network.add(layers.Activation("tanh", dtype=_full_precision(), name="code"))
     return network
 
 
@@ -288,6 +299,28 @@ class SpectralDense(_Spectral, layers.Dense):
 def _unit(vector):
     """The vector at length 1; a zero vector stays."""
     return vector / (keras.ops.norm(vector) + 1e-12)
+
+
+def _add_convolutions(
+    network: keras.Sequential, config: DiscriminatorConfig, model: ModelConfig, seeds: Iterator[int], convolution: type
+) -> None:
+    """Add the blocks of strided convolutions that shrink images."""
+    for block, (filters, stride) in enumerate(zip(config.filters, config.strides)):
+        network.add(
+            convolution(
+                scaled(filters, model),
+                config.kernel,
+                strides=stride,
+                padding="same",
+                use_bias=config.bias,
+                **_kernel(model, seeds),
+            )
+        )
+        if model.batch_norm == "on" and config.norm and (block > 0 or config.norm_first):
+            network.add(_normalisation(model, seeds))
+        network.add(_activation("leaky_relu", model))
+        if config.dropout and config.dropout_at == "blocks":
+            network.add(layers.Dropout(config.dropout, seed=next(seeds)))
 
 
 def _kernel(model: ModelConfig, seeds: Iterator[int]) -> dict:
