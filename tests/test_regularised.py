@@ -32,8 +32,9 @@ from utils.training.view import View
 
 TINY = replace(
     preset("regularised64"),
-    image_size=16, latent_dim=6, count=24, batch_size=8, epochs=1, generator_steps=1, summary_samples=8, keep_models=True,
-    generator={"start": 8, "start_filters": 4, "filters": (), "strides": ()} | {"filters": (3,), "strides": (1,)},
+    image_size=16, latent_dim=6, count=24, batch_size=8, epochs=1, generator_steps=1, summary_samples=8,
+    keep_models=True,
+    generator={"start": 8, "start_filters": 4, "filters": (3,), "strides": (1,)},
     discriminator={"filters": (3, 4), "strides": (4, 2)},
 )  # fmt: skip
 IMAGES = np.random.default_rng(5).integers(0, 256, (24, 16, 16, 3), np.uint8)
