@@ -136,7 +136,10 @@ def _pooled(network: FixedDiscriminator) -> Callable:
     """Images uint8 (N, S, S, 3) -> float32 (N, D): the largest activations in each cell, convolution by convolution."""
     import tensorflow as tf
 
-    @tf.function(reduce_retracing=True, jit_compile=False)  # XLA would do without oneDNN
+    # One trace for batches of all sizes; XLA would do without oneDNN.
+    some = tf.TensorSpec((None, network.side, network.side, 3), tf.uint8)
+
+    @tf.function(input_signature=[some], jit_compile=False)
     def features(images):
         x, done, parts = scale(images), 0, []
         for convolution in network.convolutions:
