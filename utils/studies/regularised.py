@@ -13,7 +13,7 @@ from utils.fitting import at_size
 from utils.latent.reconstruction import Reconstruction
 from utils.runs import Run, runs_folder
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name, train_arms
-from utils.viz import grid, read_png, write_png
+from utils.viz import grid, plain_ticks, read_png, write_png
 
 SIDE = 32
 """Pixels: at a quarter of the arithmetic of 64 the narrow networks get four times the updates in the same time."""
@@ -297,6 +297,8 @@ def margins(results: dict) -> list[dict]:
 
 def plot_regularised(results: dict) -> Figure:
     """Draw distances over updates, combinations that are missing, what is read, and samples of each arm."""
+    from matplotlib.ticker import PercentFormatter
+
     arms = [arm for arm in results["arms"] if any(run["arm"] == arm for run in results["runs"])]
     figure = new_figure(14, 3.6 + 0.75 * len(arms))
     above, below = figure.subfigures(2, 1, height_ratios=(3.6, 0.75 * len(arms)))
@@ -312,8 +314,12 @@ def plot_regularised(results: dict) -> Figure:
             [run["combinations"]["missing"] for run in runs], [place] * len(runs), "o", color=colour, alpha=0.6
         )
     courses.set(title="kernel distance of samples", xlabel="update", yscale="log")
+    plain_ticks(courses.yaxis)
     courses.legend(fontsize=8, frameon=False)
-    missing.set(title=f"combinations missing, of {results['runs'][0]['combinations']['are']}", xlim=(0, None))
+    most = max(run["combinations"]["missing"] for run in results["runs"])
+    missing.set(
+        title=f"combinations missing, of {results['runs'][0]['combinations']['are']}", xlim=(-1, 1.1 * most + 1)
+    )
     missing.set_yticks(range(len(arms)), arms)
     missing.set_ylim(len(arms) - 0.5, -0.5)
     rows = []
@@ -334,7 +340,8 @@ def plot_regularised(results: dict) -> Figure:
     read.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=8)
     read.set_ylim(len(rows) - 0.5, -0.5)
     read.set_title("factors read by a linear classifier, mean accuracy")
-    read.legend(fontsize=7, frameon=False)
+    read.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3)
+    read.xaxis.set_major_formatter(PercentFormatter(1, 0))
     for axes in (courses, missing, read):
         axes.title.set_fontsize(10)
         axes.grid(alpha=0.25)
