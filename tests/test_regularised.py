@@ -222,7 +222,7 @@ def test_the_command_shows_what_the_encoder_alone_gives(run, capsys, tmp_path):
     assert code == 0, err
     record = json.loads(out)
     assert record["recovery"]["samples"] == 1 and "encoder_alone" in record["true_images"]["pictures"][0]
-    assert (tmp_path / "true.png").is_file()
+    assert (tmp_path / "true.png").is_file() and (tmp_path / "samples.png").is_file()
     code, out, err = said(capsys, "invert", "faces", "--encoder", "--check", 1)
     assert code == 2 and out == "" and err.count("\n") == 1
     assert "faces has no encoder beside its other networks: that takes training with --recipe regularised" in err

@@ -90,6 +90,8 @@ def _invert(options: Invert) -> None:
         found = recovery(sampler, options.check, **how)
         results.plain["recovery"] = found.plain()
         results.table("Samples, whose latents are known", [found.row()])
+        if options.encoder:
+            results.picture("samples.png", pictures.inversion_sheet(found.inversion))
         if (apart := _unseen(options, trained, sampler)) is not None:
             names = tuple(f"true {number}" for number in range(len(apart)))
             true = invert(sampler, apart, names=names, **how)
