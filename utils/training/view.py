@@ -77,9 +77,14 @@ class View:
         self._logits = _Logits(self, joined)
 
     @cached_property
+    def images(self):
+        """True images as they are: float32 (B, S, S, 3) in [-1, 1]."""
+        return scale(self._images)
+
+    @cached_property
     def true(self):
         """True images as the discriminator sees them: float32 (B, S, S, 3), in [-1, 1] where nothing is augmented."""
-        return self._augmented(scale(self._images), "augmentation of true")
+        return self._augmented(self.images, "augmentation of true")
 
     @cached_property
     def fake(self):
@@ -95,6 +100,20 @@ class View:
     def fake_logits(self):
         """The discriminator's logits of `fake`: float32 (B, 1)."""
         return self._logits["fake"]
+
+    @cached_property
+    def reconstruction(self):
+        """What the generator makes of the codes of the true images, none of them augmented: float32 (B, S, S, 3).
+
+        It is normalised by the batch of codes, and leaves the generator's moving averages alone: samples are drawn by
+        these, so they have to be averages over latents.
+        """
+        return forward(self.players.generator, self.encode(self.images), self.conditions, statistics="batch")
+
+    @cached_property
+    def reconstruction_logits(self):
+        """The discriminator's logits of `reconstruction`, augmented like true and fake images: float32 (B, 1)."""
+        return self.judge(self._augmented(self.reconstruction, "augmentation of reconstructions"))
 
     def slope(self, of: str):
         """Gradients of the logits of "true" or "fake" with respect to these images: float32 (B, S, S, 3).
