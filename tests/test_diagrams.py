@@ -1,6 +1,7 @@
 """Diagrams: what is read off networks and recipes, and the files that are drawn."""
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
@@ -8,6 +9,7 @@ from utils import cli
 from utils.config import preset, replace
 from utils.diagrams.architecture import architecture, draw_architectures
 from utils.diagrams.game import Way, game
+from utils.diagrams.methods import draw_convolutions, draw_grad_cam, draw_guided, reach
 from utils.errors import InputError
 from utils.figure import write_figure
 from utils.models import build_discriminator, build_generator
@@ -105,6 +107,29 @@ def test_the_reports_two_statistics_are_told_apart():
     assert [step.averages for step in game(moving)] == [("generator",), ("discriminator",)]
 
 
+def test_a_kernel_that_the_stride_does_not_divide_sums_unevenly():
+    seen, counts = reach(layers.Conv2DTranspose(7, 5, strides=2, padding="same"), 6)
+    assert seen.sum() == 4 and set(counts[2:-2, 2:-2].ravel()) == {4, 6, 9}
+    _, counts = reach(layers.Conv2DTranspose(7, 4, strides=2, padding="same"), 6)
+    assert set(counts[2:-2, 2:-2].ravel()) == {4}
+    seen, counts = reach(layers.Conv2D(7, 3, strides=2, padding="same"), 10)
+    np.testing.assert_array_equal(np.argwhere(seen), [(i, j) for i in (4, 5, 6) for j in (4, 5, 6)])
+    assert counts[1, 1] == 9 and counts.shape == (5, 5)
+
+
+def test_methods_are_drawn_for_any_preset(tmp_path):
+    model = tiny(preset("assignment64")).model
+    networks = [build_generator(model), build_discriminator(model)]
+    for name, figure in [
+        ("convolutions", draw_convolutions(networks)),
+        ("gradcam", draw_grad_cam(networks[1])),
+        ("guided", draw_guided()),
+    ]:
+        assert write_figure(tmp_path / f"{name}.svg", figure).stat().st_size > 10_000
+    with pytest.raises(InputError, match="None of these networks has a convolution with a stride"):
+        draw_convolutions([residual()])
+
+
 def test_draw_writes_presets_and_models_and_says_what_is_wrong(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["draw", "report32", "--what", "update"]) == 0
@@ -115,6 +140,7 @@ def test_draw_writes_presets_and_models_and_says_what_is_wrong(tmp_path, monkeyp
     for arguments, sentence in [
         (("report32", "--out", "a.pdf"), "--out must end in .svg or .png. Received: a.pdf."),
         (("nothing",), "There is no run 'nothing'"),
+        (("mine.keras", "--what", "gradcam"), "Grad-CAM explains a discriminator, and mine.keras has none."),
         (("mine.keras", "--what", "update"), "Nothing says how mine.keras was trained"),
     ]:
         assert cli.main(["draw", *arguments]) == 2

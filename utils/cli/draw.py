@@ -1,5 +1,6 @@
 """`./dcgan draw`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,10 +19,12 @@ class Draw:
 
     name: Annotated[Positional[str], arg(metavar="PRESET|RUN|MODEL")] = "last"
     """A preset, a run, a model that comes with the project, a .keras file, or "last" for the newest run."""
-    what: Literal["networks", "update"] = "networks"
-    """networks: layers, sizes, parameters. update: the steps of one update; who learns, who is fixed, which labels."""
+    what: Literal["networks", "update", "convolutions", "gradcam", "guided"] = "networks"
+    """networks: layers, sizes, parameters. update: the steps of one update; who learns, who is fixed, which labels.
+    convolutions: what a place of a strided layer is computed from. gradcam: how its heat maps come about. guided: what
+    guided backpropagation lets pass."""
     out: Annotated[Path | None, arg(metavar="FILE.svg|FILE.png")] = None
-    """The file; by default NAME-networks.svg (or -update.svg) here."""
+    """The file; by default NAME-networks.svg (or -update.svg and so on) here."""
     runs_dir: Path | None = None
     """Folder of the runs; saved_models/ by default."""
 
@@ -38,20 +41,29 @@ class Draw:
         runtime.start()
         from utils.figure import write_figure
 
-        if self.what == "networks":
-            from utils.diagrams.architecture import draw_architectures
-
-            figure = draw_architectures(networks(), title)
-        else:
-            from utils.diagrams.game import draw_game
-
-            figure = draw_game(experiment, title)
+        figure = self._figure(title, experiment, networks)
         file = self.out or Path(f"{name}-{self.what}.svg")
         was_there = file.exists()
         print(written(write_figure(file, figure), was_there))
 
+    def _figure(self, title: str, experiment: Experiment | None, networks: Callable[[], list]):
+        from utils.diagrams import architecture, game, methods
 
-def _meant(name: str, runs_dir: Path | None):
+        if self.what == "networks":
+            return architecture.draw_architectures(networks(), title)
+        if self.what == "update":
+            return game.draw_game(experiment, title)
+        if self.what == "convolutions":
+            return methods.draw_convolutions(networks())
+        if self.what == "guided":
+            return methods.draw_guided()
+        discriminators = [network for network in networks() if network.output_shape[-1] == 1]
+        if not discriminators:
+            raise InputError(f"Grad-CAM explains a discriminator, and {self.name} has none.")
+        return methods.draw_grad_cam(discriminators[0])
+
+
+def _meant(name: str, runs_dir: Path | None) -> tuple[str, str, Experiment | None, Callable[[], list]]:
     """What to draw: a title, a file's name, how it is or was trained, and a function that gives the networks."""
     if name in presets():
         experiment = preset(name)
