@@ -16,7 +16,7 @@ class Stream(NamedTuple):
 
     Attributes:
         seed: which seed decides it: that of the training (weights, order, latents), of its samples (what is looked at
-            while it runs), of an evaluation or of an analysis. Streams of different seeds need not differ.
+            while it runs), of the data, of an evaluation or of an analysis. Streams of different seeds need not differ.
         number: what tells it from the others that have the same seed.
         counters: what it takes beside the seed, in words. They count from 1.
     """
@@ -34,6 +34,9 @@ STREAMS: dict[str, Stream] = {
     "latents": Stream("training", 1, ("update",)),
     "weights of the discriminator": Stream("training", 1),
     "update": Stream("training", 6, ("update",)),
+    "captions": Stream("data", 11, ("row",)),
+    "text encoder": Stream("data", 12),
+    "text encoder: sentences": Stream("data", 13, ("round",)),
     "summary: true samples": Stream("samples", 2),
     "summary: latents": Stream("samples", 3),
     "watch: latents": Stream("samples", 4),
