@@ -2,7 +2,8 @@
 
 A folder `saved_models/pretrained/<name>/` holds `generator.keras`, `discriminator.keras`, `samples.png` (drawn by the
 generator, never images of the dataset), `settings.json` (an experiment; under another name than a run's, which this is
-not) and `card.json`; of a conditional model also `conditions.npy`, as in a run.
+not) and `card.json`; of a conditional model also `conditions.npy`, as in a run, and of one on texts
+their encoder.
 """
 
 from dataclasses import dataclass
@@ -129,7 +130,12 @@ def publish(
         "versions": {key: environment[key] for key in ("python", "tensorflow", "keras", "numpy")},
         "distance": distance or {},
     }
-    return keep(name, networks, experiment, card, folder, run.conditions)
+    model = keep(name, networks, experiment, card, folder, run.conditions)
+    if experiment.model.conditions == "text":
+        from utils.text_encoder import encoder_beside
+
+        encoder_beside(run.model("generator")).save(model.folder)
+    return model
 
 
 def check_name(name: str) -> None:

@@ -20,9 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from utils import runtime
+from utils.config import TEXT_DIM, Experiment
 from utils.data import Dataset, scale
-from utils.data.captions import captions_of, check_words, contradict, grammar_for, words_of
+from utils.data.captions import Captions, captions_of, check_words, contradict, grammar_for, words_of
 from utils.data.catalogue import data_folder
+from utils.data.conditions import example_rows, next_place
 from utils.data.pixels import fit
 from utils.errors import InputError
 from utils.files import appears_whole, read_json, write_json
@@ -39,8 +41,6 @@ from keras import layers  # noqa: E402
 from tqdm.auto import tqdm  # noqa: E402
 
 RECIPE_VERSION = 1  # raise it whenever a change of this file or of the captions changes what the encoder learns
-TEXT_DIM = 64
-"""Length of the vector of a text."""
 WORDS = 40
 """The most words that a text may have."""
 SIDE = 32
@@ -105,6 +105,64 @@ class TextEncoder:
         if card.get("fingerprint") != _fingerprint(network):
             raise InputError(f"{home / _FILE}.keras is not the encoder that {_FILE}.json beside it describes.")
         return cls(network, card)
+
+
+def encoder_beside(file: str | Path) -> TextEncoder:
+    """The encoder that a generator was trained with; it lies beside its file, or in the folder above.
+
+    Raises:
+        InputError: it is not there.
+    """
+    folder = Path(file).resolve().parent
+    for home in (folder, folder.parent):
+        if found := TextEncoder.load(home):
+            return found
+    raise InputError(f"{file} has been trained on texts, but there is no {_FILE}.keras beside it.")
+
+
+@dataclass(frozen=True)
+class TextConditions:
+    """A sentence for each image of a dataset, as vectors; takes the place of `data.conditions.Conditions`.
+
+    Attributes:
+        names: some of the sentences.
+        captions: all of them.
+        attributes: (N, K) of 0 and 1, what is true of the images.
+        vectors: float32 (N, TEXT_DIM).
+    """
+
+    names: tuple[str, ...]
+    captions: Captions
+    attributes: np.ndarray
+    vectors: np.ndarray
+
+    @classmethod
+    def of(cls, dataset: Dataset, encoder: TextEncoder, experiment: Experiment) -> "TextConditions":
+        """The sentences about a dataset's images; those of a row follow from the seed of the data."""
+        attributes = np.asarray(dataset.attributes)
+        captions = captions_of(attributes, dataset.attribute_names, experiment.data.data_seed)
+        return cls(experiment.model.condition_names, captions, attributes, encoder(captions.texts))
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, rows) -> np.ndarray:
+        """Vectors of some rows, of any shape: float32 (…, TEXT_DIM)."""
+        return self.vectors[rows]
+
+    @property
+    def examples(self) -> np.ndarray:
+        """Rows of the sentences among `names`."""
+        return example_rows(self.captions.texts)
+
+    def mismatching(self, rows: np.ndarray) -> np.ndarray:
+        """For each of some rows, int64 (B,), the place of the next one whose sentence contradicts its image: int32
+        (B,), or -1."""
+        return next_place(contradict(self.captions.says[rows], self.attributes[rows]))
+
+    def having(self, place: int) -> np.ndarray:
+        """Which images the sentence at a place among `names` is true of: bool (N,)."""
+        return ~contradict(self.captions.says[self.examples[[place]]], self.attributes)[:, 0]
 
 
 def encoder_for(

@@ -149,6 +149,7 @@ class Train:
             experiment,
             dataset=dataset,
             runs_dir=self.places.runs_dir,
+            data_dir=self.places.data_dir,
             checkpoint_seconds=self.checkpoint_seconds,
             force_precision=self.force_precision,
             why=choice.lines(),

@@ -174,11 +174,11 @@ def check_words(text: str, vocabulary: Iterable[str]) -> list[str]:
     if not unknown:
         return words
     near = {word: difflib.get_close_matches(word, known, 3, 0.6) for word in unknown}
-    named = ", ".join(
-        f"{one_line(word)!r}" + (f" (near: {', '.join(near[word])})" if near[word] else "") for word in near
+    named = [f"{one_line(word)!r}" + (f" (near: {', '.join(close)})" if close else "") for word, close in near.items()]
+    listed = "" if all(near.values()) else f" It knows {', '.join(word for word in known if word not in _SMALL)}."
+    raise InputError(
+        f"The model has learnt no word {', '.join(named)}: put {one_line(text)!r} in words that it knows.{listed}"
     )
-    listed = "" if all(near.values()) else f" It knows {', '.join(w for w in known if w not in _SMALL)}."
-    raise InputError(f"The model has learnt no word {named}: put {one_line(text)!r} in words that it knows.{listed}")
 
 
 def _listed(things: Sequence[str], joint: str = "and") -> str:
