@@ -51,6 +51,8 @@ STREAMS: dict[str, Stream] = {
     "removal: fresh latents": Stream("removal", 1),
     "removal: negatives": Stream("removal", 2),
     "removal: random maps": Stream("removal", 3),
+    "texts: true images": Stream("evaluation", 8),
+    "texts: latents": Stream("evaluation", 9),
     "ladder: true images": Stream("ladder", 1),
     "ladder: noise": Stream("ladder", 2),
     "walk: ends": Stream("latent", 1),

@@ -251,7 +251,7 @@ def train_encoder(dataset: Dataset, seed: int = 0, progress: bool = True, update
             numbers = _numbers(captions.texts, vocabulary)
         batch, order = np.sort(order[:batch_size]), order[batch_size:]
         wrong = contradict(captions.says[batch], attributes[batch])
-        update(_small(dataset.images[batch]), numbers[batch], wrong)
+        update(_small(dataset.images[batch]), numbers[batch], wrong.astype(np.float32))
 
     apart = np.sort(apart)[:2000]
     captions = captions_of(attributes[apart], names, seed=_round_seed(seed, 0))
@@ -278,13 +278,12 @@ def matching_loss(images, texts, wrong):
 
     Args:
         images, texts: float32 (B, D) of length 1; row i of both belong together.
-        wrong: bool (B, B): whether text j says something that is not true of image i. What is neither wrong nor its own
-            is left out.
+        wrong: float32 (B, B): 1 where text j says something that is not true of image i. What is neither wrong nor its
+            own is left out.
     """
-    count = tf.shape(images)[0]
     logits = SHARPNESS * tf.matmul(images, texts, transpose_b=True)
-    counted = tf.logical_or(wrong, tf.eye(count, dtype=tf.bool))
-    logits = tf.where(counted, logits, tf.fill(tf.shape(logits), logits.dtype.min / 2))
+    counted = tf.maximum(wrong, tf.eye(tf.shape(images)[0]))
+    logits -= 1e4 * (1.0 - counted)  # beside what is counted, e to this is nothing
     own = tf.linalg.diag_part(logits)
     return tf.reduce_mean(tf.reduce_logsumexp(logits, 1) + tf.reduce_logsumexp(logits, 0)) / 2 - tf.reduce_mean(own)
 

@@ -92,6 +92,8 @@ def _sample_texts(options: Sample) -> None:
     trained = find_network(options.name, "generator", options.runs_dir, options.kept)
     if trained.experiment is None or trained.experiment.model.conditions != "text":
         raise InputError(f"{trained.title} knows no words: --text is for models trained with --conditions text.")
+    if options.n < 1:
+        raise InputError(f"-n must be at least 1. Received: {options.n}.")
     columns = min(options.n, TEXT_COLUMNS)
     name = f"{columns}-seed-{options.seed}-{slug('-'.join(options.text))}.png"
     target = options.out or (
