@@ -60,7 +60,7 @@ class TextEncoder:
     """Texts -> vectors that networks are conditioned on.
 
     Attributes:
-        network: int32 (N, WORDS), words by their numbers from 1 and 0 behind the last -> float32 (N, TEXT_DIM) of
+        network: int32 (N, WORDS), words by their numbers from 1 and 0 before the first -> float32 (N, TEXT_DIM) of
             length 1.
         card: what is known of it, in plain values: its "vocabulary", the "attributes" that its sentences spoke of, how
             often it is "right" about held-out sentences.
@@ -294,7 +294,6 @@ def _text_network(words: int, seeds) -> keras.Model:
         layers.Embedding(
             words + 1,
             WORD_FEATURES,
-            mask_zero=True,
             embeddings_initializer=keras.initializers.RandomNormal(0, 0.1, seed=next(seeds)),
         ),
         layers.GRU(
@@ -323,12 +322,12 @@ def _image_network(side: int, seeds) -> keras.Model:
 
 
 def _numbers(texts: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
-    """Words by their numbers from 1: int32 (N, WORDS), 0 behind the last word."""
+    """Words by their numbers from 1: int32 (N, WORDS), 0 before the first word: the last is read last, unmasked."""
     place = {word: number for number, word in enumerate(vocabulary, 1)}
     numbers = np.zeros((len(texts), WORDS), np.int32)
     for row, text in enumerate(texts):
         words = [place[word] for word in words_of(text)][:WORDS]
-        numbers[row, : len(words)] = words
+        numbers[row, WORDS - len(words) :] = words
     return numbers
 
 
