@@ -28,6 +28,7 @@ from utils.evaluation.judge import Judge
 from utils.evaluation.pictures import draw_texts
 from utils.evaluation.texts import measure_texts
 from utils.models import forward
+from utils.pretrained import publish
 from utils.sampling import Sampler
 from utils.text_encoder import TextConditions, TextEncoder, matching_loss, train_encoder
 from utils.training import losses, train
@@ -274,6 +275,15 @@ def test_a_run_on_texts_keeps_all_that_decides_its_sentences(run, dataset):
         np.testing.assert_array_equal(conditions.having(place), true)
         assert true[row] and conditions.captions.texts[row] == names[place]
     assert {"loss_true", "loss_mismatched", "loss_fake", "loss_generator"} < set(run.steps())
+
+
+def test_a_published_model_brings_its_encoder_and_examples(run, dataset, tmp_path):
+    model = publish(run, "worded", dataset, folder=tmp_path)
+    np.testing.assert_array_equal(
+        TextEncoder.load(model.folder)(["a beard"]), TextEncoder.load(run.models)(["a beard"])
+    )
+    np.testing.assert_array_equal(model.conditions, run.conditions)
+    assert read_png(model.samples).shape[0] == 8 * (66 + 18)  # a row for each example, with the words above it
 
 
 def test_each_text_has_a_row_of_its_own_and_unknown_words_are_refused(run, tmp_path, capsys):

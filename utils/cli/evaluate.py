@@ -96,7 +96,7 @@ def _evaluate(options: Evaluate) -> None:
         data_dir=options.data_dir,
         progress=not options.json,
     )
-    asked, texts, files = _asked(options, trained, data), None, []
+    asked, texts, files = None if on_texts else _asked(options, trained, data), None, []
     if asked:
         record["asked"] = asked.plain()
     if on_texts:
