@@ -227,13 +227,21 @@ def draw_texts(path: str | Path, record: Texts, title: str) -> Path:
     from utils.figure import new_figure, write_figure  # they take a while to load
 
     sentences, fakes = record.examples
+    variety = {name: f"{interval.value:.1f}" for name, interval in record.variety.items()}
     figure = new_figure(13.5, max(6.5, 1.15 * len(sentences)))
     figure.suptitle(f"{title}: does it draw what a text says? {record.samples:,} sentences", fontsize=11)
-    figure.supxlabel(f"Judged by the {record.judge}; 95% intervals. Beside: {record.true_images}.", fontsize=8)
-    pictures, shares = figure.subplots(1, 2, width_ratios=(5, 4))
-    sheet = viz.grid(fakes.reshape(-1, *fakes.shape[2:]), columns=fakes.shape[1], names=sentences)
-    pictures.imshow(sheet, interpolation="nearest")
-    pictures.axis("off")
+    figure.supxlabel(
+        f"Judged by the {record.judge}; 95% intervals. True images: {record.true_images}.\nIn its features two fakes "
+        f"of one sentence are {variety['within']} apart, of two sentences {variety['over']}; true images that one "
+        f"sentence is true of {variety['true_within']}, any {variety['true_over']}.",
+        fontsize=8,
+    )
+    left, right = figure.subfigures(1, 2, width_ratios=(5, 6))
+    for axes, sentence, pictures in zip(left.subplots(len(sentences)), sentences, fakes):
+        axes.imshow(viz.grid(pictures, columns=len(pictures)), interpolation="nearest")
+        axes.set_title(shorten(sentence, 90), fontsize=9, loc="left")
+        axes.axis("off")
+    shares = right.subplots()
     rows = [*record.attributes, Said("all that it says", record.samples, **record.right)]
     rows += [Said(_of(each), each.count, each.all, each.others, each.true) for each in record.combinations]
     for shift, (name, colour, label) in enumerate(
