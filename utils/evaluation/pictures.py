@@ -259,7 +259,7 @@ def draw_texts(path: str | Path, record: Texts, title: str) -> Path:
     shares.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -0.6), title="share of images that agree with what is said")
     shares.title.set_fontsize(10)
     shares.grid(alpha=0.25)
-    shares.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=3, frameon=False)
+    shares.legend(fontsize=8, loc="upper right", bbox_to_anchor=(1.0, -0.06), ncols=3, frameon=False)
     return write_figure(path, figure)
 
 
