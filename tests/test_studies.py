@@ -25,7 +25,7 @@ from utils.studies.batch_normalisation import batch_normalisation, verdicts
 from utils.studies.figures import plot_samples
 from utils.studies.losses import correlations, crossings, losses, plot_losses, readings
 from utils.studies.perfect_generator import perfect_generator, plot_perfect
-from utils.studies.recipes import by_arm, plot_recipes, recipes
+from utils.studies.recipes import by_arm, by_augmentation, plot_augmentation, plot_recipes, recipes
 from utils.studies.study import Arm, Study, train_arms
 from utils.training.estimate import seconds_per_update
 from utils.viz import read_png, write_png
@@ -276,8 +276,26 @@ def test_recipes_are_compared_at_equal_updates_and_when_the_first_arm_is_through
     np.testing.assert_allclose(base.get_xdata(), [1, 2])  # minutes
 
 
-def test_every_recipe_sees_as_many_images_and_differs_from_the_base():
-    study = recipes()
+def test_what_augmentation_does_is_told_by_amount_of_data_and_apart_from_the_recipes():
+    kept = {
+        "arms": {"base": "", "64": "", "64-moved": "", "1024": "", "1024-moved": ""},
+        "runs": [recipe_run("base", 0, (0.4, 0.1)), recipe_run("64", 0, (0.3, 0.6)), recipe_run("64", 1, (0.5, 0.4)),
+                 recipe_run("64-moved", 0, (0.4, 0.2)), recipe_run("1024", 0, (0.3, 0.2))],
+        "speeds": {"seconds_per_update": 0.3, "relative": dict.fromkeys(("base", "64", "64-moved", "1024"), 1.0)},
+    }  # fmt: skip
+    assert [row["arm"] for row in by_arm(kept)] == ["base"]
+    few, many = by_augmentation(kept)
+    assert few["images"] == "64" and few["as they are, best"] == "0.35 (0.3 to 0.4)"
+    assert few["as they are, last"] == "0.5 (0.4 to 0.6)" and few["moved, last"] == "0.2 (0.2 to 0.2)"
+    assert many == {"images": "1,024", "as they are, best": "0.2 (0.2 to 0.2)", "as they are, last": "0.2 (0.2 to 0.2)"}
+    assert [len(axes.lines) for axes in plot_augmentation(kept).axes] == [3, 1]
+
+
+@pytest.mark.parametrize(("data", "size"), [("faces", 64), ("cifar10", 32)])
+def test_every_recipe_sees_as_many_images_and_differs_from_the_base(data, size):
+    study = recipes(data)
+    assert {arm.experiment.model.image_size for arm in study.arms} == {size}
+    assert study.base.experiment.training.learning_rate == 2e-4 and study.base.experiment.model.latents == "uniform"
     for arm in study.arms:
         assert arm.experiment.training.epochs * arm.experiment.data.count == 51_200, arm.name
         assert arm is study.base or arm.experiment != study.base.experiment

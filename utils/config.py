@@ -247,6 +247,9 @@ class TrainingConfig:
     """Weight of R2: the same at fake images."""
     gradient_penalty: float = 10.0
     """Weight of the gradient penalty that the wasserstein loss has (arXiv:1704.00028, eq. 3)."""
+    reconstruction: float = 1.0
+    """Weight of the squared error of reconstructions in the recipe regularised: 1 as released, where it outweighs the
+    other losses a thousand times; 0 leaves the discriminator's judgement of them alone."""
     penalty_every: int = 1
     """Updates between penalties, whose weight is multiplied by as much (lazy regularisation, arXiv:1912.04958 §3.1)."""
     augment: tuple[Literal[tuple(AUGMENTATIONS)], ...] = ()  # type: ignore[valid-type]
@@ -351,7 +354,7 @@ def check(experiment: Experiment) -> None:
     at_least(training, 1, "summary_epochs", "summary_updates", "penalty_every")
     if training.updates is not None:
         at_least(training, 1, "updates")
-    at_least(training, 0, "r1", "r2", "gradient_penalty")
+    at_least(training, 0, "r1", "r2", "gradient_penalty", "reconstruction")
     at_least(training, 0, "seed", "samples_seed", "watch_updates")
     expect(
         training.watch_updates > 0 or training.on_collapse == "warn",
@@ -468,6 +471,17 @@ _REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
         "loss",
         lambda e: not e.training.loss.startswith("gan_") or e.model.is_conditional,
         "gan_cls and gan_int_cls compare images with what is said of them: add --conditions text, or another.",
+    ),
+    (
+        "recipe",
+        lambda e: e.training.recipe != "regularised" or e.training.loss in ("non_saturating", "saturating"),
+        "regularised judges reconstructions by cross-entropy, so it goes with the losses non_saturating and "
+        "saturating: leave --loss out.",
+    ),
+    (
+        "reconstruction",
+        lambda e: e.training.recipe != "dcgan",
+        "is the weight of reconstructions, which the recipe dcgan has none of: add --recipe regularised.",
     ),
     *(
         (

@@ -1,14 +1,15 @@
-"""Generator, discriminator and combined model, driven by a preset's `.model` section.
+"""Generator, discriminator, encoder and combined model, driven by a preset's `.model` section.
 
 They are Keras `Sequential` models; conditional ones are functional models of plain layers, each used once.
 """
 
+import dataclasses
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from utils import runtime
-from utils.config import ModelConfig
+from utils.config import DiscriminatorConfig, ModelConfig
 from utils.errors import InputError
 from utils.parameters import scaled
 from utils.streams import stream
@@ -123,25 +124,7 @@ def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Model:
     convolution = SpectralConv2D if model.spectral_norm else layers.Conv2D
     dense = SpectralDense if model.spectral_norm else layers.Dense
     images = keras.Input((size, size, 3), name="images")
-    stack: list[keras.Layer] = []
-
-    for block, (filters, stride) in enumerate(zip(config.filters, config.strides)):
-        stack.append(
-            convolution(
-                scaled(filters, model),
-                config.kernel,
-                strides=stride,
-                padding="same",
-                use_bias=config.bias,
-                **_kernel(model, seeds),
-            )
-        )
-        if model.batch_norm == "on" and config.norm and (block > 0 or config.norm_first):
-            stack.append(_normalisation(model, seeds))
-        stack.append(_activation("leaky_relu", model))
-        if config.dropout and config.dropout_at == "blocks":
-            stack.append(layers.Dropout(config.dropout, seed=next(seeds)))
-
+    stack = [*_convolutions(config, model, seeds, convolution)]
     dropout = (
         [layers.Dropout(config.dropout, seed=next(seeds))] if config.dropout and config.dropout_at == "head" else []
     )
@@ -171,6 +154,30 @@ def build_discriminator(model: ModelConfig, seed: int = 0) -> keras.Model:
         embedded = dense(features.shape[3], use_bias=False, **_kernel(model, seeds))(condition)
         logit = layers.Add()([logit, layers.Dot(axes=1)([embedded, summed])])
     return keras.Model([images, condition], score(logit), name="discriminator")
+
+
+def build_encoder(model: ModelConfig, seed: int = 0) -> keras.Sequential:
+    """Build the encoder E: images -> codes, which the generator takes in place of latents.
+
+    It has the discriminator's blocks, but for normalisation in the first one, for dropout and for spectral
+    normalisation; then a dense layer as wide as the latents, and tanh.
+
+    Args:
+        model: the `.model` section of an experiment.
+        seed: decides the initial weights.
+
+    Shapes:
+        float32 (N, image_size, image_size, 3) in [-1, 1] -> float32 (N, latent_dim) in (-1, 1).
+
+    Reference:
+        The released code of RDCGAN (Mehralian and Karasfi 2018, github.com/MMehralian/RDCGAN, model.py).
+    """
+    seeds, size = _seeds(seed, "encoder"), model.image_size
+    config = dataclasses.replace(model.discriminator, norm_first=False, dropout=0.0)
+    images, blocks = keras.Input((size, size, 3), name="images"), [*_convolutions(config, model, seeds, layers.Conv2D)]
+    dense = layers.Dense(model.latent_dim, use_bias=config.bias, **_kernel(model, seeds))
+    code = layers.Activation("tanh", dtype=_full_precision(), name="code")
+    return keras.Sequential([images, *blocks, layers.Flatten(), dense, code], name="encoder")
 
 
 def build_combined(generator: keras.Model, discriminator: keras.Model) -> keras.Model:
@@ -386,6 +393,26 @@ def _chain(stack: Iterable[keras.Layer], x):
     for layer in stack:
         x = layer(x)
     return x
+
+
+def _convolutions(
+    config: DiscriminatorConfig, model: ModelConfig, seeds: Iterator[int], convolution: type
+) -> Iterator[keras.Layer]:
+    """The blocks of strided convolutions that shrink images."""
+    for block, (filters, stride) in enumerate(zip(config.filters, config.strides)):
+        yield convolution(
+            scaled(filters, model),
+            config.kernel,
+            strides=stride,
+            padding="same",
+            use_bias=config.bias,
+            **_kernel(model, seeds),
+        )
+        if model.batch_norm == "on" and config.norm and (block > 0 or config.norm_first):
+            yield _normalisation(model, seeds)
+        yield _activation("leaky_relu", model)
+        if config.dropout and config.dropout_at == "blocks":
+            yield layers.Dropout(config.dropout, seed=next(seeds))
 
 
 def _kernel(model: ModelConfig, seeds: Iterator[int]) -> dict:

@@ -47,7 +47,7 @@ def find_network(
 
     Args:
         name: a model that comes with the project, a run as `Run.find` takes it, or the path of a .keras file.
-        network: "generator" or "discriminator"; a file is taken for what is asked for.
+        network: "generator", "discriminator" or another player; a file is taken for what is asked for.
         runs_dir: where runs are.
         kept: of a run, "best" or the number of a summary, for networks that it kept beside the last ones.
 
@@ -69,6 +69,20 @@ def find_network(
     if not file.is_file():
         raise InputError(f"{run.folder} has no {network} yet; go on with `{command('resume', run.folder)}`.")
     return TrainedNetwork(run.name, file, run.folder, run, run.experiment)
+
+
+def encoder_beside(trained: TrainedNetwork) -> Path:
+    """The file of the encoder that was trained with a network, and lies beside it.
+
+    Raises:
+        InputError: there is none.
+    """
+    file = trained.file.with_name("encoder.keras")
+    if not file.is_file():
+        raise InputError(
+            f"{trained.title} has no encoder beside its other networks: that takes training with --recipe regularised."
+        )
+    return file
 
 
 def find_model(name: str) -> Pretrained | None:

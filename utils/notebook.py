@@ -217,9 +217,16 @@ def show_figure(figure: Figure) -> None:
     _show_picture(picture.quantize(256, dither=PIL.Image.Dither.NONE))
 
 
-def show_picture(picture: np.ndarray) -> None:
-    """Show a picture, uint8 (H, W, 3), as it is."""
-    _show_picture(PIL.Image.fromarray(picture))
+def show_picture(picture: np.ndarray, limit: int = 100_000) -> None:
+    """Show a picture, uint8 (H, W, 3): as it is, or as a JPEG where that would take more than `limit` bytes."""
+    shown, content = PIL.Image.fromarray(picture), io.BytesIO()
+    shown.save(content, "png", optimize=True)
+    if content.tell() <= limit:
+        display(Image(data=content.getvalue(), format="png"))
+        return
+    content = io.BytesIO()
+    shown.save(content, "jpeg", quality=85, subsampling=0)  # sheets have letters, which coarser colours would blur
+    display(Image(data=content.getvalue(), format="jpeg"))
 
 
 def show_section(section: Section, pictures: int | None = None) -> None:

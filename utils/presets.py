@@ -1,7 +1,8 @@
 """The presets: experiments to start from, with the source of every number.
 
 Sources: R = the 2021 UGAN report, P = Radford, Metz, Chintala (arXiv:1511.06434), PC = their released code, L = the
-SVHN lab report, A = the assignment deck, O = this project's own choice.
+SVHN lab report, A = the assignment deck, G = the released code of RDCGAN (`training.recipes.regularised`), O = this
+project's own choice.
 """
 
 import dataclasses
@@ -269,6 +270,43 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
                 ),  # A: the last convolution shrinks 4x4 to 1x1
             ),
             training=_PAPER_TRAINING,
+        ),
+    ),
+    "regularised64": (
+        "RDCGAN: an encoder as a third player, and very narrow networks; reconstructions beside samples.",
+        Experiment(
+            data=DataConfig(name="faces"),  # O: G has MNIST
+            model=ModelConfig(
+                image_size=64,  # O: the only larger size at which G's maps fit their strides
+                latent_dim=100,  # O, as P: G has 2, for MNIST
+                latents="normal",  # G
+                batch_norm="on",  # G
+                batch_norm_momentum=0.9,  # G: TensorLayer's default
+                weights="normal",  # G: N(0, 0.02), gains N(1, 0.02)
+                generator=GeneratorConfig(
+                    start=4,
+                    start_filters=64,
+                    filters=(32, 16, 8),
+                    strides=(2, 2, 2),
+                    kernel=5,
+                    output="conv_transpose",
+                    output_kernel=5,
+                    output_stride=2,
+                    activation="relu",
+                ),  # G: 64, 32, 16, 8, normalised after the reshape
+                discriminator=DiscriminatorConfig(
+                    filters=(8, 16, 32, 64), strides=(2, 2, 2, 2), kernel=5, dropout=0.0, norm_first=True
+                ),  # G: 8, 16, 32, 64, all of them normalised; the encoder has the same blocks
+            ),
+            training=TrainingConfig(
+                recipe="regularised",
+                epochs=100,  # G
+                batch_size=64,  # G
+                learning_rate=2e-4,  # G
+                beta_1=0.5,  # G
+                discriminator_updates="joint",  # G: one step on the sum of both losses
+                generator_steps=2,  # G: two steps of encoder and generator for each of the discriminator
+            ),
         ),
     ),
 }

@@ -1,9 +1,9 @@
 """Trained models with a name and a card: those that come with the project, and those that a user publishes.
 
-A folder `saved_models/pretrained/<name>/` holds `generator.keras`, `discriminator.keras`, `samples.png` (drawn by the
-generator, never images of the dataset), `settings.json` (an experiment; under another name than a run's, which this is
-not) and `card.json`; of a conditional model also `conditions.npy`, as in a run, and of one on texts
-their encoder.
+A folder `saved_models/pretrained/<name>/` holds `generator.keras`, `discriminator.keras` (and `encoder.keras`, of a run
+that had one), `samples.png` (drawn by the generator, never images of the dataset), `settings.json` (an experiment;
+under another name than a run's, which this is not) and `card.json`; of a conditional model also `conditions.npy`, as in
+a run, and of one on texts `text_encoder.keras` and `.json`.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from utils.data.dataset import Dataset
 from utils.errors import InputError
 from utils.files import appears_whole, read_json, write_json
 from utils.presets import preset
+from utils.registries import PLAYERS, chosen
 from utils.runs import PROJECT, Run
 from utils.sampling import Sampler
 from utils.viz import grid, write_png
@@ -70,7 +71,7 @@ class Pretrained:
         return np.load(self.conditions_file, allow_pickle=False) if self.conditions_file.exists() else None
 
     def model(self, network: str) -> Path:
-        """The file of the "generator" or the "discriminator"."""
+        """The file of the "generator", the "discriminator" or, where it has one, the "encoder"."""
         return self.folder / f"{network}.keras"
 
 
@@ -100,7 +101,7 @@ def publish(
     Raises:
         InputError: the name cannot be the name of a folder, or the run has no networks yet.
     """
-    from utils.models import build_discriminator, build_generator, load_network
+    from utils.models import load_network
 
     check_name(name)
     if not run.model("generator").is_file():
@@ -108,10 +109,10 @@ def publish(
     experiment, steps = run.experiment, run.steps(1)
     changed = config.differences(preset(experiment.preset), experiment)
     networks = {}
-    for network, build in (("generator", build_generator), ("discriminator", build_discriminator)):
+    for network in (player for player in PLAYERS if run.model(player).is_file()):
         trained = load_network(run.model(network))
         with runtime.full_precision():  # whatever it was trained in: it then draws the same on every machine
-            networks[network] = build(experiment.model)
+            networks[network] = chosen(PLAYERS, network)(experiment.model, 0)
         networks[network].set_weights(trained.get_weights())
     environment = run.environment
     card = {
@@ -160,13 +161,15 @@ def keep(
 
     Args:
         name: what to call it.
-        networks: its "generator" and its "discriminator", in float32.
+        networks: its "generator", its "discriminator" and other players, in float32.
         experiment: what it was trained with.
         card: what it is, in plain values.
         folder: where models with a name are.
         conditions: of a conditional one, as `Run.conditions`.
     """
     model = Pretrained(Path(folder) / name)
+    for network in PLAYERS.keys() - networks.keys():  # of an earlier model
+        model.model(network).unlink(missing_ok=True)
     for network, trained in networks.items():
         with appears_whole(model.model(network)) as temporary:
             trained.save(temporary)

@@ -35,11 +35,13 @@ AUGMENTATIONS: dict[str, object] = {
 PLAYERS: dict[str, object] = {
     "generator": "utils.models:build_generator",
     "discriminator": "utils.models:build_discriminator",
+    "encoder": "utils.models:build_encoder",
 }
 """Networks that are trained: functions (ModelConfig, seed) -> network."""
 
 RECIPES: dict[str, object] = {
     "dcgan": "utils.training.recipes:dcgan",
+    "regularised": "utils.training.recipes:regularised",
 }
 """Who is updated by what, and in which order: functions (Experiment) -> tuple of `training.recipes.Phase`."""
 

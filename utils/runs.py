@@ -7,7 +7,7 @@
         state.json        how it stands                  watch.jsonl       what the watch saw
         grids/            true.png, epoch_0000.png …     losses.png        curves
         training.mp4/.gif the grids as a film            tensorboard/      the same for TensorBoard
-        models/           generator.keras, discriminator.keras
+        models/           generator.keras, discriminator.keras, encoder.keras (of a recipe that has one)
                           (a run on texts has models/text_encoder.keras and .json)
                           (a conditional run has conditions.npy: conditions of training images)
                           (a run that counts updates has update_000000.png … in place of epoch_0000.png …)
@@ -242,7 +242,7 @@ class Run:
         return self.folder / "models"
 
     def model(self, name: str, which: int | str | None = None) -> Path:
-        """The newest "generator" or "discriminator", the one kept at a summary (its number, of a run with
+        """The newest "generator", "discriminator" or "encoder", the one kept at a summary (its number, of a run with
         `keep_models`), or the "best" (of a run with `keep` "best")."""
         folder = self._numbered(which) if isinstance(which, int) else which or ""
         return self.folder / "models" / folder / f"{name}.keras"

@@ -34,6 +34,7 @@ STREAMS: dict[str, Stream] = {
     "latents": Stream("training", 1, ("update",)),
     "weights of the discriminator": Stream("training", 1),
     "update": Stream("training", 6, ("update",)),
+    "weights of the encoder": Stream("training", 7),
     "captions": Stream("data", 11, ("row",)),
     "text encoder": Stream("data", 12),
     "text encoder: sentences": Stream("data", 13, ("round",)),
@@ -76,7 +77,13 @@ STREAMS: dict[str, Stream] = {
     "features: labels": Stream("features", 8),
 }
 
-WITHIN_AN_UPDATE = ("augmentation of true", "augmentation of fake", "label noise", "interpolation")
+WITHIN_AN_UPDATE = (
+    "augmentation of true",
+    "augmentation of fake",
+    "label noise",
+    "interpolation",
+    "augmentation of reconstructions",
+)
 """Random numbers that are drawn inside a compiled update: their place in this list is folded into the update's key."""
 
 

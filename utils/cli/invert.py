@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.latent import Results, folder_for, sampler_for
+from utils.cli.latent import Results, encoder_for, folder_for, sampler_for
 from utils.errors import InputError
 from utils.text import command, from_here, one_line
 
@@ -30,6 +30,9 @@ class Invert:
     """How to look: Levenberg and Marquardt's steps, or gradient descent with stochastic clipping (arXiv:1702.04782)."""
     starts: int = 2
     """From how many samples to start at most, the nearest first."""
+    encoder: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Start first from what the encoder says that was trained with the generator (--recipe regularised), and show what
+    that alone gives."""
     seed: int = 0
     """Seed of the samples that are started from."""
     out: Path | None = None
@@ -52,9 +55,11 @@ def _invert(options: Invert) -> None:
         raise InputError(
             f"--starts must be at least 1, --check at least 0. Received: {options.starts}, {options.check}."
         )
-    from utils.networks import find_network
+    from utils.networks import encoder_beside, find_network
 
     trained = find_network(options.name, "generator", options.runs_dir)
+    if options.encoder:
+        encoder_beside(trained)  # refuses before TensorFlow is there
     about = "-".join(path.stem for path in options.pictures)
     folder = folder_for(trained, "inverted", options.out, about)
     for path in options.pictures:
@@ -69,6 +74,7 @@ def _invert(options: Invert) -> None:
 
     how = {"method": options.method.replace("-", " "), "starts": options.starts}
     how |= {"seed": options.seed, "progress": not options.json}
+    how |= {"encode": encoder_for(trained, sampler) if options.encoder else None}
     results = Results(folder, "invert", {"generator": str(trained.file), "seed": options.seed})
     notes = []
     if options.pictures:
@@ -84,6 +90,8 @@ def _invert(options: Invert) -> None:
         found = recovery(sampler, options.check, **how)
         results.plain["recovery"] = found.plain()
         results.table("Samples, whose latents are known", [found.row()])
+        if options.encoder:
+            results.picture("samples.png", pictures.inversion_sheet(found.inversion))
         if (apart := _unseen(options, trained, sampler)) is not None:
             names = tuple(f"true {number}" for number in range(len(apart)))
             true = invert(sampler, apart, names=names, **how)

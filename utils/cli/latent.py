@@ -113,6 +113,25 @@ def sampler_for(trained, conditions=None):
     return Sampler.of(generator, trained.experiment, None if conditions is None else conditions[:1])
 
 
+def encoder_for(trained, sampler):
+    """The encoder beside a generator: images float32 (N, S, S, 3) in [-1, 1] -> latents, float32 (N, D).
+
+    Raises:
+        InputError: there is none, or it is another generator's.
+    """
+    from utils.models import load_network
+    from utils.networks import encoder_beside
+
+    file = encoder_beside(trained)
+    encoder, generator = load_network(file), sampler.generator
+    if encoder.input_shape != generator.output_shape or encoder.output_shape != generator.input_shape:
+        raise InputError(
+            f"{file} should be an encoder from images {generator.output_shape[1:]} to latents "
+            f"{generator.input_shape[1:]}. Received: one from {encoder.input_shape[1:]} to {encoder.output_shape[1:]}."
+        )
+    return lambda images: encoder(images, training=False)
+
+
 def known_to(trained, classifier: str | None) -> str:
     """The dataset whose classifier judges a generator's samples: the one that is named, or what it was trained on.
 

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from utils.config import Experiment
-from utils.data import scale_back
+from utils.data import Dataset, scale_back
 from utils.data.catalogue import drawn_source
 from utils.data.drawn import Drawn, certain
 from utils.evaluation.held_out import held_out
@@ -149,8 +149,6 @@ def combinations_of(
     judges.append(classifier(data.name, size, attributes=True, **places))
 
     true = held_out(data.name, size, HELD_OUT, choices=data.choices, trained_on=data.split, **places)
-    exact = {name: true.attributes[:, place] for place, name in enumerate(true.attribute_names)}
-    exact |= {name: true.labels == place for place, name in enumerate(true.label_names)}
     names = [*true.label_names, *true.attribute_names]
 
     def judge(images: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -158,7 +156,7 @@ def combinations_of(
         return [factor.read(scores) for factor in source.factors]
 
     judged = judge(true.images)
-    answers = [factor.read({name: certain(known) for name, known in exact.items()})[0] for factor in source.factors]
+    answers = exact_values(source, true)
     wrong = np.stack([found != answer for (found, _), answer in zip(judged, answers)])
 
     (latents, conditions), parts = sampler.inputs(samples, seed), []
@@ -182,6 +180,20 @@ def combinations_of(
         doubtful_true=_doubtful(judged),
         doubtful_fake=_doubtful(fakes),
         judges=tuple(each.name for each in judges),
+    )
+
+
+def exact_values(source: Drawn, dataset: Dataset) -> np.ndarray:
+    """Which value of each factor images have: int64 (F, N), places of the values.
+
+    Args:
+        source: names the factors.
+        dataset: images of it, with their attributes and labels.
+    """
+    exact = {name: dataset.attributes[:, place] for place, name in enumerate(dataset.attribute_names)}
+    exact |= {name: dataset.labels == place for place, name in enumerate(dataset.label_names)}
+    return np.stack(
+        [factor.read({name: certain(known) for name, known in exact.items()})[0] for factor in source.factors]
     )
 
 

@@ -102,7 +102,12 @@ class Detector:
 
 
 def detector_for(
-    dataset: str = "faces", *, seed: int = 0, data_dir: str | Path | None = None, progress: bool = True
+    dataset: str = "faces",
+    *,
+    count: int = TRAIN_COUNT,
+    seed: int = 0,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
 ) -> Detector:
     """The detector of a built-in dataset's parts; the first time it is trained, which a progress bar shows.
 
@@ -110,6 +115,7 @@ def detector_for(
 
     Args:
         dataset: name of a built-in dataset.
+        count: how many pictures it learns from; fewer only for a look at everything that follows.
         seed: decides the initial weights and the order of the pictures.
         data_dir: where datasets live (see `load`).
         progress: whether to show progress bars.
@@ -126,7 +132,7 @@ def detector_for(
     folder = data_folder(data_dir)
     identity = {
         "recipe": [RECIPE_VERSION, seed, keras.__version__],
-        "data": find_source(dataset, SIDE, TRAIN_COUNT, data_dir=folder).describe().identity,
+        "data": find_source(dataset, SIDE, count, data_dir=folder).describe().identity,
     }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     home = folder / "features" / f"parts-{dataset}-{digest}"
@@ -134,7 +140,7 @@ def detector_for(
         card = read_json(home / "card.json")
         return Detector(load_network(home / "detector.keras"), tuple(card["parts"]), card)
     take = functools.partial(load, dataset, SIDE, data_dir=folder, progress=progress)
-    detector = train_detector(take(TRAIN_COUNT), take(TEST_COUNT, split="test"), seed=seed, progress=progress)
+    detector = train_detector(take(count), take(min(count, TEST_COUNT), split="test"), seed=seed, progress=progress)
     with appears_whole(home / "detector.keras") as temporary:
         detector.network.save(temporary)
     write_json(home / "card.json", detector.card)

@@ -39,8 +39,8 @@ class Subject:
         run: the run whose epochs make the film, or None.
         data_dir: where datasets live.
         boxes: a file of boxes drawn by hand around a part of samples (see `parts.read_boxes`), or None.
-        most: images that copies are looked for among, and samples that a part is looked for in, at most; None for as
-            many as tell something.
+        most: images that copies are looked for among, and samples that a part is looked for in, at most, by a detector
+            that learns from ten times as many; None for as many as tell something.
     """
 
     title: str

@@ -120,11 +120,26 @@ def discriminator_features(network: FixedDiscriminator, reference: Part, name: s
     )
 
 
+def joined(name: str, *extractors: Extractor) -> Extractor:
+    """The features of several networks that look at the same images, one after the other."""
+    return Extractor(
+        name=name,
+        fingerprint=digest_of("joined", *(each.fingerprint for each in extractors)),
+        card={"name": name, "features": sum(each.card["features"] for each in extractors)},
+        _features=lambda images: np.concatenate([each(images) for each in extractors], axis=1),
+        size=extractors[0].size,
+        batch_size=BATCH_SIZE,
+    )
+
+
 def _pooled(network: FixedDiscriminator) -> Callable:
     """Images uint8 (N, S, S, 3) -> float32 (N, D): the largest activations in each cell, convolution by convolution."""
     import tensorflow as tf
 
-    @tf.function(reduce_retracing=True, jit_compile=False)  # XLA would do without oneDNN
+    # One trace for batches of all sizes; XLA would do without oneDNN.
+    some = tf.TensorSpec((None, network.side, network.side, 3), tf.uint8)
+
+    @tf.function(input_signature=[some], jit_compile=False)
     def features(images):
         x, done, parts = scale(images), 0, []
         for convolution in network.convolutions:

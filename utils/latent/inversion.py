@@ -57,6 +57,7 @@ class Inversion:
         nearest: float (P,), that of the nearest of `POOL` random samples: what can be had without looking further.
         method: "least squares" or "gradient descent".
         names: of the pictures.
+        encoded: uint8 (P, S, S, 3), what the generator draws from an encoder's codes alone; None without an encoder.
     """
 
     pictures: np.ndarray
@@ -66,6 +67,12 @@ class Inversion:
     nearest: np.ndarray
     method: str
     names: tuple[str, ...] = ()
+    encoded: np.ndarray | None = None
+
+    @property
+    def encoder_error(self) -> np.ndarray | None:
+        """As `error`, of what is drawn from an encoder's codes alone."""
+        return None if self.encoded is None else _apart(self.encoded, self.pictures)
 
     @property
     def explained(self) -> np.ndarray:
@@ -94,12 +101,13 @@ class Inversion:
             {
                 "picture": name,
                 "difference, of 255": f"{error:.1f}",
+                **({} if self.encoded is None else {"encoder alone": f"{self.encoder_error[row]:.1f}"}),
                 f"nearest of {POOL} samples": f"{nearest:.1f}",
                 "explained": f"{explained:.0%}",
                 "of details": f"{detail:.0%}",
                 "verdict": verdict,
             }
-            for name, error, nearest, explained, detail, verdict in rows
+            for row, (name, error, nearest, explained, detail, verdict) in enumerate(rows)
         ]
 
     def plain(self) -> dict:
@@ -110,6 +118,7 @@ class Inversion:
                 {
                     "name": self.names[row] if self.names else str(row),
                     "difference": float(self.error[row]),
+                    **({} if self.encoded is None else {"encoder_alone": float(self.encoder_error[row])}),
                     "nearest_sample": float(self.nearest[row]),
                     "explained": float(self.explained[row]),
                     "detail": float(self.detail[row]),
@@ -128,6 +137,7 @@ def invert(
     names: tuple[str, ...] = (),
     seed: int = 0,
     progress: bool = True,
+    encode: Callable | None = None,
 ) -> Inversion:
     """Look for the latents that draw pictures. The same arguments give the same bits.
 
@@ -139,6 +149,7 @@ def invert(
         names: of the pictures.
         seed: of the samples that are started from, and of clipping.
         progress: whether to show a progress bar.
+        encode: images float32 (N, S, S, 3) in [-1, 1] -> latents; what it gives is started from first.
 
     Raises:
         InputError: another method, or pictures of another size.
@@ -156,16 +167,21 @@ def invert(
     wanted = scale(pictures).reshape(len(pictures), -1)
     apart = _between(wanted, drawn)
     order = np.argsort(apart, axis=1, kind="stable")[:, :starts]
-    latents = _METHODS[method](sampler, wanted, pool[order], seed, progress)
+    begin, encoded = pool[order], None
+    if encode is not None:
+        codes = inside(np.asarray(encode(scale(pictures)), np.float32), sampler.latents).astype(np.float32)
+        begin, encoded = np.concatenate([codes[:, None], begin], 1)[:, :starts], scale_back(sampler.images(codes))
+    latents = _METHODS[method](sampler, wanted, begin, seed, progress)
     found = scale_back(sampler.images(latents))
     return Inversion(
         pictures=pictures,
         latents=latents,
         drawn=found,
-        error=np.sqrt(np.mean((found.astype(float) - pictures) ** 2, axis=(1, 2, 3))),
+        error=_apart(found, pictures),
         nearest=apart.min(1),
         method=method,
         names=tuple(names),
+        encoded=encoded,
     )
 
 
@@ -224,18 +240,19 @@ def recovery(
     starts: int = STARTS,
     seed: int = 0,
     progress: bool = True,
+    encode: Callable | None = None,
 ) -> Recovery:
     """Invert samples, and compare what is found with the latents that they were drawn from.
 
     Args:
         sampler: draws the samples.
         count: how many.
-        method, starts, progress: as for `invert`.
+        method, starts, progress, encode: as for `invert`.
         seed: of the samples, and of the inversion.
     """
     known = sampler.make_latents(count, stream(seed, "inversion: samples"))
     pictures = scale_back(sampler.images(known))
-    return Recovery(invert(sampler, pictures, method, starts, seed=seed, progress=progress), known)
+    return Recovery(invert(sampler, pictures, method, starts, (), seed, progress, encode), known)
 
 
 def inside(latents: np.ndarray, distribution: str) -> np.ndarray:
@@ -394,6 +411,11 @@ def _details(images: np.ndarray) -> np.ndarray:
 def _longest(dim: int) -> float:
     """The length that one of a thousand N(0, 1) latents exceeds."""
     return float(np.sqrt(stats.chi2.ppf(0.999, dim)))
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Root mean square differences of uint8 (P, S, S, 3) images, picture by picture: float64 (P,)."""
+    return np.sqrt(np.mean((one.astype(float) - other) ** 2, axis=(1, 2, 3)))
 
 
 def _between(one: np.ndarray, other: np.ndarray) -> np.ndarray:

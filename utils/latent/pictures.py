@@ -96,21 +96,26 @@ def directions_sheet(directions: Sequence[Direction], pictures: np.ndarray, stre
 
 
 def inversion_sheet(record: Inversion) -> np.ndarray:
-    """Pictures above what the generator draws instead, with the verdict: uint8 (H, W, 3)."""
+    """Pictures above what the generator draws instead, with the verdict: uint8 (H, W, 3).
+
+    Between them what it draws from an encoder's codes alone, where there was one.
+    """
+    shown = {"picture": record.pictures, "encoder alone": record.encoded, "drawn": record.drawn}
+    shown = {label: images for label, images in shown.items() if images is not None}
     columns = min(8, len(record.pictures))
     names = record.names or tuple(map(str, range(len(record.pictures))))
     parts = []
     for start in range(0, len(record.pictures), columns):
         rows = slice(start, start + columns)
-        images = np.stack([_padded(images[rows], columns) for images in (record.pictures, record.drawn)])
+        images = np.stack([_padded(of_row[rows], columns) for of_row in shown.values()])
         heads = [shorten(name, 14) for name in names[rows]]
-        labels = ["picture", "drawn", "explained\nof details\nverdict"]
-        part = sheet(images, labels[:2], heads + [""] * (columns - len(heads)), like=labels)
+        labels = [*shown, "explained\nof details\nverdict"]
+        part = sheet(images, labels[:-1], heads + [""] * (columns - len(heads)), like=labels)
         pitch, height = _enlarged(record.pictures[:1]).shape[2] + GAP, 3 * LINE
         found = zip(record.explained[rows], record.detail[rows], record.verdicts[rows])
         said = [f"{whole:.0%}\n{detail:.0%}\n{verdict}" for whole, detail, verdict in found]
         notes = [_letters(text, pitch, height) for text in said]
-        edge = _letters(labels[2], part.shape[1] - columns * pitch - GAP, height)
+        edge = _letters(labels[-1], part.shape[1] - columns * pitch - GAP, height)
         parts.append(np.concatenate([part, _beside([edge, *notes], part.shape[1])]))
     return _even(np.concatenate(parts))
 

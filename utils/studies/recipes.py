@@ -1,9 +1,10 @@
-"""Which recipe draws the best pictures at 64 pixels: one change at a time, then together what helped (notebook 10)."""
+"""Which recipe draws the best pictures: one change at a time, then together what helped (notebook 10)."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from utils.config import replace
+from utils.data.catalogue import find_entry
 from utils.figure import new_figure
 from utils.presets import R3GAN
 from utils.studies.figures import plot_samples
@@ -19,10 +20,12 @@ LIVE = ("base", "faster")
 
 
 def recipes(data: str = "faces", scale: str = "report") -> Study:
-    """The paper's networks at a quarter of their width on images of 64 pixels, with one change at a time.
+    """The paper's networks with one change at a time, then with several.
 
-    All arms see as many images. Their speeds are measured side by side, so that they can be compared at equal time as
-    well as at equal updates. On the built-in faces, augmentation is tried by amount of data, too.
+    A dataset of 32 pixels takes the paper's networks for that size at half of their width; all others those for 64
+    pixels at a quarter. All arms see as many images. Their speeds are measured side by side, so that they can be
+    compared at equal time as well as at equal updates. Augmentation is tried by amount of data, too. The other head
+    that `DiscriminatorConfig` has is no arm: a convolution over the whole last map is the dense layer again.
 
     Args:
         data: name of a dataset, or the path of own pictures.
@@ -30,9 +33,10 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
     """
     batch_size, per_epoch, epochs = at_scale(SIZES, scale)
     length = {"count": batch_size * per_epoch, "epochs": epochs, "keep_models": True}
-    base = base_for(
-        "paper64", data, scale, **length, width=0.25, batch_size=batch_size, shared_latents=True, ema_decay=0.99
-    )
+    entry = find_entry(data)
+    preset, width = ("paper_svhn", 0.5) if entry and entry.native_size == 32 else ("paper64", 0.25)
+    paper = {"learning_rate": 2e-4, "latents": "uniform", "batch_size": batch_size}  # of both; its own code varies
+    base = base_for(preset, data, scale, **length, **paper, width=width, shared_latents=True, ema_decay=0.99)
     spectral = {"spectral_norm": True, "discriminator": {"norm": False}}
     lazy_r1 = {"r1": 1.0, "penalty_every": 8}
 
@@ -43,7 +47,7 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
     kernel_4 = {"generator": {"kernel": 4, "output_kernel": 4}, "discriminator": {"kernel": 4}}
     faster = {"learning_rate": 4e-4}
     arms = [
-        arm("base", "the paper's networks at a quarter of their width, one pass of the generator for both updates"),
+        arm("base", "the paper's networks, narrower, with one pass of the generator for both updates"),
         arm("hinge", "hinge loss", loss="hinge"),
         arm("relativistic", "relativistic loss", loss="relativistic"),
         arm("r1", "R1 of 1 every 8 updates", **lazy_r1),
@@ -54,8 +58,10 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
         arm("simultaneous", "one pass of the discriminator over the fakes serves both networks", simultaneous=True),
         arm("kernel_4", "kernels of 4x4 in place of 5x5", **kernel_4),
         arm("batch_32", "32 images per update: twice the updates", **half),
-        arm("wider", "half of the paper's width in place of a quarter", width=2 * base.model.width),
+        arm("wider", "twice the width", width=2 * base.model.width),
         arm("no_average", "samples from the generator itself, no moving average", ema_decay=0.0),
+        arm("long_average", "a moving average over five times as many updates", ema_decay=0.998),
+        arm("few_latents", "32 latents in place of 100", latent_dim=32),
         arm("normal_latents", "N(0, 1) in place of U(-1, 1)", latents="normal"),
         arm("r3gan", "relativistic loss, R1 and R2 every 8 updates, discriminator without normalisation", **R3GAN),
         arm("faster_hinge", "faster, hinge loss", **faster, loss="hinge"),
@@ -67,7 +73,7 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
         arm("faster_kernel_4", "faster, kernels of 4x4", **faster, **kernel_4),
         arm("faster_batch_32", "faster, 32 images per update", **faster, **half),
         arm("faster_kernel_4_batch_32", "faster, kernels of 4x4, 32 images per update", **faster, **kernel_4, **half),
-        arm("faster_wider", "faster, half of the paper's width", **faster, width=2 * base.model.width),
+        arm("faster_wider", "faster, twice the width", **faster, width=2 * base.model.width),
         arm("faster_beta_0", "faster, Adam without a first moment (beta_1 0)", **faster, beta_1=0.0),
         arm("fastest", "four times the learning rate for both", learning_rate=8e-4),
         arm("fastest_generator", "four times the learning rate for the generator, twice for the discriminator",
@@ -75,7 +81,7 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
     ]  # fmt: skip
     if scale != "report":
         arms = [one for one in arms if one.name in LIVE]
-    elif data == "faces":
+    else:
         for amount in AMOUNTS:
             few = {"count": amount, "epochs": max(1, batch_size * per_epoch * epochs // amount)}
             few["summary_epochs"] = max(1, few["epochs"] // epochs)
@@ -100,7 +106,7 @@ def by_arm(results: dict) -> list[dict]:
     "diversity" a share of the true images'.
     """
     rows = []
-    for arm, runs in _runs(results).items():
+    for arm, runs in _recipes_of(results).items():
         ends = [_at(run, _shared_updates(results)) for run in runs]
         timely = [_at(run, _shared_minutes(results) / _minutes(results, arm, 1)) for run in runs]
         late = [row for run in runs for row in run["watch"][-max(1, len(run["watch"]) // 4) :]]
@@ -121,7 +127,7 @@ def by_arm(results: dict) -> list[dict]:
 
 def plot_recipes(results: dict) -> Figure:
     """Draw each arm's distance beside base's, at equal updates and at equal minutes, and its samples."""
-    runs = {arm: runs for arm, runs in _runs(results).items() if "-moved" not in arm and not arm.isdigit()}
+    runs = _recipes_of(results)
     minutes, updates = _shared_minutes(results), _shared_updates(results)
 
     def after(run: dict) -> float:
@@ -158,6 +164,34 @@ def plot_recipes(results: dict) -> Figure:
     return figure
 
 
+def by_augmentation(results: dict) -> list[dict]:
+    """A row for each number of images: the best distance of a run and the last, without augmentation and with it."""
+    rows = []
+    for amount, of in _amounts_of(results).items():
+        row = {"images": f"{amount:,}"}
+        for name, runs in of.items():
+            row[f"{name}, best"] = _spread([min(_distances(run)) for run in runs])
+            row[f"{name}, last"] = _spread([_distances(run)[-1] for run in runs])
+        rows.append(row)
+    return rows
+
+
+def plot_augmentation(results: dict) -> Figure:
+    """Draw the distance over updates for each number of images, without augmentation and with it."""
+    amounts = _amounts_of(results)
+    figure = new_figure(3.4 * len(amounts), 3.2, "Kernel distance over updates: true and fake images moved, or not")
+    for axes, (amount, of) in zip(figure.subplots(1, len(amounts), sharey=True, squeeze=False)[0], amounts.items()):
+        for (name, runs), colour in zip(of.items(), ("black", "tab:green")):
+            for number, run in enumerate(runs):
+                updates = [row["update"] for row in run["snapshots"] if row["update"]]
+                axes.plot(updates, _distances(run), "o-", color=colour, markersize=3, label=None if number else name)
+        axes.set(title=f"{amount:,} images", xlabel="update", yscale="log")
+        plain_ticks(axes.yaxis)
+        axes.grid(alpha=0.25)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=9, frameon=False)
+    return figure
+
+
 def answer(results: dict) -> tuple[list[dict], Figure]:
     """The table and the figure that answer the question, of kept results."""
     return by_arm(results), plot_recipes(results)
@@ -167,6 +201,25 @@ def _runs(results: dict) -> dict[str, list[dict]]:
     """The runs of each arm that has some."""
     runs = {arm: [run for run in results["runs"] if run["arm"] == arm] for arm in results["arms"]}
     return {arm: found for arm, found in runs.items() if found}
+
+
+def _recipes_of(results: dict) -> dict[str, list[dict]]:
+    """The arms on all images."""
+    return {arm: runs for arm, runs in _runs(results).items() if not arm[0].isdigit()}
+
+
+def _amounts_of(results: dict) -> dict[int, dict[str, list[dict]]]:
+    """For each number of images the runs "as they are" and "moved"."""
+    amounts = {}
+    for arm, runs in _runs(results).items():
+        if arm[0].isdigit():
+            amount, *moved = arm.split("-")
+            amounts.setdefault(int(amount), {})["moved" if moved else "as they are"] = runs
+    return amounts
+
+
+def _distances(run: dict) -> list[float]:
+    return [row["kernel"][0] for row in run["snapshots"] if row["update"]]
 
 
 def _speed(results: dict, arm: str) -> float:
@@ -180,11 +233,11 @@ def _minutes(results: dict, arm: str, update: float) -> float:
 
 def _shared_minutes(results: dict) -> float:
     """When the first arm is through: all are under way then."""
-    return min(_minutes(results, arm, runs[0]["updates"]) for arm, runs in _runs(results).items())
+    return min(_minutes(results, arm, runs[0]["updates"]) for arm, runs in _recipes_of(results).items())
 
 
 def _shared_updates(results: dict) -> int:
-    return min(run["updates"] for run in results["runs"])
+    return min(run["updates"] for runs in _recipes_of(results).values() for run in runs)
 
 
 def _at(run: dict, update: float) -> float:

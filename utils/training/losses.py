@@ -174,6 +174,32 @@ def r2(view: View):
     return view.settings.r2 / 2.0 * _squared_slope(view, "fake")
 
 
+# --- reconstructions: Mehralian and Karasfi 2018 (RDCGAN), as in their released code (see `recipes.regularised`) ------
+
+
+def judged_reconstruction(view: View):
+    """mean -log D(G(E(true)))."""
+    return _cross_entropy(view.reconstruction_logits, 1.0)
+
+
+def reconstruction(view: View):
+    """weight * mean squared length of G(E(true)) - true: squares are added up over the pixels of an image."""
+    return view.settings.reconstruction * tf.reduce_mean(tf.reduce_sum(_squared_error(view), axis=[1, 2, 3]))
+
+
+def reconstruction_error(view: View):
+    """The mean square of a value of G(E(true)) - true, whose values lie in [-2, 2]: what is recorded."""
+    return tf.reduce_mean(_squared_error(view))
+
+
+def _squared_error(view: View):
+    return tf.square(view.reconstruction - tf.cast(view.images, view.reconstruction.dtype))
+
+
+RECONSTRUCTION = (
+    Term("loss_encoder", judged_reconstruction),
+    Term("loss_reconstruction", reconstruction, recorded=reconstruction_error),
+)
 R1, R2 = Term("penalty_r1", r1), Term("penalty_r2", r2)
 _TRUE_FAKE = (Term("loss_true", true), Term("loss_fake", fake))
 _HIGHER_FAKE = (Term("loss_generator", higher_fake),)

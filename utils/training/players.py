@@ -6,7 +6,7 @@ import keras
 
 from utils.config import Experiment
 from utils.registries import PLAYERS, chosen
-from utils.training.recipes import recipe_of
+from utils.training.recipes import players_of, recipe_of
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,8 @@ class Players:
 def build_players(experiment: Experiment) -> Players:
     """Build the networks that the recipe names, with their optimisers and the initial weights that the seed decides."""
     model, training = experiment.model, experiment.training
-    names = dict.fromkeys(["generator", "discriminator", *(n for phase in recipe_of(experiment) for n in phase.terms)])
     players = {}
-    for name in names:
+    for name in players_of(recipe_of(experiment)):
         network = chosen(PLAYERS, name)(model, training.seed)
         own_rate = training.discriminator_learning_rate if name == "discriminator" else None
         optimizer = keras.optimizers.Adam(

@@ -95,6 +95,11 @@ def recipe_of(experiment: Experiment) -> Recipe:
     return chosen(RECIPES, experiment.training.recipe)(experiment)
 
 
+def players_of(recipe: Recipe) -> tuple[str, ...]:
+    """Names of those who take part: generator and discriminator, and whoever else has terms."""
+    return tuple(dict.fromkeys(["generator", "discriminator", *(name for phase in recipe for name in phase.terms)]))
+
+
 def images_per_update(recipe: Recipe) -> int:
     """How many batches of images an update takes."""
     return 1 + max(phase.images for phase in recipe)
@@ -152,3 +157,42 @@ def dcgan(experiment: Experiment) -> Recipe:
             for step in range(training.generator_steps)
         ),
     )
+
+
+def regularised(experiment: Experiment) -> Recipe:
+    """The DCGAN with an encoder E as a third player, which the generator has to serve as well (RDCGAN).
+
+    Before each step of the generator the encoder takes one. It descends BCE(D(G(E(x))), 1) + |G(E(x)) - x|², squares
+    added up over pixels and channels, the mean over the batch; the generator descends that beside its own loss. The
+    discriminator never sees a reconstruction in its own updates. Everything else is as `dcgan` has it, so on any preset
+    `recipe` alone says whether there is a regulariser, and `reconstruction` how much the squared error weighs.
+
+    Where the released code does otherwise than what it says, or than what the DCGAN's paper says (the text of RDCGAN's
+    own paper was not at hand, so nothing is claimed of it):
+
+    - What it calls MSE is no mean but a sum, a number of thousands beside cross-entropies of about one. A line that is
+      commented out has the weight 0.00005 on half the sum over the batch: at its batches of 64 images 0.0016 on this.
+    - Codes lie in (-1, 1), latents are N(0, 1): with 100 of them every code is shorter than 10, and half of the latents
+      are longer.
+    - The discriminator is batch-normalised in its first layer, where the paper leaves it out (§3); the encoder is not.
+    - It is set up for one dataset as released: MNIST, 28x28, with two latents. At 32x32 the sides of its generator's
+      maps do not fit their strides (4 to 4 with stride 2); at 64x64 they do.
+
+    Where this does otherwise than the released code: each step of the generator has latents of its own, as in `dcgan`,
+    where there all steps of an update share one batch; and reconstructions leave the generator's moving averages alone
+    (see `View.reconstruction`), where there they move them like samples do.
+
+    Reference:
+        Mehralian and Karasfi: RDCGAN, Unsupervised Representation Learning With Regularized Deep Convolutional
+        Generative Adversarial Networks (2018, 10.1109/AIAR.2018.8769811); github.com/MMehralian/RDCGAN.
+    """
+    from utils.training.losses import RECONSTRUCTION
+
+    phases = []
+    for phase in dcgan(experiment):
+        if "generator" in phase.terms:
+            phases.append(dataclasses.replace(phase, terms={"encoder": RECONSTRUCTION}))
+            both = (*phase.terms["generator"], *RECONSTRUCTION)
+            phase = dataclasses.replace(phase, terms={**phase.terms, "generator": both})
+        phases.append(phase)
+    return tuple(phases)

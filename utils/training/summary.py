@@ -93,7 +93,8 @@ def keep_best(run: Run, players: Players, about: dict) -> None:
 
 
 def _save(run: Run, players: Players, which: int | str | None = None) -> None:
-    for name, network in (("generator", players.averaged), ("discriminator", players.discriminator)):
+    networks = {name: player.network for name, player in players.by_name.items()} | {"generator": players.averaged}
+    for name, network in networks.items():
         with appears_whole(run.model(name, which)) as temporary:
             network.save(temporary)
 

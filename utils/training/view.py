@@ -79,9 +79,14 @@ class View:
         self._logits = _Logits(self, joined)
 
     @cached_property
+    def images(self):
+        """True images as they are: float32 (B, S, S, 3) in [-1, 1]."""
+        return scale(self._images)
+
+    @cached_property
     def true(self):
         """True images as the discriminator sees them: float32 (B, S, S, 3), in [-1, 1] where nothing is augmented."""
-        return self.augmented(scale(self._images), "augmentation of true")
+        return self.augmented(self.images, "augmentation of true")
 
     @cached_property
     def fake(self):
@@ -102,6 +107,20 @@ class View:
     def mismatched_logits(self):
         """The discriminator's logits of `true` with conditions that are wrong of them: float32 (B, 1)."""
         return self.judge(self.true, tf.gather(self.conditions, tf.maximum(self.mismatching, 0)))
+
+    @cached_property
+    def reconstruction(self):
+        """What the generator makes of the codes of the true images, none of them augmented: float32 (B, S, S, 3).
+
+        It is normalised by the batch of codes, and leaves the generator's moving averages alone: samples are drawn by
+        these, so they have to be averages over latents.
+        """
+        return forward(self.players.generator, self.encode(self.images), self.conditions, statistics="batch")
+
+    @cached_property
+    def reconstruction_logits(self):
+        """The discriminator's logits of `reconstruction`, augmented like true and fake images: float32 (B, 1)."""
+        return self.judge(self.augmented(self.reconstruction, "augmentation of reconstructions"))
 
     def slope(self, of: str):
         """Gradients of the logits of "true" or "fake" with respect to these images: float32 (B, S, S, 3).

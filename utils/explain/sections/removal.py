@@ -9,7 +9,7 @@ import numpy as np
 from utils import viz
 from utils.errors import InputError
 from utils.explain.draw import TILE, sheet
-from utils.explain.parts import detector_for, read_boxes
+from utils.explain.parts import TRAIN_COUNT, detector_for, read_boxes
 from utils.explain.removal import Removal, remove_part
 from utils.explain.sections import Finding, Picture, Section, bracketed, rounded
 from utils.explain.subject import Subject
@@ -25,7 +25,8 @@ def section(subject: Subject, folder: Path) -> Section:
     if subject.boxes:  # drawn by hand around one part
         finders = {subject.boxes.stem: read_boxes(subject.boxes, BOXED, subject.fixed.side)}
     else:
-        detector = detector_for(experiment.data.name, data_dir=subject.data_dir)
+        count = min(TRAIN_COUNT, 10 * subject.most) if subject.most else TRAIN_COUNT
+        detector = detector_for(experiment.data.name, count=count, data_dir=subject.data_dir)
         finders = dict.fromkeys(detector.parts, detector)
     samples = BOXED if subject.boxes else min(BOXED, subject.most or BOXED)
     findings, rows, pictures, missing = [], [], [], []

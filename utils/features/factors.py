@@ -1,0 +1,70 @@
+"""What a linear classifier reads off features of a built-in dataset, of which all is known: each of its factors.
+
+One support vector machine for each value of each factor (`svm.many`, all in one descent); the likeliest value of a
+factor counts. C is chosen for each factor among images that the machines have not seen.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.features import svm
+from utils.intervals import Interval, bootstrap_mean
+
+APART = 0.2
+"""Share of the labelled images that C is chosen on."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How well factors are read.
+
+    Attributes:
+        right: bool (F, T), whether each factor was read right of each test image.
+        strengths: float (F,), the C of each.
+    """
+
+    right: np.ndarray
+    strengths: np.ndarray
+
+    @property
+    def accuracy(self) -> Interval:
+        """Mean over the factors, with an interval over test images."""
+        return bootstrap_mean(self.right.mean(0))
+
+
+def read_factors(train: np.ndarray, known: np.ndarray, test: np.ndarray, answers: np.ndarray) -> Reading:
+    """Learn to read factors off features, and judge it on other images.
+
+    Args:
+        train: float32 (n, D), features of labelled images, in no particular order.
+        known: int64 (F, n), which value of each factor they have.
+        test: float32 (T, D), features of others.
+        answers: int64 (F, T), the same of these.
+    """
+    learnt = round((1 - APART) * len(train))
+    values = [int(max(of.max(), other.max())) + 1 for of, other in zip(known, answers)]
+    parts = np.split(np.arange(sum(values)), np.cumsum(values)[:-1])
+    targets = np.concatenate(
+        [np.where(of[:learnt, None] == np.arange(count), 1, -1) for of, count in zip(known, values)], 1, dtype=np.int8
+    )
+    x, chosen_on = train[:learnt], np.concatenate([train[learnt:], test])
+    bend, unit = svm.Bend.of(x), 1 / svm.total_variance(x)
+    weights, best = None, np.full(len(known), -1.0)
+    strengths, right = np.zeros(len(known)), np.zeros(answers.shape, bool)
+    for strength in svm.STRENGTHS:
+        weights = svm.many(x, targets, strength * unit, weights, bend)
+        scores = chosen_on @ weights[:-1].astype(np.float32) + weights[-1].astype(np.float32)
+        for factor, part in enumerate(parts):
+            found = scores[:, part].argmax(1)
+            accuracy = np.mean(found[: len(train) - learnt] == known[factor, learnt:])
+            if accuracy > best[factor]:
+                best[factor], strengths[factor] = accuracy, strength * unit
+                right[factor] = found[len(train) - learnt :] == answers[factor]
+    return Reading(right, strengths)
+
+
+def by_majority(known: np.ndarray, answers: np.ndarray) -> Reading:
+    """What guessing each factor's most frequent value gives."""
+    most = np.array([np.bincount(of).argmax() for of in known])
+    return Reading(answers == most[:, None], np.zeros(len(known)))
