@@ -43,6 +43,9 @@ STATISTICS = {
 }
 """The arms of batch normalisation by name (see `TrainingConfig.statistics`)."""
 
+TEXT_DIM = 64
+"""Length of the vector of a text."""
+
 CHECKPOINT_SECONDS = 120.0
 """Time between checkpoints; there is one after every epoch too. It does not touch the result, so it is no setting."""
 
@@ -69,6 +72,9 @@ class DataConfig:
     """Which images to leave out because they repeat earlier ones: equal pixels; also recompressed, brightened, slightly
     shifted or cropped copies; or equal codes of an autoencoder (Radford, Metz, Chintala §4.1). `./dcgan dedup` shows
     what that finds."""
+    without: tuple[str, ...] = ()
+    """Combinations of attributes, such as "hat & sunglasses": images that have all of one are left out, to see whether
+    what is trained can draw what it has never seen."""
     small: Literal["leave_out", "enlarge"] = "leave_out"
     """What becomes of pictures in a folder that have a side shorter than image_size. The images of an array have one
     size, so leaving out would leave none: they are always enlarged."""
@@ -157,11 +163,13 @@ class ModelConfig:
     """Slope of LeakyReLU for negative inputs."""
     spectral_norm: bool = False
     """Divide each kernel of the discriminator by its largest singular value (Miyato et al., arXiv:1802.05957)."""
-    conditions: Literal["none", "labels", "attributes"] = "none"
+    conditions: Literal["none", "labels", "attributes", "text"] = "none"
     """What the generator is told to draw, and the discriminator that it was told (Mirza and Osindero,
-    arXiv:1411.1784): the class of an image, or its attributes, as far as the dataset knows them."""
+    arXiv:1411.1784): the class of an image, or its attributes, as far as the dataset knows them; or a sentence about
+    it (built-in faces, CelebA), as an encoder reads it that is trained here first (goes with --loss gan_cls)."""
     condition_names: tuple[str, ...] = ()
-    """Which attributes these are, by their names; by default all that the dataset has. A run keeps the names."""
+    """Which attributes these are, by their names; by default all that the dataset has. A run keeps the names; of texts
+    it keeps some examples."""
     condition_dim: int = 128
     """Values that a condition is projected to, by a dense layer, before it is joined to latents or features."""
     conditioning: Literal["projection", "concatenation"] = "projection"
@@ -178,7 +186,10 @@ class ModelConfig:
 
     @property
     def condition_size(self) -> int:
-        """Length of a condition: one value for each class or attribute; 0 where there is none."""
+        """Length of a condition: one value for each class or attribute, or that of a text's vector; 0 where there is
+        none."""
+        if self.conditions == "text":
+            return TEXT_DIM
         return len(self.condition_names) if self.is_conditional else 0
 
 
@@ -208,7 +219,9 @@ class TrainingConfig:
     """What the networks descend. non_saturating: the generator -log D(fake); saturating: log(1 - D(fake)), whose
     gradient vanishes where the discriminator is sure (Goodfellow et al., arXiv:1406.2661, §3; `loss_generator` in the
     records is the first in both cases). relativistic: scores of true and fake in pairs (R3GAN, arXiv:2501.05441).
-    hinge (arXiv:1705.02894), least_squares (arXiv:1611.04076), wasserstein with gradient penalty (arXiv:1704.00028)."""
+    hinge (arXiv:1705.02894), least_squares (arXiv:1611.04076), wasserstein with gradient penalty (arXiv:1704.00028).
+    gan_cls: true images also have to be told from true ones with a condition that is wrong of them (GAN-CLS, Reed et
+    al., arXiv:1605.05396, Algorithm 1); gan_int_cls: and the generator draws for means of two texts, too (eq. 5)."""
     discriminator_updates: Literal["separate", "joint"] = "separate"
     """separate: one Adam step on the true batch, then one on the fake batch. joint: one on the sum of both losses."""
     join_batches: bool = False
@@ -455,6 +468,11 @@ _REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
         "(arXiv:1704.00028, §4): add --discriminator.no-norm.",
     ),
     (
+        "loss",
+        lambda e: not e.training.loss.startswith("gan_") or e.model.is_conditional,
+        "gan_cls and gan_int_cls compare images with what is said of them: add --conditions text, or another.",
+    ),
+    (
         "recipe",
         lambda e: e.training.recipe != "regularised" or e.training.loss in ("non_saturating", "saturating"),
         "regularised judges reconstructions by cross-entropy, so it goes with the losses non_saturating and "
@@ -468,7 +486,7 @@ _REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
     *(
         (
             setting,
-            lambda e: e.training.loss in ("non_saturating", "saturating"),
+            lambda e: e.training.loss in ("non_saturating", "saturating", "gan_cls", "gan_int_cls"),
             "is about the labels of the cross-entropy, which other losses do not have: leave it off.",
         )
         for setting in ("label_smoothing", "label_noise")

@@ -3,7 +3,7 @@
 A folder `saved_models/pretrained/<name>/` holds `generator.keras`, `discriminator.keras` (and `encoder.keras`, of a run
 that had one), `samples.png` (drawn by the generator, never images of the dataset), `settings.json` (an experiment;
 under another name than a run's, which this is not) and `card.json`; of a conditional model also `conditions.npy`, as in
-a run.
+a run, and of one on texts `text_encoder.keras` and `.json`.
 """
 
 from dataclasses import dataclass
@@ -131,7 +131,12 @@ def publish(
         "versions": {key: environment[key] for key in ("python", "tensorflow", "keras", "numpy")},
         "distance": distance or {},
     }
-    return keep(name, networks, experiment, card, folder, run.conditions)
+    model = keep(name, networks, experiment, card, folder, run.conditions)
+    if experiment.model.conditions == "text":
+        from utils.text_encoder import encoder_beside
+
+        encoder_beside(run.model("generator")).save(model.folder)
+    return model
 
 
 def check_name(name: str) -> None:

@@ -19,6 +19,8 @@ LOSSES: dict[str, object] = {
     "hinge": "utils.training.losses:HINGE",
     "least_squares": "utils.training.losses:LEAST_SQUARES",
     "wasserstein": "utils.training.losses:WASSERSTEIN",
+    "gan_cls": "utils.training.losses:GAN_CLS",
+    "gan_int_cls": "utils.training.losses:GAN_INT_CLS",
 }
 """What the two networks descend: a `training.losses.Loss`."""
 

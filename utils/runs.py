@@ -8,6 +8,7 @@
         grids/            true.png, epoch_0000.png …     losses.png        curves
         training.mp4/.gif the grids as a film            tensorboard/      the same for TensorBoard
         models/           generator.keras, discriminator.keras, encoder.keras (of a recipe that has one)
+                          (a run on texts has models/text_encoder.keras and .json)
                           (a conditional run has conditions.npy: conditions of training images)
                           (a run that counts updates has update_000000.png … in place of epoch_0000.png …)
         models/best/      the best networks, and best.json: what they are
@@ -194,8 +195,8 @@ class Run:
 
     @property
     def conditions(self) -> np.ndarray | None:
-        """Conditions of training images, uint8 (M, C), which what is not asked for is drawn from; None if the run has
-        none."""
+        """Conditions of training images, uint8 (M, C), or float32 of texts, which what is not asked for is drawn from;
+        None if the run has none."""
         return np.load(self.conditions_file, allow_pickle=False) if self.conditions_file.exists() else None
 
     @property
@@ -234,6 +235,11 @@ class Run:
     @property
     def best_file(self) -> Path:
         return self.folder / "models" / "best" / "best.json"
+
+    @property
+    def models(self) -> Path:
+        """Where its networks are; of a run on texts, the encoder of these, too."""
+        return self.folder / "models"
 
     def model(self, name: str, which: int | str | None = None) -> Path:
         """The newest "generator", "discriminator" or "encoder", the one kept at a summary (its number, of a run with

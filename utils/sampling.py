@@ -176,6 +176,15 @@ class Sampler:
         conditions, names = grid_rows(model, self.conditions, len(latents))
         return scale_back(self.images(np.tile(latents, (len(names), 1)), conditions)), names
 
+    def rows_of(self, conditions: np.ndarray, latents: np.ndarray) -> np.ndarray:
+        """Pictures with a row for each condition, float32 (R, C), of the same latents, (columns, latent_dim).
+
+        Returns:
+            uint8 (R * columns, H, W, 3) in [0, 255].
+        """
+        tiled = np.tile(latents, (len(conditions), 1))
+        return scale_back(self.images(tiled, conditions.repeat(len(latents), 0)))
+
     def images(self, latents: np.ndarray, conditions: np.ndarray | None = None) -> np.ndarray:
         """What the generator makes of latents (and conditions, a row each): float32 (N, H, W, 3) in [-1, 1].
 

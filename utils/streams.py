@@ -16,7 +16,7 @@ class Stream(NamedTuple):
 
     Attributes:
         seed: which seed decides it: that of the training (weights, order, latents), of its samples (what is looked at
-            while it runs), of an evaluation or of an analysis. Streams of different seeds need not differ.
+            while it runs), of the data, of an evaluation or of an analysis. Streams of different seeds need not differ.
         number: what tells it from the others that have the same seed.
         counters: what it takes beside the seed, in words. They count from 1.
     """
@@ -35,6 +35,9 @@ STREAMS: dict[str, Stream] = {
     "weights of the discriminator": Stream("training", 1),
     "update": Stream("training", 6, ("update",)),
     "weights of the encoder": Stream("training", 7),
+    "captions": Stream("data", 11, ("row",)),
+    "text encoder": Stream("data", 12),
+    "text encoder: sentences": Stream("data", 13, ("round",)),
     "summary: true samples": Stream("samples", 2),
     "summary: latents": Stream("samples", 3),
     "watch: latents": Stream("samples", 4),
@@ -49,6 +52,8 @@ STREAMS: dict[str, Stream] = {
     "removal: fresh latents": Stream("removal", 1),
     "removal: negatives": Stream("removal", 2),
     "removal: random maps": Stream("removal", 3),
+    "texts: true images": Stream("evaluation", 8),
+    "texts: latents": Stream("evaluation", 9),
     "ladder: true images": Stream("ladder", 1),
     "ladder: noise": Stream("ladder", 2),
     "walk: ends": Stream("latent", 1),

@@ -34,7 +34,8 @@ def grid(
         tile: smaller images are enlarged by a whole factor to about this side, so that 32 pixels can be looked at.
         gap: white pixels between images, and around them.
         numbers: one for each image, drawn into its corner.
-        names: one for each row, written at its left; they say how many rows there are.
+        names: one for each row, written at its left, or, where one of them is long, above it; they say how many rows
+            there are.
 
     Returns:
         uint8 (rows, columns, 3); both sides are even, as film codecs ask.
@@ -57,7 +58,12 @@ def grid(
     for i, image in enumerate(images):
         top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
         sheet[top : top + height, left : left + width] = image
-    if names:
+    if names and max(map(len, names)) > NAME_LETTERS:
+        rows_of_sheet = np.split(sheet[gap:], rows)
+        most = (sheet.shape[1] - 8) // 7  # letters of 12 pixels are about 7 wide
+        above = [letters(shorten(one_line(name), most), sheet.shape[1], 18) for name in names]
+        sheet = np.concatenate([part for both in zip(above, rows_of_sheet) for part in both])
+    elif names:
         named = [shorten(one_line(name), NAME_LETTERS) for name in names]
         wide = 12 + 8 * max(map(len, named))
         beside = [letters(name, wide, height + gap) for name in named]

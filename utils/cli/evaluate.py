@@ -45,6 +45,9 @@ class Evaluate:
     """Also count which combinations of exact attributes (hair, skin, glasses; digit, shadow) it misses of those that
     its training set holds, and draw them. For what was trained on the built-in faces or house numbers; 2 minutes more.
     """
+    combination: tuple[str, ...] = ()
+    """Of a model on texts: attributes that it is asked to draw together, such as "hat & sunglasses"; by default what
+    was left out of its training (--without)."""
     out: Path | None = None
     """Keep what was measured in this file (JSON), which `compare` takes; by default in the run's quality.json."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -73,6 +76,9 @@ def _evaluate(options: Evaluate) -> None:
         if trained.experiment is None:
             raise InputError(f"{trained.file} does not say what it was trained on, which --attributes has to know.")
         source = drawn_source(trained.experiment)
+    on_texts = trained.experiment is not None and trained.experiment.model.conditions == "text"
+    if options.combination and not on_texts:
+        raise InputError(f"--combination asks a model on texts. Received: {trained.title}, which is none.")
     target = options.out or (trained.run.quality_file if is_newest(trained) and options.data is None else None)
 
     from utils import runtime
@@ -90,9 +96,13 @@ def _evaluate(options: Evaluate) -> None:
         data_dir=options.data_dir,
         progress=not options.json,
     )
-    asked, files = _asked(options, trained, data), []
+    asked, texts, files = None if on_texts else _asked(options, trained, data), None, []
     if asked:
         record["asked"] = asked.plain()
+    if on_texts:
+        texts, picture = _texts(options, trained, target)
+        record["texts"] = texts.plain()
+        files.append(picture)
     if options.attributes:
         counted, picture = _combinations(options, trained, source, target)
         record["combinations"] = counted.plain()
@@ -113,10 +123,51 @@ def _evaluate(options: Evaluate) -> None:
         )
     if asked:
         print(_asked_in_words(asked))
+    if texts:
+        print(_texts_in_words(texts))
     if options.attributes:
         print(_in_words(counted))
     if files:
         print("\n" + "\n".join(files))
+
+
+def _texts(options: Evaluate, trained, target: Path | None):
+    """What is measured of a model on texts, and the picture that was written."""
+    from utils.evaluation.pictures import draw_texts
+    from utils.evaluation.texts import texts_and_seen
+    from utils.models import load_network
+    from utils.sampling import Sampler
+    from utils.text_encoder import encoder_beside
+
+    sampler = Sampler.of(load_network(trained.file), trained.experiment, trained.conditions)
+    how = {"combinations": options.combination, "samples": options.samples, "seed": options.seed}
+    how |= {"data_dir": options.data_dir, "progress": not options.json}
+    measured = texts_and_seen(sampler, encoder_beside(trained.file), trained.experiment, **how)
+    picture = target.with_suffix("") if target else Path.cwd() / label(trained)
+    picture = picture.with_name(f"{picture.name}-texts.png")
+    was_there = picture.exists()
+    draw_texts(picture, measured, trained.title)
+    return measured, written(picture, was_there)
+
+
+def _texts_in_words(texts) -> str:
+    variety = texts.variety
+    lines = [
+        f"\nDoes it draw what a text says? {texts.samples:,} fakes for sentences about as many {texts.true_images},\n"
+        f"judged by the {texts.judge}\n",
+        table(texts.table()),
+        f"\nTwo fakes of one sentence are {variety['within']:.2f} apart in its features, of two sentences "
+        f"{variety['over']:.2f}; true images\nthat one sentence is true of {variety['true_within']:.2f}, any "
+        f"{variety['true_over']:.2f}.",
+    ]
+    for each in texts.combinations:
+        parts = ", ".join(f"{name} {share:.0%}" for name, share in each.parts.items())
+        lines.append(
+            f"{each.name}{' (never seen in training)' if each.left_out else ''}: of {each.count} fakes for sentences "
+            f"that name both or all, {each.all:.0%} show all ({parts});\nof other fakes {each.others:.0%}, of true "
+            f"images that have it {each.true:.0%}."
+        )
+    return "\n".join(lines)
 
 
 def _asked(options: Evaluate, trained, data: DataConfig):

@@ -13,6 +13,9 @@ from utils.cli.text import label, short, written
 from utils.errors import InputError
 from utils.text import slug
 
+TEXT_COLUMNS = 8
+"""Pictures of each text, unless -n asks for fewer."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -33,6 +36,9 @@ class Sample:
     attributes: asked.Attributes = None
     """What the pictures are to have (1) and not to have (0), of a model that was trained with --conditions attributes:
     glasses=1,beard=0. Attributes that are not named are as they occur in the training data."""
+    text: tuple[str, ...] = ()
+    """What to draw, in words, of a model that was trained with --conditions text: --text "a smiling woman with red hair
+    and sunglasses"; several texts give a row each, of the same latents."""
     kept: Annotated[str | None, arg(metavar="best|NUMBER")] = None
     """Networks that a run kept beside the last: the best (--keep best), or those of a summary by its number, an epoch
     or an update (--keep-models)."""
@@ -76,7 +82,41 @@ class Film:
             print(short(curves))
 
 
+def _sample_texts(options: Sample) -> None:
+    """A grid with a row for each text."""
+    from utils import runtime, viz
+    from utils.networks import find_network
+
+    if options.mode == "files" or options.numbers:
+        raise InputError("--text draws a grid with a row for each text: leave --as files and --numbers out.")
+    trained = find_network(options.name, "generator", options.runs_dir, options.kept)
+    if trained.experiment is None or trained.experiment.model.conditions != "text":
+        raise InputError(f"{trained.title} knows no words: --text is for models trained with --conditions text.")
+    if options.n < 1:
+        raise InputError(f"-n must be at least 1. Received: {options.n}.")
+    columns = min(options.n, TEXT_COLUMNS)
+    name = f"{columns}-seed-{options.seed}-{slug('-'.join(options.text))}.png"
+    target = options.out or (
+        trained.home / "samples" / name if trained.run else trained.home / f"{label(trained)}-{name}"
+    )
+    if target.is_dir() or target.suffix.lower() != ".png":
+        raise InputError(f"--out must be the name of a .png file for a grid. Received: {target}.")
+    was_there = target.is_file()
+    runtime.start()
+    from utils.models import load_network
+    from utils.sampling import Sampler
+    from utils.text_encoder import encoder_beside
+
+    vectors = encoder_beside(trained.file)(options.text)  # words that it does not know are refused here
+    sampler = Sampler.of(load_network(trained.file), trained.experiment, vectors)
+    images = sampler.rows_of(vectors, sampler.make_latents(columns, options.seed))
+    viz.write_png(target, viz.grid(images, columns=columns, names=options.text))
+    print(written(target, was_there))
+
+
 def _sample(options: Sample) -> None:
+    if options.text:
+        return _sample_texts(options)
     from utils import runtime, viz
     from utils.data import scale_back
     from utils.data.conditions import MOST_ROWS
@@ -113,10 +153,10 @@ def _sample(options: Sample) -> None:
     sampler = Sampler.of(load_network(trained.file), trained.experiment, conditions)
     if by_name:
         model = trained.experiment.model
-        columns = math.ceil(options.n / min(model.condition_size, MOST_ROWS))
+        columns = math.ceil(options.n / min(len(model.condition_names), MOST_ROWS))
         images, names = sampler.row_by_row(model, sampler.make_latents(columns, options.seed))
         viz.write_png(target, viz.grid(images, names=names))
-        more = model.condition_size - len(names)
+        more = len(model.condition_names) - len(names)
         about = f"{more} more can be asked for with --label or --attributes." if more else ""
         print("\n".join(filter(None, (written(target, was_there), about))))
         return

@@ -149,6 +149,7 @@ class Train:
             experiment,
             dataset=dataset,
             runs_dir=self.places.runs_dir,
+            data_dir=self.places.data_dir,
             checkpoint_seconds=self.checkpoint_seconds,
             force_precision=self.force_precision,
             why=choice.lines(),
@@ -376,8 +377,8 @@ def command_for(experiment: Experiment) -> str:
             base = fitted
     changed = {name: now for name, (_, now) in config.differences(base, experiment).items()}
     changed.pop("model.image_size", None)
-    if experiment.model.conditions == "labels":
-        changed.pop("model.condition_names", None)  # they are always all classes
+    if experiment.model.conditions in ("labels", "text"):
+        changed.pop("model.condition_names", None)  # they are always all classes, or examples of its sentences
     # How long to train, and how often to sum up, may depend on the images: always said, unless it is the preset's.
     unit, training = unit_of(experiment.training), vars(experiment.training)
     for setting in ("epochs", "updates", "summary_epochs", "summary_updates"):

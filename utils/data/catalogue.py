@@ -18,7 +18,7 @@ from utils.data.dataset import ALL, Dataset, Source
 from utils.data.drawn import Drawn
 from utils.data.likeness import look_at
 from utils.data.prepare import prepare, prepared_count
-from utils.data.rows import copy_rows
+from utils.data.rows import copy_rows, leave_out
 from utils.errors import InputError
 from utils.text import one_line, say_once
 
@@ -276,6 +276,8 @@ def load_for(experiment: Experiment, data_dir: str | Path | None = None, progres
     """Load the images that an experiment asks for, at the size its model takes; see `load` and `dedup.deduplicated`."""
     data, size = experiment.data, experiment.model.image_size
     dataset = load(data.name, size, data.count, data_dir=data_dir, progress=progress, **reading(data))
+    if data.without:
+        dataset = leave_out(dataset, data.without, data_folder(data_dir) / "prepared", progress)
     if data.dedup == "off":
         return dataset
     from utils.data.dedup import deduplicated  # imported when used: most trainings do without it
@@ -309,6 +311,8 @@ def drawn_source(experiment: Experiment) -> Drawn:
         )
     if data.dedup != "off":
         raise InputError(f"What is left of {data.name} without repeats (--dedup {data.dedup}) is not known exactly.")
+    if data.without:
+        raise InputError(f"Combinations are counted of all of {data.name}. Received: one --without some of it.")
     options = {name: value for name, value in reading(data).items() if name in ("seed", "choices", "split")}
     return find_source(data.name, experiment.model.image_size, data.count, **options)
 
@@ -332,7 +336,7 @@ def count_of(data: DataConfig, size: int, data_dir: str | Path | None = None) ->
     _check_count(source, data.count)
     prepared = prepared_count(source, size, data_folder(data_dir) / "prepared")
     there = source.describe().count if prepared is None else prepared
-    certain = data.dedup == "off" and (prepared is not None or not hasattr(source, "files"))
+    certain = data.dedup == "off" and not data.without and (prepared is not None or not hasattr(source, "files"))
     return min(there, data.count or there), certain
 
 

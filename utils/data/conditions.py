@@ -7,6 +7,7 @@ import numpy as np
 
 from utils import config
 from utils.config import Experiment, ModelConfig
+from utils.data.captions import captions_of, grammar_for
 from utils.data.catalogue import find_source, reading
 from utils.data.dataset import Dataset
 from utils.errors import InputError
@@ -14,6 +15,8 @@ from utils.text import one_line
 
 KEPT = 2_048
 """Conditions of training images that a run, or a model with a name, keeps: what is not asked for is as in them."""
+EXAMPLES = 8
+"""Of texts so many are kept in words, too."""
 MOST_ROWS, GRID_COLUMNS = 20, 8
 """Rows of a grid that has one for each class or attribute, at most, and pictures in a row where nobody says how many.
 """
@@ -60,6 +63,37 @@ class Conditions:
             return (known[..., None] == np.arange(len(self.names))).astype(np.float32)
         return known.astype(np.float32)
 
+    @property
+    def examples(self) -> np.ndarray:
+        """Rows of images whose conditions are kept first: int64; none, since these are known by their names."""
+        return np.empty(0, int)
+
+    def mismatching(self, rows: np.ndarray) -> np.ndarray:
+        """For each of some rows, int64 (B,), the place of the next one with another condition: int32 (B,), or -1."""
+        known = self.known[rows].reshape(len(rows), -1)
+        return next_place((known[:, None] != known[None]).any(-1))
+
+    def having(self, place: int) -> np.ndarray:
+        """Which images are of the class, or have the attribute, at a place among the names: bool (N,)."""
+        return self.known == place if self.known.ndim == 1 else self.known[:, place] == 1
+
+
+def next_place(wrong: np.ndarray) -> np.ndarray:
+    """For each row of bool (B, B) the first column that is true behind its own place, round the end; -1 without any.
+
+    Returns:
+        int32 (B,).
+    """
+    count = len(wrong)
+    order = (np.arange(count)[:, None] + np.arange(1, count + 1)) % count
+    first = np.take_along_axis(wrong, order, 1).argmax(1)
+    return np.where(wrong.any(1), order[np.arange(count), first], -1).astype(np.int32)
+
+
+def example_rows(texts: tuple[str, ...]) -> np.ndarray:
+    """Rows of the texts that stand for all: int64, the first that differ."""
+    return np.sort(np.unique(np.array(texts[:KEPT]), return_index=True)[1])[:EXAMPLES]
+
 
 def with_names(
     experiment: Experiment, dataset: Dataset | None = None, data_dir: str | Path | None = None
@@ -77,6 +111,13 @@ def with_names(
     model, data = experiment.model, experiment.data
     if not model.is_conditional:
         return experiment
+    if model.conditions == "text":
+        if dataset is None:
+            source = find_source(data.name, model.image_size, data.count, data_dir=data_dir, **reading(data))
+            grammar_for(source.describe().attribute_names)
+            return experiment
+        texts = captions_of(dataset.attributes[:KEPT], dataset.attribute_names, data.data_seed).texts
+        return config.replace(experiment, condition_names=tuple(texts[row] for row in example_rows(texts)))
     if dataset is None:
         source = find_source(data.name, model.image_size, data.count, data_dir=data_dir, **reading(data))
         described = source.describe()
@@ -116,9 +157,12 @@ def _wanted(model: ModelConfig, there: tuple[str, ...], title: str) -> tuple[str
 
 
 def kept_rows(conditions: Conditions, seed: int = 0) -> np.ndarray:
-    """Conditions as a run keeps them: of at most `KEPT` images that a seed draws, uint8 (M, C) of 0 and 1."""
-    rows = np.random.default_rng(seed).permutation(len(conditions))[:KEPT]
-    return conditions[np.sort(rows)].astype(np.uint8)
+    """Conditions as a run keeps them: of at most `KEPT` images that a seed draws, uint8 (M, C) of 0 and 1; of texts
+    float32, the examples first."""
+    rows = np.sort(np.random.default_rng(seed).permutation(len(conditions))[:KEPT])
+    rows = np.concatenate([conditions.examples, np.setdiff1d(rows, conditions.examples)])
+    kept = conditions[rows]
+    return kept.astype(np.uint8) if np.isin(kept, (0, 1)).all() else kept
 
 
 def grid_rows(model: ModelConfig, kept: np.ndarray, columns: int) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -133,6 +177,8 @@ def grid_rows(model: ModelConfig, kept: np.ndarray, columns: int) -> tuple[np.nd
         float32 (rows * columns, C), row by row; and what to write beside each row.
     """
     names = model.condition_names[:MOST_ROWS]
+    if model.conditions == "text":
+        return kept[: len(names)].repeat(columns, 0), names
     if model.conditions == "labels":
         return np.eye(len(model.condition_names), dtype=np.float32)[: len(names)].repeat(columns, 0), names
     rows = []
@@ -156,9 +202,9 @@ def rows_having(conditions: Conditions, order: np.ndarray, columns: int) -> tupl
     Returns:
         int64 (rows * columns,), which images; and what to write beside each row.
     """
-    known, rows, names = conditions.known[order], [], []
+    rows, names = [], []
     for place, name in enumerate(conditions.names[:MOST_ROWS]):
-        having = order[known == place if known.ndim == 1 else known[:, place] == 1]
+        having = order[conditions.having(place)[order]]
         if len(having):
             rows.append(np.resize(having, columns))
             names.append(name)
@@ -188,6 +234,8 @@ def asked_for(
             "This model draws whatever it likes: --label and --attributes are for models that were trained with "
             "--conditions."
         )
+    if model.conditions == "text":
+        raise InputError('This model draws what a text says: ask with `./dcgan sample MODEL --text "…"`.')
     names = model.condition_names
     if (label is None) == (model.conditions == "labels"):
         raise InputError(

@@ -1,6 +1,7 @@
 """Some rows of a dataset, as a prepared copy on disk of its own."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 
 from utils.data.dataset import Dataset, Description
 from utils.data.prepare import prepare
+from utils.errors import InputError
+from utils.text import one_line
 
 _FIELDS = ("labels", "attributes", "captions", "boxes")  # what a dataset may hold beside its images
 
@@ -36,6 +39,50 @@ def copy_rows(
     copy = prepare(source, dataset.images.shape[1], folder, progress, verb="Copying", workers=1)
     kept = {name: getattr(dataset, name) for name in ("name", "skipped", "found", "split", "others", "notes")}
     return dataclasses.replace(copy, **kept)
+
+
+def leave_out(dataset: Dataset, combinations: Sequence[str], folder: str | Path, progress: bool = True) -> Dataset:
+    """A dataset without the images that have all attributes of a combination.
+
+    Args:
+        dataset: one whose attributes are known.
+        combinations: such as "hat & sunglasses".
+        folder, progress: as for `copy_rows`.
+
+    Raises:
+        InputError: there is no such attribute, or no image would be left.
+    """
+    places = [places_of(combination, dataset.attribute_names, dataset.title) for combination in combinations]
+    attributes = np.asarray(dataset.attributes).astype(bool)
+    rows = np.flatnonzero(~np.any([attributes[:, each].all(1) for each in places], axis=0))
+    if not len(rows):
+        raise InputError(f"Without {', '.join(map(one_line, combinations))} no image of {dataset.title} is left.")
+    named = [" & ".join(dataset.attribute_names[place] for place in sorted(each)) for each in places]
+    identity = {"fingerprint": dataset.fingerprint, "without": sorted(named), "version": 1}
+    copy = copy_rows(dataset, rows, identity, f"{dataset.title} without {'; '.join(named)}", folder, progress)
+    note = f"{len(dataset) - len(rows):,} of {len(dataset):,} images are left out: they have {'; or '.join(named)}."
+    return dataclasses.replace(copy, notes=(*copy.notes, note))
+
+
+def places_of(combination: str, names: Sequence[str], title: str) -> list[int]:
+    """The places of the attributes of a combination, such as "hat & sunglasses".
+
+    Args:
+        combination: names of attributes, with "&" between them.
+        names: of all attributes.
+        title: whose they are, for a message.
+
+    Raises:
+        InputError: there is no such attribute.
+    """
+    plain = {name.casefold(): place for place, name in enumerate(names)}
+    asked = [name.strip().casefold().replace(" ", "_") for name in combination.split("&")]
+    if odd := [name for name in asked if name not in plain]:
+        raise InputError(
+            f"A combination is made of attributes with & between them, such as 'hat & sunglasses'; {title} has "
+            f"{', '.join(names) or 'none'}. Received: {one_line(odd[0])!r} in {one_line(combination)!r}."
+        )
+    return [plain[name] for name in dict.fromkeys(asked)]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from utils import viz
 from utils.data.drawn import Drawn
 from utils.evaluation.combinations import DOUBT, HELD_OUT, Combination, Combinations
+from utils.evaluation.texts import Said, Texts
 from utils.runs import Run, Thinned
 from utils.text import shorten
 
@@ -213,3 +214,54 @@ def _missed(figure, those: Sequence[Combination], source: Drawn, most: int = 10)
         axes.imshow(found[each.values], interpolation="nearest")
         words = "\n".join(", ".join(each.values[start : start + 2]) for start in range(0, len(each.values), 2))
         axes.set_title(f"{each.seen} of {each.expected:.0f}\n{words}", fontsize=6)
+
+
+def draw_texts(path: str | Path, record: Texts, title: str) -> Path:
+    """Draw fakes of some sentences, and how often fakes agree with what their sentences say.
+
+    Args:
+        path: the PNG to write.
+        record: what was measured.
+        title: what to call the generator.
+    """
+    from utils.figure import new_figure, write_figure  # they take a while to load
+
+    sentences, fakes = record.examples
+    variety = {name: f"{interval.value:.1f}" for name, interval in record.variety.items()}
+    figure = new_figure(13.5, max(6.5, 1.15 * len(sentences)))
+    figure.suptitle(f"{title}: does it draw what a text says? {record.samples:,} sentences", fontsize=11)
+    figure.supxlabel(
+        f"Judged by the {record.judge}; 95% intervals. True images: {record.true_images}.\nIn its features two fakes "
+        f"of one sentence are {variety['within']} apart, of two sentences {variety['over']}; true images that one "
+        f"sentence is true of {variety['true_within']}, any {variety['true_over']}.",
+        fontsize=8,
+    )
+    left, right = figure.subfigures(1, 2, width_ratios=(5, 6))
+    for axes, sentence, pictures in zip(left.subplots(len(sentences)), sentences, fakes):
+        axes.imshow(viz.grid(pictures, columns=len(pictures)), interpolation="nearest")
+        axes.set_title(shorten(sentence, 90), fontsize=9, loc="left")
+        axes.axis("off")
+    shares = right.subplots()
+    rows = [*record.attributes, Said("all that it says", record.samples, **record.right)]
+    rows += [Said(_of(each), each.count, each.all, each.others, each.true) for each in record.combinations]
+    for shift, (name, colour, label) in enumerate(
+        (
+            ("true", "tab:grey", "true images, with their own text"),
+            ("fake", "tab:blue", "fakes, with their own text"),
+            ("other", "tab:orange", "fakes, with another's text"),
+        )
+    ):
+        for place, row in enumerate(rows):
+            share, at = getattr(row, name), place + 0.2 * (shift - 1)
+            shares.plot([share.low, share.high], [at, at], color=colour, linewidth=2)
+            shares.plot(share.value, at, "o", color=colour, markersize=4, label=label if place == 0 else None)
+    shares.set_yticks(range(len(rows)), [f"{row.name} ({row.count:,})" for row in rows], fontsize=9)
+    shares.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -0.6), title="share of images that agree with what is said")
+    shares.title.set_fontsize(10)
+    shares.grid(alpha=0.25)
+    shares.legend(fontsize=8, loc="upper right", bbox_to_anchor=(1.0, -0.06), ncols=3, frameon=False)
+    return write_figure(path, figure)
+
+
+def _of(combination) -> str:
+    return f"{combination.name}, {'left out' if combination.left_out else 'together'}"

@@ -75,6 +75,8 @@ class Batch:
         latents: float32 (L, B, latent_dim), L batches of latents.
         conditions: float32 (K, B, condition_size), what goes with the images, or None.
         key: int32 (2,), decides all random numbers that are drawn inside the update.
+        mismatching: int32 (K, B), for each image the place, in its batch, of a condition that is wrong of it, or -1;
+            None without conditions.
     """
 
     update: int
@@ -82,17 +84,29 @@ class Batch:
     latents: np.ndarray
     conditions: np.ndarray | None
     key: np.ndarray
+    mismatching: np.ndarray | None = None
 
     @classmethod
-    def of(cls, experiment: Experiment, update: int, images: np.ndarray, conditions: np.ndarray | None = None):
-        """The batch of an update on these images; everything random follows from the seed and the update's number."""
+    def of(
+        cls,
+        experiment: Experiment,
+        update: int,
+        images: np.ndarray,
+        conditions: np.ndarray | None = None,
+        mismatching: np.ndarray | None = None,
+    ):
+        """The batch of an update on these images; everything random follows from the seed and the update's number.
+
+        Which conditions are wrong of an image is for whoever knows what they mean to say: here, that of the next image.
+        """
+        if conditions is not None and mismatching is None:
+            mismatching = np.tile(np.roll(np.arange(len(images[0]), dtype=np.int32), -1), (len(images), 1))
         model, training = experiment.model, experiment.training
         size, groups = training.batch_size, latents_per_update(recipe_of(experiment))
         random = stream(training.seed, "latents", update)
         latents = make_latent_samples(groups * size, model.latent_dim, random, model.latents)
-        return cls(
-            update, images, latents.reshape(groups, size, model.latent_dim), conditions, key(training.seed, update)
-        )
+        latents = latents.reshape(groups, size, model.latent_dim)
+        return cls(update, images, latents, conditions, key(training.seed, update), mismatching)
 
 
 def batches(
@@ -119,7 +133,10 @@ def batches(
             order_epoch = schedule.epoch_of(update)
             order = schedule.order(order_epoch)
         rows = schedule.rows(update, order)
-        return Batch.of(experiment, update, images[rows], None if conditions is None else conditions[rows])
+        if conditions is None:
+            return Batch.of(experiment, update, images[rows])
+        mismatching = np.stack([conditions.mismatching(group) for group in rows])
+        return Batch.of(experiment, update, images[rows], conditions[rows], mismatching)
 
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(read, first)

@@ -103,8 +103,11 @@ def train(
     schedule = Schedule.of(experiment, len(dataset))  # refuses before a folder is made
     refuse_hopeless(dataset.images, dataset.title)
     experiment = with_names(config.replace(experiment, name=place_of(experiment.data.name)), dataset)
+    encoder = _encoder(experiment, dataset, data_dir, progress)
     measured = {"update_seconds": update_seconds} if update_seconds else {}
     run = Run.create(experiment, runtime.environment() | _identity(dataset) | measured, runs_dir)
+    if encoder:
+        encoder.save(run.models)
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
     for line in (*why, *dataset.notes, *(f"Left out {reason}." for reason in (*dataset.skipped, *dataset.others))):
         run.log(line)
@@ -182,6 +185,8 @@ def resume(
         )
     if experiment != run.experiment:
         run.save_experiment(experiment)
+    if (encoder := _encoder(experiment, dataset, data_dir, progress, run)) is not None:
+        encoder.save(run.models)
     run.log(f"Resumed on {device}{f', with the pictures in {experiment.data.name}' if moved else ''}.")
     now, then = runtime.environment(), run.environment
     other = {name: (then.get(name), now[name]) for name in now if then.get(name) != now[name] and name != "platform"}
@@ -192,6 +197,26 @@ def resume(
         for name, (old, new) in other.items():
             print(f"Note: {name} was {old}, now {new}: the result may differ in the last bits.")
     return _train(run, dataset, progress, checkpoint_seconds, distance)
+
+
+def _encoder(
+    experiment: Experiment, dataset: Dataset, data_dir: str | Path | None, progress: bool, run: Run | None = None
+):
+    """The encoder that an experiment on texts needs, and its run, if there is one, does not have yet; or None."""
+    if experiment.model.conditions != "text":
+        return None
+    from utils.text_encoder import TextEncoder, encoder_for
+
+    return None if run and TextEncoder.load(run.models) else encoder_for(dataset, data_dir=data_dir, progress=progress)
+
+
+def _conditions(run: Run, dataset: Dataset):
+    """What goes with the images of a run: `Conditions`, or what takes their place; None where nothing does."""
+    if run.experiment.model.conditions != "text":
+        return Conditions.of(dataset, run.experiment.model)
+    from utils.text_encoder import TextConditions, encoder_beside
+
+    return TextConditions.of(dataset, encoder_beside(run.model("generator")), run.experiment)
 
 
 def _identity(dataset: Dataset) -> dict:
@@ -246,7 +271,7 @@ class _Training:
     def __init__(self, run: Run, dataset: Dataset, progress: bool, distance: Callable[[Sampler], dict] | None):
         self.run, self.images, self.progress, self.distance = run, dataset.images, progress, distance
         self.experiment = run.experiment
-        self.conditions = Conditions.of(dataset, self.experiment.model)
+        self.conditions = _conditions(run, dataset)
         self.schedule = Schedule.of(self.experiment, len(dataset))
         self.length = Length.of(self.experiment, self.schedule.updates_per_epoch)
         self.last = self.length.updates

@@ -60,6 +60,27 @@ def saturating(view: View):
     return -_cross_entropy(view.fake_logits, 0.0)
 
 
+# --- matching-aware: Reed et al., arXiv:1605.05396, Algorithm 1 (GAN-CLS) and eq. 5 (GAN-INT) -------------------------
+
+
+def mismatched(view: View):
+    """mean -log(1 - D(true, wrong condition)) / 2, of the images that the batch has a wrong condition for."""
+    there = tf.cast(view.mismatching[:, None] >= 0, view.mismatched_logits.dtype)
+    return tf.reduce_sum(there * tf.nn.softplus(view.mismatched_logits)) / tf.maximum(tf.reduce_sum(there), 1.0) / 2.0
+
+
+def half_fake(view: View):
+    """mean -log(1 - D(fake)) / 2."""
+    return fake(view) / 2.0
+
+
+def interpolated(view: View):
+    """mean -log D(G(latents, c), c) for means c of the conditions of two images (beta 0.5)."""
+    between = (view.conditions + tf.roll(view.conditions, 1, 0)) / 2.0
+    drawn = view.augmented(view.draw(view.latents, between), "augmentation of fake")
+    return _cross_entropy(view.judge(drawn, between), 1.0)
+
+
 # --- relativistic pairs: Huang et al., arXiv:2501.05441 (R3GAN), eq. 2, after Jolicoeur-Martineau, arXiv:1807.00734 ---
 
 
@@ -193,6 +214,9 @@ LEAST_SQUARES = Loss(
     (Term("loss_true", least_squares_true), Term("loss_fake", least_squares_fake)),
     (Term("loss_generator", least_squares_generator),),
 )
+_TRUE_WRONG_FAKE = (Term("loss_true", true), Term("loss_mismatched", mismatched), Term("loss_fake", half_fake))
+GAN_CLS = Loss(_TRUE_WRONG_FAKE, NON_SATURATING.generator)
+GAN_INT_CLS = Loss(_TRUE_WRONG_FAKE, (*NON_SATURATING.generator, Term("loss_interpolated", interpolated)))
 WASSERSTEIN = Loss(
     (Term("loss_true", higher_true), Term("loss_fake", lower_fake)),
     _HIGHER_FAKE,

@@ -49,13 +49,13 @@ class Update:
             self._compiled[which] = self._compile(due)
         names, step = self._compiled[which]
         number = np.asarray(batch.update, np.float32)  # a Python number would be compiled in
-        values = step(batch.images, batch.latents, batch.conditions, batch.key, number)
+        values = step(batch.images, batch.latents, batch.conditions, batch.mismatching, batch.key, number)
         return Record(batch.update, names, values)
 
     def _compile(self, due: dict[int, Phase]) -> tuple[list[str], Callable]:
         names: list[str] = []
 
-        def step(images, latents, conditions, key, update):
+        def step(images, latents, conditions, mismatching, key, update):
             self._begin(update)
             recorded = {}
             drawings: dict[tuple, Drawing] = {}
@@ -77,6 +77,7 @@ class Update:
                     draw=draw,
                     latents=latents[phase.latents],
                     conditions=given,
+                    mismatching=None if mismatching is None else mismatching[phase.images],
                     key=tf.random.experimental.stateless_fold_in(key, number),
                 )
                 if "generator" in phase.terms:
@@ -153,6 +154,7 @@ def run_phase(
     draw: Callable[[], "Drawing | Given"],
     latents=None,
     conditions=None,
+    mismatching=None,
     key=(0, 0),
 ) -> dict:
     """Update the players of one phase; part of a compiled step, or run as it is.
@@ -163,7 +165,7 @@ def run_phase(
         training: numbers for the terms.
         images: uint8 (B, S, S, 3) in [0, 255].
         draw: gives the fakes, when the terms ask for them.
-        latents, conditions, key: as for `View`.
+        latents, conditions, mismatching, key: as for `View`.
 
     Returns:
         What is recorded, by name: every term, and those of `MEASURED` that this phase has.
@@ -184,6 +186,7 @@ def run_phase(
             draw_fake=fakes,
             latents=latents,
             conditions=conditions,
+            mismatching=mismatching,
             key=key,
             judged_by=phase.judged_by,
             joined=phase.joined,

@@ -53,6 +53,7 @@ class View:
         latents: float32 (B, latent_dim) that they are drawn from.
         conditions: float32 (B, condition_size), what goes with the true images, and what the fakes are drawn for; or
             None.
+        mismatching: int32 (B,), for each image the place of a condition that is wrong of it; -1 where there is none.
         key: int32 (2,), decides all random numbers of the phase.
         judged_by: statistics by which the discriminator judges, "batch" or "moving".
         joined: whether it judges true and fake images as one batch.
@@ -67,12 +68,13 @@ class View:
         draw_fake: Callable,
         latents=None,
         conditions=None,
+        mismatching=None,
         key=(0, 0),
         judged_by: str = "batch",
         joined: bool = False,
     ):
         self.players, self.settings = players, settings
-        self.latents, self.conditions = latents, conditions
+        self.latents, self.conditions, self.mismatching = latents, conditions, mismatching
         self._images, self._draw_fake, self._key, self._judged_by = images, draw_fake, key, judged_by
         self._logits = _Logits(self, joined)
 
@@ -84,12 +86,12 @@ class View:
     @cached_property
     def true(self):
         """True images as the discriminator sees them: float32 (B, S, S, 3), in [-1, 1] where nothing is augmented."""
-        return self._augmented(self.images, "augmentation of true")
+        return self.augmented(self.images, "augmentation of true")
 
     @cached_property
     def fake(self):
         """Fake images as the discriminator sees them: float32 (B, S, S, 3), in [-1, 1] where nothing is augmented."""
-        return self._augmented(self._draw_fake(), "augmentation of fake")
+        return self.augmented(self._draw_fake(), "augmentation of fake")
 
     @cached_property
     def true_logits(self):
@@ -100,6 +102,11 @@ class View:
     def fake_logits(self):
         """The discriminator's logits of `fake`: float32 (B, 1)."""
         return self._logits["fake"]
+
+    @cached_property
+    def mismatched_logits(self):
+        """The discriminator's logits of `true` with conditions that are wrong of them: float32 (B, 1)."""
+        return self.judge(self.true, tf.gather(self.conditions, tf.maximum(self.mismatching, 0)))
 
     @cached_property
     def reconstruction(self):
@@ -113,7 +120,7 @@ class View:
     @cached_property
     def reconstruction_logits(self):
         """The discriminator's logits of `reconstruction`, augmented like true and fake images: float32 (B, 1)."""
-        return self.judge(self._augmented(self.reconstruction, "augmentation of reconstructions"))
+        return self.judge(self.augmented(self.reconstruction, "augmentation of reconstructions"))
 
     def slope(self, of: str):
         """Gradients of the logits of "true" or "fake" with respect to these images: float32 (B, S, S, 3).
@@ -158,7 +165,8 @@ class View:
         """The seed of one stream of `streams.WITHIN_AN_UPDATE` in this phase: int32 (2,)."""
         return tf.random.experimental.stateless_fold_in(self._key, WITHIN_AN_UPDATE.index(stream))
 
-    def _augmented(self, images, stream: str):
+    def augmented(self, images, stream: str):
+        """Images as the settings augment them, by random numbers of a stream."""
         for number, name in enumerate(self.settings.augment):
             seed = tf.random.experimental.stateless_fold_in(self.random(stream), number)
             images = chosen(AUGMENTATIONS, name)(images, seed)
