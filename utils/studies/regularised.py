@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from utils.config import Experiment, replace
-from utils.data import Dataset
+from utils.config import replace
 from utils.figure import new_figure
 from utils.fitting import at_size
 from utils.latent.reconstruction import Reconstruction
 from utils.runs import Run, runs_folder
+from utils.studies.reading import apart, questions_for
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name, train_arms
 from utils.viz import grid, plain_ticks, read_png, write_png
 
@@ -129,28 +129,18 @@ def reader(
         and beside these "pixels" and "majority" (guessing the most frequent value): the mean accuracy over the factors
         with its interval over test images, and "by_factor".
     """
-    from utils.data import load_for
-    from utils.data.catalogue import drawn_source
-    from utils.evaluation.combinations import exact_values
     from utils.explain.fixed import fixed_discriminator
     from utils.features import controls
-    from utils.features.extract import Part, discriminator_features, joined
+    from utils.features.extract import discriminator_features, joined
     from utils.features.factors import by_majority, read_factors
     from utils.models import load_network
 
-    experiment = study.arms[0].experiment
-    source, dataset = drawn_source(experiment), load_for(experiment, data_dir, progress)
-    labelled, apart = (
-        min(MEASURED[scale][1], len(dataset)),
-        _held_out(experiment, MEASURED[scale][2], data_dir, progress),
-    )
-    images, test = np.asarray(dataset.images[:labelled]), np.asarray(apart.images)
-    known, answers = exact_values(source, dataset)[:, :labelled], exact_values(source, apart)
-    reference = Part(dataset, np.arange(labelled))
+    asked = questions_for(study.arms[0].experiment, *MEASURED[scale][1:], data_dir, progress)
+    images, test, known, answers = asked.labelled.images(), asked.test, asked.known, asked.answers
     ready: dict[str, dict] = {}  # random networks of a seed are the same in all arms
 
     def plain(found) -> dict:
-        by_factor = dict(zip((factor.name for factor in source.factors), found.right.mean(1).tolist()))
+        by_factor = dict(zip(asked.names, found.right.mean(1).tolist()))
         return found.accuracy.plain() | {"by_factor": by_factor}
 
     def reading(extractor) -> dict:
@@ -164,7 +154,7 @@ def reader(
             network = load_network(run.model(OF[name]))
             trained = fixed_discriminator(network, outputs=network.output_shape[-1])
             for kind, fixed in (("trained", trained), ("random", trained.randomised(run.experiment.training.seed + 1))):
-                spaces[kind][name] = discriminator_features(fixed, reference, f"{kind} {OF[name]}")
+                spaces[kind][name] = discriminator_features(fixed, asked.labelled, f"{kind} {OF[name]}")
         for kind, of in spaces.items():
             if "E" in of:
                 of["D and E"] = joined(f"{kind} discriminator and encoder", of["D"], of["E"])
@@ -185,7 +175,7 @@ def reconstructions(
 
     generator, encoder = (load_network(run.model(name)) for name in ("generator", "encoder"))
     typical = np.asarray(load_for(run.experiment, data_dir, progress).images).mean(0)
-    true = np.asarray(_held_out(run.experiment, count, data_dir, progress).images)
+    true = np.asarray(apart(run.experiment, count, data_dir, progress).images)
     fakes = Sampler.of(generator, run.experiment).draw(count, run.experiment.training.samples_seed)
     return tuple(reconstruct(generator, encoder, images, typical) for images in (true, fakes))
 
@@ -206,13 +196,6 @@ def _encoded(run: Run, count: int, data_dir: str | Path | None, pictures: Path) 
     name = f"encoded-{training.reconstruction:g}-{training.seed}.png"
     write_png(pictures / name, sheet_of(true, fakes))
     return {"reconstruction": {"error": true.error, "typical": true.error_of_typical, "picture": name}}
-
-
-def _held_out(experiment: Experiment, count: int, data_dir: str | Path | None, progress: bool) -> Dataset:
-    from utils.evaluation.held_out import held_out
-
-    data = experiment.data
-    return held_out(data.name, SIDE, count, choices=data.choices, data_dir=data_dir, progress=progress)
 
 
 def by_arm(results: dict) -> list[dict]:

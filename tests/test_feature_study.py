@@ -1,0 +1,107 @@
+"""The study of features: who is asked what, and what is made of the answers."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from utils.config import replace
+from utils.data import Dataset
+from utils.errors import InputError
+from utils.explain.fixed import fixed_discriminator
+from utils.features.factors import by_majority
+from utils.models import build_discriminator, load_network
+from utils.runs import Run
+from utils.studies import features as study
+from utils.studies.reading import questions_for
+from utils.studies.recipes import recipes
+from utils.studies.study import Arm
+
+
+def test_its_arms_are_those_of_the_recipes_so_that_runs_of_one_serve_the_other():
+    of_recipes = {arm.name: arm.experiment for arm in recipes("cifar10").arms}
+    found = study.features("cifar10")
+    assert [arm.name for arm in found.arms] == [name for name in of_recipes if name in study.ARMS]
+    assert all(of_recipes[arm.name] == arm.experiment for arm in found.arms) and len(found.arms) == len(study.ARMS)
+    assert [arm.name for arm in study.features("faces", "smallest").arms] == ["base", "faster"]
+
+
+def test_discriminators_are_read_after_every_summary_by_layer_and_by_labels(tmp_path, monkeypatch):
+    small = study.features("faces", "smallest")
+    experiment = replace(small.arms[0].experiment, image_size=32, count=24, epochs=1,
+                         generator={"filters": (8, 8), "strides": (2, 2)},
+                         discriminator={"filters": (16, 32), "strides": (4, 4)})  # fmt: skip
+    small = dataclasses.replace(small, arms=(Arm("base", "tiny", experiment),))
+    monkeypatch.setitem(study.MEASURED, "smallest", (16, 8))
+    run = Run.create(experiment, {}, tmp_path / "runs")
+    monkeypatch.setattr(Run, "epochs", lambda self, last=None: [{"epoch": 0}, {"epoch": 1}][-(last or 2) :])
+    monkeypatch.setattr(Run, "steps", lambda self, last=None: {"update": [6]})
+    for number in (None, 0, 1):
+        run.model("discriminator", number).parent.mkdir(parents=True, exist_ok=True)
+        build_discriminator(experiment.model, number or 0).save(run.model("discriminator", number))
+    asked = []
+    monkeypatch.setattr("utils.features.factors.read_factors", lambda *a: asked.append(a) or by_majority(a[1], a[3]))
+    read = study.reader(small, "smallest", tmp_path / "data", progress=False)
+    found = read(run)
+    assert [row["update"] for row in found["by_update"]] == [0, 6]
+    assert [row["layer"] for row in found["by_layer"]] == ["8x8, 1 maps", "2x2, 2 maps"]
+    assert list(found["by_labels"]) == list(found["random"]["by_labels"]) == list(found["pixels"]) == ["1", "4", "16"]
+    # Pixels and both networks by three amounts, the networks by two layers, and two kept networks.
+    assert len(asked) == 3 + 3 + 3 + 2 + 2 + 2
+    widths = [a[0].shape[1] for a in asked]
+    assert widths.count(16) == 2 and widths.count(2 * 2 * 2) == 2  # 4x4 cells of one map, 2x2 of two
+    fixed = fixed_discriminator(load_network(run.model("discriminator")))
+    assert set(widths) == {32 * 32 * 3, 16, 8, sum((16, 8))} and len(fixed.convolutions) == 2
+    before = len(asked)
+    assert read(run)["random"] is found["random"] and len(asked) == before + 2
+
+
+def test_images_of_which_nothing_is_known_are_refused_in_one_sentence(tmp_path, monkeypatch):
+    images = np.zeros((8, 32, 32, 3), np.uint8)
+    unknown = Dataset(name="mine", title="mine", images=images, fingerprint="0")
+    monkeypatch.setattr("utils.data.load_for", lambda *a: unknown)
+    monkeypatch.setattr("utils.studies.reading.apart", lambda *a: unknown)
+    experiment = replace(recipes("cifar10").base.experiment, name="mine")
+    with pytest.raises(InputError, match="neither labels nor exact attributes"):
+        questions_for(experiment, 4, 4, tmp_path, progress=False)
+    known = Dataset(name="mine", title="mine", images=images, fingerprint="0", labels=np.arange(8) % 2)
+    monkeypatch.setattr("utils.data.load_for", lambda *a: known)
+    monkeypatch.setattr("utils.studies.reading.apart", lambda *a: known)
+    asked = questions_for(experiment, 4, 4, tmp_path, progress=False)
+    assert asked.names == ("class",) and asked.known.tolist() == [[0, 1, 0, 1]] and asked.answers.shape == (1, 8)
+
+
+@pytest.fixture
+def made_up():
+    """Two arms: in one the accuracy rises as the distance falls, in the other it falls."""
+
+    def reading(value):
+        return {"value": value, "low": value - 0.01, "high": value + 0.01}
+
+    runs = []
+    for arm, values in (("base", (0.3, 0.4, 0.5, 0.6)), ("r1", (0.3, 0.7, 0.6, 0.5))):
+        updates = (0, 100, 200, 300)
+        layers = [{"layer": "16x16, 8 maps"} | reading(0.3), {"layer": "8x8, 16 maps"} | reading(0.4)]
+        full = {"by_labels": {"250": reading(0.2), "1000": reading(values[-1])}, "by_layer": layers}
+        random = {"by_labels": {"250": reading(0.1), "1000": reading(0.35)}, "by_layer": full["by_layer"]}
+        read = {"by_update": [{"update": u} | reading(v) for u, v in zip(updates, values)], **full, "random": random,
+                "pixels": random["by_labels"]}  # fmt: skip
+        snapshots = [{"update": u, "kernel": [value] * 3} for u, value in zip(updates, (9.0, 3.0, 2.0, 1.0))]
+        runs.append({"arm": arm, "seed": 0, "read": read, "snapshots": snapshots})
+    return {"arms": {"base": "as it was", "r1": "R1", "faster": "not run"}, "runs": runs}
+
+
+def test_the_table_tells_the_margin_over_random_weights_and_when_each_was_best(made_up):
+    base, r1 = study.by_arm(made_up)
+    assert (base["arm"], base["accuracy"], base["ahead of random weights"]) == ("base", "60.0%", "+25.0")
+    assert (base["best after"], r1["best after"], r1["nearest after"]) == ("300", "100", "300")
+    agreed = study.agreement(made_up)
+    assert agreed["within_runs"]["value"] == pytest.approx(0.0) and agreed["over_recipes"] is None  # -1 and +1
+
+
+def test_the_figure_shows_courses_distances_layers_and_labels_with_random_weights_beside(made_up):
+    courses, against, layers, labels = study.plot_features(made_up).axes
+    np.testing.assert_allclose(courses.lines[0].get_ydata(), [0.3, 0.4, 0.5, 0.6])
+    np.testing.assert_allclose(against.lines[1].get_xdata(), [3, 2, 1])
+    assert [text.get_text() for text in layers.get_xticklabels()] == ["16x16\n8 maps", "8x8\n16 maps"]
+    np.testing.assert_allclose(labels.lines[-2].get_ydata(), [0.1, 0.35])

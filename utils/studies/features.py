@@ -1,0 +1,269 @@
+"""Which features of a discriminator tell classes apart, and when in its training (notebook 11)."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from utils.figure import new_figure
+from utils.intervals import student
+from utils.runs import Run, runs_folder
+from utils.studies.recipes import recipes
+from utils.studies.study import Study, study_name, train_arms
+from utils.viz import plain_ticks
+
+ARMS = ("base", "d_plain", "d_spectral", "relativistic", "r1", "faster", "faster_r1")
+"""Recipes of the study of recipes: with batch normalisation, without, with spectral normalisation, and so on."""
+MEASURED = {"report": (4_000, 2_000), "quick": (1_000, 500), "smallest": (64, 32)}
+"""Labelled images, and test images of a linear classifier, at each scale."""
+FEWER = (4, 16)
+"""A quarter and a sixteenth of the labelled images, for accuracy by amount of labels."""
+
+
+def features(data: str = "cifar10", scale: str = "report") -> Study:
+    """Some arms of the study of recipes, whose discriminators are asked what they have learned after every epoch.
+
+    Args:
+        data: name of a dataset with labels or exact attributes.
+        scale: one of `presets.SCALES`.
+    """
+    study = recipes(data, scale)
+    there = [arm.name for arm in study.arms if arm.name in ARMS]
+    return dataclasses.replace(
+        study.only(there),
+        name=study_name("features", data, scale),
+        question="Which layers, which epochs and which recipes give features that tell classes apart?",
+        base=None,
+    )
+
+
+def carry_out(
+    study: Study,
+    home: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    samples: int | None = None,
+    progress: bool = True,
+) -> tuple[dict[tuple[str, int], Run], Path]:
+    """Train the arms, and keep distances and what is read off the discriminators.
+
+    Args:
+        study, home, out, data_dir, progress: as for `studies.train.train_study`.
+        samples: fake and true images that distances are measured on; 2,000 by default.
+
+    Raises:
+        InputError: nothing is known of the images that could be read.
+    """
+    from utils.studies import measure, results
+
+    home = Path(home or runs_folder() / "studies")
+    scale = next((name for name in MEASURED if study.name.endswith(f"-{name}")), "report")
+    read = reader(study, scale, data_dir, progress)  # refuses a dataset of which nothing is known, before it is trained
+    runs = train_arms(study, home / study.name, data_dir=data_dir, progress=progress)
+    distances = measure.measure_for(study, data_dir, samples or measure.SAMPLES, progress)
+
+    def measured(run: Run) -> dict:
+        return distances(run) | {"read": read(run)}
+
+    return runs, results.keep(study, runs, Path(out or home / "results"), measured)
+
+
+def reader(
+    study: Study, scale: str, data_dir: str | Path | None = None, progress: bool = True
+) -> Callable[[Run], dict]:
+    """What reads factors off the features of a run's discriminators, always on the same images.
+
+    Args:
+        study: its arms are of one dataset.
+        scale: one of `presets.SCALES`.
+        data_dir: where datasets are.
+        progress: whether to show progress bars.
+
+    Returns:
+        read(run) -> accuracies, means over the factors: "by_update", a list of {"update", "value"} for every kept
+        network; of the last one "by_layer" and "by_labels" (number of labels: value), and the same two of the network
+        with random weights, as "random"; "pixels" by labels; each value with its interval over test images.
+    """
+    from utils.explain.fixed import fixed_discriminator
+    from utils.features import controls
+    from utils.features.extract import discriminator_features
+    from utils.features.factors import read_factors
+    from utils.models import load_network
+    from utils.studies.reading import questions_for
+
+    asked = questions_for(study.arms[0].experiment, *MEASURED[scale], data_dir, progress)
+    images = asked.labelled.images()
+    amounts = sorted({len(images), *(len(images) // share for share in FEWER)})
+    ready: dict[str, dict] = {}  # pixels, and random networks of a seed, are the same in several arms
+
+    def reading(train: np.ndarray, test: np.ndarray, count: int | None = None) -> dict:
+        found = read_factors(train[:count], asked.known[:, :count], test, asked.answers)
+        return {name: float(f"{value:.5g}") for name, value in found.accuracy.plain().items()}
+
+    def by_labels(train: np.ndarray, test: np.ndarray) -> dict:
+        return {str(amount): reading(train, test, amount) for amount in amounts}
+
+    def in_full(fixed, name: str) -> dict:
+        """By layer and by labels."""
+        extractor = discriminator_features(fixed, asked.labelled, name)
+        if extractor.fingerprint not in ready:
+            train, test = extractor(images), extractor(asked.test)
+            widths = [min(each.side, 4) ** 2 * each.maps for each in fixed.convolutions]
+            ends = np.cumsum(widths)
+            layers = [
+                {"layer": f"{each.side}x{each.side}, {each.maps} maps"} | reading(train[:, a:b], test[:, a:b])
+                for each, a, b in zip(fixed.convolutions, ends - widths, ends)
+            ]
+            ready[extractor.fingerprint] = {"by_layer": layers, "by_labels": by_labels(train, test)}
+        return ready[extractor.fingerprint]
+
+    def read(run: Run) -> dict:
+        last = fixed_discriminator(load_network(run.model("discriminator")))
+        if "pixels" not in ready:
+            pixels = controls.pixels(run.experiment.model.image_size)
+            ready["pixels"] = by_labels(pixels(images), pixels(asked.test))
+        each = int(run.steps(1)["update"][-1]) // run.epochs(1)[-1][run.unit]
+        courses = []
+        for row in run.epochs():
+            file = run.model("discriminator", row[run.unit])
+            if file.is_file():
+                extractor = discriminator_features(fixed_discriminator(load_network(file)), asked.labelled, "kept")
+                value = reading(extractor(images), extractor(asked.test))
+                courses.append({"update": row[run.unit] * each} | value)
+        return {
+            "factors": list(asked.names),
+            "by_update": courses,
+            **in_full(last, "trained"),
+            "random": in_full(last.randomised(run.experiment.training.seed + 1), "random"),
+            "pixels": ready["pixels"],
+        }
+
+    return read
+
+
+def by_arm(results: dict) -> list[dict]:
+    """A row for each arm: accuracy of all layers at the end, its margin over random weights, and the distance.
+
+    Means over the seeds with the lowest and the highest; "best after" is the update at which the accuracy was highest,
+    "nearest after" that at which the distance was lowest, of the first seed.
+    """
+    rows = []
+    for arm, runs in _runs(results).items():
+        full = [_at_most(run["read"]["by_labels"]) for run in runs]
+        random = [_at_most(run["read"]["random"]["by_labels"]) for run in runs]
+        course, snapshots = runs[0]["read"]["by_update"], [row for row in runs[0]["snapshots"] if row["update"]]
+        rows.append(
+            {
+                "arm": arm,
+                "what": results["arms"][arm],
+                "accuracy": _spread(full, ".1%"),
+                "ahead of random weights": _spread(100 * np.subtract(full, random), "+.1f"),
+                "distance": _spread([run["snapshots"][-1]["kernel"][0] for run in runs], ".2g"),
+                "best after": f"{max(course[1:], key=lambda row: row['value'])['update']:,}" if course[1:] else "",
+                "nearest after": f"{min(snapshots, key=lambda row: row['kernel'][0])['update']:,}",
+                "runs": len(runs),
+            }
+        )
+    return sorted(rows, key=lambda row: -float(row["accuracy"].split("%")[0]))
+
+
+def agreement(results: dict) -> dict:
+    """Whether better generators have discriminators with better features: Spearman's rank correlation of distance and
+    accuracy, -1 if always.
+
+    Returns:
+        "over_recipes": among the last networks of each arm, the mean over seeds; "within_runs": over the course of each
+        run, the mean with Student's interval over runs.
+    """
+    from scipy.stats import spearmanr
+
+    by_seed: dict[int, list[tuple[float, float]]] = {}
+    within = []
+    for runs in _runs(results).values():
+        for run in runs:
+            distances = {row["update"]: row["kernel"][0] for row in run["snapshots"]}
+            course = [(distances[row["update"]], row["value"]) for row in run["read"]["by_update"] if row["update"]]
+            if len(course) > 2:
+                within.append(spearmanr(*zip(*course)).statistic)
+            by_seed.setdefault(run["seed"], []).append(course[-1])
+    over = [spearmanr(*zip(*pairs)).statistic for pairs in by_seed.values() if len(pairs) > 2]
+    return {
+        "over_recipes": float(np.mean(over)) if over else None,
+        "within_runs": student(within, (-1.0, 1.0)).plain() if len(within) > 1 else None,
+    }
+
+
+def plot_features(results: dict) -> Figure:
+    """Draw the accuracy over the training, against the distance, by layer and by amount of labels."""
+    from matplotlib.ticker import PercentFormatter
+
+    figure = new_figure(15, 3.9)
+    courses, against, layers, labels = figure.subplots(1, 4)
+    for number, (arm, runs) in enumerate(_runs(results).items()):
+        colour = "black" if arm == "base" else f"C{number - 1}"
+        course = np.array([[(row["update"], row["value"]) for row in run["read"]["by_update"]] for run in runs])
+        courses.plot(*course.mean(0).T, "o-", color=colour, markersize=3, label=arm)
+        for run in runs:
+            distances = {row["update"]: row["kernel"][0] for row in run["snapshots"]}
+            pairs = [(distances[row["update"]], row["value"]) for row in run["read"]["by_update"] if row["update"]]
+            against.plot(*zip(*pairs), "o-", color=colour, markersize=3, linewidth=0.6, alpha=0.7)
+        by_layer = np.mean([[layer["value"] for layer in run["read"]["by_layer"]] for run in runs], 0)
+        layers.plot(range(len(by_layer)), by_layer, "o-", color=colour, markersize=3)
+        amounts = {amount: [run["read"]["by_labels"][amount]["value"] for run in runs] for amount in _amounts(runs)}
+        labels.plot(list(map(int, amounts)), [np.mean(v) for v in amounts.values()], "o-", color=colour, markersize=3)
+    first = next(iter(_runs(results).values()))
+    random = [run["read"]["random"] for run in first]
+    controls = {"color": "grey", "linestyle": "--", "marker": "x", "markersize": 4}
+    level = np.mean([_at_most(of["by_labels"]) for of in random])
+    for axes in (courses, against):
+        axes.axhline(level, color="grey", linestyle="--", linewidth=1)
+    by_layer = np.mean([[layer["value"] for layer in of["by_layer"]] for of in random], 0)
+    layers.plot(range(len(by_layer)), by_layer, **controls, label="random weights")
+    amounts = _amounts(first)
+    of_random = [np.mean([of["by_labels"][amount]["value"] for of in random]) for amount in amounts]
+    labels.plot(list(map(int, amounts)), of_random, **controls)
+    pixels = [first[0]["read"]["pixels"][amount]["value"] for amount in amounts]
+    labels.plot(list(map(int, amounts)), pixels, ":", color="grey", label="pixels")
+    names = [layer["layer"].replace(", ", "\n") for layer in first[0]["read"]["by_layer"]]
+    layers.set_xticks(range(len(names)), names, fontsize=8)
+    courses.set(title="all layers, over the training", xlabel="update")
+    against.set(title="against the distance of samples", xlabel="kernel distance", xscale="log")
+    layers.set(title="one layer alone, at the end")
+    labels.set(title="by labelled images, at the end", xlabel="labelled images", xscale="log")
+    labels.set_xticks(list(map(int, amounts)), [f"{int(amount):,}" for amount in amounts])
+    labels.minorticks_off()
+    plain_ticks(against.xaxis)
+    for axes in (courses, against, layers, labels):
+        axes.title.set_fontsize(10)
+        axes.grid(alpha=0.25)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    named = [pair for axes in (courses, layers, labels) for pair in zip(*axes.get_legend_handles_labels())]
+    figure.legend(*zip(*named), loc="outside lower center", ncols=9, fontsize=9, frameon=False)
+    return figure
+
+
+def answer(results: dict) -> tuple[list[dict], Figure]:
+    """The table and the figure that answer the question, of kept results."""
+    return by_arm(results), plot_features(results)
+
+
+def _runs(results: dict) -> dict[str, list[dict]]:
+    runs = {arm: [run for run in results["runs"] if run["arm"] == arm] for arm in results["arms"]}
+    return {arm: found for arm, found in runs.items() if found}
+
+
+def _amounts(runs: list[dict]) -> list[str]:
+    return sorted(runs[0]["read"]["by_labels"], key=int)
+
+
+def _at_most(by_labels: dict) -> float:
+    """The accuracy with the most labels."""
+    return by_labels[max(by_labels, key=int)]["value"]
+
+
+def _spread(values, form: str) -> str:
+    mean, low, high = np.mean(values), np.min(values), np.max(values)
+    return f"{mean:{form}}" if low == high else f"{mean:{form}} ({low:{form}} to {high:{form}})"
