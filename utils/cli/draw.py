@@ -77,6 +77,7 @@ def _meant(name: str, runs_dir: Path | None) -> tuple[str, str, Experiment | Non
     files = [trained.file]
     if Path(name).suffix != ".keras":
         files.append(find_network(name, "discriminator", runs_dir).file)
+        files += [file for file in (trained.file.with_name("encoder.keras"),) if file.is_file()]  # of some recipes
     return trained.title, label(trained), trained.experiment, lambda: _loaded(files)
 
 

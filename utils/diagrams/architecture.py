@@ -230,20 +230,28 @@ class _Plan:
             pitches[column] = max(pitches[column], wide)
         self._centres = [0.25 + sum(pitches[:n]) + pitch / 2 for n, pitch in enumerate(pitches)]
         self.width = max(sum(pitches), width_of(record.name, 12) + width_of(self._counted(), 10)) + 0.5
-        skips = [
-            self.columns[number] - self.columns[place]
+        over = {
+            self.lanes[number]
             for number, block in enumerate(record.blocks)
             for place in block.inputs
-        ]
-        self._head = 0.42 if max(skips, default=1) < 2 else 0.75  # arrows over boxes need room
-        self._tops, self._heights, top = [], [], self._head
+            if self._passes(place, number)
+        }
+        self._tops, self._heights, top = [], [], 0.42
         for lane in range(1 + max(self.lanes)):
             blocks = [block for at, block in zip(self.lanes, record.blocks) if at == lane]
             boxes = 0.15 + max(height + 0.30 * depth for _, height, depth in map(self._lengths, blocks))
+            top += 0.3 * (lane in over)  # arrows over boxes need room
             self._tops.append(top)
             self._heights.append(boxes)
             top += boxes + LINE * (2 + max(len(block.layers) for block in blocks)) + 0.12
         self.height = top
+
+    def _passes(self, start: int, end: int) -> bool:
+        """Whether the way from a block to one of the same lane leads past others."""
+        lane, between = self.lanes[end], range(self.columns[start] + 1, self.columns[end])
+        return self.lanes[start] == lane and any(
+            at == lane and column in between for at, column in zip(self.lanes, self.columns)
+        )
 
     def _lengths(self, block: Block) -> tuple[float, float, float]:
         return self._scale.lengths(block.shape)
@@ -272,22 +280,18 @@ class _Plan:
                 lines.append((f"{block.parameters:,}", {"size": 8.5, "colour": FAINT}))
             canvas.lines(x, y - self._heights[self.lanes[number]] / 2, lines)
             for place in block.inputs:
-                self._connect(
-                    canvas,
-                    record.blocks[place],
-                    middle[place],
-                    block,
-                    middle[number],
-                    self.columns[number] - self.columns[place],
-                )
+                ends_at = middle[place], middle[number]
+                self._connect(canvas, record.blocks[place], block, *ends_at, self._passes(place, number))
 
-    def _connect(self, canvas: Canvas, before: Block, start, after: Block, end, columns: int) -> None:
-        """An arrow between two boxes; over those that stand between them."""
+    def _connect(self, canvas: Canvas, before: Block, after: Block, start, end, over: bool) -> None:
+        """An arrow between the middles of two boxes; over those that stand between them."""
         (w0, h0, d0), (w1, h1, d1) = self._lengths(before), self._lengths(after)
-        right = start[0] + (w0 + 0.42 * d0) / 2 + 0.05
-        left = end[0] - (w1 + 0.42 * d1) / 2 - 0.05
-        if columns > 1 and start[1] == end[1]:
-            over = (start[0], start[1] + (h0 + 0.3 * d0) / 2 + 0.03), (end[0], end[1] + (h1 + 0.3 * d1) / 2 + 0.03)
-            canvas.arrow(*over, bend=-0.22)
+        if over:
+            start, end = (
+                (start[0], start[1] + (h0 + 0.3 * d0) / 2 + 0.03),
+                (end[0], end[1] + (h1 + 0.3 * d1) / 2 + 0.03),
+            )
+            canvas.arrow(start, end, bend=-0.7 / (end[0] - start[0]))  # all rise alike
         else:
-            canvas.arrow((right, start[1]), (left, end[1]))
+            right = start[0] + (w0 + 0.42 * d0) / 2 + 0.05
+            canvas.arrow((right, start[1]), (end[0] - (w1 + 0.42 * d1) / 2 - 0.05, end[1]))
