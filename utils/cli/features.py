@@ -86,6 +86,8 @@ def _features(options: Features) -> None:
 
 def _in_words(record: dict) -> str:
     """A record as text: what was done, the table, the margin, and what to know about them."""
+    from utils.features.comparison import as_table
+
     data, svhn = record["data"], record["protocol"] == "svhn"
     each = data["labels"] // data["classes"]
     learned = f"{each:,} of each class" if svhn or data["labels"] < data["train"] else "all labelled"
@@ -95,9 +97,7 @@ def _in_words(record: dict) -> str:
         f"{data['title']}: {data['train']:,} images to learn from ({learned}){validated}, {data['test']:,} to be "
         f"judged by{apart}; protocol {record['protocol']}, seed {record['seed']}",
         "",
-        table(
-            [_measured(row, svhn) for row in record["rows"]] + [_published(row, svhn) for row in record["published"]]
-        ),
+        table(as_table(record)),
         "",
     ]
     if margin := record["margin"]:
@@ -119,38 +119,3 @@ def _in_words(record: dict) -> str:
             f"The published rows are from {where}, by protocols of their own; not to be set beside these figures."
         )
     return "\n".join(lines)
-
-
-def _measured(row: dict, svhn: bool) -> dict:
-    """A row of the table."""
-    accuracy, first = (
-        row["accuracy"],
-        {"features": row["name"], "values": f"{row['features']:,}" if row["features"] else ""},
-    )
-    first["C"] = f"{row['strength']:.1e}" if row["strength"] else ""
-    if svhn:
-        error = {"low": 1 - accuracy["high"], "high": 1 - accuracy["low"]}
-        return first | {
-            "error %": f"{100 * (1 - accuracy['value']):.2f}",
-            "±": f"{100 * row['each']['spread']:.2f}",
-            "95%": f"{100 * error['low']:.1f} to {100 * error['high']:.1f}",
-            "from": "measured",
-        }
-    few = row.get("few")
-    return first | {
-        "accuracy %": f"{100 * accuracy['value']:.1f}",
-        "95%": f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}",
-        "400 a class": f"{100 * few['mean']:.1f}" if few else "",
-        "±": f"{100 * few['spread']:.1f}" if few else "",
-        "from": "measured",
-    }
-
-
-def _published(row: dict, svhn: bool) -> dict:
-    """A row of the paper's table."""
-    first = {"features": f"{row['name']}{f' ({about})' if (about := row['about']) else ''}", "values": "", "C": ""}
-    source = {"from": f"published, {row['measured_on']}"}
-    if svhn:
-        return first | {"error %": f"{row['value']:.2f}", "±": "", "95%": ""} | source
-    few = {"400 a class": f"{row['few']:.1f}", "±": f"{row['spread']:.1f}"}
-    return first | {"accuracy %": f"{row['value']:.1f}", "95%": ""} | few | source

@@ -185,6 +185,13 @@ def compare(
     }
 
 
+def as_table(record: dict) -> list[dict]:
+    """The rows of a table like the paper's: what was measured, then what is published, of the record of `compare`."""
+    svhn = record["protocol"] == "svhn"
+    measured = [_measured(row, svhn) for row in record["rows"]]
+    return measured + [_published(row, svhn) for row in record["published"]]
+
+
 def split_for(
     data: DataConfig,
     size: int,
@@ -377,3 +384,38 @@ def _row(outcome: Outcome, seed: int) -> dict:
             spread = 1.96 * float(values.std())
             row[name] = {"mean": float(values.mean()), "spread": spread, "draws": len(values)}
     return row
+
+
+def _measured(row: dict, svhn: bool) -> dict:
+    """A row of the table."""
+    accuracy, first = (
+        row["accuracy"],
+        {"features": row["name"], "values": f"{row['features']:,}" if row["features"] else ""},
+    )
+    first["C"] = f"{row['strength']:.1e}" if row["strength"] else ""
+    if svhn:
+        error = {"low": 1 - accuracy["high"], "high": 1 - accuracy["low"]}
+        return first | {
+            "error %": f"{100 * (1 - accuracy['value']):.2f}",
+            "±": f"{100 * row['each']['spread']:.2f}",
+            "95%": f"{100 * error['low']:.1f} to {100 * error['high']:.1f}",
+            "from": "measured",
+        }
+    few = row.get("few")
+    return first | {
+        "accuracy %": f"{100 * accuracy['value']:.1f}",
+        "95%": f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}",
+        "400 a class": f"{100 * few['mean']:.1f}" if few else "",
+        "±": f"{100 * few['spread']:.1f}" if few else "",
+        "from": "measured",
+    }
+
+
+def _published(row: dict, svhn: bool) -> dict:
+    """A row of the paper's table."""
+    first = {"features": f"{row['name']}{f' ({about})' if (about := row['about']) else ''}", "values": "", "C": ""}
+    source = {"from": f"published, {row['measured_on']}"}
+    if svhn:
+        return first | {"error %": f"{row['value']:.2f}", "±": "", "95%": ""} | source
+    few = {"400 a class": f"{row['few']:.1f}", "±": f"{row['spread']:.1f}"}
+    return first | {"accuracy %": f"{row['value']:.1f}", "95%": ""} | few | source
