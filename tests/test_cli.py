@@ -540,6 +540,7 @@ def test_the_presets_count_belongs_to_the_presets_own_data():
         replace(at_size(preset("quick64"), 128), name="pets", count=None, updates=12_000, summary_updates=240),
         replace(preset("quick64"), updates=12_000, summary_updates=100, augment=("colour", "translation")),
         replace(preset("quick64"), epochs=3),
+        replace(at_size(preset("quick64"), 32), conditions="attributes", condition_names=("hat", "long hair")),
     ],
     ids=lambda experiment: f"{experiment.preset} {experiment.data.name}",
 )

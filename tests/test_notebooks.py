@@ -28,6 +28,7 @@ from utils.runs import PROJECT, Run
 STEMS = sorted(path.stem for path in (PROJECT / "notebooks").glob("*.ipynb"))
 OF_DATASETS = ["01_cifar10", "02_svhn", "03_celeba", "04_lsun_bedroom"]
 ABOUT_TRAINING = ["00_first_steps", *OF_DATASETS]
+SHOWING_THE_ALGORITHM = ["00b_from_scratch"]  # where layers and the update themselves are the subject
 REPORT32, REPORT64, QUICK = ("522,497", "1,466,115"), ("1,112,577", "1,728,387"), ("133,249", "472,195")
 
 
@@ -155,6 +156,17 @@ def test_a_banner_names_what_is_missing_its_script_and_the_stand_in(execute, ste
     assert f"on 16 {stand_in} of {size}x{size} pixels" in text
 
 
+@pytest.mark.slow
+def test_the_update_on_the_page_and_the_compiled_one_give_the_same_numbers(execute):
+    (table,) = of_kind(execute("00b_from_scratch"), "text/html")[-1:]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", table)
+    losses = [cell.split(" | ") for cell in cells if " | " in cell]
+    differences = [float(cell) for cell in cells if re.fullmatch(r"\d\.\de[+-]\d\d", cell)]
+    assert len(losses) == 15 and len(differences) == 10
+    assert all(abs(float(ours) - float(theirs)) < 1e-4 for ours, theirs in losses)
+    assert max(differences) < 1e-4
+
+
 # --- as committed -----------------------------------------------------------------------------------------------------
 
 
@@ -177,12 +189,12 @@ def test_a_committed_notebook_names_its_run_and_shows_no_real_picture(stem):
     assert re.search(run, text_of(read(stem)))
 
 
-@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("stem", [stem for stem in STEMS if stem not in SHOWING_THE_ALGORITHM])
 def test_a_notebook_defines_no_function_and_is_short(stem):
     code = "\n".join(code_of(read(stem)).values())
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
     assert not [node for node in ast.walk(ast.parse(code)) if isinstance(node, kinds)]
-    assert sum(bool(line.strip()) for line in code.splitlines()) <= 70
+    assert sum(bool(line.strip()) for line in code.splitlines()) <= 90
 
 
 def test_the_notebooks_of_datasets_have_the_same_code_apart_from_their_parameters():
@@ -380,7 +392,7 @@ def test_the_list_has_every_notebook_and_an_unknown_name_is_answered_with_those_
     assert code == 0 and [line.split()[0] for line in out.splitlines()[2:]] == STEMS
     code, out, err = said(capsys, "notebooks", "first_step")
     assert code == 2 and out == "" and err.count("\n") == 1
-    assert "There is no notebook 'first_step'; choose one of 00_first_steps, 01_cifar10" in err
+    assert "There is no notebook 'first_step'; choose one of 00_first_steps, 00b_from_scratch" in err
 
 
 def test_pictures_that_are_not_there_are_refused_before_anything_runs(capsys, tmp_path):

@@ -21,6 +21,7 @@ Train, understand and explain deep convolutional GANs.
   invert     the latents that draw a picture of yours, for walk and arithmetic
   features   how well a linear classifier does on what a discriminator has learned, beside controls
   presets    the experiments to start from, with parameter counts
+  draw       networks, or the steps of an update, as a diagram for a page or a slide
   datasets   what data is there, what is missing and how to get it
   dedup      find images that repeat others, and draw them
   notebooks  run the notebooks from top to bottom, into a folder

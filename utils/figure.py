@@ -7,7 +7,7 @@ import warnings
 from functools import cache
 from pathlib import Path
 
-from matplotlib import font_manager
+from matplotlib import font_manager, rc_context
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter
@@ -47,9 +47,15 @@ def new_figure(width: float, height: float, heading: str = "") -> Figure:
 
 
 def write_figure(path: str | Path, figure: Figure) -> Path:
-    """Write a Matplotlib figure as PNG; the file appears whole or not at all. Returns its path."""
-    with appears_whole(path) as temporary:
-        figure.savefig(temporary, dpi=110, metadata={"Software": None})
+    """Write a Matplotlib figure as PNG, or as SVG where the file is called so; the same figure gives the same bytes.
+
+    The file appears whole or not at all. Returns its path.
+    """
+    kind = "svg" if Path(path).suffix.lower() == ".svg" else "png"
+    about = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
+    # Letters are drawn as outlines, so that an SVG looks the same where FONT is missing.
+    with appears_whole(path) as temporary, rc_context({"svg.hashsalt": "dcgan", "svg.fonttype": "path"}):
+        figure.savefig(temporary, format=kind, dpi=110, metadata=about)
     return Path(path)
 
 

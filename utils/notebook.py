@@ -45,6 +45,8 @@ _REPORT_COUNT = {"lsun_bedroom": 303_125}
 _STAND_INS = {"svhn": "house_numbers"}  # for all others, faces
 _FILM_BYTES = 150_000
 
+_WIDEST = 1000  # pixels: what a page shows of a picture
+
 
 def plan(preset: str, data: str, scale: str = "quick", seed: int = 0, data_dir: str | Path | None = None) -> Experiment:
     """Decide what a notebook trains, and say so. A dataset that is not there is replaced, under a banner.
@@ -217,16 +219,19 @@ def show_figure(figure: Figure) -> None:
     _show_picture(picture.quantize(256, dither=PIL.Image.Dither.NONE))
 
 
-def show_picture(picture: np.ndarray, limit: int = 100_000) -> None:
-    """Show a picture, uint8 (H, W, 3): as it is, or as a JPEG where that would take more than `limit` bytes."""
+def show_picture(picture: np.ndarray, limit: int = 80_000) -> None:
+    """Show a picture, uint8 (H, W, 3): as it is, or, where that would take more than `limit` bytes, as a JPEG."""
     shown, content = PIL.Image.fromarray(picture), io.BytesIO()
     shown.save(content, "png", optimize=True)
-    if content.tell() <= limit:
-        display(Image(data=content.getvalue(), format="png"))
-        return
-    content = io.BytesIO()
-    shown.save(content, "jpeg", quality=85, subsampling=0)  # sheets have letters, which coarser colours would blur
-    display(Image(data=content.getvalue(), format="jpeg"))
+    kind = "png"
+    for quality in (90, 80, 70, 55, 40):
+        if content.tell() <= limit:
+            break
+        kind, content = "jpeg", io.BytesIO()
+        if shown.width > _WIDEST:
+            shown = shown.resize((_WIDEST, round(shown.height * _WIDEST / shown.width)), PIL.Image.Resampling.LANCZOS)
+        shown.save(content, kind, quality=quality, optimize=True)
+    display(Image(data=content.getvalue(), format=kind))
 
 
 def show_section(section: Section, pictures: int | None = None) -> None:

@@ -31,6 +31,7 @@ COMMANDS = {
     "invert": "invert:Invert",
     "features": "features:Features",
     "presets": "show:Presets",
+    "draw": "draw:Draw",
     "datasets": "datasets:Datasets",
     "dedup": "dedup:Dedup",
     "publish": "publish:Publish",

@@ -243,14 +243,14 @@ def _back(layers, scaled: np.ndarray, units: np.ndarray, sign: int = 1, guided: 
         for layer in layers:
             y = layer(y, training=False)
             if guided and is_rectifier(layer):
-                y = _guide(y)
+                y = guide(y)
     start = np.zeros(y.shape, y.dtype.as_numpy_dtype)
     start[(np.arange(len(units)), *units.T)] = sign
     return np.asarray(tape.gradient(y, x, output_gradients=tf.convert_to_tensor(start)), np.float32)
 
 
 @tf.custom_gradient
-def _guide(activation):
+def guide(activation):
     """The activation as it is; backwards, the positive part of the gradient where the activation is positive."""
 
     def back(gradient):

@@ -81,7 +81,7 @@ def _timed(experiment: Experiment) -> dict:
     def bytes_of(variables: Iterable[keras.Variable]) -> int:
         return sum(np.asarray(v).nbytes for v in variables)
 
-    gradients = bytes_of(players.generator.trainable_variables) + bytes_of(players.discriminator.trainable_variables)
+    gradients = sum(bytes_of(player.network.trainable_variables) for player in players.by_name.values())
     variables = bytes_of(players.variables().values())
     return {
         "update_seconds": sum(len(numbers) * medians[which] for which, numbers in turns.items()) / period(recipe),

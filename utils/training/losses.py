@@ -139,7 +139,7 @@ def lower_fake(view: View):
 
 
 def higher_fake(view: View):
-    """mean -f, what the generator descends under the hinge and the Wasserstein loss."""
+    """mean -f; what the generator descends under the hinge and the Wasserstein loss."""
     return -tf.reduce_mean(view.fake_logits)
 
 
