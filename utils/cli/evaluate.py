@@ -164,7 +164,7 @@ def _texts_in_words(texts) -> str:
         parts = ", ".join(f"{name} {share:.0%}" for name, share in each.parts.items())
         lines.append(
             f"{each.name}{' (never seen in training)' if each.left_out else ''}: of {each.count} fakes for sentences "
-            f"that name both or all, {each.all:.0%} show all ({parts});\nof other fakes {each.others:.0%}, of true "
+            f"that name all of it, {each.all:.0%} show it ({parts});\nof other fakes {each.others:.0%}, of true "
             f"images that have it {each.true:.0%}."
         )
     return "\n".join(lines)
