@@ -312,7 +312,7 @@ def test_speeds_are_measured_side_by_side_once_and_kept(study, tmp_path, monkeyp
 
     monkeypatch.setattr("utils.training.estimate.seconds_per_update", timed)
     a, b = study.arms
-    more = Arm("c", "three", replace(a.experiment, count=48, epochs=1))
+    more = Arm("c", "three", replace(a.experiment, count=48, epochs=1, learning_rate=1e-3))
     study = replace_fields(study, arms=(a, b, more), base=a)
     speeds = measure.speeds(study.only(["b", "c"]))
     assert speeds["relative"] == {"a": 1.0, "b": 2.0, "c": 1.0} and speeds["seconds_per_update"] == 0.2

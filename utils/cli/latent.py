@@ -97,9 +97,10 @@ def sampler_for(trained, conditions=None):
     """
     model = trained.experiment and trained.experiment.model
     if model and model.is_conditional and conditions is None:
+        takes = {"labels": "walk` takes this one with --label", "attributes": "walk` takes this one with --attributes"}
         raise InputError(
             f"{trained.title} is conditional, and this command is about latents alone: it takes models that were "
-            "trained without --conditions (`./dcgan walk` takes this one with --label or --attributes)."
+            f"trained without --conditions (`./dcgan {takes.get(model.conditions, 'sample` takes this one with --text')})."
         )
     from utils import runtime
 

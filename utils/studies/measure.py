@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from utils import config
+from utils.config import Experiment
 from utils.data import load_for
 from utils.evaluation.distances import nearest_neighbours
 from utils.evaluation.quality import SAMPLES, Quality, quality_for
@@ -71,9 +72,7 @@ def speeds(study: Study) -> dict:
     from utils.training.estimate import seconds_per_update
 
     device = str(runtime.start(study.base.experiment.training.precision))
-    # How many images there are, and how often they are seen, decides nothing about an update.
-    alike = {"name": study.base.experiment.data.name, "count": None, "epochs": 1, "summary_epochs": 1, "seed": 0}
-    updates = {arm.name: config.replace(arm.experiment, **alike) for arm in (study.base, *study.arms)}
+    updates = {arm.name: _cost_of(arm.experiment, study.base.experiment) for arm in (study.base, *study.arms)}
     distinct = {experiment: name for name, experiment in updates.items()}
     seconds = seconds_per_update({name: experiment for experiment, name in distinct.items()})
     of = {name: seconds[distinct[experiment]] for name, experiment in updates.items()}
@@ -83,6 +82,16 @@ def speeds(study: Study) -> dict:
         "seconds_per_update": float(f"{base:.4g}"),
         "relative": {name: float(f"{base / value:.4g}") for name, value in of.items()},
     }
+
+
+def _cost_of(experiment: Experiment, base: Experiment) -> Experiment:
+    """The experiment without what decides nothing about the time of an update: how many images there are, how often
+    they are seen, and numbers that are multiplied by. Arms that are the same then have the same speed, which timing
+    them apart would not give."""
+    kept = {"name": base.data.name, "count": None, "epochs": 1, "summary_epochs": 1, "seed": 0, "latents": "uniform"}
+    numbers = {"learning_rate": 2e-4, "discriminator_learning_rate": None, "beta_1": 0.5}
+    averaged = {"ema_decay": 0.99} if experiment.training.ema_decay else {}
+    return config.replace(experiment, **kept, **numbers, **averaged)
 
 
 def _nearest(run: Run, quality: Quality, data_dir: Path | None) -> dict[str, float]:
