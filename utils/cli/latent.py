@@ -98,9 +98,10 @@ def sampler_for(trained, conditions=None):
     model = trained.experiment and trained.experiment.model
     if model and model.is_conditional and conditions is None:
         takes = {"labels": "walk` takes this one with --label", "attributes": "walk` takes this one with --attributes"}
+        other = takes.get(model.conditions, "sample` takes this one with --text")
         raise InputError(
             f"{trained.title} is conditional, and this command is about latents alone: it takes models that were "
-            f"trained without --conditions (`./dcgan {takes.get(model.conditions, 'sample` takes this one with --text')})."
+            f"trained without --conditions (`./dcgan {other})."
         )
     from utils import runtime
 
