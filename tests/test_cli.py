@@ -360,7 +360,7 @@ def speed(monkeypatch):
     tried = []
 
     def set_to(seconds):
-        def try_updates(experiment, force_precision=False):
+        def try_updates(experiment, *_):
             tried.append(experiment)
             each = seconds * (experiment.model.image_size / 64) ** 2
             return choice.Trial(each, 5, "a machine", 0.0, 2, 1, 1, 1)
