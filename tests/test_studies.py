@@ -299,7 +299,7 @@ def test_every_recipe_sees_as_many_images_and_differs_from_the_base(data, size):
     for arm in study.arms:
         assert arm.experiment.training.epochs * arm.experiment.data.count == 51_200, arm.name
         assert arm is study.base or arm.experiment != study.base.experiment
-    assert [arm.name for arm in recipes(scale="smallest").arms] == ["base", "faster"]
+    assert [arm.name for arm in recipes(scale="smallest").arms] == ["base", "faster_kernel_4_batch_32"]
 
 
 def test_speeds_are_measured_side_by_side_once_and_kept(study, tmp_path, monkeypatch):

@@ -11,11 +11,11 @@ from utils.studies.figures import plot_samples
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.viz import plain_ticks
 
-SIZES = {"report": (64, 200, 4), "quick": (64, 25, 4), "smallest": (16, 2, 2)}
+SIZES = {"report": (64, 200, 4), "quick": (64, 60, 4), "smallest": (16, 2, 2)}
 """Images per update, updates per epoch, epochs, at each scale; the networks of every epoch are kept."""
 AMOUNTS = (128, 1024, 5120, 25600)
 """Images that augmentation is tried on, at equal updates."""
-LIVE = ("base", "faster")
+LIVE = ("base", "faster_kernel_4_batch_32")
 """Arms at the smaller scales."""
 
 
