@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from utils.data import Dataset
 from utils.errors import InputError
 from utils.evaluation.features import Extractor
 from utils.explain.fixed import fixed_discriminator
+from utils.features import svm
 from utils.features.extract import Part, discriminator_features, joined
 from utils.features.factors import by_majority, read_factors
 from utils.latent.inversion import invert
@@ -269,6 +271,25 @@ def test_a_factor_that_is_in_the_features_is_read_and_one_that_is_not_is_guessed
     assert found.accuracy.value == pytest.approx((first + second) / 2) and found.strengths.shape == (2,)
     most = np.bincount(known[0]).argmax()
     assert by_majority(known, answers).right[0].mean() == np.mean(answers[0] == most)
+
+
+def test_c_is_raised_until_every_factor_has_clearly_fallen_for_two_steps(monkeypatch):
+    """Machines that look at one feature each, which is right in a known share of the images."""
+    shares, tried = (0.6, 0.7, 0.9, 0.88, 0.5, 0.5, 0.9, 0.9, 0.9, 0.9), []
+    known = np.arange(1_000) % 2
+    wrong = np.arange(1_000)[:, None] % 100 >= 100 * np.array(shares)
+    features = np.where(known[:, None] ^ wrong, 1, -1).astype(np.float32)
+
+    def many(x, targets, strength, *others):
+        tried.append(strength)
+        weights = np.zeros((len(shares) + 1, 2))
+        weights[len(tried) - 1] = -1, 1
+        return weights
+
+    monkeypatch.setattr("utils.features.factors.svm", SimpleNamespace(**vars(svm) | {"many": many}))
+    found = read_factors(features, known[None], features, known[None])
+    assert len(tried) == 6  # 0.88 is not clearly below 0.9 among 200 images
+    assert found.strengths == [tried[2]] and found.right.mean() == pytest.approx(0.9)
 
 
 # --- the study --------------------------------------------------------------------------------------------------------

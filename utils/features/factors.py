@@ -1,7 +1,8 @@
 """What a linear classifier reads off features of a built-in dataset, of which all is known: each of its factors.
 
 One support vector machine for each value of each factor (`svm.many`, all in one descent); the likeliest value of a
-factor counts. C is chosen for each factor among images that the machines have not seen.
+factor counts. C is chosen for each factor among images that the machines have not seen, from small to large, until all
+factors have clearly fallen: for two steps below their best by more than its standard error (see `svm.choose_strength`).
 """
 
 from dataclasses import dataclass
@@ -52,15 +53,19 @@ def read_factors(train: np.ndarray, known: np.ndarray, test: np.ndarray, answers
     bend, unit = svm.Bend.of(x), 1 / svm.total_variance(x)
     weights, best = None, np.full(len(known), -1.0)
     strengths, right = np.zeros(len(known)), np.zeros(answers.shape, bool)
+    judges, behind = len(train) - learnt, np.zeros(len(known), int)
     for strength in svm.STRENGTHS:
         weights = svm.many(x, targets, strength * unit, weights, bend)
         scores = chosen_on @ weights[:-1].astype(np.float32) + weights[-1].astype(np.float32)
         for factor, part in enumerate(parts):
             found = scores[:, part].argmax(1)
-            accuracy = np.mean(found[: len(train) - learnt] == known[factor, learnt:])
+            accuracy = np.mean(found[:judges] == known[factor, learnt:])
             if accuracy > best[factor]:
-                best[factor], strengths[factor] = accuracy, strength * unit
-                right[factor] = found[len(train) - learnt :] == answers[factor]
+                best[factor], strengths[factor], behind[factor] = accuracy, strength * unit, 0
+                right[factor] = found[judges:] == answers[factor]
+            behind[factor] += accuracy < best[factor] - np.sqrt(best[factor] * (1 - best[factor]) / judges)
+        if (behind >= 2).all():
+            break
     return Reading(right, strengths)
 
 
