@@ -304,6 +304,16 @@ def run(execute) -> Run:
     return execute.run_of("00_first_steps")
 
 
+def test_a_picture_is_shown_as_it_is_and_a_large_one_smaller_and_as_a_jpeg(shown):
+    small = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    notebook.show_picture(small)
+    notebook.show_picture(np.random.default_rng(0).integers(0, 256, (300, 1200, 3), np.uint8), limit=60_000)
+    as_it_is, smaller = shown
+    assert as_it_is.format == "png" and np.array_equal(imageio.imread(as_it_is.data), small)
+    assert smaller.format == "jpeg" and imageio.imread(smaller.data).shape == (250, 1000, 3)
+    assert 10_000 < len(smaller.data) < 150_000
+
+
 def test_epochs_side_by_side_are_corners_of_the_grids_unchanged(shown, run):
     notebook.show_epochs(run, count=2, tiles=4)
     sheet = imageio.imread(shown[0].data)
