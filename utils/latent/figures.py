@@ -103,7 +103,7 @@ def turning_figure(records: Sequence[Turning], title: str) -> Figure:
     figure = new_figure(9, 3.8, title)
     turned, kept = figure.subplots(1, 2)
     for number, record in enumerate(records):
-        label = f"{record.exemplars} exemplars a side"
+        label = f"{record.exemplars} exemplar{'s' * (record.exemplars > 1)} a side"
         _curve(turned, record.strengths, record.at(record.degrees), f"C{number}", label)
         _curve(kept, record.strengths, record.at(record.kept), f"C{number}", label)
     last = records[-1]
