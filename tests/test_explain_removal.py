@@ -283,14 +283,13 @@ def test_training_a_detector_twice_gives_the_same_bits(detector):
 
 
 def test_a_detector_is_trained_once_and_then_found_with_its_card(tmp_path, monkeypatch):
-    monkeypatch.setattr(parts, "TRAIN_COUNT", 64)
     monkeypatch.setattr(parts, "TEST_COUNT", 16)
-    trained = detector_for("house_numbers", data_dir=tmp_path, progress=False)
+    trained = detector_for("house_numbers", count=64, data_dir=tmp_path, progress=False)
     home = next((tmp_path / "features").iterdir())
     assert sorted(file.name for file in home.iterdir()) == ["card.json", "detector.keras"]
     assert load_network(home / "detector.keras").output_names  # loads in safe mode
     monkeypatch.setattr(parts, "train_detector", None)  # a second training would fail
-    kept = detector_for("house_numbers", data_dir=tmp_path, progress=False)
+    kept = detector_for("house_numbers", count=64, data_dir=tmp_path, progress=False)
     assert kept.card == trained.card and kept.parts == ("digit", "left_neighbour", "right_neighbour")
     images = squares(8, seed=5).images
     np.testing.assert_array_equal(kept(images).presence, trained(images).presence)

@@ -376,7 +376,14 @@ def test_the_command_lists_the_arms_of_a_study(capsys):
     assert code == 2 and out == "" and "has no arm '640'; choose from 640-non_saturating" in err
 
 
-@pytest.mark.parametrize("name", STUDIES)
+def test_no_study_imports_tensorflow_before_the_project_has_started_it():
+    modules = "; ".join(f"import utils.studies.{name}" for name in STUDIES)
+    code = f"{modules}; import sys; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("False\n", 0), done.stderr
+
+
+@pytest.mark.parametrize("name", ["batch_normalisation", "regularised"])  # trained as all are, and in a way of its own
 def test_a_study_starts_tensorflow_as_the_project_does_and_says_what_is_wrong_in_one_sentence(name, tmp_path):
     command = [sys.executable, "-m", "utils", "study", name, "--data", "nowhere", "--runs-dir", str(tmp_path / "runs")]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)

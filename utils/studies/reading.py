@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from utils.config import Experiment
 from utils.data import Dataset
 from utils.errors import InputError
-from utils.features.extract import Part
+
+if TYPE_CHECKING:  # it imports TensorFlow, which a study starts first
+    from utils.features.extract import Part
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Questions:
     """
 
     names: tuple[str, ...]
-    labelled: Part
+    labelled: "Part"
     test: np.ndarray
     known: np.ndarray
     answers: np.ndarray
@@ -47,6 +50,7 @@ def questions_for(
     from utils.data import load_for
     from utils.data.catalogue import drawn_source, find_entry
     from utils.evaluation.combinations import exact_values
+    from utils.features.extract import Part
 
     dataset, test = load_for(experiment, data_dir, progress), apart(experiment, tested, data_dir, progress)
     count, entry = min(labelled, len(dataset)), find_entry(experiment.data.name)

@@ -22,11 +22,12 @@ LIVE = ("base", "faster_kernel_4_batch_32")
 def recipes(data: str = "faces", scale: str = "report") -> Study:
     """The paper's networks with one change at a time, then with several.
 
-    A dataset of 32 pixels takes the paper's networks for that size at half of their width; all others those for 64
-    pixels at a quarter. All arms see as many images. Their speeds are measured side by side, so that they can be
-    compared at equal time as well as at equal updates. Augmentation is tried by amount of data, too. The other head
-    that `DiscriminatorConfig` has is no arm: a convolution over the whole last map is the dense layer again. Nor is a
-    longer moving average: it warms up, and within the 800 updates of most arms would be the same.
+    A dataset of 32 pixels takes the paper's networks for that size at half of their width, and so do all at the
+    smallest scale; others take those for 64 pixels at a quarter. All arms see as many images. Their speeds are measured
+    side by side, so that they can be compared at equal time as well as at equal updates. Augmentation is tried by
+    amount of data, too. The other head that `DiscriminatorConfig` has is no arm: a convolution over the whole last map
+    is the dense layer again. Nor is a longer moving average: it warms up, and within the 800 updates of most arms would
+    be the same.
 
     Args:
         data: name of a dataset, or the path of own pictures.
@@ -35,7 +36,8 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
     batch_size, per_epoch, epochs = at_scale(SIZES, scale)
     length = {"count": batch_size * per_epoch, "epochs": epochs, "keep_models": True}
     entry = find_entry(data)
-    preset, width = ("paper_svhn", 0.5) if entry and entry.native_size == 32 else ("paper64", 0.25)
+    small = scale == "smallest" or (entry and entry.native_size == 32)
+    preset, width = ("paper_svhn", 0.5) if small else ("paper64", 0.25)
     paper = {"learning_rate": 2e-4, "latents": "uniform", "batch_size": batch_size}  # of both; its own code varies
     base = base_for(preset, data, scale, **length, **paper, width=width, shared_latents=True, ema_decay=0.99)
     spectral = {"spectral_norm": True, "discriminator": {"norm": False}}
