@@ -136,8 +136,9 @@ def plot_recipes(results: dict) -> Figure:
         return _at(run, minutes / _minutes(results, run["arm"], 1))
 
     order = sorted(runs, key=lambda arm: np.mean([after(run) for run in runs[arm]]))
-    figure = new_figure(15, 0.30 * len(order) + 1.0 + 0.62 * len(order) / 2)
-    dots, samples = figure.subfigures(2, 1, height_ratios=(0.30 * len(order) + 1.0, 0.62 * len(order) / 2))
+    above, below = max(3.0, 0.30 * len(order) + 1.0), 0.62 * -(-len(order) // 2)
+    figure = new_figure(15, above + below)
+    dots, samples = figure.subfigures(2, 1, height_ratios=(above, below))
     at_updates, at_minutes, courses = dots.subplots(1, 3, width_ratios=(1, 1, 1.2))
     for axes, value in ((at_updates, lambda run: _at(run, updates)), (at_minutes, after)):
         for place, arm in enumerate(order):
