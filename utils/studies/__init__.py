@@ -12,8 +12,8 @@ STUDIES = {
     "amount_of_data": "whether more images help, at equal updates and at equal epochs (notebook 06)",
     "losses": "what may be read off the losses (notebook 07)",
     "recipes": "which recipe gives the best pictures, by updates and by minutes (notebook 10)",
-    "features": "which layers, epochs and recipes give features that tell classes apart (notebook 11)",
-    "regularised": "whether an encoder as a third player makes samples and features better (notebook 12)",
+    "features": "which layers, epochs and recipes give features that tell classes apart",
+    "regularised": "whether an encoder as a third player makes samples and features better",
     "ladder": "where distances mislead: known orderings of spoilt true images in every feature space",
 }
 """Name of each study's file, and of the function in it that gives its arms; what it asks."""

@@ -1,4 +1,4 @@
-"""Which features of a discriminator tell classes apart, and when in its training (notebook 11)."""
+"""Which features of a discriminator tell classes apart, and when in its training."""
 
 import dataclasses
 from collections.abc import Callable

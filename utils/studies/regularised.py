@@ -1,4 +1,4 @@
-"""What an encoder as a third player (RDCGAN) does to samples, to their variety, to what is learned (notebook 12)."""
+"""What an encoder as a third player (RDCGAN) does to samples, to their variety, to what is learned."""
 
 from collections.abc import Callable
 from pathlib import Path
