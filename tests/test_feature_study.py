@@ -15,6 +15,7 @@ from utils.runs import Run
 from utils.studies import features as study
 from utils.studies.reading import questions_for
 from utils.studies.recipes import recipes
+from utils.studies.results import load
 from utils.studies.study import Arm
 
 
@@ -69,6 +70,19 @@ def test_images_of_which_nothing_is_known_are_refused_in_one_sentence(tmp_path, 
     monkeypatch.setattr("utils.studies.reading.apart", lambda *a: known)
     asked = questions_for(experiment, 4, 4, tmp_path, progress=False)
     assert asked.names == ("class",) and asked.known.tolist() == [[0, 1, 0, 1]] and asked.answers.shape == (1, 8)
+
+
+def test_the_study_keeps_distances_and_readings_side_by_side(tmp_path, monkeypatch):
+    """Carried out on one tiny arm, with a stand-in for the feature space and the machines."""
+    small = study.features("faces", "smallest").only(["base"], [0])
+    monkeypatch.setattr("utils.features.factors.read_factors", lambda *a: by_majority(a[1], a[3]))
+    monkeypatch.setattr("utils.studies.measure.measure_for", lambda *a: lambda run: {"snapshots": ["stand-in"]})
+    options = {"data_dir": tmp_path / "data", "progress": False}
+    runs, file = study.carry_out(small, tmp_path / "runs", tmp_path / "kept", **options)
+    (kept,) = load(small.name, file.parent)["runs"]
+    assert kept["snapshots"] == ["stand-in"] and list(runs) == [("base", 0)]
+    assert [row["update"] for row in kept["read"]["by_update"]] == [0, 2, 4]
+    assert kept["read"]["factors"] == ["hair", "skin", "eyes", "chin", "mouth"]
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from utils.models import build_encoder, load_network
 from utils.runs import Run
 from utils.sampling import Sampler
 from utils.studies import regularised as study
+from utils.studies.results import load as load_results
 from utils.training import resume, train
 from utils.training.batches import Batch
 from utils.training.losses import judged_reconstruction, reconstruction, reconstruction_error
@@ -329,6 +330,19 @@ def test_a_run_is_read_with_its_controls_and_random_networks_once_for_all_arms(t
     assert list(found["dcgan"]["pixels"]["by_factor"]) == ["hair", "skin", "eyes", "chin", "mouth"]
     true, fakes = study.reconstructions(runs["rdcgan"], 8, tmp_path / "data", progress=False)
     assert study.sheet_of(true, fakes).shape == (4 * 34 + 2, 8 * 34 + 2, 3)
+
+
+def test_the_study_keeps_all_that_is_measured_of_a_run_and_a_sheet_of_reconstructions(tmp_path, monkeypatch):
+    small = study.regularised(scale="smallest").only(["rdcgan"], [0])
+    monkeypatch.setattr("utils.studies.measure.measure_for", lambda *a: lambda run: {"snapshots": ["stand-in"]})
+    monkeypatch.setattr(study, "combinations", lambda run, scale, *places: {"are": 396})
+    monkeypatch.setattr(study, "reader", lambda *a: lambda run: {"pixels": 0.5})
+    options = {"data_dir": tmp_path / "data", "progress": False}
+    _, file = study.carry_out(small, tmp_path / "runs", tmp_path / "kept", **options)
+    (kept,) = load_results(small.name, file.parent)["runs"]
+    assert (kept["snapshots"], kept["combinations"], kept["read"]) == (["stand-in"], {"are": 396}, {"pixels": 0.5})
+    assert 20 < kept["reconstruction"]["error"] < 200
+    assert (file.parent / small.name / kept["reconstruction"]["picture"]).is_file()
 
 
 def made_up(tmp_path):

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from utils.figure import new_figure
 from utils.intervals import student
-from utils.runs import Run, runs_folder
+from utils.runs import Run
 from utils.studies.recipes import recipes
-from utils.studies.study import Study, study_name, train_arms
+from utils.studies.study import Study, study_name
 from utils.viz import plain_ticks
 
 ARMS = ("base", "d_plain", "d_spectral", "relativistic", "r1", "faster", "faster_r1")
@@ -40,35 +40,22 @@ def features(data: str = "cifar10", scale: str = "report") -> Study:
 
 
 def carry_out(
-    study: Study,
-    home: str | Path | None = None,
-    out: str | Path | None = None,
-    *,
-    data_dir: str | Path | None = None,
-    samples: int | None = None,
-    progress: bool = True,
+    study: Study, home: str | Path | None = None, out: str | Path | None = None, **options
 ) -> tuple[dict[tuple[str, int], Run], Path]:
     """Train the arms, and keep distances and what is read off the discriminators.
 
     Args:
-        study, home, out, data_dir, progress: as for `studies.train.train_study`.
-        samples: fake and true images that distances are measured on; 2,000 by default.
+        study, home, out, options: as for `studies.train.train_study`.
 
     Raises:
         InputError: nothing is known of the images that could be read.
     """
-    from utils.studies import measure, results
+    from utils.studies.train import train_study
 
-    home = Path(home or runs_folder() / "studies")
     scale = next((name for name in MEASURED if study.name.endswith(f"-{name}")), "report")
-    read = reader(study, scale, data_dir, progress)  # refuses a dataset of which nothing is known, before it is trained
-    runs = train_arms(study, home / study.name, data_dir=data_dir, progress=progress)
-    distances = measure.measure_for(study, data_dir, samples or measure.SAMPLES, progress)
-
-    def measured(run: Run) -> dict:
-        return distances(run) | {"read": read(run)}
-
-    return runs, results.keep(study, runs, Path(out or home / "results"), measured)
+    # It refuses a dataset of which nothing is known before anything is trained.
+    read = reader(study, scale, options.get("data_dir"), options.get("progress", True))
+    return train_study(study, home, out, **options, also=lambda run: {"read": read(run)})
 
 
 def reader(

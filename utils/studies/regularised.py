@@ -12,7 +12,7 @@ from utils.fitting import at_size
 from utils.latent.reconstruction import Reconstruction
 from utils.runs import Run, runs_folder
 from utils.studies.reading import apart, questions_for
-from utils.studies.study import Arm, Study, at_scale, base_for, study_name, train_arms
+from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.viz import grid, plain_ticks, read_png, write_png
 
 SIDE = 32
@@ -54,42 +54,34 @@ def regularised(data: str = "faces", scale: str = "report") -> Study:
 
 
 def carry_out(
-    study: Study,
-    home: str | Path | None = None,
-    out: str | Path | None = None,
-    *,
-    data_dir: str | Path | None = None,
-    samples: int | None = None,
-    progress: bool = True,
+    study: Study, home: str | Path | None = None, out: str | Path | None = None, **options
 ) -> tuple[dict[tuple[str, int], Run], Path]:
     """Train the arms, and keep distances, combinations, reconstructions, and what is read off the features.
 
     Args:
-        study, home, out, data_dir, progress: as for `studies.train.train_study`.
-        samples: fake and true images that distances are measured on; 2,000 by default.
+        study, home, out, options: as for `studies.train.train_study`.
 
     Raises:
         InputError: there is no such dataset, or it is not built in, so that not everything of it is known.
     """
     from utils.data.catalogue import drawn_source, find_source
-    from utils.studies import measure, results
+    from utils.studies.train import train_study
 
-    data = study.arms[0].experiment.data
-    find_source(data.name, SIDE, data.count, data_dir=data_dir)  # refuses what is no dataset
+    data, places = study.arms[0].experiment.data, (options.get("data_dir"), options.get("progress", True))
+    find_source(data.name, SIDE, data.count, data_dir=places[0])  # refuses what is no dataset
     drawn_source(study.arms[0].experiment)  # and such as are not built in
     home = Path(home or runs_folder() / "studies")
-    runs = train_arms(study, home / study.name, data_dir=data_dir, progress=progress)
     out = Path(out or home / "results")
-    distances = measure.measure_for(study, data_dir, samples or measure.SAMPLES, progress)
     scale = next((name for name in SIZES if study.name.endswith(f"-{name}")), "report")
-    read = reader(study, scale, data_dir, progress)
+    read = reader(study, scale, *places)
 
-    def measure_all(run: Run) -> dict:
-        seen = combinations(run, scale, data_dir, progress)
-        encoded = _encoded(run, MEASURED[scale][2], data_dir, out / study.name)
-        return distances(run) | {"combinations": seen, "read": read(run)} | encoded
+    def also(run: Run) -> dict:
+        seen = combinations(run, scale, *places)
+        return {"combinations": seen, "read": read(run)} | _encoded(
+            run, MEASURED[scale][2], places[0], out / study.name
+        )
 
-    return runs, results.keep(study, runs, out, measure_all)
+    return train_study(study, home, out, **options, also=also)
 
 
 def combinations(run: Run, scale: str, data_dir: str | Path | None = None, progress: bool = True) -> dict:

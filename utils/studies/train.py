@@ -1,5 +1,6 @@
 """A study from its arms to its kept results, as the command line and the notebooks do it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from utils.runs import Run, runs_folder
@@ -15,6 +16,7 @@ def train_study(
     data_dir: str | Path | None = None,
     samples: int | None = measure.SAMPLES,
     progress: bool = True,
+    also: Callable[[Run], dict] | None = None,
 ) -> tuple[dict[tuple[str, int], Run], Path]:
     """Train the arms of a study, those of them that are not trained yet, and keep what is measured.
 
@@ -25,6 +27,7 @@ def train_study(
         data_dir: where datasets are.
         samples: fake and true images to measure distances on; None measures none.
         progress: whether to show progress bars.
+        also: what else is measured of each run, as plain values.
 
     Returns:
         The run of each (arm, seed), and the file of the results, which `results.load` reads.
@@ -34,4 +37,8 @@ def train_study(
     out = Path(out or home / "results")
     speeds = measure.speeds(study) if study.base and not results.has_speeds(study, out) else None
     measured = measure.measure_for(study, data_dir, samples, progress) if samples else None
-    return runs, results.keep(study, runs, out, measured, speeds)
+
+    def measure_all(run: Run) -> dict:
+        return (measured(run) if measured else {}) | (also(run) if also else {})
+
+    return runs, results.keep(study, runs, out, measure_all, speeds)
