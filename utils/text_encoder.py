@@ -10,10 +10,11 @@ sentences most texts of a batch are true of several of its images, and pushing t
 """
 
 import hashlib
+import itertools
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -220,7 +221,7 @@ def train_encoder(dataset: Dataset, seed: int = 0, progress: bool = True, update
     batch_size = min(BATCH_SIZE, len(rows))
     seeds = iter(random.integers(2**31, size=32).tolist())
     with runtime.full_precision():
-        of_texts = _text_network(len(vocabulary), seeds)
+        of_texts = build_text_network(len(vocabulary), seeds)
         of_images = _image_network(min(SIDE, dataset.images.shape[1]), seeds)
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, updates)
     optimizer = keras.optimizers.Adam(rate)
@@ -288,7 +289,14 @@ def matching_loss(images, texts, wrong):
     return tf.reduce_mean(tf.reduce_logsumexp(logits, 1) + tf.reduce_logsumexp(logits, 0)) / 2 - tf.reduce_mean(own)
 
 
-def _text_network(words: int, seeds) -> keras.Model:
+def build_text_network(words: int, seeds: Iterator[int] | None = None) -> keras.Model:
+    """The network that reads texts, before it is trained.
+
+    Args:
+        words: how many it knows.
+        seeds: of its initial weights, one for each layer.
+    """
+    seeds = seeds or itertools.count()
     stack = [
         keras.Input((WORDS,), dtype="int32", name="words"),
         layers.Embedding(

@@ -121,7 +121,7 @@ def _settings_in_words(experiment: Experiment) -> str:
 
 
 def _presets(as_json: bool) -> None:
-    from utils.parameters import discriminator_parameters, generator_parameters
+    from utils.parameters import network_parameters
 
     rows = []
     for name, about in presets().items():
@@ -130,8 +130,7 @@ def _presets(as_json: bool) -> None:
             {
                 "preset": name,
                 "image": experiment.model.image_size,
-                "generator": generator_parameters(experiment.model),
-                "discriminator": discriminator_parameters(experiment.model),
+                **{"encoder": ""} | network_parameters(experiment),
                 "batch_norm": experiment.model.batch_norm,
                 "data": experiment.data.name,
                 "about": about,
