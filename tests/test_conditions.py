@@ -9,12 +9,16 @@ import pytest
 import tensorflow as tf
 from genuine import CIFAR10_CLASSES, encoded, write_cifar10, write_svhn
 
-from utils import cli
+from utils import cli, pretrained
+from utils.cli.publish import measured_for_card
 from utils.config import from_dict, preset, replace, to_dict
 from utils.data import Dataset, load_for, scale
+from utils.data.cifar10 import Cifar10
 from utils.data.conditions import Conditions, asked_for, grid_rows, kept_rows, rows_having, with_names
 from utils.errors import InputError
+from utils.evaluation import evaluation
 from utils.evaluation.asked import compare_asked
+from utils.evaluation.records import digest
 from utils.models import build_combined, build_discriminator, build_generator, forward, load_network
 from utils.networks import TrainedNetwork
 from utils.parameters import discriminator_parameters, generator_parameters
@@ -179,7 +183,10 @@ def test_conditions_are_one_hot_classes_or_chosen_attributes(dataset):
 
 
 @pytest.mark.parametrize("name", ["cifar10", "svhn", "folder"])
-def test_labels_of_fetched_datasets_and_of_folders_are_conditions_known_before_any_image_is_read(name, tmp_path):
+def test_labels_of_fetched_datasets_and_of_folders_are_conditions_known_before_any_image_is_read(
+    name, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Cifar10, "RECORDS", 10)
     random, data_dir = np.random.default_rng(0), tmp_path / "data"
     images, labels = random.integers(0, 256, (60, 32, 32, 3), np.uint8), random.permutation(np.arange(60) % 10)
     where, names = name, tuple("0123456789")
@@ -335,6 +342,50 @@ def test_a_published_model_draws_the_same_and_knows_as_much(run, dataset, tmp_pa
     assert model.card["conditions"] == "labels: ant, bee, cat; the discriminator judges by projection"
     assert read_png(model.samples).shape[0] == 3 * 66 + 2  # a row for each class
     assert not (model.folder / "text_encoder.json").exists(), "it belonged to an earlier model of that name"
+
+
+def test_the_commands_ask_a_model_with_a_name(run, dataset, tmp_path, monkeypatch, capsys):
+    publish(run, "animals", dataset, folder=tmp_path)
+    found = pretrained.find
+    monkeypatch.setattr(pretrained, "find", lambda name: found(name, tmp_path))
+    assert cli.main(["sample", "animals", "--label", "Cat", "-n", "3", "--out", str(tmp_path / "cats.png")]) == 0
+    assert cli.main(["sample", "animals", "-n", "3", "--out", str(tmp_path / "all.png")]) == 0
+    assert read_png(tmp_path / "all.png").shape[0] == 3 * 66 + 2  # a row for each class
+    assert cli.main(["sample", "animals", "--label", "dog"]) == 2
+    assert cli.main(["show", "animals"]) == 0
+    said = capsys.readouterr()
+    assert "choose from ant, bee, cat" in said.err and "conditions: labels: ant, bee, cat;" in said.out
+
+
+def test_publishing_measures_what_is_asked_for_and_takes_what_was_kept(run, monkeypatch):
+    measured = []
+
+    class Found:
+        def plain(self):
+            return {"kind": "labels"}
+
+    def measure(trained, data, **_):
+        measured.append("distance")
+        return {"distance": {"space": "x"}, "other_spaces": [], "true_images_trained_on": False}
+
+    monkeypatch.setattr(evaluation, "evaluate", measure)
+    monkeypatch.setattr(evaluation, "agreement", lambda *_, **__: measured.append("agreement") or Found())
+    assert measured_for_card(run, None) == ({"space": "x"}, {"asked": {"kind": "labels"}})
+    assert measured == ["distance", "agreement"]
+    interval = {"value": 0.5, "low": 0.4, "high": 0.6}
+    kept = {"kernel": interval, "space": "y", "floor": {"kernel": interval}}
+    record = {
+        "generator_sha256": digest(run.model("generator")), "samples": 2_000, "features": "auto",
+        "true_images_trained_on": False, "distance": kept, "other_spaces": [], "asked": {"kind": "kept"},
+    }  # fmt: skip
+    run.quality_file.write_text(json.dumps(record))
+    try:
+        assert measured_for_card(run, None) == (kept, {"asked": {"kind": "kept"}})
+        run.quality_file.write_text(json.dumps(record | {"samples": 100}))  # too few for a card
+        assert measured_for_card(run, None)[0] == {"space": "x"}
+    finally:
+        run.quality_file.unlink()
+    assert measured == ["distance", "agreement"] * 2
 
 
 def test_a_card_says_whether_it_draws_what_it_is_asked_for(run, dataset, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from utils import cli, text_encoder
+from utils import cli, pretrained, text_encoder
 from utils.choice import Trial
 from utils.config import preset, replace
 from utils.data import Dataset, scale
@@ -291,6 +291,17 @@ def test_a_published_model_brings_its_encoder_and_examples(run, dataset, tmp_pat
         r"text, read by a GRU of 64 units, .* \([\d,]+ parameters, \d+ words; of ", model.card["conditions"]
     )
     assert model.card["conditions"].endswith("the discriminator judges by concatenation")
+
+
+def test_a_model_with_a_name_draws_what_a_text_says(run, dataset, tmp_path, monkeypatch, capsys):
+    publish(run, "worded", dataset, folder=tmp_path)
+    found = pretrained.find
+    monkeypatch.setattr(pretrained, "find", lambda name: found(name, tmp_path))
+    out = tmp_path / "text.png"
+    assert cli.main(["sample", "worded", "--text", RED_IN_SUNGLASSES, "-n", "3", "--out", str(out)]) == 0
+    assert read_png(out).shape == (66 + 18, 3 * 66 + 2, 3)
+    assert cli.main(["sample", "worded", "--text", "a beardd"]) == 2
+    assert "no word 'beardd' (near: beard" in capsys.readouterr().err
 
 
 def test_each_text_has_a_row_of_its_own_and_unknown_words_are_refused(run, tmp_path, capsys):

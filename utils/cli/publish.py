@@ -50,13 +50,13 @@ class Publish:
             raise InputError(
                 f"{run.folder} is not fit to be published: {reason} Add --anyway to publish it all the same."
             )
-        distance, agreement = _measured(run, self.data_dir) if self.distance else (None, None)
+        distance, agreement = measured_for_card(run, self.data_dir) if self.distance else (None, None)
         dataset = load_for(run.experiment, self.data_dir)
         model = pretrained.publish(run, self.name, dataset, distance, self.about, agreement=agreement)
         print(f"{short(model.folder)}\nNext: {command('sample', self.name)}")
 
 
-def _measured(run, data_dir: Path | None) -> tuple[dict, dict]:
+def measured_for_card(run, data_dir: Path | None) -> tuple[dict, dict]:
     """The distance for a card, and whether it draws what it is asked for, as the card has both."""
     from utils.evaluation import records
     from utils.evaluation.evaluation import agreement, evaluate

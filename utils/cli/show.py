@@ -126,11 +126,12 @@ def _presets(as_json: bool) -> None:
     rows = []
     for name, about in presets().items():
         experiment = preset(name)
+        parameters = network_parameters(experiment)
         rows.append(
             {
                 "preset": name,
                 "image": experiment.model.image_size,
-                **{"encoder": ""} | network_parameters(experiment),
+                **parameters | {"encoder": parameters.get("encoder", "")},
                 "batch_norm": experiment.model.batch_norm,
                 "data": experiment.data.name,
                 "about": about,

@@ -200,7 +200,7 @@ def carry_out(
     base = base_for("quick64", target.name, study.scale, updates=updates, batch_size=batch_size)
     base = config.replace(at_size(base, SIDE), choices=target.choices, count=target.count or FEW.get(study.scale))
     task = task_for(study.source, base, judged, data_dir, progress)
-    usual = Weights() if task.classes else Weights(variation=0.05)
+    usual = Weights() if task.classes else Weights(variation=1.0)  # drawn faces are made of even areas
     home = Path(home or runs_folder() / "studies")
     folder = Path(out or home / "results")
     shown = task.held_out[examples(task.known)]
@@ -292,7 +292,7 @@ def task_for(
         about={
             "f": {name: card[name] for name in ("name", "accuracy", "images", "fingerprint")},
             "judge": {name: judge.card[name] for name in ("name", "accuracy", "seed", "fingerprint")},
-            "images": {"source": learned.title, "target": true.title.removesuffix(" test") + f", {target.choices}"},
+            "images": {"source": learned.title, "target": _titled(true, target)},
         },
     )
 
@@ -540,6 +540,11 @@ def _known(dataset: Dataset) -> np.ndarray:
         labels = np.asarray(dataset.labels)
         return labels[:, None] == np.arange(len(dataset.label_names) or int(labels.max()) + 1)
     return np.asarray(dataset.attributes).astype(bool)
+
+
+def _titled(dataset: Dataset, data: DataConfig) -> str:
+    plain = dataset.title.removesuffix(" test")
+    return f"{data.choices} {plain}" if data.choices != DataConfig.choices else plain
 
 
 def _share(right: np.ndarray) -> dict | None:
