@@ -7,7 +7,7 @@ know, is judged by the classifier of the target domain, which neither network wa
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -202,37 +202,44 @@ def carry_out(
     task = task_for(study.source, base, judged, data_dir, progress)
     usual = Weights() if task.classes else Weights(variation=1.0)  # drawn faces are made of even areas
     home = Path(home or runs_folder() / "studies")
-    folder = Path(out or home / "results")
-    shown = task.held_out[examples(task.known)]
+    folder, shown = Path(out or home / "results"), task.held_out[examples(task.known)]
+
+    def write_sheet(name: str, images: np.ndarray) -> None:
+        write_png(folder / study.name / name, grid(images, columns=len(images), tile=SIDE))
+
     records = {}
+    write_sheet(SOURCE, shown)
     for seed in study.seeds:
         for arm in study.arms:
             weights = replace(usual, constancy=arm.constancy * usual.constancy, identity=arm.identity * usual.identity)
-            experiment = config.replace(base, seed=seed)
-            place = home / study.name / f"{arm.name}-{seed}"
-            identity = {
-                "experiment": config.to_dict(experiment),
-                "weights": vars(weights),
-                "source": task.source.fingerprint,
-                "target": task.target.fingerprint,
-                "judged": len(task.held_out),
-                **task.about,
-            }
-            identity = json.loads(json.dumps(identity))
-            kept = read_json(place / "record.json") if (place / "record.json").is_file() else {}
-            if kept.get("identity") != identity:
-                transfer, course = train_transfer(task, experiment, weights, progress, f"{arm.name}, seed {seed}")
-                with appears_whole(place / "transfer.keras") as temporary:
-                    transfer.save(temporary)
-                measured = measure(task, drawn(transfer, task.held_out), seed)
-                kept = {"identity": identity, "record": course | measured}
-                write_json(place / "record.json", kept)
-            pictures = {arm_picture(arm.name, seed): drawn(load_network(place / "transfer.keras"), shown)}
-            for name, images in ({SOURCE: shown} | pictures).items():
-                write_png(folder / study.name / name, grid(images, columns=len(shown), tile=SIDE))
-            records[arm.name, seed] = kept["record"]
+            place, title = home / study.name / f"{arm.name}-{seed}", f"{arm.name}, seed {seed}"
+            record = _trained_before(task, config.replace(base, seed=seed), weights, place, progress, title)
+            write_sheet(arm_picture(arm.name, seed), drawn(load_network(place / "transfer.keras"), shown))
+            records[arm.name, seed] = record
             file = results.write(study, records, folder)  # so that a study that is stopped keeps what it has
     return records, file
+
+
+def _trained_before(task: Task, experiment: Experiment, weights, place: Path, progress: bool, title: str) -> dict:
+    """The record of an arm; it is trained and measured if the same was not before."""
+    identity = {
+        "experiment": config.to_dict(experiment),
+        "weights": vars(weights),
+        "source": task.source.fingerprint,
+        "target": task.target.fingerprint,
+        "judged": len(task.held_out),
+        **task.about,
+    }
+    identity = json.loads(json.dumps(identity))  # as it is read back
+    kept = read_json(place / "record.json") if (place / "record.json").is_file() else {}
+    if kept.get("identity") != identity:
+        transfer, course = train_transfer(task, experiment, weights, progress, title)
+        with appears_whole(place / "transfer.keras") as temporary:
+            transfer.save(temporary)
+        measured = measure(task, drawn(transfer, task.held_out), experiment.training.seed)
+        kept = {"identity": identity, "record": course | measured}
+        write_json(place / "record.json", kept)
+    return kept["record"]
 
 
 def task_for(
@@ -258,17 +265,19 @@ def task_for(
 
     places, target = {"data_dir": data_dir, "progress": progress}, experiment.data
     names, classes, of_source, of_target = in_common(source, target.name, data_dir)
+    learned, apart = learned_from(source, SIDE, **places)
+    if classes and (most := int(np.max(learned.labels))) >= len(names):
+        raise InputError(f"Labels of {one_line(learned.title)} have to be {', '.join(names)}. Received: {most}.")
     network, card = kept_classifier(source, SIDE, **places)
     # Of one kind, f and the judge would be the same network: then the judge is another, but where nothing counts.
     other = str(source) == target.name and judged > SIZES["smallest"][2]
     judge = classifier(target.name, SIDE, seed=int(other), **places)
-    learned, apart = learned_from(source, SIDE, **places)
     rows = np.arange(len(learned))
     if apart is None:
         rows_held, rows = rows_apart(len(learned))
-        known, pictures = _known(learned), learned.images
+        known, pictures = _known(learned, names, classes), learned.images
     else:
-        rows_held, known, pictures = np.arange(len(apart)), _known(apart), apart.images
+        rows_held, known, pictures = np.arange(len(apart)), _known(apart, names, classes), apart.images
     rows_held = rows_held[:judged]
     true = held_out(target.name, SIDE, judged, choices=target.choices, **places)
 
@@ -285,7 +294,7 @@ def task_for(
         true=np.asarray(true.images),
         names=names,
         known=of_source(known[rows_held]),
-        true_known=of_target(_known(true)),
+        true_known=of_target(_known(true, names, classes)),
         classes=classes,
         seen=seen,
         space=judge,
@@ -534,11 +543,10 @@ def _features(f, images: np.ndarray) -> np.ndarray:
     return np.concatenate([np.asarray(f(scale(images[s : s + 256]), training=False)) for s in starts])
 
 
-def _known(dataset: Dataset) -> np.ndarray:
-    """Classes as bool (N, K), one of them true, or attributes."""
-    if dataset.labels is not None:
-        labels = np.asarray(dataset.labels)
-        return labels[:, None] == np.arange(len(dataset.label_names) or int(labels.max()) + 1)
+def _known(dataset: Dataset, names: Sequence[str], classes: bool) -> np.ndarray:
+    """Classes as bool (N, C), one of them true, or attributes, bool (N, K)."""
+    if classes:
+        return np.asarray(dataset.labels)[:, None] == np.arange(len(names))
     return np.asarray(dataset.attributes).astype(bool)
 
 
