@@ -157,6 +157,13 @@ def test_what_is_kept_is_counted_beside_pairs_at_random_and_untouched_images(tas
     assert perfect["variety"]["transferred"]["value"] == pytest.approx(1)
     assert deaf["variety"]["transferred"]["value"] == 0
     assert perfect["distance"]["transferred"]["value"] < deaf["distance"]["transferred"]["value"]
+    traded = measure(
+        task,
+        np.roll(np.array([40, 120, 200], np.uint8), 1)[task.known.argmax(1)][:, None, None, None]
+        + np.zeros_like(task.held_out),
+    )
+    assert traded["kept"]["transferred"]["value"] == 0 and traded["renamed"] == 1 == perfect["renamed"]
+    assert deaf["renamed"] == pytest.approx(1 / 3)
     json.dumps(deaf)
 
 

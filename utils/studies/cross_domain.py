@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.optimize import linear_sum_assignment
 from tqdm.auto import tqdm
 
 from utils import config
@@ -31,9 +32,10 @@ from utils.tables import duration
 from utils.text import one_line
 from utils.viz import grid, read_png, write_png
 
+VERSION = 1  # raise it whenever a change of this file, or of `training.transfer`, changes what is trained or measured
 SIDE = 32
 """Pixels of both domains, as in the lab report."""
-SIZES = {"report": (1_500, 32, 2_000), "quick": (300, 32, 500), "smallest": (2, 8, 40)}
+SIZES = {"report": (2_000, 32, 2_000), "quick": (300, 32, 500), "smallest": (2, 8, 40)}
 """Updates, images of each domain in one, and held-out images that are judged, at each scale."""
 FEW = {"quick": 2_000, "smallest": 60}
 """Target images to learn from, where these are not all."""
@@ -223,6 +225,7 @@ def carry_out(
 def _trained_before(task: Task, experiment: Experiment, weights, place: Path, progress: bool, title: str) -> dict:
     """The record of an arm; it is trained and measured if the same was not before."""
     identity = {
+        "version": VERSION,
         "experiment": config.to_dict(experiment),
         "weights": vars(weights),
         "source": task.source.fingerprint,
@@ -400,7 +403,8 @@ def measure(task: Task, transferred: np.ndarray, seed: int = 0) -> dict:
         attributes the mean over them of the shares that are right among those that have it and among those that have
         not (0.5 by chance). "transferred" beside their own source, and "others" beside that of another image;
         "untouched" source images, and "true" target images beside what they have. "by_name" for each class or
-        attribute how often it is "seen" where it is there, and "wrongly" where it is not. "distance" and "variety":
+        attribute how often it is "seen" where it is there, and "wrongly" where it is not. "renamed", of classes: the
+        share if each counted as the one that it mostly becomes (see `renamed`). "distance" and "variety":
         the kernel distance to true target images, and how far two images are apart as a share of two true ones, of
         "transferred" and "untouched" images.
     """
@@ -428,6 +432,7 @@ def measure(task: Task, transferred: np.ndarray, seed: int = 0) -> dict:
             "untouched": kept(task.known, untouched),
             "true": kept(task.true_known, task.seen(task.true)),
         },
+        **({"renamed": renamed(task.known, seen)} if task.classes else {}),
         "by_name": [
             {
                 "name": name,
@@ -459,6 +464,15 @@ def kept_share(known: np.ndarray, seen: np.ndarray, classes: bool) -> Interval:
     return percentiles(balanced(slice(None)), np.array(resamples))
 
 
+def renamed(known: np.ndarray, seen: np.ndarray) -> float:
+    """The largest share of images in which the right class is seen if classes may trade names, one for one.
+
+    Without anything that says which is which, a game can only keep classes apart. Both bool (N, C).
+    """
+    together = known.astype(int).T @ seen.astype(int)
+    return float(together[linear_sum_assignment(together, maximize=True)].sum() / len(known))
+
+
 def examples(known: np.ndarray) -> np.ndarray:
     """The first image of each class, or that has each attribute, bool (N, C), where there is one: rows, int64."""
     return np.array([np.flatnonzero(has)[0] for has in known.T if has.any()][:SHOWN])
@@ -479,6 +493,7 @@ def by_arm(results: dict) -> list[dict]:
                 "arm": run["arm"],
                 "what": results["arms"][run["arm"]],
                 "kept": f"{kept['transferred']:.1%}",
+                **({"if renamed": f"{run['renamed']:.1%}"} if "renamed" in run else {}),
                 "of another": f"{kept['others'].value:.1%}",
                 "untouched": f"{kept['untouched'].value:.1%}",
                 "true target": f"{kept['true'].value:.1%}",
