@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from utils.config import replace
+from utils.config import differences, replace
 from utils.data import Dataset
 from utils.errors import InputError
 from utils.explain.fixed import fixed_discriminator
@@ -22,8 +22,10 @@ from utils.studies.study import Arm
 def test_its_arms_are_those_of_the_recipes_so_that_runs_of_one_serve_the_other():
     of_recipes = {arm.name: arm.experiment for arm in recipes("cifar10").arms}
     found = study.features("cifar10")
-    assert [arm.name for arm in found.arms] == [name for name in of_recipes if name in study.ARMS]
-    assert all(of_recipes[arm.name] == arm.experiment for arm in found.arms) and len(found.arms) == len(study.ARMS)
+    *shared, rotation = found.arms
+    assert [arm.name for arm in shared] == [name for name in of_recipes if name in study.ARMS]
+    assert all(of_recipes[arm.name] == arm.experiment for arm in shared) and len(shared) == len(study.ARMS)
+    assert set(differences(shared[0].experiment, rotation.experiment)) == {"training.recipe"}
     assert [arm.name for arm in study.features("faces", "smallest").arms] == ["base"]
 
 

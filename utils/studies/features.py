@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from utils.config import replace
 from utils.figure import new_figure
 from utils.intervals import student
 from utils.runs import Run
 from utils.studies.recipes import recipes
-from utils.studies.study import Study, study_name
+from utils.studies.study import Arm, Study, study_name
 from utils.viz import plain_ticks
 
 if TYPE_CHECKING:
@@ -27,16 +28,21 @@ FEWER = (4, 16)
 
 
 def features(data: str = "cifar10", scale: str = "report") -> Study:
-    """Some arms of the study of recipes, whose discriminators are asked what they have learned after every epoch.
+    """Some arms of the study of recipes, whose discriminators are asked what they have learned after every epoch; and
+    one with a second task for them (`training.recipes.rotation`).
 
     Args:
         data: name of a dataset with labels or exact attributes.
         scale: one of `presets.SCALES`.
     """
     study = recipes(data, scale)
-    there = [arm.name for arm in study.arms if arm.name in ARMS]
+    arms = [arm for arm in study.arms if arm.name in ARMS]
+    if scale == "report":
+        turned = replace(arms[0].experiment, recipe="rotation")
+        arms.append(Arm("rotation", "the discriminator also tells by how many quarters images were turned", turned))
     return dataclasses.replace(
-        study.only(there),
+        study,
+        arms=tuple(arms),
         name=study_name("features", data, scale),
         question="Which layers, which epochs and which recipes give features that tell classes apart?",
         base=None,
