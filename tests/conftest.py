@@ -31,6 +31,20 @@ def _tensorflow():
 
 
 @pytest.fixture
+def float64():
+    """Compute in float64, where the two ways differ by 1e-12 or they differ truly.
+
+    Adam divides a gradient by its own size. Where a gradient is zero but for rounding (a bias before batch
+    normalisation), float32's rounding alone would decide steps of up to the learning rate.
+    """
+    import keras  # once the runtime is set up
+
+    keras.mixed_precision.set_dtype_policy("float64")
+    yield
+    keras.mixed_precision.set_dtype_policy("float32")
+
+
+@pytest.fixture
 def tiny():
     """report32 with few channels and dropout, two epochs of three updates on 24 images."""
     return replace(preset("report32"), name="faces", width=0.0625, count=24, batch_size=8, epochs=2, summary_samples=16)

@@ -87,7 +87,7 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(capsys, monkeypatch, tmp_pa
         ("train --count=x", "--count must be a whole number. Received: 'x'."),
         ("train --learning_rate 1e", "--learning-rate must be a number. Received: '1e'."),
         ("study losses --seeds 1 x --data faces", "--seeds must be whole numbers. Received: '1 x'."),
-        ("explain --only filters films", "--only must be one of gradcam, guided, checks, filters, memory, removal."),
+        ("explain --only films", "--only must be one of gradcam, guided, checks, filters, features, memory, removal."),
         ("train --epochs", "--epochs needs a value."),
         ("publish last", "NAME must be given."),
     ],

@@ -171,6 +171,20 @@ def test_a_kept_classifier_that_was_changed_is_refused(squares, home, tmp_path):
         classifier(squares, 16, data_dir=tmp_path, progress=False)
 
 
+@pytest.mark.parametrize(("dataset", "size"), [("faces", 32), ("faces", 64), ("house_numbers", 32)])
+def test_the_classifiers_of_the_built_in_sets_come_with_the_project(dataset, size, tmp_path, monkeypatch):
+    """It fails when their images are drawn otherwise: then they are to be trained anew."""
+    monkeypatch.setattr(features, "train_classifier", None)
+    network, card = features.kept_classifier(dataset, size, data_dir=tmp_path, progress=False)
+    assert not (tmp_path / "features").exists() and card["accuracy"] > 0.99
+    apart = held_out(dataset, size, 200, data_dir=tmp_path, progress=False)
+    logits = np.asarray(network(scale(np.asarray(apart.images)), training=False))
+    if apart.labels is None:
+        assert np.mean((logits > 0) == apart.attributes) > 0.99
+    else:
+        assert np.mean(logits.argmax(1) == apart.labels) > 0.95
+
+
 def test_pictures_of_which_nothing_is_known_are_judged_by_the_classifier_of_the_built_in_faces(
     tmp_path, home, monkeypatch
 ):

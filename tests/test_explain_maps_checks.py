@@ -1,5 +1,6 @@
 """The checks of the maps on maps and networks of which the answer is known, and the command with its page."""
 
+import dataclasses
 import json
 import re
 
@@ -28,6 +29,8 @@ from utils.explain.gradcam import grad_cam
 from utils.explain.pages import explain
 from utils.explain.sections import Finding, Section
 from utils.explain.subject import Subject, subject_for
+from utils.features.extract import Part
+from utils.features.questions import Questions
 from utils.intervals import wilson
 from utils.models import build_discriminator, build_generator, load_network
 from utils.networks import TrainedNetwork
@@ -297,6 +300,30 @@ def test_a_model_without_a_run_has_to_be_told_which_images(capsys, run, tmp_path
     assert code == 2 and "belongs to no run, so say which images to show it: --data NAME|FOLDER." in err
     code, _, err = said(capsys, run.model("generator"), "--data", run.experiment.data.name)
     assert code == 2 and "must be a Sequential model from square RGB images to one score" in err
+
+
+def test_features_are_read_layer_by_layer_beside_random_weights_and_pixels(run, tmp_path, monkeypatch):
+    """Red and blue images: pixels tell them apart, so does every layer, and half are right by guessing."""
+    colours = np.zeros((40, 32, 32, 3), np.uint8)
+    labels = np.arange(40) % 2
+    colours[labels == 0, ..., 0] = colours[labels == 1, ..., 2] = 200
+    colours += np.random.default_rng(2).integers(0, 20, colours.shape, np.uint8)
+    part = Part(Dataset("colours", "colours", colours, "f", labels=labels), np.arange(24))
+    asked = Questions(("class",), part, colours[24:], labels[None, :24], labels[None, 24:])
+    monkeypatch.setattr("utils.explain.sections.features.questions_for", lambda *a, **k: asked)
+    networks = {name: load_network(run.model(name)) for name in ("generator", "discriminator")}
+    data = dataclasses.replace(part.dataset, name=run.experiment.data.name)
+    subject = Subject("a model", data=data, experiment=run.experiment, count=2, **networks)
+    (section,) = explain(subject, tmp_path, ("features",))
+    assert section.findings[0].measured.startswith("right for 100.0% [100.0%, 100.0%]")
+    assert "random weights: 100.0%" in section.findings[0].control
+    assert section.findings[0].control.endswith("pixels: 100.0%; the most frequent: 50.0%")
+    (table,) = section.tables.values()
+    assert [row["attribute"] for row in table] == ["class"] and table[0]["the most frequent"] == "50%"
+    assert section.pictures[0].file.stat().st_size > 1000
+    others = dataclasses.replace(subject, data=dataclasses.replace(data, name="other"))
+    with pytest.raises(InputError, match="Features are read on the images that the discriminator was trained on"):
+        explain(others, tmp_path, ("features",))
 
 
 def test_memory_compares_with_the_images_that_evaluate_takes(run, tmp_path, monkeypatch):

@@ -5,15 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from utils.config import replace
+from utils.config import differences, replace
 from utils.data import Dataset
 from utils.errors import InputError
 from utils.explain.fixed import fixed_discriminator
 from utils.features.factors import by_majority
+from utils.features.questions import questions_for
 from utils.models import build_discriminator, load_network
 from utils.runs import Run
 from utils.studies import features as study
-from utils.studies.reading import questions_for
 from utils.studies.recipes import recipes
 from utils.studies.results import load
 from utils.studies.study import Arm
@@ -22,8 +22,10 @@ from utils.studies.study import Arm
 def test_its_arms_are_those_of_the_recipes_so_that_runs_of_one_serve_the_other():
     of_recipes = {arm.name: arm.experiment for arm in recipes("cifar10").arms}
     found = study.features("cifar10")
-    assert [arm.name for arm in found.arms] == [name for name in of_recipes if name in study.ARMS]
-    assert all(of_recipes[arm.name] == arm.experiment for arm in found.arms) and len(found.arms) == len(study.ARMS)
+    *shared, rotation = found.arms
+    assert [arm.name for arm in shared] == [name for name in of_recipes if name in study.ARMS]
+    assert all(of_recipes[arm.name] == arm.experiment for arm in shared) and len(shared) == len(study.ARMS)
+    assert set(differences(shared[0].experiment, rotation.experiment)) == {"training.recipe"}
     assert [arm.name for arm in study.features("faces", "smallest").arms] == ["base"]
 
 
@@ -47,27 +49,28 @@ def test_discriminators_are_read_after_every_summary_by_layer_and_by_labels(tmp_
     assert [row["update"] for row in found["by_update"]] == [0, 6]
     assert [row["layer"] for row in found["by_layer"]] == ["8x8, 1 maps", "2x2, 2 maps"]
     assert list(found["by_labels"]) == list(found["random"]["by_labels"]) == list(found["pixels"]) == ["1", "4", "16"]
-    # Pixels and both networks by three amounts, the networks by two layers, and two kept networks.
-    assert len(asked) == 3 + 3 + 3 + 2 + 2 + 2
+    # Pixels and both networks by three amounts, the networks by two layers, and a kept one; the other one is the last.
+    assert len(asked) == 3 + 3 + 3 + 2 + 2 + 1
+    assert found["by_update"][0] == {"update": 0} | found["by_labels"]["16"]
     widths = [a[0].shape[1] for a in asked]
     assert widths.count(16) == 2 and widths.count(2 * 2 * 2) == 2  # 4x4 cells of one map, 2x2 of two
     fixed = fixed_discriminator(load_network(run.model("discriminator")))
     assert set(widths) == {32 * 32 * 3, 16, 8, sum((16, 8))} and len(fixed.convolutions) == 2
     before = len(asked)
-    assert read(run)["random"] is found["random"] and len(asked) == before + 2
+    assert read(run)["random"] is found["random"] and len(asked) == before
 
 
 def test_images_of_which_nothing_is_known_are_refused_in_one_sentence(tmp_path, monkeypatch):
     images = np.zeros((8, 32, 32, 3), np.uint8)
     unknown = Dataset(name="mine", title="mine", images=images, fingerprint="0")
     monkeypatch.setattr("utils.data.load_for", lambda *a: unknown)
-    monkeypatch.setattr("utils.studies.reading.apart", lambda *a: unknown)
+    monkeypatch.setattr("utils.features.questions.apart", lambda *a: unknown)
     experiment = replace(recipes("cifar10").base.experiment, name="mine")
     with pytest.raises(InputError, match="neither labels nor exact attributes"):
         questions_for(experiment, 4, 4, tmp_path, progress=False)
     known = Dataset(name="mine", title="mine", images=images, fingerprint="0", labels=np.arange(8) % 2)
     monkeypatch.setattr("utils.data.load_for", lambda *a: known)
-    monkeypatch.setattr("utils.studies.reading.apart", lambda *a: known)
+    monkeypatch.setattr("utils.features.questions.apart", lambda *a: known)
     asked = questions_for(experiment, 4, 4, tmp_path, progress=False)
     assert asked.names == ("class",) and asked.known.tolist() == [[0, 1, 0, 1]] and asked.answers.shape == (1, 8)
 

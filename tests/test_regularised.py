@@ -44,13 +44,6 @@ IMAGES = np.random.default_rng(5).integers(0, 256, (24, 16, 16, 3), np.uint8)
 DATASET = Dataset(name="faces", title="noise", images=IMAGES, fingerprint="0123456789abcdef")
 
 
-@pytest.fixture
-def float64():
-    keras.mixed_precision.set_dtype_policy("float64")
-    yield
-    keras.mixed_precision.set_dtype_policy("float32")
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return train(TINY, dataset=DATASET, runs_dir=tmp_path_factory.mktemp("runs"), progress=False)

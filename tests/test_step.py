@@ -36,18 +36,6 @@ def assert_same_weights(one, other, atol):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=0, atol=atol)
 
 
-@pytest.fixture
-def float64():
-    """Compute in float64, where the two ways differ by 1e-12 or they differ truly.
-
-    Adam divides a gradient by its own size. Where a gradient is zero but for rounding (a bias before batch
-    normalisation), float32's rounding alone would decide steps of up to the learning rate.
-    """
-    keras.mixed_precision.set_dtype_policy("float64")
-    yield
-    keras.mixed_precision.set_dtype_policy("float32")
-
-
 def reports_loop(experiment):
     """train_on_batch on true samples, on fake samples, and on the combined model with the discriminator frozen."""
     networks = build_players(experiment)

@@ -479,9 +479,14 @@ _REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
         "saturating: leave --loss out.",
     ),
     (
+        "recipe",
+        lambda e: e.training.recipe != "rotation" or not e.model.is_conditional,
+        "rotation looks at the features of a discriminator that is told nothing: leave --conditions out.",
+    ),
+    (
         "reconstruction",
-        lambda e: e.training.recipe != "dcgan",
-        "is the weight of reconstructions, which the recipe dcgan has none of: add --recipe regularised.",
+        lambda e: e.training.recipe not in ("dcgan", "rotation"),
+        "is the weight of reconstructions, which other recipes have none of: add --recipe regularised.",
     ),
     *(
         (

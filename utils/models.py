@@ -20,6 +20,9 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 from keras import layers  # noqa: E402
 
+QUARTER_TURNS = 4
+"""By so many quarters, from 0, are images turned that the recipe rotation shows its discriminator."""
+
 
 def build_generator(model: ModelConfig, seed: int = 0) -> keras.Model:
     """Build the generator G: latents -> images; a conditional one takes [latents, conditions].
@@ -178,6 +181,43 @@ def build_encoder(model: ModelConfig, seed: int = 0) -> keras.Sequential:
     dense = layers.Dense(model.latent_dim, use_bias=config.bias, **_kernel(model, seeds))
     code = layers.Activation("tanh", dtype=_full_precision(), name="code")
     return keras.Sequential([images, *blocks, layers.Flatten(), dense, code], name="encoder")
+
+
+def build_rotation_head(model: ModelConfig, seed: int = 0) -> keras.Sequential:
+    """Build what tells from the discriminator's features by how many quarter turns an image was turned.
+
+    Args:
+        model: the `.model` section of an experiment.
+        seed: decides the initial weights.
+
+    Shapes:
+        float32 (N, F), as `features_before_head` gives them -> float32 (N, 4), logits.
+
+    Reference:
+        Chen et al. (arXiv:1811.11212), §3: a linear layer on top of the features that the logit is made of.
+    """
+    config = model.discriminator
+    side = model.image_size // math.prod(config.strides)
+    features = keras.Input((side * side * scaled(config.filters[-1], model),), name="features")
+    dense = layers.Dense(QUARTER_TURNS, dtype=_full_precision(), **_kernel(model, _seeds(seed, "rotation head")))
+    return keras.Sequential([features, dense], name="rotation")
+
+
+def features_before_head(discriminator: keras.Sequential, images, statistics: str = "batch"):
+    """The features that an unconditional discriminator's logit is a weighted sum of; nothing in it is changed.
+
+    Args:
+        discriminator: as `build_discriminator` makes it.
+        images: (N, S, S, 3) in [-1, 1].
+        statistics: as for `forward`.
+
+    Returns:
+        float32 (N, F), what enters its last layer with weights, flattened.
+    """
+    stop = max(place for place, layer in enumerate(discriminator.layers) if layer.weights)
+    features = forward(discriminator.layers[:stop], images, statistics=statistics)
+    features = keras.ops.reshape(features, (-1, int(np.prod(features.shape[1:]))))
+    return keras.ops.cast(features, discriminator.variable_dtype)
 
 
 def build_combined(generator: keras.Model, discriminator: keras.Model) -> keras.Model:

@@ -36,12 +36,14 @@ PLAYERS: dict[str, object] = {
     "generator": "utils.models:build_generator",
     "discriminator": "utils.models:build_discriminator",
     "encoder": "utils.models:build_encoder",
+    "rotation": "utils.models:build_rotation_head",
 }
 """Networks that are trained: functions (ModelConfig, seed) -> network."""
 
 RECIPES: dict[str, object] = {
     "dcgan": "utils.training.recipes:dcgan",
     "regularised": "utils.training.recipes:regularised",
+    "rotation": "utils.training.recipes:rotation",
 }
 """Who is updated by what, and in which order: functions (Experiment) -> tuple of `training.recipes.Phase`."""
 

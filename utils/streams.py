@@ -35,6 +35,7 @@ STREAMS: dict[str, Stream] = {
     "weights of the discriminator": Stream("training", 1),
     "update": Stream("training", 6, ("update",)),
     "weights of the encoder": Stream("training", 7),
+    "weights of the rotation head": Stream("training", 8),
     "captions": Stream("data", 11, ("row",)),
     "text encoder": Stream("data", 12),
     "text encoder: sentences": Stream("data", 13, ("round",)),

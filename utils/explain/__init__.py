@@ -14,6 +14,7 @@ ANALYSES = {
     "guided": ("Guided backpropagation", "utils.explain.sections.guided:section"),
     "checks": ("Do the maps mean anything?", "utils.explain.sections.checks:section"),
     "filters": ("Filters and activations", "utils.explain.sections.filters:section"),
+    "features": ("What do its features tell?", "utils.explain.sections.features:section"),
     "memory": ("Does the generator copy its training images?", "utils.explain.sections.memory:section"),
     "removal": ("Removing a part", "utils.explain.sections.removal:section"),
 }

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from utils.data import Dataset, scale
 from utils.errors import InputError
 from utils.evaluation.features import Extractor
-from utils.explain.fixed import FixedDiscriminator
+from utils.explain.fixed import Convolution, FixedDiscriminator
 from utils.files import appears_whole, locked, write_json
 from utils.models import fix_statistics, forward
 from utils.text import one_line, slug
@@ -84,9 +84,14 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(json.dumps([VERSION, *parts], sort_keys=True, default=str).encode()).hexdigest()
 
 
+def cells_of(convolution: Convolution) -> int:
+    """How many features a convolution gives an image."""
+    return min(convolution.side, GRID) ** 2 * convolution.maps
+
+
 def width_of(network: FixedDiscriminator) -> int:
     """How many features a discriminator gives an image."""
-    return sum(min(convolution.side, GRID) ** 2 * convolution.maps for convolution in network.convolutions)
+    return sum(map(cells_of, network.convolutions))
 
 
 def discriminator_features(network: FixedDiscriminator, reference: Part, name: str) -> Extractor:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from utils.explain.fixed import FixedDiscriminator
 from utils.features import svm
+from utils.features.extract import cells_of
 from utils.intervals import Interval, bootstrap_mean
 
 APART = 0.2
@@ -67,6 +69,26 @@ def read_factors(train: np.ndarray, known: np.ndarray, test: np.ndarray, answers
         if (behind >= 2).all():
             break
     return Reading(right, strengths)
+
+
+def read_layers(
+    network: FixedDiscriminator, train: np.ndarray, known: np.ndarray, test: np.ndarray, answers: np.ndarray
+) -> list[tuple[str, Reading]]:
+    """Read factors off the features of each convolution alone.
+
+    Args:
+        network: whose features they are.
+        train, known, test, answers: as for `read_factors`, of all convolutions (`extract.discriminator_features`).
+
+    Returns:
+        Each convolution in words, such as "8x8, 128 maps", from the image on, and what it tells.
+    """
+    ends = np.cumsum([cells_of(each) for each in network.convolutions])
+    parts = [slice(end - cells_of(each), end) for each, end in zip(network.convolutions, ends)]
+    return [
+        (f"{each.side}x{each.side}, {each.maps} maps", read_factors(train[:, part], known, test[:, part], answers))
+        for each, part in zip(network.convolutions, parts)
+    ]
 
 
 def by_majority(known: np.ndarray, answers: np.ndarray) -> Reading:

@@ -3,16 +3,21 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from utils.config import replace
 from utils.figure import new_figure
 from utils.intervals import student
 from utils.runs import Run
 from utils.studies.recipes import recipes
-from utils.studies.study import Study, study_name
+from utils.studies.study import Arm, Study, study_name
 from utils.viz import plain_ticks
+
+if TYPE_CHECKING:
+    from utils.features.factors import Reading
 
 ARMS = ("base", "d_plain", "d_spectral", "relativistic", "r1", "faster", "faster_r1")
 """Recipes of the study of recipes: with batch normalisation, without, with spectral normalisation, and so on."""
@@ -23,16 +28,21 @@ FEWER = (4, 16)
 
 
 def features(data: str = "cifar10", scale: str = "report") -> Study:
-    """Some arms of the study of recipes, whose discriminators are asked what they have learned after every epoch.
+    """Some arms of the study of recipes, whose discriminators are asked what they have learned after every epoch; and
+    one with a second task for them (`training.recipes.rotation`).
 
     Args:
         data: name of a dataset with labels or exact attributes.
         scale: one of `presets.SCALES`.
     """
     study = recipes(data, scale)
-    there = [arm.name for arm in study.arms if arm.name in ARMS]
+    arms = [arm for arm in study.arms if arm.name in ARMS]
+    if scale == "report":
+        turned = replace(arms[0].experiment, recipe="rotation")
+        arms.append(Arm("rotation", "the discriminator also tells by how many quarters images were turned", turned))
     return dataclasses.replace(
-        study.only(there),
+        study,
+        arms=tuple(arms),
         name=study_name("features", data, scale),
         question="Which layers, which epochs and which recipes give features that tell classes apart?",
         base=None,
@@ -77,18 +87,18 @@ def reader(
     from utils.explain.fixed import fixed_discriminator
     from utils.features import controls
     from utils.features.extract import discriminator_features
-    from utils.features.factors import read_factors
+    from utils.features.factors import read_factors, read_layers
+    from utils.features.questions import questions_for
     from utils.models import load_network
-    from utils.studies.reading import questions_for
 
     asked = questions_for(study.arms[0].experiment, *MEASURED[scale], data_dir, progress)
     images = asked.labelled.images()
     amounts = sorted({len(images), *(len(images) // share for share in FEWER)})
-    ready: dict[str, dict] = {}  # pixels, and random networks of a seed, are the same in several arms
+    # Pixels, and networks with the same weights in several arms, as those that training begins with, are read once.
+    ready: dict[str, dict] = {}
 
-    def reading(train: np.ndarray, test: np.ndarray, count: int | None = None) -> dict:
-        found = read_factors(train[:count], asked.known[:, :count], test, asked.answers)
-        return {name: float(f"{value:.5g}") for name, value in found.accuracy.plain().items()}
+    def reading(train: np.ndarray, test: np.ndarray, amount: int) -> dict:
+        return _plain(read_factors(train[:amount], asked.known[:, :amount], test, asked.answers))
 
     def by_labels(train: np.ndarray, test: np.ndarray) -> dict:
         return {str(amount): reading(train, test, amount) for amount in amounts}
@@ -96,37 +106,42 @@ def reader(
     def in_full(fixed, name: str) -> dict:
         """By layer and by labels."""
         extractor = discriminator_features(fixed, asked.labelled, name)
-        if extractor.fingerprint not in ready:
+        if "by_layer" not in ready.get(extractor.fingerprint, {}):
             train, test = extractor(images), extractor(asked.test)
-            widths = [min(each.side, 4) ** 2 * each.maps for each in fixed.convolutions]
-            ends = np.cumsum(widths)
-            layers = [
-                {"layer": f"{each.side}x{each.side}, {each.maps} maps"} | reading(train[:, a:b], test[:, a:b])
-                for each, a, b in zip(fixed.convolutions, ends - widths, ends)
-            ]
-            ready[extractor.fingerprint] = {"by_layer": layers, "by_labels": by_labels(train, test)}
+            layers = read_layers(fixed, train, asked.known, test, asked.answers)
+            ready[extractor.fingerprint] = {
+                "by_layer": [{"layer": title} | _plain(found) for title, found in layers],
+                "by_labels": by_labels(train, test),
+            }
         return ready[extractor.fingerprint]
+
+    def with_all_labels(fixed) -> dict:
+        """All layers together."""
+        extractor = discriminator_features(fixed, asked.labelled, "kept")
+        if extractor.fingerprint not in ready:
+            value = reading(extractor(images), extractor(asked.test), amounts[-1])
+            ready[extractor.fingerprint] = {"by_labels": {str(amounts[-1]): value}}
+        return ready[extractor.fingerprint]["by_labels"][str(amounts[-1])]
 
     def read(run: Run) -> dict:
         last = fixed_discriminator(load_network(run.model("discriminator")))
         if "pixels" not in ready:
             pixels = controls.pixels(run.experiment.model.image_size)
             ready["pixels"] = by_labels(pixels(images), pixels(asked.test))
-        each = int(run.steps(1)["update"][-1]) // run.epochs(1)[-1][run.unit]
-        courses = []
-        for row in run.epochs():
-            file = run.model("discriminator", row[run.unit])
-            if file.is_file():
-                extractor = discriminator_features(fixed_discriminator(load_network(file)), asked.labelled, "kept")
-                value = reading(extractor(images), extractor(asked.test))
-                courses.append({"update": row[run.unit] * each} | value)
-        return {
+        found = {
             "factors": list(asked.names),
-            "by_update": courses,
             **in_full(last, "trained"),
             "random": in_full(last.randomised(run.experiment.training.seed + 1), "random"),
             "pixels": ready["pixels"],
         }
+        each = int(run.steps(1)["update"][-1]) // run.epochs(1)[-1][run.unit]
+        kept = [(row[run.unit], run.model("discriminator", row[run.unit])) for row in run.epochs()]
+        found["by_update"] = [
+            {"update": number * each} | with_all_labels(fixed_discriminator(load_network(file)))
+            for number, file in kept
+            if file.is_file()
+        ]
+        return found
 
     return read
 
@@ -235,6 +250,10 @@ def plot_features(results: dict) -> Figure:
 def answer(results: dict) -> tuple[list[dict], Figure]:
     """The table and the figure that answer the question, of kept results."""
     return by_arm(results), plot_features(results)
+
+
+def _plain(found: "Reading") -> dict:
+    return {name: float(f"{value:.5g}") for name, value in found.accuracy.plain().items()}
 
 
 def _runs(results: dict) -> dict[str, list[dict]]:

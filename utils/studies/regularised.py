@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from utils.config import replace
+from utils.features.questions import apart, questions_for
 from utils.figure import new_figure
 from utils.fitting import at_size
 from utils.latent.reconstruction import Reconstruction
 from utils.runs import Run, runs_folder
-from utils.studies.reading import apart, questions_for
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.viz import grid, plain_ticks, read_png, write_png
 

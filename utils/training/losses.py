@@ -200,6 +200,28 @@ RECONSTRUCTION = (
     Term("loss_encoder", judged_reconstruction),
     Term("loss_reconstruction", reconstruction, recorded=reconstruction_error),
 )
+# --- rotations: Chen et al., arXiv:1811.11212 (self-supervised GAN), §3, weights of its experiments ------------------
+
+
+def rotation_of_true(view: View):
+    """mean -log Q(turn | true image turned), with weight 1."""
+    return _of_turns(view.turned_logits("true"))
+
+
+def rotation_of_fake(view: View):
+    """mean -log Q(turn | fake image turned), with weight 0.2: the generator is to draw what has an upright."""
+    return 0.2 * _of_turns(view.turned_logits("fake"))
+
+
+def _of_turns(logits):
+    turns = tf.repeat(tf.range(logits.shape[1]), logits.shape[0] // logits.shape[1])
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(turns, logits))
+
+
+ROTATION_OF_TRUE, ROTATION_OF_FAKE = (
+    Term("loss_rotation", rotation_of_true),
+    Term("loss_rotation_fake", rotation_of_fake),
+)
 R1, R2 = Term("penalty_r1", r1), Term("penalty_r2", r2)
 _TRUE_FAKE = (Term("loss_true", true), Term("loss_fake", fake))
 _HIGHER_FAKE = (Term("loss_generator", higher_fake),)

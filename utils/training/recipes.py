@@ -196,3 +196,28 @@ def regularised(experiment: Experiment) -> Recipe:
             phase = dataclasses.replace(phase, terms={**phase.terms, "generator": both})
         phases.append(phase)
     return tuple(phases)
+
+
+def rotation(experiment: Experiment) -> Recipe:
+    """The DCGAN whose discriminator also tells by how many quarters a true image was turned, and whose generator draws
+    images of which that can be told.
+
+    A linear head on the discriminator's features is the third player; it learns from true images alone, in the
+    discriminator's step. Everything else is as `dcgan` has it.
+
+    Reference:
+        Chen, Zhai, Ritter, Lucic, Houlsby (arXiv:1811.11212), Self-Supervised GANs via Auxiliary Rotation Loss.
+    """
+    from utils.training.losses import ROTATION_OF_FAKE, ROTATION_OF_TRUE
+
+    first = chosen(LOSSES, experiment.training.loss).discriminator[0]
+    phases = []
+    for phase in dcgan(experiment):
+        terms = dict(phase.terms)
+        if first in terms.get("discriminator", ()):  # separate updates have phases for penalties and fakes, too
+            terms["discriminator"] += (ROTATION_OF_TRUE,)
+            terms["rotation"] = (ROTATION_OF_TRUE,)
+        if "generator" in terms:
+            terms["generator"] += (ROTATION_OF_FAKE,)
+        phases.append(dataclasses.replace(phase, terms=terms))
+    return tuple(phases)

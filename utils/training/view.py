@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from utils.config import TrainingConfig
 from utils.data import scale
-from utils.models import forward
+from utils.models import QUARTER_TURNS, features_before_head, forward
 from utils.registries import AUGMENTATIONS, chosen
 from utils.streams import WITHIN_AN_UPDATE
 from utils.training.players import Players
@@ -121,6 +121,23 @@ class View:
     def reconstruction_logits(self):
         """The discriminator's logits of `reconstruction`, augmented like true and fake images: float32 (B, 1)."""
         return self.judge(self.augmented(self.reconstruction, "augmentation of reconstructions"))
+
+    def turned_logits(self, of: str):
+        """What the player "rotation" makes of "true" or "fake" images that are turned by 0, 1, 2 and 3 quarters.
+
+        A quarter of the batch is turned, so as many images are looked at as the discriminator judges. They are looked
+        at by themselves, and leave the moving averages alone.
+
+        Returns:
+            float32 (4 * ceil(B / 4), 4): all of the images unturned, then all of them turned by one quarter, and so on.
+        """
+        images = getattr(self, of)
+        some = images[: -(-images.shape[0] // QUARTER_TURNS)]
+        lying = tf.transpose(some, (0, 2, 1, 3))
+        # By hand: tf.image.rot90 decides inside the graph by how much to turn.
+        turned = [some, tf.reverse(lying, [1]), tf.reverse(some, [1, 2]), tf.reverse(lying, [2])]
+        features = features_before_head(self.players.discriminator, tf.concat(turned, 0), statistics=self._judged_by)
+        return self.players["rotation"].network(features)
 
     def slope(self, of: str):
         """Gradients of the logits of "true" or "fake" with respect to these images: float32 (B, S, S, 3).
