@@ -18,6 +18,8 @@ def network_parameters(experiment: Experiment) -> dict[str, int]:
     counts = {"generator": generator_parameters(model), "discriminator": discriminator_parameters(model)}
     if experiment.training.recipe == "regularised":
         counts["encoder"] = encoder_parameters(model)
+    if experiment.training.recipe == "rotation":
+        counts["rotation"] = rotation_parameters(model)
     return counts
 
 
@@ -55,6 +57,12 @@ def encoder_parameters(model: ModelConfig) -> int:
     config = dataclasses.replace(model.discriminator, norm_first=False)
     count, channels, side = _convolutions(config, model)
     return count + (side**2 * channels + config.bias) * model.latent_dim
+
+
+def rotation_parameters(model: ModelConfig) -> int:
+    """Parameters of the network that `models.build_rotation_head` builds: 4 logits of the features before the head."""
+    _, channels, side = _convolutions(model.discriminator, model)
+    return 4 * (side**2 * channels + 1)
 
 
 def _convolutions(config: DiscriminatorConfig, model: ModelConfig) -> tuple[int, int, int]:

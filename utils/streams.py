@@ -76,8 +76,8 @@ STREAMS: dict[str, Stream] = {
     "features: supervised": Stream("features", 6, ("draw",)),
     "features: test part": Stream("features", 7),
     "features: labels": Stream("features", 8),
-    "cross-domain: rows": Stream("training", 8, ("update",)),
-    "cross-domain: weights": Stream("training", 9),
+    "cross-domain: rows": Stream("training", 9, ("update",)),
+    "cross-domain: weights": Stream("training", 10),
     "cross-domain: others": Stream("evaluation", 10),
 }
 
