@@ -149,7 +149,8 @@ def transfer_batches(
 
 def whole(f: keras.Sequential, g: keras.Sequential) -> keras.Sequential:
     """G = g after f as one network: images, float32 (N, S, S, 3) in [-1, 1], -> images of the target domain."""
-    return keras.Sequential([keras.Input(f.input_shape[1:]), *f.layers, *g.layers], name="transfer")
+    # As two networks in one: layers of a classifier that was loaded may be called like those of g.
+    return keras.Sequential([keras.Input(f.input_shape[1:]), f, g], name="transfer")
 
 
 def fitted_to(experiment: Experiment, features: int) -> Experiment:
