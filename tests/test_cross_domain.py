@@ -219,6 +219,11 @@ def test_a_source_is_drawn_as_what_knows_the_same(tmp_path):
             in_common(source, target_for(source).name)
 
 
+def test_examples_are_an_image_of_each_and_no_image_twice_if_it_can_be():
+    known = np.array([[0, 0, 0, 0], [1, 1, 0, 0], [0, 1, 0, 1], [0, 1, 0, 0]], bool)
+    assert study_of.examples(known).tolist() == [1, 2, 2]  # nobody has the third; the last has but one
+
+
 def test_a_study_keeps_what_it_has_and_draws_it(task, tmp_path, monkeypatch):
     trained = []
 

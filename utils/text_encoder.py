@@ -9,6 +9,7 @@ at once. And a pair counts as wrong only where the text says something that is n
 sentences most texts of a batch are true of several of its images, and pushing those apart would teach the wording.
 """
 
+import functools
 import hashlib
 import itertools
 import json
@@ -342,12 +343,16 @@ def _numbers(texts: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
 def _read(network: keras.Model, numbers: np.ndarray) -> np.ndarray:
     """What a network makes of texts, always in calls of one size: compiled once, and each text alone decides its
     vector."""
-    size = 256
-    compiled = tf.function(lambda words: network(words, training=False), jit_compile=False)
+    size, compiled = 256, _compiled(network)
     starts = range(0, len(numbers), size)
     parts = [np.pad(part, ((0, size - len(part)), (0, 0))) for part in (numbers[s : s + size] for s in starts)]
     parts = [np.asarray(compiled(tf.constant(part))) for part in parts]
     return np.concatenate([part[: len(numbers) - start] for start, part in zip(starts, parts)])
+
+
+@functools.lru_cache(maxsize=4)
+def _compiled(network: keras.Model):
+    return tf.function(lambda words: network(words, training=False), jit_compile=False)
 
 
 def _small(images: np.ndarray) -> np.ndarray:

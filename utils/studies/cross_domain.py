@@ -474,8 +474,13 @@ def renamed(known: np.ndarray, seen: np.ndarray) -> float:
 
 
 def examples(known: np.ndarray) -> np.ndarray:
-    """The first image of each class, or that has each attribute, bool (N, C), where there is one: rows, int64."""
-    return np.array([np.flatnonzero(has)[0] for has in known.T if has.any()][:SHOWN])
+    """For each class or attribute, bool (N, C), an image that has it, where there is one: rows, int64. It is the first
+    that does not stand for another one already, if there is such."""
+    rows: list[int] = []
+    for has in known.T:
+        there = np.flatnonzero(has).tolist()
+        rows += [next((row for row in there if row not in rows), there[0])] if there else []
+    return np.array(rows[:SHOWN])
 
 
 def arm_picture(arm: str, seed: int) -> str:
