@@ -12,7 +12,7 @@ import pytest
 from utils.config import preset, replace
 from utils.errors import InputError
 from utils.files import appears_whole, is_locked, locked, read_json, remove_unfinished, write_json
-from utils.runs import Rows, Run, State, Thinned, columns, dataset_slug
+from utils.runs import Curves, Rows, Run, State, Thinned, columns, dataset_slug
 
 ENVIRONMENT = {"images": 3, "fingerprint": "f"}
 
@@ -233,3 +233,19 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
         "grids",
         "grids/epoch_0000.png",
     ]
+
+
+def test_drawing_curves_while_training_takes_a_twentieth_of_the_time_at_most(tiny, tmp_path, monkeypatch):
+    now, drawn = [0.0], []
+    monkeypatch.setattr("utils.runs.time.monotonic", lambda: now[0])
+    curves = Curves(Run.create(tiny, {}, tmp_path))
+
+    def draw():
+        drawn.append(now[0])
+        now[0] += 2.0
+
+    monkeypatch.setattr(curves, "draw", draw)
+    while now[0] < 200:
+        now[0] += 1.0
+        curves.keep_up()
+    assert drawn == [11.0, 54.0, 97.0, 140.0, 183.0]

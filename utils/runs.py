@@ -404,9 +404,21 @@ def _in_pairs(sums: np.ndarray) -> np.ndarray:
 class Curves:
     """Draws a run's curves again and again while it trains; see `draw_curves`."""
 
+    SHARE = 0.05
+    """Of the time of a training, that `keep_up` spends at most."""
+
     def __init__(self, run: Run):
+        self._last, self._cost = time.monotonic(), 0.5  # seconds, before it is known
         self._run, self._steps, self._epochs = run, Thinned(run.steps_file), Thinned(run.epochs_file)
         self._first_epoch, self._per_epoch, self._is_whole = Rows(run.steps_file), 0, False
+
+    def keep_up(self) -> None:
+        """Draw, if the last time was long enough ago. Whoever ends a training draws at its end."""
+        begun = time.monotonic()
+        if begun - self._last > self._cost / self.SHARE:
+            self.draw()
+            self._last = time.monotonic()
+            self._cost = self._last - begun
 
     def draw(self) -> Path | None:
         """Draw losses, scores and accuracies so far to losses.png; None before the first update."""

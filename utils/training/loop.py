@@ -362,6 +362,7 @@ class _Training:
                 if failure:
                     self._fail(update, failure.sentence)
                 if asked and update < self.last:
+                    self.curves.draw()
                     self._save_state("stopped", f"by signal {asked[0]}")
                     self.run.log(f"Stopped by signal {asked[0]} after update {update}.")
                     raise Interrupted(asked[0], self.run.folder, update)
@@ -374,6 +375,7 @@ class _Training:
         """Do what is to be done when the training has failed: go back, or stop."""
         if self._can_roll_back:
             raise _RollBack(update, why)
+        self.curves.draw()
         often = f" It had gone back {len(self.rollbacks)} times." if self.rollbacks else ""
         self.run.log(f"Stopped, since the training has failed.{often} {why}")
         raise InputError(f"The training has failed, so it stopped.{often} {why}")
@@ -403,6 +405,7 @@ class _Training:
         )
 
     def _finish(self) -> None:
+        self.curves.draw()
         draw_film(self.run)
         if verdict := self.diagnosis.verdict:
             self.run.log(f"At the end of training: {verdict}")
@@ -483,7 +486,7 @@ class _Training:
             about = {self.length.unit: number, "update": self.update, "rollbacks": len(self.rollbacks)}
             keep_best(self.run, self.players, about | {"distance": measured})
         self.board.write_summary(record)
-        self.curves.draw()
+        self.curves.keep_up()
         unit = self.length.unit
         figures = ", ".join(f"{name} {value:.3f}" for name, value in record.items() if name != unit)
         at = f"Update {self.update}" if unit == "update" else f"Epoch {number}, update {self.update}"
