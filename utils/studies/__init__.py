@@ -14,6 +14,8 @@ STUDIES = {
     "recipes": "which recipe gives the best pictures, by updates and by minutes (notebook 10)",
     "features": "which layers, epochs and recipes give features that tell classes apart",
     "regularised": "whether an encoder as a third player makes samples and features better",
+    "copies": "from which share of copies on does which test see them, and does a model copy (notebook 09)",
+    "planted_bugs": "what is wrong with ten small broken trainings (notebook 16)",
     "ladder": "where distances mislead: known orderings of spoilt true images in every feature space",
 }
 """Name of each study's file, and of the function in it that gives its arms; what it asks."""
