@@ -11,8 +11,8 @@ from scipy.stats import mannwhitneyu
 from utils import viz
 from utils.data import scale, scale_back
 from utils.errors import InputError
-from utils.explain import memory
 from utils.evaluation.copying import CAUGHT, Copying, Nearest, how_much_further, share_close, share_copied
+from utils.explain import memory
 from utils.explain.memory import copying_generator, memorisation
 from utils.explain.sections.memory import draw_neighbours
 from utils.intervals import Interval

@@ -114,7 +114,9 @@ def relation(rows: list[dict]) -> list[dict]:
         arm that differ in their seed only count as independent, which favours small p-values.
     """
     table = []
-    for name, some in {"all runs": rows} | {KINDS[k]: [r for r in rows if r["kind"] == k] for k in KINDS}.items():
+    groups = {"all runs": rows}
+    groups |= {about: [row for row in rows if row["kind"] == kind] for kind, about in KINDS.items()}
+    for name, some in groups.items():
         crossed = [row["distance"] for row in some if row["crossings"]]
         others = [row["distance"] for row in some if not row["crossings"]]
         row = {"runs": name, "cross": len(crossed), "do not": len(others), "worse": "–", "p": "–"}
@@ -126,7 +128,7 @@ def relation(rows: list[dict]) -> list[dict]:
 
 
 def plot_kept_runs(rows: list[dict]) -> Figure:
-    """Draw the distance at the end of each run against how often its losses crossed, and against when they first did."""
+    """Draw the distance at the end of each run against how often its losses crossed, and against when they did."""
     figure = new_figure(13, 4.4)
     often, when = figure.subplots(1, 2, sharey=True)
     beside = np.random.default_rng(0).uniform(-0.3, 0.3, len(rows))  # dots that would lie on each other

@@ -163,7 +163,8 @@ def plot_losses(results: dict) -> Figure:
     labels = {}
     for axes in figure.axes:
         labels |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels())}
-    figure.legend(labels.values(), labels, loc="outside lower center", ncols=5, fontsize=9, frameon=False)
+    columns = 5 if len(arms) > 2 else 3
+    figure.legend(labels.values(), labels, loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
     return figure
 
 

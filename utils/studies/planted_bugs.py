@@ -298,6 +298,21 @@ def planted_bugs(data: str = "faces", scale: str = "report") -> Study:
     )
 
 
+def treated(data: str, scale: str, letter: str, treatment: dict) -> Study:
+    """One patient as it is, and with settings changed.
+
+    Args:
+        data, scale: as for `planted_bugs`.
+        letter: of the patient.
+        treatment: settings, as `config.replace` takes them.
+    """
+    study = planted_bugs(data, scale).only([letter])
+    (ill,) = study.arms
+    listed = ", ".join(f"{name}={value!r}" for name, value in treatment.items())
+    cured = Arm(f"{letter} treated", f"with {listed}", replace(ill.experiment, **treatment))
+    return dataclasses.replace(study, name=f"{study.name}-treated", arms=(ill, cured))
+
+
 @contextmanager
 def planted() -> Iterator[None]:
     """While it lasts, losses and recipes with bugs can be chosen by name."""
@@ -344,7 +359,8 @@ def carry_out(
             for seed in study.seeds:
                 experiment = replace(arm.experiment, seed=seed)
                 dataset = load_for(experiment, data_dir, progress)
-                change = BUGS[arm.name].images if arm.name in BUGS else None
+                of = BUGS.get(arm.name.split()[0])  # a treated patient has the images of the patient
+                change = of and of.images
                 if change:
                     images = change(np.asarray(dataset.images))
                     print_of = f"{dataset.fingerprint} {arm.name}"
@@ -386,6 +402,11 @@ def answers(letters: str = "".join(BUGS)) -> list[dict]:
 def plot_patient(results: dict, letter: str) -> Figure:
     """Draw the course of one patient beside the healthy training's."""
     return plot_arms(results, [HEALTHY, letter], PANELS)
+
+
+def plot_treated(results: dict, study: Study) -> Figure:
+    """Draw the courses of a patient and of the same with a treatment."""
+    return plot_arms(results, [arm.name for arm in study.arms], PANELS)
 
 
 def answer(results: dict) -> tuple[list[dict], Figure]:
