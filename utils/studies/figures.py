@@ -9,6 +9,8 @@ from matplotlib.figure import Figure, SubFigure
 from utils import viz
 from utils.figure import new_figure
 
+COLOURS = (*(f"C{number}" for number in range(10)), "black", "gold", "navy", "lime", "tan", "pink")
+"""Of arms, in their order."""
 FEW_ARMS = 5
 """So many arms at most are explained in the legend of their figure."""
 
@@ -60,9 +62,9 @@ def plot_arms(
         lines = {}
         for number, arm in enumerate(arms):
             runs = [run for run in results["runs"] if run["arm"] == arm]
-            lines[arm] = _draw(axes, runs, panel, f"C{number}", _label(results, arm, explained))
+            lines[arm] = _draw(axes, runs, panel, COLOURS[number % len(COLOURS)], _label(results, arm, explained))
         if note := _one_line(lines):
-            axes.annotate(note, (0.97, 0.5), xycoords="axes fraction", ha="right", fontsize=8)
+            axes.annotate(note, (0.97, 0.36), xycoords="axes fraction", ha="right", fontsize=8)
         if panel.mark is not None:
             axes.axhline(panel.mark, color="grey", linestyle=":", linewidth=1)
         axes.set(title=panel.title, xlabel=_position(results["runs"], panel))
