@@ -61,7 +61,7 @@ def section(subject: Subject, folder: Path) -> Section:
         "Distances to the nearest training image.",
     )
     pictures = tuple(Picture(*pair) for pair in zip(draw_neighbours(record, folder), captions))
-    tables = {"Distances to the nearest training image against those of held-out images": _readable(record)}
+    tables = {"Distances to the nearest training image against those of held-out images": readable(record)}
     text = (
         "copied: estimated share of copies (0%: none), from how often the image nearest to a picture is a training "
         "image rather than a held-out one. further: how probable it is that a picture is further from its nearest "
@@ -72,7 +72,7 @@ def section(subject: Subject, folder: Path) -> Section:
     return Section(text=text, findings=findings, tables=tables, values=values, pictures=pictures)
 
 
-def _readable(record: Memorisation) -> list[dict]:
+def readable(record: Memorisation) -> list[dict]:
     """A row for each space and group of pictures, with 95% intervals."""
     return [
         {

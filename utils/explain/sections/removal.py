@@ -39,7 +39,7 @@ def section(subject: Subject, folder: Path) -> Section:
         last = record.droppings[-1]
         claim = f"Paper §6.3.1: without the feature maps that draw it, the generator forgets a part ({part})"
         rows += record.table()
-        shown += _readable(record)
+        shown += readable(record)
         whose = "boxes were drawn by hand" if subject.boxes else f"the detector finds {part}"
         captions = (
             f"Samples in which {whose} ({record.measured} were found), and what is left of them. What a detector finds "
@@ -76,7 +76,7 @@ def section(subject: Subject, folder: Path) -> Section:
     )
 
 
-def _readable(record: Removal) -> list[dict]:
+def readable(record: Removal) -> list[dict]:
     """A row for each number of maps: chosen by the regression | at random, with 95% intervals."""
     rows = []
     for dropping in record.droppings:
