@@ -49,7 +49,7 @@ def test_settings_help_and_data_need_no_tensorflow():
 
 def test_statistics_need_numpy_and_scipy_only():
     heavy = {"tensorflow", "keras", "sklearn", "matplotlib", "cv2", "PIL"}
-    assert not imported_with("utils.intervals", "utils.explain.copying") & heavy
+    assert not imported_with("utils.intervals", "utils.evaluation.copying") & heavy
 
 
 def test_the_readmes_map_has_every_folder_and_all_that_it_names_exists():

@@ -11,10 +11,10 @@ from scipy.stats import mannwhitneyu
 from utils import viz
 from utils.data import scale, scale_back
 from utils.errors import InputError
+from utils.evaluation.copying import CAUGHT, Copying, Nearest, how_much_further, share_close, share_copied
 from utils.explain import memory
-from utils.explain.copying import CAUGHT, Copying, Nearest, how_much_further, share_close, share_copied
 from utils.explain.memory import copying_generator, memorisation
-from utils.explain.sections.memory import draw_neighbours
+from utils.explain.sections.memory import draw_neighbours, readable
 from utils.intervals import Interval
 from utils.models import build_discriminator
 from utils.sampling import Sampler, fake_samples_generator, make_latent_samples
@@ -238,8 +238,12 @@ def test_the_same_seed_gives_the_same_record_and_another_seed_another_choice(loo
 
 
 def test_the_table_is_plain_json_with_a_row_for_each_space_and_group(look):
-    rows = look(draws(blobs(100, seed=9))).table()
+    record = look(draws(blobs(100, seed=9)))
+    rows = record.table()
     assert len(json.loads(json.dumps(rows, allow_nan=False))) == 9
+    shown = readable(record)
+    assert len(shown) == 9 and len(shown[0]) == 9 and shown[0]["Z"] == f"{rows[0]['z']:+.1f}"
+    assert shown[1]["close"] == f"{rows[1]['close']:.1%} [{rows[1]['close_low']:.1%}, {rows[1]['close_high']:.1%}]"
     assert [row["caught"] for row in rows if row["pictures"] == "copies of 100 training images"] == [True] * 3
 
 

@@ -16,7 +16,7 @@ from utils.evaluation.judge import Judge
 from utils.explain import parts
 from utils.explain.parts import Detections, detector_for, overlap_of, read_boxes, train_detector
 from utils.explain.removal import hidden_convolution, remove_part
-from utils.explain.sections.removal import draw_removal
+from utils.explain.sections.removal import draw_removal, readable
 from utils.intervals import Interval
 from utils.latent.trust import trust
 from utils.models import build_generator, load_network
@@ -126,6 +126,8 @@ def test_boxes_drawn_by_hand_find_the_same_map_and_leave_open_what_only_a_detect
     rows = json.loads(json.dumps(record.table(), allow_nan=False))
     assert rows[0]["gone"] is None and rows[0]["random_gone"] is None and rows[0]["inside"] > 60
     assert len(draw_removal(record, tmp_path)) == 2
+    first = readable(record)[0]
+    assert len(first) == 7 and first["gone"] == "– | –" and first["inside"].startswith(f"{rows[0]['inside']:.0f} | ")
 
 
 def test_a_judge_and_a_detector_both_notice_that_a_part_is_gone(generator):

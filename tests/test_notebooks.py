@@ -29,7 +29,8 @@ from utils.runs import PROJECT, Run
 STEMS = sorted(path.stem for path in (PROJECT / "notebooks").glob("*.ipynb"))
 OF_DATASETS = ["01_cifar10", "02_svhn", "03_celeba", "04_lsun_bedroom"]
 ABOUT_TRAINING = ["00_first_steps", *OF_DATASETS]
-SHOWING_THE_ALGORITHM = ["00b_from_scratch"]  # where layers and the update themselves are the subject
+SHOWING_THE_ALGORITHM = ["00b_from_scratch", "17_clinic"]  # where layers and the update themselves are the subject
+SOLUTIONS = sorted(path.stem for path in (PROJECT / "notebooks" / "solutions").glob("*.ipynb"))
 REPORT32, REPORT64, QUICK = ("522,497", "1,466,115"), ("1,112,577", "1,728,387"), ("133,249", "472,195")
 
 
@@ -220,6 +221,42 @@ def test_links_and_pictures_of_the_prose_lead_somewhere(stem):
         for target in re.findall(r"\]\(([^)#]+)\)", cell.source if cell.cell_type == "markdown" else ""):
             inside = target.removeprefix("attachment:") in cell.get("attachments", {})
             assert inside or target.startswith("https://") or (PROJECT / "notebooks" / target).exists(), target
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_notebook_asks_for_a_prediction_and_ends_in_exercises_a_summary_and_where_to_read_on(stem):
+    prose = "\n".join(cell.source for cell in read(stem).cells if cell.cell_type == "markdown")
+    parts = [
+        r"\*\*Question",
+        r"\*\*(Predict|Before you)",
+        r"^## Exercises",
+        r"^## (Summary|The answer)",
+        r"(?i)read on",
+    ]
+    assert [part for part in parts if not re.search(part, prose, re.M)] == []
+    exercises = re.findall(r"^\d\. ", prose.split("## Exercises")[1].split("## Summary")[0], re.M)
+    assert 2 <= len(exercises) <= 5
+    assert (PROJECT / "notebooks" / "README.md").read_text(encoding="utf-8").count(f"({stem}.ipynb)") >= 1
+
+
+@pytest.mark.parametrize("stem", SOLUTIONS)
+def test_solutions_hold_and_are_linked_both_ways(stem, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    book = read(stem, PROJECT / "notebooks" / "solutions")
+    of = re.search(r"\(\.\./(\w+)\.ipynb\)", book.cells[0].source)[1]
+    assert f"(solutions/{stem}.ipynb)" in "".join(cell.source for cell in read(of).cells)
+    values = {}
+    for source in code_of(book).values():
+        exec(source, values)  # their claims are assertions
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stem", SOLUTIONS)
+def test_links_of_solutions_lead_somewhere(stem):
+    folder = PROJECT / "notebooks" / "solutions"
+    for cell in read(stem, folder).cells:
+        for target in re.findall(r"\]\(([^)#]+)\)", cell.source if cell.cell_type == "markdown" else ""):
+            assert target.startswith("https://") or (folder / target).exists(), target
 
 
 @pytest.mark.parametrize("place", ["notebooks", "."])

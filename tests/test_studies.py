@@ -22,7 +22,8 @@ from utils.runs import PROJECT
 from utils.studies import STUDIES, measure, results
 from utils.studies.amount_of_data import amount_of_data, by_amount, plot_amounts
 from utils.studies.batch_normalisation import batch_normalisation, verdicts
-from utils.studies.figures import plot_samples
+from utils.studies.crossings import KINDS, by_kind, kept_runs, plot_kept_runs, relation
+from utils.studies.figures import Panel, plot_arms, plot_samples
 from utils.studies.losses import correlations, crossings, losses, plot_losses, readings
 from utils.studies.perfect_generator import perfect_generator, plot_perfect
 from utils.studies.recipes import by_arm, by_augmentation, plot_augmentation, plot_recipes, recipes
@@ -203,6 +204,35 @@ def test_crossings_are_interpolated_and_counted_once():
     found = crossings(updates, np.array([1.0, 1, -3, -1, 1]), np.zeros(5))
     np.testing.assert_allclose(found, [12.5, 35])
     assert len(crossings(updates, np.full(5, 2.0), np.ones(5))) == 0
+
+
+def test_of_kept_runs_only_those_cross_whose_networks_are_not_both_normalised_alike():
+    rows = kept_runs()
+    assert len(rows) >= 149 and {row["kind"] for row in rows if row["crossings"]} == {"apart", "generator"}
+    counts = {(row["training"], row["data"]): (row["runs"], row["cross"]) for row in by_kind(rows)}
+    assert counts[KINDS["generator"], "faces"] == (3, 3) and counts[KINDS["off"], "cifar10"] == (3, 0)
+    assert plot_kept_runs(rows).axes[0].get_yscale() == "log"
+
+
+def test_a_relation_over_all_kinds_may_be_that_of_the_kinds():
+    def row(kind, crossings, distance):
+        return {"kind": kind, "crossings": crossings, "distance": distance}
+
+    rows = [row("apart", n, d) for n in (0, 2) for d in (100.0, 200.0)]
+    rows += [row("batch", 0, d) for d in (1.0, 2.0, 3.0, 4.0)]
+    everything, apart, *_ = relation(rows)
+    assert (everything["cross"], everything["do not"], everything["worse"]) == (2, 6, "0.83")
+    assert (apart["runs"], apart["worse"]) == (KINDS["apart"], "0.50")
+
+
+def test_a_figure_says_which_arms_share_a_line_and_what_arms_are():
+    def run(arm, value):
+        return {"arm": arm, "seed": 0, "curves": {"update": [1.0, 2.0], "x": [value, value]}}
+
+    kept = {"arms": {"a": "one", "b": "two", "c": ""}, "runs": [run("a", 0.0), run("b", 0.0), run("c", 1.0)]}
+    figure = plot_arms(kept, ["a", "b", "c"], [Panel("x", "curves", ("x",))])
+    assert [note.get_text() for note in figure.axes[0].texts] == ["one line: a, b"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a: one", "b: two", "c"]
 
 
 def test_readings_find_the_crossing_and_the_samples_beside_it():

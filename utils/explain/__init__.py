@@ -1,8 +1,8 @@
 """What the discriminator sees, and what the generator remembers: analyses that check themselves.
 
 Each computes a frozen record, and knows nothing of pictures: the maps (`gradcam`, `guided`, `activations`) read a
-discriminator through `fixed`; `checks` asks whether the maps mean anything; `parts`, `removal`, `memory` and `copying`
-ask the generator. `sections` draws the records and says what they come to, and `pages` puts everything into one folder
+discriminator through `fixed`; `checks` asks whether the maps mean anything; `parts`, `removal` and `memory` ask
+the generator. `sections` draws the records and says what they come to, and `pages` puts everything into one folder
 with an index page.
 
 To add an analysis: a file in `sections/` with a function that takes a `Subject` and a folder, computes a record (in a

@@ -17,7 +17,8 @@ part in the training. The discriminator has seen the training images and may hav
 they and the held-out images need not be alike: look at its control.
 
 Two controls go through the same steps: a generator that copies by construction, which has to be caught, and true images
-in the place of samples, which must not be. The statistics, and their source, are in `copying`.
+in the place of samples, which must not be. The statistics, and their source, are in `evaluation.copying`; how small a
+share of copies each of them sees, `evaluation.audit` measures.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,8 +30,8 @@ from keras import layers
 
 from utils.data import scale, scale_back
 from utils.errors import InputError
+from utils.evaluation.copying import Copying, Nearest, how_much_further, share_close, share_copied
 from utils.evaluation.distances import nearest_neighbours
-from utils.explain.copying import Copying, Nearest, how_much_further, share_close, share_copied
 from utils.explain.fixed import fixed_discriminator
 from utils.intervals import Interval
 from utils.models import forward
@@ -144,10 +145,9 @@ def memorisation(
     )  # sorted, as memory maps like it
     copies, copied = _copies(train_images, seed)
     images = {"fake": fake, "held_out": held_out, "copies": copies, "fresh": fresh}
-    reference = train_images[:: max(1, len(train_images) // _REFERENCE)][:_REFERENCE]
     features = {
         "pixels": ("pixels", _flat),
-        "discriminator": ("the discriminator's last convolution", _last_convolution(discriminator, reference)),
+        "discriminator": ("the discriminator's last convolution", last_convolution(discriminator, train_images)),
         "fixed": (getattr(extractor, "name", "fixed features"), extractor),
     }
     spaces = {name: _space(title, of, images, train_images, beside, seed) for name, (title, of) in features.items()}
@@ -228,8 +228,14 @@ def _flat(values: np.ndarray) -> np.ndarray:
     return values.reshape(len(values), -1)
 
 
-def _last_convolution(discriminator: keras.Model, reference: np.ndarray) -> Features:
-    """The activations of the discriminator's last convolution, as a function of one image alone."""
+def last_convolution(discriminator: keras.Model, train_images: np.ndarray) -> Features:
+    """The activations of the discriminator's last convolution, as a function of one image alone.
+
+    Args:
+        discriminator: the network.
+        train_images: uint8 (M, S, S, 3); some of them fix the statistics of batch normalisation.
+    """
+    reference = train_images[:: max(1, len(train_images) // _REFERENCE)][:_REFERENCE]
     fixed = fixed_discriminator(discriminator, reference)
     body = fixed.body(fixed.convolution("last"))
 

@@ -122,8 +122,8 @@ def _digits(value: float) -> str:
 
 def answer(results: dict) -> tuple[list[dict], Figure]:
     """The table and the figure that answer the question, of kept results."""
-    figure = new_figure(12.6, 4.9)
-    courses, samples = figure.subfigures(2, 1, height_ratios=(3.2, 1.7))
+    figure = new_figure(12.6, 5.7)
+    courses, samples = figure.subfigures(2, 1, height_ratios=(4.0, 1.7))
     plot_arms(results, MAIN, [PANELS[0], *PANELS[-2:]], figure=courses)
     plot_samples(results, MAIN, seeds=[results["runs"][0]["seed"]], figure=samples)
     return verdicts(results), figure

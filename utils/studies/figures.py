@@ -9,6 +9,11 @@ from matplotlib.figure import Figure, SubFigure
 from utils import viz
 from utils.figure import new_figure
 
+COLOURS = (*(f"C{number}" for number in range(10)), "black", "gold", "navy", "lime", "tan", "pink")
+"""Of arms, in their order."""
+FEW_ARMS = 5
+"""So many arms at most are explained in the legend of their figure."""
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -41,6 +46,9 @@ def plot_arms(
 ) -> Figure | SubFigure:
     """Draw how arms went: one colour for each arm, a thin line for each seed, a thick one for their mean.
 
+    Where the lines of several arms are one, a note in the panel says so. The legend says what the arms are, where there
+    are few of them.
+
     Args:
         results: as `results.load` gives them.
         arms: which, in the order of the legend.
@@ -48,11 +56,15 @@ def plot_arms(
         columns: panels in a row.
         figure: what to draw into; a new one by default.
     """
-    rows = -(-len(panels) // columns)
-    figure = figure or new_figure(4.2 * columns, 3 * rows + 0.4)
+    rows, explained = -(-len(panels) // columns), len(arms) <= FEW_ARMS
+    figure = figure or new_figure(4.2 * columns, 3 * rows + (0.4 if not explained else 0.3 + 0.2 * len(arms)))
     for axes, panel in zip(np.ravel(figure.subplots(rows, columns, squeeze=False)), panels):
+        lines = {}
         for number, arm in enumerate(arms):
-            _draw(axes, [run for run in results["runs"] if run["arm"] == arm], panel, f"C{number}", arm)
+            runs = [run for run in results["runs"] if run["arm"] == arm]
+            lines[arm] = _draw(axes, runs, panel, COLOURS[number % len(COLOURS)], _label(results, arm, explained))
+        if note := _one_line(lines):
+            axes.annotate(note, (0.97, 0.36), xycoords="axes fraction", ha="right", fontsize=8)
         if panel.mark is not None:
             axes.axhline(panel.mark, color="grey", linestyle=":", linewidth=1)
         axes.set(title=panel.title, xlabel=_position(results["runs"], panel))
@@ -64,7 +76,8 @@ def plot_arms(
     for axes in np.ravel(figure.axes)[len(panels) :]:
         axes.remove()
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6), fontsize=9, frameon=False)
+    columns = 1 if explained else min(len(labels), 6)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
     return figure
 
 
@@ -106,7 +119,24 @@ def _position(runs: list[dict], panel: Panel) -> str:
     return "epoch" if all("epoch" in row for row in rows) else "update"
 
 
-def _draw(axes, runs: list[dict], panel: Panel, colour: str, label: str) -> None:
+def _label(results: dict, arm: str, explained: bool) -> str:
+    """An arm in a legend: its name, and what it is."""
+    about = results["arms"].get(arm, "")
+    return f"{arm}: {about}" if explained and about else arm
+
+
+def _one_line(lines: dict[str, np.ndarray | None]) -> str:
+    """Which arms' lines are the same all the way, in words; "" if none are."""
+    groups: dict[tuple, list[str]] = {}
+    for arm, line in lines.items():
+        if line is not None:
+            groups.setdefault(tuple(np.round(line, 6)), []).append(arm)
+    return "\n".join(f"one line: {', '.join(arms)}" for arms in groups.values() if len(arms) > 1)
+
+
+def _draw(axes, runs: list[dict], panel: Panel, colour: str, label: str) -> np.ndarray | None:
+    """Draw an arm; give the mean of its first value."""
+    mean = None
     records = [run[panel.source] for run in runs]
     if panel.source != "curves":  # rows of records become columns
         records = [{name: [row[name] for row in rows] for name in rows[0]} for rows in records if rows]
@@ -116,11 +146,8 @@ def _draw(axes, runs: list[dict], panel: Panel, colour: str, label: str) -> None
         for line in lines:
             axes.plot(records[0][at], line, style, color=colour, alpha=0.25, linewidth=0.7)
         if lines:
-            axes.plot(
-                records[0][at],
-                np.mean(lines, axis=0),
-                style,
-                color=colour,
-                linewidth=1.6,
-                label=label if style == "-" else None,
-            )
+            first = style == "-"
+            whole = np.mean(lines, axis=0)
+            axes.plot(records[0][at], whole, style, color=colour, linewidth=1.6, label=label if first else None)
+            mean = whole if first else mean
+    return mean

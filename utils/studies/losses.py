@@ -135,7 +135,7 @@ def plot_losses(results: dict) -> Figure:
     """Draw each kept run: both smoothed losses, their crossings, and the kernel distance on an axis of its own."""
     arms = list(dict.fromkeys(run["arm"] for run in results["runs"]))
     seeds = sorted({run["seed"] for run in results["runs"]})
-    figure = new_figure(4.0 * len(arms), 2.5 * len(seeds) + 0.5)
+    figure = new_figure(4.0 * len(arms) + 0.5, 2.5 * len(seeds) + (0.5, 0.8, 1.2)[max(0, 3 - len(arms))])
     grid = figure.subplots(len(seeds), len(arms), squeeze=False, sharex=True)
     worst = max(row["kernel"][0] for run in results["runs"] for row in run["snapshots"])
     for run in results["runs"]:
@@ -163,7 +163,8 @@ def plot_losses(results: dict) -> Figure:
     labels = {}
     for axes in figure.axes:
         labels |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels())}
-    figure.legend(labels.values(), labels, loc="outside lower center", ncols=5, fontsize=9, frameon=False)
+    columns = (1, 3, 5)[min(len(arms), 3) - 1]
+    figure.legend(labels.values(), labels, loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
     return figure
 
 

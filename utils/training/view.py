@@ -125,14 +125,14 @@ class View:
     def turned_logits(self, of: str):
         """What the player "rotation" makes of "true" or "fake" images that are turned by 0, 1, 2 and 3 quarters.
 
-        A quarter of the batch is turned, so as many images are looked at as the discriminator judges. They are looked
-        at by themselves, and leave the moving averages alone.
+        Every fourth image of the batch is turned, so as many images are looked at as the discriminator judges. They
+        are looked at by themselves, and leave the moving averages alone.
 
         Returns:
             float32 (4 * ceil(B / 4), 4): all of the images unturned, then all of them turned by one quarter, and so on.
         """
         images = getattr(self, of)
-        some = images[: -(-images.shape[0] // QUARTER_TURNS)]
+        some = images[::QUARTER_TURNS]  # wherever a batch is cut into whole fours, these are the same ones
         lying = tf.transpose(some, (0, 2, 1, 3))
         # By hand: tf.image.rot90 decides inside the graph by how much to turn.
         turned = [some, tf.reverse(lying, [1]), tf.reverse(some, [1, 2]), tf.reverse(lying, [2])]

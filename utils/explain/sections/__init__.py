@@ -34,7 +34,8 @@ class Section:
     Attributes:
         name, title: for links and as heading; `pages.explain` sets them, from `ANALYSES`.
         text: paragraphs.
-        findings, tables, pictures: what was found; tables are rows of equal keys by caption.
+        findings, tables, pictures: what was found; tables are rows of equal keys by caption, for people to read.
+        values: the same as numbers, for programs: rows of plain values by what they are of.
         missing: why something could not be done.
     """
 
@@ -43,12 +44,15 @@ class Section:
     text: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     tables: dict[str, list[dict]] = field(default_factory=dict)
+    values: dict[str, list[dict]] = field(default_factory=dict)
     pictures: tuple[Picture, ...] = ()
     missing: str = ""
 
 
 def bracketed(interval: Interval, spec: str) -> str:
-    """An interval as the page writes it: "12% [10%, 15%]"."""
+    """An interval as the page writes it: "12% [10%, 15%]"; "–" where nothing can be told."""
+    if interval.value != interval.value:
+        return "–"
     return f"{interval.value:{spec}} [{interval.low:{spec}}, {interval.high:{spec}}]"
 
 

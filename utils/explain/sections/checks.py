@@ -161,7 +161,7 @@ def _pointing(subject: Subject, folder: Path) -> Section:
 
 def draw_randomisation(record: Randomisation, file: str | Path) -> Path:
     """Rank correlation with the trained maps, layer after layer, with the correlation between images as a level."""
-    figure = new_figure(7.5, 4)
+    figure = new_figure(7.5, 4.3)
     axes = figure.subplots()
     x = np.arange(len(record.stages) + 1)
     for i, (method, correlations) in enumerate(record.correlations.items()):
@@ -175,14 +175,14 @@ def draw_randomisation(record: Randomisation, file: str | Path) -> Path:
         xlabel="randomised down to (dotted: maps of different images)",
         ylim=(None, 1.05),
     )
-    axes.legend(fontsize=8)
     axes.grid(alpha=0.25)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     return write_figure(file, figure)
 
 
 def draw_curves(records: dict[str, Curves], file: str | Path) -> Path:
     """Mean deletion and insertion curves of several methods, each with its random maps dotted."""
-    figure = new_figure(10, 4)
+    figure = new_figure(10, 4.3)
     for axes, name in zip(figure.subplots(1, 2), ("deletion", "insertion")):
         for i, (method, curves) in enumerate(records.items()):
             x = 100 * curves.fractions
@@ -193,7 +193,8 @@ def draw_curves(records: dict[str, Curves], file: str | Path) -> Path:
         axes.set(title=name, xlabel=f"% of the pixels {changed}", ylabel=f"logit of {score}, mean over images")
         axes.grid(alpha=0.25)
     axes.plot([], [], ":", color="grey", label="their random maps")
-    axes.legend(fontsize=8)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8, frameon=False)
     return write_figure(file, figure)
 
 

@@ -7,12 +7,12 @@ import numpy as np
 from utils import viz
 from utils.data import load_for
 from utils.errors import InputError
+from utils.evaluation.copying import closest_hundredth
 from utils.evaluation.features import extractor_for
 from utils.evaluation.held_out import unseen
-from utils.explain.copying import closest_hundredth
 from utils.explain.draw import sheet
 from utils.explain.memory import GROUPS, LEAST_HELD_OUT, SAMPLES, Memorisation, memorisation
-from utils.explain.sections import Finding, Picture, Section, rounded
+from utils.explain.sections import Finding, Picture, Section, bracketed, rounded
 from utils.explain.subject import Subject
 from utils.figure import new_figure, write_figure
 
@@ -61,14 +61,34 @@ def section(subject: Subject, folder: Path) -> Section:
         "Distances to the nearest training image.",
     )
     pictures = tuple(Picture(*pair) for pair in zip(draw_neighbours(record, folder), captions))
-    tables = {"Distances to the nearest training image against those of held-out images": rounded(record.table())}
+    tables = {"Distances to the nearest training image against those of held-out images": readable(record)}
     text = (
         "copied: estimated share of copies (0%: none), from how often the image nearest to a picture is a training "
         "image rather than a held-out one. further: how probable it is that a picture is further from its nearest "
         "training image than a held-out image is (0.5: no difference, near 0: copies). close: share of pictures closer "
         "than the closest hundredth of held-out images (1%: no difference).",
     )
-    return Section(text=text, findings=findings, tables=tables, pictures=pictures)
+    values = {"memory": rounded(record.table())}
+    return Section(text=text, findings=findings, tables=tables, values=values, pictures=pictures)
+
+
+def readable(record: Memorisation) -> list[dict]:
+    """A row for each space and group of pictures, with 95% intervals."""
+    return [
+        {
+            "space": space.title,
+            "pictures": GROUPS[group],
+            "count": len(record.images[group]),
+            "copied": bracketed(copying.copied, ".0%"),
+            "Z": f"{copying.z:+.1f}",
+            "close": bracketed(copying.close, ".1%"),
+            "further": bracketed(copying.further, ".2f"),
+            "its Z": f"{copying.further_z:+.1f}",
+            "verdict": copying.verdict,
+        }
+        for space in record.spaces.values()
+        for group, copying in space.copying.items()
+    ]
 
 
 def draw_neighbours(record: Memorisation, folder: str | Path, shown: int = 5) -> list[Path]:

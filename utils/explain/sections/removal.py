@@ -29,7 +29,7 @@ def section(subject: Subject, folder: Path) -> Section:
         detector = detector_for(experiment.data.name, count=count, data_dir=subject.data_dir)
         finders = dict.fromkeys(detector.parts, detector)
     samples = BOXED if subject.boxes else min(BOXED, subject.most or BOXED)
-    findings, rows, pictures, missing = [], [], [], []
+    findings, shown, rows, pictures, missing = [], [], [], [], []
     for part, finder in finders.items():
         try:
             record = remove_part(sampler, finder, part=part, samples=samples, seed=subject.seed)
@@ -39,7 +39,13 @@ def section(subject: Subject, folder: Path) -> Section:
         last = record.droppings[-1]
         claim = f"Paper §6.3.1: without the feature maps that draw it, the generator forgets a part ({part})"
         rows += record.table()
-        captions = (f"Samples with {part} and what is left of them.", "What dropping ever more maps does.")
+        shown += readable(record)
+        whose = "boxes were drawn by hand" if subject.boxes else f"the detector finds {part}"
+        captions = (
+            f"Samples in which {whose} ({record.measured} were found), and what is left of them. What a detector finds "
+            "in a sample need not be what people see there.",
+            f"What dropping ever more maps does ({part}).",
+        )
         pictures += [Picture(*pair) for pair in zip(draw_removal(record, folder), captions)]
         if subject.boxes:  # nobody counts how often the part is gone
             measured = f"{last.maps} of {len(record.weights)} maps dropped: pixels change by {last.chosen.inside:.0f} "
@@ -58,13 +64,33 @@ def section(subject: Subject, folder: Path) -> Section:
                 f"{last.of_random('kept').value:.0%}",
             )
         )
-    tables = {"Dropping maps: by the regression, and at random": rounded(rows)}
+    about = (
+        "Dropping maps, chosen by the regression | at random: how often the part is gone, what else is still found, "
+    )
     return Section(
         findings=tuple(findings),
-        tables=tables,
+        tables={f"{about}how much pixels change (of 255)": shown},
+        values={"removal": rounded(rows)},
         pictures=tuple(pictures),
         missing=" ".join(missing),
     )
+
+
+def readable(record: Removal) -> list[dict]:
+    """A row for each number of maps: chosen by the regression | at random, with 95% intervals."""
+    rows = []
+    for dropping in record.droppings:
+        gone = [bracketed(share, ".0%") for share in (record.gone(dropping), dropping.of_random("gone"))]
+        row = {"part": record.part, "samples": record.measured, "maps": f"{dropping.maps} of {len(record.weights)}"}
+        row["gone"] = " | ".join(gone)
+        for title, name, spec in (
+            ("others kept", "kept", ".0%"),
+            ("inside", "inside", ".0f"),
+            ("outside", "outside", ".0f"),
+        ):
+            row[title] = f"{getattr(dropping.chosen, name):{spec}} | {dropping.of_random(name).value:{spec}}"
+        rows.append(row)
+    return rows
 
 
 def draw_removal(record: Removal, folder: str | Path) -> list[Path]:
@@ -91,7 +117,7 @@ def draw_removal(record: Removal, folder: str | Path) -> list[Path]:
 def _draw_effect(record: Removal, file: Path) -> Path:
     """Against the number of dropped maps: how often the part is gone, what is kept, what changes where."""
     about = f"{shorten(record.part, 40)}: maps of {record.layer}, dropped; {record.measured} samples that show it"
-    figure = new_figure(13, 3.8, about)
+    figure = new_figure(13, 4.1, about)
     maps = [dropping.maps for dropping in record.droppings]
     gone, kept, moved = figure.subplots(1, 3)
 
@@ -123,5 +149,8 @@ def _draw_effect(record: Removal, file: Path) -> Path:
         axes.minorticks_off()
         axes.set_xlabel("maps dropped")
         axes.grid(alpha=0.25)
-        axes.legend(fontsize=7)
+    entries = {}
+    for axes in (gone, kept, moved):
+        entries |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels())}
+    figure.legend(entries.values(), entries, loc="outside lower center", ncols=len(entries), fontsize=8, frameon=False)
     return write_figure(file, figure)

@@ -1,7 +1,7 @@
-"""The statistics of `memory`, on rows and distances alone: NumPy and SciPy.
+"""The statistics of `explain.memory`, on rows and distances alone: NumPy and SciPy.
 
 Training images and held-out images beside them are looked up together: rows and distances of those that are nearest.
-`memory` says what each of the three questions means, and what it cannot tell.
+`explain.memory` says what each of the three questions means, and what it cannot tell.
 
 Reference:
     Meehan, Chaudhuri, Dasgupta: A Non-Parametric Test to Detect Data-Copying in Generative Models (arXiv:2004.05675).
@@ -108,22 +108,35 @@ def share_copied(nearest: Nearest, trained: int, beside: int, seed: int = 0) -> 
     Returns:
         The share, and Z.
     """
-    count, total = len(nearest.rows), trained + beside
-    is_beside = nearest.beside_distances <= nearest.distances
-    of_train = np.unique(nearest.rows[~is_beside], return_counts=True)[1]
-    of_beside = np.unique(nearest.beside_rows[is_beside], return_counts=True)[1]
-    expected = beside / total
+    z, is_beside, of_train, of_beside = _names(nearest, trained, beside)
+    expected = beside / (trained + beside)
     squares = (of_train**2).sum() + (of_beside**2).sum()
-    deviation = np.sqrt(trained * beside / (total * (total - 1)) * (squares - count**2 / total))
 
     random = stream(seed, "memory: bootstraps")
     train_drawn, beside_drawn = (
         random.poisson(1, (REPLICATES, len(counts))) @ counts for counts in (of_train, of_beside)
     )
     drawn = beside_drawn / np.maximum(train_drawn + beside_drawn, 1)
-    share = _share(float(is_beside.mean()), drawn, round(count**2 / squares))  # Kish's effective number of images
+    share = _share(float(is_beside.mean()), drawn, round(len(nearest.rows) ** 2 / squares))  # Kish's effective number
     copied = Interval(*(1 - end / expected for end in (share.value, share.high, share.low)))
-    return copied, float((is_beside.sum() - count * expected) / deviation)
+    return copied, z
+
+
+def names_z(nearest: Nearest, trained: int, beside: int) -> float:
+    """Z of `share_copied` alone, without the share and its bootstrap."""
+    return _names(nearest, trained, beside)[0]
+
+
+def _names(nearest: Nearest, trained: int, beside: int) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    """Z; which pictures have a held-out image nearest, bool (N,); how many pictures each image that is the nearest of
+    any is nearest to, of the training images and of the held-out ones."""
+    count, total = len(nearest.rows), trained + beside
+    is_beside = nearest.beside_distances <= nearest.distances
+    of_train = np.unique(nearest.rows[~is_beside], return_counts=True)[1]
+    of_beside = np.unique(nearest.beside_rows[is_beside], return_counts=True)[1]
+    squares = (of_train**2).sum() + (of_beside**2).sum()
+    deviation = np.sqrt(trained * beside / (total * (total - 1)) * (squares - count**2 / total))
+    return float((is_beside.sum() - count * beside / total) / deviation), is_beside, of_train, of_beside
 
 
 def share_close(relative: np.ndarray, held_out: np.ndarray, seed: int = 0) -> Interval:
@@ -165,12 +178,26 @@ def how_much_further(distances: np.ndarray, held_out: np.ndarray, seed: int = 0)
     count, others = len(distances), len(held_out)
     random = stream(seed, "memory: bootstraps")
     order = np.argsort(held_out, kind="stable")
-    least, most = (np.searchsorted(held_out[order], distances, side) for side in ("left", "right"))
-    value = float((least + most).mean() / (2 * others))
+    least, most = _ranks(distances, held_out[order])
+    value, z = float((least + most).mean() / (2 * others)), further_z(distances, held_out)
     times = _resampled(count, random)
     below = np.pad(_resampled(others, random)[:, order].cumsum(1), ((0, 0), (1, 0)))  # of the first 0, 1, … in order
     drawn = (times * (below[:, least] + below[:, most])).sum(1) / (2 * count * others)
-    return percentiles(value, drawn), float((value - 0.5) * np.sqrt(12 * count * others / (count + others + 1)))
+    return percentiles(value, drawn), z
+
+
+def further_z(distances: np.ndarray, held_out: np.ndarray) -> float:
+    """Z of `how_much_further` alone: Mann and Whitney's statistic, standardised; negative for nearer pictures."""
+    count, others = len(distances), len(held_out)
+    least, most = _ranks(distances, np.sort(held_out))
+    value = float((least + most).mean() / (2 * others))
+    return float((value - 0.5) * np.sqrt(12 * count * others / (count + others + 1)))
+
+
+def _ranks(values: np.ndarray, ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many of the ordered values are below each value, and how many are not above it."""
+    least, most = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return least, most
 
 
 def _resampled(count: int, random: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,130 @@
+"""The audit of tests of copying: what is planted, what is looked up, what each test says, what is counted."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+from scipy.stats import hypergeom, mannwhitneyu
+
+from utils.evaluation import audit
+from utils.evaluation.audit import DOSES, KINDS, TESTS, Alarms, Asked, Pictures, dose_response, look_up
+from utils.studies import results
+from utils.studies.copies import copies, detected, false_alarms, plot_copies, verdicts
+from utils.studies.results import RESULTS
+
+SAMPLES = 100
+
+
+def vectors(count, seed):
+    return np.random.default_rng(seed).normal(size=(count, 8)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def train():
+    return vectors(300, 1)
+
+
+@pytest.fixture(scope="module")
+def space(train):
+    pool = vectors(500, 2)
+    planted = {"exact": train[:40], "near": train[:40] + 0.05 * vectors(40, 3)}
+    return look_up(train, pool, {"blurred": 0.6 * pool[:SAMPLES], "model": 3 * vectors(200, 4)}, planted)
+
+
+@pytest.fixture(scope="module")
+def alarms(space):
+    return {(a.host, a.kind, a.dose, a.test): a for a in dose_response(space, SAMPLES, draws=12)}
+
+
+def test_what_is_looked_up_is_what_all_distances_say(space, train):
+    pool = vectors(500, 2)
+    apart = np.sort(cdist(pool, train), axis=1)
+    assert np.array_equal(space.pool.rows, cdist(pool, train).argmin(1))
+    np.testing.assert_allclose(space.pool.distances, apart[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(space.pool.second, apart[:, 1], rtol=1e-4)
+    among = cdist(train, train)
+    np.fill_diagonal(among, np.inf)
+    known = np.isfinite(space.own)
+    np.testing.assert_allclose(space.own[known], among.min(1)[known], rtol=1e-4)
+    assert known[space.pool.rows].all() and np.isinf(np.diag(space.pool.to_pool)).all()
+    assert space.copies["exact"].distances.max() < 0.01 and space.cells.max() == audit.CELLS - 1
+
+
+def test_copies_keep_shape_and_type_and_are_what_their_names_say():
+    images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), np.uint8)
+    made = {kind: copy(images, np.random.default_rng(1)) for kind, copy in KINDS.items()}
+    assert all(of.shape == images.shape and of.dtype == np.uint8 for of in made.values())
+    assert np.array_equal(made["exact"], images) and not np.array_equal(made["cropped"], images)
+    grey = np.full((4, 16, 16, 3), 100, np.uint8)
+    assert np.array_equal(KINDS["cropped"](grey, np.random.default_rng(1)), grey)
+    factors = KINDS["recoloured"](grey, np.random.default_rng(1)).reshape(4, -1, 3) / 100.0
+    assert np.ptp(factors, axis=1).max() == 0 and 0.74 < factors.min() < factors.max() < 1.26
+    assert audit.blurred(images).std() < 0.7 * images.std()
+
+
+def test_p_values_are_those_of_scipy(space):
+    rows = np.arange(100, 200)
+    asked = Asked(
+        space.pool.take(rows, np.arange(300, 500)), space.pool.take(rows + 100, np.arange(300, 500)), 200, space
+    )
+    exact = mannwhitneyu(asked.samples.distances, asked.held_out.distances, False, "less", method="asymptotic").pvalue
+    assert audit.further(asked) == pytest.approx(exact, abs=1e-3)
+    for found, total, marked, drawn in itertools.product((0, 1, 3), (60, 90), (10, 40), (5, 20)):
+        assert audit._at_least(found, total, marked, drawn) == pytest.approx(
+            hypergeom.sf(found - 1, total, marked, drawn), abs=1e-9
+        )
+
+
+def test_where_nothing_is_planted_tests_hardly_ever_alarm_and_a_fifth_of_copies_is_seen(alarms):
+    assert all(alarms["true", "", 0.0, test].hits <= 2 for test in TESTS)
+    for kind in ("exact", "near"):
+        assert alarms["true", kind, 0.2, "ratio"].hits == 12 and alarms["true", kind, 0.2, "closest"].hits == 12
+        rates = [alarms["true", kind, dose, "ratio"].hits for dose in DOSES[1:]]
+        assert rates == sorted(rates)
+
+
+def test_nearness_is_taken_for_copying_and_copies_among_poor_samples_are_not_seen_by_it(alarms):
+    assert alarms["blurred", "", 0.0, "further"].hits == alarms["blurred", "", 0.0, "C_T"].hits == 12
+    assert alarms["blurred", "", 0.0, "ratio"].hits <= 1
+    assert alarms["model", "exact", 0.2, "C_T"].hits == 0 and alarms["model", "exact", 0.2, "ratio"].hits == 12
+
+
+def test_c_t_of_one_cell_is_the_test_in_the_whole_space(space):
+    whole = audit.Space(space.own, np.zeros_like(space.cells), space.pool, {}, {})
+    rows = np.arange(100, 200)
+    asked = Asked(whole.pool.take(rows, rows + 200), whole.pool.take(rows + 100, rows + 200), 100, whole)
+    assert audit.c_t(asked) == pytest.approx(audit.further(asked))
+
+
+def test_a_share_is_detectable_from_where_power_stays_high():
+    hits = {0.01: 60, 0.02: 10, 0.05: 60, 0.1: 60}
+    alarms = [Alarms("true", "exact", dose, "ratio", count, 60) for dose, count in hits.items()]
+    assert audit.detectable(alarms, "true", "exact", "ratio") == 0.05
+    assert audit.detectable(alarms[:2], "true", "exact", "ratio") is None
+
+
+def test_planting_replaces_the_first_pictures_and_no_others():
+    one, two = (Pictures(*(np.arange(4) + start for _ in range(5))) for start in (0, 10))
+    assert one.with_copies(two, 1).rows.tolist() == [10, 1, 2, 3]
+    assert one.with_copies(two, 0).distances.tolist() == [0, 1, 2, 3]
+
+
+def test_the_kept_study_says_what_notebook_9_says():
+    kept = results.load("copies-faces")
+    rows = {(r["training images"], r["planted among"], r["space"], r["copies"]): r for r in detected(kept)}
+    for count in ("128", "1,000", "20,000"):
+        row = rows[count, "true images", "pixels", "exact"]
+        assert (row["ratio"], row["closest"], row["C_T"]) == ("2%", "2%", "20%")
+        assert all(rows[count, "true images", "pixels", "cropped"][test] == "–" for test in TESTS)
+    assert rows["20,000", "the model's samples", "pixels", "recoloured"]["closest"] == "5%"
+    blurred = [r for r in false_alarms(kept) if (r["space"], r["pictures"]) == ("pixels", "true images, blurred")]
+    assert all(row["C_T"].startswith("100%") and row["ratio"].startswith("0%") for row in blurred)
+    assert all(row["says"] == "no sign of copies" for row in verdicts(kept))
+    assert plot_copies(kept).axes and json.loads((RESULTS / "copies-faces.json").read_text())["runs"][0]["draws"] == 60
+
+
+def test_arms_are_amounts_and_the_last_one_has_the_model():
+    assert [(arm.count, arm.model) for arm in copies("faces").arms] == [(128, False), (1_000, False), (20_000, True)]
+    assert not any(arm.model for arm in copies("somebody's pictures").arms)
