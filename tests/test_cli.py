@@ -18,6 +18,7 @@ from utils.cli.train import Resume, Train, _say_finished, command_for
 from utils.config import preset, presets, replace
 from utils.data import Dataset
 from utils.fitting import at_size
+from utils.parameters import encoder_parameters
 from utils.runs import PROJECT, Run, State
 from utils.studies import STUDIES
 from utils.training import estimate, train
@@ -284,8 +285,11 @@ def test_film_and_curves_are_made_anew_from_what_the_folder_holds(capsys, run, t
 
 def test_presets_as_json_has_the_golden_counts(capsys):
     code, out, _ = said(capsys, "presets", "--json")
-    counts = {row["preset"]: (row["generator"], row["discriminator"]) for row in json.loads(out)}
+    rows = {row["preset"]: row for row in json.loads(out)}
+    counts = {name: (row["generator"], row["discriminator"]) for name, row in rows.items()}
     assert code == 0 and counts["report32"] == (1_466_115, 522_497) and counts["lab32"][1] == 627_713
+    encoders = {name: row["encoder"] for name, row in rows.items() if row["encoder"]}
+    assert encoders == {"regularised64": encoder_parameters(preset("regularised64").model)}
 
 
 def test_datasets_tells_what_is_missing_and_how_to_get_it(capsys, tmp_path):

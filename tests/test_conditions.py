@@ -7,18 +7,24 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from genuine import CIFAR10_CLASSES, encoded, write_cifar10, write_svhn
 
-from utils import cli
+from utils import cli, pretrained
+from utils.cli.publish import measured_for_card
 from utils.config import from_dict, preset, replace, to_dict
-from utils.data import Dataset, scale
+from utils.data import Dataset, load_for, scale
+from utils.data.cifar10 import Cifar10
 from utils.data.conditions import Conditions, asked_for, grid_rows, kept_rows, rows_having, with_names
 from utils.errors import InputError
+from utils.evaluation import evaluation
 from utils.evaluation.asked import compare_asked
+from utils.evaluation.records import digest
 from utils.models import build_combined, build_discriminator, build_generator, forward, load_network
 from utils.networks import TrainedNetwork
 from utils.parameters import discriminator_parameters, generator_parameters
 from utils.pretrained import Pretrained, publish
 from utils.sampling import Sampler
+from utils.tables import card_text
 from utils.training import resume, train
 from utils.training.batches import Schedule, batches
 from utils.training.players import build_players
@@ -176,6 +182,38 @@ def test_conditions_are_one_hot_classes_or_chosen_attributes(dataset):
     assert Conditions.of(dataset, tiny(conditions="none", condition_names=()).model) is None
 
 
+@pytest.mark.parametrize("name", ["cifar10", "svhn", "folder"])
+def test_labels_of_fetched_datasets_and_of_folders_are_conditions_known_before_any_image_is_read(
+    name, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Cifar10, "RECORDS", 10)
+    random, data_dir = np.random.default_rng(0), tmp_path / "data"
+    images, labels = random.integers(0, 256, (60, 32, 32, 3), np.uint8), random.permutation(np.arange(60) % 10)
+    where, names = name, tuple("0123456789")
+    if name == "cifar10":
+        write_cifar10(data_dir / name, images, labels)
+        images, labels, names = images[:50], labels[:50], CIFAR10_CLASSES  # the others are for testing
+    elif name == "svhn":
+        write_svhn(data_dir / name, images, labels)
+    else:
+        where, names = str(tmp_path / "pictures"), tuple(f"kind {number}" for number in range(10))
+        for number, (image, label) in enumerate(zip(images, labels)):
+            home = tmp_path / "pictures" / names[label]
+            home.mkdir(parents=True, exist_ok=True)
+            (home / f"{number}.png").write_bytes(encoded(image, "png"))
+    experiment = replace(preset("quick"), name=where, count=None, batch_size=8, conditions="labels")
+    before = with_names(experiment, data_dir=data_dir)
+    assert before.model.condition_names == names and not (data_dir / "prepared").exists()
+    loaded = load_for(experiment, data_dir, progress=False)
+    conditions = Conditions.of(loaded, with_names(experiment, loaded).model)
+    assert conditions.names == names and len(conditions) == len(images)
+    for image, one_hot in zip(loaded.images, conditions[:]):
+        (place,) = np.flatnonzero((images == image).all((1, 2, 3)))
+        np.testing.assert_array_equal(one_hot, np.arange(10) == labels[place])
+    ship = asked_for(before.model, kept_rows(conditions), label=names[8].upper())[0]
+    np.testing.assert_array_equal(ship, np.eye(10)[[8]])
+
+
 def test_what_a_dataset_does_not_know_is_refused_in_a_sentence(dataset):
     without = dataclasses.replace(dataset, labels=None)
     with pytest.raises(
@@ -288,6 +326,8 @@ def test_a_run_keeps_what_can_be_asked_for_and_goes_on(run, dataset):
 
 
 def test_a_published_model_draws_the_same_and_knows_as_much(run, dataset, tmp_path):
+    (tmp_path / "animals").mkdir()
+    (tmp_path / "animals" / "text_encoder.json").write_text("{}")
     model = publish(run, "animals", dataset, folder=tmp_path)
     np.testing.assert_array_equal(model.conditions, run.conditions)
     drawn = [
@@ -299,6 +339,69 @@ def test_a_published_model_draws_the_same_and_knows_as_much(run, dataset, tmp_pa
     ]
     np.testing.assert_array_equal(*drawn)
     assert Pretrained(model.folder).experiment.model.condition_names == NAMES
+    assert model.card["conditions"] == "labels: ant, bee, cat; the discriminator judges by projection"
+    assert read_png(model.samples).shape[0] == 3 * 66 + 2  # a row for each class
+    assert not (model.folder / "text_encoder.json").exists(), "it belonged to an earlier model of that name"
+
+
+def test_the_commands_ask_a_model_with_a_name(run, dataset, tmp_path, monkeypatch, capsys):
+    publish(run, "animals", dataset, folder=tmp_path)
+    found = pretrained.find
+    monkeypatch.setattr(pretrained, "find", lambda name: found(name, tmp_path))
+    assert cli.main(["sample", "animals", "--label", "Cat", "-n", "3", "--out", str(tmp_path / "cats.png")]) == 0
+    assert cli.main(["sample", "animals", "-n", "3", "--out", str(tmp_path / "all.png")]) == 0
+    assert read_png(tmp_path / "all.png").shape[0] == 3 * 66 + 2  # a row for each class
+    assert cli.main(["sample", "animals", "--label", "dog"]) == 2
+    assert cli.main(["show", "animals"]) == 0
+    said = capsys.readouterr()
+    assert "choose from ant, bee, cat" in said.err and "conditions: labels: ant, bee, cat;" in said.out
+
+
+def test_publishing_measures_what_is_asked_for_and_takes_what_was_kept(run, monkeypatch):
+    measured = []
+
+    class Found:
+        def plain(self):
+            return {"kind": "labels"}
+
+    def measure(trained, data, **_):
+        measured.append("distance")
+        return {"distance": {"space": "x"}, "other_spaces": [], "true_images_trained_on": False}
+
+    monkeypatch.setattr(evaluation, "evaluate", measure)
+    monkeypatch.setattr(evaluation, "agreement", lambda *_, **__: measured.append("agreement") or Found())
+    assert measured_for_card(run, None) == ({"space": "x"}, {"asked": {"kind": "labels"}})
+    assert measured == ["distance", "agreement"]
+    interval = {"value": 0.5, "low": 0.4, "high": 0.6}
+    kept = {"kernel": interval, "space": "y", "floor": {"kernel": interval}}
+    record = {
+        "generator_sha256": digest(run.model("generator")), "samples": 2_000, "features": "auto",
+        "true_images_trained_on": False, "distance": kept, "other_spaces": [], "asked": {"kind": "kept"},
+    }  # fmt: skip
+    run.quality_file.write_text(json.dumps(record))
+    try:
+        assert measured_for_card(run, None) == (kept, {"asked": {"kind": "kept"}})
+        run.quality_file.write_text(json.dumps(record | {"samples": 100}))  # too few for a card
+        assert measured_for_card(run, None)[0] == {"space": "x"}
+    finally:
+        run.quality_file.unlink()
+    assert measured == ["distance", "agreement"] * 2
+
+
+def test_a_card_says_whether_it_draws_what_it_is_asked_for(run, dataset, tmp_path):
+    asked = np.eye(3, dtype=bool)[np.arange(60) % 3]
+    features = np.random.default_rng(0).standard_normal((60, 4))
+    found = compare_asked(
+        asked, (np.roll(asked, 1, 1), asked), (features, features), NAMES,
+        kind="labels", true_images="animals", trained_on=False, judge="classifier of animals",
+    )  # fmt: skip
+    measured = json.loads(json.dumps({"asked": found.plain()}))
+    model = publish(run, "animals", dataset, folder=tmp_path, agreement=measured)
+    assert model.card["asked"] == measured["asked"]
+    said = card_text(model.card)
+    assert "conditions: labels: ant, bee, cat" in said
+    assert "the class asked for, as the classifier of animals sees it: in 0.0%" in said
+    assert "of 60 samples; in 100.0%" in said and "by chance in" in said
 
 
 def test_the_commands_ask_a_run_and_refuse_what_it_does_not_know(run, tmp_path, capsys):

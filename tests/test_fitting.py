@@ -9,8 +9,14 @@ from utils.config import preset, presets, replace
 from utils.errors import InputError
 from utils.fitting import at_size, fitted, largest_size, recommended
 from utils.lengths import SUMMARIES, Length, seconds_of, unit_of, updates_in, updates_per_epoch, with_few_summaries
-from utils.models import build_discriminator, build_generator
-from utils.parameters import discriminator_parameters, generator_parameters
+from utils.models import build_discriminator, build_encoder, build_generator, build_rotation_head
+from utils.parameters import (
+    discriminator_parameters,
+    encoder_parameters,
+    generator_parameters,
+    network_parameters,
+    rotation_parameters,
+)
 from utils.presets import FIRST
 
 
@@ -107,6 +113,10 @@ def test_parameters_counted_from_settings_are_those_of_the_built_networks(name, 
     model = replace(preset(name), **{"width": 0.25} | changes).model if changes else preset(name).model
     assert build_generator(model).count_params() == generator_parameters(model)
     assert build_discriminator(model).count_params() == discriminator_parameters(model)
+    if name == "regularised64":
+        assert build_encoder(model).count_params() == encoder_parameters(model)
+    assert build_rotation_head(model).count_params() == rotation_parameters(model)
+    assert ("encoder" in network_parameters(preset(name))) == (name == "regularised64")
 
 
 # --- how long ---------------------------------------------------------------------------------------------------------

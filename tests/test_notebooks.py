@@ -23,6 +23,7 @@ from utils.cli import notebooks
 from utils.config import preset
 from utils.data import load_for
 from utils.errors import InputError
+from utils.intervals import Interval
 from utils.runs import PROJECT, Run
 
 STEMS = sorted(path.stem for path in (PROJECT / "notebooks").glob("*.ipynb"))
@@ -377,6 +378,13 @@ def test_a_model_that_ships_is_drawn_from_with_its_card_and_a_missing_one_is_sai
     assert imageio.imread(shown[0].data).shape == (68, 8 * 66 + 2, 3)
     notebook.show_shipped("nothing", folder=tmp_path)
     assert "There is no model nothing in" in capsys.readouterr().out and len(shown) == 1
+
+
+def test_a_finding_holds_where_intervals_are_apart_and_is_open_where_they_overlap():
+    low, middle, high = Interval(0.1, 0.0, 0.2), Interval(0.25, 0.15, 0.35), Interval(0.9, 0.8, 1.0)
+    verdicts = [notebook.finding("it is more", *pair)["verdict"] for pair in ((high, low), (low, high), (middle, low))]
+    assert verdicts == ["holds", "does not hold", "open"]
+    assert notebook.finding("it is more", high, low)["measured"] == "90% (80% to 100%)"
 
 
 def test_what_stays_of_a_training_is_its_folder_and_its_log_without_times(shown, run, capsys):

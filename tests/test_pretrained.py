@@ -9,11 +9,12 @@ import pytest
 from utils import pretrained, runtime
 from utils.config import differences, preset, replace
 from utils.data import scale_back
+from utils.data.conditions import GRID_COLUMNS
 from utils.errors import InputError
 from utils.intervals import Interval
 from utils.models import load_network
 from utils.runs import Run, State
-from utils.sampling import make_latent_samples
+from utils.sampling import Sampler, make_latent_samples
 from utils.training.players import build_players
 from utils.viz import grid, read_png
 
@@ -70,12 +71,17 @@ def test_a_run_without_networks_is_refused(run, noise_dataset, tmp_path):
 # --- the models that come with the project ----------------------------------------------------------------------------
 
 
-OURS = ("cifar10", "cifar10_recipe", "faces", "faces64", "house_numbers")  # others are the user's
+CONDITIONAL = [name for name in ("faces_attributes", "faces_text") if pretrained.find(name)]
+OURS = ["cifar10", "cifar10_recipe", "faces", "faces64", "house_numbers", *CONDITIONAL]  # others are the user's
+
+
+def bytes_of(names) -> int:
+    return sum(file.stat().st_size for name in names for file in pretrained.find(name).folder.iterdir())
 
 
 def test_what_comes_with_the_project_is_small():
     assert set(OURS) <= set(pretrained.names())
-    assert sum(file.stat().st_size for name in OURS for file in pretrained.find(name).folder.iterdir()) < 40e6
+    assert bytes_of(OURS) < 40e6 and bytes_of(CONDITIONAL) < 10e6
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -84,9 +90,10 @@ def test_a_models_card_is_complete_and_true(name):
     card, experiment = model.card, model.experiment
     assert all(card[key] for key in card if key != "seed") and card["name"] == name and card["seed"] == 0
     images = int(re.search(r"([\d,]+) images", card["data"])[1].replace(",", ""))
-    batch = experiment.training.batch_size
-    assert card["updates"] == experiment.training.epochs * (images // batch) and card["batch size"] == batch
-    assert experiment.data.name == name.removesuffix("_recipe").removesuffix("64")
+    training, batch = experiment.training, experiment.training.batch_size
+    assert card["updates"] == (training.updates or training.epochs * (images // batch))
+    assert card["batch size"] == batch
+    assert experiment.data.name == re.sub(r"(_recipe|_attributes|_text|64)$", "", name)
     assert experiment.model.batch_norm == ("off" if name == "cifar10" else "on")
     changed = differences(preset(card["preset"]), experiment)
     assert card["changed settings"] == {key: value for key, (_, value) in changed.items()}
@@ -99,10 +106,26 @@ def test_a_models_networks_are_those_of_its_card_and_draw_its_samples(name):
     model = pretrained.find(name)
     networks = {network: load_network(model.model(network)) for network in ("generator", "discriminator")}
     assert {network: each.count_params() for network, each in networks.items()} == model.card["parameters"]
-    size, settings = model.experiment.model.image_size, model.experiment.model
-    latents = make_latent_samples(64, settings.latent_dim, model.experiment.training.samples_seed, settings.latents)
-    drawn = grid(scale_back(networks["generator"](latents, training=False).numpy()))
+    settings, seed = model.experiment.model, model.experiment.training.samples_seed
+    if settings.is_conditional:
+        sampler = Sampler.of(networks["generator"], model.experiment, model.conditions)
+        images, names = sampler.row_by_row(settings, sampler.make_latents(GRID_COLUMNS, seed))
+        drawn = grid(images, names=names)
+    else:
+        latents = make_latent_samples(64, settings.latent_dim, seed, settings.latents)
+        drawn = grid(scale_back(networks["generator"](latents, training=False).numpy()))
     kept = read_png(model.samples)
     # Another machine's arithmetic may round a pixel the other way, and no more.
     assert np.abs(drawn.astype(int) - kept).max() <= 1
-    assert networks["generator"].output_shape == (None, size, size, 3) == networks["discriminator"].input_shape
+    of_images = (None, settings.image_size, settings.image_size, 3)
+    assert networks["generator"].output_shape == of_images == networks["discriminator"].inputs[0].shape
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_a_conditional_model_draws_what_it_is_asked_for_more_often_than_by_chance(name):
+    card = pretrained.find(name).card
+    if name == "faces_text":
+        agrees = {side: Interval.of(of) for side, of in card["texts"]["right"].items()}
+        assert agrees["fake"].low > agrees["other"].high
+    else:
+        assert Interval.of(card["asked"]["right"]["fake"]).low > Interval.of(card["asked"]["by_chance"]).high

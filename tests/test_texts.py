@@ -1,5 +1,6 @@
 """Sentences about faces, the encoder that reads them, what is trained on them, and whether that listens."""
 
+import dataclasses
 import json
 import re
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from utils import cli, text_encoder
+from utils import cli, pretrained, text_encoder
+from utils.choice import Trial
 from utils.config import preset, replace
 from utils.data import Dataset, scale
 from utils.data.captions import (
@@ -33,6 +35,7 @@ from utils.sampling import Sampler
 from utils.text_encoder import TextConditions, TextEncoder, matching_loss, train_encoder
 from utils.training import losses, train
 from utils.training.batches import Batch, Schedule, batches
+from utils.training.estimate import estimate
 from utils.training.players import build_players
 from utils.training.view import View
 from utils.viz import read_png
@@ -182,7 +185,7 @@ def test_an_encoder_has_the_same_bits_again_and_once_it_is_loaded_and_texts_do_n
 
 
 def test_the_order_of_words_counts():
-    network = text_encoder._text_network(len(FACES.vocabulary), iter(range(9)))
+    network = text_encoder.build_text_network(len(FACES.vocabulary), iter(range(9)))
     encoder = TextEncoder(network, {"vocabulary": list(FACES.vocabulary)})
     one, other = encoder(["a person with glasses without a beard", "a person with a beard without glasses"])
     assert abs(one - other).max() > 1e-3
@@ -284,6 +287,21 @@ def test_a_published_model_brings_its_encoder_and_examples(run, dataset, tmp_pat
     )
     np.testing.assert_array_equal(model.conditions, run.conditions)
     assert read_png(model.samples).shape[0] == 8 * (66 + 18)  # a row for each example, with the words above it
+    assert re.match(
+        r"text, read by a GRU of 64 units, .* \([\d,]+ parameters, \d+ words; of ", model.card["conditions"]
+    )
+    assert model.card["conditions"].endswith("the discriminator judges by concatenation")
+
+
+def test_a_model_with_a_name_draws_what_a_text_says(run, dataset, tmp_path, monkeypatch, capsys):
+    publish(run, "worded", dataset, folder=tmp_path)
+    found = pretrained.find
+    monkeypatch.setattr(pretrained, "find", lambda name: found(name, tmp_path))
+    out = tmp_path / "text.png"
+    assert cli.main(["sample", "worded", "--text", RED_IN_SUNGLASSES, "-n", "3", "--out", str(out)]) == 0
+    assert read_png(out).shape == (66 + 18, 3 * 66 + 2, 3)
+    assert cli.main(["sample", "worded", "--text", "a beardd"]) == 2
+    assert "no word 'beardd' (near: beard" in capsys.readouterr().err
 
 
 def test_each_text_has_a_row_of_its_own_and_unknown_words_are_refused(run, tmp_path, capsys):
@@ -311,6 +329,21 @@ def test_images_with_a_combination_are_left_out_and_no_others(dataset, tmp_path)
     assert left.fingerprint != dataset.fingerprint and f"{both.sum()} of {COUNT} images are left out" in left.notes[-1]
     with pytest.raises(InputError, match="has glasses, sunglasses.* Received: 'bald' in 'bald & hat'"):
         leave_out(dataset, ["bald & hat"], tmp_path)
+
+
+def test_a_combination_that_cannot_be_is_refused_before_any_image_is_drawn(tmp_path, capsys):
+    for more in ((), ("--dry-run",), ("--conditions", "text")):
+        assert cli.main(["train", "--without", "hat & horns", "--data-dir", str(tmp_path / "data"), *more]) == 2
+        assert "Received: 'horns' in 'hat & horns'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_counts_the_encoder_of_texts_too(encoder, tmp_path):
+    trial = Trial(**dict.fromkeys((field.name for field in dataclasses.fields(Trial)), 1))
+    counts = estimate(tiny(count=COUNT), tmp_path, trial=trial)["parameters"]
+    assert list(counts) == ["generator", "discriminator", "text_encoder"]
+    assert counts["text_encoder"] == encoder.card["parameters"]
+    assert not list(tmp_path.iterdir())
 
 
 # --- measured ---------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from utils.data import Dataset, load_for
 from utils.data.catalogue import Entry, find_entry, find_source
 from utils.errors import InputError
 from utils.explain.sections import Section
+from utils.intervals import Interval
 from utils.models import load_network
 from utils.runs import PROJECT, Run, runs_folder
 from utils.sampling import Sampler
@@ -209,6 +210,16 @@ def show_table(rows: list[dict]) -> None:
         for row in rows
     )
     display({"text/html": f"<table><tr>{head}</tr>{body}</table>", "text/plain": table(rows)}, raw=True)
+
+
+def finding(claim: str, measured: Interval, control: Interval, form: str = ".0%") -> dict[str, str]:
+    """A row for `show_table`: a claim that something is more than its control, and whether the intervals say so.
+
+    It "holds" where the interval of what was measured lies above that of the control, "does not hold" where it lies
+    below, and is "open" where they overlap.
+    """
+    verdict = "holds" if measured.low > control.high else "does not hold" if measured.high < control.low else "open"
+    return {"claim": claim, "measured": f"{measured:{form}}", "control": f"{control:{form}}", "verdict": verdict}
 
 
 def show_figure(figure: Figure) -> None:

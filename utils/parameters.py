@@ -1,6 +1,8 @@
 """How many parameters networks have, counted from their settings without building them."""
 
-from utils.config import ModelConfig
+import dataclasses
+
+from utils.config import DiscriminatorConfig, Experiment, ModelConfig
 
 PER_NORMALISED = 4  # batch normalisation's gain, shift, and moving mean and variance
 
@@ -8,6 +10,17 @@ PER_NORMALISED = 4  # batch normalisation's gain, shift, and moving mean and var
 def scaled(filters: int, model: ModelConfig) -> int:
     """Number of channels under the model's width factor; at least 1."""
     return max(1, round(filters * model.width))
+
+
+def network_parameters(experiment: Experiment) -> dict[str, int]:
+    """Parameters of the networks that an experiment trains, by their names as players."""
+    model = experiment.model
+    counts = {"generator": generator_parameters(model), "discriminator": discriminator_parameters(model)}
+    if experiment.training.recipe == "regularised":
+        counts["encoder"] = encoder_parameters(model)
+    if experiment.training.recipe == "rotation":
+        counts["rotation"] = rotation_parameters(model)
+    return counts
 
 
 def generator_parameters(model: ModelConfig) -> int:
@@ -29,12 +42,7 @@ def generator_parameters(model: ModelConfig) -> int:
 def discriminator_parameters(model: ModelConfig) -> int:
     """Parameters of the network that `models.build_discriminator` builds, those that are not trained included."""
     config, normalised = model.discriminator, model.batch_norm != "off" and model.discriminator.norm
-    channels, side, count = 3, model.image_size, 0
-    for block, (filters, stride) in enumerate(zip(config.filters, config.strides)):
-        out = scaled(filters, model)
-        count += config.kernel**2 * channels * out + config.bias * out
-        count += (normalised and (block > 0 or config.norm_first)) * PER_NORMALISED * out
-        channels, side = out, -(-side // stride)  # the last rows of an odd side make one more
+    count, channels, side = _convolutions(config, model)
     if model.is_conditional and model.conditioning == "projection":
         count += model.condition_size * channels
     elif model.is_conditional:
@@ -42,3 +50,28 @@ def discriminator_parameters(model: ModelConfig) -> int:
         count += (channels + model.condition_dim) * channels + config.bias * channels
         count += normalised * PER_NORMALISED * channels
     return count + side**2 * channels + config.bias  # one weight for each value of the last map, whatever the head
+
+
+def encoder_parameters(model: ModelConfig) -> int:
+    """Parameters of the network that `models.build_encoder` builds, those that are not trained included."""
+    config = dataclasses.replace(model.discriminator, norm_first=False)
+    count, channels, side = _convolutions(config, model)
+    return count + (side**2 * channels + config.bias) * model.latent_dim
+
+
+def rotation_parameters(model: ModelConfig) -> int:
+    """Parameters of the network that `models.build_rotation_head` builds: 4 logits of the features before the head."""
+    _, channels, side = _convolutions(model.discriminator, model)
+    return 4 * (side**2 * channels + 1)
+
+
+def _convolutions(config: DiscriminatorConfig, model: ModelConfig) -> tuple[int, int, int]:
+    """Parameters of the blocks of convolutions, and channels and side of the last map."""
+    normalised = model.batch_norm != "off" and config.norm
+    channels, side, count = 3, model.image_size, 0
+    for block, (filters, stride) in enumerate(zip(config.filters, config.strides)):
+        out = scaled(filters, model)
+        count += config.kernel**2 * channels * out + config.bias * out
+        count += (normalised and (block > 0 or config.norm_first)) * PER_NORMALISED * out
+        channels, side = out, -(-side // stride)  # the last rows of an odd side make one more
+    return count, channels, side

@@ -3,7 +3,8 @@
 A folder `saved_models/pretrained/<name>/` holds `generator.keras`, `discriminator.keras` (and `encoder.keras`, of a run
 that had one), `samples.png` (drawn by the generator, never images of the dataset), `settings.json` (an experiment;
 under another name than a run's, which this is not) and `card.json`; of a conditional model also `conditions.npy`, as in
-a run, and of one on texts `text_encoder.keras` and `.json`.
+a run, and of one on texts `text_encoder.keras` and `.json`; its samples have a row for each class or attribute, or for
+each of some sentences.
 """
 
 from dataclasses import dataclass
@@ -86,7 +87,13 @@ def find(name: str, folder: str | Path = SHIPPED) -> Pretrained | None:
 
 
 def publish(
-    run: Run, name: str, dataset: Dataset, distance: dict | None = None, about: str = "", folder: str | Path = SHIPPED
+    run: Run,
+    name: str,
+    dataset: Dataset,
+    distance: dict | None = None,
+    about: str = "",
+    folder: str | Path = SHIPPED,
+    agreement: dict | None = None,
 ) -> Pretrained:
     """Keep a run's networks in float32 under a name, write their card and draw their samples.
 
@@ -97,16 +104,23 @@ def publish(
         distance: of their samples to held-out true images, as plain values.
         about: a sentence for the card.
         folder: where models with a name are.
+        agreement: of a conditional one, whether it draws what it is asked for: "asked" or "texts" of a record, as it
+            goes into the card.
 
     Raises:
-        InputError: the name cannot be the name of a folder, or the run has no networks yet.
+        InputError: the name cannot be the name of a folder, or the run has no networks yet, or not the encoder of its
+            texts.
     """
     from utils.models import load_network
 
     check_name(name)
     if not run.model("generator").is_file():
         raise InputError(f"{run.folder} has no networks yet: train it for an epoch first.")
-    experiment, steps = run.experiment, run.steps(1)
+    experiment, steps, encoder = run.experiment, run.steps(1), None
+    if experiment.model.conditions == "text":
+        from utils.text_encoder import encoder_beside
+
+        encoder = encoder_beside(run.model("generator"))
     changed = config.differences(preset(experiment.preset), experiment)
     networks = {}
     for network in (player for player in PLAYERS if run.model(player).is_file()):
@@ -131,12 +145,26 @@ def publish(
         "versions": {key: environment[key] for key in ("python", "tensorflow", "keras", "numpy")},
         "distance": distance or {},
     }
+    if experiment.model.is_conditional:
+        card |= {"conditions": _conditions(experiment, encoder and encoder.card)} | (agreement or {})
     model = keep(name, networks, experiment, card, folder, run.conditions)
-    if experiment.model.conditions == "text":
-        from utils.text_encoder import encoder_beside
-
-        encoder_beside(run.model("generator")).save(model.folder)
+    if encoder:
+        encoder.save(model.folder)
     return model
+
+
+def _conditions(experiment: Experiment, encoder: dict | None) -> str:
+    """What a conditional model can be asked for, in words; `encoder` is the card of what reads its texts."""
+    model = experiment.model
+    judged = f"the discriminator judges by {model.conditioning}"
+    left_out = f"; never seen in training: {', '.join(experiment.data.without)}" if experiment.data.without else ""
+    if encoder is None:
+        return f"{model.conditions}: {', '.join(model.condition_names)}; {judged}{left_out}"
+    return (
+        f"text, read by a {encoder['name']} ({encoder['parameters']:,} parameters, {len(encoder['vocabulary'])} words; "
+        f"of {encoder['held_out_images']:,} held-out images, {encoder['right']:.1%} of the pairs are told from wrong "
+        f"ones); {judged}{left_out}"
+    )
 
 
 def check_name(name: str) -> None:
@@ -174,7 +202,8 @@ def keep(
         with appears_whole(model.model(network)) as temporary:
             trained.save(temporary)
     sampler, seed = Sampler.of(networks["generator"], experiment, conditions), experiment.training.samples_seed
-    model.conditions_file.unlink(missing_ok=True)  # of an earlier model of that name
+    for file in ("conditions.npy", "text_encoder.json", "text_encoder.keras"):  # of an earlier model of that name
+        (model.folder / file).unlink(missing_ok=True)
     if conditions is None:
         drawn, names = sampler.draw(SAMPLES, seed), None
     else:

@@ -79,6 +79,9 @@ STREAMS: dict[str, Stream] = {
     "features: supervised": Stream("features", 6, ("draw",)),
     "features: test part": Stream("features", 7),
     "features: labels": Stream("features", 8),
+    "cross-domain: rows": Stream("training", 9, ("update",)),
+    "cross-domain: weights": Stream("training", 10),
+    "cross-domain: others": Stream("evaluation", 10),
 }
 
 WITHIN_AN_UPDATE = (

@@ -51,4 +51,34 @@ def card_text(card: dict) -> str:
             f"{passport['checkpoint']} checkpoint, {averaged}, against {passport['reference']} (encoding "
             f"{passport['encoding']}), fingerprint {passport['reference_fingerprint'][:12]}"
         )
+    lines += _agreement_in_words(card, Interval.of)
     return "\n".join(lines)
+
+
+def _agreement_in_words(card: dict, interval) -> list[str]:
+    """Whether a conditional model draws what it is asked for, as its card says it."""
+
+    def shown(of: dict, form: str) -> dict[str, str]:
+        return {name: format(interval(value), form) for name, value in of.items() if isinstance(value, dict)}
+
+    lines = []
+    if asked := card.get("asked"):
+        right = shown(asked["right"], ".1%")
+        what = "the class asked for" if asked["kind"] == "labels" else "all attributes as asked for"
+        lines.append(
+            f"{what}, as the {asked['judge']} sees it: in {right['fake']} of {asked['samples']:,} samples; in "
+            f"{right['true']} of true images; by chance in {asked['by_chance']['value']:.1%}"
+        )
+    if texts := card.get("texts"):
+        right = shown(texts["right"], ".1%")
+        lines.append(
+            f"all that a text says, as the {texts['judge']} sees it: in {right['fake']} of {texts['samples']:,} "
+            f"samples; beside the text of another in {right['other']}; in {right['true']} of true images"
+        )
+    for each in texts["combinations"] if texts else []:
+        share, never = shown(each, ".0%"), ", never seen in training" if each["left_out"] else ""
+        lines.append(
+            f"{each['name']}{never}: in {share['all']} of {each['count']} samples of texts that name it; in "
+            f"{share.get('others', 'none')} of others; in {share.get('true', 'none')} of true images that have it"
+        )
+    return lines

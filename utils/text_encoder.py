@@ -9,11 +9,13 @@ at once. And a pair counts as wrong only where the text says something that is n
 sentences most texts of a batch are true of several of its images, and pushing those apart would teach the wording.
 """
 
+import functools
 import hashlib
+import itertools
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -220,7 +222,7 @@ def train_encoder(dataset: Dataset, seed: int = 0, progress: bool = True, update
     batch_size = min(BATCH_SIZE, len(rows))
     seeds = iter(random.integers(2**31, size=32).tolist())
     with runtime.full_precision():
-        of_texts = _text_network(len(vocabulary), seeds)
+        of_texts = build_text_network(len(vocabulary), seeds)
         of_images = _image_network(min(SIDE, dataset.images.shape[1]), seeds)
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, updates)
     optimizer = keras.optimizers.Adam(rate)
@@ -288,7 +290,14 @@ def matching_loss(images, texts, wrong):
     return tf.reduce_mean(tf.reduce_logsumexp(logits, 1) + tf.reduce_logsumexp(logits, 0)) / 2 - tf.reduce_mean(own)
 
 
-def _text_network(words: int, seeds) -> keras.Model:
+def build_text_network(words: int, seeds: Iterator[int] | None = None) -> keras.Model:
+    """The network that reads texts, before it is trained.
+
+    Args:
+        words: how many it knows.
+        seeds: of its initial weights, one for each layer.
+    """
+    seeds = seeds or itertools.count()
     stack = [
         keras.Input((WORDS,), dtype="int32", name="words"),
         layers.Embedding(
@@ -334,12 +343,16 @@ def _numbers(texts: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
 def _read(network: keras.Model, numbers: np.ndarray) -> np.ndarray:
     """What a network makes of texts, always in calls of one size: compiled once, and each text alone decides its
     vector."""
-    size = 256
-    compiled = tf.function(lambda words: network(words, training=False), jit_compile=False)
+    size, compiled = 256, _compiled(network)
     starts = range(0, len(numbers), size)
     parts = [np.pad(part, ((0, size - len(part)), (0, 0))) for part in (numbers[s : s + size] for s in starts)]
     parts = [np.asarray(compiled(tf.constant(part))) for part in parts]
     return np.concatenate([part[: len(numbers) - start] for start, part in zip(starts, parts)])
+
+
+@functools.lru_cache(maxsize=4)
+def _compiled(network: keras.Model):
+    return tf.function(lambda words: network(words, training=False), jit_compile=False)
 
 
 def _small(images: np.ndarray) -> np.ndarray:

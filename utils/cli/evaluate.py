@@ -133,16 +133,10 @@ def _evaluate(options: Evaluate) -> None:
 
 def _texts(options: Evaluate, trained, target: Path | None):
     """What is measured of a model on texts, and the picture that was written."""
+    from utils.evaluation.evaluation import agreement
     from utils.evaluation.pictures import draw_texts
-    from utils.evaluation.texts import texts_and_seen
-    from utils.models import load_network
-    from utils.sampling import Sampler
-    from utils.text_encoder import encoder_beside
 
-    sampler = Sampler.of(load_network(trained.file), trained.experiment, trained.conditions)
-    how = {"combinations": options.combination, "samples": options.samples, "seed": options.seed}
-    how |= {"data_dir": options.data_dir, "progress": not options.json}
-    measured = texts_and_seen(sampler, encoder_beside(trained.file), trained.experiment, **how)
+    measured = agreement(trained, combinations=options.combination, **_how(options))
     picture = target.with_suffix("") if target else Path.cwd() / label(trained)
     picture = picture.with_name(f"{picture.name}-texts.png")
     was_there = picture.exists()
@@ -172,19 +166,24 @@ def _texts_in_words(texts) -> str:
 
 def _asked(options: Evaluate, trained, data: DataConfig):
     """Whether a conditional generator draws what it is asked for; None of another, or beside other images."""
-    if trained.experiment is None or not trained.experiment.model.is_conditional or data != trained.experiment.data:
+    if trained.experiment is None or data != trained.experiment.data:
         return None
-    from utils.evaluation.asked import asked_and_seen
-    from utils.models import load_network
-    from utils.sampling import Sampler
+    from utils.evaluation.evaluation import agreement
 
-    sampler = Sampler.of(load_network(trained.file), trained.experiment, trained.conditions)
-    how = {"samples": options.samples, "seed": options.seed, "data_dir": options.data_dir}
     try:
-        return asked_and_seen(sampler, trained.experiment, **how, progress=not options.json)
+        return agreement(trained, **_how(options))
     except InputError as error:  # too few images for a classifier
         print(f"Whether it draws what it is asked for is not measured. {error}", file=sys.stderr)
         return None
+
+
+def _how(options: Evaluate) -> dict:
+    return {
+        "samples": options.samples,
+        "seed": options.seed,
+        "data_dir": options.data_dir,
+        "progress": not options.json,
+    }
 
 
 def _asked_in_words(asked) -> str:

@@ -23,7 +23,8 @@ class Publish:
     about: str = ""
     """A sentence for the card."""
     distance: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Measure the distance of its samples to held-out true images for the card, with its passport."""
+    """Measure the distance of its samples to held-out true images for the card, with its passport, and of a conditional
+    model whether it draws what it is asked for; what `evaluate` has kept of the run is taken."""
     anyway: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Publish also what has hardly been trained, or what the training's last warning says has failed; and replace a
     model that has this name already."""
@@ -49,17 +50,28 @@ class Publish:
             raise InputError(
                 f"{run.folder} is not fit to be published: {reason} Add --anyway to publish it all the same."
             )
-        distance = None
-        if self.distance:
-            from utils.evaluation.evaluation import evaluate
-            from utils.evaluation.records import for_card
-            from utils.networks import TrainedNetwork
-
-            trained = TrainedNetwork(run.name, run.model("generator"), run.folder, run, run.experiment)
-            distance = for_card(evaluate(trained, run.experiment.data, only_unseen=True, data_dir=self.data_dir))
+        distance, agreement = measured_for_card(run, self.data_dir) if self.distance else (None, None)
         dataset = load_for(run.experiment, self.data_dir)
-        model = pretrained.publish(run, self.name, dataset, distance, self.about)
+        model = pretrained.publish(run, self.name, dataset, distance, self.about, agreement=agreement)
         print(f"{short(model.folder)}\nNext: {command('sample', self.name)}")
+
+
+def measured_for_card(run, data_dir: Path | None) -> tuple[dict, dict]:
+    """The distance for a card, and whether it draws what it is asked for, as the card has both."""
+    from utils.evaluation import records
+    from utils.evaluation.evaluation import agreement, evaluate
+    from utils.evaluation.quality import SAMPLES
+    from utils.networks import TrainedNetwork
+
+    trained = TrainedNetwork(run.name, run.model("generator"), run.folder, run, run.experiment)
+    kind = {"none": None, "text": "texts"}.get(run.experiment.model.conditions, "asked")
+    record = records.kept(trained) or {}
+    as_here = record.get("samples", 0) >= SAMPLES and record.get("features") == "auto"
+    if not as_here or record["true_images_trained_on"]:
+        record = evaluate(trained, run.experiment.data, only_unseen=True, data_dir=data_dir)
+    if kind and kind not in record:
+        record[kind] = agreement(trained, data_dir=data_dir).plain()
+    return records.for_card(record), {kind: record[kind]} if kind else {}
 
 
 def _unfit(run) -> str | None:

@@ -121,17 +121,17 @@ def _settings_in_words(experiment: Experiment) -> str:
 
 
 def _presets(as_json: bool) -> None:
-    from utils.parameters import discriminator_parameters, generator_parameters
+    from utils.parameters import network_parameters
 
     rows = []
     for name, about in presets().items():
         experiment = preset(name)
+        parameters = network_parameters(experiment)
         rows.append(
             {
                 "preset": name,
                 "image": experiment.model.image_size,
-                "generator": generator_parameters(experiment.model),
-                "discriminator": discriminator_parameters(experiment.model),
+                **parameters | {"encoder": parameters.get("encoder", "")},
                 "batch_norm": experiment.model.batch_norm,
                 "data": experiment.data.name,
                 "about": about,

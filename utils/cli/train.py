@@ -161,9 +161,10 @@ class Train:
     def _choose(self):
         """What to train: as the options say, and the rest of it chosen (`choice.Choice`)."""
         from utils.choice import Choice, choose, choose_length
-        from utils.data.catalogue import is_own
+        from utils.data.catalogue import check_without, is_own
 
         data, given = self.settings.data, _given(self.options)
+        check_without(data, self.places.data_dir)  # before updates are timed
         minutes = self.minutes
         if minutes is None and not {"--updates", "--epochs"} & given and (self._is_free or is_own(data.name)):
             minutes = MINUTES
@@ -345,8 +346,8 @@ def _costs_in_words(experiment: Experiment, costs: dict, chosen: dict[str, str])
     each, busy = costs["updates_per_epoch"], busy_in_words(costs["load"], costs["processors"], "; ")
     epochs = f" = {training.epochs:,} epochs of {each:,}" if training.updates is None else f", {each:,} an epoch"
     lines = {
-        "What": f"{experiment.preset} on {one_line(experiment.data.name)}, {size}x{size} pixels; generator "
-        f"{costs['generator_parameters']:,} parameters, discriminator {costs['discriminator_parameters']:,}",
+        "What": f"{experiment.preset} on {one_line(experiment.data.name)}, {size}x{size} pixels; parameters: "
+        + ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in costs["parameters"].items()),
         "Images": f"{'' if costs['images_certain'] else 'up to '}{costs['images']:,}; {costs['updates']:,} updates of "
         f"{training.batch_size} images{epochs}",
         "Time": f"about {roughly(costs['seconds'])} on {costs['device']} ({costs['images_per_second']:.0f} images/s, "

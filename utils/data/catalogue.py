@@ -18,7 +18,7 @@ from utils.data.dataset import ALL, Dataset, Source
 from utils.data.drawn import Drawn
 from utils.data.likeness import look_at
 from utils.data.prepare import prepare, prepared_count
-from utils.data.rows import copy_rows, leave_out
+from utils.data.rows import copy_rows, leave_out, places_of
 from utils.errors import InputError
 from utils.text import one_line, say_once
 
@@ -275,6 +275,7 @@ def load(
 def load_for(experiment: Experiment, data_dir: str | Path | None = None, progress: bool = True) -> Dataset:
     """Load the images that an experiment asks for, at the size its model takes; see `load` and `dedup.deduplicated`."""
     data, size = experiment.data, experiment.model.image_size
+    check_without(data, data_dir)
     dataset = load(data.name, size, data.count, data_dir=data_dir, progress=progress, **reading(data))
     if data.without:
         dataset = leave_out(dataset, data.without, data_folder(data_dir) / "prepared", progress)
@@ -283,6 +284,18 @@ def load_for(experiment: Experiment, data_dir: str | Path | None = None, progres
     from utils.data.dedup import deduplicated  # imported when used: most trainings do without it
 
     return deduplicated(dataset, data.dedup, data_folder(data_dir) / "prepared", progress)
+
+
+def check_without(data: DataConfig, data_dir: str | Path | None = None) -> None:
+    """Refuse combinations of attributes that are to be left out and cannot be, before any image is read.
+
+    Raises:
+        InputError: the dataset has no such attribute; the message names those that it has.
+    """
+    if data.without:
+        there = find_source(data.name, count=data.count, data_dir=data_dir, **reading(data)).describe()
+        for combination in data.without:
+            places_of(combination, there.attribute_names, there.title)
 
 
 def reading(data: DataConfig) -> dict:
@@ -332,6 +345,7 @@ def count_of(data: DataConfig, size: int, data_dir: str | Path | None = None) ->
     Raises:
         InputError: as `load`, as far as it can be known without reading.
     """
+    check_without(data, data_dir)
     source = find_source(data.name, size, data.count, data_dir=data_dir, **reading(data))
     _check_count(source, data.count)
     prepared = prepared_count(source, size, data_folder(data_dir) / "prepared")

@@ -68,24 +68,8 @@ class Asked:
     names: tuple[Named, ...]
 
     def table(self) -> list[dict]:
-        """A row for each class or attribute, in words."""
-
-        def shown(interval: Interval | None, form: str) -> str:
-            return "" if interval is None else format(interval, form)
-
-        what = {"labels": "class", "attributes": "attribute"}[self.kind]
-        return [
-            {
-                what: each.name,
-                "images": f"{each.count:,}",
-                "asked and seen": shown(each.seen[0], ".0%"),
-                "of true images": shown(each.seen[1], ".0%"),
-                "seen, not asked": shown(each.wrongly[0], ".0%"),
-                "variety": shown(each.variety, ".0%"),
-                "distance": shown(each.distance, ".2f"),
-            }
-            for each in self.names
-        ]
+        """As `table_of` has it."""
+        return table_of(self.plain())
 
     def plain(self) -> dict:
         """As plain values, for a record; of each pair "fake" and "true"."""
@@ -105,6 +89,27 @@ class Asked:
             for each in self.names
         ]
         return vars(self) | {"right": of(self.right), "by_chance": self.by_chance.plain(), "names": names}
+
+
+def table_of(asked: dict) -> list[dict]:
+    """A row for each class or attribute, in words, of what `Asked.plain` gave: "asked" of a record or a card."""
+
+    def shown(plain: dict | None, form: str) -> str:
+        return "" if plain is None else format(Interval.of(plain), form)
+
+    what = {"labels": "class", "attributes": "attribute"}[asked["kind"]]
+    return [
+        {
+            what: each["name"],
+            "images": f"{each['count']:,}",
+            "asked and seen": shown(each["seen"]["fake"], ".0%"),
+            "of true images": shown(each["seen"]["true"], ".0%"),
+            "seen, not asked": shown(each["wrongly"]["fake"], ".0%"),
+            "variety": shown(each["variety"], ".0%"),
+            "distance": shown(each["distance"], ".2f"),
+        }
+        for each in asked["names"]
+    ]
 
 
 def asked_and_seen(
@@ -200,14 +205,20 @@ def _named(name: str, asked: np.ndarray, seen: list[np.ndarray], features: tuple
         count=int(asked.sum()),
         seen=tuple(share(asked, each) for each in seen),
         wrongly=tuple(share(~asked, each) for each in seen),
-        variety=_variety(fake, true) if enough else None,
+        variety=variety(fake, true) if enough else None,
         distance=kernel_distance(fake, true) if enough else None,
     )
 
 
-def _variety(fake: np.ndarray, true: np.ndarray) -> Interval:
-    """How far two fakes are apart, as a share of two true images: means over pairs that share none, a bootstrap."""
-    half, random = len(fake) // 2, np.random.default_rng(0)
-    apart = [np.linalg.norm(each[:half].astype(float) - each[half : 2 * half], axis=1) for each in (fake, true)]
-    drawn = [random.choice(each, (REPLICATES, half)).mean(1) for each in apart]
+def variety(fake: np.ndarray, true: np.ndarray) -> Interval:
+    """How far two fakes are apart, as a share of two true images: means over pairs that share none, a bootstrap.
+
+    Args:
+        fake, true: float (N, D) and (M, D), features of both.
+    """
+    random, apart = np.random.default_rng(0), []
+    for each in (fake, true):
+        half = len(each) // 2
+        apart.append(np.linalg.norm(each[:half].astype(float) - each[half : 2 * half], axis=1))
+    drawn = [random.choice(each, (REPLICATES, len(each))).mean(1) for each in apart]
     return percentiles(float(apart[0].mean() / apart[1].mean()), drawn[0] / drawn[1])

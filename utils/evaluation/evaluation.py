@@ -1,6 +1,7 @@
 """How good a generator's samples are: what `./dcgan evaluate` measures, and `compare` and `publish` with it."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -8,15 +9,18 @@ import keras
 from utils import config
 from utils.config import DataConfig
 from utils.errors import InputError
+from utils.evaluation.asked import Asked, asked_and_seen
 from utils.evaluation.distances import LEAST_SAMPLES
 from utils.evaluation.features import Extractor, extractor_for
 from utils.evaluation.held_out import TooFewImages, TrueImages, true_images_for
 from utils.evaluation.passport import Origin
 from utils.evaluation.quality import SAMPLES, Quality
 from utils.evaluation.records import digest
+from utils.evaluation.texts import Texts, texts_and_seen
 from utils.models import is_generator, load_network
 from utils.networks import TrainedNetwork
 from utils.sampling import Sampler
+from utils.text_encoder import encoder_beside
 
 
 def evaluate(
@@ -76,6 +80,38 @@ def evaluate(
         "other_spaces": measured[1:],
         "spaces": [space.card for space in spaces],
     }
+
+
+def agreement(
+    trained: TrainedNetwork,
+    *,
+    combinations: Sequence[str] = (),
+    samples: int = SAMPLES,
+    seed: int = 0,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> Asked | Texts | None:
+    """Whether a conditional generator draws what it is asked for; None of one that cannot be asked.
+
+    Args:
+        trained: the generator.
+        combinations: of attributes that one on texts is asked to draw together, as for `texts_and_seen`.
+        samples: at most how many fakes, and as many true images.
+        seed: of the latents, the sentences and the choice among the true images.
+        data_dir: where datasets and classifiers are.
+        progress: whether to show progress bars.
+
+    Raises:
+        InputError: there are too few images for a classifier, or none that has a combination.
+    """
+    if trained.experiment is None or not trained.experiment.model.is_conditional:
+        return None
+    sampler = Sampler.of(load_network(trained.file), trained.experiment, trained.conditions)
+    how = {"samples": samples, "seed": seed, "data_dir": data_dir, "progress": progress}
+    if trained.experiment.model.conditions == "text":
+        reads = encoder_beside(trained.file)
+        return texts_and_seen(sampler, reads, trained.experiment, combinations=combinations, **how)
+    return asked_and_seen(sampler, trained.experiment, **how)
 
 
 def extractors_for(

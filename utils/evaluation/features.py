@@ -190,11 +190,9 @@ def kept_classifier(
             f"{LEAST_IMAGES} images; name another dataset, such as faces or cifar10 (on the command line --features)."
         )
     folder = data_folder(data_dir)
+    there = find_source(dataset, size, data_dir=folder, small=small, tolerated=1.0).describe()
     entry = find_entry(dataset)
-    built_in = entry is not None and entry.built_in
-    own = {"small": small, "tolerated": 1.0}  # own pictures
-    there = find_source(dataset, size, data_dir=folder, **own).describe()
-    count = None if built_in else min(TRAIN_COUNT, there.count)
+    count = None if entry and entry.built_in else min(TRAIN_COUNT, there.count)
     identity = {"recipe": RECIPE_VERSION, "seed": seed, "size": size, "count": count, "data": there.identity}
     if attributes and "labels" in there.fields:
         identity["of"] = "attributes"
@@ -209,11 +207,7 @@ def kept_classifier(
                 f"is kept in {one_line(str(home))}; how long it takes here is said after its first updates.",
                 file=sys.stderr,
             )
-        count = None if count == there.count else count  # own pictures are copied where they are counted off
-        train = load(dataset, size, count, data_dir=folder, progress=progress, **own)
-        test = held_out(dataset, size, TEST_COUNT, small=small, data_dir=folder, progress=progress)
-        if test is not None and (test.labels is None) != (train.labels is None):  # own pictures without classes
-            test = None
+        train, test = learned_from(dataset, size, small=small, data_dir=data_dir, progress=progress)
         if "of" in identity:
             train, test = (data and dataclasses.replace(data, labels=None) for data in (train, test))
         network, card = train_classifier(train, test, seed, progress)
@@ -228,6 +222,37 @@ def kept_classifier(
     if not whole:
         raise InputError(f"{home} was changed after its classifier was trained: delete that folder and start again.")
     return network, card
+
+
+def learned_from(
+    dataset: str | Path,
+    size: int = 32,
+    *,
+    small: str = DataConfig.small,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> tuple[Dataset, Dataset | None]:
+    """The images that the classifier of a dataset learns from, and those that it is judged by.
+
+    Where there are none of the second kind (None), `rows_apart` says which of the first it is judged by instead.
+
+    Args:
+        dataset, size, small, data_dir, progress: as for `extractor_for`.
+    """
+    own = {"small": small, "tolerated": 1.0}  # own pictures
+    entry, there = find_entry(dataset), find_source(dataset, size, data_dir=data_dir, **own).describe()
+    # A built-in dataset draws as many as it does by default; own pictures are copied where they are counted off.
+    count = None if (entry and entry.built_in) or there.count <= TRAIN_COUNT else TRAIN_COUNT
+    train = load(dataset, size, count, data_dir=data_dir, progress=progress, **own)
+    test = held_out(dataset, size, TEST_COUNT, small=small, data_dir=data_dir, progress=progress)
+    if test is not None and (test.labels is None) != (train.labels is None):  # own pictures without classes
+        test = None
+    return train, test
+
+
+def rows_apart(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Which of `count` images a classifier is judged by where it has no others, in order, and which it learns from."""
+    return _parted(np.random.default_rng(seed).permutation(count))
 
 
 def train_classifier(
@@ -255,8 +280,8 @@ def train_classifier(
     random = np.random.default_rng(seed)
     rows = random.permutation(len(train))
     if test is None:
-        apart, rows = np.split(rows, [min(TEST_COUNT, len(rows) // 5)])
-        judged, answers = train.images[np.sort(apart)], known[np.sort(apart)]
+        apart, rows = _parted(rows)
+        judged, answers = train.images[apart], known[apart]
     else:
         judged, answers = test.images, _known(test)
     batch_size = min(BATCH_SIZE, len(rows))
@@ -428,6 +453,11 @@ def _extractor(network: keras.Sequential, card: dict) -> Extractor:
         _answers=lambda images: np.asarray(head(hidden(scale(images), training=False))),
         size=card["size"],
     )
+
+
+def _parted(order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    apart, rest = np.split(order, [min(TEST_COUNT, len(order) // 5)])
+    return np.sort(apart), rest
 
 
 def _known(dataset: Dataset) -> np.ndarray:

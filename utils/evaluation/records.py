@@ -1,7 +1,8 @@
 """Records of how good samples are, as `evaluation.evaluate` makes them: where they are kept, and what is in them.
 
 A record is plain values: "distance" is that in the first feature space, with its "floor" and its "passport" (see
-`quality.Measured`), "other_spaces" the same in others. The card of a model has these, too. No TensorFlow here.
+`quality.Measured`), "other_spaces" the same in others. Of a conditional generator "asked" or "texts" says whether it
+draws what it is asked for (see `asked.Asked`, `texts.Texts`). The card of a model has these, too. No TensorFlow here.
 """
 
 import hashlib

@@ -105,22 +105,32 @@ class Texts:
     examples: tuple[tuple[str, ...], np.ndarray]
 
     def table(self) -> list[dict]:
-        """A row for each attribute, and one for all that is said, in words."""
-        rows = [*self.attributes, Said("all that it says", self.samples, **self.right)]
-        return [
-            {
-                "the text speaks of": row.name,
-                "texts": row.count,
-                "fakes agree": f"{row.fake:.0%}",
-                "with another's text": f"{row.other:.0%}",
-                "true images": f"{row.true:.0%}",
-            }
-            for row in rows
-        ]
+        """As `table_of` has it."""
+        return table_of(self.plain())
 
     def plain(self) -> dict:
         """As plain values, for a record; without pictures."""
         return {name: _plain(value) for name, value in vars(self).items() if name != "examples"}
+
+
+def table_of(texts: dict) -> list[dict]:
+    """A row for each attribute, and one for all that is said, in words, of what `Texts.plain` gave: "texts" of a record
+    or a card."""
+
+    def shown(plain: dict | None) -> str:
+        return "" if plain is None else format(Interval.of(plain), ".0%")
+
+    everything = {"name": "all that it says", "count": texts["samples"], **texts["right"]}
+    return [
+        {
+            "the text speaks of": row["name"],
+            "texts": row["count"],
+            "fakes agree": shown(row["fake"]),
+            "with another's text": shown(row["other"]),
+            "true images": shown(row["true"]),
+        }
+        for row in [*texts["attributes"], everything]
+    ]
 
 
 def texts_and_seen(

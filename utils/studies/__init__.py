@@ -1,6 +1,10 @@
 """The report's studies: arms that differ in what is asked about, trained alike, and the figures that answer it.
 
 `study.py` trains the arms of any study, `measure.py` measures their runs, `results.py` keeps what was measured, and
+`train.py` does all three; `figures.py` draws it; `perfect_generator.py` is an experiment of its own for notebook 07;
+the other files are one study each. To add a study: one file with a function of its name that gives a `Study` for a
+dataset at a scale, and a function `answer` that makes a table and a figure of kept results; one entry in `STUDIES`; and
+a notebook. One that does otherwise has a function `carry_out` in place of `train_study`, as in `ladder.py`.
 `train.py` does all three; `figures.py` draws it; `perfect_generator.py` is an experiment of its own for notebook 07,
 which also reads the losses of all kept runs with `crossings.py`; the other files are one study each. To add a study:
 one file with a function of its name that gives a `Study` for a dataset at a scale, and a function `answer` that makes a
@@ -15,6 +19,7 @@ STUDIES = {
     "recipes": "which recipe gives the best pictures, by updates and by minutes (notebook 10)",
     "features": "which layers, epochs and recipes give features that tell classes apart",
     "regularised": "whether an encoder as a third player makes samples and features better",
+    "cross_domain": "what pictures keep when they are drawn as another kind, without pairs (notebook 14)",
     "copies": "from which share of copies on does which test see them, and does a model copy (notebook 09)",
     "planted_bugs": "what is wrong with ten small broken trainings (notebook 16)",
     "ladder": "where distances mislead: known orderings of spoilt true images in every feature space",

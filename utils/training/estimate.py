@@ -12,10 +12,11 @@ from tqdm.auto import tqdm
 from utils import runtime
 from utils.choice import Trial
 from utils.config import Experiment
-from utils.data.catalogue import count_for
+from utils.data.captions import grammar_for
+from utils.data.catalogue import count_for, find_source, reading
 from utils.data.conditions import with_names
 from utils.lengths import Length, seconds_of
-from utils.parameters import discriminator_parameters, generator_parameters
+from utils.parameters import network_parameters
 from utils.training.batches import Batch, Schedule
 from utils.training.checkpoint import KEPT
 from utils.training.players import build_players
@@ -107,9 +108,10 @@ def estimate(
 
     Returns:
         Plain values: "images" and "images_certain" (see `count_for`), "updates_per_epoch", "updates",
-        "generator_parameters", "discriminator_parameters", "memory_bytes" (the most that this process held),
-        "state_bytes" (weights, gradients and optimisers), "checkpoint_bytes", "device", "load" and "processors" (see
-        `Trial`), "trial_updates", "images_per_second", "seconds" (with summaries, without preparing the images).
+        "parameters" (of each network by its name; "text_encoder" is trained before), "memory_bytes" (the most that this
+        process held), "state_bytes" (weights, gradients and optimisers), "checkpoint_bytes", "device", "load" and
+        "processors" (see `Trial`), "trial_updates", "images_per_second", "seconds" (with summaries, without preparing
+        the images).
 
     Raises:
         InputError: the data is not there, or too few for one update.
@@ -124,8 +126,7 @@ def estimate(
         "images_certain": certain,
         "updates_per_epoch": schedule.updates_per_epoch,
         "updates": length.updates,
-        "generator_parameters": generator_parameters(experiment.model),
-        "discriminator_parameters": discriminator_parameters(experiment.model),
+        "parameters": _parameters(experiment, data_dir),
         "memory_bytes": trial.memory_bytes,
         "state_bytes": trial.state_bytes,
         "checkpoint_bytes": trial.checkpoint_bytes,
@@ -136,6 +137,18 @@ def estimate(
         "images_per_second": schedule.batch_size * schedule.batches_per_update / trial.update_seconds,
         "seconds": seconds_of(length.updates, trial.update_seconds),
     }
+
+
+def _parameters(experiment: Experiment, data_dir: str | Path | None) -> dict[str, int]:
+    """Of each network, by its name; that of texts among them, where there are any."""
+    counts, data = network_parameters(experiment), experiment.data
+    if experiment.model.conditions == "text":
+        from utils.text_encoder import build_text_network
+
+        there = find_source(data.name, count=data.count, data_dir=data_dir, **reading(data)).describe()
+        words = len(grammar_for(there.attribute_names).vocabulary)
+        counts["text_encoder"] = build_text_network(words).count_params()
+    return counts
 
 
 def seconds_per_update(

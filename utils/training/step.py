@@ -17,7 +17,7 @@ from utils import runtime
 from utils.config import Experiment, TrainingConfig
 from utils.training.batches import Batch
 from utils.training.players import Players
-from utils.training.recipes import Phase, due_at, recipe_of, what_is_due
+from utils.training.recipes import Phase, Recipe, due_at, recipe_of, what_is_due
 from utils.training.view import Drawing, Given, View
 
 MEASURED = ("score_true", "score_fake", "gradient_norm")
@@ -35,11 +35,12 @@ class Update:
     Args:
         players: what is changed.
         experiment: its recipe decides what is done, its `.training` section the numbers in it.
+        recipe: another one, of players that no experiment names.
     """
 
-    def __init__(self, players: Players, experiment: Experiment):
+    def __init__(self, players: Players, experiment: Experiment, recipe: Recipe | None = None):
         self._players, self._training = players, experiment.training
-        self._recipe = recipe_of(experiment)
+        self._recipe = recipe or recipe_of(experiment)
         self._compiled: dict[tuple, tuple[list[str], Callable]] = {}
 
     def __call__(self, batch: Batch) -> "Record":
