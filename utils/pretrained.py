@@ -129,6 +129,7 @@ def publish(
         "device": environment["device"]["name"],
         "seed": experiment.training.seed,
         "versions": {key: environment[key] for key in ("python", "tensorflow", "keras", "numpy")},
+        "commit": environment.get("commit"),
         "distance": distance or {},
     }
     model = keep(name, networks, experiment, card, folder, run.conditions)
@@ -137,6 +138,19 @@ def publish(
 
         encoder_beside(run.model("generator")).save(model.folder)
     return model
+
+
+def environment_of(card: dict) -> dict:
+    """What a card says of the machine, the images and the commit, as the environment of a run has it."""
+    images, fingerprint = card["data"].rsplit(", fingerprint ", 1)
+    count = images.rsplit(", ", 1)[-1].removesuffix(" images")
+    return {
+        "images": int(count.replace(",", "")),
+        "fingerprint": fingerprint,
+        "commit": card.get("commit"),
+        "device": {"name": card["device"]},
+        **card["versions"],
+    }
 
 
 def check_name(name: str) -> None:
