@@ -247,7 +247,7 @@ def test_a_run_that_was_stopped_before_its_first_epoch_has_a_report_that_says_so
     report_of([subject_of(run.folder)], report, lambda experiment: "./dcgan train")
     page, pdf, plain = write(report)
     told = json.dumps(json.loads(plain.read_text(encoding="utf-8")), ensure_ascii=False)
-    assert "This run is not finished (stopped (Stopped by Ctrl-C)): all figures are of where it stands." in told
+    assert "This run is not finished, stopped (Stopped by Ctrl-C): all figures are of where it stands." in told
     assert "commit not recorded" in told and "own pictures: whoever shows them answers for them" in told
     assert 'my <b>cats #panic(\\"猫\\") 😀' in told
     lacks = " ".join(lacking(report))

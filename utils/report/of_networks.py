@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,12 @@ from utils.pretrained import Pretrained
 from utils.report.document import Report, Stamp, code, listing, missing, table, text
 from utils.runs import Run, dataset_name
 from utils.tables import duration
-from utils.text import command, one_line, shorten
+from utils.text import command, one_line
 
 EPOCHS = 12
-"""Summaries that tables and frames show at most, as evenly spaced as can be."""
-SHOWN = 8
-"""Samples in a frame."""
+"""Summaries that a table shows at most, as evenly spaced as can be."""
+SHOWN, FRAMES = 8, 8
+"""Samples in a frame of the film, and frames, at most."""
 _FRAME = 64  # pixels, at least, of a sample in a frame
 _SETTINGS = {
     "images per update": "training.batch_size",
@@ -177,9 +178,7 @@ def _abstract(subject: Subject) -> list[dict]:
                 f"{last['accuracy_fake']:.0%} of fake samples; the diversity of these is {last['diversity']:.2g}."
             )
         if not subject.run.is_finished:
-            sentences.append(
-                f"This run is not finished ({subject.run.in_words()}): all figures are of where it stands."
-            )
+            sentences.append(f"This run is not finished, {subject.run.in_words()}: all figures are of where it stands.")
     else:
         card = subject.model.card
         took = f" in {duration(card['seconds of training'])}" if card.get("seconds of training") else ""
@@ -272,7 +271,9 @@ def _training(subject: Subject, report: Report) -> list[dict]:
     else:
         blocks.append(missing(f"there are no curves yet; {command('film', run.folder)} draws them."))
     if summaries := _spaced(run.epochs()):
-        rows = [{n: v if n == run.unit else f"{v:.3f}" for n, v in row.items() if _is_number(v)} for row in summaries]
+        names = [name for name, value in summaries[0].items() if _is_number(value)]
+        names = [name for name in names if all(_is_number(row.get(name)) for row in summaries)]
+        rows = [{n: row[n] if n == run.unit else f"{row[n]:.3f}" for n in names} for row in summaries]
         blocks.append(table(rows, f"Summaries, by {run.unit}", subject.stamp, small=len(rows[0]) > 7))
     told = [sentence for sentence in run.logged() if sentence.startswith(("Warning", "Stopped", "Went back"))]
     if told:
@@ -295,9 +296,9 @@ def _results(subject: Subject, report: Report) -> list[dict]:
         return [missing(f"the run has no grids yet; {command('resume', run.folder)} goes on with it.")]
     stamp = subject.stamp
     last = f"Samples after {run.unit} {numbers[-1]:,}."
-    blocks = [report.picture(run.grid(numbers[-1]), "samples", last, stamp)]
+    blocks = [report.picture(run.grid(numbers[-1]), "samples", last, stamp, wide=run.experiment.model.is_conditional)]
     if len(numbers) > 1:
-        strip = _frames(run, _spaced(numbers))
+        strip = _frames(run, _spaced(numbers, FRAMES))
         about = f"Frames of the film: the same latents, {run.unit} by {run.unit}."
         blocks.append(report.picture(strip, "frames", about, stamp))
     else:
@@ -350,7 +351,7 @@ def _features(subject: Subject) -> list[dict]:
     file = subject.run.folder / "features.json" if subject.run else Path(f"{subject.title}-features.json")
     record = _read(file)
     if record is None:
-        make = f"{command('features', subject.argument)} --json > {shorten(one_line(str(file)), 200)}"
+        make = f"{command('features', subject.argument)} --json > {shlex.quote(one_line(str(file)))}"
         return [missing(f"what a linear classifier reads off its discriminator was not measured; {make} keeps it.")]
     from utils.features.comparison import as_table
 

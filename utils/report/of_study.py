@@ -61,7 +61,7 @@ def add_study(
     results, study = kept.study(name), study_of(name)
     runs, stamp = results["runs"], stamp_of(name, results)
     if short:
-        report.section(f"Study: {name}", text(results["question"]), *_answer(name, results, report, stamp))
+        report.section(f"Study: {name}", *_answer(name, results, report, stamp))
         return
     seeds, before = sorted({run["seed"] for run in runs}), "" if alone else f"{name}: "
     arms = {arm: about for arm, about in results["arms"].items() if any(run["arm"] == arm for run in runs)}
@@ -131,7 +131,7 @@ def _answer(name: str, results: dict, report: Report, stamp: Stamp) -> list[dict
     except (KeyError, IndexError, ValueError, FileNotFoundError) as error:  # of a study that is half carried out
         return [missing(f"the kept results do not answer the question yet ({type(error).__name__}: {error}).")]
     return [
-        report.figure(figure, name, results["question"], stamp),
+        report.figure(figure, name, f"{name}. {results['question']}", stamp),
         table(rows, "The same in numbers", stamp, small=len(rows[0]) > 5),
     ]
 
