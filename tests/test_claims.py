@@ -100,11 +100,12 @@ def test_verdicts_follow_the_results(kept):
     assert evidence(kept, "R1a").verdict == REFUTED
 
     def cross(run):
-        if run["arm"].startswith("640-"):
+        if run["arm"].split("-")[0] in ("128", "640"):
             curve = run["curves"]["loss_generator"]
             run["curves"]["loss_generator"] = [5.0] * (len(curve) // 2) + [0.0] * (len(curve) - len(curve) // 2)
 
-    change(kept, "losses-faces", cross)
+    for name in ("losses-faces", "amount_of_data-faces", "amount_of_data-cifar10"):
+        change(kept, name, cross)
     assert evidence(kept, "R4a").verdict == CONFIRMED
 
 
@@ -190,6 +191,19 @@ def test_features_that_are_kept_later_are_told_with_their_controls_but_not_taken
     )
     assert found.control == "the same network with random weights: 41.0%; pixels: 30.0%"
     assert evidence(kept, "S3").verdict == MISSING and "40.0% with 1,000" in evidence(kept, "S3").measured
+
+
+def test_a_model_on_texts_is_judged_beside_the_texts_of_others(tmp_path):
+    right = {"fake": reading(0.6), "other": reading(0.2), "true": reading(0.9)}
+    card = {"name": "told", "texts": {"samples": 500, "judge": "classifier", "right": right}}
+    write_json(tmp_path / "told" / "card.json", card)
+    found = evidence(Kept(models=tmp_path), "G algorithm 1")
+    assert found.verdict == CONFIRMED and "60% (59% to 61%) of 500" in found.measured
+    assert found.control.startswith("with another's sentence: 20% (19% to 21%)")
+    write_json(
+        tmp_path / "told" / "card.json", card | {"texts": card["texts"] | {"right": right | {"fake": reading(0.2)}}}
+    )
+    assert evidence(Kept(models=tmp_path), "G algorithm 1").verdict == REFUTED
 
 
 def test_claims_are_printed_and_given_to_programs(capsys, tmp_path):

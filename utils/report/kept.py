@@ -168,6 +168,10 @@ class Kept:
             raise NotKeptError(f"there is no model {model}")
         return read_json(file)
 
+    def cards(self) -> list[dict]:
+        """The cards of all models that come with the project."""
+        return [self.card(file.parent.name) for file in sorted(self.models.glob("*/card.json"))]
+
     def distance(self, model: str) -> Interval:
         """The kernel distance of a model's samples, from its card."""
         return Interval.of(self.card(model)["distance"]["kernel"])
