@@ -81,10 +81,10 @@ class Report:
     sections: list[Section] = field(default_factory=list)
     _pictures: int = 0
 
-    def section(self, title: str, *blocks: dict) -> Section:
-        """Add a section."""
-        title = one_line(title)
-        self.sections.append(Section(title[:1].upper() + title[1:], list(blocks)))
+    def section(self, title: str, *blocks: dict, of: str = "") -> Section:
+        """Add a section; where there are several of a title, `of` says of what it is."""
+        title = f"{of}: {title[0].lower()}{title[1:]}" if of else title
+        self.sections.append(Section(one_line(title), list(blocks)))
         return self.sections[-1]
 
     def picture(

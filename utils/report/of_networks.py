@@ -131,24 +131,23 @@ def report_of(subjects: Sequence[Subject], report: Report, command_for: Callable
     if several:
         side_by_side(subjects, report)
     for subject in subjects:
-        before = f"{subject.title}: " if several else ""
         for title, blocks in _parts(subject, report, command_for):
-            report.section(before + title, *blocks)
+            report.section(title, *blocks, of=subject.title if several else "")
 
 
 def _parts(subject: Subject, report: Report, command_for: Callable[[Experiment], str]):
-    yield "abstract", _abstract(subject)
-    yield "data", _data(subject, report)
-    yield "networks", _networks(subject, report)
-    yield "training", _training(subject, report)
-    yield "results", _results(subject, report)
+    yield "Abstract", _abstract(subject)
+    yield "Data", _data(subject, report)
+    yield "Networks", _networks(subject, report)
+    yield "Training", _training(subject, report)
+    yield "Results", _results(subject, report)
     yield "Grad-CAM, and what the generator remembers", _explained(subject, report)
-    yield "features", _features(subject)
-    yield "latent space", _latent(subject, report)
-    yield "distances, with their passports", _distances(subject)
-    yield "beside the course report and the paper", [_beside(subject)]
-    yield "limits", [listing(_limits(subject))]
-    yield "how to make it again", [code(command_for(subject.experiment)), *_again(subject)]
+    yield "Features", _features(subject)
+    yield "Latent space", _latent(subject, report)
+    yield "Distances, with their passports", _distances(subject)
+    yield "Beside the course report and the paper", [_beside(subject)]
+    yield "Limits", [listing(_limits(subject))]
+    yield "How to make it again", [code(command_for(subject.experiment)), *_again(subject)]
 
 
 def _about_data(subject: Subject) -> str:

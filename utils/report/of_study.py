@@ -42,7 +42,7 @@ def stamp_of(name: str, results: dict) -> Stamp:
     count = f"{len(runs)} run{'s' if len(runs) != 1 else ''}"
     seeds = ", ".join(str(seed) for seed in sorted({run["seed"] for run in runs}))
     data = all_of("fingerprint", 12) if "curves" in runs[0] else all_of("images_fingerprint", 12)
-    return Stamp(f"kept results {name}, {count}", seeds, data, all_of("commit", 12))
+    return Stamp(f"kept results {name}, {count}", seeds, data, all_of("commit"))
 
 
 def add_study(
@@ -63,27 +63,23 @@ def add_study(
     if short:
         report.section(f"Study: {name}", *_answer(name, results, report, stamp))
         return
-    seeds, before = sorted({run["seed"] for run in runs}), "" if alone else f"{name}: "
+    seeds, of = sorted({run["seed"] for run in runs}), "" if alone else name
     arms = {arm: about for arm, about in results["arms"].items() if any(run["arm"] == arm for run in runs)}
     updates = sorted({run["updates"] for run in runs if "updates" in run})
-    length = f", {updates[0]:,} to {updates[-1]:,} updates each" if updates else ""
+    ends = " to ".join(f"{end:,}" for end in dict.fromkeys((*updates[:1], *updates[-1:])))
+    length = f", {ends} updates each" if updates else ""
     said = f"{results['question']} {len(arms)} arms, {len(runs)} runs, seeds {', '.join(map(str, seeds))}{length}."
-    report.section(f"{before}abstract", text(said))
-    report.section(f"{before}arms", table([{"arm": arm, "what": about} for arm, about in arms.items()], stamp=stamp))
-    report.section(f"{before}data", table(_data(runs), stamp=stamp))
-    report.section(f"{before}answer", *_answer(name, results, report, stamp))
-    report.section(f"{before}training", *_courses(name, results, list(arms), report, stamp))
-    report.section(f"{before}samples", *_samples(results, list(arms), report, stamp))
-    report.section(f"{before}every run", table(_every_run(runs), stamp=stamp, small=True))
-    rows = [row for row in claims if f"`{study}`" in row.claim.tested]
-    if rows:
-        report.section(f"{before}what it says about the sources' claims", claims_table(rows))
-    report.section(f"{before}limits", listing(_limits(runs, seeds)))
-    data = name.removeprefix(study).strip("-")
-    out = " --out notebooks/results"
-    report.section(
-        f"{before}how to make it again", code(f"./dcgan study {study}{f' --data {data}' if data else ''}{out}")
-    )
+    report.section("Abstract", text(said), of=of)
+    report.section("Arms", table([{"arm": arm, "what": about} for arm, about in arms.items()], stamp=stamp), of=of)
+    report.section("Data", table(_data(runs), stamp=stamp), of=of)
+    report.section("Answer", *_answer(name, results, report, stamp), of=of)
+    report.section("Training", *_courses(name, results, list(arms), report, stamp), of=of)
+    report.section("Samples", *_samples(results, list(arms), report, stamp), of=of)
+    report.section("Every run", table(_every_run(runs), stamp=stamp, small=True), of=of)
+    if rows := [row for row in claims if f"`{study}`" in row.claim.tested]:
+        report.section("What it says about the sources' claims", claims_table(rows), of=of)
+    report.section("Limits", listing(_limits(runs, seeds)), of=of)
+    report.section("How to make it again", code(command_of(name)), of=of)
 
 
 def command_of(name: str) -> str:
