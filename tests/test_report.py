@@ -2,26 +2,29 @@
 
 import html.parser
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 
-from utils import cli, config
+from utils import cli, config, runtime
 from utils.config import preset, replace
 from utils.errors import InputError
 from utils.evaluation.comparison import surroundings_that_differ
 from utils.files import write_json
 from utils.models import build_discriminator, build_generator
 from utils.report import of_networks
+from utils.report.claims import rows
 from utils.report.document import Report, Stamp, code, fresh_folder, listing, missing, table, text
 from utils.report.grade import CHECKS, NO, TEACHER, YES, Graded, grade, read_rubric
 from utils.report.kept import RESULTS, Kept
 from utils.report.markdown import blocks_of, read_text
 from utils.report.of_networks import report_of, side_by_side, subject_of
+from utils.report.of_project import add_project
 from utils.report.of_study import add_study, names_of
 from utils.report.write import fingerprint, write
-from utils.runs import Run, State
+from utils.runs import PROJECT, Run, State
 from utils.viz import grid, write_png
 
 EVIL = '#panic("x") <script>alert(1)</script> #read("/etc/passwd") $x$ @y {{ 7*7 }} {% raw %} "\\ ]*_`'
@@ -320,6 +323,29 @@ def test_a_report_of_a_study_has_its_answer_and_every_run_of_it(few, tmp_path):
     assert there["How to make it again"][0]["text"] == "./dcgan study losses --data faces --out notebooks/results"
     with pytest.raises(InputError, match="no results of a study 'ladder' .*`./dcgan study ladder` carries it out"):
         names_of("ladder", few)
+
+
+def test_the_projects_report_says_what_is_missing_where_nothing_is_kept(tmp_path):
+    for name in ("results", "notebooks", "models"):
+        (tmp_path / name).mkdir()
+    bare, report = Kept(tmp_path / "results", tmp_path / "notebooks", tmp_path / "models"), report_in(tmp_path / "out")
+    add_project(report, bare, rows(bare))
+    lacks = " ".join(lacking(report))
+    for words in (
+        "no models in saved_models/pretrained/",
+        "no kept results in results/",
+        "there is no notebook 08 yet",
+    ):
+        assert words in lacks
+    (beside,) = sections_of(report)["Beside the course report and the paper"]
+    assert beside["rows"][0][1:3] == ["1,466,115 (Fig 5)", "1,466,115"]
+    assert write(report)[1].read_bytes().startswith(b"%PDF-")
+
+
+def test_the_commit_is_known_where_there_is_git():
+    if not (PROJECT / ".git").exists():
+        pytest.skip("this is no checkout")
+    assert re.fullmatch(r"[0-9a-f]{12}(\+changes)?", runtime.commit())
 
 
 @pytest.mark.parametrize(
