@@ -506,10 +506,30 @@ def _copies_in_words(kept: Kept) -> tuple[str, str]:
     shares = ", ".join(re.search(r"copied (-?\d+% \(.*?\))", finding.measured)[1] for finding in found)
     faces = kept.card("faces")
     about = f"model `faces`, {faces['updates']:,} updates"
+    asked, power = _audit(kept)
     return (
-        f"{about}: no sign of copies in {clean} of {len(found)} feature spaces (share copied, 95%: {shares})",
-        f"copies that were planted are found in {caught} of {len(found)}",
+        f"{about}: no sign of copies in {clean} of {len(found)} feature spaces (share copied, 95%: {shares}){asked}",
+        f"copies that were planted are found in {caught} of {len(found)}{power}",
     )
+
+
+def _audit(kept: Kept) -> tuple[str, str]:
+    """What other tests of notebook 09 say of the model, and from which share on they would have seen copies; in words,
+    "" where they were not made."""
+    try:
+        tests = kept.notebook("09").table("verdict", "sees exact")
+    except NotKeptError:
+        return "", ""
+    clean = sum(row["says"] == "no sign of copies" for row in tests)
+    seen = [row["sees exact"] for row in tests if row["sees exact"] != "–"]
+    power = (
+        f"exact ones from {min(seen, key=_number)} on by {len(seen)} of {len(tests)} tests" if seen else "by no test"
+    )
+    return f"; none in {clean} of {len(tests)} tests of an audit", f"; in the audit {power}"
+
+
+def _number(text: str) -> float:
+    return float(re.search(r"[\d.]+", text)[0])
 
 
 def _does_not_memorise(kept: Kept) -> Evidence:
@@ -656,29 +676,53 @@ def _no_copies(kept: Kept) -> Evidence:
     )
 
 
+@dataclass(frozen=True)
+class _Dropped:
+    """What dropping maps did to a part: how often it was gone, and with as many random maps; per cent."""
+
+    part: str
+    maps: str
+    gone: Interval
+    random: Interval
+
+
+def _droppings(kept: Kept) -> list[_Dropped]:
+    """The table of notebook 09, as it is written now or was before intervals had one column."""
+    notebook = kept.notebook("09")
+    try:
+        table = notebook.table("code-07", "random_gone")
+    except NotKeptError:
+        table = notebook.table("code-07", "gone")
+        return [
+            _Dropped(row["part"], row["maps"], *map(_interval, row["gone"].split(" | ")))
+            for row in table
+            if "–" not in row["gone"]
+        ]
+
+    def interval(row: dict, name: str) -> Interval:
+        return Interval(*(100 * float(row[name + end]) for end in ("", "_low", "_high")))
+
+    return [
+        _Dropped(row["part"], f"{row['maps']} of {row['of']}", interval(row, "gone"), interval(row, "random_gone"))
+        for row in table
+    ]
+
+
 def _removal(kept: Kept) -> Evidence:
-    found = kept.notebook("09").table("code-07", "random_gone")
-    parts: dict[str, list[dict]] = {}
-    for row in found:
-        parts.setdefault(row["part"], []).append({name: float(v) for name, v in row.items() if name != "part"})
-
-    def clear(row: dict) -> bool:
-        return row["gone_low"] > row["random_gone_high"]
-
-    removed = [part for part, of in parts.items() if any(clear(row) and row["gone"] > 0.5 for row in of)]
-    part, best = max(
-        ((part, row) for part, of in parts.items() for row in of if clear(row)),
-        key=lambda pair: pair[1]["gone"], default=(None, None),
-    )  # fmt: skip
-    most = (
-        f"; the most, {part} with {best['maps']:.0f} of {best['of']:.0f} maps dropped: gone in {best['gone']:.0%}, "
-        f"with random maps in {best['random_gone']:.0%}"
-        if part
+    dropped = _droppings(kept)
+    parts = list(dict.fromkeys(each.part for each in dropped))
+    clear = [each for each in dropped if each.gone.low > each.random.high]
+    removed = sorted({each.part for each in clear if each.gone.value > 50})
+    most = max(clear, key=lambda each: each.gone.value, default=None)
+    example = (
+        f"; the most, {most.part} with {most.maps} maps dropped: gone in {most.gone.value:.0f}%, with random maps in "
+        f"{most.random.value:.0f}%"
+        if most
         else ""
     )
     return Evidence(
-        f"model `faces`: parts gone from more than half of the samples, clearly more often than with random maps: "
-        f"{len(removed)} of {len(parts)}{most}",
+        "model `faces`: parts gone from more than half of the samples, clearly more often than with random maps: "
+        f"{len(removed)} of {len(parts)}{example}",
         "as many random maps dropped (95% intervals must not overlap)",
         CONFIRMED if 2 * len(removed) > len(parts) else REFUTED if not removed else OPEN,
         "no part goes with the maps that a regression finds for it; this layer is narrow, the paper dropped 200 maps"
