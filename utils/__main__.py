@@ -29,6 +29,9 @@ Train, understand and explain deep convolutional GANs.
   publish    give a run's networks a name and a card
   import-paper make a model of the networks that the paper's authors released
   study      train the arms of one of the report's studies
+  report     a page and a PDF that can be graded: of runs, a study, or everything that is kept
+  grade      check a run, and its report, against a rubric: what a machine can check, and what it cannot
+  claims     every claim of the sources: what was measured, its control, the verdict
   test       run the project's tests
   completion print a script that completes commands and options in bash or zsh
 

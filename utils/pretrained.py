@@ -143,6 +143,7 @@ def publish(
         "device": environment["device"]["name"],
         "seed": experiment.training.seed,
         "versions": {key: environment[key] for key in ("python", "tensorflow", "keras", "numpy")},
+        "commit": environment.get("commit"),
         "distance": distance or {},
     }
     if experiment.model.is_conditional:
@@ -165,6 +166,19 @@ def _conditions(experiment: Experiment, encoder: dict | None) -> str:
         f"of {encoder['held_out_images']:,} held-out images, {encoder['right']:.1%} of the pairs are told from wrong "
         f"ones); {judged}{left_out}"
     )
+
+
+def environment_of(card: dict) -> dict:
+    """What a card says of the machine, the images and the commit, as the environment of a run has it."""
+    images, fingerprint = card["data"].rsplit(", fingerprint ", 1)
+    count = images.rsplit(", ", 1)[-1].removesuffix(" images")
+    return {
+        "images": int(count.replace(",", "")),
+        "fingerprint": fingerprint,
+        "commit": card.get("commit"),
+        "device": {"name": card["device"]},
+        **card["versions"],
+    }
 
 
 def check_name(name: str) -> None:

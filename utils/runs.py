@@ -13,6 +13,7 @@
                           (a run that counts updates has update_000000.png … in place of epoch_0000.png …)
         models/best/      the best networks, and best.json: what they are
         checkpoints/      what `resume` goes on from      quality.json      what `evaluate` measured
+        report/           what `report` made of all this  features.json     what `features --json` gave, for `report`
 
 Each file appears whole or not at all; the .jsonl files grow line by line and are cut back to the checkpoint on resume.
 Nothing that is done after each epoch may take longer the more epochs there have been, so record files are read from

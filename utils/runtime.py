@@ -10,6 +10,7 @@ import io
 import os
 import platform
 import resource
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -232,6 +233,16 @@ def device() -> Device:
     return Device(
         "CPU", cpu_name(), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     )
+
+
+def commit() -> str | None:
+    """The commit of the project that is running, with "+changes" where files were changed since; None without Git."""
+    describe = ("git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--exclude=*")
+    try:
+        done = subprocess.run((*describe, "--dirty=+changes"), capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
 
 
 def environment() -> dict:

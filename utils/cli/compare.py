@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 from utils.cli.evaluate import is_newest, subject
 from utils.cli.text import written
 from utils.errors import InputError
-from utils.files import write_json
+from utils.files import read_json, write_json
 from utils.tables import table
 from utils.text import one_line, slug
 
@@ -29,6 +29,8 @@ class Compare:
     """At least two: runs, models that come with the project, or what `evaluate --out` kept."""
     measure: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Measure all anew, also what was kept."""
+    no_distances: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Only settings, curves and samples: no distances are shown, and nothing is measured."""
     anyway: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Put distances into one table also if they were measured in different ways; the table then says so."""
     samples: int | None = None
@@ -49,18 +51,25 @@ class Compare:
 
 
 def _compare(options: Compare) -> None:
-    from utils.evaluation.comparison import orders, settings_that_differ, tables
+    from utils.config import to_dict
+    from utils.evaluation.comparison import orders, settings_that_differ, surroundings_that_differ, tables
     from utils.evaluation.records import kept, passports_of, read_record
 
     if len(options.names) < 2:
         raise InputError(f"compare takes at least two generators. Received: {len(options.names)}.")
+    if options.no_distances and (options.measure or options.anyway):
+        raise InputError("--no-distances shows none, so that --measure and --anyway have nothing to do.")
     if options.out and options.out.is_file():
         raise InputError(f"--out must be a folder. Received: {options.out}, which is a file.")
     found = [None if name.endswith(".json") else _subject(name, options) for name in options.names]
     records = []
     for name, of_one in zip(options.names, found):
         record = read_record(name) if of_one is None else None if options.measure else kept(of_one[0])
-        if of_one and record and None in passports_of(record) and not options.anyway:
+        if options.no_distances and record is None:
+            experiment = of_one[0].experiment
+            record = {"name": name, "experiment": experiment and to_dict(experiment)}
+        measured = of_one and record and "distance" in record and not options.no_distances
+        if measured and None in passports_of(record) and not options.anyway:
             record = None  # of an earlier version, which did not say how it measured
         records.append(record)
     names = _names(options.names, found, records)
@@ -73,14 +82,16 @@ def _compare(options: Compare) -> None:
         }
         for place in missing:
             records[place] = _measure(names[place], *found[place], protocol, options)
-    made = tables(records, names, options.anyway)
+    made = [] if options.no_distances else tables(records, names, options.anyway)
     settings = settings_that_differ(records)
+    surroundings = surroundings_that_differ([_environment(of_one) for of_one in found])
     order = orders(made)
     files = _pictures(names, found, options)
     if options.json:
         record = {
             "names": names,
             "settings": settings,
+            "surroundings": surroundings,
             "spaces": [vars(each) for each in made],
             "orders": [vars(each) | {"agreed": each.agreed} for each in order],
             "files": [str(file) for file, _ in files],
@@ -89,11 +100,27 @@ def _compare(options: Compare) -> None:
         return
     unknown = [name for name, record in zip(names, records) if not record.get("experiment")]
     print(_settings(settings, names, unknown))
+    if surroundings:
+        print(f"\nbeside the settings\n\n{_settings(surroundings, names, [])}")
     for each in made:
         print(f"\n{_distances(each, names)}")
-    print(f"\n{_in_words(order, names)}")
+    if made:
+        print(f"\n{_in_words(order, names)}")
     if files:
         print("\n" + "\n".join(written(*file) for file in files))
+
+
+def _environment(of_one) -> dict:
+    """What is known of what a training was made of, beside its settings."""
+    from utils.pretrained import Pretrained, environment_of
+
+    if of_one is None:
+        return {}
+    trained = of_one[0]
+    if trained.run is not None:
+        return trained.run.environment
+    card = Pretrained(trained.file.parent).folder / "card.json"
+    return environment_of(read_json(card)) if card.is_file() else {}
 
 
 def _subject(name: str, options: Compare):

@@ -66,6 +66,24 @@ def settings_that_differ(records: Sequence[dict]) -> dict[str, list]:
     return {name: [was[name], *(change.get(name, (None, was[name]))[1] for change in changes)] for name in names}
 
 
+def surroundings_that_differ(environments: Sequence[dict]) -> dict[str, list]:
+    """What trainings were made of beside their settings, where it is not the same: images, commit, versions, device.
+
+    Args:
+        environments: of each training, as a run has it or as much of that as is known.
+    """
+    found = {}
+    for name in ("images", "fingerprint", "commit", "device", "python", "tensorflow", "keras", "numpy"):
+        values = [environment.get(name) for environment in environments]
+        values = [value["name"] if isinstance(value, dict) else value for value in values]
+        values = ["not recorded" if value is None else str(value)[:40] for value in values]
+        if name == "fingerprint":
+            values = [value[:12] for value in values]
+        if len(set(values)) > 1:
+            found[name] = values
+    return found
+
+
 def tables(records: Sequence[dict], names: Sequence[str], anyway: bool = False) -> list[Table]:
     """Distances side by side, a table for each feature space in which all generators were measured.
 

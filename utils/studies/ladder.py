@@ -102,7 +102,7 @@ def carry_out(
     dataset, samples = _true_images(study, size, data_dir, progress)
     in_half, about_half = half_of_the_classes(dataset)
     folder = Path(out or Path(home or runs_folder() / "studies") / "results")
-    records = {}
+    records, commit = {}, runtime.commit()
     for arm in study.arms:
         extractor = extractor_for(study.data, size, features=arm.features, data_dir=data_dir, progress=progress)
         for seed in study.seeds:
@@ -117,6 +117,7 @@ def carry_out(
                 "half": about_half,
                 **_rounded(climbed.plain()),
                 "card": extractor.card,
+                "commit": commit,
                 "versions": {name: runtime.environment()[name] for name in ("tensorflow", "keras", "numpy", "python")},
             }
     return records, results.write(study, records, folder)

@@ -56,6 +56,7 @@ def keep(
             "versions": {name: environment[name] for name in ("tensorflow", "keras", "numpy", "python")},
             "images": environment["images"],
             "fingerprint": environment["fingerprint"],
+            "commit": environment.get("commit"),
             "curves": curves(steps),
             "watch": [_rounded(row) for row in run.watch() if "gap" in row],  # summaries look for copies only
             "epochs": [_rounded(row) for row in run.epochs()],

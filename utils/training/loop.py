@@ -105,7 +105,8 @@ def train(
     experiment = with_names(config.replace(experiment, name=place_of(experiment.data.name)), dataset)
     encoder = _encoder(experiment, dataset, data_dir, progress)
     measured = {"update_seconds": update_seconds} if update_seconds else {}
-    run = Run.create(experiment, runtime.environment() | _identity(dataset) | measured, runs_dir)
+    environment = runtime.environment() | {"commit": runtime.commit()} | _identity(dataset) | measured
+    run = Run.create(experiment, environment, runs_dir)
     if encoder:
         encoder.save(run.models)
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")

@@ -1,0 +1,213 @@
+"""The table of everything that the sources claim: it is whole, up to date, and its verdicts follow what is kept."""
+
+import copy
+import json
+import re
+import shutil
+
+import pytest
+
+from utils import cli
+from utils.files import write_json
+from utils.report.claims import CLAIMS, CONFIRMED, MISSING, OPEN, REFUTED, as_markdown, rows, verdict_counts
+from utils.report.kept import NOTEBOOKS, RESULTS, Kept, NotKeptError
+from utils.runs import PROJECT
+
+ASKED = {
+    *(f"R{n}" for n in range(1, 11)), *(f"S{n}" for n in range(1, 9)), "L1", "L2", *(f"A{n}" for n in range(1, 8)),
+    *(f"G{n}" for n in range(1, 5)), "G algorithm 1",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made():
+    return rows()
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """What is kept, its results in a folder of their own, which may be changed."""
+    shutil.copytree(
+        RESULTS, tmp_path / "results", ignore=lambda _, names: [n for n in names if not n.endswith(".json")]
+    )
+    return Kept(results=tmp_path / "results")
+
+
+def evidence(kept, claim):
+    return next(each for each in CLAIMS if each.id == claim).evidence(kept)
+
+
+def change(kept, name, edit):
+    """Results with every run edited; `edit` changes it in place."""
+    file = kept.results / f"{name}.json"
+    results = json.loads(file.read_text(encoding="utf-8"))
+    for run in results["runs"]:
+        edit(run)
+    write_json(file, results)
+
+
+def test_every_claim_of_the_sources_has_its_row_and_one_of_four_verdicts(made):
+    assert {re.sub(r"(?<=\d)[a-z]$", "", row.claim.id) for row in made} == ASKED
+    assert len({row.claim.id for row in made}) == len(made)
+    counts = verdict_counts(made)
+    assert list(counts) == ["confirmed at this size", "refuted", "open", "missing"] and sum(counts.values()) == len(
+        made
+    )
+    for row in made:
+        assert row.claim.says and row.claim.tested and row.evidence.why, row.claim.id
+        if row.evidence.verdict in (CONFIRMED, REFUTED):
+            assert row.evidence.measured != "–", row.claim.id
+
+
+def test_claims_md_is_up_to_date(made):
+    there = (PROJECT / "CLAIMS.md").read_text(encoding="utf-8")
+    assert there == as_markdown(made), "make it again: ./dcgan claims --out CLAIMS.md"
+
+
+def test_every_link_leads_to_a_cell_that_there_is(made):
+    for row in made:
+        if row.notebook:
+            cells = {cell["id"] for cell in json.loads(row.notebook.read_text(encoding="utf-8"))["cells"]}
+            assert not row.claim.cell[1] or row.claim.cell[1] in cells, row.claim.id
+    assert sum(row.notebook is not None for row in made) > 20
+
+
+def test_the_table_is_one_that_markdown_can_show(made):
+    lines = as_markdown(made).splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert all(len(re.findall(r"(?<!\\)\|", line)) == 8 for line in table)
+    assert len(table) == len(made) + 2 * 5 and "/work/" not in as_markdown(made)
+
+
+def test_without_results_nothing_that_was_measured_has_a_verdict(tmp_path):
+    for name in ("results", "notebooks", "models"):
+        (tmp_path / name).mkdir()
+    bare = rows(Kept(tmp_path / "results", tmp_path / "notebooks", tmp_path / "models"))
+    decided = {row.claim.id for row in bare if row.evidence.verdict in (CONFIRMED, REFUTED)}
+    assert decided == {"R9"}, "it is read in the paper"
+    told = {row.claim.id: row.evidence.why for row in bare}
+    assert told["R1a"] == "not measured yet: the study batch_normalisation has not been carried out"
+
+
+def test_verdicts_follow_the_results(kept):
+    assert evidence(kept, "R1a").verdict == CONFIRMED and evidence(kept, "R4a").verdict == REFUTED
+
+    def alive(run):
+        run["curves"]["loss_generator"] = [max(loss, 0.5) for loss in run["curves"]["loss_generator"]]
+
+    for name in ("faces", "cifar10"):
+        change(kept, f"batch_normalisation-{name}", alive)
+    assert evidence(kept, "R1a").verdict == REFUTED
+
+    def cross(run):
+        if run["arm"].split("-")[0] in ("128", "640"):
+            curve = run["curves"]["loss_generator"]
+            run["curves"]["loss_generator"] = [5.0] * (len(curve) // 2) + [0.0] * (len(curve) - len(curve) // 2)
+
+    for name in ("losses-faces", "amount_of_data-faces", "amount_of_data-cifar10"):
+        change(kept, name, cross)
+    assert evidence(kept, "R4a").verdict == CONFIRMED
+
+
+def test_a_run_in_which_the_loss_comes_back_stops_a_claim_that_it_never_does(kept):
+    assert evidence(kept, "R1b").verdict == OPEN and "4 of 6 runs" in evidence(kept, "R1b").why
+
+    def stay(run):
+        run["curves"]["loss_generator"] = [0.001] * len(run["curves"]["loss_generator"])
+
+    for name in ("faces", "cifar10"):
+        change(kept, f"batch_normalisation-{name}", stay)
+    assert evidence(kept, "R1b").verdict == CONFIRMED
+
+
+def test_a_control_that_does_as_well_takes_a_claim_its_verdict(tmp_path):
+    """Filters of a random network, and sums in a random direction."""
+    book = tmp_path / "08_x.ipynb"
+    shutil.copy(next(NOTEBOOKS.glob("08_*.ipynb")), book)
+    assert evidence(Kept(notebooks=tmp_path), "R7").verdict == REFUTED
+    book.write_text(book.read_text(encoding="utf-8").replace("106 of 128 filters prefer", "6 of 128 filters prefer"))
+    assert evidence(Kept(notebooks=tmp_path), "R7").verdict == OPEN
+
+    sums = tmp_path / "13_x.ipynb"
+    shutil.copy(next(NOTEBOOKS.glob("13_*.ipynb")), sums)
+    assert evidence(Kept(notebooks=tmp_path), "S6").verdict == OPEN
+    sums.write_text(sums.read_text(encoding="utf-8").replace("22% (14% to 33%)", "02% (01% to 03%)"))
+    assert evidence(Kept(notebooks=tmp_path), "S6").verdict == CONFIRMED
+
+
+def reading(value):
+    return {"value": value, "low": value - 0.01, "high": value + 0.01, "by_factor": {"hat": value}}
+
+
+def regularised(trained, random, last=0.2):
+    """Results of the study of RDCGAN: how far its two networks are ahead of the discriminator alone, by seed."""
+    runs = []
+    for seed, (ahead, by_number) in enumerate(zip(trained, random)):
+        for arm in ("dcgan", "rdcgan"):
+            own = {"D": reading(0.7), "D and E": reading(0.7 + ahead)}
+            chance = {"D": reading(0.6), "D and E": reading(0.6 + by_number)}
+            watch = [{"gap": 0.0, "diversity": 0.4, "diversity_true": 0.5}]
+            snapshots = [{"update": u, "kernel": [k, k, k]} for u, k in ((0, 2.0), (9, 0.2), (18, last))]
+            read = {"trained": own, "random": chance}
+            runs.append({"arm": arm, "seed": seed, "read": read, "watch": watch, "snapshots": snapshots})
+    return {"study": "regularised-faces", "question": "?", "arms": {"dcgan": "", "rdcgan": ""}, "runs": runs}
+
+
+@pytest.mark.parametrize(
+    ("trained", "random", "verdict"),
+    [
+        ((0.06, 0.05, 0.07), (0.02, 0.01, 0.02), CONFIRMED),
+        ((0.06, 0.01, 0.07), (0.02, 0.01, 0.02), OPEN),  # one seed is no further ahead than features alone
+        ((0.02, 0.01, 0.02), (0.02, 0.02, 0.02), REFUTED),
+    ],
+)
+def test_results_that_come_later_are_taken_up_and_more_features_alone_are_no_merit(kept, trained, random, verdict):
+    with pytest.raises(NotKeptError):
+        evidence(Kept(results=kept.results / "none"), "G1")
+    write_json(kept.results / "regularised-faces.json", regularised(trained, random))
+    assert evidence(kept, "G1").verdict == verdict
+    assert f"{100 * sum(trained) / 3:+.1f}" in evidence(kept, "G1").measured
+    assert evidence(kept, "G4").verdict == OPEN
+    write_json(kept.results / "regularised-faces.json", regularised(trained, random, last=0.5))
+    assert evidence(kept, "G4").verdict == CONFIRMED and "3 of 3" in evidence(kept, "G4").measured
+
+
+def test_features_that_are_kept_later_are_told_with_their_controls_but_not_taken_for_the_papers_figure(kept):
+    by_labels = {"1000": reading(0.4), "4000": reading(0.5)}
+    random = {"by_labels": {"1000": reading(0.35), "4000": reading(0.41)}}
+    read = {"by_labels": by_labels, "random": random, "pixels": {"1000": reading(0.2), "4000": reading(0.3)}}
+    worse = copy.deepcopy(read)
+    worse["by_labels"]["4000"] = reading(0.2)
+    runs = [{"arm": "base", "seed": 0, "read": read}, {"arm": "r1", "seed": 0, "read": worse}]
+    write_json(
+        kept.results / "features-cifar10.json",
+        {"study": "features-cifar10", "question": "?", "arms": {"base": "", "r1": ""}, "runs": runs},
+    )
+    found = evidence(kept, "S2")
+    assert (
+        found.verdict == OPEN
+        and "best of 2 recipes (base)" in found.measured
+        and "4,000 labels: 50.0%" in found.measured
+    )
+    assert found.control == "the same network with random weights: 41.0%; pixels: 30.0%"
+    assert evidence(kept, "S3").verdict == MISSING and "40.0% with 1,000" in evidence(kept, "S3").measured
+
+
+def test_a_model_on_texts_is_judged_beside_the_texts_of_others(tmp_path):
+    right = {"fake": reading(0.6), "other": reading(0.2), "true": reading(0.9)}
+    card = {"name": "told", "texts": {"samples": 500, "judge": "classifier", "right": right}}
+    write_json(tmp_path / "told" / "card.json", card)
+    found = evidence(Kept(models=tmp_path), "G algorithm 1")
+    assert found.verdict == CONFIRMED and "60% (59% to 61%) of 500" in found.measured
+    assert found.control.startswith("with another's sentence: 20% (19% to 21%)")
+    write_json(
+        tmp_path / "told" / "card.json", card | {"texts": card["texts"] | {"right": right | {"fake": reading(0.2)}}}
+    )
+    assert evidence(Kept(models=tmp_path), "G algorithm 1").verdict == REFUTED
+
+
+def test_claims_are_printed_and_given_to_programs(capsys, tmp_path):
+    assert cli.main(["claims", "--json", "--out", str(tmp_path / "c.md")]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["claims"]) == len(CLAIMS) and sum(told["verdicts"].values()) == len(CLAIMS)
+    assert (tmp_path / "c.md").read_text(encoding="utf-8") == as_markdown(rows())

@@ -1,0 +1,454 @@
+"""Reports as pages and PDFs, and the rubric that a run is checked against."""
+
+import html.parser
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from utils import cli, config, runtime
+from utils.config import preset, replace
+from utils.errors import InputError
+from utils.evaluation.comparison import surroundings_that_differ
+from utils.files import write_json
+from utils.models import build_discriminator, build_generator
+from utils.report import of_networks
+from utils.report.claims import rows
+from utils.report.document import Report, Stamp, code, fresh_folder, listing, missing, table, text
+from utils.report.grade import CHECKS, NO, TEACHER, YES, Graded, grade, read_rubric
+from utils.report.kept import RESULTS, Kept
+from utils.report.markdown import blocks_of, read_text
+from utils.report.of_networks import report_of, side_by_side, subject_of
+from utils.report.of_project import add_project
+from utils.report.of_study import add_study, names_of
+from utils.report.write import fingerprint, write
+from utils.runs import PROJECT, Run, State
+from utils.viz import grid, write_png
+
+EVIL = '#panic("x") <script>alert(1)</script> #read("/etc/passwd") $x$ @y {{ 7*7 }} {% raw %} "\\ ]*_`'
+STAMP = Stamp("run faces/0001-quick", 0, "ab" * 32, "0123456789ab")
+
+
+class Tags(html.parser.HTMLParser):
+    """The tags of a page with their attributes, and its text."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def report_in(folder, title="A report"):
+    return Report(title, "made by a test", fresh_folder(folder))
+
+
+def everything(folder):
+    report = report_in(folder, EVIL)
+    picture = report.picture(np.full((6, 8, 3), 90, np.uint8), EVIL, EVIL, STAMP)
+    rows = [{"a": 1, EVIL: EVIL}, {"a": 2.5, EVIL: "猫 😀"}]
+    report.section(EVIL, text(EVIL), table(rows, EVIL, STAMP), picture, code(EVIL), listing([EVIL]), missing(EVIL))
+    return report
+
+
+def test_the_same_report_gives_the_same_bytes_and_its_pdf_names_what_it_was_made_of(tmp_path):
+    first, second = write(everything(tmp_path / "a")), write(everything(tmp_path / "b"))
+    assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
+    _, pdf, plain = first
+    assert pdf.read_bytes().startswith(b"%PDF-") and fingerprint(plain.read_text()).encode() in pdf.read_bytes()
+    other = report_in(tmp_path / "c")
+    other.section("x", text("y"))
+    assert fingerprint(plain.read_text()).encode() not in write(other)[1].read_bytes()
+
+
+def test_no_text_becomes_a_script_or_code_of_the_typesetter(tmp_path):
+    page, pdf, _ = write(everything(tmp_path))  # `#panic` would be an error of the typesetter
+    seen = Tags(page.read_text(encoding="utf-8"))
+    assert not {"script", "iframe", "object", "link", "form"} & {tag for tag, _ in seen.tags}
+    assert not [name for _, attributes in seen.tags for name in attributes if name.startswith("on")]
+    assert seen.text.count('#panic("x") <script>alert(1)</script>') == 12  # each block, the contents, the two titles
+    assert ("meta", "default-src 'none'; img-src data:; style-src 'unsafe-inline'") in [
+        (tag, attributes.get("content")) for tag, attributes in seen.tags
+    ]
+    assert b"root:" not in pdf.read_bytes()
+
+
+def test_a_page_needs_no_other_file_and_every_picture_of_it_has_its_caption_and_stamp(tmp_path):
+    seen = Tags(write(everything(tmp_path))[0].read_text(encoding="utf-8"))
+    (picture,) = [attributes for tag, attributes in seen.tags if tag == "img"]
+    assert picture["src"].startswith("data:image/png;base64,") and picture["alt"].startswith("#panic")
+    assert int(picture["width"]) == 480, "a small picture is enlarged by a whole factor"
+    assert "run faces/0001-quick; seed 0; data abababababab; commit 0123456789ab" in seen.text
+
+
+def test_markdown_keeps_its_form_and_loses_its_markup_and_dangerous_links(tmp_path):
+    words = """# Head <b>
+A *b* **c** `d<e>` [good](https://a.b/?x=1&y="2") [bad](javascript:alert(1))
+[file](file:///etc/passwd) <img src=x onerror=y>
+
+- one
+  - two
+1. three
+
+> said
+
+```
+#let x = <script>
+```
+
+| h | i |
+|---|---|
+| 1 | <u> |
+"""
+    report = report_in(tmp_path)
+    blocks = blocks_of(words, tmp_path, report)
+    kinds = [block["kind"] for block in blocks]
+    assert kinds == ["heading", "text", "list", "list", "text", "code", "table"]
+    links = [span["link"] for span in blocks[1]["spans"] if "link" in span]
+    assert links == ["https://a.b/?x=1&y=%222%22"]
+    assert {"text": "b", "emphasis": True} in blocks[1]["spans"] and {"text": "c", "strong": True} in blocks[1]["spans"]
+    assert "<img src=x onerror=y>" in "".join(span["text"] for span in blocks[1]["spans"])
+    assert blocks[2]["items"] == [[{"text": "one"}, {"text": "\n– "}, {"text": "two"}]] and blocks[3]["ordered"]
+    assert blocks[5]["text"] == "#let x = <script>" and blocks[6]["rows"] == [["1", "<u>"]]
+    report.section("own", *blocks)
+    seen = Tags(write(report)[0].read_text(encoding="utf-8"))
+    assert [a["href"] for tag, a in seen.tags if tag == "a" and "rel" in a] == ["https://a.b/?x=1&y=%222%22"]
+    assert not {"script", "b", "u"} & {tag for tag, _ in seen.tags} and "img" not in {tag for tag, _ in seen.tags}
+
+
+def test_a_text_shows_pictures_of_its_own_folder_only(tmp_path):
+    home = tmp_path / "home"
+    write_png(home / "a 猫.png", np.full((4, 4, 3), 200, np.uint8))
+    write_png(tmp_path / "secret.png", np.zeros((4, 4, 3), np.uint8))
+    (home / "link.png").symlink_to(tmp_path / "secret.png")
+    (home / "no.png").write_text("no picture")
+    places = ("a%20猫.png", "../secret.png", str(tmp_path / "secret.png"), "link.png", "no.png", "https://a.b/c.png")
+    words = "\n\n".join(f"![what it shows]({place})" for place in places)
+    shown = blocks_of(words, home, report_in(tmp_path / "out"))
+    assert [block["kind"] for block in shown] == ["picture", *["missing"] * 5]
+    assert shown[0]["caption"] == "what it shows" and "is not a picture that can be read" in shown[4]["text"]
+
+
+def test_a_text_that_cannot_be_read_is_refused(tmp_path):
+    (tmp_path / "bytes.md").write_bytes(b"\xff\xfe\x00")
+    for name, words in (("none.md", "There is no text"), ("bytes.md", "not a text in UTF-8")):
+        with pytest.raises(InputError, match=words):
+            read_text(tmp_path / name)
+
+
+def test_a_report_never_removes_pictures_that_are_not_its_own(tmp_path):
+    write_png(tmp_path / "pictures" / "mine.png", np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(InputError, match="is not a report's"):
+        fresh_folder(tmp_path)
+    assert (tmp_path / "pictures" / "mine.png").is_file()
+
+
+# --- runs, models, studies --------------------------------------------------------------------------------------------
+
+
+def run_in(folder, name="faces", finished=True, commit="0123456789ab", networks=False):
+    """A run of two epochs, as a training would leave it; unfinished it has one grid and no records."""
+    experiment = replace(preset("report32"), width=0.0625, epochs=2, name=name)
+    device = {"device": {"kind": "CPU", "name": "a CPU", "count": 2}}
+    versions = dict.fromkeys(("python", "tensorflow", "keras", "numpy"), "1.0")
+    known = {"images": 24, "fingerprint": "cd" * 32, "commit": commit}
+    run = Run.create(experiment, versions | device | known, folder)
+    np.save(run.latents_file, np.zeros((64, 100), np.float32))
+    pictures = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), np.uint8)
+    epochs = (0, 1, 2) if finished else (0,)
+    for epoch in epochs:
+        write_png(run.grid(epoch), grid(pictures))
+    row = {"accuracy_true": 0.9, "accuracy_fake": 0.8, "score_true": 0.7, "score_fake": 0.3, "diversity": 0.2}
+    run.epochs_file.write_text("".join(json.dumps({"epoch": epoch} | row) + "\n" for epoch in epochs))
+    if finished:
+        names = ("loss_true", "loss_fake", "loss_generator", "score_true", "score_fake")
+        steps = [{"update": n, "epoch": 1 + (n > 3)} | dict.fromkeys(names, 1 / n) for n in range(1, 7)]
+        run.steps_file.write_text("".join(json.dumps(step) + "\n" for step in steps))
+        run.watch_file.write_text(json.dumps({"update": 6, "gap": 0.0, "diversity": 0.4, "diversity_true": 0.5}) + "\n")
+        write_png(run.true_grid, grid(pictures))
+    if networks:
+        run.model("generator").parent.mkdir()
+        for player, build in (("generator", build_generator), ("discriminator", build_discriminator)):
+            build(experiment.model, 0).save(run.model(player))
+    state = State("finished", 6, 2, 9.0) if finished else State("stopped", 0, 0, 0.0, "Stopped by Ctrl-C.")
+    run.save_state(state)
+    return run
+
+
+def sections_of(report):
+    return {section.title: section.blocks for section in report.sections}
+
+
+def lacking(report):
+    return [block["text"] for section in report.sections for block in section.blocks if block["kind"] == "missing"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return run_in(tmp_path_factory.mktemp("runs"), networks=True)
+
+
+@pytest.fixture(scope="module")
+def reported(run, tmp_path_factory):
+    """The folder of a report of the run, and the report."""
+    report = Report("A run", "a test", tmp_path_factory.mktemp("report"))
+    report.section("In the author's words", text("three words here"))
+    report_of([subject_of(run.folder)], report, lambda experiment: "./dcgan train")
+    write(report)
+    return report
+
+
+def test_a_report_of_a_run_has_the_parts_of_a_course_report_and_stamps_every_figure(run, reported):
+    there = sections_of(reported)
+    assert list(there)[1:] == [
+        "Abstract", "Data", "Networks", "Training", "Results", "Grad-CAM, and what the generator remembers", "Features",
+        "Latent space", "Distances, with their passports", "Beside the course report and the paper", "Limits",
+        "How to make it again",
+    ]  # fmt: skip
+    own = "run faces/0001-report32; seed 0; data cdcdcdcdcdcd; commit 0123456789ab"
+    figures = [b for blocks in there.values() for b in blocks if b["kind"] in ("picture", "table")]
+    assert len(figures) > 10 and {block["stamp"] for block in figures} == {own}
+    words = there["Abstract"][0]["spans"][0]["text"]
+    assert "report32, 32x32 pixels, trained on 24 images of built-in faces: 6 updates in 9 s on a CPU, seed 0." in words
+    generator = there["Networks"][1]
+    assert generator["rows"][-1][-1] == f"{build_generator(run.experiment.model, 0).count_params():,}"
+    (row,) = [row for row in there["Beside the course report and the paper"][0]["rows"] if "learning rate" in row[0]]
+    assert row == ["learning rate", "0.00002 in its text", "0.0002", "0.0002"]
+    assert (
+        lacking(reported)
+        == [
+            "there are no curves yet; "  # the fixture draws none
+            f"./dcgan film {run.folder} draws them.",
+            *(sentence for sentence in lacking(reported)[1:]),
+        ]
+    )
+    for command in ("explain", "features", "arithmetic", "evaluate"):
+        assert any(f"./dcgan {command} {run.folder}" in sentence for sentence in lacking(reported)), command
+
+
+def test_frames_of_a_film_show_the_same_latents_at_every_summary(reported):
+    from PIL import Image
+
+    frames = sections_of(reported)["Results"][1]
+    with Image.open(reported.folder / frames["file"]) as picture:
+        pixels = np.asarray(picture.convert("L"), float)
+    rows = np.split(pixels, 3)
+    assert np.abs(rows[0][:, 120:] - rows[2][:, 120:]).mean() < 2 and rows[0][:, 120:].std() > 20
+
+
+def test_a_run_that_was_stopped_before_its_first_epoch_has_a_report_that_says_so(tmp_path):
+    odd = tmp_path / 'my <b>cats #panic("猫") 😀'
+    run = run_in(tmp_path / "runs", str(odd), finished=False, commit=None)
+    report = report_in(tmp_path / "out")
+    report_of([subject_of(run.folder)], report, lambda experiment: "./dcgan train")
+    page, pdf, plain = write(report)
+    told = json.dumps(json.loads(plain.read_text(encoding="utf-8")), ensure_ascii=False)
+    assert "This run is not finished, stopped (Stopped by Ctrl-C): all figures are of where it stands." in told
+    assert "commit not recorded" in told and "own pictures: whoever shows them answers for them" in told
+    assert 'my <b>cats #panic(\\"猫\\") 😀' in told
+    lacks = " ".join(lacking(report))
+    for words in ("no trained networks yet", "no picture of true images", "no curves yet", "one grid only"):
+        assert words in lacks
+    assert "b" not in {tag for tag, _ in Tags(page.read_text(encoding="utf-8")).tags} and pdf.is_file()
+
+
+def test_a_model_without_its_run_has_a_report_from_its_card(tmp_path, monkeypatch):
+    monkeypatch.setattr(of_networks, "_networks", lambda *_: [])  # drawn for a run above
+    report = report_in(tmp_path)
+    report_of([subject_of("faces")], report, lambda experiment: "./dcgan train --preset quick")
+    there = sections_of(report)
+    card = subject_of("faces").model.card
+    assert f"{card['updates']:,} updates" in there["Abstract"][0]["spans"][0]["text"]
+    assert there["Distances, with their passports"][0]["rows"][0][1].startswith("0.1356 (0.1227 to 0.1484)")
+    lacks = " ".join(lacking(report))
+    assert "model without its run" in lacks and "an earlier version measured it" in lacks
+
+
+def test_several_are_set_side_by_side_with_what_differs(run, tmp_path):
+    other = run_in(tmp_path / "runs", finished=False)
+    other.save_experiment(config.replace(other.experiment, seed=7))
+    report = report_in(tmp_path / "out")
+    side_by_side([subject_of(run.folder), subject_of(other.folder)], report)
+    (first,) = report.sections
+    assert first.title == "Side by side" and ["training.seed", "0", "7"] in first.blocks[0]["rows"]
+    assert [block["kind"] for block in first.blocks] == ["table", "missing", "picture"]  # only one has curves
+
+
+def test_what_trainings_were_made_of_is_compared_where_it_is_known():
+    known = {"images": 3, "fingerprint": "ab" * 32, "commit": "1", "device": {"name": "x"}, "keras": "3"}
+    assert surroundings_that_differ([known, known]) == {}
+    found = surroundings_that_differ(
+        [known, known | {"fingerprint": "ac" * 32, "commit": None, "device": {"name": "y"}}]
+    )
+    assert found == {
+        "fingerprint": ["ab" * 6, "ac" * 6], "commit": ["1", "not recorded"], "device": ["x", "y"],
+    }  # fmt: skip
+
+
+def test_compare_without_distances_measures_nothing(run, tmp_path, capsys):
+    other = run_in(tmp_path / "runs", commit="ba9876543210")
+    other.models.mkdir()
+    other.model("generator").write_bytes(b"")  # not looked into
+    other.save_experiment(config.replace(other.experiment, seed=7))
+    asked = ["compare", str(run.folder), str(other.folder), "--no-distances", "--out", str(tmp_path / "out"), "--json"]
+    assert cli.main(asked) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["settings"] == {"training.seed": [0, 7]} and found["spaces"] == found["orders"] == []
+    assert found["surroundings"] == {"commit": ["0123456789ab", "ba9876543210"]} and len(found["files"]) == 2
+
+
+@pytest.fixture
+def few(tmp_path):
+    """The kept results of one study, four of its runs, in a folder of their own."""
+    results = json.loads((RESULTS / "losses-faces.json").read_text(encoding="utf-8"))
+    write_json(tmp_path / "kept" / "losses-faces.json", results | {"runs": results["runs"][:4]})
+    return Kept(results=tmp_path / "kept")
+
+
+def test_a_report_of_a_study_has_its_answer_and_every_run_of_it(few, tmp_path):
+    report = report_in(tmp_path / "out")
+    assert names_of("losses", few) == names_of("losses-faces", few) == ["losses-faces"]
+    add_study("losses-faces", report, few, (), alone=True)
+    there = sections_of(report)
+    own = "kept results losses-faces, 4 runs; seed 0; data 67ae120c2a47, bf5e9df17bc1; commit not recorded"
+    assert {b["stamp"] for blocks in there.values() for b in blocks if "stamp" in b} == {own}
+    assert len(there["Every run"][0]["rows"]) == 4 and there["Answer"][0]["kind"] == "picture"
+    assert there["How to make it again"][0]["text"] == "./dcgan study losses --data faces --out notebooks/results"
+    with pytest.raises(InputError, match="no results of a study 'ladder' .*`./dcgan study ladder` carries it out"):
+        names_of("ladder", few)
+
+
+def test_the_projects_report_says_what_is_missing_where_nothing_is_kept(tmp_path):
+    for name in ("results", "notebooks", "models"):
+        (tmp_path / name).mkdir()
+    bare, report = Kept(tmp_path / "results", tmp_path / "notebooks", tmp_path / "models"), report_in(tmp_path / "out")
+    add_project(report, bare, rows(bare))
+    lacks = " ".join(lacking(report))
+    for words in (
+        "no models in saved_models/pretrained/",
+        "no kept results in results/",
+        "there is no notebook 08 yet",
+    ):
+        assert words in lacks
+    (beside,) = sections_of(report)["Beside the course report and the paper"]
+    assert beside["rows"][0][1:3] == ["1,466,115 (Fig 5)", "1,466,115"]
+    assert write(report)[1].read_bytes().startswith(b"%PDF-")
+
+
+def test_the_commit_is_known_where_there_is_git():
+    if not (PROJECT / ".git").exists():
+        pytest.skip("this is no checkout")
+    assert re.fullmatch(r"[0-9a-f]{12}(\+changes)?", runtime.commit())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "give names, or --study NAME, or --all. Received: none of these"),
+        (["faces", "--all"], "Received: more than one of these"),
+        (["--study", "nothing"], "There are no results of a study 'nothing'"),
+        (["nobody"], "There is no run 'nobody'"),
+        (["faces", "--text", "no.md"], "There is no text no.md"),
+    ],
+)
+def test_report_answers_bad_input_in_one_sentence(capsys, arguments, words):
+    assert cli.main(["report", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and words in err
+
+
+# --- the rubric -------------------------------------------------------------------------------------------------------
+
+
+def graded(run, reported):
+    def as_before(report):
+        report.sections += reported.sections[1:]
+        shutil.copytree(reported.folder / "pictures", report.folder / "pictures")
+
+    return Graded(subject_of(run.folder), reported.folder, as_before)
+
+
+def answers(run, reported, *names):
+    rubric = {"items": [{"check": name, "says": "?"} for name in names]}
+    return {answer.item: answer.answer for answer in grade(graded(run, reported), rubric)}
+
+
+def test_the_rubric_that_comes_along_uses_every_check_and_gives_the_teachers_part_no_mark(run, reported):
+    rubric = read_rubric()
+    assert {item["check"] for item in rubric["items"] if "check" in item} == CHECKS.keys()
+
+    def remake(report):
+        report_of([subject_of(run.folder)], report, lambda experiment: "./dcgan train")
+
+    anew = Graded(subject_of(run.folder), reported.folder, remake)
+    found = grade(anew, {"items": [item for item in rubric["items"] if item.get("check") != "trained_on"]})
+    told = {answer.item: answer.answer for answer in found}
+    assert {name for name, answer in told.items() if answer == YES} == {
+        "finished", "records_agree", "reproducible", "finite", "healthy", "report", "own_text",
+    }  # fmt: skip
+    assert {name for name, answer in told.items() if answer == NO} == {"distance", "control", "explained"}
+    assert [a.why for a in found if a.answer == TEACHER] == [""] * sum("judge" in item for item in rubric["items"])
+
+
+def test_a_figure_that_was_changed_by_hand_or_is_no_longer_the_runs_is_found(run, reported):
+    file = reported.folder / "report.json"
+    whole = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(whole.replace("6 updates in 9 s", "9 updates in 9 s"), encoding="utf-8")
+        assert answers(run, reported, "report") == {"report": NO}
+        file.write_text(whole.replace("three words here", "other words"), encoding="utf-8")
+        assert answers(run, reported, "report") == {"report": NO}, "the PDF was made of the first text"
+    finally:
+        file.write_text(whole, encoding="utf-8")
+    assert answers(run, reported, "report") == {"report": YES}
+
+
+@pytest.mark.parametrize(
+    ("check", "spoil"),
+    [
+        ("records_agree", lambda run: run.steps_file.write_text(_without_line(run.steps_file, 2))),
+        ("records_agree", lambda run: run.grid(1).unlink()),
+        ("finite", lambda run: run.steps_file.write_text(run.steps_file.read_text().replace("0.5", "NaN"))),
+        (
+            "healthy",
+            lambda run: run.watch_file.write_text(run.watch_file.read_text().replace('"gap": 0.0', '"gap": 0.9')),
+        ),
+        ("finished", lambda run: run.save_state(State("stopped", 6, 1))),
+        (
+            "reproducible",
+            lambda run: write_json(run.folder / "environment.json", run.environment | {"commit": "a+changes"}),
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_run_is_found(tmp_path, reported, check, spoil):
+    whole = run_in(tmp_path)
+    assert answers(whole, reported, check) == {check: YES}
+    spoil(whole)
+    assert answers(Run(whole.folder), reported, check) == {check: NO}
+
+
+def _without_line(file, number):
+    lines = file.read_text().splitlines(keepends=True)
+    return "".join(lines[:number] + lines[number + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "cannot be read"),
+        ("[]", 'a list of "items"'),
+        ('{"items": [{"check": "charm", "says": "?"}]}', "no check 'charm'; choose from finished"),
+        ('{"items": [{"check": "finite", "judge": "x", "says": "?"}]}', 'either "check" or "judge"'),
+    ],
+)
+def test_a_rubric_that_is_none_is_refused(tmp_path, content, words):
+    (tmp_path / "rubric.json").write_text(content)
+    with pytest.raises(InputError, match=words):
+        read_rubric(tmp_path / "rubric.json")

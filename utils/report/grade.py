@@ -1,0 +1,280 @@
+"""Checks a run, and its report, against a rubric: what a machine can check is checked, and what takes a teacher is
+listed, without a mark.
+
+A rubric is a JSON file: "title", and "items", each with "says" and either "check", one of `CHECKS`, or "judge", the
+name of what a teacher has to judge. `rubric.json` comes with the project. To add a check: a function that takes a
+`Graded`, and one line in `CHECKS`.
+"""
+
+import hashlib
+import json
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.errors import InputError
+from utils.report.document import Report
+from utils.report.of_networks import Subject
+from utils.report.write import JSON, PDF, fingerprint
+from utils.runs import Run
+
+RUBRIC = Path(__file__).resolve().parent / "rubric.json"
+"""The rubric that comes with the project."""
+YES, NO, UNKNOWN, TEACHER = "yes", "no", "cannot be told", "for the teacher"
+_VERSIONS = ("python", "tensorflow", "keras", "numpy")
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What is checked.
+
+    Attributes:
+        subject: the run.
+        report: folder of its report.
+        remake: adds what a report says of the run to one.
+        data_dir: where datasets are.
+    """
+
+    subject: Subject
+    report: Path
+    remake: Callable[[Report], None]
+    data_dir: Path | None = None
+
+    @property
+    def run(self) -> Run:
+        return self.subject.run
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of an item of a rubric.
+
+    Attributes:
+        item: the check, or the name of what is to be judged.
+        says: what is asked.
+        answer: YES, NO, UNKNOWN or TEACHER.
+        why: what was found, in a sentence; "" for the teacher.
+    """
+
+    item: str
+    says: str
+    answer: str
+    why: str = ""
+
+
+Found = tuple[str, str]  # an answer, and why
+
+
+def read_rubric(file: str | Path = RUBRIC) -> dict:
+    """A rubric.
+
+    Raises:
+        InputError: there is none, or it asks for what there is not.
+    """
+    try:
+        rubric = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"A rubric is a JSON file. Received: {file}, which cannot be read as such ({error})."
+        ) from error
+    items = rubric.get("items") if isinstance(rubric, dict) else None
+    if not isinstance(items, list) or not items:
+        raise InputError(f'A rubric has a list of "items". Received: {file}, which has none.')
+    for item in items:
+        kinds = {"check", "judge"} & item.keys() if isinstance(item, dict) else set()
+        if len(kinds) != 1 or not isinstance(item.get("says"), str):
+            raise InputError(f'An item of a rubric has "says" and either "check" or "judge". Received: {item!r}.')
+        if "check" in item and item["check"] not in CHECKS:
+            raise InputError(f"There is no check {item['check']!r}; choose from {', '.join(CHECKS)}.")
+    return rubric
+
+
+def grade(graded: Graded, rubric: dict) -> list[Answer]:
+    """Check every item of a rubric that a machine can check."""
+    answers = []
+    for item in rubric["items"]:
+        if "judge" in item:
+            answers.append(Answer(str(item["judge"]), item["says"], TEACHER))
+        else:
+            answers.append(Answer(item["check"], item["says"], *CHECKS[item["check"]](graded)))
+    return answers
+
+
+def _finished(graded: Graded) -> Found:
+    run = graded.run
+    rows = run.epochs(1)
+    at = f"it stands at {run.unit} {rows[-1][run.unit] if rows else 0:,} of {run.goal:,}"
+    return (YES, at) if run.is_finished else (NO, f"{at}: {run.in_words()}")
+
+
+def _trained_on(graded: Graded) -> Found:
+    from utils.data import load_for
+
+    recorded = graded.run.environment.get("fingerprint")
+    if not recorded:
+        return NO, "the run does not record the fingerprint of its images"
+    try:
+        now = load_for(graded.subject.experiment, graded.data_dir, progress=False).fingerprint
+    except InputError as error:
+        return UNKNOWN, f"the images are not here: {error}"
+    if now != recorded:
+        return NO, f"the images now have the fingerprint {now[:12]}, the run records {recorded[:12]}"
+    return YES, f"fingerprint {recorded[:12]}, computed anew"
+
+
+def _records_agree(graded: Graded) -> Found:
+    run = graded.run
+    steps, summaries = run.steps(), [row[run.unit] for row in run.epochs()]
+    if not steps or not summaries:
+        return NO, "there are no records"
+    updates = steps["update"]
+    if not np.array_equal(updates, np.arange(1, len(updates) + 1)):
+        return NO, "updates are missing from steps.jsonl, or stand there twice"
+    if run.state.update and run.state.update > len(updates):
+        return NO, f"{run.state.update:,} updates are said to be done, {len(updates):,} are recorded"
+    if sorted(set(summaries)) != summaries:
+        return NO, "summaries are out of order, or stand there twice"
+    if lost := [number for number in summaries if not run.grid(number).is_file()]:
+        return NO, f"there is no grid of {run.unit} {lost[0]}"
+    return YES, f"{len(updates):,} updates, {len(summaries):,} summaries with their grids"
+
+
+def _reproducible(graded: Graded) -> Found:
+    about = graded.run.environment
+    if lacks := [name for name in (*_VERSIONS, "device") if not about.get(name)]:
+        return NO, f"not recorded: {', '.join(lacks)}"
+    commit = about.get("commit")
+    if not commit:
+        return NO, "the commit of the project was not recorded"
+    if commit.endswith("+changes"):
+        return NO, f"the project had changes that commit {commit.removesuffix('+changes')} does not hold"
+    seed = graded.subject.experiment.training.seed
+    return YES, f"settings, seed {seed}, versions, device, commit {commit}; not trained anew here"
+
+
+def _finite(graded: Graded) -> Found:
+    steps = graded.run.steps()
+    losses = [name for name in steps if name.startswith("loss")]
+    if not losses:
+        return UNKNOWN, "no losses are recorded"
+    rows = [json.loads(line) for line in graded.run.steps_file.read_text(encoding="utf-8").splitlines() if line]
+    bad = [row["update"] for row in rows if any(not math.isfinite(row[name]) for name in losses if name in row)]
+    return (NO, f"update {bad[0]:,} is the first with one") if bad else (YES, f"{len(rows):,} updates looked at")
+
+
+def _healthy(graded: Graded) -> Found:
+    from utils.training.doctor import COLLAPSE, GAP
+
+    rows = [row for row in graded.run.watch() if "gap" in row]
+    if not rows:
+        return UNKNOWN, "nothing watched this training"
+    late = rows[-max(1, len(rows) // 4) :]
+    gap = float(np.median([row["gap"] for row in late]))
+    share = float(np.median([row["diversity"] for row in late])) / late[-1]["diversity_true"]
+    told = f"last quarter: gap {gap:.2f}, diversity {share:.2f} of the true images'"
+    return (YES if gap <= GAP and share >= COLLAPSE else NO), told
+
+
+def _distance(graded: Graded) -> Found:
+    from utils.evaluation.passport import Passport
+
+    record = graded.subject.record
+    if record is None:
+        there = graded.run.quality_file.is_file()
+        return NO, "what was measured is of other weights" if there else "none was measured"
+    if Passport.read(record["distance"].get("passport")) is None:
+        return NO, "it has no passport"
+    kernel = record["distance"]["kernel"]
+    return YES, f"kernel distance {kernel['value']:.3f} ({kernel['low']:.3f} to {kernel['high']:.3f})"
+
+
+def _control(graded: Graded) -> Found:
+    record = graded.subject.record
+    floor = (record or {}).get("distance", {}).get("floor", {}).get("kernel")
+    if not floor:
+        return NO, "there is none"
+    return YES, f"between true images {floor['value']:.3f} ({floor['low']:.3f} to {floor['high']:.3f})"
+
+
+def _explained(graded: Graded) -> Found:
+    file = graded.run.folder / "explain" / "explain.json"
+    try:
+        sections = json.loads(file.read_text(encoding="utf-8"))["sections"]
+    except (OSError, ValueError, KeyError):
+        return NO, "there are none"
+    findings = [finding for section in sections for finding in section["findings"]]
+    if not findings or not all(finding["control"] for finding in findings):
+        return NO, "findings without a control"
+    return YES, f"{len(findings)} findings, each with its control"
+
+
+def _report(graded: Graded) -> Found:
+    """Makes the report's sections on the run again and compares them, with their pictures, with what is there."""
+    plain = _plain_report(graded)
+    if plain is None:
+        return NO, f"there is no report in {graded.report}"
+    there = {section["title"]: section["blocks"] for section in plain["sections"]}
+    with tempfile.TemporaryDirectory() as folder:
+        again = Report("", "", Path(folder))
+        graded.remake(again)
+        for section in again.sections:
+            if section.title not in there:
+                return NO, f"it has no section {section.title!r}"
+            now, then = _of_section(section.blocks, Path(folder)), _of_section(there[section.title], graded.report)
+            if now != then:
+                return NO, f"its section {section.title!r} is not what the run gives now: make it again"
+    pdf = graded.report / PDF
+    if not pdf.is_file():
+        return NO, "it has no PDF"
+    if fingerprint((graded.report / JSON).read_text(encoding="utf-8")).encode() not in pdf.read_bytes():
+        return NO, "its PDF was made of something else"
+    return YES, f"{len(again.sections)} sections, made again and compared"
+
+
+def _of_section(blocks: list[dict], folder: Path) -> list[dict]:
+    """Blocks with what their pictures show in place of how these are called."""
+    shown = []
+    for block in json.loads(json.dumps(blocks)):
+        if block["kind"] == "picture":
+            file = folder / block.pop("file")
+            block["content"] = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "lost"
+        shown.append(block)
+    return shown
+
+
+def _own_text(graded: Graded) -> Found:
+    plain = _plain_report(graded)
+    first = plain["sections"][0] if plain and plain["sections"] else None
+    if first is None or first["title"] != OWN_TEXT:
+        return NO, "there is none (`./dcgan report RUN --text FILE.md`)"
+    words = sum(len(span["text"].split()) for b in first["blocks"] if b["kind"] == "text" for span in b["spans"])
+    return YES, f"{words:,} words; what they are worth is for the teacher"
+
+
+OWN_TEXT = "In the author's words"
+"""Heading of the text of its author in a report."""
+CHECKS: dict[str, Callable[[Graded], Found]] = {
+    "finished": _finished,
+    "trained_on": _trained_on,
+    "records_agree": _records_agree,
+    "reproducible": _reproducible,
+    "finite": _finite,
+    "healthy": _healthy,
+    "distance": _distance,
+    "control": _control,
+    "explained": _explained,
+    "report": _report,
+    "own_text": _own_text,
+}
+"""What a machine can check, by the names that rubrics use."""
+
+
+def _plain_report(graded: Graded) -> dict | None:
+    try:
+        return json.loads((graded.report / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

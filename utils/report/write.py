@@ -1,0 +1,100 @@
+"""From a report in plain values to its files: report.json and pictures/, and of these report.html and report.pdf.
+
+The PDF is set by Typst, a library that needs nothing of the system: it brings its fonts, embeds those that are used,
+fetches nothing, and gives the same bytes for the same input. Both makers read the values as data: the page by Jinja2,
+which escapes everything, the PDF by a fixed template that reads the JSON file, so no text can become code. (WeasyPrint
+was the other candidate: it needs Pango from the system and sets with whatever fonts are installed there.)
+"""
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+
+from utils.errors import InputError
+from utils.files import appears_whole, write_text
+from utils.report.document import Report
+
+JSON, PAGE, PDF = "report.json", "report.html", "report.pdf"
+_HERE = Path(__file__).resolve().parent
+
+
+def write(report: Report) -> list[Path]:
+    """Write all files of a report.
+
+    Returns:
+        The page, the PDF and the JSON file.
+    """
+    plain = report.plain()
+    file = report.folder / JSON
+    write_text(file, as_json(plain))
+    return [write_page(report.folder), write_pdf(report.folder), file]
+
+
+def as_json(plain: dict) -> str:
+    """A report as it is kept. What is no Unicode (bytes of file names) is shown as U+FFFD."""
+    text = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def fingerprint(text: str) -> str:
+    """Of a report, from its JSON: it is written into the PDF, so that one can tell what the PDF was made of."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_page(folder: str | Path) -> Path:
+    """Make the page, which needs no other file and runs no scripts, from the JSON file and the pictures of a folder."""
+    import jinja2
+
+    folder = Path(folder)
+    plain = _read(folder)
+    template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        (_HERE / "page.html").read_text(encoding="utf-8")
+    )
+
+    def content(file: str) -> str:
+        return base64.b64encode((folder / file).read_bytes()).decode()
+
+    write_text(folder / PAGE, template.render(**plain, content=content))
+    return folder / PAGE
+
+
+def write_pdf(folder: str | Path) -> Path:
+    """Make the PDF from the JSON file and the pictures of a folder."""
+    import typst
+
+    from utils.figure import FONT, font_file
+
+    folder = Path(folder).resolve()
+    text = json.dumps(_read(folder), ensure_ascii=False)
+    # Typst's own fonts, and Matplotlib's for letters that those have not; another where letters ask for one.
+    fonts = {str(Path(font_file(letters)).parent) for letters in ("", *_foreign(text))}
+    template = (_HERE / "paper.typ").read_bytes()
+    key = fingerprint((folder / JSON).read_text(encoding="utf-8"))
+    try:
+        made = typst.compile(
+            template,
+            root=folder,
+            font_paths=sorted(fonts),
+            ignore_system_fonts=True,
+            sys_inputs={"report": f"/{JSON}", "fingerprint": key, "fallback": FONT},
+            timestamp=0,
+        )
+    except typst.TypstError as error:
+        raise InputError(f"The PDF could not be set: {error.message}. The page is there: {folder / PAGE}.") from error
+    with appears_whole(folder / PDF) as temporary:
+        temporary.write_bytes(made)
+    return folder / PDF
+
+
+def _foreign(text: str) -> list[str]:
+    """Runs of letters beyond the Latin, Greek and Cyrillic alphabets, for which a font has to be found."""
+    runs = "".join(c if c > "\u052f" and not "\u1e00" <= c <= "\u2fff" else " " for c in text)
+    return sorted(set(runs.split()))
+
+
+def _read(folder: Path) -> dict:
+    try:
+        return json.loads((folder / JSON).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(f"{folder} has no {JSON} that a report could be made of.") from error
