@@ -56,7 +56,7 @@ def _serve(options: Studio) -> None:
     runtime.start()
     import secrets
 
-    from utils.studio.server import LOOPBACK, Studio, application, listen, serve
+    from utils.studio.server import LOOPBACK, Studio, application, listen, server_for
 
     token = (options.token or secrets.token_urlsafe(16)) if public else None
     opened = listen(options.host, options.port)
@@ -64,14 +64,14 @@ def _serve(options: Studio) -> None:
     host = "localhost" if not public else options.host
     address = f"http://{f'[{host}]' if ':' in host else host}:{opened.getsockname()[1]}/"
     print(f"The studio is open: {address}{f'?token={token}' if token else ''}\nCtrl-C closes it.", flush=True)
-    serve(application(studio, token, () if public else LOOPBACK), opened)
+    server_for(application(studio, token, () if public else LOOPBACK)).run(sockets=[opened])
 
 
 def _export(options: Studio) -> None:
-    from utils import pretrained
     from utils.studio.offers import find_offers
 
-    offers = find_offers(options.names or pretrained.names(), options.runs_dir)
+    offers = find_offers(options.names, options.runs_dir)
+    offers = offers if options.names else [offer for offer in offers if offer.run is None]
     from utils import runtime
 
     runtime.start()

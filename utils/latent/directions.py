@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.judge import Judge
-from utils.files import appears_whole, read_json, write_json
+from utils.files import read_json
 from utils.intervals import Interval, percentiles, student, wilson
 from utils.latent.arithmetic import Pool
 from utils.models import forward
@@ -181,16 +181,8 @@ def find_directions(sampler: Sampler, pool: Pool | None, names: Sequence[str] = 
     return [*supervised, *conditional(supervised), *unsupervised, *by_chance]
 
 
-def write_directions(folder: str | Path, directions: Sequence[Direction]) -> None:
-    """Keep directions in a folder, as `./dcgan directions` does: directions.npy, and what they are in directions.json."""
-    about = [{"kind": direction.kind, "name": direction.name, **direction.about} for direction in directions]
-    with appears_whole(Path(folder) / "directions.npy") as temporary:
-        np.save(temporary, np.stack([direction.vector for direction in directions]))
-    write_json(Path(folder) / "directions.json", {"directions": about})
-
-
 def read_directions(folder: str | Path, latent_dim: int) -> list[Direction]:
-    """Directions that a folder keeps; none if it keeps none, or those of other latents."""
+    """Directions that `./dcgan directions` has kept in a folder; none if it has none, or those of other latents."""
     names, vectors = Path(folder) / "directions.json", Path(folder) / "directions.npy"
     if not (names.is_file() and vectors.is_file()):
         return []

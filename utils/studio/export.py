@@ -12,7 +12,7 @@ from utils.files import appears_whole, write_json
 from utils.runs import Run
 from utils.studio import graphs
 from utils.studio.networks import Networks
-from utils.studio.offers import KINDS, PAGE, Offer, describe, may_show_true, plain_json, true_images
+from utils.studio.offers import KINDS, PAGE, Offer, describe, may_show_true, plain_directions, plain_json, true_images
 from utils.studio.packages import PACKAGES, package_file
 from utils.studio.watching import Watched
 
@@ -20,6 +20,8 @@ RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 """Files of onnxruntime-web that a page needs: processor only, one thread."""
 GRIDS = 60
 """Grids of a run that are copied, at most: spread evenly, with the first and the last."""
+_SAYS_SO = (b'<html lang="en">', b'<html lang="en" data-form="export">')
+"""So that the page need not wait to learn that it has to start the runtime."""
 _LICENCE = """\
 ONNX Runtime Web {version}, Copyright (c) Microsoft Corporation. MIT License.
 
@@ -76,7 +78,9 @@ def export(
         shutil.rmtree(home / old, ignore_errors=True)
     for file in PAGE.iterdir():
         if file.suffix in KINDS:
-            _write(home / file.name, file.read_bytes())
+            _write(
+                home / file.name, file.read_bytes().replace(b'<html lang="en">', b'<html lang="en" data-form="export">')
+            )
     for offer in offers:
         if offer.network("generator") is not None:
             say(f"{offer.title}: networks")
@@ -106,8 +110,8 @@ def _write_model(home: Path, offer: Offer, data_dir: str | Path | None) -> None:
     shown = true_images(offer, data_dir) if may_show_true(offer, public=True) else None
     if shown is not None:
         _write(home / "true.bin", np.ascontiguousarray(shown).tobytes())
-    about = describe(offer, networks.sampler.latent_dim, networks.directions())
-    about |= {"judges": judges, "explains": fixed is not None, "true": shown is not None}
+    _write(home / "directions.json", plain_json(plain_directions(networks.directions())).encode())
+    about = describe(offer) | {"judges": judges, "explains": fixed is not None, "true": shown is not None}
     entry = find_entry(offer.experiment.data.name)
     if not (entry and entry.built_in):  # own pictures: where they are is nobody's business
         about["settings"]["data"]["name"] = offer.data_title

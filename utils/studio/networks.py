@@ -82,7 +82,9 @@ class Networks:
             return []
         folder = self.offer.folder / "latent" / "directions" if self.offer.run else self.offer.folder
         kept = read_directions(folder, self.sampler.latent_dim)
-        return kept or find_directions(self.sampler, None)
+        if kept and self.offer.run and _written(folder / "directions.npy") < _written(self._file("generator")):
+            kept = []  # the training has gone on since
+        return kept or self._network("generator", lambda _: find_directions(self.sampler, None), "directions")
 
     def draw(self, latents: np.ndarray, conditions: np.ndarray | None = None) -> np.ndarray:
         """Pictures of latents float32 (N, D), and of conditions (N, C): uint8 (N, S, S, 3)."""
@@ -177,3 +179,7 @@ class Networks:
     def _check(count: int) -> None:
         if not 1 <= count <= MOST:
             raise InputError(f"Between 1 and {MOST} pictures at once. Received: {count}.")
+
+
+def _written(file: Path) -> int:
+    return file.stat().st_mtime_ns

@@ -98,7 +98,7 @@ def find_offers(names: Sequence[str] = (), runs_dir: str | Path | None = None) -
     if names:
         found = [_named(name, runs_dir) for name in names]
     else:
-        found = [_of_model(name) for name in pretrained.names()]
+        found = sorted(map(_of_model, pretrained.names()), key=_show_first)
         found += [_of_run(run) for run in reversed(Run.all(runs_dir))]
     return _with_own_ids(found)
 
@@ -117,6 +117,11 @@ def _of_model(name: str) -> Offer:
 
 def _of_run(run: Run) -> Offer:
     return Offer(f"{run.folder.parent.name}-{run.folder.name}", run.name, run.folder, run)
+
+
+def _show_first(offer: Offer) -> tuple:
+    """Those with true images to show first, and of them the largest pictures."""
+    return (not may_show_true(offer, public=True), -offer.experiment.model.image_size, offer.title)
 
 
 def _with_own_ids(found: Iterable[Offer]) -> list[Offer]:
@@ -138,7 +143,7 @@ def may_show_true(offer: Offer, public: bool) -> bool:
     return bool(entry and entry.built_in) or not public
 
 
-def true_images(offer: Offer, data_dir: str | Path | None = None, count: int = TRUE_IMAGES) -> np.ndarray | None:
+def true_images(offer: Offer, data_dir: str | Path | None = None) -> np.ndarray | None:
     """Some images like those that it was trained on, if possible such that it has not seen: uint8 (N, S, S, 3).
 
     None if they are not there, or are too few for anything.
@@ -147,33 +152,31 @@ def true_images(offer: Offer, data_dir: str | Path | None = None, count: int = T
 
     experiment = offer.experiment
     try:
-        apart = unseen(experiment.data, experiment.model.image_size, count, data_dir=data_dir)
+        apart = unseen(experiment.data, experiment.model.image_size, TRUE_IMAGES, data_dir=data_dir)
     except InputError:  # it has not been fetched, or own pictures were moved
         return None
-    return None if apart is None or len(apart) < FEWEST_IMAGES else np.asarray(apart.images[:count])
+    return None if apart is None or len(apart) < FEWEST_IMAGES else np.asarray(apart.images[:TRUE_IMAGES])
 
 
-def describe(offer: Offer, latent_dim: int, directions: Iterable) -> dict:
-    """All that the page has to know of a model, in plain values.
-
-    Args:
-        offer: the model.
-        latent_dim: length of its latents.
-        directions: `latent.directions.Direction`s of its generator.
-    """
+def describe(offer: Offer) -> dict:
+    """All that the page has to know of a model before it draws, in plain values."""
     experiment, model = offer.experiment, offer.experiment.model
     return offer.plain() | {
-        "latent_dim": latent_dim,
+        "latent_dim": model.latent_dim,
         "latents": model.latents,
         "data": offer.data_title,
         "conditions": _conditions(offer) if model.is_conditional else None,
-        "directions": [
-            {"kind": d.kind, "name": d.name, "title": d.title, "about": d.about, "vector": packed(d.vector)}
-            for d in directions
-        ],
         "card": offer.card,
         "settings": config.to_dict(experiment),
     }
+
+
+def plain_directions(directions: Iterable) -> list[dict]:
+    """`latent.directions.Direction`s in plain values."""
+    return [
+        {"kind": d.kind, "name": d.name, "title": d.title, "about": d.about, "vector": packed(d.vector)}
+        for d in directions
+    ]
 
 
 def _conditions(offer: Offer) -> dict:

@@ -35,6 +35,7 @@ from utils.studio.offers import (
     describe,
     find_offers,
     may_show_true,
+    plain_directions,
     plain_json,
     true_images,
 )
@@ -208,11 +209,15 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
     def model(request: Request, _: bytes) -> Response:
         key = request.path_params["key"]
         networks = studio.networks(key)
-        about = describe(studio.offer(key), networks.sampler.latent_dim, networks.directions())
+        about = describe(studio.offer(key))
         judged = studio.offer(key).network("discriminator") is not None
         explained = judged and networks.fixed is not None
         shows = may_show_true(studio.offer(key), studio.public)
         return _json(about | {"judges": judged, "explains": explained, "true": shows})
+
+    @answer
+    def directions(request: Request, _: bytes) -> Response:
+        return _json(plain_directions(studio.networks(request.path_params["key"]).directions()))
 
     @answer
     def true(request: Request, _: bytes) -> Response:
@@ -324,6 +329,7 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
         Route("/{name}", page),
         Route("/studio.json", everything),
         Route("/models/{key}/model.json", model),
+        Route("/models/{key}/directions.json", directions),
         Route("/models/{key}/true.bin", true),
         *(Route(f"/models/{{key}}/{name}", one, methods=["POST"]) for name, one in of_model.items()),
         Route("/models/{key}/condition", condition, methods=["POST"]),
@@ -483,9 +489,9 @@ def listen(host: str, port: int) -> socket.socket:
     return opened
 
 
-def serve(served: Guarded, opened: socket.socket) -> None:
-    """Answer requests until Ctrl-C or SIGTERM."""
+def server_for(served: Guarded) -> uvicorn.Server:
+    """What answers requests: `.run(sockets=[opened])` does until Ctrl-C or SIGTERM."""
     settings = uvicorn.Config(
         served, log_level="warning", access_log=False, timeout_graceful_shutdown=1, server_header=False, lifespan="off"
     )
-    uvicorn.Server(settings).run(sockets=[opened])
+    return uvicorn.Server(settings)

@@ -77,7 +77,6 @@ class Watched:
                 "update": updates,
                 "updates": total,
                 "saved": state.update,
-                "epoch": summaries[run.unit][-1] if run.unit in summaries else 0,
                 "seconds": seconds,
                 "left": roughly(left) if left is not None and math.isfinite(left) else "",
                 "rollbacks": state.rollbacks,

@@ -105,11 +105,11 @@ async function keepAsking() {
 }
 
 theme(recall("theme"));
+if (document.documentElement.dataset.form === "export") startRuntime().catch(() => {}); // 14 MB: the earlier, the better
 window.addEventListener("hashchange", () => { show(); view.focus({ preventScroll: true }); scrollTo(0, 0); });
 picker.addEventListener("change", () => choose(picker.value));
 try {
   await refresh();
-  if (studio.form === "export" && studio.offers.some((one) => one.draws)) startRuntime();
   await choose(recall("model"));
   if (studio.form === "server") keepAsking();
 } catch (error) {

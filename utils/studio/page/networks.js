@@ -8,8 +8,10 @@ import { unpacked } from "./latents.js";
 export async function everything() { return json("studio.json"); }
 
 export async function loadModel(offer, form) {
-  const about = await json(`models/${offer.id}/model.json`);
-  return new (form === "server" ? ServerModel : BrowserModel)(about);
+  const base = `models/${offer.id}/`, early = form === "server" ? null : fetch(`${base}generator.onnx`); // beside what describes it
+  early?.catch(() => {});
+  const about = await json(`${base}model.json`);
+  return form === "server" ? new ServerModel(about) : new BrowserModel(about, early);
 }
 
 export async function json(address) { return (await ask(address)).json(); }
@@ -32,12 +34,14 @@ class Model {
   constructor(about) {
     Object.assign(this, about);
     this.base = `models/${about.id}/`;
-    const dim = about.latent_dim;
-    this.directions = about.directions.map((d) => ({ ...d, vector: unpacked(d.vector, dim)[0] }));
     this.rows = about.conditions ? unpacked(about.conditions.kept, about.conditions.size) : null;
     this.asked = null; // conditions that were asked for, or null for those that occur
   }
   get askable() { return this.rows ? this.asked?.rows ?? this.rows : null; }
+  async directions() {
+    this.known ??= (await json(`${this.base}directions.json`)).map((d) => ({ ...d, vector: unpacked(d.vector, this.latent_dim)[0] }));
+    return this.known;
+  }
   async truePictures() {
     if (!this.kept) {
       const bytes = new Uint8Array(await (await ask(`${this.base}true.bin`)).arrayBuffer());
@@ -96,11 +100,17 @@ export function startRuntime() {
 }
 
 class BrowserModel extends Model {
-  constructor(about) { super(about); this.graphs = {}; this.turn = Promise.resolve(); }
-  graph(name) {
-    return (this.graphs[name] ??= Promise.all([startRuntime(), ask(`${this.base}${name}.onnx`).then((a) => a.arrayBuffer())])
-      .then(([ort, bytes]) => ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], graphOptimizationLevel: "all" })));
+  constructor(about, generator) {
+    super(about);
+    this.turn = Promise.resolve();
+    this.graphs = { generator: this.open("generator", generator.then((answer) => (answer.ok ? answer : ask(`${this.base}generator.onnx`)))) };
+    this.graphs.generator.catch(() => {});
   }
+  open(name, answer = ask(`${this.base}${name}.onnx`)) {
+    return Promise.all([startRuntime(), answer.then((a) => a.arrayBuffer())])
+      .then(([ort, bytes]) => ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], graphOptimizationLevel: "all" }));
+  }
+  graph(name) { return (this.graphs[name] ??= this.open(name)); }
   async run(name, inputs) { // one after the other: a session runs once at a time
     const [ort, session] = [await startRuntime(), await this.graph(name)];
     const feeds = Object.fromEntries(Object.entries(inputs).map(([key, [values, shape]]) => [key, new ort.Tensor("float32", values, shape)]));

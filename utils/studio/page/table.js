@@ -70,13 +70,17 @@ export function show(root, studio) {
     inputs.push(() => { input.value = 0; read(); });
     return el("label", { class: "slider" }, el("span", {}, label), input, output);
   };
-  const groups = Object.entries(KINDS).map(([kind, [title, open]]) => [title, open, model.directions.filter((d) => d.kind === kind)]).filter(([, , found]) => found.length);
-  const sliders = groups.map(([title, open, found], i) => el("details", { open: open || (i === 0) }, el("summary", {}, title), found.map(slider)));
+  const sliders = el("div", {}, el("p", { class: "note" }, "Looking for directions; the first time that takes some seconds…"));
+  const steer = (directions) => {
+    const groups = Object.entries(KINDS).map(([kind, [title, open]]) => [title, open, directions.filter((d) => d.kind === kind)]).filter(([, , found]) => found.length);
+    const named = directions.some((d) => d.kind === "regression"), without = model.conditions
+      ? "This model is told what to draw: under Ask. Its latents are walked below."
+      : !named && `Directions with names need a classifier: after ./dcgan directions ${model.title} they are here, too.`;
+    sliders.replaceChildren(...groups.map(([title, open, found], i) => el("details", { open: open || i === 0 }, el("summary", {}, title), found.map(slider))),
+      el("p", { class: "note" }, [without, groups.length ? "In standard deviations of the latents. What goes along with a direction (a beard with short hair, say) goes along in the data, too." : ""].filter(Boolean).join(" ")));
+  };
   const level = () => { inputs.forEach((reset) => reset()); turn(); };
   const keep = () => { studio.bring({ ...current(), name: `${chosen().name}, moved` }); level(); fill(); toast("A copy is on the table."); };
-  const without = model.conditions
-    ? "This model is told what to draw: under Ask. Its latents are walked below."
-    : !model.directions.some((d) => d.kind === "regression") && `Directions with names need a classifier: after \`./dcgan directions ${model.title}\` they are here, too.`;
 
   // --- a random walk
   const film = el("canvas", { width: model.size, height: model.size, role: "img", "aria-label": "A walk through the latents" });
@@ -166,14 +170,14 @@ export function show(root, studio) {
     well.node.addEventListener("dragleave", () => well.node.classList.remove("over"));
     well.node.addEventListener("drop", (event) => { event.preventDefault(); well.node.classList.remove("over"); put(well.i, dropped(event)); });
   }
-  const attributes = model.directions.filter((d) => d.kind === "regression");
-  const example = el("select", { "aria-label": "An example", onchange: () => {
-    const direction = attributes[Number(example.value)];
-    if (!direction) return;
+  let attributes = [];
+  const fillWith = (direction) => { // the samples that lie furthest along a direction, and furthest the other way
     const along = samples(1, 400, model).map((sample) => [sample.z.reduce((sum, v, i) => sum + v * direction.vector[i], 0), sample]).sort((a, b) => b[0] - a[0]).map(([, sample]) => sample);
     [wells[0].samples, wells[1].samples, wells[2].samples] = [along.slice(0, 3), along.slice(-3), along.slice(-6, -3)];
-    add();
-  } }, el("option", { value: "" }, "Choose an example…"), attributes.map((d, i) => el("option", { value: i }, `${d.name} − without + without`)));
+    return add();
+  };
+  const example = el("select", { "aria-label": "An example", onchange: () => fillWith(attributes[Number(example.value)]) });
+  const examples = el("div", { class: "field", hidden: true }, example);
 
   root.append(
     ...heading("On the table", "Every picture is a point among latents. Move it along a direction, walk from one to the next, or add and subtract points, as the paper did with glasses."),
@@ -184,20 +188,27 @@ export function show(root, studio) {
       el("span", { class: "note" }, "Keys: ", el("kbd", {}, "←"), " ", el("kbd", {}, "→"), " choose; ", el("kbd", {}, "1"), " ", el("kbd", {}, "2"), " ", el("kbd", {}, "3"), " put it into the sum below."))),
     el("div", { class: "card" }, el("h2", {}, "Directions"), el("div", { class: "side" },
       el("div", {}, el("div", { class: "big" }, big), caption, el("div", { class: "row" }, el("button", { type: "button", class: "small", onclick: level }, "All to 0"), el("button", { type: "button", class: "small", onclick: keep }, "Keep a copy"))),
-      el("div", {}, without && el("p", { class: "note" }, without), ...sliders, sliders.length ? el("p", { class: "note" }, "In standard deviations of the latents. What goes along with a direction (glasses with a beard, say) has been learnt from the data, where it goes along, too.") : null))),
+      sliders)),
     el("div", { class: "two" },
-      el("div", { class: "card" }, el("h2", {}, "A random walk"), el("div", { class: "big" }, film), el("p", { class: "caption" }, "From sample to sample, at an even rate."), el("div", { class: "row" }, play, record), field("Speed", speed)),
+      el("div", { class: "card" }, el("h2", {}, "A random walk"), el("div", { class: "big" }, film), el("p", { class: "caption" }, "From sample to sample, at an even rate."), el("div", { class: "row" }, play, record, el("label", { class: "grow" }, el("span", { class: "hidden" }, "Speed"), speed))),
       el("div", { class: "card" }, el("h2", {}, "Between two"), el("div", { class: "big" }, middle), el("p", { class: "caption" }, "Click an end to put the chosen picture there, or drop one on it."), el("div", { class: "between" }, ends[0], share, ends[1]))),
     el("div", { class: "card" }, el("h2", {}, "Arithmetic"),
       el("p", { class: "note" }, "Three exemplars for each term make it steadier than one. Around the result: the same latents with noise of ±0.25."),
-      attributes.length ? el("div", { class: "field" }, example) : null,
+      examples,
       el("div", { class: "wells" }, wells[0].node, el("span", { class: "sign" }, "−"), wells[1].node, el("span", { class: "sign" }, "+"), wells[2].node, el("span", { class: "sign" }, "="), nine)));
   (async () => {
     await turn();
     await fill();
     await way();
     paint(film, await pictureOf(chosen()));
-    await add();
+    add();
+    const directions = await model.directions();
+    if (!alive) return;
+    steer(directions);
+    attributes = directions.filter((d) => d.kind === "regression");
+    examples.hidden = !attributes.length;
+    example.append(...attributes.map((d, i) => el("option", { value: i }, `${d.name} − without + without`)));
+    if (attributes.length) await fillWith(attributes[0]);
   })().catch((error) => toast(error.message));
   return () => { alive = walking = false; recorder?.stop(); };
 }
