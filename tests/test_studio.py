@@ -54,9 +54,9 @@ def conditional(runs):
 
 
 @contextlib.contextmanager
-def serving(studio, hosts=LOOPBACK, token=None):
+def serving(studio, hosts=LOOPBACK, token=None, port=0):
     """The port of a server in a thread."""
-    opened = listen("127.0.0.1", 0)
+    opened = listen("127.0.0.1", port)
     server = server_for(application(studio, token, hosts))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
     thread.start()

@@ -7,7 +7,7 @@ import { el, toast } from "./page.js";
 const ROOMS = { draw: "Draw", table: "Table", ask: "Ask", judge: "Judge", guess: "Guess", watch: "Watch", learn: "Learn" };
 const view = document.getElementById("view"), picker = document.getElementById("model"), banner = document.getElementById("banner");
 
-export const studio = {
+const studio = {
   form: "", offers: [], model: null, bench: [], chosen: 0,
   // Brings a sample to the table, in front.
   bring(sample) {
@@ -15,6 +15,7 @@ export const studio = {
     this.chosen = 0;
   },
   go(room) { location.hash = room; },
+  refresh: () => refresh(),
 };
 window.studio = studio; // for the curious, and for tests
 
@@ -70,7 +71,7 @@ function describe(offer) {
   document.getElementById("about").textContent = `${offer ? `${offer.title}: ${offer.about} ` : ""}${where}`;
 }
 
-export async function refresh() { // the server may have new runs
+async function refresh() { // the server may have new runs
   const found = await everything();
   [studio.form, studio.offers] = [found.form, found.offers];
   const before = picker.value, drawing = studio.offers.filter((one) => one.draws);
@@ -95,7 +96,7 @@ function theme(value) {
 // A server that has gone comes back: say so, ask again, and go on where we were.
 async function keepAsking() {
   for (;;) {
-    await new Promise((done) => setTimeout(done, banner.hidden ? 5000 : 1500));
+    await new Promise((done) => setTimeout(done, banner.hidden ? 3000 : 1000));
     if (document.hidden && banner.hidden) continue;
     try {
       await everything();

@@ -36,7 +36,7 @@ export function show(root, studio) {
     const big = el("canvas", { role: "img", "aria-label": "What the generator draws from these numbers", width: model.size, height: model.size });
     const bars = el("div", { class: "bars", role: "img", "aria-label": `${model.latent_dim} latents as bars; drag over them to change them` });
     const draw = newest(async () => {
-      [...bars.children].forEach((bar, i) => { bar.style.height = `${Math.min(100, 6 + 30 * Math.abs(sample.z[i]))}%`; bar.style.opacity = sample.z[i] < 0 ? 0.4 : 1; });
+      [...bars.children].forEach((bar, i) => { bar.style.height = `${Math.min(100, 4 + (model.latents === "uniform" ? 96 : 36) * Math.abs(sample.z[i]))}%`; bar.style.opacity = sample.z[i] < 0 ? 0.4 : 1; });
       paint(big, (await model.draw([sample]))[0]);
     });
     bars.append(...Array.from(sample.z, () => el("i")));

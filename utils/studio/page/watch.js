@@ -1,6 +1,5 @@
 // Watch: how a training goes, or went: curves, grids, film, warnings, settings. Two runs side by side.
 
-import { refresh } from "./app.js";
 import { chart } from "./charts.js";
 import { ask, json } from "./networks.js";
 import { el, facts, field, heading, toast } from "./page.js";
@@ -28,6 +27,7 @@ export function show(root, studio) {
   } else {
     root.append(el("p", {}, studio.form === "server" ? "No run yet: `./dcgan train` makes one, and it can be watched here." : "This export has models only, without the records of their training."));
   }
+  if (models.length) root.append(el("h2", {}, "Models that come with it"));
   for (const model of models) {
     const box = el("details", { class: "card", ontoggle: async () => {
       if (!box.open || box.dataset.read) return;
@@ -42,7 +42,7 @@ export function show(root, studio) {
 function panel(id, studio) {
   const node = el("div"), self = { node, follow: () => {}, move: () => {}, close: () => {} }, base = `runs/${id}/`;
   const state = el("div", { class: "card" }), grids = el("div", { class: "card", hidden: true }), curves = el("div", { class: "card", hidden: true }), warnings = el("div", { class: "card", hidden: true }), rest = el("div");
-  node.append(state, warnings, grids, curves, rest);
+  node.append(state, warnings, el("div", { class: "seen" }, grids, curves), rest);
   let last = null, at = null, shown = "", marks = [];
 
   const image = el("img", { class: "grid-image", alt: "" }), where = el("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Which summary" }), caption = el("p", { class: "caption" });
@@ -74,12 +74,14 @@ function panel(id, studio) {
     const before = last;
     last = run;
     const { running, words, update, updates, left, finished, seconds } = run.state, killed = !running && words.includes("killed");
-    state.replaceChildren(el("div", { class: "row" }, el("h2", {}, run.title), el("span", { class: `pill${running ? " running" : killed ? " bad" : ""}`, "data-state": running ? "running" : killed ? "killed" : "still" }, run.starting && !running ? "starting…" : killed ? "stopped: its process is gone" : running ? "running" : words)),
+    const parts = el("div", {}, el("div", { class: "row" }, el("h2", {}, run.title), el("span", { class: `pill${running ? " running" : killed ? " bad" : ""}`, "data-state": running ? "running" : killed ? "killed" : "still" }, run.starting && !running ? "starting…" : killed ? "stopped: its process is gone" : running ? "running" : words)),
       updates ? el("progress", { max: updates, value: update, "aria-label": "Progress" }) : null,
       el("p", { class: "note" }, `Update ${update.toLocaleString("en")}${updates ? ` of ${updates.toLocaleString("en")}` : ""}${left ? `, about ${left} left` : ""}${seconds ? `; ${Math.round(seconds)} s of training saved` : ""}.`),
       ...(studio.form === "server" ? [el("div", { class: "row" }, running ? stop : null, !running && !finished && !run.starting ? goOn : null)] : []),
       run.complaint ? el("p", { class: "wrong" }, run.complaint) : null,
       run.log.length ? el("details", {}, el("summary", {}, "Log"), el("ul", { class: "log" }, run.log.map((line) => el("li", {}, line)))) : null);
+    if (state.querySelector("details")?.open) parts.querySelector("details").open = true;
+    state.replaceChildren(parts);
     warnings.hidden = !run.warnings.length;
     warnings.replaceChildren(el("h2", {}, "The doctor"), ...run.warnings.map((sentence) => el("p", {}, sentence)));
     curves.hidden = !run.curves.update?.length;
@@ -88,21 +90,20 @@ function panel(id, studio) {
       const perUnit = run.unit === "update" ? 1 : run.state.updates ? run.state.updates / run.goal : 1;
       const moved = (value) => { const wanted = value / perUnit; let best = 0; run.grids.forEach((number, i) => { if (Math.abs(number - wanted) < Math.abs(run.grids[best] - wanted)) best = i; }); put(best); };
       const losses = chart({ label: "Losses", unit: "update", moved, series: loss.map((name, i) => ({ name: name.slice(5).replaceAll("_", " "), colour: colours[name] ?? `hsl(${70 * i} 60% 45%)`, x, y: run.curves[name] })) });
-      const s = run.summaries, parts = [losses];
+      const s = run.summaries;
       marks = [[losses.mark, perUnit]];
       curves.replaceChildren(el("h2", {}, "Losses"), losses.node);
       if (s[run.unit]?.length > 1) {
         const scores = chart({ label: "Scores", unit: run.unit, low: 0, high: 1, moved: (value) => moved(value * perUnit), series: [{ name: "true samples", colour: "var(--true)", x: s[run.unit], y: s.score_true }, { name: "fake samples", colour: "var(--fake)", x: s[run.unit], y: s.score_fake }] });
         curves.append(el("h2", {}, "Mean scores: 1 is true"), scores.node);
         marks.push([scores.mark, 1]);
-        parts.push(scores);
       }
     }
     grids.hidden = !run.grids.length;
     if (run.grids.length) { where.max = run.grids.length - 1; put(at ?? run.grids.length - 1, false); }
     if (!before) about();
     if (before && run.film && !before.film) film();
-    if (before && before.grids.length === 0 && run.grids.length) refresh().catch(() => {});
+    if (before && before.grids.length === 0 && run.grids.length) studio.refresh().catch(() => {});
   };
   const film = () => { if (last.film) rest.prepend(el("details", { class: "card" }, el("summary", {}, "Film of the training"), el("video", { src: `${base}training.mp4`, controls: true, loop: true, muted: true, playsinline: true, preload: "none" }))); };
   const about = () => {
