@@ -43,10 +43,10 @@ export function show(root, studio) {
     const chance = coin(you, TURNS), both = game.answers.map((a, i) => [a === game.truth[i], (game.machine[i] > 0.5) === game.truth[i]]);
     const [onlyYou, onlyIt] = [both.filter(([a, b]) => a && !b).length, both.filter(([a, b]) => !a && b).length];
     board.replaceChildren(el("h2", {}, `You: ${you} of ${TURNS}. The discriminator: ${it}.`),
-      el("table", { class: "plain" }, el("thead", {}, el("tr", {}, ["", "right", "share", "95% interval (Wilson)"].map((t) => el("th", { scope: "col" }, t)))), el("tbody", {}, line("You", you), line("Discriminator, at 0.5", it))),
+      el("table", { class: "plain tally" }, el("thead", {}, el("tr", {}, ["", "right", "share", "95% interval (Wilson)"].map((t) => el("th", { scope: "col" }, t)))), el("tbody", {}, line("You", you), line("Discriminator, at 0.5", it))),
       el("p", { class: "note" }, `A coin gets ${you} or more right in ${chance < 0.001 ? "fewer than 1 of 1,000" : `${percent(chance)} of`} games. ${chance > 0.05 ? "So this game does not show that you can tell them apart." : "So you can probably tell them apart."} `,
-        `${onlyYou} pictures were right for you alone, ${onlyIt} for the discriminator alone: twenty pictures seldom settle who is better. `,
-        "It learnt on the training images, at a threshold that training has not tuned for single pictures."),
+        `Right for you alone: ${onlyYou}; for the discriminator alone: ${onlyIt}. Twenty pictures seldom settle who is better. `,
+        "The discriminator says true above 0.5; training has not tuned that threshold for single pictures."),
       el("div", { class: "wall" }, game.pictures.map((picture, i) => el("figure", {}, canvasOf(picture), el("figcaption", {}, `${game.truth[i] ? "true" : "fake"}: you ${both[i][0] ? "✓" : "✗"}, it ${both[i][1] ? "✓" : "✗"}`)))),
       el("p", {}), el("button", { type: "button", class: "main", onclick: () => begin().catch(tell) }, "Once more"));
   };

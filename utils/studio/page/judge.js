@@ -104,7 +104,7 @@ export function show(root, studio) {
 
 // All logits on one line: fakes above, true images below.
 function line(dots) {
-  const at = (logit) => 40 + (Math.max(-10, Math.min(10, logit)) + 10) * 36;
+  const width = innerWidth < 760 ? 400 : 800, at = (logit) => 40 + ((Math.max(-10, Math.min(10, logit)) + 10) / 20) * (width - 60);
   const colours = { fake: "var(--fake)", true: "var(--true)", yours: "var(--ink)" }, rows = { fake: 22, yours: 40, true: 58 };
   const marks = Object.entries(dots).flatMap(([kind, logits]) => logits.map((logit) => svg("circle", { cx: at(logit), cy: rows[kind], r: kind === "yours" ? 7 : 5.5, fill: colours[kind], "fill-opacity": kind === "yours" ? 1 : 0.55 })));
   const ticks = [-10, -5, 0, 5, 10].flatMap((v) => {
@@ -113,7 +113,7 @@ function line(dots) {
     return [svg("line", { x1: at(v), x2: at(v), y1: 8, y2: 76, class: "axis" }), text];
   });
   const words = [["fake", 8, 26], ["true", 8, 62]].map(([word, x, y]) => { const text = svg("text", { x, y }); text.textContent = word; return text; });
-  return svg("svg", { viewBox: "0 0 800 100", class: "chart", role: "img", "aria-label": `Logits of ${dots.fake.length} fake and ${dots.true.length} true pictures` }, ...ticks, ...marks, ...words);
+  return svg("svg", { viewBox: `0 0 ${width} 100`, class: "chart", role: "img", "aria-label": `Logits of ${dots.fake.length} fake and ${dots.true.length} true pictures` }, ...ticks, ...marks, ...words);
 }
 
 // Mean scores of true and fake samples over the training, of a run.
