@@ -20,8 +20,18 @@ RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 """Files of onnxruntime-web that a page needs: processor only, one thread."""
 GRIDS = 60
 """Grids of a run that are copied, at most: spread evenly, with the first and the last."""
-_SAYS_SO = (b'<html lang="en">', b'<html lang="en" data-form="export">')
-"""So that the page need not wait to learn that it has to start the runtime."""
+_EARLY = (
+    (b'<html lang="en">', b'<html lang="en" data-form="export">'),
+    (
+        b"</head>",
+        b"".join(
+            b'<link rel="%b" href="vendor/%b">\n' % (how, name.encode())
+            for how, name in zip((b"modulepreload", b'preload" as="fetch" crossorigin="anonymous'), RUNTIME)
+        )
+        + b"</head>",
+    ),
+)
+"""What is put into the page so that it fetches the runtime at once, and need not ask first which form it has."""
 _LICENCE = """\
 ONNX Runtime Web {version}, Copyright (c) Microsoft Corporation. MIT License.
 

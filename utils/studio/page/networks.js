@@ -51,9 +51,10 @@ class Model {
   }
   // Draws many, telling of each batch as it is there, so that the first are seen at once.
   async drawAll(samples, tell, batch = 8) {
-    for (let i = 0; i < samples.length; i += batch) {
-      const part = samples.slice(i, i + batch);
+    for (let i = 0; i < samples.length;) {
+      const part = samples.slice(i, i ? i + batch : 1);
       (await this.draw(part)).forEach((picture, j) => tell(picture, i + j));
+      i += part.length;
       await pause();
     }
   }
