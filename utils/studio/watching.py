@@ -16,13 +16,15 @@ import numpy as np
 from utils import lengths, start
 from utils.errors import InputError
 from utils.files import read_json
-from utils.runs import Run, Thinned
+from utils.runs import Run, State, Thinned
 from utils.tables import roughly
 from utils.text import one_line, shorten
 from utils.training.doctor import Diagnosis
 
 POINTS = 300
 """A curve has fewer than twice as many values on the page."""
+SETTLED = 8
+"""Saved updates whose time says how long the others take: of fewer, compiling is most of it."""
 LINES = 8
 """Of the log, the last so many."""
 
@@ -37,6 +39,7 @@ class Watched:
     def __init__(self, run: Run):
         self.run = run
         self._lock, self._stamp, self._last = threading.Lock(), None, {}
+        self._since: tuple[float, int] | None = None  # when which update was seen first while it ran
         self._begin()
 
     def _begin(self) -> None:
@@ -64,7 +67,8 @@ class Watched:
         there = [int(row[run.unit]) for row in run.epochs() if run.grid(row[run.unit]).is_file()]
         updates, total = int(steps["update"][-1]) if steps else 0, self._updates()
         running, seconds = run.is_running, state.seconds
-        left = seconds / state.update * (total - updates) if running and total and state.update else None
+        self._since = self._since if running else None
+        left = self._left(state, updates, total) if running and total else None
         diagnosis = Diagnosis(run.experiment, run.watch())
         return {
             "title": one_line(run.name),
@@ -91,6 +95,16 @@ class Watched:
             "log": [shorten(line, 400) for line in run.logged()[-LINES:]],
             "quality": read_json(run.quality_file) if run.quality_file.is_file() else None,
         }
+
+    def _left(self, state: State, updates: int, total: int) -> float | None:
+        """Seconds that are left, by what has been seen of its speed, else by what is saved; None if neither tells."""
+        now = time.monotonic()
+        if self._since is None or updates < self._since[1]:
+            self._since = (now, updates) if updates else None  # the first update also compiles
+        began, first = self._since or (now, updates)
+        if updates > first:
+            return (now - began) / (updates - first) * (total - updates)
+        return state.seconds / state.update * (total - updates) if state.update >= SETTLED else None
 
     def _updates(self) -> int | None:
         """How many updates it is to have in all."""

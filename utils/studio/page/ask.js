@@ -10,7 +10,7 @@ export function show(root, studio) {
     root.append(...heading("Ask", "This model draws whatever it likes. Models that were trained with --conditions can be asked for a class, for attributes or in words."));
     return;
   }
-  const { kind, names } = model.conditions;
+  const { kind } = model.conditions, names = model.conditions.names.map((name) => (kind === "text" ? name : name.replaceAll("_", " ")));
   const wall = el("div", { class: "wall" }), said = el("p", { class: "note" }), wanted = new Map();
   const draw = newest(async () => {
     const mine = samples(0, 32, model, model.askable);
