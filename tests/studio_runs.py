@@ -1,6 +1,11 @@
-"""Run folders as a training leaves them, made in a moment: for tests of the studio."""
+"""What tests of the studio need: run folders as a training leaves them, processes that hold one, servers."""
 
+import contextlib
 import json
+import subprocess
+import sys
+import threading
+import time
 
 import numpy as np
 
@@ -8,7 +13,8 @@ from utils import viz
 from utils.config import preset, replace
 from utils.fitting import at_size
 from utils.models import build_discriminator, build_generator
-from utils.runs import Run, State
+from utils.runs import PROJECT, Run, State
+from utils.studio.server import LOOPBACK, application, listen, server_for
 
 NAMES = ("glasses", "hat", "beard")
 
@@ -44,3 +50,36 @@ def make_run(root, conditional: bool = False, data: str = "faces", status: str =
     run.log("Started.")
     run.save_state(State(status, update=16, epoch=2, seconds=8.0))
     return run
+
+
+@contextlib.contextmanager
+def serving(studio, hosts=LOOPBACK, token=None, port=0):
+    """The port of a server in a thread."""
+    opened = listen("127.0.0.1", port)
+    server = server_for(application(studio, token, hosts))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield opened.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(5)
+
+
+@contextlib.contextmanager
+def training(run):
+    """A process that holds a run as a training does; it ends when it is told to."""
+    run.save_state(State("running", update=8, epoch=1, seconds=8.0))
+    code = (
+        f"import sys, time; sys.path.insert(0, {str(PROJECT)!r}); from utils.runs import Run\n"
+        f"with Run({str(run.folder)!r}).locked():\n    print('held', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()

@@ -1,15 +1,12 @@
 """The studio without a browser: networks as graphs, the server, the export's files."""
 
-import contextlib
 import http.client
 import io
 import json
 import os
 import signal
 import struct
-import subprocess
 import sys
-import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +16,7 @@ import onnx
 import onnxruntime
 import pytest
 from PIL import Image
-from studio_runs import NAMES, make_run
+from studio_runs import NAMES, make_run, serving, training
 
 from utils import cli, start
 from utils.data import scale, scale_back
@@ -28,10 +25,10 @@ from utils.errors import InputError
 from utils.explain.gradcam import grad_cam
 from utils.explain.guided import score_saliency
 from utils.models import forward
-from utils.runs import PROJECT, Run, State
+from utils.runs import Run, State
 from utils.studio import export, graphs, offers, packages, watching
 from utils.studio.networks import Networks
-from utils.studio.server import BODY, LOOPBACK, UPLOAD, Studio, application, listen, server_for
+from utils.studio.server import BODY, UPLOAD, Studio, listen
 
 ASKS = {"X-Studio": "1"}
 
@@ -51,22 +48,6 @@ def plain(runs):
 @pytest.fixture(scope="module")
 def conditional(runs):
     return Networks(offers.find_offers([str(runs[2].folder)])[0])
-
-
-@contextlib.contextmanager
-def serving(studio, hosts=LOOPBACK, token=None, port=0):
-    """The port of a server in a thread."""
-    opened = listen("127.0.0.1", port)
-    server = server_for(application(studio, token, hosts))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield opened.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(5)
 
 
 @pytest.fixture(scope="module")
@@ -371,23 +352,6 @@ def test_records_that_are_cut_back_are_read_anew_and_nothing_is_read_twice(tmp_p
     assert watched.snapshot()["curves"]["update"] == list(range(1, 9))
     watched.run.steps_file.write_text("".join(rows))
     assert watched.snapshot()["curves"]["update"] == list(range(1, 17))
-
-
-@contextlib.contextmanager
-def training(run):
-    """A process that holds a run as a training does; it ends when it is told to."""
-    run.save_state(State("running", update=8, epoch=1, seconds=8.0))
-    code = (
-        f"import sys, time; sys.path.insert(0, {str(PROJECT)!r}); from utils.runs import Run\n"
-        f"with Run({str(run.folder)!r}).locked():\n    print('held', flush=True); time.sleep(60)"
-    )
-    process = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_a_training_is_streamed_and_shows_as_stopped_once_it_is_killed(tmp_path):

@@ -12,8 +12,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from studio_runs import make_run
-from test_studio import serving, training
+from studio_runs import make_run, serving, training
 
 from utils.data import scale_back
 from utils.errors import InputError
