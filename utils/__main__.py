@@ -32,6 +32,7 @@ Train, understand and explain deep convolutional GANs.
   report     a page and a PDF that can be graded: of runs, a study, or everything that is kept
   grade      check a run, and its report, against a rubric: what a machine can check, and what it cannot
   claims     every claim of the sources: what was measured, its control, the verdict
+  studio     a page in the browser to draw, walk, add, ask, judge, guess and watch; also as static files
   test       run the project's tests
   completion print a script that completes commands and options in bash or zsh
 

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import json
 import os
+import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -94,6 +95,9 @@ def locked(path: str | Path, taken: Callable[[], None], say: Callable[[str], Non
             fcntl.flock(file, fcntl.LOCK_EX)
         elif free is None:
             say(f"The disk of {Path(path).parent} has no locks: see to it that only one process works there at a time.")
+        file.truncate(0)
+        file.write(f"{os.getpid()} {platform.node()}")  # for whoever wants to ask this process to stop
+        file.flush()
         yield
 
 
@@ -105,6 +109,14 @@ def is_locked(path: str | Path) -> bool | None:
     except FileNotFoundError:
         return False
     return None if free is None else not free
+
+
+def holder(path: str | Path) -> int | None:
+    """The number of the process on this machine that holds a lock; None if none does, or one of another machine."""
+    if not is_locked(path):
+        return None
+    number, _, machine = Path(path).read_text().partition(" ")
+    return int(number) if number.isdecimal() and machine == platform.node() else None
 
 
 def _try(file, kind: int) -> bool | None:

@@ -37,7 +37,7 @@ from utils import config, viz
 from utils.config import Experiment
 from utils.data.catalogue import is_own
 from utils.errors import InputError
-from utils.files import is_locked, locked, read_json, write_json
+from utils.files import holder, is_locked, locked, read_json, write_json
 from utils.lengths import unit_of
 from utils.text import one_line, shorten, slug
 
@@ -296,6 +296,16 @@ class Run:
             return state.status + (f" ({state.why.rstrip('.')})" if state.why else "")
         words = {True: "running", False: "no process is at work on it: it was killed"}
         return words.get(is_locked(self._lock), "running, or killed (this disk has no locks that would tell)")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a process is at work on it, as far as the lock tells."""
+        return self.state.status == "running" and is_locked(self._lock) is not False
+
+    @property
+    def process(self) -> int | None:
+        """The number of the process that is training it, where that is on this machine; None if there is none."""
+        return holder(self._lock)
 
     def log(self, sentence: str) -> None:
         """Add a line with date and time to log.txt."""

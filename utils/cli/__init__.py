@@ -40,6 +40,7 @@ COMMANDS = {
     "report": "report:Report",
     "grade": "grade:Grade",
     "claims": "report:Claims",
+    "studio": "studio:Studio",
     "notebooks": "notebooks:Notebooks",
     "lab": "notebooks:Lab",
     "completion": "completion:Completion",

@@ -15,6 +15,7 @@ References:
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -26,6 +27,7 @@ from tqdm.auto import tqdm
 from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.judge import Judge
+from utils.files import read_json
 from utils.intervals import Interval, percentiles, student, wilson
 from utils.latent.arithmetic import Pool
 from utils.models import forward
@@ -177,6 +179,20 @@ def find_directions(sampler: Sampler, pool: Pool | None, names: Sequence[str] = 
     unsupervised = [*sefa(sampler.generator), *pca(sampler, latents)]
     by_chance = random_directions(sampler.latent_dim, seed=seed)
     return [*supervised, *conditional(supervised), *unsupervised, *by_chance]
+
+
+def read_directions(folder: str | Path, latent_dim: int) -> list[Direction]:
+    """Directions that `./dcgan directions` has kept in a folder; none if it has none, or those of other latents."""
+    names, vectors = Path(folder) / "directions.json", Path(folder) / "directions.npy"
+    if not (names.is_file() and vectors.is_file()):
+        return []
+    about, rows = read_json(names)["directions"], np.load(vectors, allow_pickle=False)
+    if rows.shape != (len(about), latent_dim):
+        return []
+    return [
+        Direction(one["kind"], one["name"], row, {k: v for k, v in one.items() if k not in ("kind", "name")})
+        for one, row in zip(about, rows)
+    ]
 
 
 # --- what they change -------------------------------------------------------------------------------------------------

@@ -1,0 +1,85 @@
+"""What tests of the studio need: run folders as a training leaves them, processes that hold one, servers."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+
+from utils import viz
+from utils.config import preset, replace
+from utils.fitting import at_size
+from utils.models import build_discriminator, build_generator
+from utils.runs import PROJECT, Run, State
+from utils.studio.server import LOOPBACK, application, listen, server_for
+
+NAMES = ("glasses", "hat", "beard")
+
+
+def make_run(root, conditional: bool = False, data: str = "faces", status: str = "stopped") -> Run:
+    """A run of the quick preset at 16x16 pixels, as narrow as can be, with weights that draw pictures that differ."""
+    settings = {"name": data, "count": 64, "width": 0.0625, "batch_size": 8, "epochs": 4}
+    if conditional:
+        settings |= {"conditions": "attributes", "condition_names": NAMES}
+    experiment = replace(at_size(preset("quick"), 16), **settings)
+    run = Run.create(experiment, {"images": 64, "fingerprint": "0", "device": {"name": "CPU"}}, root)
+    random = np.random.default_rng(0)
+    run.models.mkdir()
+    for name, build in (("generator", build_generator), ("discriminator", build_discriminator)):
+        network = build(experiment.model)
+        for weight in network.weights:  # as after training: larger than at the start, and no average is 0 or 1
+            wide = len(weight.shape) > 1
+            about = random.normal(0, np.prod(weight.shape[:-1]) ** -0.5 if wide else 0.1, weight.shape)
+            weight.assign(about * (2 if name == "generator" and wide else 1) if wide else np.abs(about) + 0.5)
+        network.save(run.model(name))
+    if conditional:
+        np.save(run.conditions_file, random.integers(0, 2, (40, len(NAMES))).astype(np.uint8))
+    steps = [
+        {"update": u, "epoch": (u + 7) // 8, "loss_true": 0.7, "loss_fake": 1 / u, "loss_generator": 0.5 + u / 10}
+        for u in range(1, 17)
+    ]
+    epochs = [{"epoch": e, "score_true": 0.5 + e / 10, "score_fake": 0.5 - e / 10, "diversity": 0.2} for e in (0, 1, 2)]
+    for file, rows in ((run.steps_file, steps), (run.epochs_file, epochs)):
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for number in (0, 1, 2):
+        viz.write_png(run.grid(number), random.integers(0, 256, (36, 36, 3), np.uint8))
+    viz.write_png(run.true_grid, random.integers(0, 256, (36, 36, 3), np.uint8))
+    run.log("Started.")
+    run.save_state(State(status, update=16, epoch=2, seconds=8.0))
+    return run
+
+
+@contextlib.contextmanager
+def serving(studio, hosts=LOOPBACK, token=None, port=0):
+    """The port of a server in a thread."""
+    opened = listen("127.0.0.1", port)
+    server = server_for(application(studio, token, hosts))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield opened.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(5)
+
+
+@contextlib.contextmanager
+def training(run):
+    """A process that holds a run as a training does; it ends when it is told to."""
+    run.save_state(State("running", update=8, epoch=1, seconds=8.0))
+    code = (
+        f"import sys, time; sys.path.insert(0, {str(PROJECT)!r}); from utils.runs import Run\n"
+        f"with Run({str(run.folder)!r}).locked():\n    print('held', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-I", "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()

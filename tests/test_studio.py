@@ -1,0 +1,484 @@
+"""The studio without a browser: networks as graphs, the server, the export's files."""
+
+import http.client
+import io
+import json
+import os
+import signal
+import struct
+import sys
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from PIL import Image
+from studio_runs import NAMES, make_run, serving, training
+
+from utils import cli, start
+from utils.data import scale, scale_back
+from utils.data.pictures import decode
+from utils.errors import InputError
+from utils.explain.gradcam import grad_cam
+from utils.explain.guided import score_saliency
+from utils.models import forward
+from utils.runs import Run, State
+from utils.studio import export, graphs, offers, packages, watching
+from utils.studio.networks import Networks
+from utils.studio.server import BODY, UPLOAD, Studio, listen
+
+ASKS = {"X-Studio": "1"}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two runs: plain, and told what to draw."""
+    root = tmp_path_factory.mktemp("runs")
+    return root, make_run(root), make_run(root, conditional=True)
+
+
+@pytest.fixture(scope="module")
+def plain(runs):
+    return Networks(offers.find_offers([str(runs[1].folder)])[0])
+
+
+@pytest.fixture(scope="module")
+def conditional(runs):
+    return Networks(offers.find_offers([str(runs[2].folder)])[0])
+
+
+@pytest.fixture(scope="module")
+def port(runs):
+    with serving(Studio([str(run.folder) for run in runs[1:]])) as number:
+        yield number
+
+
+def ask(port, method, path, body=None, headers=ASKS):
+    """Status, headers and body; the path goes out as it is written."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
+def refused(port, method, path, body=None, headers=ASKS):
+    status, _, content = ask(port, method, path, body, headers)
+    return status, json.loads(content)["error"]
+
+
+def run_graph(content, **inputs):
+    return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(None, inputs)
+
+
+# --- graphs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["plain", "conditional"])
+def test_a_generators_graph_draws_what_python_draws_to_one_level_of_255(kind, request):
+    sampler = request.getfixturevalue(kind).sampler
+    content = graphs.generator_graph(sampler)
+    latents, conditions = sampler.inputs(32, 7)
+    (drawn,) = run_graph(content, latents=latents, **({} if conditions is None else {"conditions": conditions}))
+    wanted = scale_back(sampler.images(latents, conditions))
+    assert abs(scale_back(drawn).astype(int) - wanted).max() <= 1 and wanted.std() > 20
+    weights = sum(np.prod(weight.shape) for weight in sampler.generator.weights)
+    assert len(content) < 2.6 * weights + 20_000  # of 4 bytes for each
+
+
+def test_half_precision_is_given_up_where_it_would_change_pictures(plain, monkeypatch):
+    monkeypatch.setattr(graphs, "difference", lambda model, sampler: 2)
+    kinds = {
+        weight.data_type for weight in onnx.load_from_string(graphs.generator_graph(plain.sampler)).graph.initializer
+    }
+    assert onnx.TensorProto.FLOAT in kinds and onnx.TensorProto.FLOAT16 not in kinds
+
+
+def test_a_discriminators_graph_gives_logits_and_maps_as_explain_does(plain):
+    images = plain.draw(plain.sampler.make_latents(4, 1))
+    logits, combination, contributions = run_graph(
+        graphs.discriminator_graph(plain.discriminator, plain.fixed), images=scale(images)
+    )
+    record = grad_cam(plain.fixed, images)
+    np.testing.assert_allclose(logits[:, 0], record.logits, atol=1e-4)
+    np.testing.assert_allclose(combination, record.combination, atol=1e-4)
+    np.testing.assert_allclose(contributions, record.contributions, atol=1e-4)
+    bias = plain.discriminator.layers[-2].bias.numpy()[0]
+    np.testing.assert_allclose(contributions.sum((1, 2)), record.logits - bias, atol=1e-3)
+
+
+def test_guided_backpropagation_in_a_graph_is_that_of_explain_not_the_plain_gradient(plain):
+    image = plain.draw(plain.sampler.make_latents(1, 2))
+    (saliency,) = run_graph(graphs.guided_graph(plain.fixed), images=scale(image))
+    np.testing.assert_allclose(saliency, score_saliency(plain.fixed, image), atol=1e-5)
+    assert abs(saliency - score_saliency(plain.fixed, image, guided=False)).max() > 1e-3
+
+
+def test_a_conditional_discriminators_graph_judges_by_what_it_is_told(conditional):
+    latents, conditions = conditional.sampler.inputs(3, 4)
+    images = conditional.draw(latents, conditions)
+    content = graphs.discriminator_graph(conditional.discriminator, conditional.fixed)
+    (logits,) = run_graph(content, images=scale(images), conditions=conditions)
+    wanted = forward(conditional.discriminator, scale(images), conditions, logits=True)
+    np.testing.assert_allclose(logits, wanted, atol=1e-4)
+    (other,) = run_graph(content, images=scale(images), conditions=1 - conditions)
+    assert abs(logits - other).max() > 1e-4
+
+
+# --- what is offered --------------------------------------------------------------------------------------------------
+
+
+def test_ids_are_safe_in_addresses_and_differ_whatever_runs_are_called(tmp_path):
+    for name in ("wéird <b> name", "weird -b- name", "名前"):
+        run = make_run(tmp_path, data=str(tmp_path / "pictures" / name))
+        assert run.folder.is_dir()
+    found = offers.find_offers([str(run.folder) for run in Run.all(tmp_path)])
+    ids = [offer.id for offer in found]
+    assert len(ids) == len(set(ids)) == 3 and all(one.isascii() and not set(one) & set("<>/ %") for one in ids)
+
+
+def test_everything_is_offered_where_nothing_is_named_and_true_images_of_built_in_sets_only(runs, tmp_path):
+    found = {offer.title: offer for offer in offers.find_offers(runs_dir=runs[0])}
+    assert {"faces64", "cifar10", runs[1].name, runs[2].name} <= found.keys()
+    assert next(iter(found)) == "faces64"  # with true images to show, and the largest pictures
+    assert offers.may_show_true(found["faces64"], public=True)
+    assert not offers.may_show_true(found["cifar10"], public=True) and offers.may_show_true(found["cifar10"], False)
+
+
+def test_directions_of_the_shipped_faces_are_named_and_of_length_one():
+    for name in ("faces", "faces64"):
+        known = Networks(offers.find_offers([name])[0]).directions()
+        assert {"beard", "hat", "glasses"} <= {one.name for one in known if one.kind == "regression"}
+        assert {one.kind for one in known} == {"regression", "conditional", "SeFa", "PCA"}
+        np.testing.assert_allclose([np.linalg.norm(one.vector) for one in known], 1, atol=1e-5)
+
+
+def test_directions_that_are_older_than_the_generator_are_not_shown(tmp_path):
+    networks = Networks(offers.find_offers([str(make_run(tmp_path).folder)])[0])
+    folder = networks.offer.folder / "latent" / "directions"
+    folder.mkdir(parents=True)
+    np.save(folder / "directions.npy", np.eye(networks.sampler.latent_dim, dtype=np.float32)[:1])
+    (folder / "directions.json").write_text(json.dumps({"directions": [{"kind": "regression", "name": "beard"}]}))
+    assert [one.name for one in networks.directions()] == ["beard"]
+    os.utime(folder / "directions.npy", (1, 1))
+    assert {one.kind for one in networks.directions()} == {"SeFa", "PCA", "random"}
+
+
+# --- the server -------------------------------------------------------------------------------------------------------
+
+
+def test_the_server_draws_judges_and_explains_as_python_does(port, plain):
+    latents = plain.sampler.make_latents(5, 3)
+    status, headers, content = ask(port, "POST", f"/models/{plain.offer.id}/draw", latents.tobytes())
+    images = np.frombuffer(content, np.uint8).reshape(5, 16, 16, 3)
+    assert status == 200 and headers["x-size"] == "16"
+    np.testing.assert_array_equal(images, scale_back(plain.sampler.images(latents)))
+    _, _, content = ask(port, "POST", f"/models/{plain.offer.id}/judge?count=5", content)
+    np.testing.assert_allclose(np.frombuffer(content, "<f4"), plain.fixed.logits(images), atol=1e-4)
+    for method, shape in {"gradcam": "4,4", "contributions": "4,4", "occlusion": "8,8", "guided": "16,16,3"}.items():
+        address = f"/models/{plain.offer.id}/explain?method={method}&weights="
+        status, headers, trained = ask(port, "POST", f"{address}trained", images[0].tobytes())
+        _, _, control = ask(port, "POST", f"{address}random", images[0].tobytes())
+        assert status == 200 and headers["x-shape"].count(",") == shape.count(",") and trained != control
+        np.testing.assert_array_equal(np.frombuffer(trained, "<f4"), plain.explain(images[0], method).ravel())
+
+
+def test_a_conditional_model_draws_what_is_asked_for_and_says_what_can_be(port, conditional):
+    about = json.loads(ask(port, "GET", f"/models/{conditional.offer.id}/model.json")[2])
+    assert about["conditions"]["names"] == list(NAMES) and not about["explains"] and about["judges"]
+    latents, conditions = conditional.sampler.inputs(3, 0)
+    rows = np.concatenate([latents, conditions], 1).astype("<f4")
+    _, _, content = ask(port, "POST", f"/models/{conditional.offer.id}/draw", rows.tobytes())
+    wanted = scale_back(conditional.sampler.images(latents, conditions))
+    np.testing.assert_array_equal(np.frombuffer(content, np.uint8).reshape(wanted.shape), wanted)
+    body = wanted.tobytes() + conditions.astype("<f4").tobytes()
+    assert ask(port, "POST", f"/models/{conditional.offer.id}/judge?count=3", body)[0] == 200
+    status, sentence = refused(
+        port, "POST", f"/models/{conditional.offer.id}/explain?method=guided", wanted[0].tobytes()
+    )
+    assert status == 400 and "conditional" in sentence.lower()
+
+
+def test_twenty_visitors_at_once_all_get_their_own_pictures(port, plain):
+    def visit(seed):
+        latents = plain.sampler.make_latents(4, seed)
+        status, _, content = ask(port, "POST", f"/models/{plain.offer.id}/draw", latents.tobytes())
+        return status, content, scale_back(plain.sampler.images(latents)).tobytes()
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(visit, range(20)))
+    assert all(status == 200 and got == wanted for status, got, wanted in answers)
+    assert len({got for _, got, _ in answers}) == 20
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"123", np.zeros((257, 100), "<f4").tobytes(), np.full((1, 100), np.nan, "<f4").tobytes()]
+)
+def test_latents_that_are_none_get_a_sentence(port, plain, body):
+    status, sentence = refused(port, "POST", f"/models/{plain.offer.id}/draw", body)
+    assert status == 400 and sentence.endswith((".", "bytes.")) and "Traceback" not in sentence
+
+
+def png(width, height):
+    """A small file that claims to be a picture of any size."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress(b"\0" * 1000)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("page.html", b"<html><script>alert(1)</script></html>", "not a picture"),
+        ("empty.png", b"", "not a picture"),
+        ("bomb.png", png(20_000, 20_000), "too large (400 million pixels"),
+        ("cut.png", png(64, 64), "cannot be decoded"),
+        ("huge.jpg", b"\xff\xd8\xff" + b"\0" * UPLOAD, "larger than 25 MB"),
+        ("photo.heic", b"\0\0\0\x18ftypheic" + b"\0" * 60, "HEIC, not readable here: convert them"),
+    ],
+)
+def test_a_bad_upload_gets_one_sentence(port, plain, name, content, said):
+    status, sentence = refused(port, "POST", f"/models/{plain.offer.id}/picture?name={name}", content)
+    assert status == 400 and said in sentence and sentence.startswith(name) and "\n" not in sentence
+
+
+def test_a_script_in_a_file_name_is_text_and_a_body_without_end_is_cut_off(port, plain):
+    address = f"/models/{plain.offer.id}/picture?name="
+    status, headers, content = ask(port, "POST", f"{address}%3Cscript%3Ealert(1)%3C/script%3E%0a.png", b"GIF")
+    assert status == 400 and headers["content-type"] == "application/json" and b"\n" not in content
+    assert (
+        headers["x-content-type-options"] == "nosniff" and "'unsafe-inline'" not in headers["content-security-policy"]
+    )
+    assert refused(port, "POST", address, b"", ASKS | {"Content-Length": str(BODY + 1)})[0] == 413
+
+
+def test_an_upload_is_cropped_as_for_training_and_of_a_film_the_first_picture_is_taken(port, plain):
+    frames = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (40, 60, 3), np.uint8)) for i in range(2)]
+    still, film = io.BytesIO(), io.BytesIO()
+    frames[0].save(still, "PNG")
+    frames[0].save(film, "GIF", save_all=True, append_images=frames[1:])
+    address = f"/models/{plain.offer.id}/picture?name=a.png"
+    status, headers, content = ask(port, "POST", address, still.getvalue())
+    assert status == 200 and headers.get("x-note", "") == ""
+    assert content == decode(io.BytesIO(still.getvalue()), 16).tobytes()
+    _, headers, content = ask(port, "POST", address, film.getvalue())
+    assert "first picture" in headers["x-note"] and content == decode(io.BytesIO(film.getvalue()), 16).tobytes()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../server.py", "/%2e%2e/server.py", "/..%2fserver.py", "/..%5cserver.py", "/offers.py", "/page/app.js",
+        "/runs/{id}/grids/../experiment.json", "/runs/{id}/grids/..%2fexperiment.json", "/runs/{id}/experiment.json",
+        "/runs/{id}/grids/%2fetc%2fpasswd", "/runs/..%2f..%2fetc/run.json", "/models/..%2f{id}/model.json",
+        "//etc/passwd",
+    ],
+)  # fmt: skip
+def test_no_path_leaves_what_is_served(port, plain, path):
+    status, _, content = ask(port, "GET", path.format(id=plain.offer.id))
+    assert status == 404 and b"import" not in content and b"root:" not in content
+
+
+def test_the_page_and_grids_are_served_under_a_policy_that_allows_this_origin_only(port, plain):
+    for name, kind in {"": "text/html", "app.js": "text/javascript", "studio.css": "text/css"}.items():
+        status, headers, _ = ask(port, "GET", f"/{name}")
+        assert status == 200 and headers["content-type"].startswith(kind)
+        assert "default-src 'none'" in headers["content-security-policy"]
+    grid = ask(port, "GET", f"/runs/{plain.offer.id}/grids/epoch_0002.png")
+    assert grid[0] == 200 and grid[2] == plain.offer.run.grid(2).read_bytes()
+
+
+def test_other_names_of_this_machine_and_requests_of_other_pages_are_refused(port, plain):
+    assert ask(port, "GET", "/studio.json", headers={"Host": "evil.example"})[0] == 403
+    assert ask(port, "POST", f"/runs/{plain.offer.id}/stop", b"", headers={})[0] == 403
+    assert ask(port, "DELETE", "/studio.json")[0] == 405
+
+
+def test_with_a_token_nothing_is_answered_without_it_and_the_address_keeps_none(runs):
+    with serving(Studio([str(runs[1].folder)], public=True), (), "a-long-token") as port:
+        assert ask(port, "GET", "/")[0] == 401 and ask(port, "GET", "/?token=wrong")[0] == 401
+        status, headers, _ = ask(port, "GET", "/?token=a-long-token")
+        assert status == 303 and headers["location"] == "/"
+        assert "HttpOnly" in headers["set-cookie"] and "SameSite=strict" in headers["set-cookie"]
+        cookie = headers["set-cookie"].split(";")[0]
+        assert json.loads(ask(port, "GET", "/studio.json", headers={"Cookie": cookie})[2])["form"] == "server"
+
+
+def test_bad_options_of_the_command_get_a_sentence(capsys, tmp_path):
+    for options, said in (
+        (["--port", "70000"], "between 0 and 65535"),
+        (["--token", "0123456789"], "--token goes with --host"),
+        (["--host", "0.0.0.0", "--token", "short"], "at least 8 characters"),
+        (["nothing-of-that-name"], "There is no run"),
+        (["some.keras"], "name the run"),
+    ):
+        assert cli.main(["studio", *options, "--runs-dir", str(tmp_path)]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_gets_a_sentence():
+    taken = listen("127.0.0.1", 0)
+    taken.listen()
+    with pytest.raises(InputError, match="choose another --port"):
+        listen("127.0.0.1", taken.getsockname()[1])
+    taken.close()
+
+
+# --- watching ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_has_curves_grids_and_how_far_it_is(runs):
+    seen = watching.Watched(runs[1]).snapshot()
+    assert seen["curves"]["update"] == list(range(1, 17)) and seen["grids"] == [0, 1, 2]
+    assert seen["grid_names"][2] == "epoch_0002.png" and seen["summaries"]["score_true"] == [0.5, 0.6, 0.7]
+    assert (seen["state"]["update"], seen["state"]["updates"], seen["state"]["running"]) == (16, 32, False)
+
+
+def test_records_that_are_cut_back_are_read_anew_and_nothing_is_read_twice(tmp_path):
+    watched = watching.Watched(make_run(tmp_path))
+    rows = watched.run.steps_file.read_text().splitlines(keepends=True)
+    assert watched.snapshot()["curves"]["update"] == list(range(1, 17))
+    assert watched.snapshot() is watched.snapshot()
+    watched.run.steps_file.write_text("".join(rows[:8]))
+    assert watched.snapshot()["curves"]["update"] == list(range(1, 9))
+    watched.run.steps_file.write_text("".join(rows))
+    assert watched.snapshot()["curves"]["update"] == list(range(1, 17))
+
+
+def test_a_training_is_streamed_and_shows_as_stopped_once_it_is_killed(tmp_path):
+    run = make_run(tmp_path)
+    with training(run) as process, serving(Studio([str(run.folder)])) as port:
+        assert run.process == process.pid and run.is_running
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", f"/runs/{offers.find_offers([str(run.folder)])[0].id}/events")
+        stream = connection.getresponse()
+
+        def event():
+            while not (line := stream.readline()).startswith(b"data: "):
+                pass
+            return json.loads(line[6:])
+
+        first = event()
+        assert first["state"]["running"] and first["state"]["left"] == "16 s" and first["state"]["saved"] == 8
+        with run.steps_file.open("a") as file:
+            file.write('{"update": 17, "epoch": 3, "loss_true": 0.5, "loss_fake": 0.5, "loss_generator": 0.5}\n')
+        assert event()["state"]["update"] == 17
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        last = event()
+        assert not last["state"]["running"] and "killed" in last["state"]["words"]
+        connection.close()
+    assert run.process is None
+
+
+def test_the_page_can_stop_a_training_and_is_told_when_there_is_none(tmp_path):
+    run = make_run(tmp_path)
+    with training(run) as process, serving(Studio([str(run.folder)])) as port:
+        address = f"/runs/{offers.find_offers([str(run.folder)])[0].id}/"
+        assert "is being trained already" in refused(port, "POST", f"{address}go_on")[1]
+        assert ask(port, "POST", f"{address}stop")[0] == 200
+        assert process.wait(10) == -signal.SIGTERM
+        assert "No process on this machine" in refused(port, "POST", f"{address}stop")[1]
+
+
+def test_going_on_starts_resume_and_says_what_it_complains_of(tmp_path, monkeypatch):
+    run, asked = make_run(tmp_path), []
+
+    def complaining(*words):
+        asked.append(words)
+        return [
+            sys.executable,
+            "-I",
+            "-c",
+            "import sys; sys.exit(print('dcgan: The disk is full.', file=sys.stderr) or 2)",
+        ]
+
+    monkeypatch.setattr(start, "command", complaining)
+    trainings = watching.Trainings(data_dir=tmp_path / "data")
+    assert "goes on" in trainings.go_on(run)
+    assert asked == [("utils", "resume", str(run.folder), "--data-dir", str(tmp_path / "data"))]
+    until = time.monotonic() + 10
+    while trainings.is_starting(run) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert trainings.complaint(run) == "The disk is full."
+    run.save_state(State("finished", update=32, epoch=4))
+    with pytest.raises(InputError, match="is finished"):
+        trainings.go_on(run)
+
+
+def test_a_lock_says_which_process_holds_it_and_only_while_it_does(tmp_path):
+    run = make_run(tmp_path)
+    with run.locked():
+        assert run.process == os.getpid()
+    assert run.process is None
+
+
+# --- the export -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def exported(tmp_path, monkeypatch):
+    """Exports a run to a folder, without the runtime from npm."""
+    monkeypatch.setattr(export, "package_file", lambda name, member, data_dir: b"runtime")
+    monkeypatch.setattr(offers, "TRUE_IMAGES", 20)
+
+    def make(run, folder="out"):
+        size = export.export(tmp_path / folder, offers.find_offers([str(run.folder)]), tmp_path / "data")
+        return tmp_path / folder, size
+
+    return make
+
+
+def test_an_export_of_own_pictures_tells_no_folder_and_shows_no_true_image(tmp_path, exported):
+    home, size = exported(make_run(tmp_path / "runs", data=str(tmp_path / "private" / "holiday")))
+    texts = [file.read_text() for file in home.rglob("*.json")]
+    assert not any(str(tmp_path) in text or "private" in text for text in texts)
+    assert any("holiday" in text for text in texts)
+    assert not list(home.rglob("true.*")) and len(list(home.rglob("epoch_*.png"))) == 3
+    assert size == sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
+    assert {"generator", "discriminator", "guided", "random", "random_guided"} == {f.stem for f in home.rglob("*.onnx")}
+
+
+def test_an_export_replaces_an_earlier_one_and_nothing_else(tmp_path, exported, runs, monkeypatch):
+    for name in ("generator_graph", "discriminator_graph", "guided_graph"):  # which take a second each
+        monkeypatch.setattr(graphs, name, lambda *_: b"graph")
+    home, _ = exported(runs[1])
+    (home / "models" / "old").mkdir()
+    exported(runs[1])
+    assert not (home / "models" / "old").exists() and (home / "studio.json").is_file()
+    images = np.frombuffer(next(home.rglob("true.bin")).read_bytes(), np.uint8)
+    assert len(images) == 20 * 16 * 16 * 3 and images.std() > 20
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds other files"):
+        exported(runs[1], "mine")
+
+
+def test_a_package_that_is_not_what_npm_publishes_is_refused_and_a_missing_npm_is_named(tmp_path, monkeypatch):
+    version, _ = packages.PACKAGES["onnxruntime-web"]
+    kept = tmp_path / "packages" / f"onnxruntime-web-{version}.tgz"
+    kept.parent.mkdir()
+    kept.write_bytes(b"something else")
+    with pytest.raises(InputError, match="is not the onnxruntime-web"):
+        packages.package_file("onnxruntime-web", "dist/ort.wasm.bundle.min.mjs", tmp_path)
+    kept.unlink()
+    monkeypatch.setattr(packages.shutil, "which", lambda name: None)
+    with pytest.raises(InputError, match="apt install npm"):
+        packages.package_file("onnxruntime-web", "dist/ort.wasm.bundle.min.mjs", tmp_path)
+
+
+def test_the_page_names_no_other_place_on_the_web():
+    for file in offers.PAGE.iterdir():
+        text = (
+            file.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "").replace("http://127.0.0.1", "")
+        )
+        assert "http://" not in text and "https://" not in text, file.name

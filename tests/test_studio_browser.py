@@ -1,0 +1,262 @@
+"""The studio as visitors use it: a real Chromium opens both forms."""
+
+import contextlib
+import functools
+import http.server
+import io
+import shutil
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from studio_runs import make_run, serving, training
+
+from utils.data import scale_back
+from utils.errors import InputError
+from utils.sampling import make_latent_samples
+from utils.studio import export, offers, packages
+from utils.studio.networks import Networks
+from utils.studio.server import Studio
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser, and is not installed")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ROOMS = ("draw", "table", "judge", "guess", "watch", "learn")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)"),
+]
+
+
+def from_npm(name, member):
+    """A file of a package; where it was never fetched and cannot be, the tests are skipped."""
+    try:
+        return packages.package_file(name, member)
+    except InputError as error:
+        pytest.skip(f"{error}")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def networks(run):
+    return Networks(offers.find_offers([str(run.folder)])[0])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, run):
+    """The address of an export, served as any web space would."""
+    for name in export.RUNTIME:
+        from_npm("onnxruntime-web", f"dist/{name}")
+    home = tmp_path_factory.mktemp("site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(offers, "TRUE_IMAGES", 30)
+        patch.setattr(export, "package_file", lambda name, member, _: packages.package_file(name, member))
+        export.export(home / "studio", offers.find_offers([str(run.folder)]), home / "data")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=home / "studio"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+@contextlib.contextmanager
+def visiting(browser, address, **how):
+    """A page of its own; whatever it asks for, and whatever goes wrong in it, is noted."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | how)
+    page = context.new_page()
+    page.asked, page.wrong = [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("pageerror", lambda error: page.wrong.append(str(error)))
+    page.on("console", lambda line: page.wrong.append(line.text) if line.type == "error" else None)
+    page.goto(address)
+    yield page
+    context.close()
+
+
+def enter(page, room):
+    """Go to a room, and wait until it has drawn something."""
+    page.evaluate(f"location.hash = {room!r}")
+    until(lambda: page.title().lower().startswith(room))
+    page.wait_for_selector({"watch": "main .card", "guess": "main .game button"}.get(room, "main canvas"))
+
+
+def pixels(page, selector):
+    """What a canvas shows."""
+    shown = f"document.querySelector({selector!r})"
+    return page.evaluate(f"Array.from({shown}.getContext('2d').getImageData(0, 0, {shown}.width, {shown}.height).data)")
+
+
+def until(true, seconds=20):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+# --- the export -------------------------------------------------------------------------------------------------------
+
+
+def test_in_the_browser_the_same_seed_gives_the_same_latents_pictures_scores_and_maps_as_in_python(
+    browser, site, networks
+):
+    with visiting(browser, site) as page:
+        page.wait_for_selector("main canvas")
+        found = page.evaluate(
+            """async () => {
+                const { samples } = await import("./latents.js"), { toRgb } = await import("./pictures.js");
+                const { model } = studio, mine = samples(1234567, 24, model), pictures = await model.draw(mine);
+                const uniform = samples(3, 2, { latents: "uniform", latent_dim: 100 });
+                const maps = {};
+                for (const method of ["gradcam", "contributions", "occlusion", "guided"])
+                    for (const weights of ["trained", "random"])
+                        maps[`${method} ${weights}`] = (await model.explain(pictures[0], method, weights)).values;
+                for (const [name, values] of Object.entries(maps)) maps[name] = Array.from(values);
+                const plain = (rows) => rows.map((row) => Array.from(row));
+                return { z: plain(mine.map((s) => s.z)), uniform: plain(uniform.map((s) => s.z)),
+                    rgb: Array.from(toRgb(pictures)), logits: Array.from(await model.judge(pictures)), maps };
+            }"""
+        )
+        assert page.wrong == []
+    latents = networks.sampler.make_latents(24, 1234567)
+    np.testing.assert_array_equal(np.array(found["z"], np.float32), latents)
+    uniform = make_latent_samples(2, 100, 3, "uniform")
+    np.testing.assert_array_equal(np.array(found["uniform"], np.float32), uniform)
+    images = np.array(found["rgb"], np.uint8).reshape(24, 16, 16, 3)
+    assert abs(images.astype(int) - scale_back(networks.sampler.images(latents))).max() <= 1
+    np.testing.assert_allclose(found["logits"], networks.judge(images), atol=1e-3)
+    for name, values in found["maps"].items():
+        method, weights = name.split()
+        wanted = networks.explain(images[0], method, weights == "random")
+        np.testing.assert_allclose(values, wanted.ravel(), atol=1e-3 * abs(wanted).max() + 1e-5, err_msg=name)
+
+
+def test_every_room_opens_on_a_screen_and_on_a_phone_and_nothing_is_asked_of_another_place(browser, site):
+    for how in ({}, {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True}):
+        with visiting(browser, site, **how) as page:
+            for room in ROOMS:
+                enter(page, room)
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), room
+            assert page.wrong == []
+            assert len(page.asked) > 15 and {url for url in page.asked if not url.startswith((site, "blob:"))} == set()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_any_room(browser, site, colours):
+    axe = from_npm("axe-core", "axe.min.js").decode()
+    with visiting(browser, site, color_scheme=colours) as page:
+        page.evaluate(axe)
+        for room in ROOMS:
+            enter(page, room)
+            if room == "judge":
+                page.click("main .tile")
+                page.wait_for_selector(".maps figure:nth-child(3)")
+            if room == "table":
+                page.wait_for_selector(".slider")
+            found = page.evaluate("axe.run().then((found) => found.violations)")
+            serious = {one["id"]: one["nodes"][0]["html"] for one in found if one["impact"] in ("serious", "critical")}
+            assert serious == {}, room
+
+
+def test_the_table_works_by_keyboard_alone(browser, site):
+    with visiting(browser, f"{site}#table") as page:
+        page.wait_for_selector(".slider input")
+        before = pixels(page, ".big canvas")
+        page.focus(".slider input")
+        for _ in range(20):
+            page.keyboard.press("ArrowRight")
+        until(lambda: pixels(page, ".big canvas") != before)
+        page.focus(".strip .tile")
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+        for key in ("1", "1", "1", "2", "3"):
+            page.keyboard.press(key)
+        page.wait_for_selector(".nine .tile:nth-child(9)")
+        until(lambda: page.locator(".well").nth(0).locator(".exemplars .tile").count() == 3)
+        centre, corner = (pixels(page, f".nine .tile:nth-child({n}) canvas") for n in (5, 1))
+        assert centre != corner  # the noise of ±0.25
+        assert page.wrong == []
+
+
+def test_a_game_ends_with_both_scores_and_their_intervals(browser, site):
+    with visiting(browser, f"{site}#guess") as page:
+        page.click(".game button")
+        for turn in range(20):
+            page.wait_for_selector(f"text=Picture {turn + 1} of 20")
+            page.keyboard.press("t" if turn % 2 else "f")
+        rows = page.locator(".game tbody tr").all_inner_texts()
+        assert len(rows) == 2 and all(" of 20" in row and "%" in row for row in rows)
+        assert "A coin gets" in page.inner_text(".game")
+        figures = page.evaluate(
+            """async () => { const s = await import("./statistics.js");
+                return [s.wilson(13, 20), s.coin(15, 20), s.rankCorrelation([1, 2, 3, 4], [1, 3, 2, 4])]; }"""
+        )
+    np.testing.assert_allclose(figures[0], [0.4329, 0.8188], atol=1e-3)
+    assert abs(figures[1] - 0.0207) < 1e-4 and abs(figures[2] - 0.8) < 1e-9
+
+
+def test_a_picture_that_is_dropped_is_judged_and_what_is_none_gets_a_sentence(browser, site):
+    picture = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)).save(picture, "PNG")
+    with visiting(browser, f"{site}#judge") as page:
+        page.wait_for_selector("main canvas")
+        for name, kind, content, said in (
+            ("page.html", "text/html", b"<script>alert(1)</script>", "not a picture"),
+            ("<img src=x onerror=alert(1)>.png", "image/png", b"nothing", "cannot be decoded"),
+        ):
+            page.set_input_files("#own", {"name": name, "mimeType": kind, "buffer": content})
+            until(lambda said=said: said in page.inner_text(".wrong"))
+        file = {"name": "mine.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+        page.set_input_files("#own", file)
+        page.wait_for_selector(".maps figure:nth-child(3)")
+        assert "Your picture: probability of true" in page.inner_text("main") and page.inner_text(".wrong") == ""
+
+
+# --- the server -------------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_training_shows_as_stopped_and_a_server_that_is_back_is_gone_on_with(browser, tmp_path):
+    run = make_run(tmp_path)
+    names = [str(run.folder)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with training(run) as process, contextlib.ExitStack() as stack:
+        first = stack.enter_context(contextlib.ExitStack())
+        first.enter_context(serving(Studio(names), port=port))
+        with visiting(browser, f"http://127.0.0.1:{port}/#watch") as page:
+            page.wait_for_selector("[data-state='running']")
+            assert page.inner_text(".caption") == "epoch 2 of 4"
+            page.hover(".chart", position={"x": 60, "y": 60})
+            until(lambda: page.inner_text(".caption") == "epoch 0 of 4")
+            first.close()
+            page.wait_for_selector("#banner:not([hidden])", timeout=20_000)
+            process.kill()
+            process.wait()
+            stack.enter_context(serving(Studio(names), port=port))
+            page.wait_for_selector("[data-state='killed']", timeout=20_000)
+            page.wait_for_selector("#banner[hidden]", state="attached", timeout=20_000)
+            page.wait_for_selector("button:has-text('Go on')")
+            enter(page, "judge")
+            page.click("main .tile")
+            page.wait_for_selector(".maps figure:nth-child(3)")

@@ -1,0 +1,150 @@
+"""The studio as static files that work from any web space: networks as ONNX graphs, run in the reader's browser."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from utils.data.catalogue import find_entry
+from utils.errors import InputError
+from utils.files import appears_whole, write_json
+from utils.runs import Run
+from utils.studio import graphs
+from utils.studio.networks import Networks
+from utils.studio.offers import KINDS, PAGE, Offer, describe, may_show_true, plain_directions, plain_json, true_images
+from utils.studio.packages import PACKAGES, package_file
+from utils.studio.watching import Watched
+
+RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+"""Files of onnxruntime-web that a page needs: processor only, one thread."""
+GRIDS = 60
+"""Grids of a run that are copied, at most: spread evenly, with the first and the last."""
+_EARLY = (
+    (b'<html lang="en">', b'<html lang="en" data-form="export">'),
+    (
+        b"</head>",
+        b"".join(
+            b'<link rel="%b" href="vendor/%b">\n' % (how, name.encode())
+            for how, name in zip((b"modulepreload", b'preload" as="fetch" crossorigin="anonymous'), RUNTIME)
+        )
+        + b"</head>",
+    ),
+)
+"""What is put into the page so that it fetches the runtime at once, and need not ask first which form it has."""
+_LICENCE = """\
+ONNX Runtime Web {version}, Copyright (c) Microsoft Corporation. MIT License.
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+persons to whom the Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
+
+
+def export(
+    folder: str | Path,
+    offers: Sequence[Offer],
+    data_dir: str | Path | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> int:
+    """Write the studio into a folder, which then works from any web space.
+
+    The samples of a graph are those of Python to 1/255 (`graphs.generator_graph` sees to it). True images are copied of
+    built-in datasets only.
+
+    Args:
+        folder: new, empty, or an earlier export, which is replaced.
+        offers: models and runs to put in.
+        data_dir: where datasets and fetched packages are.
+        say: is told what takes a while.
+
+    Returns:
+        How many bytes all files have.
+
+    Raises:
+        InputError: the folder holds something else, onnxruntime-web cannot be had, or nothing is offered.
+    """
+    home = Path(folder)
+    if not offers:
+        raise InputError("There is nothing to export: no model and no run.")
+    if home.exists() and not home.is_dir():
+        raise InputError(f"--export must be a folder. Received: {home}, which is a file.")
+    if home.is_dir() and any(home.iterdir()) and not _is_export(home):
+        raise InputError(f"{home} holds other files: choose a new or an empty folder for the export.")
+    say("the runtime for the browser (onnxruntime-web)")
+    for name in RUNTIME:  # first, since it may not be had
+        _write(home / "vendor" / name, package_file("onnxruntime-web", f"dist/{name}", data_dir))
+    _write(home / "vendor" / "LICENSE.txt", _LICENCE.format(version=PACKAGES["onnxruntime-web"][0]).encode())
+    for old in ("models", "runs"):
+        shutil.rmtree(home / old, ignore_errors=True)
+    for file in PAGE.iterdir():
+        if file.suffix in KINDS:
+            _write(
+                home / file.name, file.read_bytes().replace(b'<html lang="en">', b'<html lang="en" data-form="export">')
+            )
+    for offer in offers:
+        if offer.network("generator") is not None:
+            say(f"{offer.title}: networks")
+            _write_model(home / "models" / offer.id, offer, data_dir)
+        if offer.run is not None:
+            say(f"{offer.title}: records")
+            _write_run(home / "runs" / offer.id, offer.run)
+    write_json(home / "studio.json", {"form": "export", "offers": [offer.plain() for offer in offers]})
+    return sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
+
+
+def _is_export(home: Path) -> bool:
+    return (home / "vendor").is_dir() or (home / "studio.json").is_file()
+
+
+def _write_model(home: Path, offer: Offer, data_dir: str | Path | None) -> None:
+    networks = Networks(offer)
+    judges = offer.network("discriminator") is not None
+    fixed = networks.fixed if judges else None
+    _write(home / "generator.onnx", graphs.generator_graph(networks.sampler))
+    if judges:
+        _write(home / "discriminator.onnx", graphs.discriminator_graph(networks.discriminator, fixed))
+    if fixed is not None:
+        _write(home / "guided.onnx", graphs.guided_graph(fixed))
+        _write(home / "random.onnx", graphs.discriminator_graph(networks.discriminator, networks.control))
+        _write(home / "random_guided.onnx", graphs.guided_graph(networks.control))
+    shown = true_images(offer, data_dir) if may_show_true(offer, public=True) else None
+    if shown is not None:
+        _write(home / "true.bin", np.ascontiguousarray(shown).tobytes())
+    _write(home / "directions.json", plain_json(plain_directions(networks.directions())).encode())
+    about = describe(offer) | {"judges": judges, "explains": fixed is not None, "true": shown is not None}
+    entry = find_entry(offer.experiment.data.name)
+    if not (entry and entry.built_in):  # own pictures: where they are is nobody's business
+        about["settings"]["data"]["name"] = offer.data_title
+    _write(home / "model.json", plain_json(about).encode())
+
+
+def _write_run(home: Path, run: Run) -> None:
+    about = Watched(run).snapshot()
+    kept = about["grids"]
+    if len(kept) > GRIDS:
+        kept = [kept[place] for place in np.unique(np.linspace(0, len(kept) - 1, GRIDS).astype(int))]
+    own = not ((entry := find_entry(run.experiment.data.name)) and entry.built_in)
+    about |= {"grids": kept, "grid_names": {number: run.grid(number).name for number in kept}}
+    about |= {"true_grid": about["true_grid"] and not own, "log": []}  # a log names folders
+    for number in kept:
+        _write(home / "grids" / run.grid(number).name, run.grid(number).read_bytes())
+    if about["true_grid"]:
+        _write(home / "grids" / "true.png", run.true_grid.read_bytes())
+    if run.film.is_file():
+        _write(home / "training.mp4", run.film.read_bytes())
+    _write(home / "run.json", plain_json(about).encode())
+
+
+def _write(file: Path, content: bytes) -> None:
+    with appears_whole(file) as temporary:
+        temporary.write_bytes(content)

@@ -1,0 +1,207 @@
+"""What the studio shows: models with a name and runs, each under an id that is safe in an address."""
+
+import base64
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils import config, pretrained
+from utils.config import Experiment
+from utils.data.catalogue import find_entry
+from utils.errors import InputError
+from utils.files import read_json
+from utils.networks import TrainedNetwork, find_model, find_network, find_run
+from utils.runs import Run
+from utils.text import one_line, slug
+
+PAGE = Path(__file__).with_name("page")
+"""The front end of both forms."""
+KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+"""Its files, by suffix."""
+TRUE_IMAGES = 192
+"""True images that are shown, and played with; the training has not seen them."""
+FEWEST_IMAGES = 20
+"""With fewer there is no game."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One thing to look at.
+
+    Attributes:
+        id: letters, digits, `_`, `.` and `-` only: it stands in addresses and file names.
+        title: what to call it.
+        folder: where its files are.
+        run: the run, or None of a model with a name.
+    """
+
+    id: str
+    title: str
+    folder: Path
+    run: Run | None = None
+
+    @property
+    def experiment(self) -> Experiment:
+        """How it was trained, or is being trained."""
+        return self.run.experiment if self.run else pretrained.Pretrained(self.folder).experiment
+
+    def network(self, player: str) -> TrainedNetwork | None:
+        """Its "generator" or "discriminator" as it is now; None while a run has none, or for a model without one."""
+        try:
+            trained = find_network(str(self.run.folder) if self.run else self.title, player)
+        except InputError:
+            return None
+        return trained if trained.file.is_file() else None
+
+    @property
+    def card(self) -> dict:
+        """Of a model with a name its card, of a run what its last evaluation measured."""
+        if self.run is None:
+            return pretrained.Pretrained(self.folder).card
+        return {"distance": read_json(self.run.quality_file)} if self.run.quality_file.is_file() else {}
+
+    @property
+    def about(self) -> str:
+        """A sentence."""
+        return one_line(str(self.card.get("about", ""))) or f"{self.experiment.preset} on {self.data_title}."
+
+    @property
+    def data_title(self) -> str:
+        """What it was trained on, without the folders of own pictures."""
+        entry = find_entry(self.experiment.data.name)
+        return entry.title if entry else one_line(Path(self.experiment.data.name).name)
+
+    def plain(self) -> dict:
+        """For the list of everything that there is."""
+        experiment = self.experiment
+        return {
+            "id": self.id,
+            "title": one_line(self.title),
+            "about": self.about,
+            "kind": "run" if self.run else "model",
+            "size": experiment.model.image_size,
+            "conditions": experiment.model.conditions if experiment.model.is_conditional else "",
+            "draws": self.network("generator") is not None,
+        }
+
+
+def find_offers(names: Sequence[str] = (), runs_dir: str | Path | None = None) -> list[Offer]:
+    """What is named, or everything: the models that come with the project, and all runs, the newest first.
+
+    Raises:
+        InputError: there is no such run or model.
+    """
+    if names:
+        found = [_named(name, runs_dir) for name in names]
+    else:
+        found = sorted(map(_of_model, pretrained.names()), key=_show_first)
+        found += [_of_run(run) for run in reversed(Run.all(runs_dir))]
+    return _with_own_ids(found)
+
+
+def _named(name: str, runs_dir: str | Path | None) -> Offer:
+    if model := find_model(name):
+        return _of_model(model.name)
+    if Path(name).suffix == ".keras":
+        raise InputError(f"The studio shows models and runs: name the run that {name} belongs to.")
+    return _of_run(find_run(name, runs_dir))
+
+
+def _of_model(name: str) -> Offer:
+    return Offer(name, name, pretrained.find(name).folder)
+
+
+def _of_run(run: Run) -> Offer:
+    return Offer(f"{run.folder.parent.name}-{run.folder.name}", run.name, run.folder, run)
+
+
+def _show_first(offer: Offer) -> tuple:
+    """Those with true images to show first, and of them the largest pictures."""
+    return (not may_show_true(offer, public=True), -offer.experiment.model.image_size, offer.title)
+
+
+def _with_own_ids(found: Iterable[Offer]) -> list[Offer]:
+    """The offers, each once, with ids that are ASCII and differ."""
+    result: dict[str, Offer] = {}
+    for offer in found:
+        if any(offer.folder == other.folder for other in result.values()):
+            continue
+        base = slug(offer.id.encode("ascii", "ignore").decode()) or "run"
+        ids = (base if number == 1 else f"{base}-{number}" for number in range(1, len(result) + 2))
+        chosen = next(name for name in ids if name not in result)
+        result[chosen] = Offer(chosen, offer.title, offer.folder, offer.run)
+    return list(result.values())
+
+
+def may_show_true(offer: Offer, public: bool) -> bool:
+    """Whether its true images may be shown: built-in drawings to everybody, others on this machine only."""
+    entry = find_entry(offer.experiment.data.name)
+    return bool(entry and entry.built_in) or not public
+
+
+def true_images(offer: Offer, data_dir: str | Path | None = None) -> np.ndarray | None:
+    """Some images like those that it was trained on, if possible such that it has not seen: uint8 (N, S, S, 3).
+
+    None if they are not there, or are too few for anything.
+    """
+    from utils.evaluation.held_out import unseen
+
+    experiment = offer.experiment
+    try:
+        apart = unseen(experiment.data, experiment.model.image_size, TRUE_IMAGES, data_dir=data_dir)
+    except InputError:  # it has not been fetched, or own pictures were moved
+        return None
+    return None if apart is None or len(apart) < FEWEST_IMAGES else np.asarray(apart.images[:TRUE_IMAGES])
+
+
+def describe(offer: Offer) -> dict:
+    """All that the page has to know of a model before it draws, in plain values."""
+    experiment, model = offer.experiment, offer.experiment.model
+    return offer.plain() | {
+        "latent_dim": model.latent_dim,
+        "latents": model.latents,
+        "data": offer.data_title,
+        "conditions": _conditions(offer) if model.is_conditional else None,
+        "card": offer.card,
+        "settings": config.to_dict(experiment),
+    }
+
+
+def plain_directions(directions: Iterable) -> list[dict]:
+    """`latent.directions.Direction`s in plain values."""
+    return [
+        {"kind": d.kind, "name": d.name, "title": d.title, "about": d.about, "vector": packed(d.vector)}
+        for d in directions
+    ]
+
+
+def _conditions(offer: Offer) -> dict:
+    """What a conditional model can be asked for, and conditions as they occur."""
+    model, trained = offer.experiment.model, offer.network("generator")
+    kept = None if trained is None else trained.conditions
+    kept = np.empty((0, model.condition_size), np.float32) if kept is None else np.asarray(kept, np.float32)
+    return {"kind": model.conditions, "names": list(model.condition_names), "kept": packed(kept), "size": kept.shape[1]}
+
+
+def packed(values: np.ndarray) -> str:
+    """Numbers as base64 of little-endian float32, row by row: shorter than JSON's, and exact."""
+    return base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()
+
+
+def plain_json(value: object) -> str:
+    """Plain values as JSON in one line; None stands for what is not a number."""
+    return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _finite(value):
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return value

@@ -1,0 +1,118 @@
+// Opens the studio: the list of models and runs, the rooms, light and dark.
+
+import { everything, loadModel, startRuntime } from "./networks.js";
+import { samples } from "./latents.js";
+import { el, toast } from "./page.js";
+
+const ROOMS = { draw: "Draw", table: "Table", ask: "Ask", judge: "Judge", guess: "Guess", watch: "Watch", learn: "Learn" };
+const view = document.getElementById("view"), picker = document.getElementById("model"), banner = document.getElementById("banner");
+
+const studio = {
+  form: "", offers: [], model: null, bench: [], chosen: 0,
+  // Brings a sample to the table, in front.
+  bring(sample) {
+    this.bench = [sample, ...this.bench.filter((other) => other !== sample)].slice(0, 48);
+    this.chosen = 0;
+  },
+  go(room) { location.hash = room; },
+  refresh: () => refresh(),
+};
+window.studio = studio; // for the curious, and for tests
+
+let leave = null, loading = 0;
+
+function rooms(current) {
+  document.getElementById("rooms").replaceChildren(...Object.entries(ROOMS)
+    .filter(([key]) => key !== "ask" || studio.model?.conditions)
+    .map(([key, name]) => el("a", { href: `#${key}`, "aria-current": key === current ? "page" : null }, name)));
+  document.querySelector("#rooms a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
+async function show() {
+  let room = location.hash.slice(1).split("/")[0];
+  if (!(room in ROOMS)) room = "draw";
+  const mine = ++loading;
+  leave?.();
+  leave = null;
+  rooms(room);
+  const module = await import(`./${room}.js`);
+  if (mine !== loading) return;
+  if (!studio.model && room !== "watch") return nothing();
+  view.replaceChildren();
+  document.title = `${ROOMS[room]} · DCGAN studio`;
+  leave = module.show(view, studio) ?? null;
+}
+
+function nothing() {
+  view.replaceChildren(el("h1", {}, "Nothing to draw with yet"), el("p", { class: "lead" },
+    "None of the runs that are shown here has saved its networks; a training saves them with its first summary. See how it is getting on under ", el("a", { href: "#watch" }, "Watch"), "."));
+}
+
+async function choose(id) {
+  const offer = studio.offers.find((one) => one.id === id && one.draws) ?? studio.offers.find((one) => one.draws);
+  studio.model = null;
+  if (offer) {
+    picker.value = offer.id;
+    view.setAttribute("aria-busy", "true");
+    try {
+      studio.model = await loadModel(offer, studio.form);
+      studio.bench = samples(0, 12, studio.model, studio.model.askable);
+      studio.chosen = 0;
+      remember("model", offer.id);
+    } catch (error) { toast(error.message); }
+    view.removeAttribute("aria-busy");
+  }
+  describe(offer);
+  await show();
+}
+
+function describe(offer) {
+  const where = studio.form === "server" ? "The networks run in Python on the machine that serves this page." : "The networks run in your browser: nothing is sent anywhere, and nothing is loaded from elsewhere.";
+  document.getElementById("about").textContent = `${offer ? `${offer.title}: ${offer.about} ` : ""}${where}`;
+}
+
+async function refresh() { // the server may have new runs
+  const found = await everything();
+  [studio.form, studio.offers] = [found.form, found.offers];
+  const before = picker.value, drawing = studio.offers.filter((one) => one.draws);
+  picker.replaceChildren(...drawing.map((one) => el("option", { value: one.id }, one.title)));
+  picker.parentElement.hidden = !drawing.length;
+  if (drawing.some((one) => one.id === before)) picker.value = before;
+}
+
+// What is kept between visits stays in this browser: the model, and light or dark.
+function remember(name, value) { try { localStorage.setItem(`studio.${name}`, value); } catch { /* not allowed: then not */ } }
+function recall(name) { try { return localStorage.getItem(`studio.${name}`); } catch { return null; } }
+
+function theme(value) {
+  const dark = value === "dark" || (value === null && matchMedia("(prefers-color-scheme: dark)").matches);
+  if (value) document.documentElement.dataset.theme = value;
+  const button = document.getElementById("theme");
+  button.textContent = dark ? "☀" : "☾";
+  button.setAttribute("aria-label", dark ? "Switch to light" : "Switch to dark");
+  button.onclick = () => { const next = dark ? "light" : "dark"; remember("theme", next); theme(next); };
+}
+
+// A server that has gone comes back: say so, ask again, and go on where we were.
+async function keepAsking() {
+  for (;;) {
+    await new Promise((done) => setTimeout(done, banner.hidden ? 3000 : 1000));
+    if (document.hidden && banner.hidden) continue;
+    try {
+      await everything();
+      if (!banner.hidden) { banner.hidden = true; toast("The server is back."); await refresh(); window.dispatchEvent(new Event("back")); }
+    } catch { banner.hidden = false; banner.textContent = "The server does not answer. Waiting for it to be back…"; }
+  }
+}
+
+theme(recall("theme"));
+if (document.documentElement.dataset.form === "export") startRuntime().catch(() => {}); // 14 MB: the earlier, the better
+window.addEventListener("hashchange", () => { show(); view.focus({ preventScroll: true }); scrollTo(0, 0); });
+picker.addEventListener("change", () => choose(picker.value));
+try {
+  await refresh();
+  await choose(recall("model"));
+  if (studio.form === "server") keepAsking();
+} catch (error) {
+  document.getElementById("wait")?.querySelector("p").replaceChildren(`The studio could not be opened: ${error.message}`);
+}

@@ -1,0 +1,63 @@
+// Ask: what a conditional model is told to draw.
+
+import { samples } from "./latents.js";
+import { el, field, heading, newest, toast } from "./page.js";
+import { tile } from "./pictures.js";
+
+export function show(root, studio) {
+  const { model } = studio;
+  if (!model.conditions) {
+    root.append(...heading("Ask", "This model draws whatever it likes. Models that were trained with --conditions can be asked for a class, for attributes or in words."));
+    return;
+  }
+  const { kind } = model.conditions, names = model.conditions.names.map((name) => (kind === "text" ? name : name.replaceAll("_", " ")));
+  const wall = el("div", { class: "wall" }), said = el("p", { class: "note" }), wanted = new Map();
+  const draw = newest(async () => {
+    const mine = samples(0, 32, model, model.askable);
+    wall.replaceChildren(...mine.map(() => el("div", { class: "empty" })));
+    await model.drawAll(mine, (picture, i) => {
+      wall.children[i]?.replaceWith(tile(picture, `Sample ${mine[i].name}: to the table`, () => { studio.bring(mine[i]); studio.go("table"); }));
+    });
+  });
+  const ask = (rows, words, sentence = "") => {
+    model.asked = rows && { rows, words };
+    said.textContent = rows ? `${words}. ${sentence} Draw and Table go by it, too.` : "Nothing is asked for: conditions are as they occur in the training data.";
+    studio.bench = samples(0, 12, model, model.askable);
+    studio.chosen = 0;
+    draw();
+  };
+  const oneHot = (place) => Float32Array.from(names, (_, i) => Number(i === place));
+  const controls = {
+    labels: () => field("Class", el("select", { onchange: (event) => (event.target.value === "" ? ask(null) : ask([oneHot(Number(event.target.value))], names[event.target.value])) },
+      el("option", { value: "" }, "all"), names.map((name, i) => el("option", { value: i, selected: model.asked?.words === name }, name)))),
+    attributes: () => el("div", { class: "field" }, el("p", { class: "note" }, "Click once for with, twice for without, three times to leave it open."),
+      el("div", { class: "chips" }, names.map((name, i) => el("button", { type: "button", "data-value": "", "aria-label": `${name}: open`, onclick: (event) => {
+        const button = event.currentTarget, next = { "": "1", "1": "0", "0": "" }[button.dataset.value];
+        button.dataset.value = next;
+        button.setAttribute("aria-label", `${name}: ${{ "": "open", "1": "with", "0": "without" }[next]}`);
+        if (next === "") wanted.delete(i); else wanted.set(i, Number(next));
+        attributesAsked();
+      } }, name)))),
+    text: () => el("div", {},
+      field("One of its sentences", el("select", { onchange: (event) => event.target.value !== "" && ask([model.rows[Number(event.target.value)]], names[event.target.value]) }, el("option", { value: "" }, "Choose…"), names.map((name, i) => el("option", { value: i }, name)))),
+      studio.form === "server"
+        ? el("form", { class: "row", onsubmit: async (event) => {
+          event.preventDefault();
+          const text = event.target.elements.text.value.trim();
+          try { if (text) ask([await model.condition(text)], text); } catch (error) { toast(error.message); }
+        } }, field("In your words", el("input", { type: "text", name: "text", size: 42, maxlength: 300, placeholder: "a smiling woman with red hair" })), el("button", { class: "main" }, "Draw"))
+        : el("p", { class: "note" }, "Sentences of your own need the encoder of texts, which runs in Python: ./dcgan studio.")),
+  };
+  // What is not named is as in training images that have what is named; else as in the nearest ones.
+  const attributesAsked = () => {
+    if (!wanted.size) { ask(null); return; }
+    const agreeing = model.rows.map((row) => [...wanted].reduce((sum, [i, value]) => sum + (row[i] === value), 0)), most = Math.max(...agreeing);
+    const rows = model.rows.filter((_, i) => agreeing[i] === most).map((row) => { const made = Float32Array.from(row); wanted.forEach((value, i) => { made[i] = value; }); return made; });
+    const words = [...wanted].map(([i, value]) => `${value ? "with" : "without"} ${names[i]}`).join(", ");
+    ask(rows, words, most === wanted.size ? `What is not named is as in the ${rows.length} of ${model.rows.length} training images that have this.` : `None of ${model.rows.length} training images has this; what is not named is as in the ${rows.length} nearest.`);
+  };
+  root.append(...heading("Ask for it", "This generator was told, for every training image, what is on it. So it can be told what to draw; the latents decide the rest."),
+    el("div", { class: "card" }, controls[kind](), said), wall);
+  said.textContent = model.asked ? `${model.asked.words}.` : "Nothing is asked for: conditions are as they occur in the training data.";
+  draw();
+}

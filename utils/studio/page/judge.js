@@ -1,0 +1,129 @@
+// Judge: the discriminator's scores, and where in a picture they come from.
+
+import { chart } from "./charts.js";
+import { samples } from "./latents.js";
+import { json } from "./networks.js";
+import { el, heading, scoreLine, svg, toast } from "./page.js";
+import { canvasOf, gradient, overlay, tile } from "./pictures.js";
+import { rankCorrelation, sigmoid } from "./statistics.js";
+
+const METHODS = {
+  occlusion: ["Occlusion", "How much of the logit is lost when a patch becomes grey: slow, plain, and hard to misread."],
+  gradcam: ["Grad-CAM", "Activations of the last convolution, weighted by the mean of their gradients (Selvaraju et al.)."],
+  contributions: ["Contributions", "The same without averaging: at the last convolution they add up to the logit."],
+  guided: ["Guided backpropagation", "Which pixels drive the score up, going back through units that were on (Springenberg et al.). It draws edges; see the control."],
+};
+let seed = 0;
+
+export function show(root, studio) {
+  const { model } = studio;
+  root.append(...heading("What the discriminator thinks", "It gives every picture a probability of being true, that is, from the data. Choose a picture to see what in it speaks for true and what for fake, beside the same map of a network that has learnt nothing."));
+  if (!model.judges) { root.append(el("p", {}, "This model came without its discriminator.")); return; }
+  let alive = true, method = model.explains ? "occlusion" : null, chosen = null;
+  const fakes = el("div", { class: "wall large" }), trues = el("div", { class: "wall large" }), scale = el("div"), own = el("div", { class: "wall large" });
+  const detail = el("div", { class: "card", hidden: true }), dots = { fake: [], true: [], yours: [] };
+
+  const place = async (pictures, where, kind, names, conditions = null) => {
+    const logits = await model.judge(pictures, conditions);
+    if (!alive) return;
+    where.append(...pictures.map((picture, i) => el("div", {}, tile(picture, `${names[i]}, score ${sigmoid(logits[i]).toFixed(2)}: explain`, () => choose(picture, names[i], logits[i], conditions?.[i])), scoreLine(sigmoid(logits[i])))));
+    dots[kind].push(...logits);
+    scale.replaceChildren(line(dots));
+    return logits;
+  };
+  const drawFakes = async () => {
+    fakes.replaceChildren();
+    dots.fake = [];
+    const mine = samples(seed, 16, model, model.askable), pictures = [];
+    for (let i = 0; i < 16; i += 8) pictures.push(...await model.draw(mine.slice(i, i + 8)));
+    if (alive) await place(pictures, fakes, "fake", mine.map((s) => `Fake sample ${s.name}`), model.rows ? mine.map((s) => s.c) : null);
+  };
+  const readFile = async (file) => {
+    try {
+      const { picture, note } = await model.read(file);
+      own.prepend(el("div", {}, canvasOf(picture)));
+      own.firstChild.remove();
+      await place([picture], own, "yours", ["Your picture"]);
+      if (note) toast(note);
+      const logits = await model.judge([picture]);
+      choose(picture, "Your picture", logits[0]);
+    } catch (error) { toast(error.message); wrong.textContent = error.message; return; }
+    wrong.textContent = "";
+  };
+  const wrong = el("p", { class: "wrong", role: "alert" });
+  const input = el("input", { type: "file", accept: "image/*", class: "hidden", id: "own", onchange: () => input.files[0] && readFile(input.files[0]) });
+  const drop = el("div", { class: "drop", ondragover: (e) => { e.preventDefault(); drop.classList.add("over"); }, ondragleave: () => drop.classList.remove("over"), ondrop: (e) => { e.preventDefault(); drop.classList.remove("over"); if (e.dataTransfer.files[0]) readFile(e.dataTransfer.files[0]); } },
+    el("p", {}, "Drop a picture here, or ", el("label", { for: "own", class: "button" }, "choose a file"), input),
+    el("p", { class: "note" }, `It is cropped to the middle square and shrunk to ${model.size}×${model.size}, as in training. ${studio.form === "server" ? "It goes to the studio's server and is not kept." : "It stays in your browser."}`), wrong, own);
+
+  const choose = async (picture, name, logit, condition = null) => {
+    chosen = { picture, name, logit, condition };
+    detail.hidden = false;
+    await explain();
+    detail.scrollIntoView({ behavior: "smooth", block: "nearest" });
+  };
+  let turn = 0;
+  const explain = async () => {
+    const mine = ++turn, { picture, name, logit } = chosen;
+    const p = sigmoid(logit), verdict = el("p", {}, `${name}: probability of true `, el("b", { class: p < 0.5 ? "is-fake-text" : "is-true" }, p.toFixed(3)), ` (logit ${logit.toFixed(2)}).`);
+    const maps = el("div", { class: "maps" }, el("figure", {}, canvasOf(picture), el("figcaption", {}, "The picture")));
+    const buttons = el("div", { class: "row", role: "group", "aria-label": "How to explain" }, Object.entries(METHODS).map(([key, [title]]) => el("button", { type: "button", class: "small", "aria-pressed": String(key === method), onclick: () => { method = key; explain(); } }, title)));
+    const about = el("p", { class: "note" }), over = el("div");
+    detail.replaceChildren(el("h2", {}, "Why?"), verdict, ...(model.explains ? [buttons, maps, el("div", { class: "legend", hidden: method === "guided" }, el("span", { class: "is-true" }, el("b", { class: "key-true" }), "speaks for true"), el("span", { class: "is-fake-text" }, el("b", { class: "key-fake" }), "speaks for fake")), about] : [maps, el("p", { class: "note" }, "A conditional discriminator judges a picture by what it is told, too: it is not looked into.")]), over);
+    if (model.overTime && model.kind === "run") model.overTime(picture).then((found) => found.logits.length > 1 && mine === turn && over.replaceChildren(el("h3", {}, `Its score by the discriminator of each ${found.unit} that was kept`),
+      chart({ label: "Score of this picture over the training", series: [{ name: "score", colour: "var(--mark)", x: found.logits.map((l) => l[0]), y: found.logits.map((l) => sigmoid(l[1])) }], low: 0, high: 1, unit: found.unit }).node)).catch(() => {});
+    if (!model.explains) return;
+    try {
+      const [trained, random] = [await model.explain(picture, method, "trained"), await model.explain(picture, method, "random")];
+      if (mine !== turn || !alive) return;
+      const draw = (found) => canvasOf(method === "guided" ? gradient(found.values, model.size) : overlay(picture, found.values, found.side));
+      maps.append(el("figure", {}, draw(trained), el("figcaption", {}, `${METHODS[method][0]}, the trained network`)), el("figure", {}, draw(random), el("figcaption", {}, "Control: random weights")));
+      const alike = rankCorrelation(trained.values, random.values);
+      about.textContent = `${METHODS[method][1]} Rank correlation with the control: ${Number.isNaN(alike) ? "none, a map is constant" : alike.toFixed(2)}. A map that stays the same under random weights shows the picture, not what was learnt.`;
+    } catch (error) { toast(error.message); }
+  };
+
+  root.append(
+    el("div", { class: "card" }, el("h2", {}, "Logits: how sure it is, and of what"), scale, el("p", { class: "note" }, "In inference mode: each picture is judged alone, with averages that training has kept. In training it saw whole batches, all true or all fake, and was surer.")),
+    detail,
+    el("div", { class: "two" },
+      el("div", { class: "card" }, el("div", { class: "row" }, el("h2", {}, "Fake: drawn by the generator"), el("button", { type: "button", class: "small", onclick: () => { seed += 1; drawFakes().catch((e) => toast(e.message)); } }, "Others")), fakes),
+      el("div", { class: "card" }, el("h2", {}, `True: ${model.data}`), trues)),
+    el("div", { class: "card" }, el("h2", {}, "Your own picture"), drop), history(studio, () => alive));
+  (async () => {
+    await drawFakes();
+    if (model.true) {
+      trues.append(el("p", { class: "note" }, "Fetching true images; the first time they are drawn, which takes some seconds…"));
+      const kept = (await model.truePictures()).slice(0, 16);
+      trues.replaceChildren();
+      if (alive) await place(kept, trues, "true", kept.map((_, i) => `True image ${i}`));
+    } else trues.replaceChildren(el("p", { class: "note" }, "Not shown here: only drawings that come with the project may be passed on."));
+  })().catch((error) => { toast(error.message); if (alive && !trues.querySelector("canvas")) trues.replaceChildren(el("p", { class: "note" }, error.message)); });
+  return () => { alive = false; };
+}
+
+// All logits on one line: fakes above, true images below.
+function line(dots) {
+  const width = innerWidth < 760 ? 400 : 800, at = (logit) => 40 + ((Math.max(-10, Math.min(10, logit)) + 10) / 20) * (width - 60);
+  const colours = { fake: "var(--fake)", true: "var(--true)", yours: "var(--ink)" }, rows = { fake: 22, yours: 40, true: 58 };
+  const marks = Object.entries(dots).flatMap(([kind, logits]) => logits.map((logit) => svg("circle", { cx: at(logit), cy: rows[kind], r: kind === "yours" ? 7 : 5.5, fill: colours[kind], "fill-opacity": kind === "yours" ? 1 : 0.55 })));
+  const ticks = [-10, -5, 0, 5, 10].flatMap((v) => {
+    const text = svg("text", { x: at(v), y: 94, "text-anchor": "middle" });
+    text.textContent = v === 0 ? "0: undecided" : v < 0 ? `${v}` : `+${v}`;
+    return [svg("line", { x1: at(v), x2: at(v), y1: 8, y2: 76, class: "axis" }), text];
+  });
+  const words = [["fake", 8, 26], ["true", 8, 62]].map(([word, x, y]) => { const text = svg("text", { x, y }); text.textContent = word; return text; });
+  return svg("svg", { viewBox: `0 0 ${width} 100`, class: "chart", role: "img", "aria-label": `Logits of ${dots.fake.length} fake and ${dots.true.length} true pictures` }, ...ticks, ...marks, ...words);
+}
+
+// Mean scores of true and fake samples over the training, of a run.
+function history(studio, alive) {
+  const box = el("div");
+  if (studio.model.kind !== "run") return box;
+  json(`runs/${studio.model.id}/run.json`).then((run) => {
+    const x = run.summaries[run.unit];
+    if (!alive() || !x || x.length < 2) return;
+    box.replaceChildren(el("div", { class: "card" }, el("h2", {}, "Over the training: mean scores of true and of fake samples"), chart({ label: "Mean scores over the training", unit: run.unit, low: 0, high: 1, series: [{ name: "true", colour: "var(--true)", x, y: run.summaries.score_true }, { name: "fake", colour: "var(--fake)", x, y: run.summaries.score_fake }] }).node));
+  }).catch(() => {});
+  return box;
+}

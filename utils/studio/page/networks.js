@@ -1,0 +1,166 @@
+// Where pictures, scores and maps come from: the browser (ONNX graphs beside this page), or the server (Python).
+// Both kinds of model have the same methods; sample: { z, c }, picture: { size, rgba }.
+
+import { fromFloats, fromRgb, readHere, toFloats, toRgb } from "./pictures.js";
+import { pause } from "./page.js";
+import { unpacked } from "./latents.js";
+
+export async function everything() { return json("studio.json"); }
+
+export async function loadModel(offer, form) {
+  const base = `models/${offer.id}/`, early = form === "server" ? null : fetch(`${base}generator.onnx`); // beside what describes it
+  early?.catch(() => {});
+  const about = await json(`${base}model.json`);
+  return form === "server" ? new ServerModel(about) : new BrowserModel(about, early);
+}
+
+export async function json(address) { return (await ask(address)).json(); }
+
+// A request; what is refused throws the server's sentence.
+export async function ask(address, body = null, type = "application/octet-stream") {
+  let answer;
+  try {
+    answer = await fetch(address, body === null ? {} : { method: "POST", body, headers: { "X-Studio": "1", "Content-Type": type } });
+  } catch { throw new Error("The server does not answer."); }
+  if (!answer.ok) {
+    let sentence = `${address} could not be had (${answer.status}).`;
+    try { sentence = (await answer.json()).error ?? sentence; } catch { /* no sentence */ }
+    throw new Error(sentence);
+  }
+  return answer;
+}
+
+class Model {
+  constructor(about) {
+    Object.assign(this, about);
+    this.base = `models/${about.id}/`;
+    this.rows = about.conditions ? unpacked(about.conditions.kept, about.conditions.size) : null;
+    this.asked = null; // conditions that were asked for, or null for those that occur
+  }
+  get askable() { return this.rows ? this.asked?.rows ?? this.rows : null; }
+  async directions() {
+    this.known ??= (await json(`${this.base}directions.json`)).map((d) => ({ ...d, vector: unpacked(d.vector, this.latent_dim)[0] }));
+    return this.known;
+  }
+  async truePictures() {
+    if (!this.kept) {
+      const bytes = new Uint8Array(await (await ask(`${this.base}true.bin`)).arrayBuffer());
+      this.kept = Array.from({ length: bytes.length / (this.size ** 2 * 3) }, (_, i) => fromRgb(bytes, this.size, i));
+    }
+    return this.kept;
+  }
+  // Draws many, telling of each batch as it is there, so that the first are seen at once.
+  async drawAll(samples, tell, batch = 8) {
+    for (let i = 0; i < samples.length;) {
+      const part = samples.slice(i, i ? i + batch : 1);
+      (await this.draw(part)).forEach((picture, j) => tell(picture, i + j));
+      i += part.length;
+      await pause();
+    }
+  }
+}
+
+class ServerModel extends Model {
+  async draw(samples) {
+    const wide = this.latent_dim + (this.rows ? this.conditions.size : 0), body = new Float32Array(samples.length * wide);
+    samples.forEach(({ z, c }, i) => { body.set(z, i * wide); if (c) body.set(c, i * wide + this.latent_dim); });
+    const bytes = new Uint8Array(await (await ask(`${this.base}draw`, body)).arrayBuffer());
+    return samples.map((_, i) => fromRgb(bytes, this.size, i));
+  }
+  async drawAll(samples, tell) { return super.drawAll(samples, tell, 32); }
+  async judge(pictures, conditions = null) {
+    const parts = [toRgb(pictures)];
+    if (this.rows) parts.push(...(conditions ?? pictures.map(() => this.askable[0])).map((c) => Float32Array.from(c)));
+    return new Float32Array(await (await ask(`${this.base}judge?count=${pictures.length}`, new Blob(parts))).arrayBuffer());
+  }
+  async explain(picture, method, weights) {
+    const answer = await ask(`${this.base}explain?method=${method}&weights=${weights}`, toRgb([picture]));
+    const side = Number(answer.headers.get("X-Shape").split(",")[0]);
+    return { values: new Float32Array(await answer.arrayBuffer()), side };
+  }
+  async overTime(picture) { return (await ask(`${this.base}over_time`, toRgb([picture]))).json(); }
+  async read(file) {
+    if (file.size > 25 * 2 ** 20) throw new Error(`${file.name.slice(0, 60)} is larger than 25 MB: make it smaller.`);
+    const answer = await ask(`${this.base}picture?name=${encodeURIComponent(file.name)}`, file);
+    return { picture: fromRgb(new Uint8Array(await answer.arrayBuffer()), this.size), note: answer.headers.get("X-Note") ?? "" };
+  }
+  async condition(text) {
+    return new Float32Array(await (await ask(`${this.base}condition`, new URLSearchParams({ text }).toString(), "text/plain")).arrayBuffer());
+  }
+}
+
+let runtime = null;
+export function startRuntime() {
+  runtime ??= import("./vendor/ort.wasm.bundle.min.mjs").then((ort) => {
+    ort.env.wasm.wasmPaths = { wasm: new URL("vendor/ort-wasm-simd-threaded.wasm", import.meta.url).href };
+    ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
+    ort.env.logLevel = "error";
+    return ort;
+  });
+  return runtime;
+}
+
+class BrowserModel extends Model {
+  constructor(about, generator) {
+    super(about);
+    this.turn = Promise.resolve();
+    this.graphs = { generator: this.open("generator", generator.then((answer) => (answer.ok ? answer : ask(`${this.base}generator.onnx`)))) };
+    this.graphs.generator.catch(() => {});
+  }
+  open(name, answer = ask(`${this.base}${name}.onnx`)) {
+    return Promise.all([startRuntime(), answer.then((a) => a.arrayBuffer())])
+      .then(([ort, bytes]) => ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], graphOptimizationLevel: "all" }));
+  }
+  graph(name) { return (this.graphs[name] ??= this.open(name)); }
+  async run(name, inputs) { // one after the other: a session runs once at a time
+    const [ort, session] = [await startRuntime(), await this.graph(name)];
+    const feeds = Object.fromEntries(Object.entries(inputs).map(([key, [values, shape]]) => [key, new ort.Tensor("float32", values, shape)]));
+    const mine = this.turn.then(() => session.run(feeds));
+    this.turn = mine.catch(() => {});
+    return mine;
+  }
+  async draw(samples) {
+    const join = (rows) => { const all = new Float32Array(rows.length * rows[0].length); rows.forEach((row, i) => all.set(row, i * row.length)); return [all, [rows.length, rows[0].length]]; };
+    const inputs = { latents: join(samples.map((s) => s.z)) };
+    if (this.rows) inputs.conditions = join(samples.map((s) => s.c ?? this.askable[0]));
+    const { images } = await this.run("generator", inputs);
+    return samples.map((_, i) => fromFloats(images.data, this.size, i));
+  }
+  async judge(pictures, conditions = null, graph = "discriminator") {
+    const result = new Float32Array(pictures.length);
+    for (let i = 0; i < pictures.length; i += 16) {
+      const part = pictures.slice(i, i + 16), inputs = { images: [toFloats(part), [part.length, this.size, this.size, 3]] };
+      if (this.rows) {
+        const rows = (conditions ?? pictures.map(() => this.askable[0])).slice(i, i + 16), all = new Float32Array(part.length * this.conditions.size);
+        rows.forEach((row, j) => all.set(row, j * row.length));
+        inputs.conditions = [all, [part.length, this.conditions.size]];
+      }
+      result.set((await this.run(graph, inputs)).logits.data, i);
+    }
+    return result;
+  }
+  async explain(picture, method, weights) {
+    const [judge, guided] = weights === "random" ? ["random", "random_guided"] : ["discriminator", "guided"];
+    const inputs = { images: [toFloats([picture]), [1, this.size, this.size, 3]] };
+    if (method === "guided") return { values: (await this.run(guided, inputs)).saliency.data, side: this.size };
+    if (method === "occlusion") return this.occlusion(picture, judge);
+    const found = (await this.run(judge, inputs))[method === "gradcam" ? "combination" : "contributions"];
+    return { values: found.data, side: found.dims[1] };
+  }
+  async occlusion(picture, graph, places = 8) { // what the logit loses when a patch becomes mid grey (0 in [-1, 1])
+    const floats = toFloats([picture]), size = this.size, all = new Float32Array((places ** 2 + 1) * floats.length);
+    const edge = (i) => { const at = (i * size) / places, low = Math.floor(at); return at - low === 0.5 ? low + (low % 2) : Math.round(at); };
+    for (let p = 0; p <= places ** 2; p++) {
+      const covered = all.subarray(p * floats.length, (p + 1) * floats.length), [row, column] = [Math.floor(p / places), p % places];
+      covered.set(floats);
+      if (p < places ** 2) for (let y = edge(row); y < edge(row + 1); y++) covered.fill(0, 3 * (y * size + edge(column)), 3 * (y * size + edge(column + 1)));
+    }
+    const logits = new Float32Array(places ** 2 + 1);
+    for (let i = 0; i < logits.length; i += 16) {
+      const count = Math.min(16, logits.length - i), part = all.slice(i * floats.length, (i + count) * floats.length);
+      logits.set((await this.run(graph, { images: [part, [count, size, size, 3]] })).logits.data, i);
+    }
+    return { values: logits.slice(0, -1).map((lost) => logits[places ** 2] - lost), side: places };
+  }
+  async read(file) { return readHere(file, this.size); }
+}

@@ -1,0 +1,65 @@
+// Small helpers of the page.
+
+export function el(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  set(node, properties);
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+export function svg(tag, properties = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(properties)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+function set(node, properties) {
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+  }
+}
+
+let fading = 0;
+export function toast(sentence) {
+  const place = document.getElementById("toast");
+  place.replaceChildren(el("p", {}, sentence));
+  clearTimeout(fading);
+  fading = setTimeout(() => place.replaceChildren(), 6000);
+}
+
+export const field = (name, input) => el("label", { class: "field" }, el("span", {}, name), input);
+export const pause = (ms = 0) => new Promise((done) => setTimeout(done, ms));
+export const heading = (title, lead) => [el("h1", {}, title), el("p", { class: "lead" }, lead)];
+
+// Runs an action whenever something changes, never twice at once: what came in between is done once, at the end.
+export function newest(action) {
+  let busy = false, again = false;
+  return async () => {
+    if (busy) { again = true; return; }
+    busy = true;
+    try { do { again = false; await action(); } while (again); }
+    catch (error) { toast(error.message); }
+    finally { busy = false; }
+  };
+}
+
+// A picture's score as a bar and a number: the discriminator's probability of "true".
+export function scoreLine(probability, who = "") {
+  const line = el("span", { class: `score${probability < 0.5 ? " is-fake" : ""}` }, el("i"), `${who}${probability.toFixed(2)}`);
+  line.style.setProperty("--p", `${100 * probability}%`);
+  return line;
+}
+
+// Plain values as a table; what is nested goes by its path.
+export function facts(value) {
+  const rows = [];
+  const walk = (one, path) => {
+    if (one !== null && typeof one === "object" && !Array.isArray(one)) for (const [key, inner] of Object.entries(one)) walk(inner, [...path, key.replaceAll("_", " ")]);
+    else if (one !== null && one !== "" && !(Array.isArray(one) && !one.length)) rows.push([path.join(" › "), typeof one === "number" && !Number.isInteger(one) ? String(+one.toPrecision(5)) : Array.isArray(one) ? one.map((v) => (typeof v === "object" ? JSON.stringify(v) : v)).join(", ") : String(one)]);
+  };
+  walk(value, []);
+  return el("table", { class: "plain" }, el("tbody", {}, rows.map(([name, text]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, text)))));
+}

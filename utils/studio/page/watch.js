@@ -1,0 +1,131 @@
+// Watch: how a training goes, or went: curves, grids, film, warnings, settings. Two runs side by side.
+
+import { chart } from "./charts.js";
+import { ask, json } from "./networks.js";
+import { el, facts, field, heading, toast } from "./page.js";
+
+export function show(root, studio) {
+  const runs = studio.offers.filter((offer) => offer.kind === "run"), models = studio.offers.filter((offer) => offer.kind === "model");
+  root.append(...heading("Watch it learn", "Losses and scores of every update, and what the generator draws from the same latents at each summary. Move over the curves: the grid follows."));
+  const board = el("div"), closers = [];
+  const options = (none) => [...(none ? [el("option", { value: "" }, none)] : []), ...runs.map((run) => el("option", { value: run.id }, run.title))];
+  const first = el("select", {}, options()), second = el("select", {}, options("none"));
+  if (runs.some((run) => run.id === studio.model?.id)) first.value = studio.model.id;
+  const open = () => {
+    closers.splice(0).forEach((close) => close());
+    const ids = [first.value, second.value].filter(Boolean), panels = ids.map((id) => panel(id, studio));
+    closers.push(...panels.map((one) => one.close));
+    panels.forEach((one, i) => { one.follow = (share) => panels[1 - i]?.move(share); });
+    board.className = ids.length > 1 ? "two" : "";
+    board.replaceChildren(...panels.map((one) => one.node));
+  };
+  if (runs.length) {
+    root.append(el("div", { class: "row bar" }, field("Run", first), runs.length > 1 ? field("Beside it", second) : null), board);
+    first.addEventListener("change", open);
+    second.addEventListener("change", open);
+    open();
+  } else {
+    root.append(el("p", {}, studio.form === "server" ? "No run yet: `./dcgan train` makes one, and it can be watched here." : "This export has models only, without the records of their training."));
+  }
+  if (models.length) root.append(el("h2", {}, "Models that come with it"));
+  for (const model of models) {
+    const box = el("details", { class: "card", ontoggle: async () => {
+      if (!box.open || box.dataset.read) return;
+      box.dataset.read = "1";
+      try { const about = await json(`models/${model.id}/model.json`); box.append(facts(about.card), el("h3", {}, "Settings"), facts(about.settings)); } catch (error) { toast(error.message); }
+    } }, el("summary", {}, `${model.title}: card, passport and settings`), el("p", {}, model.about));
+    root.append(box);
+  }
+  return () => closers.forEach((close) => close());
+}
+
+function panel(id, studio) {
+  const node = el("div"), self = { node, follow: () => {}, move: () => {}, close: () => {} }, base = `runs/${id}/`;
+  const state = el("div", { class: "card" }), grids = el("div", { class: "card", hidden: true }), curves = el("div", { class: "card", hidden: true }), warnings = el("div", { class: "card", hidden: true }), rest = el("div");
+  node.append(state, warnings, el("div", { class: "seen" }, grids, curves), rest);
+  let last = null, at = null, shown = "", marks = [];
+
+  const image = el("img", { class: "grid-image", alt: "" }), where = el("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Which summary" }), caption = el("p", { class: "caption" });
+  const put = (place, tell = true) => { // shows a grid, by its place among those that there are
+    const number = last.grids[place];
+    if (number === undefined) return;
+    at = place === last.grids.length - 1 ? null : place; // null: the newest, also when there are more
+    where.value = place;
+    const name = last.grid_names[number];
+    if (shown !== name) { shown = name; image.src = `${base}grids/${name}`; image.alt = `Samples at ${last.unit} ${number}`; }
+    caption.textContent = `${last.unit} ${number.toLocaleString("en")} of ${last.goal.toLocaleString("en")}`;
+    marks.forEach(([mark, scale]) => mark(number * scale));
+    if (tell) self.follow(last.grids.length > 1 ? place / (last.grids.length - 1) : 1);
+  };
+  where.addEventListener("input", () => put(Number(where.value)));
+  self.move = (share) => last?.grids.length && put(Math.round(share * (last.grids.length - 1)), false);
+  let playing = 0;
+  const play = el("button", { type: "button", class: "small", "aria-pressed": "false", onclick: () => {
+    if (playing) { clearInterval(playing); playing = 0; } else { put(0); playing = setInterval(() => { const next = Number(where.value) + 1; if (next > Number(where.max)) { clearInterval(playing); playing = 0; play.textContent = "Play"; } else put(next); }, 250); }
+    play.textContent = playing ? "Pause" : "Play";
+  } }, "Play");
+  grids.append(el("h2", {}, "What it draws"), image, caption, el("div", { class: "row" }, play, where));
+  where.style.flex = "1";
+
+  const act = async (what) => { try { toast((await (await ask(`${base}${what}`, "")).json()).said); } catch (error) { toast(error.message); } };
+  const stop = el("button", { type: "button", onclick: () => act("stop") }, "Stop it"), goOn = el("button", { type: "button", class: "main", onclick: () => act("go_on") }, "Go on");
+
+  const render = (run) => {
+    const before = last;
+    last = run;
+    const { running, words, update, updates, left, finished, seconds } = run.state, killed = !running && words.includes("killed");
+    const parts = el("div", {}, el("div", { class: "row" }, el("h2", {}, run.title), el("span", { class: `pill${running ? " running" : killed ? " bad" : ""}`, "data-state": running ? "running" : killed ? "killed" : "still" }, run.starting && !running ? "starting…" : killed ? "stopped: its process is gone" : running ? "running" : words)),
+      updates ? el("progress", { max: updates, value: update, "aria-label": "Progress" }) : null,
+      el("p", { class: "note" }, `Update ${update.toLocaleString("en")}${updates ? ` of ${updates.toLocaleString("en")}` : ""}${left ? `, about ${left} left` : ""}${seconds ? `; ${Math.round(seconds)} s of training saved` : ""}.`),
+      ...(studio.form === "server" ? [el("div", { class: "row" }, running ? stop : null, !running && !finished && !run.starting ? goOn : null)] : []),
+      run.complaint ? el("p", { class: "wrong" }, run.complaint) : null,
+      run.log.length ? el("details", {}, el("summary", {}, "Log"), el("ul", { class: "log" }, run.log.map((line) => el("li", {}, line)))) : null);
+    if (state.querySelector("details")?.open) parts.querySelector("details").open = true;
+    state.replaceChildren(parts);
+    warnings.hidden = !run.warnings.length;
+    warnings.replaceChildren(el("h2", {}, "The doctor"), ...run.warnings.map((sentence) => el("p", {}, sentence)));
+    curves.hidden = !run.curves.update?.length;
+    if (!curves.hidden && before?.curves.update?.length !== undefined && before.curves.update.at(-1) === run.curves.update.at(-1) && before.grids.length === run.grids.length) { /* nothing new to draw */ } else if (!curves.hidden) {
+      const x = run.curves.update, loss = Object.keys(run.curves).filter((name) => name.startsWith("loss_")), colours = { loss_true: "var(--true)", loss_fake: "var(--fake)", loss_generator: "var(--ink)" };
+      const perUnit = run.unit === "update" ? 1 : run.state.updates ? run.state.updates / run.goal : 1;
+      const moved = (value) => { const wanted = value / perUnit; let best = 0; run.grids.forEach((number, i) => { if (Math.abs(number - wanted) < Math.abs(run.grids[best] - wanted)) best = i; }); put(best); };
+      const losses = chart({ label: "Losses", unit: "update", moved, series: loss.map((name, i) => ({ name: name.slice(5).replaceAll("_", " "), colour: colours[name] ?? `hsl(${70 * i} 60% 45%)`, x, y: run.curves[name] })) });
+      const s = run.summaries;
+      marks = [[losses.mark, perUnit]];
+      curves.replaceChildren(el("h2", {}, "Losses"), losses.node);
+      if (s[run.unit]?.length > 1) {
+        const scores = chart({ label: "Scores", unit: run.unit, low: 0, high: 1, moved: (value) => moved(value * perUnit), series: [{ name: "true samples", colour: "var(--true)", x: s[run.unit], y: s.score_true }, { name: "fake samples", colour: "var(--fake)", x: s[run.unit], y: s.score_fake }] });
+        curves.append(el("h2", {}, "Mean scores: 1 is true"), scores.node);
+        marks.push([scores.mark, 1]);
+      }
+    }
+    grids.hidden = !run.grids.length;
+    if (run.grids.length) { where.max = run.grids.length - 1; put(at ?? run.grids.length - 1, false); }
+    if (!before) about();
+    if (before && run.film && !before.film) film();
+    if (before && before.grids.length === 0 && run.grids.length) studio.refresh().catch(() => {});
+  };
+  const film = () => { if (last.film) rest.prepend(el("details", { class: "card" }, el("summary", {}, "Film of the training"), el("video", { src: `${base}training.mp4`, controls: true, loop: true, muted: true, playsinline: true, preload: "none" }))); };
+  const about = () => {
+    const settings = el("details", { class: "card", ontoggle: async () => {
+      if (!settings.open || settings.dataset.read) return;
+      settings.dataset.read = "1";
+      try { const found = await json(`models/${id}/model.json`); settings.append(facts(found.settings)); } catch (error) { settings.append(el("p", { class: "note" }, error.message)); }
+    } }, el("summary", {}, "Settings"));
+    rest.replaceChildren(settings, last.quality ? el("details", { class: "card" }, el("summary", {}, "Distance, with its passport"), facts(last.quality)) : "");
+    if (last.true_grid) rest.prepend(el("details", { class: "card" }, el("summary", {}, "True images, to compare"), el("img", { class: "grid-image", src: `${base}grids/true.png`, alt: "True images", loading: "lazy" })));
+    film();
+  };
+
+  if (studio.form === "server") {
+    const source = new EventSource(`${base}events`); // it connects again by itself when the server has been away
+    source.onmessage = (event) => render(JSON.parse(event.data));
+    const back = () => { if (source.readyState === EventSource.CLOSED) toast("Reload the page to watch on."); };
+    window.addEventListener("back", back);
+    self.close = () => { source.close(); clearInterval(playing); window.removeEventListener("back", back); };
+  } else {
+    json(`${base}run.json`).then(render).catch((error) => toast(error.message));
+    self.close = () => clearInterval(playing);
+  }
+  return self;
+}

@@ -1,0 +1,497 @@
+"""The studio as a local server: the same page, the networks in Python, trainings streamed.
+
+It listens on this machine alone unless another address is asked for; then every request needs a token. Whatever an
+address may be asked with, what is served are the files of `page/` and those of the offers that have a name here: no
+path is ever made from a request.
+"""
+
+import asyncio
+import functools
+import secrets
+import socket
+import threading
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import numpy as np
+import uvicorn
+from PIL import Image, UnidentifiedImageError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from utils.data.pictures import FORMATS, decode
+from utils.errors import InputError
+from utils.studio.networks import MOST, Networks
+from utils.studio.offers import (
+    KINDS,
+    PAGE,
+    Offer,
+    describe,
+    find_offers,
+    may_show_true,
+    plain_directions,
+    plain_json,
+    true_images,
+)
+from utils.studio.watching import Trainings, Watched
+from utils.text import one_line, shorten
+
+UPLOAD = 25 << 20
+"""Bytes that a picture may have."""
+BODY = 32 << 20
+"""Bytes that any request may have: MOST pictures of 128x128 pixels fit."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+COOKIE = "studio_token"
+EVERY = 1.0
+"""Seconds between looks at the records of a run."""
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; media-src "
+    "'self' blob:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'"
+)
+"""What the page may load: nothing from anywhere else. `page/index.html` says the same for the export."""
+
+
+class Studio:
+    """What the requests are answered from.
+
+    Args:
+        names: models and runs, as the user named them; none for all that there are, also those still to come.
+        runs_dir, data_dir: where they are.
+        public: whether others than this machine's user may look.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str] = (),
+        runs_dir: str | Path | None = None,
+        data_dir: str | Path | None = None,
+        public: bool = False,
+    ):
+        self._names, self._runs_dir, self._data_dir, self.public = tuple(names), runs_dir, data_dir, public
+        self.trainings = Trainings(data_dir)
+        self._lock = threading.Lock()
+        self._offers: dict[str, Offer] = {}
+        self._networks: dict[str, Networks] = {}
+        self._watched: dict[str, Watched] = {}
+        self._true: dict[str, np.ndarray | None] = {}
+        self.offers()
+
+    def offers(self) -> list[Offer]:
+        """Everything that there is now."""
+        found = find_offers(self._names, self._runs_dir)
+        self._offers = {offer.id: offer for offer in found}
+        return found
+
+    def offer(self, key: str) -> Offer:
+        """The offer of that id.
+
+        Raises:
+            HTTPException: 404, there is none.
+        """
+        if key not in self._offers:
+            self.offers()
+        if key not in self._offers:
+            raise HTTPException(404, "There is no such model or run here.")
+        return self._offers[key]
+
+    def networks(self, key: str) -> Networks:
+        """Its networks."""
+        return self._kept(self._networks, self.offer(key), Networks)
+
+    def watched(self, key: str) -> Watched:
+        """Its records.
+
+        Raises:
+            HTTPException: 404, it is a model without a run.
+        """
+        offer = self.offer(key)
+        if offer.run is None:
+            raise HTTPException(404, "This is a model without a run: nothing of its training is kept.")
+        return self._kept(self._watched, offer, lambda o: Watched(o.run))
+
+    def true(self, key: str) -> np.ndarray | None:
+        """Its true images, where they may be shown."""
+        offer = self.offer(key)
+        if not may_show_true(offer, self.public):
+            return None
+        return self._kept(self._true, offer, lambda o: true_images(o, self._data_dir))
+
+    def snapshot(self, key: str) -> dict:
+        """What there is to watch, and what a training that was started here complained of."""
+        watched = self.watched(key)
+        complaint = self.trainings.complaint(watched.run)
+        starting = self.trainings.is_starting(watched.run)
+        return watched.snapshot() | {"complaint": complaint, "starting": starting}
+
+    def _kept(self, kept: dict, offer: Offer, make):
+        with self._lock:
+            if offer.id not in kept or kept[offer.id][0] != offer.folder:
+                kept[offer.id] = (offer.folder, make(offer))
+            return kept[offer.id][1]
+
+
+def read_picture(name: str, content: bytes, size: int) -> tuple[np.ndarray, str]:
+    """A picture that a visitor gave, read and cropped as for training.
+
+    Args:
+        name: of its file; it is only ever put into a sentence.
+        content: of its file.
+        size: side of the result.
+
+    Returns:
+        uint8 (size, size, 3), and a note on what was done with it, or "".
+
+    Raises:
+        InputError: it is no picture that can be read; one sentence.
+    """
+    called = shorten(one_line(name), 60) or "The file"
+    if len(content) > UPLOAD:
+        raise InputError(f"{called} is larger than {UPLOAD >> 20} MB: make it smaller.")
+    try:
+        picture = decode(BytesIO(content), size, enlarge=True)
+    except InputError as error:
+        raise InputError(f"{called}: {error}.") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # for malformed files Pillow raises nearly every kind there is
+        raise InputError(f"{called} cannot be decoded ({one_line(str(error))[:120]}).") from error
+    with _quiet(content) as image:
+        notes = [
+            "Its first picture was taken: the file holds several." if getattr(image, "is_animated", False) else "",
+            f"It was enlarged to {size}x{size} pixels." if min(image.size) < size else "",
+        ]
+    return picture, " ".join(filter(None, notes))
+
+
+def _quiet(content: bytes) -> Image.Image:
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        return Image.open(BytesIO(content), formats=FORMATS)
+    except UnidentifiedImageError as error:  # `decode` has read it, so this cannot be
+        raise InputError("not a picture") from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def application(studio: Studio, token: str | None = None, hosts: Sequence[str] = LOOPBACK) -> "Guarded":
+    """The whole server, as an ASGI application.
+
+    Args:
+        studio: what there is.
+        token: what every request has to bring, or None.
+        hosts: names under which it may be asked; a page elsewhere that gives this machine another name is refused.
+    """
+
+    def answer(function):
+        """An endpoint that runs in a thread; bad input gets its sentence."""
+
+        @functools.wraps(function)
+        async def endpoint(request: Request) -> Response:
+            body = await request.body() if request.method == "POST" else b""
+            return await run_in_threadpool(function, request, body)
+
+        return endpoint
+
+    @answer
+    def everything(request: Request, _: bytes) -> Response:
+        return JSONResponse({"form": "server", "offers": [offer.plain() for offer in studio.offers()]})
+
+    @answer
+    def model(request: Request, _: bytes) -> Response:
+        key = request.path_params["key"]
+        networks = studio.networks(key)
+        about = describe(studio.offer(key))
+        judged = studio.offer(key).network("discriminator") is not None
+        explained = judged and networks.fixed is not None
+        shows = may_show_true(studio.offer(key), studio.public)
+        return _json(about | {"judges": judged, "explains": explained, "true": shows})
+
+    @answer
+    def directions(request: Request, _: bytes) -> Response:
+        return _json(plain_directions(studio.networks(request.path_params["key"]).directions()))
+
+    @answer
+    def true(request: Request, _: bytes) -> Response:
+        images = studio.true(request.path_params["key"])
+        if images is None:
+            raise InputError("Its true images are not here, or may not be shown.")
+        return _pixels(images)
+
+    @answer
+    def draw(request: Request, body: bytes) -> Response:
+        networks = studio.networks(request.path_params["key"])
+        latents, conditions = _numbers(body, networks)
+        return _pixels(networks.draw(latents, conditions))
+
+    @answer
+    def judge(request: Request, body: bytes) -> Response:
+        networks = studio.networks(request.path_params["key"])
+        images, rest = _images(body, networks, int(request.query_params.get("count", "1")))
+        return _floats(networks.judge(images, _conditions(rest, networks, len(images))))
+
+    @answer
+    def explain(request: Request, body: bytes) -> Response:
+        networks = studio.networks(request.path_params["key"])
+        images, _ = _images(body, networks, 1)
+        asked = request.query_params
+        maps = networks.explain(images[0], asked.get("method", ""), asked.get("weights") == "random")
+        return _floats(maps)
+
+    @answer
+    def over_time(request: Request, body: bytes) -> Response:
+        networks = studio.networks(request.path_params["key"])
+        images, _ = _images(body, networks, 1)
+        return JSONResponse({"unit": _unit(networks.offer), "logits": networks.over_time(images[0])})
+
+    @answer
+    def picture(request: Request, body: bytes) -> Response:
+        size = studio.offer(request.path_params["key"]).experiment.model.image_size
+        image, note = read_picture(request.query_params.get("name", ""), body, size)
+        return _pixels(image[None], {"X-Note": note})
+
+    @answer
+    def condition(request: Request, body: bytes) -> Response:
+        text = parse_qs(body.decode("utf-8", "replace")).get("text", [""])[0]
+        return _floats(studio.networks(request.path_params["key"]).condition(text[:1000]))
+
+    @answer
+    def run(request: Request, _: bytes) -> Response:
+        return _json(studio.snapshot(request.path_params["key"]))
+
+    @answer
+    def grid_of(request: Request, _: bytes) -> Response:
+        watched, name = studio.watched(request.path_params["key"]), request.path_params["name"]
+        run = watched.run
+        served = {file.name: file for file in (run.true_grid, *(run.folder / "grids").glob("*_[0-9]*.png"))}
+        if name not in served or not served[name].is_file():
+            raise HTTPException(404, "There is no such grid.")
+        return FileResponse(served[name], media_type="image/png")
+
+    @answer
+    def film(request: Request, _: bytes) -> Response:
+        file = studio.watched(request.path_params["key"]).run.film
+        if not file.is_file():
+            raise HTTPException(404, "This run has no film yet.")
+        return FileResponse(file, media_type="video/mp4")
+
+    @answer
+    def stop(request: Request, _: bytes) -> Response:
+        return JSONResponse({"said": studio.trainings.stop(studio.watched(request.path_params["key"]).run)})
+
+    @answer
+    def go_on(request: Request, _: bytes) -> Response:
+        return JSONResponse({"said": studio.trainings.go_on(studio.watched(request.path_params["key"]).run)})
+
+    async def events(request: Request) -> Response:
+        key = request.path_params["key"]
+        await run_in_threadpool(studio.watched, key)
+
+        async def stream():
+            said, waited = "", 0.0
+            yield "retry: 1000\n\n"
+            while not await request.is_disconnected():
+                snapshot = await run_in_threadpool(lambda: plain_json(studio.snapshot(key)))
+                waited += EVERY
+                if snapshot != said:
+                    yield f"data: {snapshot}\n\n"
+                    said, waited = snapshot, 0.0
+                elif waited >= 15:
+                    yield ": still here\n\n"
+                    waited = 0.0
+                await asyncio.sleep(EVERY)
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+    async def page(request: Request) -> Response:
+        name = request.path_params.get("name") or "index.html"
+        files = {file.name: file for file in PAGE.iterdir() if file.suffix in KINDS}
+        if name not in files:
+            raise HTTPException(404, "There is no such page.")
+        return FileResponse(files[name], media_type=KINDS[files[name].suffix])
+
+    async def refused(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException):
+            return JSONResponse({"error": error.detail}, error.status_code)
+        return JSONResponse({"error": one_line(str(error))}, 400)
+
+    of_model = {"draw": draw, "judge": judge, "explain": explain, "over_time": over_time, "picture": picture}
+    routes = [
+        Route("/", page),
+        Route("/{name}", page),
+        Route("/studio.json", everything),
+        Route("/models/{key}/model.json", model),
+        Route("/models/{key}/directions.json", directions),
+        Route("/models/{key}/true.bin", true),
+        *(Route(f"/models/{{key}}/{name}", one, methods=["POST"]) for name, one in of_model.items()),
+        Route("/models/{key}/condition", condition, methods=["POST"]),
+        Route("/runs/{key}/run.json", run),
+        Route("/runs/{key}/events", events),
+        Route("/runs/{key}/grids/{name}", grid_of),
+        Route("/runs/{key}/training.mp4", film),
+        Route("/runs/{key}/stop", stop, methods=["POST"]),
+        Route("/runs/{key}/go_on", go_on, methods=["POST"]),
+    ]
+    routes.insert(0, routes.pop(2))  # before the pages, whose names it looks like
+    handlers = {InputError: refused, HTTPException: refused}
+    return Guarded(Starlette(routes=routes, exception_handlers=handlers), token, hosts)
+
+
+class Guarded:
+    """An application behind the checks that every request has to pass.
+
+    - Its Host must be one of the names under which the server is meant to be asked, so that a page elsewhere cannot
+      reach it by a name of its own that leads to this machine (DNS rebinding).
+    - What changes something must bring a header that pages elsewhere cannot send without being asked first (CSRF).
+    - Where there is a token, it comes once in the address, and then in a cookie.
+    - No body is longer than `BODY`.
+    """
+
+    def __init__(self, inner: Starlette, token: str | None, hosts: Sequence[str]):
+        self._inner, self._token, self._hosts = inner, token, {host.lower() for host in hosts}
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] != "http":
+            return await self._inner(scope, receive, send)
+        request = Request(scope, receive)
+        refusal = self._refusal(request)
+        if refusal is None:
+            received = 0
+
+            async def limited():
+                nonlocal received
+                message = await receive()
+                received += len(message.get("body", b""))
+                if received > BODY:
+                    raise HTTPException(413, _TOO_LARGE)
+                return message
+
+            return await self._inner(scope, limited, functools.partial(_with_headers, send))
+        await refusal(scope, receive, functools.partial(_with_headers, send))
+
+    def _refusal(self, request: Request) -> Response | None:
+        if self._hosts and (request.url.hostname or "").lower() not in self._hosts:
+            return JSONResponse({"error": "This server is not to be asked by that name."}, 403)
+        if self._token is not None:
+            given = request.query_params.get("token")
+            if given is not None and secrets.compare_digest(given.encode(), self._token.encode()):
+                answer = RedirectResponse(request.url.path, 303)  # so that it does not stay in the address
+                answer.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+                return answer
+            if not secrets.compare_digest(request.cookies.get(COOKIE, "").encode(), self._token.encode()):
+                said = "The studio asks for the token: open the address that `./dcgan studio` has printed."
+                return JSONResponse({"error": said}, 401)
+        if request.method not in ("GET", "HEAD", "POST"):
+            return JSONResponse({"error": "Such requests are not answered here."}, 405)
+        if request.method == "POST" and request.headers.get("x-studio") != "1":
+            return JSONResponse({"error": "Only the studio's own page may ask for this."}, 403)
+        length = request.headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > BODY:
+            return JSONResponse({"error": _TOO_LARGE}, 413)
+        return None
+
+
+_TOO_LARGE = f"That is larger than {UPLOAD >> 20} MB: make it smaller."
+_HEADERS = [
+    (b"content-security-policy", f"{POLICY}; frame-ancestors 'none'".encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+
+
+async def _with_headers(send, message) -> None:
+    if message["type"] == "http.response.start":
+        message = message | {"headers": [*message.get("headers", []), *_HEADERS]}
+    await send(message)
+
+
+def _json(value: object) -> Response:
+    return Response(plain_json(value), media_type="application/json")
+
+
+def _unit(offer: Offer) -> str:
+    return offer.run.unit if offer.run else "epoch"
+
+
+def _pixels(images: np.ndarray, headers: dict[str, str] | None = None) -> Response:
+    count, size = images.shape[:2]
+    headers = (headers or {}) | {"X-Count": str(count), "X-Size": str(size)}
+    headers = {name: value.encode("ascii", "ignore").decode() for name, value in headers.items()}
+    return Response(np.ascontiguousarray(images).tobytes(), media_type="application/octet-stream", headers=headers)
+
+
+def _floats(values: np.ndarray) -> Response:
+    shape = {"X-Shape": ",".join(map(str, values.shape))}
+    return Response(np.ascontiguousarray(values, "<f4").tobytes(), media_type="application/octet-stream", headers=shape)
+
+
+def _numbers(body: bytes, networks: Networks) -> tuple[np.ndarray, np.ndarray | None]:
+    """Latents, and conditions of a conditional model: a row of float32 for each picture."""
+    sampler = networks.sampler
+    wide = 0 if sampler.conditions is None else sampler.conditions.shape[1]
+    values = _as_floats(body, sampler.latent_dim + wide)
+    return values[:, : sampler.latent_dim], values[:, sampler.latent_dim :] if wide else None
+
+
+def _as_floats(body: bytes, columns: int) -> np.ndarray:
+    if len(body) % (4 * columns) or not body or len(body) > 4 * columns * MOST:
+        raise InputError(f"Rows of {columns} float32 values are expected, 1 to {MOST}. Received: {len(body)} bytes.")
+    values = np.frombuffer(body, "<f4").reshape(-1, columns)
+    if not np.isfinite(values).all():
+        raise InputError("Latents and conditions must be finite numbers.")
+    return np.array(values, np.float32)
+
+
+def _images(body: bytes, networks: Networks, count: int) -> tuple[np.ndarray, bytes]:
+    """Pictures, and what follows them."""
+    size = networks.offer.experiment.model.image_size
+    needed = count * size * size * 3
+    if not 1 <= count <= MOST or len(body) < needed:
+        raise InputError(f"1 to {MOST} pictures of {size}x{size} pixels are expected. Received: {len(body)} bytes.")
+    return np.frombuffer(body[:needed], np.uint8).reshape(count, size, size, 3), body[needed:]
+
+
+def _conditions(rest: bytes, networks: Networks, count: int) -> np.ndarray | None:
+    if not networks.offer.experiment.model.is_conditional:
+        return None
+    rows = _as_floats(rest, networks.sampler.conditions.shape[1])
+    if len(rows) != count:
+        raise InputError("Each picture needs a condition.")
+    return rows
+
+
+# --- serving ----------------------------------------------------------------------------------------------------------
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        InputError: the address cannot be had.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        opened = socket.socket(family, kind, protocol)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(address)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"Port {port} of {host} cannot be had ({reason}): choose another --port.") from error
+    return opened
+
+
+def server_for(served: Guarded) -> uvicorn.Server:
+    """What answers requests: `.run(sockets=[opened])` does until Ctrl-C or SIGTERM."""
+    settings = uvicorn.Config(
+        served, log_level="warning", access_log=False, timeout_graceful_shutdown=1, server_header=False, lifespan="off"
+    )
+    return uvicorn.Server(settings)

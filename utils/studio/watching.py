@@ -1,0 +1,199 @@
+"""A run as the page shows it: how it stands, its curves, its grids and warnings; and how it is stopped and taken up."""
+
+import math
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from utils import lengths, start
+from utils.errors import InputError
+from utils.files import read_json
+from utils.runs import Run, State, Thinned
+from utils.tables import roughly
+from utils.text import one_line, shorten
+from utils.training.doctor import Diagnosis
+
+POINTS = 300
+"""A curve has fewer than twice as many values on the page."""
+SETTLED = 8
+"""Saved updates whose time says how long the others take: of fewer, compiling is most of it."""
+LINES = 8
+"""Of the log, the last so many."""
+
+
+class Watched:
+    """A run that is watched. Records are read from where they were left, and only when one has changed.
+
+    Args:
+        run: the run.
+    """
+
+    def __init__(self, run: Run):
+        self.run = run
+        self._lock, self._stamp, self._last = threading.Lock(), None, {}
+        self._since: tuple[float, int] | None = None  # when which update was seen first while it ran
+        self._begin()
+
+    def _begin(self) -> None:
+        self._steps, self._epochs = Thinned(self.run.steps_file, POINTS), Thinned(self.run.epochs_file, POINTS)
+
+    def stamp(self) -> tuple:
+        """Changes whenever there is something new to see."""
+        run = self.run
+        files = (run.steps_file, run.epochs_file, run.watch_file, run.folder / "state.json", run.folder / "log.txt")
+        return (run.is_running, *(_about(file) for file in files))
+
+    def snapshot(self) -> dict:
+        """Everything, in plain values; None stands for what is not a number."""
+        with self._lock:
+            stamp = self.stamp()
+            if stamp != self._stamp:
+                if self._stamp and _shorter(stamp[1:3], self._stamp[1:3]):
+                    self._begin()  # a record was cut back: the training went back to a checkpoint
+                self._last, self._stamp = self._look(), stamp
+            return self._last
+
+    def _look(self) -> dict:
+        run, state, steps = self.run, self.run.state, self._steps.columns()
+        summaries = _plain(self._epochs.columns())
+        there = [int(row[run.unit]) for row in run.epochs() if run.grid(row[run.unit]).is_file()]
+        updates, total = int(steps["update"][-1]) if steps else 0, self._updates()
+        running, seconds = run.is_running, state.seconds
+        self._since = self._since if running else None
+        left = self._left(state, updates, total) if running and total else None
+        diagnosis = Diagnosis(run.experiment, run.watch())
+        return {
+            "title": one_line(run.name),
+            "unit": run.unit,
+            "goal": run.goal,
+            "state": {
+                "words": one_line(run.in_words()),
+                "running": running,
+                "finished": run.is_finished,
+                "update": updates,
+                "updates": total,
+                "saved": state.update,
+                "seconds": seconds,
+                "left": roughly(left) if left is not None and math.isfinite(left) else "",
+                "rollbacks": state.rollbacks,
+            },
+            "curves": _plain(steps),
+            "summaries": summaries,
+            "grids": there,
+            "grid_names": {number: run.grid(number).name for number in there},
+            "true_grid": run.true_grid.is_file(),
+            "film": run.film.name if run.film.is_file() else "",
+            "warnings": [finding.sentence for finding in diagnosis.findings.values()],
+            "log": [shorten(line, 400) for line in run.logged()[-LINES:]],
+            "quality": read_json(run.quality_file) if run.quality_file.is_file() else None,
+        }
+
+    def _left(self, state: State, updates: int, total: int) -> float | None:
+        """Seconds that are left, by what has been seen of its speed, else by what is saved; None if neither tells."""
+        now = time.monotonic()
+        if self._since is None or updates < self._since[1]:
+            self._since = (now, updates) if updates else None  # the first update also compiles
+        began, first = self._since or (now, updates)
+        if updates > first:
+            return (now - began) / (updates - first) * (total - updates)
+        return state.seconds / state.update * (total - updates) if state.update >= SETTLED else None
+
+    def _updates(self) -> int | None:
+        """How many updates it is to have in all."""
+        run = self.run
+        if run.unit == "update":
+            return run.goal
+        each = lengths.updates_per_epoch(run.experiment, run.environment.get("images", 0))
+        return each * run.goal or None
+
+
+class Trainings:
+    """Stops trainings, and takes them up again in processes of their own, which outlive the studio.
+
+    Args:
+        data_dir: where datasets are; by default as for every command.
+    """
+
+    def __init__(self, data_dir: str | Path | None = None):
+        self._data_dir = data_dir
+        self._started: dict[Path, tuple[subprocess.Popen, IO[bytes], float]] = {}
+
+    def stop(self, run: Run) -> str:
+        """Ask the process that trains a run to save everything and to end, as Ctrl-C does.
+
+        Raises:
+            InputError: no process on this machine is training it.
+        """
+        process = run.process
+        if process is None:
+            raise InputError(f"No process on this machine is training {run.name}.")
+        try:
+            os.kill(process, signal.SIGTERM)
+        except (ProcessLookupError, PermissionError) as error:
+            raise InputError(f"The training of {run.name} cannot be stopped from here: {error.strerror}.") from error
+        return f"{run.name} is asked to stop; it saves everything first."
+
+    def go_on(self, run: Run) -> str:
+        """Take a run up again, as `./dcgan resume` does.
+
+        Raises:
+            InputError: it is being trained already, or has all that it is to have.
+        """
+        if run.is_running or self.is_starting(run):
+            raise InputError(f"{run.name} is being trained already.")
+        if run.is_finished:
+            raise InputError(f"{run.name} is finished; `./dcgan resume` trains it for longer.")
+        said = tempfile.TemporaryFile()  # noqa: SIM115  (it is read once the process has ended)
+        data = [] if self._data_dir is None else ["--data-dir", str(self._data_dir)]
+        process = subprocess.Popen(
+            start.command("utils", "resume", str(run.folder), *data),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,  # Ctrl-C stops the studio, not the training
+        )
+        self._started[run.folder] = (process, said, time.time())
+        return f"{run.name} goes on; the first update takes some seconds."
+
+    def is_starting(self, run: Run) -> bool:
+        """Whether a process that was started here is alive."""
+        return run.folder in self._started and self._started[run.folder][0].poll() is None
+
+    def complaint(self, run: Run) -> str:
+        """What a process that was started here said when it failed; "" if it did not."""
+        if run.folder not in self._started:
+            return ""
+        process, said, _ = self._started[run.folder]
+        if process.poll() in (None, 0) or process.returncode >= 128:
+            return ""
+        said.seek(0)
+        lines = [line for line in said.read().decode(errors="replace").splitlines() if line.startswith("dcgan: ")]
+        return one_line(lines[-1].removeprefix("dcgan: ")) if lines else "The training ended with an error."
+
+
+def _shorter(now: tuple, before: tuple) -> bool:
+    return any(one[1] < other[1] for one, other in zip(now, before))
+
+
+def _about(file: Path) -> tuple[int, int]:
+    try:
+        about = file.stat()
+    except FileNotFoundError:
+        return (0, 0)
+    return (about.st_mtime_ns, about.st_size)
+
+
+def _plain(columns: Mapping[str, np.ndarray]) -> dict[str, list]:
+    """Numbers for JSON, to six digits."""
+    return {
+        name: [float(f"{value:.6g}") if math.isfinite(value) else None for value in values.tolist()]
+        for name, values in columns.items()
+    }
