@@ -23,8 +23,8 @@ from utils.training.team import team_for
 
 # --- the same update --------------------------------------------------------------------------------------------------
 
-CASES = ("plain in float32", "all augmentations", "joined batches", "slopes through batch statistics")
-CASES += ("wrong and mixed conditions", "parts")
+CASES = ("plain in float32", "slopes through batch statistics")
+"""Of those of `tests/shared_updates.py`, which takes all of them in some minutes."""
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,9 @@ class ArrayFile:
                 with self.path.open("rb") as file:
                     self.shape, dtype = npy_header(file)
                 _check_images(self.path, self.shape, dtype)
-                np.load(self.path, mmap_mode="r", allow_pickle=False)  # fails if the file ends too early
+                if math.prod(self.shape) > self.path.stat().st_size:  # what numpy would find, with a warning first
+                    raise ValueError("it ends too early")
+                np.load(self.path, mmap_mode="r", allow_pickle=False)
         except _DAMAGED as error:
             if isinstance(error, InputError):
                 raise
