@@ -107,7 +107,7 @@ def test_a_run_says_how_it_stands_in_a_file_and_the_lock_says_whether_anybody_is
     record = read_json(run.folder / "state.json")
     assert began <= record.pop("written") <= time.time()
     expected = {"status": "failed", "update": 7, "epoch": 2, "seconds": 3.5, "why": "The disk is full."}
-    assert record == expected | {"rollbacks": []}
+    assert record == expected | {"rollbacks": [], "replicas": []}
     write_json(run.folder / "state.json", record | {"of_a_later_version": 1})
     assert run.state == State("failed", 7, 2, 3.5, "The disk is full.")
     run.save_state(State("finished", 9, 3, 4.5))

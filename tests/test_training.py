@@ -292,7 +292,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tiny, noise_data
     newest = max(run.checkpoints.iterdir())
     newest.write_bytes(newest.read_bytes()[:-1000])
     resume(run, dataset=noise_dataset, progress=False)
-    assert "cannot be read" in (run.folder / "log.txt").read_text()
+    assert "cannot be used" in (run.folder / "log.txt").read_text()
     assert_same_contents(whole, run)
 
 

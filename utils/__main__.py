@@ -9,6 +9,7 @@ Train, understand and explain deep convolutional GANs.
 
   train      train a DCGAN: ./dcgan train [--data NAME|FOLDER] [--minutes M] [--preset P] [any setting]
   resume     go on with a run that was stopped, or for more epochs
+  launch     start several workers of a training on this machine: ./dcgan launch --workers 2 train …
   sample     draw pictures with a trained generator
   film       make a run's film and curves anew
   show       a run's settings, where it stands, its last figures; or a model's card
@@ -49,7 +50,7 @@ if __name__ == "__main__":  # worker processes import this module under another 
     from utils.cli import main
     from utils.runtime import keep_matplotlib_plain, outlive_readers
 
-    if sys.argv[1] in ("train", "resume", "study", "notebooks"):
+    if sys.argv[1] in ("train", "resume", "launch", "study", "notebooks"):
         outlive_readers()
     keep_matplotlib_plain()
     sys.exit(main())

@@ -10,6 +10,7 @@ Sources: P = Radford, Metz, Chintala (arXiv:1511.06434).
 import dataclasses
 import importlib
 import math
+import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -155,6 +156,9 @@ class ModelConfig:
     see --statistics."""
     batch_norm_momentum: float = 0.99
     """Share of the old value that a moving average keeps at each update."""
+    batch_norm_parts: int = 1
+    """Into how many parts the batch is cut in updates, each normalised by its own statistics: with 8 an update computes
+    what eight devices do that do not tell each other their statistics (they do here, see --strategy)."""
     weights: Literal["glorot", "normal"] = "glorot"
     """Initial weights: Glorot uniform (Keras's default), or N(0, 0.02) with batch normalisation's gains N(1, 0.02)."""
     width: float = 1.0
@@ -396,7 +400,12 @@ def check(experiment: Experiment) -> None:
             f"Received: {section.filters}, {section.strides} and {section.kernel}.",
         )
     at_least(generator, 1, "start", "start_filters", "output_kernel", "output_stride")
-    at_least(model, 1, "condition_dim")
+    at_least(model, 1, "condition_dim", "batch_norm_parts")
+    expect(
+        training.batch_size % model.batch_norm_parts == 0,
+        "batch_norm_parts must divide batch_size. "
+        f"Received: batch_norm_parts={model.batch_norm_parts}, batch_size={training.batch_size}.",
+    )
     expect(
         model.is_conditional or not model.condition_names,
         "condition_names are those of conditions: add --conditions labels or --conditions attributes.",
@@ -546,7 +555,37 @@ def _build(cls: type, values: object, where: str):
             built[name] = _build(kind, values[name], f"{where}.{name}")
         else:
             built[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
+            if not _is_of(built[name], kind):
+                received = repr(values[name])
+                shown = received if len(received) <= 100 else f"{received[:100]}…"
+                raise InputError(f"{where}.{name} should be {_in_words(kind)}. Received: {shown}.")
     return cls(**built)
+
+
+def _is_of(value: object, kind: object) -> bool:
+    """Whether a value from a file is of the kind that a setting has."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        return any(value == choice and type(value) is type(choice) for choice in inner)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_is_of(each, inner[0]) for each in value)
+    if origin in (typing.Union, types.UnionType):
+        return any(_is_of(value, each) for each in inner)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is (kind or type(None))
+
+
+def _in_words(kind: object) -> str:
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        return f"one of {', '.join(map(str, inner))}"
+    if origin is tuple:
+        return f"a list, each {_in_words(inner[0])}"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(_in_words, inner))
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+    return names[kind]
 
 
 def differences(old: Experiment, new: Experiment) -> dict[str, tuple[object, object]]:

@@ -1,4 +1,4 @@
-"""The two ways in which a command ends early that are no fault of the project."""
+"""The ways in which a command ends early that are no fault of the project."""
 
 from pathlib import Path
 
@@ -21,3 +21,18 @@ class Interrupted(Exception):
     def __init__(self, signal: int, folder: Path, update: int):
         super().__init__(f"Stopped after update {update:,}; everything is saved.")
         self.signal, self.folder = signal, folder
+
+
+class WorkerLost(Exception):
+    """A worker of a training by several has ended, or was not heard of for too long, so the others ended, too.
+
+    Attributes:
+        folder: the run's folder, as far as it is known; the training goes on from its last checkpoint.
+    """
+
+    def __init__(self, folder: str | Path, workers: int):
+        super().__init__(
+            f"One of the {workers} workers has ended or is not heard of any more, so all of them end here; what came "
+            "after the last checkpoint is lost."
+        )
+        self.folder = folder

@@ -20,7 +20,8 @@ def appears_whole(path: str | Path) -> Iterator[Path]:
 
     The temporary file keeps the suffix of `path`, so writers that choose a format by suffix work. When the block fails,
     or the process dies, `path` is as it was. The content is forced to disk before the rename, so that a machine that is
-    switched off does not leave an empty file under the final name.
+    switched off does not leave an empty file under the final name, and the folder after it, so that what is done next
+    (removing an older file) cannot reach the disk before.
 
     Args:
         path: the file to write; its folder is made if need be.
@@ -42,8 +43,27 @@ def appears_whole(path: str | Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+        _force(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _force(folder: Path) -> None:
+    """Force to disk which names a folder has."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # some network disks do not offer it
+            raise
+    finally:
+        os.close(handle)
+
+
+def force(path: str | Path) -> None:
+    """Force to disk what was written to a file that grows, if it is there."""
+    with contextlib.suppress(FileNotFoundError), Path(path).open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def remove_unfinished(folder: str | Path) -> None:
@@ -67,8 +87,15 @@ def write_json(path: str | Path, value: object) -> None:
 
 
 def read_json(path: str | Path):
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file.
+
+    Raises:
+        ValueError: it is no JSON, no UTF-8, or nested without end.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 _CONTENTION = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)  # the last where flock is made from fcntl's locks (NFS)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from utils import runtime
+from utils import replicas, runtime
 from utils.config import DiscriminatorConfig, ModelConfig
 from utils.errors import InputError
 from utils.parameters import scaled
@@ -264,6 +264,7 @@ def forward(
     training: bool = False,
     statistics: str = "moving",
     logits: bool = False,
+    batches: int = 1,
 ):
     """Send `x` through a network, with a say in how batch normalisation works.
 
@@ -280,6 +281,8 @@ def forward(
         statistics: what batch normalisation goes by: "batch", the images of this call, or "moving", the averages. By
             default the network is in inference mode.
         logits: whether to stop before the last layer, which of a discriminator is the sigmoid.
+        batches: how many batches lie in `x` one after the other. Where several replicas compute an update together,
+            they drop what one would drop, and normalise by the whole batch.
 
     Returns:
         Output of the last layer, or the one before.
@@ -290,30 +293,69 @@ def forward(
             if id(layer.output) not in tensors:
                 given = layer.input
                 given = [tensors[id(each)] for each in given] if isinstance(given, list) else tensors[id(given)]
-                tensors[id(layer.output)] = _passed(layer, given, training, statistics)
+                tensors[id(layer.output)] = _passed(layer, given, training, statistics, batches)
         return tensors[id(network.layers[-1].input if logits else network.output)]
     if logits:
         network = network.layers[:-1]
     if isinstance(network, keras.Model) and not isinstance(network, keras.Sequential):
         return network(x, training=training)
     for layer in network.layers if isinstance(network, keras.Model) else network:
-        x = _passed(layer, x, training, statistics)
+        x = _passed(layer, x, training, statistics, batches)
     return x
 
 
-def _passed(layer: keras.Layer, x, training: bool, statistics: str):
+def _passed(layer: keras.Layer, x, training: bool, statistics: str, batches: int):
     """What one layer makes of its input; see `forward`."""
+    alone = replicas.count() == 1
+    if isinstance(layer, layers.Dropout) and training and layer.rate and not alone:
+        kept = keras.ops.ones(replicas.whole(keras.ops.shape(x)), x.dtype)
+        return x * replicas.own(keras.random.dropout(kept, layer.rate, seed=layer.seed_generator), batches)
     if not isinstance(layer, layers.BatchNormalization):
         return layer(x, training=training)
-    if statistics == "moving" or training:
+    parts = getattr(layer, "parts", 1)
+    parts = parts if parts > 1 and x.shape[0] and x.shape[0] * replicas.count() % (batches * parts) == 0 else 1
+    if statistics == "moving" or (training and alone and parts == 1):
         return layer(x, training=statistics == "batch")
-    axes = list(range(len(x.shape) - 1))
     x = keras.ops.cast(x, layer.variable_dtype)  # in float32 whatever the precision, as the layer itself does
-    mean, variance = keras.ops.moments(x, axes=axes)
-    x = keras.ops.batch_normalization(
-        x, mean, variance, axis=-1, offset=layer.beta, scale=layer.gamma, epsilon=layer.epsilon
-    )
+    # Parts are statistics of their own, as a dimension; where there is one, replicas share it.
+    apart = x if parts == 1 else keras.ops.reshape(x, (batches, parts // replicas.count(), -1, *x.shape[1:]))
+    axes = [axis for axis in range(len(apart.shape) - 1) if parts == 1 or axis != 1]
+    mean, variance = keras.ops.moments(apart, axes=axes, keepdims=parts > 1)
+    if parts == 1 and not alone:
+        mean = replicas.mean(keras.ops.mean(x, axis=axes))
+        # As in TensorFlow's moments the mean is held fixed, which only a gradient of a gradient can tell.
+        variance = replicas.mean(keras.ops.mean(keras.ops.square(x - keras.ops.stop_gradient(mean)), axis=axes))
+    if training:
+        for average, found in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
+            found = found if parts == 1 else replicas.mean(keras.ops.mean(found, axis=range(len(apart.shape) - 1)))
+            average.assign(average * layer.momentum + found * (1.0 - layer.momentum))
+    if parts == 1:
+        x = keras.ops.batch_normalization(
+            x, mean, variance, axis=-1, offset=layer.beta, scale=layer.gamma, epsilon=layer.epsilon
+        )
+    else:
+        apart = (apart - mean) * keras.ops.rsqrt(variance + layer.epsilon) * layer.gamma + layer.beta
+        x = keras.ops.reshape(apart, keras.ops.shape(x))
     return keras.ops.cast(x, layer.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("dcgan")
+class PartsNormalization(layers.BatchNormalization):
+    """Batch normalisation whose updates take the statistics of equal parts of the batch, each for itself.
+
+    It computes what so many replicas do that each normalise by their own rows and average their moving averages. In
+    inference mode, and for batches that cannot be parted so, it is `BatchNormalization`.
+
+    Reference:
+        Hoffer, Hubara, Soudry (arXiv:1705.08741), Algorithm 1: ghost batch normalisation.
+    """
+
+    def __init__(self, parts: int = 1, **options):
+        super().__init__(**options)
+        self.parts = parts
+
+    def get_config(self):
+        return super().get_config() | {"parts": self.parts}
 
 
 def fix_statistics(network: keras.Model | Iterable[keras.Layer], batches: Iterable) -> None:
@@ -465,7 +507,9 @@ def _normalisation(model: ModelConfig, seeds: Iterator[int]) -> layers.BatchNorm
     gains = "ones"
     if model.weights == "normal":
         gains = keras.initializers.RandomNormal(1.0, 0.02, seed=next(seeds))  # the paper's code: gain_ifn
-    return layers.BatchNormalization(momentum=model.batch_norm_momentum, gamma_initializer=gains)
+    options = {"momentum": model.batch_norm_momentum, "gamma_initializer": gains}
+    parts = model.batch_norm_parts
+    return PartsNormalization(parts, **options) if parts > 1 else layers.BatchNormalization(**options)
 
 
 def _full_precision() -> str:

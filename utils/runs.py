@@ -21,6 +21,7 @@ where they were left (`Rows`) and drawn with a bounded number of points (`Thinne
 """
 
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -65,6 +66,8 @@ class State:
         written: when this was written, in seconds since 1970.
         rollbacks: each time that the training failed and went back: "from" one update "to" another, with "step_sizes"
             (a factor) from there on, and "why".
+        replicas: by how many "workers" with how many "devices" each updates were computed, from each "update" on at
+            which that changed; before the first it was one device.
     """
 
     status: str
@@ -74,6 +77,7 @@ class State:
     why: str = ""
     written: float = 0.0
     rollbacks: list[dict] = dataclasses.field(default_factory=list)
+    replicas: list[dict] = dataclasses.field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -271,8 +275,13 @@ class Run:
         file = self.folder / "state.json"
         if not file.exists():
             return _state_by_its_log(self)
-        known = {field.name for field in dataclasses.fields(State)}
-        return State(**{name: value for name, value in _read(file).items() if name in known})
+        known = {field.name: type(field.default) for field in dataclasses.fields(State) if field.name != "status"}
+        known |= {"status": str, "rollbacks": list, "replicas": list, "seconds": (int, float), "written": (int, float)}
+        values = {name: value for name, value in _read(file).items() if name in known}
+        odd = [name for name, value in values.items() if not isinstance(value, known[name])]
+        if odd or "status" not in values:
+            raise InputError(f"{file} does not say how the run stands ({', '.join(odd) or 'no status'}): remove it.")
+        return State(**values)
 
     def save_state(self, state: State) -> None:
         """Write how it stands, with the time."""
@@ -327,6 +336,15 @@ class Run:
     def _lock(self) -> Path:
         return self.folder / ".lock"
 
+    def expect_there(self) -> None:
+        """Make sure that the folder is still the one that this process has locked.
+
+        Raises:
+            FileNotFoundError: it is gone (a disk that was taken away), and maybe a part of it made anew by a writer.
+        """
+        if not self._lock.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.folder))
+
     def locked(self, say: Callable[[str], None] | None = None) -> AbstractContextManager[None]:
         """Keep other processes from training in this folder.
 
@@ -362,7 +380,7 @@ class Rows:
             file.seek(self._offset)
             # A line without its end is one that is being written, or that a killed process did not finish.
             while (most is None or len(rows) < most) and (line := file.readline()).endswith(b"\n"):
-                rows.append(json.loads(line))
+                rows.append(_row(line, self._path))
                 self._offset += len(line)
         return rows
 
@@ -542,9 +560,25 @@ def _state_by_its_log(run: Run) -> State:
 
 def _read(file: Path) -> dict:
     try:
-        return read_json(file)
-    except json.JSONDecodeError as error:
+        value = read_json(file)
+    except ValueError as error:
         raise InputError(f"{file} is not readable JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{file} should be a JSON object. Received: {type(value).__name__}.")
+    return value
+
+
+def _row(line: bytes, path: Path) -> dict:
+    """A line of a record file."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    if not isinstance(row, dict):
+        raise InputError(
+            f"{path} is damaged: a line is no JSON object ({line[:50]!r}…); remove it, or take the file from a copy."
+        )
+    return row
 
 
 def _rows(path: Path, last: int | None = None) -> list[dict]:
@@ -561,7 +595,7 @@ def _rows(path: Path, last: int | None = None) -> list[dict]:
             start = file.seek(start - step)
             tail = file.read(step) + tail
     whole = tail[: tail.rfind(b"\n") + 1].splitlines()
-    return [json.loads(line) for line in whole[-last:]]
+    return [_row(line, path) for line in whole[-last:]]
 
 
 def columns(rows: list[dict]) -> dict[str, np.ndarray]:

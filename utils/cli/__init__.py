@@ -13,12 +13,13 @@ import sys
 from typing import TextIO
 
 from utils.cli.options import as_meant, read, todays
-from utils.errors import InputError, Interrupted
+from utils.errors import InputError, Interrupted, WorkerLost
 from utils.text import command, one_line
 
 COMMANDS = {
     "train": "train:Train",
     "resume": "train:Resume",
+    "launch": "launch:Launch",
     "sample": "sample:Sample",
     "film": "sample:Film",
     "show": "show:Show",
@@ -48,6 +49,7 @@ COMMANDS = {
 """Module of this folder and class of each command; only the one that is asked for is imported. A class may have a
 method `default(options)` that gives its options as they are before any is read."""
 
+TRY_AGAIN = 75  # as sysexits.h has it: what started the workers may start them again
 # What the system says of places that the user chose: full, not allowed, not a folder.
 _USERS_PLACES = (
     errno.ENOSPC,
@@ -80,6 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
         module, class_name = COMMANDS[name].split(":")
         chosen = getattr(importlib.import_module(f"utils.cli.{module}"), class_name)
         options = todays(as_meant(options))
+        if hasattr(chosen, "run_with"):  # it runs another command, whose options are none of its own
+            return chosen.run_with(options)
         default = chosen.default(options) if hasattr(chosen, "default") else None
         read(chosen, options, name, default).run()
         return 0
@@ -105,6 +109,11 @@ def main(arguments: list[str] | None = None) -> int:
         again = arguments if name == "study" else ("resume", stop.folder)
         print(f"{stop}\nGo on with: {command(*again)}")
         return 128 + stop.signal
+    except WorkerLost as loss:
+        print(f"dcgan: {loss}", file=sys.stderr)
+        if loss.folder:
+            print(f"Go on with: {command('resume', loss.folder)} on all workers.")
+        return TRY_AGAIN
 
 
 def _say_no_more(*streams: TextIO) -> None:

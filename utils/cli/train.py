@@ -16,6 +16,7 @@ from tyro.conf import Positional, arg
 from utils import config
 from utils.cli.options import read
 from utils.cli.text import short
+from utils.cluster import find_cluster
 from utils.config import CHECKPOINT_SECONDS, DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
 from utils.fitting import at_size, recommended, with_fitting_batches
@@ -24,6 +25,7 @@ from utils.presets import FIRST, preset, presets
 from utils.tables import duration, roughly
 from utils.text import command, one_line
 
+Strategy = Literal["auto", "one", "mirrored", "workers"]
 MINUTES = 20.0
 """How long own pictures are trained on, where nothing else is asked for."""
 SOME = 0.1
@@ -96,6 +98,11 @@ class Train:
     """Seconds between checkpoints; there is one at every summary too."""
     force_precision: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Train in mixed_bfloat16 also where the processor has to emulate it, 6 times slower or worse."""
+    strategy: Strategy = "auto"
+    """Who computes the updates. one: one device. mirrored: all GPUs of this machine (without any, two parts of the
+    processor, to try it). workers: all workers that TF_CONFIG or SLURM tell of, each started with the same command;
+    `./dcgan launch` starts some here. auto: whichever there are. A batch is shared equally, and the result is the same
+    but for rounding."""
     options: tyro.conf.Suppress[tuple[str, ...]] = ()  # as they were typed
 
     @classmethod
@@ -125,6 +132,7 @@ class Train:
             raise InputError(f"{' and '.join(lengths)} both say how long to train: give one of them.")
         if self.dry_run:
             return self._dry_run()
+        several = _several(self.strategy)
         from utils import runtime
         from utils.data import load_for
         from utils.data.conditions import with_names
@@ -133,7 +141,7 @@ class Train:
         # Before images are read: what is wrong is said at once.
         runtime.check_precision(self.settings.training.precision, self.force_precision)
         with_names(self.settings.experiment(self.preset), data_dir=self.places.data_dir)
-        choice = self._choose()
+        choice = self._choose(timed=not several)
         if choice.why:
             print("\n".join(choice.lines()))
         dataset = load_for(choice.experiment, self.places.data_dir)
@@ -155,11 +163,16 @@ class Train:
             why=choice.lines(),
             update_seconds=choice.trial and choice.trial.update_seconds,
             distance=distance,
+            strategy=self.strategy,
         )
         _say_finished(run, time.monotonic() - began)
 
-    def _choose(self):
-        """What to train: as the options say, and the rest of it chosen (`choice.Choice`)."""
+    def _choose(self, timed: bool = True):
+        """What to train: as the options say, and the rest of it chosen (`choice.Choice`).
+
+        Args:
+            timed: whether updates may be timed for that, which one device does.
+        """
         from utils.choice import Choice, choose, choose_length
         from utils.data.catalogue import check_without, is_own
 
@@ -168,6 +181,11 @@ class Train:
         minutes = self.minutes
         if minutes is None and not {"--updates", "--epochs"} & given and (self._is_free or is_own(data.name)):
             minutes = MINUTES
+        if minutes is not None and not timed:
+            raise InputError(
+                "How many updates go into the minutes is measured on one device: say with --updates, or --epochs, how "
+                f"long several are to train (--strategy {self.strategy}), or use --strategy one."
+            )
         if self._is_free:
             asked = self.settings.model.image_size
             size = asked if "--image-size" in given or _own_networks(given) else None
@@ -241,6 +259,8 @@ class Resume:
     """Seconds between checkpoints; there is one at every summary too."""
     force_precision: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Go on in mixed_bfloat16 also where the processor has to emulate it, 6 times slower or worse."""
+    strategy: Strategy = "auto"
+    """Who computes the updates, as for `train`; it may be others than before."""
 
     @classmethod
     def default(cls, options: list[str]) -> "Resume":
@@ -281,8 +301,15 @@ class Resume:
             checkpoint_seconds=self.checkpoint_seconds,
             force_precision=self.force_precision,
             distance=distance,
+            strategy=self.strategy,
         )
         _say_finished(run, time.monotonic() - began)
+
+
+def _several(strategy: str) -> bool:
+    """Whether several devices or workers are asked for to compute the updates, by name or by the surroundings."""
+    cluster = find_cluster() if strategy in ("auto", "workers") else None
+    return strategy in ("mirrored", "workers") or bool(cluster and len(cluster.workers) > 1)
 
 
 def _distance_for(experiment: Experiment, data_dir: Path | None):
@@ -295,6 +322,8 @@ def _distance_for(experiment: Experiment, data_dir: Path | None):
 
 
 def _say_finished(run, seconds: float) -> None:
+    if run is None:  # another worker is the chief
+        return
     from utils.data.catalogue import is_own, share_too_small
     from utils.training.doctor import Diagnosis
     from utils.training.loop import TOO_SLOW

@@ -1,5 +1,6 @@
 """Images that are already an array: .npy and .npz files of NumPy."""
 
+import math
 import shutil
 import zipfile
 import zlib
@@ -46,8 +47,10 @@ class ArrayFile:
                 with self.path.open("rb") as file:
                     self.shape, dtype = npy_header(file)
                 _check_images(self.path, self.shape, dtype)
-                np.load(self.path, mmap_mode="r", allow_pickle=False)  # fails if the file ends too early
-        except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+                if math.prod(self.shape) > self.path.stat().st_size:  # what numpy would find, with a warning first
+                    raise ValueError("it ends too early")
+                np.load(self.path, mmap_mode="r", allow_pickle=False)
+        except _DAMAGED as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{self.path} cannot be read as an array file of NumPy ({error}).") from error
@@ -89,7 +92,7 @@ class ArrayFile:
             with zipfile.ZipFile(self.path) as file, file.open(f"{self.key}.npy") as packed:
                 with appears_whole(self.mapped) as temporary, temporary.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, 1 << 20)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise InputError(f"{self.path} is damaged ({error}).") from error
 
     def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:
@@ -125,6 +128,10 @@ class ArrayFile:
         self.key = "images" if "images" in headers else likely[0]
         self.shape, dtype = headers[self.key]
         _check_images(self.path, self.shape, dtype)
+        for key in _OTHERS:
+            shape, dtype = headers.get(key, ((0,), np.dtype(np.uint8)))
+            if math.prod(shape) * dtype.itemsize > _MOST:
+                raise InputError(f"{key} of {self.path} are more than {_MOST >> 20} MiB: {dtype} {shape}.")
         with np.load(self.path, allow_pickle=False) as arrays:
             others = {key: arrays[key] for key in _OTHERS if key in headers}
         self._take_others(others)
@@ -164,6 +171,9 @@ class ArrayFile:
             self.attributes = attributes.astype(np.uint8)
 
 
+_DAMAGED = (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OverflowError)
+"""What a file that is no array may raise; RuntimeError where it is locked by a password, or packed in an odd way."""
+_MOST = 1 << 30  # bytes that labels, attributes and names may take in memory
 _OTHERS = ("labels", "attributes", "label_names", "attribute_names", "encoding")
 
 

@@ -74,6 +74,8 @@ def batch_normalisation(data: str = "faces", scale: str = "report") -> Study:
             **recipe, discriminator={"norm": False}),
         arm("recipe_moving_fakes", "recipe, the discriminator's fakes are drawn in inference mode",
             weights="normal", **fakes),
+        arm("recipe_parts", "recipe, each eighth of a batch normalised by itself, as by eight devices apart",
+            **recipe, batch_norm_parts=8),
         arm("off_normal", "no batch normalisation, weights N(0, 0.02)", weights="normal"),
     )  # fmt: skip
     return Study(

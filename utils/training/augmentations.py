@@ -2,7 +2,7 @@
 
 Each is a function (images, seed) -> images: float32 (B, S, S, 3) in [-1, 1] before the first of them, and int32 (2,);
 every image is changed in its own way, decided by the seed alone. Gradients go through, so the generator learns from
-what it has drawn, not from what was made of it.
+what it has drawn, not from what was made of it. Random numbers are drawn for the whole batch (`replicas`).
 
 Reference:
     Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training (arXiv:2006.10738), §4 and Appendix; ranges
@@ -10,6 +10,8 @@ Reference:
 """
 
 import tensorflow as tf
+
+from utils import replicas
 
 SHIFT = 1 / 8
 """Largest shift of `translation`, as a share of the side."""
@@ -31,7 +33,8 @@ def translation(images, seed):
     """Shift by up to an eighth of the side in each direction; what comes in is grey (0)."""
     side = images.shape[1]
     furthest = int(side * SHIFT + 0.5)
-    shifts = tf.random.stateless_uniform([tf.shape(images)[0], 2], seed, -furthest, furthest + 1, tf.int32)
+    shape = replicas.whole([tf.shape(images)[0], 2])
+    shifts = replicas.own(tf.random.stateless_uniform(shape, seed, -furthest, furthest + 1, tf.int32))
     padded = tf.pad(images, [[0, 0], [furthest, furthest], [furthest, furthest], [0, 0]])
     places = tf.range(side)
     rows = places + furthest - shifts[:, :1]
@@ -44,7 +47,8 @@ def cutout(images, seed):
     side = images.shape[1]
     hole = int(side * HOLE + 0.5)
     # As in the released code an even hole may stick out by one pixel more on one side.
-    middles = tf.random.stateless_uniform([tf.shape(images)[0], 2], seed, 0, side + (1 - hole % 2), tf.int32)
+    shape = replicas.whole([tf.shape(images)[0], 2])
+    middles = replicas.own(tf.random.stateless_uniform(shape, seed, 0, side + (1 - hole % 2), tf.int32))
     first = middles - hole // 2
     places = tf.range(side)
     inside = [(places >= first[:, i : i + 1]) & (places < first[:, i : i + 1] + hole) for i in (0, 1)]
@@ -54,8 +58,10 @@ def cutout(images, seed):
 
 def noise(images, seed):
     """Add N(0, 0.1) to every value: instance noise (Sønderby et al., arXiv:1610.04490), here of one strength."""
-    return images + 0.1 * tf.random.stateless_normal(tf.shape(images), seed, dtype=images.dtype)
+    shape = replicas.whole(tf.shape(images))
+    return images + 0.1 * replicas.own(tf.random.stateless_normal(shape, seed, dtype=images.dtype))
 
 
 def _uniform(images, seed, count: int):
-    return tf.random.stateless_uniform([tf.shape(images)[0], count], seed, dtype=images.dtype)
+    shape = replicas.whole([tf.shape(images)[0], count])
+    return replicas.own(tf.random.stateless_uniform(shape, seed, dtype=images.dtype))

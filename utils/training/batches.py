@@ -71,7 +71,7 @@ class Batch:
 
     Attributes:
         update: its number, counted from 1.
-        images: uint8 (K, B, S, S, 3) in [0, 255], K batches of true images.
+        images: uint8 (K, B, S, S, 3) in [0, 255], K batches of true images: of each the rows that this worker computes.
         latents: float32 (L, B, latent_dim), L batches of latents.
         conditions: float32 (K, B, condition_size), what goes with the images, or None.
         key: int32 (2,), decides all random numbers that are drawn inside the update.
@@ -116,6 +116,8 @@ def batches(
     first: int,
     last: int,
     conditions: Conditions | None = None,
+    worker: int = 0,
+    workers: int = 1,
 ) -> Iterator[Batch]:
     """Everything that updates `first` to `last` take; the next one is read from disk while one is computed.
 
@@ -124,6 +126,7 @@ def batches(
         experiment, schedule: decide what an update sees.
         first, last: numbers of the first and the last update.
         conditions: what goes with the images (`data.conditions.Conditions`), or None.
+        worker, workers: which of how many equal parts of each batch's images is read.
     """
     order, order_epoch = None, 0
 
@@ -133,10 +136,11 @@ def batches(
             order_epoch = schedule.epoch_of(update)
             order = schedule.order(order_epoch)
         rows = schedule.rows(update, order)
+        own = rows if workers == 1 else np.split(rows, workers, axis=1)[worker]
         if conditions is None:
-            return Batch.of(experiment, update, images[rows])
+            return Batch.of(experiment, update, images[own])
         mismatching = np.stack([conditions.mismatching(group) for group in rows])
-        return Batch.of(experiment, update, images[rows], conditions[rows], mismatching)
+        return Batch.of(experiment, update, images[own], conditions[rows], mismatching)
 
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(read, first)

@@ -1,8 +1,8 @@
 """Checkpoints: one file holds everything that an update changes, so that a training can go on bit for bit."""
 
+import hashlib
 import json
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from utils.errors import InputError
 from utils.files import appears_whole
+from utils.text import one_line
 
 KEPT = 2
 """Newest checkpoints that stay on disk: the last, and one more in case the disk loses it."""
@@ -36,7 +37,8 @@ def save(
         return None
     path = Path(folder) / f"update_{update:08d}.npz"
     with appears_whole(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, state=np.array(json.dumps({"update": update} | state)), **values)
+        state = {"update": update} | state | {"checksum": _checksum(values)}
+        np.savez(file, state=np.array(json.dumps(state)), **values)
     there = _files(folder)
     later = [file for file in there if _update(file) > update]
     for other in (*later, *there[len(later) + kept :]):
@@ -44,13 +46,19 @@ def save(
     return path
 
 
-def restore(folder: str | Path, variables: dict[str, keras.Variable], say: Callable[[str], None]) -> dict | None:
+def restore(
+    folder: str | Path,
+    variables: dict[str, keras.Variable],
+    say: Callable[[str], None],
+    lacks: Callable[[dict], str] = lambda state: "",
+) -> dict | None:
     """Put the newest checkpoint that can be read into the variables.
 
     Args:
         folder: where checkpoints are.
         variables: as in `save`; all of them are set, or none.
         say: told when a checkpoint cannot be read and the one before is taken.
+        lacks: says what else is missing to go on from a checkpoint with this state; "" if nothing is.
 
     Returns:
         The state that was saved, with "update"; None if there is no checkpoint.
@@ -60,12 +68,14 @@ def restore(folder: str | Path, variables: dict[str, keras.Variable], say: Calla
     """
     for path in _files(folder):
         try:
-            with np.load(path, allow_pickle=False) as file:
-                values = {name: file[name] for name in file.files}
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            say(f"Checkpoint {path.name} cannot be read ({error}); taking the one before.")
+            state, values = _read(path)
+            if missing := lacks(state):
+                raise ValueError(missing)
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged archive fails in as many ways as it has fields
+            say(f"Checkpoint {path.name} cannot be used ({one_line(str(error))}); taking the one before.")
             continue
-        state = json.loads(str(values.pop("state")))
         odd = sorted(
             name
             for name in values.keys() | variables.keys()
@@ -76,7 +86,33 @@ def restore(folder: str | Path, variables: dict[str, keras.Variable], say: Calla
         for name, variable in variables.items():
             variable.assign(values[name])
         return state
+    if _files(folder):
+        say("No checkpoint can be used, so the training begins anew.")
     return None
+
+
+def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """The state and the arrays of a checkpoint.
+
+    Raises:
+        ValueError: it does not hold what was written; zipfile and NumPy raise much else.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        values = {name: file[name] for name in file.files}
+    state = json.loads(str(values.pop("state")))
+    if state.pop("checksum", None) not in (None, _checksum(values)):  # None in those of earlier versions
+        raise ValueError("its checksum is not that of its arrays")
+    return state, values
+
+
+def _checksum(values: dict[str, np.ndarray]) -> str:
+    """A digest of all arrays with their names, kinds and shapes, which the archive's own checksums say nothing of."""
+    digest = hashlib.sha256()
+    for name in sorted(values):
+        array = np.ascontiguousarray(values[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def latest(folder: str | Path) -> int | None:

@@ -27,8 +27,8 @@ from utils.data import Dataset, load_for
 from utils.data.catalogue import is_own, place_of
 from utils.data.conditions import GRID_COLUMNS, Conditions, kept_rows, rows_having, with_names
 from utils.data.likeness import refuse_hopeless
-from utils.errors import InputError, Interrupted
-from utils.files import appears_whole, remove_unfinished
+from utils.errors import InputError, Interrupted, WorkerLost
+from utils.files import appears_whole, force, remove_unfinished
 from utils.lengths import Length, seconds_of, unit_of
 from utils.runs import Curves, Run, State, check_place, draw_film
 from utils.sampling import Sampler, make_latent_samples
@@ -42,6 +42,7 @@ from utils.training.doctor import Diagnosis, Finding
 from utils.training.players import build_players
 from utils.training.step import Record, Update, learning_rate
 from utils.training.summary import keep_best, performance_summarizer
+from utils.training.team import Team, losses_in_words, team_for
 from utils.training.watch import Watch, of_updates
 from utils.viz import grid, write_png
 
@@ -72,7 +73,8 @@ def train(
     why: Sequence[str] = (),
     update_seconds: float | None = None,
     distance: Callable[[Sampler], dict] | None = None,
-) -> Run:
+    strategy: str = "one",
+) -> Run | None:
     """Train an experiment from the beginning, in a new run folder.
 
     Args:
@@ -87,28 +89,35 @@ def train(
         update_seconds: what an update should take, if that was measured; where it takes longer, that is said.
         distance: measures how far samples are from true images, for an experiment that keeps its best networks (see
             `evaluation.best.distance_for`): a dict of plain values, the smaller "value" the better.
+        strategy: which devices or workers compute the updates together (see `team.team_for`). The batch is that of the
+            settings however many they are, and the result the same but for rounding.
 
     Returns:
-        The finished run.
+        The finished run; None in a worker that is not the chief.
 
     Raises:
         InputError: the experiment cannot be run as asked, losses are no longer finite, the training has failed and was
             to stop then, or the disk is full.
         Interrupted: a signal asked to stop.
+        WorkerLost: a worker has ended, or is not heard of any more.
     """
     _check_distance(experiment, distance)
     runtime.check_precision(experiment.training.precision, force_precision)
     device = runtime.start(experiment.training.precision)
+    team = team_for(strategy, experiment)
     dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
     schedule = Schedule.of(experiment, len(dataset))  # refuses before a folder is made
     refuse_hopeless(dataset.images, dataset.title)
     experiment = with_names(config.replace(experiment, name=place_of(experiment.data.name)), dataset)
+    if team and not team.is_chief:
+        return follow(experiment, dataset, team)
     encoder = _encoder(experiment, dataset, data_dir, progress)
     measured = {"update_seconds": update_seconds} if update_seconds else {}
     environment = runtime.environment() | {"commit": runtime.commit()} | _identity(dataset) | measured
     run = Run.create(experiment, environment, runs_dir)
     if encoder:
         encoder.save(run.models)
+    device = f"{device}{f', {team}' if team else ''}"
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
     for line in (*why, *dataset.notes, *(f"Left out {reason}." for reason in (*dataset.skipped, *dataset.others))):
         run.log(line)
@@ -121,7 +130,7 @@ def train(
             f"{updates:,} update{'s' * (updates != 1)} on {device} (how long they take is said after some seconds)."
             f"\nRun folder: {one_line(str(run.folder))}"
         )
-    return _train(run, dataset, progress, checkpoint_seconds, distance)
+    return _train(run, dataset, progress, checkpoint_seconds, distance, team)
 
 
 def resume(
@@ -135,21 +144,24 @@ def resume(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     force_precision: bool = False,
     distance: Callable[[Sampler], dict] | None = None,
-) -> Run:
+    strategy: str = "one",
+) -> Run | None:
     """Go on with a run where its last checkpoint left it; the result has the same bits as if it had never stopped.
 
     Args:
         run: the run, or what `Run.find` takes.
         changed: the experiment as it should be; only more epochs are accepted, or more updates where the run counts
             these, summaries after others of them, and another place of the same pictures.
-        dataset, runs_dir, data_dir, progress, checkpoint_seconds, force_precision, distance: as for `train`.
+        dataset, runs_dir, data_dir, progress, checkpoint_seconds, force_precision, distance, strategy: as for `train`.
+            Other devices or workers than before are no change of the run, but of its rounding; state.json lists them.
 
     Returns:
-        The finished run.
+        The finished run; None in a worker that is not the chief.
 
     Raises:
         InputError: settings or data have changed (the message names them), or as for `train`.
         Interrupted: a signal asked to stop.
+        WorkerLost: a worker has ended, or is not heard of any more.
     """
     run = run if isinstance(run, Run) else Run.find(run, runs_dir)
     experiment = run.experiment
@@ -173,6 +185,7 @@ def resume(
     _check_distance(experiment, distance)
     runtime.check_precision(experiment.training.precision, force_precision)
     device = runtime.start(experiment.training.precision)
+    team = team_for(strategy, experiment)
     moved = experiment.data.name != run.experiment.data.name
     if dataset is None:
         if not moved:
@@ -184,6 +197,9 @@ def resume(
             f"(fingerprint {dataset.fingerprint[:12]}, the run has {str(run.environment.get('fingerprint'))[:12]}); "
             "restore them, or start a new run with `train`."
         )
+    if team and not team.is_chief:
+        return follow(experiment, dataset, team)
+    device = f"{device}{f', {team}' if team else ''}"
     if experiment != run.experiment:
         run.save_experiment(experiment)
     if (encoder := _encoder(experiment, dataset, data_dir, progress, run)) is not None:
@@ -197,7 +213,7 @@ def resume(
         print(f"Resuming {one_line(str(run.folder))} on {device}.")
         for name, (old, new) in other.items():
             print(f"Note: {name} was {old}, now {new}: the result may differ in the last bits.")
-    return _train(run, dataset, progress, checkpoint_seconds, distance)
+    return _train(run, dataset, progress, checkpoint_seconds, distance, team)
 
 
 def _encoder(
@@ -233,18 +249,68 @@ def _check_distance(experiment: Experiment, distance: Callable | None) -> None:
 
 
 def _train(
-    run: Run, dataset: Dataset, progress: bool, checkpoint_seconds: float, distance: Callable[[Sampler], dict] | None
+    run: Run,
+    dataset: Dataset,
+    progress: bool,
+    checkpoint_seconds: float,
+    distance: Callable[[Sampler], dict] | None,
+    team: Team | None,
 ) -> Run:
     """Train from the last checkpoint, or from the beginning, to the end."""
 
     def say(sentence: str) -> None:
         _say(run, sentence, progress)
 
-    with run.locked(say), _ends_in_state(run), _full_disk_in_words(run), _signals() as asked:
+    words = losses_in_words(team, run.folder)
+    with run.locked(say), _ends_in_state(run), _disk_in_words(run), words, _signals() as asked:
         remove_unfinished(run.folder)
-        training = _Training(run, dataset, progress, distance)
+        training = _Training(run, dataset, progress, distance, team)
         training.go(asked, checkpoint_seconds)
+        if team:
+            team.share({})  # until then the others wait, so that none is missed
     return run
+
+
+def follow(experiment: Experiment, dataset: Dataset, team: Team) -> None:
+    """A worker's part in a training that another process is the chief of: it computes updates, and writes nothing.
+
+    Args:
+        experiment: what is trained, the same as the chief's.
+        dataset: the images, the same as the chief's, from a disk of its own or a shared one.
+        team: with whom.
+
+    Raises:
+        InputError: the chief trains something else, or on other images.
+        Interrupted: a worker was asked to stop.
+        WorkerLost: a worker has ended, or is not heard of any more.
+    """
+    with losses_in_words(team), _signals() as asked:
+        players = build_players(experiment)
+        told = json.loads(str(team.share()["told"]))
+        ours = json.loads(json.dumps(_to_agree_on(experiment, dataset)))
+        if odd := [name for name in ours if ours[name] != told["agreed"].get(name)]:
+            raise InputError(
+                f"Worker {team.index} is not asked for what the chief trains ({', '.join(odd)} differ): start all "
+                "workers with the same command, and with the same images."
+            )
+        team.align(players)
+        step, previous = Update(players, experiment, team=team), None
+        schedule, conditions = Schedule.of(experiment, len(dataset)), Conditions.of(dataset, experiment.model)
+        part = {"worker": team.index, "workers": team.workers}
+        upcoming = batches(dataset.images, experiment, schedule, told["update"] + 1, told["last"], conditions, **part)
+        with contextlib.closing(upcoming):
+            for batch in upcoming:
+                record = step(batch, stop=bool(asked))
+                if previous and previous.stop and batch.update < told["last"]:
+                    team.share()  # the chief has saved it then
+                    raise Interrupted(asked[0] if asked else signal.SIGTERM, Path(told["folder"]), batch.update)
+                previous = record
+        team.share()
+
+
+def _to_agree_on(experiment: Experiment, dataset: Dataset) -> dict:
+    """What has to be the same in all workers."""
+    return config.to_dict(experiment)["model"] | config.to_dict(experiment)["training"] | _identity(dataset)
 
 
 def _say(run: Run, sentence: str, progress: bool) -> None:
@@ -269,8 +335,15 @@ class _RollBack(Exception):
 class _Training:
     """One process's work on a run."""
 
-    def __init__(self, run: Run, dataset: Dataset, progress: bool, distance: Callable[[Sampler], dict] | None):
-        self.run, self.images, self.progress, self.distance = run, dataset.images, progress, distance
+    def __init__(
+        self,
+        run: Run,
+        dataset: Dataset,
+        progress: bool,
+        distance: Callable[[Sampler], dict] | None,
+        team: Team | None = None,
+    ):
+        self.run, self.images, self.progress, self.distance, self.team = run, dataset.images, progress, distance, team
         self.experiment = run.experiment
         self.conditions = _conditions(run, dataset)
         self.schedule = Schedule.of(self.experiment, len(dataset))
@@ -281,19 +354,45 @@ class _Training:
         self.watch = Watch(self.experiment, self.players, self.images, self.conditions)
         watched, seed = self.experiment.training.watch_updates, self.experiment.training.samples_seed
         self.copies = Copies(self.images, seed) if watched else None
-        state = checkpoint.restore(run.checkpoints, self.variables, self._say)
+        state = checkpoint.restore(run.checkpoints, self.variables, self._say, self._lost)
         self._take_up(state or {"update": 0, "seconds": 0.0})
+        self._note_replicas()
         self._begun, self._told = self.update, False
         self._timed_from: tuple[int, float] | None = None  # update and time that the speed is measured from
         if not state:
             self._begin()
             self._summarize(0)
             self._checkpoint(healthy=True)
+        if team:
+            self._gather(dataset)
+
+    def _gather(self, dataset: Dataset) -> None:
+        """Bring all replicas, and other workers, to where this training stands."""
+        told = {"update": self.update, "last": self.last, "folder": str(self.run.folder)}
+        told["agreed"] = _to_agree_on(self.experiment, dataset)
+        self.team.share({"told": json.dumps(told)})
+        self.team.align(self.players)
+
+    def _note_replicas(self) -> None:
+        """Write down by how many workers and devices updates are computed from here on, if that changes."""
+        now = alone = {"workers": 1, "devices": 1}
+        if self.team:
+            now = {"workers": self.team.workers, "devices": self.team.devices}
+        before = self.replicas[-1] if self.replicas else alone
+        if now == {name: before[name] for name in now}:
+            return
+        self.replicas = [*self.replicas, {"update": self.update} | now]
+        if self.update:
+            self._say(
+                f"From update {self.update + 1} on {now['workers']} x {now['devices']} devices compute the updates, "
+                f"before {before['workers']} x {before['devices']}: bits may differ, by rounding."
+            )
 
     def _take_up(self, state: dict) -> None:
         """Stand where a checkpoint was written, whose variables are those of the networks."""
         self.update, self.seconds = state["update"], state["seconds"]
         self.rollbacks: list[dict] = state.get("rollbacks", [])
+        self.replicas: list[dict] = state.get("replicas", [])
         self.watch.memory = state.get("watch_memory")
         for name, file in self._records.items():
             _cut(file, state.get(f"{name}_bytes", 0))
@@ -303,6 +402,11 @@ class _Training:
     @property
     def _records(self) -> dict[str, Path]:
         return {"steps": self.run.steps_file, "epochs": self.run.epochs_file, "watch": self.run.watch_file}
+
+    def _lost(self, state: dict) -> str:
+        """What a disk has lost of the records that belong to a checkpoint, though it had said otherwise; in words."""
+        lost = [file.name for name, file in self._records.items() if _size(file) < state.get(f"{name}_bytes", 0)]
+        return f"the end of {', '.join(lost)} is lost" if lost else ""
 
     def go(self, asked: list[int], checkpoint_seconds: float) -> None:
         if self.update >= self.last:
@@ -334,20 +438,26 @@ class _Training:
         """Train to the last update, or until a signal or the doctor asks for something else."""
         self._save_state("running")
         training = self.experiment.training
-        step = Update(self.players, _slowed(self.experiment, len(self.rollbacks)))
+        step = Update(self.players, _slowed(self.experiment, len(self.rollbacks)), team=self.team)
         unread: list[Record] = []
         began = last_checkpoint = last_read = time.monotonic()
         seconds_before = self.seconds
-        upcoming = batches(self.images, self.experiment, self.schedule, self.update + 1, self.last, self.conditions)
+        workers, previous = self.team.workers if self.team else 1, None
+        upcoming = batches(
+            self.images, self.experiment, self.schedule, self.update + 1, self.last, self.conditions, workers=workers
+        )
         with contextlib.closing(upcoming):
             for batch in upcoming:
                 update = batch.update
-                unread.append(step(batch))
+                unread.append(step(batch, stop=bool(asked)))
+                # Workers stop after the same update: the one after that in which all were told.
+                stopping = asked if workers == 1 else previous is not None and previous.stop
+                previous = unread[-1]
                 summary = self.length.summary_after(update)
                 watched = training.watch_updates and update % training.watch_updates == 0
                 now = time.monotonic()
                 self.seconds = seconds_before + now - began
-                if not (summary or watched or asked or now - last_read > _READ_SECONDS):
+                if not (summary or watched or stopping or now - last_read > _READ_SECONDS):
                     continue
                 self._record(unread, bar)
                 self.update, last_read = update, now
@@ -357,16 +467,19 @@ class _Training:
                     self._fail(update, failure.sentence)
                 if summary:
                     self._summarize(summary)
-                if summary or asked or failure or now - last_checkpoint > checkpoint_seconds:
+                if summary or stopping or failure or now - last_checkpoint > checkpoint_seconds:
                     self._checkpoint(healthy=bool(summary) and self.diagnosis.healthy)
                     last_checkpoint = time.monotonic()
                 if failure:
                     self._fail(update, failure.sentence)
-                if asked and update < self.last:
+                if stopping and update < self.last:
+                    number = asked[0] if asked else int(signal.SIGTERM)  # which another worker got
                     self.curves.draw()
-                    self._save_state("stopped", f"by signal {asked[0]}")
-                    self.run.log(f"Stopped by signal {asked[0]} after update {update}.")
-                    raise Interrupted(asked[0], self.run.folder, update)
+                    self._save_state("stopped", f"by signal {number}")
+                    self.run.log(f"Stopped by signal {number} after update {update}.")
+                    if workers > 1:
+                        self.team.share({})
+                    raise Interrupted(number, self.run.folder, update)
 
     @property
     def _can_roll_back(self) -> bool:
@@ -399,6 +512,8 @@ class _Training:
         for name, player in self.players.by_name.items():
             player.optimizer.learning_rate = learning_rate(slowed, name)
         checkpoint.save(self.run.checkpoints, state["update"], self.variables, state)
+        if self.team:
+            self.team.align(self.players)
         self._take_up(state)
         self._tell(
             f"{failure.why} Went back to update {self.update}, where training was healthy, and on with step sizes "
@@ -454,6 +569,7 @@ class _Training:
                 self._stop_not_finite(record.update)
             rows.append({"update": record.update, "epoch": self.schedule.epoch_of(record.update)} | values)
             rows[-1] |= {"step_sizes": SMALLER ** len(self.rollbacks)} if self.rollbacks else {}
+        self.run.expect_there()
         with self.run.steps_file.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
         losses = ", ".join(
@@ -496,8 +612,12 @@ class _Training:
             self._diagnose({"update": self.update} | row)
 
     def _checkpoint(self, healthy: bool) -> None:
+        self.run.expect_there()
+        for file in self._records.values():
+            force(file)  # a checkpoint on disk says that its records are, too
         state = {name + "_bytes": _size(file) for name, file in self._records.items()}
         state |= {"seconds": self.seconds, "rollbacks": self.rollbacks, "watch_memory": self.watch.memory}
+        state |= {"replicas": self.replicas} if self.replicas else {}
         if healthy and self.experiment.training.on_collapse == "rollback":  # before the other: see _roll_back
             checkpoint.save(self.run.healthy, self.update, self.variables, state, kept=1)
         if checkpoint.save(self.run.checkpoints, self.update, self.variables, state) is None:
@@ -505,8 +625,10 @@ class _Training:
         self._save_state("running")
 
     def _save_state(self, status: str, why: str = "") -> None:
+        self.run.expect_there()
         epoch = self.update // self.schedule.updates_per_epoch
-        self.run.save_state(State(status, self.update, epoch, self.seconds, why, rollbacks=self.rollbacks))
+        state = State(status, self.update, epoch, self.seconds, why, rollbacks=self.rollbacks, replicas=self.replicas)
+        self.run.save_state(state)
 
     def _stop_not_finite(self, update: int) -> None:
         if self.experiment.training.on_collapse == "rollback":
@@ -547,18 +669,42 @@ def _cut(path: Path, size: int) -> None:
 
 
 @contextlib.contextmanager
-def _full_disk_in_words(run: Run) -> Iterator[None]:
+def _disk_in_words(run: Run) -> Iterator[None]:
+    """Say what became of the disk that a run is on."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        again = f"then go on with `{command('resume', run.folder)}`."
+        gone = error.errno == errno.ENOENT and _is_gone(run)
+        if gone or error.errno in (errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE):
+            raise InputError(
+                f"{run.folder} is not there any more, or its disk fails ({error.strerror}), so training stopped; bring "
+                f"it back, {again}"
+            ) from error
+        if error.errno not in _CURES:
             raise
+        what, cure = _CURES[error.errno]
         kept = checkpoint.latest(run.checkpoints)
         raise InputError(
-            f"The disk of {run.folder} is full, so training stopped; "
+            f"The disk of {run.folder} {what}, so training stopped; "
             + (f"the checkpoint of update {kept} is kept. " if kept is not None else "")
-            + f"Free some space, then go on with `{command('resume', run.folder)}`."
+            + f"{cure}, {again}"
         ) from error
+
+
+def _is_gone(run: Run) -> bool:
+    try:
+        run.expect_there()
+    except FileNotFoundError:
+        return True
+    return False
+
+
+_CURES = {
+    errno.ENOSPC: ("is full", "Free some space"),
+    errno.EDQUOT: ("is full for you (quota)", "Free some space"),
+    errno.EROFS: ("cannot be written to any more", "Mend that"),
+}
 
 
 @contextlib.contextmanager
@@ -570,10 +716,13 @@ def _ends_in_state(run: Run) -> Iterator[None]:
         raise
     except BaseException as error:
         status, why = "failed", str(error) or type(error).__name__
+        if isinstance(error, WorkerLost):
+            status = "stopped"
         if isinstance(error, KeyboardInterrupt):  # a second Ctrl-C
             status, why = "stopped", "at once, by Ctrl-C"
         with contextlib.suppress(OSError):  # a full disk
-            run.save_state(dataclasses.replace(run.state, status=status, why=why))
+            if not _is_gone(run):  # else a new one would be made for it
+                run.save_state(dataclasses.replace(run.state, status=status, why=why))
         raise
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from utils import replicas
 from utils.training.recipes import Term
 from utils.training.view import View
 
@@ -40,8 +41,9 @@ def true(view: View):
     label = 1.0 - view.settings.label_smoothing
     if view.settings.label_noise:  # some labels turned round (Chintala et al., "How to train a GAN", 2016)
         logits = view.true_logits
-        drawn = tf.random.stateless_uniform(tf.shape(logits), view.random("label noise"), dtype=logits.dtype)
-        label = tf.where(drawn < view.settings.label_noise, tf.zeros_like(logits), label)
+        shape = replicas.whole(tf.shape(logits))
+        drawn = tf.random.stateless_uniform(shape, view.random("label noise"), dtype=logits.dtype)
+        label = tf.where(replicas.own(drawn) < view.settings.label_noise, tf.zeros_like(logits), label)
     return _cross_entropy(view.true_logits, label)
 
 
@@ -66,7 +68,8 @@ def saturating(view: View):
 def mismatched(view: View):
     """mean -log(1 - D(true, wrong condition)) / 2, of the images that the batch has a wrong condition for."""
     there = tf.cast(view.mismatching[:, None] >= 0, view.mismatched_logits.dtype)
-    return tf.reduce_sum(there * tf.nn.softplus(view.mismatched_logits)) / tf.maximum(tf.reduce_sum(there), 1.0) / 2.0
+    wrong, images = tf.reduce_sum(there * tf.nn.softplus(view.mismatched_logits)), tf.reduce_sum(there)
+    return replicas.mean(wrong) / tf.maximum(replicas.mean(images), 1.0 / replicas.count()) / 2.0
 
 
 def half_fake(view: View):
@@ -76,7 +79,7 @@ def half_fake(view: View):
 
 def interpolated(view: View):
     """mean -log D(G(latents, c), c) for means c of the conditions of two images (beta 0.5)."""
-    between = (view.conditions + tf.roll(view.conditions, 1, 0)) / 2.0
+    between = replicas.own((view.all_conditions + tf.roll(view.all_conditions, 1, 0)) / 2.0)
     drawn = view.augmented(view.draw(view.latents, between), "augmentation of fake")
     return _cross_entropy(view.judge(drawn, between), 1.0)
 
@@ -146,8 +149,8 @@ def higher_fake(view: View):
 def gradient_penalty(view: View):
     """weight * mean (|slope| - 1)^2 of the logits at random points between a true and a fake image."""
     true_images, fake_images = tf.cast(view.true, view.fake.dtype), view.fake
-    shape = tf.concat([tf.shape(fake_images)[:1], [1, 1, 1]], 0)
-    share = tf.random.stateless_uniform(shape, view.random("interpolation"), dtype=fake_images.dtype)
+    shape = replicas.whole(tf.concat([tf.shape(fake_images)[:1], [1, 1, 1]], 0))
+    share = replicas.own(tf.random.stateless_uniform(shape, view.random("interpolation"), dtype=fake_images.dtype))
     between = share * true_images + (1.0 - share) * fake_images
     with tf.GradientTape() as tape:
         tape.watch(between)

@@ -10,14 +10,16 @@ import functools
 import operator
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from utils import runtime
+from utils import replicas, runtime
 from utils.config import Experiment, TrainingConfig
 from utils.training.batches import Batch
 from utils.training.players import Players
 from utils.training.recipes import Phase, Recipe, due_at, recipe_of, what_is_due
+from utils.training.team import Team
 from utils.training.view import Drawing, Given, View
 
 MEASURED = ("score_true", "score_fake", "gradient_norm")
@@ -36,28 +38,40 @@ class Update:
         players: what is changed.
         experiment: its recipe decides what is done, its `.training` section the numbers in it.
         recipe: another one, of players that no experiment names.
+        team: with whom updates are computed, by all of them at the same time; alone by default.
     """
 
-    def __init__(self, players: Players, experiment: Experiment, recipe: Recipe | None = None):
-        self._players, self._training = players, experiment.training
+    def __init__(
+        self, players: Players, experiment: Experiment, recipe: Recipe | None = None, team: Team | None = None
+    ):
+        self._players, self._training, self._team = players, experiment.training, team
         self._recipe = recipe or recipe_of(experiment)
         self._compiled: dict[tuple, tuple[list[str], Callable]] = {}
 
-    def __call__(self, batch: Batch) -> "Record":
+    def __call__(self, batch: Batch, stop: bool = False) -> "Record":
+        """Do an update.
+
+        Args:
+            batch: what it takes; of the images the rows of this worker.
+            stop: whether this worker is asked to stop, which the records of all workers then say (`Record.stop`).
+        """
         due = due_at(self._recipe, batch.update)
         which = what_is_due(due)
         if which not in self._compiled:
             self._compiled[which] = self._compile(due)
         names, step = self._compiled[which]
         number = np.asarray(batch.update, np.float32)  # a Python number would be compiled in
-        values = step(batch.images, batch.latents, batch.conditions, batch.mismatching, batch.key, number)
-        return Record(batch.update, names, values)
+        given = (batch.images, batch.latents, batch.conditions, batch.mismatching, batch.key, number)
+        if self._team:
+            return Record(batch.update, names, step(np.float32(stop), *given))
+        return Record(batch.update, names, step(*given))
 
     def _compile(self, due: dict[int, Phase]) -> tuple[list[str], Callable]:
         names: list[str] = []
 
-        def step(images, latents, conditions, mismatching, key, update):
-            self._begin(update)
+        def step(players, images, latents, conditions, mismatching, key, update):
+            self._begin(players, update)
+            latents = [replicas.own(latents[place]) for place in range(latents.shape[0])] if self._team else latents
             recorded = {}
             drawings: dict[tuple, Drawing] = {}
             for number, phase in due.items():
@@ -67,12 +81,13 @@ class Update:
                     # Fakes are drawn for the conditions of the phase's true images.
                     drawn = place if given is None else (*place, group)
                     if drawn not in drawings:
-                        drawings[drawn] = Drawing(self._players, latents[place[0]], place[1], given)
+                        own = None if given is None else replicas.own(given)
+                        drawings[drawn] = Drawing(players, latents[place[0]], place[1], own)
                     return drawings[drawn]
 
                 recorded |= run_phase(
                     phase,
-                    self._players,
+                    players,
                     self._training,
                     images=images[phase.images],
                     draw=draw,
@@ -84,30 +99,36 @@ class Update:
                 if "generator" in phase.terms:
                     drawings.clear()  # they were drawn by a generator that is no more
             if self._training.ema_decay:
-                self._average()
+                self._average(players)
             ordered = [name for name in recorded if name not in MEASURED] + [n for n in MEASURED if n in recorded]
             names[:] = ordered
             return tf.stack([tf.cast(recorded[name], tf.float32) for name in ordered])
 
-        return names, tf.function(step, jit_compile=use_xla(self._training.xla))
+        if self._team:
+            return names, self._team.compiled(step, self._players)
 
-    def _begin(self, update) -> None:
+        def alone(*given):
+            return step(self._players, *given)
+
+        return names, tf.function(alone, jit_compile=use_xla(self._training.xla))
+
+    def _begin(self, players: Players, update) -> None:
         """What comes before the phases: the day's step sizes, and a step of spectral normalisation's iteration."""
         training = self._training
         if training.learning_rate_decay != 1.0:
             factor = tf.pow(tf.cast(training.learning_rate_decay, tf.float32), (update - 1.0) / 1000.0)
-            for name, player in self._players.by_name.items():
+            for name, player in players.by_name.items():
                 player.optimizer.learning_rate = learning_rate(training, name) * factor
-        for player in self._players.by_name.values():
+        for player in players.by_name.values():
             for layer in player.network.layers:
                 if hasattr(layer, "iterate"):
                     layer.iterate()
 
-    def _average(self) -> None:
-        generator = self._players.generator
-        updates = tf.cast(self._players["generator"].optimizer.iterations, generator.variable_dtype)
+    def _average(self, players: Players) -> None:
+        generator = players.generator
+        updates = tf.cast(players["generator"].optimizer.iterations, generator.variable_dtype)
         decay = tf.minimum(self._training.ema_decay, (1.0 + updates) / (10.0 + updates))
-        for average, value in zip(self._players.averaged.variables, generator.variables):
+        for average, value in zip(players.averaged.variables, generator.variables):
             average.assign(decay * average + (1.0 - decay) * value)
 
 
@@ -124,6 +145,11 @@ class Record:
     def read(self) -> dict[str, float]:
         """Values by name, in the recorded order; waits until they are there."""
         return dict(zip(self._names, np.asarray(self._values).tolist()))
+
+    @property
+    def stop(self) -> bool:
+        """Whether a worker of the team was asked to stop: the same in all of them. Waits until it is there."""
+        return bool(np.asarray(self._values)[-1] > 0)
 
 
 def discriminator_update(players: Players, experiment: Experiment) -> Callable[..., dict]:
@@ -164,7 +190,7 @@ def run_phase(
         phase: what to do.
         players: what is changed.
         training: numbers for the terms.
-        images: uint8 (B, S, S, 3) in [0, 255].
+        images: uint8 (B, S, S, 3) in [0, 255], those of this replica.
         draw: gives the fakes, when the terms ask for them.
         latents, conditions, mismatching, key: as for `View`.
 
@@ -204,9 +230,10 @@ def run_phase(
     gradients = {name: _gradient(name, value, tape, players, drawn) for name, value in descended.items()}
     for name, values in gradients.items():
         optimizer, variables = players[name].optimizer, players[name].network.trainable_variables
+        values = replicas.mean(values)
         # A penalty in a phase of its own says nothing of the last bias, of which Keras would warn.
         reached = [(value, variable) for value, variable in zip(values, variables) if value is not None]
-        optimizer.apply(*map(list, zip(*reached)))
+        _apply(optimizer, *map(list, zip(*reached)))
         if name == "generator":
             norm = tf.linalg.global_norm(values) / tf.cast(optimizer.scale_loss(1.0), variables[0].dtype)
             recorded["gradient_norm"] = tf.where(tf.math.is_finite(norm), norm, 0.0)
@@ -221,6 +248,21 @@ def _gradient(name: str, value, tape: tf.GradientTape, players: Players, drawn: 
     of_fake, *direct = tape.gradient(value, [drawn[0].fake, *variables])
     through = drawn[0].gradient(variables, of_fake) if of_fake is not None else [None] * len(variables)
     return [a if b is None else b if a is None else a + b for a, b in zip(through, direct)]
+
+
+def _apply(optimizer: keras.Optimizer, gradients: list, variables: list) -> None:
+    """Let an optimiser take one step.
+
+    Keras's own way goes through `tf.distribute`: it adds the gradients of the replicas up, and hands the step to the
+    strategy, which takes variables of its own only. Here each replica has plain variables and the same mean gradients,
+    so each takes the plain step.
+    """
+    if replicas.count() == 1:
+        optimizer.apply(gradients, variables)
+        return
+    for gradient, variable in zip(gradients, variables):
+        optimizer.update_step(gradient, variable, optimizer.learning_rate)
+    optimizer.iterations.assign_add(1)
 
 
 def learning_rate(training: TrainingConfig, player: str) -> float:

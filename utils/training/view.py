@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import tensorflow as tf
 
+from utils import replicas
 from utils.config import TrainingConfig
 from utils.data import scale
 from utils.models import QUARTER_TURNS, features_before_head, forward
@@ -40,6 +40,20 @@ class Given:
     fake: tf.Tensor
 
 
+class _once:
+    """A property that is computed when it is first asked for. `functools.cached_property` holds a lock meanwhile, until
+    Python 3.12 one for all views: replicas, which wait for each other inside, would wait for ever."""
+
+    def __init__(self, compute: Callable):
+        self._compute, self.__doc__ = compute, compute.__doc__
+
+    def __set_name__(self, owner: type, name: str):
+        self._name = name
+
+    def __get__(self, view, owner: type):
+        return view.__dict__.setdefault(self._name, self._compute(view)) if view is not None else self
+
+
 class View:
     """What the terms of one phase see, at the update's own moment. Augmentation and statistics are applied here only.
 
@@ -48,11 +62,12 @@ class View:
     Args:
         players: the networks.
         settings: of the training, for terms that have a number in it.
-        images: uint8 (B, S, S, 3) in [0, 255], the true images.
+        images: uint8 (B, S, S, 3) in [0, 255], the true images: where several replicas compute the update, the rows of
+            this one.
         draw_fake: gives the phase's fakes, float32 (B, S, S, 3) in [-1, 1]; called at most once.
         latents: float32 (B, latent_dim) that they are drawn from.
         conditions: float32 (B, condition_size), what goes with the true images, and what the fakes are drawn for; or
-            None.
+            None. They and `mismatching` are those of the whole batch.
         mismatching: int32 (B,), for each image the place of a condition that is wrong of it; -1 where there is none.
         key: int32 (2,), decides all random numbers of the phase.
         judged_by: statistics by which the discriminator judges, "batch" or "moving".
@@ -74,41 +89,43 @@ class View:
         joined: bool = False,
     ):
         self.players, self.settings = players, settings
-        self.latents, self.conditions, self.mismatching = latents, conditions, mismatching
+        self.latents, self.all_conditions = latents, conditions
+        self.conditions = None if conditions is None else replicas.own(conditions)
+        self.mismatching = None if mismatching is None else replicas.own(mismatching)
         self._images, self._draw_fake, self._key, self._judged_by = images, draw_fake, key, judged_by
         self._logits = _Logits(self, joined)
 
-    @cached_property
+    @_once
     def images(self):
         """True images as they are: float32 (B, S, S, 3) in [-1, 1]."""
         return scale(self._images)
 
-    @cached_property
+    @_once
     def true(self):
         """True images as the discriminator sees them: float32 (B, S, S, 3), in [-1, 1] where nothing is augmented."""
         return self.augmented(self.images, "augmentation of true")
 
-    @cached_property
+    @_once
     def fake(self):
         """Fake images as the discriminator sees them: float32 (B, S, S, 3), in [-1, 1] where nothing is augmented."""
         return self.augmented(self._draw_fake(), "augmentation of fake")
 
-    @cached_property
+    @_once
     def true_logits(self):
         """The discriminator's logits of `true`: float32 (B, 1)."""
         return self._logits["true"]
 
-    @cached_property
+    @_once
     def fake_logits(self):
         """The discriminator's logits of `fake`: float32 (B, 1)."""
         return self._logits["fake"]
 
-    @cached_property
+    @_once
     def mismatched_logits(self):
         """The discriminator's logits of `true` with conditions that are wrong of them: float32 (B, 1)."""
-        return self.judge(self.true, tf.gather(self.conditions, tf.maximum(self.mismatching, 0)))
+        return self.judge(self.true, tf.gather(self.all_conditions, tf.maximum(self.mismatching, 0)))
 
-    @cached_property
+    @_once
     def reconstruction(self):
         """What the generator makes of the codes of the true images, none of them augmented: float32 (B, S, S, 3).
 
@@ -117,7 +134,7 @@ class View:
         """
         return forward(self.players.generator, self.encode(self.images), self.conditions, statistics="batch")
 
-    @cached_property
+    @_once
     def reconstruction_logits(self):
         """The discriminator's logits of `reconstruction`, augmented like true and fake images: float32 (B, 1)."""
         return self.judge(self.augmented(self.reconstruction, "augmentation of reconstructions"))
@@ -153,14 +170,15 @@ class View:
         """The logits that were asked for so far, of "true" and of "fake"."""
         return dict(self._logits.known)
 
-    def judge(self, images, conditions=None):
+    def judge(self, images, conditions=None, batches: int = 1):
         """The discriminator's logits of images as they are: float32 (N, 1), in full precision.
 
         Args:
             images: float32 (N, S, S, 3).
             conditions: float32 (N, condition_size) to judge them by; the phase's own by default, if there are any.
+            batches: how many batches the images are, one after the other.
         """
-        return self.through("discriminator", images, self.conditions if conditions is None else conditions)
+        return self.through("discriminator", images, self.conditions if conditions is None else conditions, batches)
 
     def draw(self, latents, conditions=None):
         """More fakes than the phase's own: float32 (N, S, S, 3) in [-1, 1]; `conditions` as for `judge`."""
@@ -170,12 +188,13 @@ class View:
         """What the player "encoder" makes of images."""
         return self.through("encoder", images)
 
-    def through(self, player: str, x, conditions=None):
+    def through(self, player: str, x, conditions=None, batches: int = 1):
         """What a player makes of `x`, and of conditions where it takes any, in this phase."""
         network = self.players[player].network
         if player != "discriminator":
             return forward(network, x, conditions, training=True, statistics="batch")
-        logits = forward(network, x, conditions, training=True, statistics=self._judged_by, logits=True)
+        by = self._judged_by
+        logits = forward(network, x, conditions, training=True, statistics=by, logits=True, batches=batches)
         return tf.cast(logits, network.variable_dtype)  # losses are in full precision also under mixed precision
 
     def random(self, stream: str):
@@ -213,7 +232,7 @@ class _Logits:
                 of_whole = view.conditions
                 if images[1:] and of_whole is not None:
                     of_whole = tf.concat([of_whole] * len(parts), 0)
-                logits = view.judge(whole, of_whole)
+                logits = view.judge(whole, of_whole, len(parts))
                 logits = tf.split(logits, len(parts)) if images[1:] else [logits]
             self.known |= dict(zip(parts, logits))
             self.tapes |= dict.fromkeys(parts, tape)

@@ -1,0 +1,434 @@
+"""What trainings survive: real processes that are killed, stopped, starved and lied to, again and again.
+
+    python -m benchmarks.faults                         # all faults, 4 tries each: an hour or two
+    python -m benchmarks.faults --only killed --tries 100
+    python -m benchmarks.faults --soak 120              # minutes of resuming one run: do memory or open files grow?
+
+Each try trains a tiny network in processes of its own, does the harm, goes on with `resume` as often as it takes, and
+compares the run with one that nobody harmed: "survived" counts runs that reached their last update, "lost" the most
+updates that a try had to compute anew after its last checkpoint, "differing" the files and arrays that have other bits.
+Runs by two workers are compared with an unharmed run by two. What the machine does not permit (mounting, cgroups) is
+left out and said. `tests/test_interruptions.py` and `tests/test_workers.py` hold the short versions.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tests.comparing import contents
+from utils.errors import InputError
+from utils.runs import PROJECT, Run
+from utils.start import command
+from utils.tables import table
+
+UPDATES = 36
+TINY = [
+    *("--preset", "quick", "--width", "0.0625", "--batch-size", "8", "--summary-samples", "16"),
+    *("--updates", str(UPDATES), "--summary-updates", "12", "--watch-updates", "6", "--checkpoint-seconds", "0"),
+]
+NORMALISED, JOINT = ["--batch-norm", "on"], ["--discriminator-updates", "joint"]
+RECIPES: dict[str, list[str]] = {
+    "quick": [],
+    "bfloat16": ["--precision", "mixed_bfloat16", "--force-precision"],
+    "not normalised": ["--batch-norm", "off"],
+    "moving": [*NORMALISED, "--statistics", "moving"],
+    "moving_judge": [*NORMALISED, "--statistics", "moving_judge"],
+    "moving_fakes": [*NORMALISED, "--statistics", "moving_fakes"],
+    "parts": [*NORMALISED, "--batch-norm-parts", "2"],
+    "average": ["--ema-decay", "0.9"],
+    "lazy penalties": ["--loss", "relativistic", *JOINT, "--r1", "1", "--penalty-every", "4"],
+    "conditional": ["--conditions", "attributes"],
+    "regularised": ["--recipe", "regularised"],
+}
+PATIENCE = 600.0
+"""Seconds after which a process counts as hanging."""
+
+
+@dataclass
+class Tried:
+    """What became of the tries of one fault."""
+
+    fault: str
+    tries: int = 0
+    survived: int = 0
+    lost: int = 0
+    differing: int = 0
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    def row(self) -> dict:
+        """For the table."""
+        plain = {"fault": self.fault, "tries": self.tries, "survived": self.survived, "lost updates": self.lost}
+        return plain | {"differing": self.differing, "longest s": round(self.seconds, 1), "note": "; ".join(self.notes)}
+
+
+class Leave(Exception):
+    """This machine does not permit the fault."""
+
+
+class Job:
+    """One training, of which processes come and go.
+
+    Args:
+        home: a folder of its own.
+        data: an .npy of images, or the name of a built-in dataset.
+        options: beside TINY.
+        workers: how many.
+    """
+
+    def __init__(self, home: Path, data: str, options: list[str], workers: int = 1):
+        self.runs, self.options, self.workers = home / "runs", [*TINY, *options, "--data", data], workers
+        self.runs.mkdir(parents=True)
+        self.lost = 0
+
+    @property
+    def run(self) -> Run:
+        return Run.find("last", self.runs)
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start, or go on."""
+        launch = ["launch", "--workers", str(self.workers)] if self.workers > 1 else []
+        words = arguments or ("train", *self.options)
+        return subprocess.Popen(
+            command("utils", *launch, *words, "--runs-dir", str(self.runs)),
+            cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def wait_for(self, updates: int, process: subprocess.Popen) -> None:
+        """Until so many updates are recorded, or the process has ended."""
+        until = time.monotonic() + PATIENCE
+        while process.poll() is None and self.recorded() < updates:
+            if time.monotonic() > until:
+                raise TimeoutError("no updates")
+            time.sleep(0.002)
+
+    def recorded(self) -> int:
+        """Updates in the records."""
+        files = list(self.runs.glob("*/*/steps.jsonl"))
+        return files[0].read_bytes().count(b"\n") if files else 0
+
+    def end(self, process: subprocess.Popen) -> str:
+        """Wait for the end; what was said."""
+        try:
+            return process.communicate(timeout=PATIENCE)[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+
+    def go_on(self) -> None:
+        """Resume until it is finished."""
+        before = self.recorded()
+        if list(self.runs.glob("*/*/state.json")):
+            self.lost = max(self.lost, before - self.run.state.update)
+            process = self.start("resume", "last")
+        else:
+            process = self.start()
+        output = self.end(process)
+        if process.returncode:
+            raise RuntimeError(output[-500:])
+
+    def workers_of(self, launcher: subprocess.Popen) -> list[int]:
+        """Processes of the workers, the chief first."""
+        children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()
+        return sorted(map(int, children))
+
+
+# --- faults: functions (job, chance) that harm a job; it is resumed afterwards ----------------------------------------
+
+
+def killed(job: Job, chance: random.Random) -> None:
+    """SIGKILL at a random moment, three times."""
+    for _ in range(3):
+        process = job.start(*(("resume", "last") if list(job.runs.glob("*/*/state.json")) else ()))
+        job.wait_for(min(job.recorded() + chance.randrange(1, 12), UPDATES - 1), process)
+        time.sleep(chance.random() * 0.1)
+        victims = job.workers_of(process) if job.workers > 1 else []
+        process.kill()
+        for victim in victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+        job.end(process)
+        if list(job.runs.glob("*/*/state.json")):
+            job.lost = max(job.lost, job.recorded() - job.run.state.update)
+
+
+def _harm_worker(number: int, *signals: int, pause: float = 0.0) -> Callable:
+    def harm(job: Job, chance: random.Random) -> None:
+        process = job.start()
+        job.wait_for(chance.randrange(3, 24), process)
+        if process.poll() is None:
+            worker = job.workers_of(process)[number]
+            for one in signals:
+                os.kill(worker, one)
+                time.sleep(pause)
+        began = time.monotonic()
+        job.end(process)
+        job.noticed = time.monotonic() - began
+
+    return harm
+
+
+def terminated(job: Job, chance: random.Random) -> None:
+    """SIGTERM, as a preemption notice: it saves and ends."""
+    process = job.start()
+    job.wait_for(chance.randrange(3, 24), process)
+    process.send_signal(signal.SIGTERM)
+    job.end(process)
+    if process.returncode not in (0, 143):
+        raise RuntimeError(f"it ended with {process.returncode}")
+
+
+def _after_half(harm: Callable[[Job, random.Random], None]) -> Callable:
+    """A fault that is done to a run that was stopped half-way."""
+
+    def fault(job: Job, chance: random.Random) -> None:
+        terminated(job, chance)
+        harm(job, chance)
+
+    return fault
+
+
+def _newest(job: Job) -> Path:
+    return max(job.run.checkpoints.glob("update_*.npz"))
+
+
+def truncate(job: Job, chance: random.Random) -> None:
+    """The newest checkpoint ends too early."""
+    content = _newest(job).read_bytes()
+    _newest(job).write_bytes(content[: chance.randrange(len(content))])
+
+
+def flip(job: Job, chance: random.Random) -> None:
+    """A bit of the newest checkpoint is turned round."""
+    content = bytearray(_newest(job).read_bytes())
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    _newest(job).write_bytes(content)
+
+
+def move(job: Job, chance: random.Random) -> None:
+    """The run's folder is moved."""
+    new = job.runs / "elsewhere" / job.run.folder.name
+    new.parent.mkdir()
+    job.run.folder.rename(new)
+
+
+def two_at_once(job: Job, chance: random.Random) -> None:
+    """A second process is started on a run at which one is at work: it has to be refused."""
+    process = job.start()
+    job.wait_for(3, process)
+    second = job.start("resume", "last")
+    said = job.end(second)
+    if process.poll() is None and (second.returncode != 2 or "Another process" not in said):
+        raise RuntimeError(f"the second was not refused: {said[-300:]}")
+    job.end(process)
+
+
+def read_only(job: Job, chance: random.Random) -> None:
+    """The folder cannot be written to for a while: the process has to end in a sentence."""
+    with _mounted(job.runs) as options:
+        process = job.start()
+        job.wait_for(5, process)
+        options("remount,ro")
+        said = job.end(process)
+        options("remount,rw")
+        if "Traceback" in said and process.returncode == 2:
+            raise RuntimeError(said[-300:])
+        job.go_on()
+        _keep(job)
+
+
+def disk_full(job: Job, chance: random.Random) -> None:
+    """The disk is full for a while: the process has to end in a sentence."""
+    with _mounted(job.runs):
+        process = job.start()
+        job.wait_for(5, process)
+        with contextlib.suppress(OSError), (job.runs / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+        said = job.end(process)
+        if process.returncode not in (0, 2) or "Traceback" in said:
+            raise RuntimeError(said[-300:])
+        (job.runs / "filler").unlink()
+        job.go_on()
+        _keep(job)
+
+
+def disappears(job: Job, chance: random.Random) -> None:
+    """The folder is gone for a while (a disk that was pulled): the process ends, the folder comes back."""
+    process = job.start()
+    job.wait_for(5, process)
+    away = job.runs.parent / "away"
+    job.runs.rename(away)
+    job.end(process)
+    if job.runs.exists():  # what was written to the place where it had been
+        shutil.rmtree(job.runs)
+    away.rename(job.runs)
+
+
+@contextlib.contextmanager
+def _mounted(folder: Path, size: str = "16m") -> Iterator[Callable[[str], None]]:
+    """A file system of its own, in memory."""
+
+    def mount(options: str) -> None:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=False).returncode:
+            raise Leave("mounting is not permitted")
+
+    if os.geteuid():
+        raise Leave("mounting needs root")
+    mount(f"size={size}")
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", folder], check=False)
+
+
+def _keep(job: Job) -> None:
+    """Keep what is on a file system that goes away."""
+    kept = job.runs.parent / "kept"
+    shutil.copytree(job.runs, kept)
+    job.runs = kept
+
+
+def out_of_memory(job: Job, chance: random.Random) -> None:
+    """The system's limit of memory kills the process: a cgroup that gets less than it needs."""
+    group = Path("/sys/fs/cgroup") / f"dcgan-faults-{os.getpid()}"
+    try:
+        group.mkdir()
+        process = job.start()
+        job.wait_for(3, process)
+        (group / "cgroup.procs").write_text(str(process.pid))
+        (group / "memory.max").write_text(str(8 << 20))
+    except OSError as error:
+        raise Leave(f"cgroups are not permitted ({error.strerror})") from error
+    finally:
+        if "process" in locals():
+            job.end(process)
+        with contextlib.suppress(OSError):
+            group.rmdir()
+
+
+FAULTS: dict[str, tuple[Callable, int]] = {
+    **{f"killed: {recipe}": (killed, 1) for recipe in RECIPES},
+    **{f"killed: {recipe}, two workers": (killed, 2) for recipe in ("quick", "lazy penalties")},
+    "SIGTERM": (terminated, 1),
+    "SIGTERM to the launcher of two workers": (terminated, 2),
+    "SIGTERM to one of two workers": (_harm_worker(1, signal.SIGTERM), 2),
+    "a worker killed": (_harm_worker(1, signal.SIGKILL), 2),
+    "the chief killed": (_harm_worker(0, signal.SIGKILL), 2),
+    "a worker stopped for good": (_harm_worker(1, signal.SIGSTOP), 2),
+    "a worker stopped for 3 s": (_harm_worker(1, signal.SIGSTOP, signal.SIGCONT, pause=3.0), 2),
+    "checkpoint cut off": (_after_half(truncate), 1),
+    "checkpoint with a bit flipped": (_after_half(flip), 1),
+    "run moved": (_after_half(move), 1),
+    "two processes on one run": (two_at_once, 1),
+    "folder read-only for a while": (read_only, 1),
+    "disk full for a while": (disk_full, 1),
+    "folder gone for a while": (disappears, 1),
+    "out of memory": (out_of_memory, 1),
+}  # fmt: skip
+
+
+def try_fault(name: str, tries: int, work: Path, wholes: dict, seed: int) -> Tried:
+    """Try one fault so many times."""
+    fault, workers = FAULTS[name]
+    recipe = name.removeprefix("killed: ").removesuffix(", two workers") if name.startswith("killed: ") else "quick"
+    data, tried = _data(recipe, work), Tried(name)
+    for number in range(tries):
+        job = Job(work / f"{len(list(work.iterdir())):04d}", data, RECIPES[recipe], workers)
+        began = time.monotonic()
+        try:
+            if (recipe, workers) not in wholes:
+                whole = Job(work / f"whole-{recipe}-{workers}", data, RECIPES[recipe], workers)
+                whole.go_on()
+                wholes[recipe, workers] = contents(whole.run)
+            began = time.monotonic()
+            fault(job, random.Random(f"{seed} {name} {number}"))
+            if job.recorded() < UPDATES or job.run.state.status != "finished":
+                job.go_on()
+            tried.survived += job.run.state.status == "finished"
+            found, expected = contents(job.run), wholes[recipe, workers]
+            tried.differing += sum(found.get(each) != expected.get(each) for each in found.keys() | expected.keys())
+        except Leave as reason:
+            tried.notes.append(f"left out: {reason}")
+            break
+        except (RuntimeError, TimeoutError, subprocess.TimeoutExpired, InputError) as error:
+            tried.notes.append(f"try {number}: {' '.join(str(error).split())[-200:]}")
+        tried.tries += 1
+        tried.lost = max(tried.lost, job.lost)
+        tried.seconds = max(tried.seconds, time.monotonic() - began)
+        if not tried.notes:
+            shutil.rmtree(job.runs.parent)
+    return tried
+
+
+def _data(recipe: str, work: Path) -> str:
+    if recipe == "conditional":
+        return "faces"
+    file = work / "images.npy"
+    if not file.exists():
+        np.save(file, np.random.default_rng(5).integers(0, 256, (48, 32, 32, 3), np.uint8))
+    return str(file)
+
+
+def soak(minutes: float, work: Path) -> dict:
+    """Resume one run again and again in this process, each time for one update more.
+
+    Returns:
+        How many times, and of memory and open files the means of the second and of the last tenth.
+    """
+    from utils.config import preset, replace
+    from utils.training import resume, train
+
+    data = _data("quick", work)
+    experiment = replace(preset("quick"), name=data, count=None, width=0.0625, batch_size=8, summary_samples=16,
+                         updates=1, summary_updates=10_000)  # fmt: skip
+    run, seen, until = train(experiment, runs_dir=work / "soak", progress=False), [], time.monotonic() + 60 * minutes
+    while time.monotonic() < until:
+        experiment = replace(experiment, updates=experiment.training.updates + 1)
+        run = resume(run.folder, changed=replace(experiment, name=run.experiment.data.name), progress=False)
+        memory = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        seen.append((memory / 2**20, len(os.listdir("/proc/self/fd"))))
+    tenth = max(1, len(seen) // 10)
+    early, late = np.mean(seen[tenth : 2 * tenth] or seen, axis=0), np.mean(seen[-tenth:], axis=0)
+    found = {"resumes": len(seen), "MiB early": early[0], "MiB late": late[0]}
+    return found | {"files early": early[1], "files late": late[1]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tries", type=int, default=4, help="of each fault")
+    parser.add_argument("--only", nargs="+", default=[], help="faults whose names begin so")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments at which harm is done")
+    parser.add_argument("--soak", type=float, help="minutes of resuming, in place of faults")
+    parser.add_argument("--work", type=Path, help="folder to work in, which is kept; a temporary one by default")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(options.work or temporary)
+        work.mkdir(parents=True, exist_ok=True)
+        if options.soak is not None:
+            print(json.dumps(soak(options.soak, work), indent=2))
+            return
+        chosen = [name for name in FAULTS if not options.only or name.startswith(tuple(options.only))]
+        rows, wholes = [], {}
+        for name in chosen:
+            print(f"{name}…", file=sys.stderr)
+            rows.append(try_fault(name, options.tries, work, wholes, options.seed).row())
+    print(json.dumps(rows, indent=2) if options.json else table(rows))
+
+
+if __name__ == "__main__":
+    main()

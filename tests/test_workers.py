@@ -1,0 +1,191 @@
+"""Several devices, several workers: the same update, but for rounding; and what becomes of a run that loses one."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from utils import cli, cluster
+from utils.cluster import Cluster, find_cluster
+from utils.config import preset, replace
+from utils.errors import InputError
+from utils.models import build_discriminator, forward
+from utils.runs import PROJECT, Run
+from utils.start import command
+from utils.training import resume, train
+from utils.training.batches import Schedule, batches
+from utils.training.team import team_for
+
+# --- the same update --------------------------------------------------------------------------------------------------
+
+CASES = ("plain in float32", "slopes through batch statistics")
+"""Of those of `tests/shared_updates.py`, which takes all of them in some minutes."""
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """Updates by one device and by two, compared in a process of its own: see `tests/shared_updates.py`."""
+    done = subprocess.run(
+        command("tests.shared_updates", *CASES), capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_two_devices_give_the_update_of_one_and_stay_alike_to_the_bit(shared, case):
+    """In float64 but for rounding of float64; in float32, where Adam divides by gradients, within a part of a step."""
+    found = shared[case]
+    assert found["replicas_alike"] and found["names"]
+    assert found["weights"] < (1e-5 if "float32" in case else 1e-10)
+    assert found["records"] < 1e-5  # they are float32
+
+
+def test_a_worker_reads_its_rows_of_every_batch_and_all_workers_together_read_it(tiny, noise_images):
+    schedule = Schedule.of(tiny, len(noise_images))
+    whole = [*batches(noise_images, tiny, schedule, 1, 4)]
+    parts = [[*batches(noise_images, tiny, schedule, 1, 4, worker=worker, workers=2)] for worker in (0, 1)]
+    for batch, *halves in zip(whole, *parts):
+        assert np.array_equal(batch.images, np.concatenate([half.images for half in halves], axis=1))
+        assert halves[0].images.shape[1] == 4
+        assert all(np.array_equal(batch.latents, half.latents) for half in halves)
+        assert all(np.array_equal(batch.key, half.key) for half in halves)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "changes", "sentence"),
+    [
+        ("mirrored", {"batch_size": 7, "count": 21}, "batch_size must be a multiple.*batch_size=7, devices=2"),
+        ("mirrored", {"batch_norm_parts": 1, "xla": "on"}, "--xla on is not made for several devices"),
+        ("mirrored", {"precision": "mixed_float16"}, "mixed_float16 .*is not made for several devices"),
+        ("mirrored", {"batch_norm": "on", "batch_norm_parts": 1, "batch_size": 9}, "batch_size must be a multiple"),
+        ("workers", {}, "needs to be told of the workers.*launch"),
+    ],
+)
+def test_what_several_devices_cannot_share_is_refused(tiny, monkeypatch, strategy, changes, sentence):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(InputError, match=sentence):
+        team_for(strategy, replace(tiny, **changes))
+
+
+def test_one_device_has_no_team(tiny, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert team_for("one", tiny) is None and team_for("auto", tiny) is None
+
+
+def test_an_update_by_several_devices_of_which_nobody_can_be_timed_needs_a_length(capsys, tmp_path):
+    for options in (["--data", str(tmp_path)], ["--preset", "quick", "--minutes", "3"]):
+        assert cli.main(["train", *options, "--strategy", "mirrored"]) == 2
+        assert "say with --updates, or --epochs" in capsys.readouterr().err
+
+
+# --- statistics of parts of the batch ---------------------------------------------------------------------------------
+
+
+def test_each_part_of_a_batch_is_normalised_by_itself_and_averages_move_by_their_mean():
+    model = replace(preset("quick"), batch_norm="on", batch_norm_parts=2, width=0.0625, batch_size=8).model
+    layer = next(each for each in build_discriminator(model).layers if hasattr(each, "parts"))
+    x = np.random.default_rng(3).normal(2.0, 3.0, (8, 4, 4, layer.gamma.shape[0])).astype(np.float32)
+    halves = np.split(x, 2)
+    layer.gamma.assign(np.full(layer.gamma.shape, 1.5))
+    made = np.asarray(forward([layer], x, training=True, statistics="batch"))
+    means, variances = (np.array([f(half, axis=(0, 1, 2)) for half in halves]) for f in (np.mean, np.var))
+    for half, mean, variance, result in zip(halves, means, variances, np.split(made, 2)):
+        np.testing.assert_allclose(result, 1.5 * (half - mean) / np.sqrt(variance + layer.epsilon), atol=1e-4)
+    assert np.abs(made.mean(axis=(0, 1, 2))).max() < 1e-4
+    np.testing.assert_allclose(layer.moving_mean, (1 - layer.momentum) * means.mean(0), rtol=1e-4)
+    expected = layer.momentum + (1 - layer.momentum) * variances.mean(0)
+    np.testing.assert_allclose(layer.moving_variance, expected, rtol=1e-4)
+    alone = keras.layers.BatchNormalization(gamma_initializer=keras.initializers.Constant(1.5))
+    alone.build(x.shape)
+    for name in ("moving_mean", "moving_variance"):
+        getattr(alone, name).assign(getattr(layer, name))
+    assert np.array_equal(layer(x, training=False), alone(x, training=False))
+
+
+def test_parts_must_divide_the_batch():
+    with pytest.raises(InputError, match="batch_norm_parts must divide batch_size. Received: .*=3, batch_size=8"):
+        replace(preset("quick"), batch_norm_parts=3, batch_size=8)
+
+
+# --- who the workers are ----------------------------------------------------------------------------------------------
+
+
+def test_workers_are_told_by_tf_config_and_the_chief_comes_first():
+    told = {"cluster": {"worker": ["a:1", "b:2"], "chief": ["c:3"]}, "task": {"type": "worker", "index": 1}}
+    found = find_cluster({"TF_CONFIG": json.dumps(told)})
+    assert found == Cluster(("c:3", "a:1", "b:2"), 2)
+    assert find_cluster({"TF_CONFIG": found.tf_config()}) == found
+    assert find_cluster({}) is None and find_cluster({"TF_CONFIG": "{}"}) is None
+
+
+def test_workers_are_told_by_slurm():
+    step = {"SLURM_STEP_NUM_TASKS": "6", "SLURM_STEP_NODELIST": "gpu[09-10,3],login-1.x", "SLURM_PROCID": "4"}
+    found = find_cluster(step | {"SLURM_STEP_TASKS_PER_NODE": "2(x2),1(x2)"})
+    port = cluster.SLURM_PORT
+    hosts = ("gpu09", "gpu09", "gpu10", "gpu10", "gpu3", "login-1.x")
+    assert found == Cluster(tuple(f"{host}:{port + i}" for host, i in zip(hosts, (0, 1, 0, 1, 0, 0))), 4)
+    assert find_cluster(step | {"SLURM_STEP_NUM_TASKS": "1"}) is None
+
+
+@pytest.mark.parametrize("arguments", [["launch"], ["launch", "sample"], ["launch", "--workers", "0", "train"]])
+def test_launch_says_what_it_needs(capsys, arguments):
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err.startswith("dcgan: ")
+
+
+# --- real workers -----------------------------------------------------------------------------------------------------
+
+UPDATES, SECONDS = 40, 90
+"""Updates of the run below; how long the others may take to notice that a worker is lost. TensorFlow's limit is about
+ten seconds on a quiet machine."""
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pictures") / "pictures.npy"
+    np.save(path, np.random.default_rng(5).integers(0, 256, (24, 32, 32, 3), np.uint8))
+    return path
+
+
+def workers_of(launcher: subprocess.Popen) -> list[int]:
+    """Processes that a launcher has started, in their order."""
+    with open(f"/proc/{launcher.pid}/task/{launcher.pid}/children", encoding="ascii") as file:
+        return sorted(map(int, file.read().split()))
+
+
+@pytest.mark.slow
+def test_a_run_that_loses_a_worker_ends_soon_and_goes_on_with_another_number_of_them(tiny, pictures, tmp_path):
+    settings = {"name": str(pictures), "updates": UPDATES, "summary_updates": UPDATES, "watch_updates": 0}
+    experiment = replace(tiny, epochs=1, count=None, **settings)
+    options = ["--preset", "report32", "--width", "0.0625", "--batch-size", "8", "--summary-samples", "16"]
+    options += ["--data", str(pictures), "--updates", str(UPDATES), "--summary-updates", str(UPDATES)]
+    options += ["--watch-updates", "0", "--checkpoint-seconds", "0", "--runs-dir", str(tmp_path / "two")]
+    places = {"data_dir": tmp_path / "data"}
+    launcher = subprocess.Popen(
+        command("utils", "launch", "--workers", "2", "train", *options, "--data-dir", str(places["data_dir"])),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=PROJECT,
+    )  # fmt: skip
+    until = time.monotonic() + 300
+    while not any(len(file.read_bytes().splitlines()) > 2 for file in (tmp_path / "two").glob("*/*/steps.jsonl")):
+        assert launcher.poll() is None and time.monotonic() < until, launcher.communicate()[0]
+        time.sleep(0.005)
+    os.kill(workers_of(launcher)[1], signal.SIGKILL)
+    output, _ = launcher.communicate(timeout=SECONDS)
+    assert launcher.returncode == cli.TRY_AGAIN and "Traceback" not in output, output
+    run = Run.find("last", tmp_path / "two")
+    assert run.state.replicas == [{"update": 0, "workers": 2, "devices": 1}]
+    assert run.state.status == "stopped" and "One of the 2 workers has ended" in run.state.why
+    assert 2 < run.state.update < UPDATES
+    resume(run, progress=False, **places)
+    assert run.state.replicas[1] == {"update": run.state.replicas[1]["update"], "workers": 1, "devices": 1}
+    assert f"From update {run.state.replicas[1]['update'] + 1} on 1 x 1 devices" in (run.folder / "log.txt").read_text()
+    whole = train(experiment, runs_dir=tmp_path / "one", progress=False, **places)
+    for name, values in whole.steps().items():
+        np.testing.assert_allclose(run.steps()[name], values, rtol=1e-3, atol=1e-4, err_msg=name)

@@ -1,0 +1,114 @@
+"""`./dcgan launch`: several workers on this machine."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+from utils.cli.options import read
+from utils.cluster import Cluster, free_ports
+from utils.errors import InputError
+from utils.start import command
+
+COMMANDS = ("train", "resume")
+GRACE = 30.0
+"""Seconds that the other workers have, once one has ended, to notice it and to end by themselves."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Start several workers of a training on this machine, to try what several machines do.
+
+    ./dcgan launch --workers 2 train --preset quick --updates 500
+
+    What follows `train` or `resume` are its options. The workers share the processor's cores equally, and every
+    batch; the first of them is the chief: what it says is printed as it is, what others say with their number before
+    it. If one ends, all end, and `resume` goes on from the last checkpoint, with as many workers as you like.
+    """
+
+    workers: int = 2
+    """How many processes share every batch."""
+
+    @classmethod
+    def run_with(cls, options: list[str]) -> int:
+        """Run with the options of this command and, behind them, the command that workers run."""
+        place = next((i for i, option in enumerate(options) if option in COMMANDS), len(options))
+        launch = read(cls, options[:place], "launch")
+        if place == len(options):
+            raise InputError(f"launch needs the command that workers run, {' or '.join(COMMANDS)}, behind its options.")
+        if launch.workers < 1:
+            raise InputError(f"--workers must be at least 1. Received: {launch.workers}.")
+        if any(option.split("=", 1)[0] == "--strategy" for option in options[place:]):
+            raise InputError("launch says itself who computes the updates: leave --strategy out.")
+        return launch.run([*options[place:], "--strategy", "workers" if launch.workers > 1 else "one"])
+
+    def run(self, arguments: list[str]) -> int:
+        """Start the workers and wait for them.
+
+        Returns:
+            The exit code of the chief; of the first worker that ended otherwise than well, if the chief did; else 0.
+        """
+        addresses = tuple(f"127.0.0.1:{port}" for port in free_ports(self.workers))
+        # TensorFlow's own words about a loss are many and frightening; ours are one sentence.
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE"} | dict(os.environ)
+        started = []
+        for index in range(self.workers):
+            environment = quiet | {"TF_CONFIG": Cluster(addresses, index).tf_config()}
+            pipe = {} if index == 0 else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+            process = subprocess.Popen(
+                [*command("utils"), *arguments],
+                env=environment,
+                start_new_session=True,  # signals come from here, once
+                preexec_fn=_on_cores(index, self.workers),
+                **pipe,
+            )
+            started.append(process)
+        readers = []
+        for index, process in enumerate(started[1:], 1):
+            readers.append(threading.Thread(target=_pass_on, args=(index, process.stdout), daemon=True))
+            readers[-1].start()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, _: _send(started, number))
+        try:
+            code = _wait(started)
+        finally:
+            _send(started, signal.SIGKILL)
+        for reader in readers:
+            reader.join(1.0)
+        return code
+
+
+def _on_cores(index: int, workers: int):
+    """What gives a process that is starting its share of the cores; nothing where there are fewer than workers."""
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    cores = sorted(os.sched_getaffinity(0))
+    own = cores[index * len(cores) // workers : (index + 1) * len(cores) // workers]
+    return (lambda: os.sched_setaffinity(0, own)) if own else None
+
+
+def _send(processes: list[subprocess.Popen], number: int) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(number)
+
+
+def _wait(processes: list[subprocess.Popen]) -> int:
+    """Wait until all have ended; those that do not within GRACE of the first that failed are ended."""
+    until = None
+    while any(process.poll() is None for process in processes):
+        if until is None and any(process.returncode for process in processes):
+            until = time.monotonic() + GRACE
+        if until is not None and time.monotonic() > until:
+            _send(processes, signal.SIGKILL)
+        time.sleep(0.1)
+    code = next((process.returncode for process in processes if process.returncode), 0)  # the chief's, if it has one
+    return 128 - code if code < 0 else code
+
+
+def _pass_on(index: int, lines) -> None:
+    for line in lines:
+        print(f"worker {index}: {line}", end="", file=sys.stderr, flush=True)

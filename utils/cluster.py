@@ -1,0 +1,137 @@
+"""Which workers there are, told by the environment: TF_CONFIG, or SLURM. Nothing here imports TensorFlow.
+
+`TF_CONFIG` is what TensorFlow's own tools take and what Kubernetes' training operator (TFJob) sets:
+
+    {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}
+
+A job of SLURM (`srun --ntasks 2 ./dcgan train --strategy workers …`) tells the same in variables of its own.
+"""
+
+import json
+import os
+import re
+import socket
+from dataclasses import dataclass
+
+from utils.errors import InputError
+
+SLURM_PORT = 8888
+"""Workers of a SLURM job listen at this port, those that share a machine at the ones after it."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """All workers of a training, and which of them this process is.
+
+    Attributes:
+        workers: where each listens, "host:port"; the first is the chief, who alone writes to the run folder.
+        index: of this process.
+    """
+
+    workers: tuple[str, ...]
+    index: int
+
+    def tf_config(self) -> str:
+        """The same for TensorFlow."""
+        return json.dumps({"cluster": {"worker": self.workers}, "task": {"type": "worker", "index": self.index}})
+
+
+def find_cluster(environment: dict[str, str] | None = None) -> Cluster | None:
+    """The cluster that the environment tells of; None if it tells of none.
+
+    Args:
+        environment: variables by name; those of this process by default.
+
+    Raises:
+        InputError: it tells nonsense.
+    """
+    environment = dict(os.environ) if environment is None else environment
+    if environment.get("TF_CONFIG"):
+        return _of_tf_config(environment["TF_CONFIG"])
+    if int(_number(environment, "SLURM_STEP_NUM_TASKS", 1)) > 1:
+        return _of_slurm(environment)
+    return None
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine at which nobody listens now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _of_tf_config(text: str) -> Cluster | None:
+    def expect(holds: bool, what: str) -> None:
+        if not holds:
+            shown = text if len(text) <= 200 else f"{text[:200]}…"
+            raise InputError(f"TF_CONFIG {what}. Received: {shown!r}.")
+
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError):
+        told = None
+    expect(isinstance(told, dict), "should be a JSON object with cluster and task")
+    cluster, task = told.get("cluster", {}), told.get("task", {})
+    expect(isinstance(cluster, dict) and isinstance(task, dict), "should have cluster and task as JSON objects")
+    if not cluster:
+        return None
+    odd = sorted(map(str, cluster.keys() - {"chief", "worker"}))
+    expect(not odd, f"has tasks that take no part here ({', '.join(odd)}): only chief and worker do")
+    chiefs, workers = cluster.get("chief", []), cluster.get("worker", [])
+    expect(isinstance(chiefs, list) and isinstance(workers, list), "should list the addresses of chief and worker")
+    addresses = [*chiefs, *workers]
+    known = all(isinstance(each, str) and re.fullmatch(r"[\w.:\[\]-]+:\d{1,5}", each) for each in addresses)
+    expect(known and addresses != [], 'should list addresses such as "host1:2222"')
+    expect(len(set(addresses)) == len(addresses), "names an address twice")
+    kind, index = task.get("type"), task.get("index")
+    expect(kind in ("chief", "worker") and type(index) is int, "should say which task this is, by type and index")
+    expect(0 <= index < len(chiefs if kind == "chief" else workers), f"has no {kind} {index}")
+    return Cluster(tuple(addresses), index if kind == "chief" else len(chiefs) + index)
+
+
+def _of_slurm(environment: dict[str, str]) -> Cluster:
+    for name in ("SLURM_STEP_NODELIST", "SLURM_STEP_TASKS_PER_NODE", "SLURM_PROCID"):
+        if name not in environment:
+            raise InputError(f"A step of SLURM with several tasks should set {name}: start it with srun.")
+    tasks = []
+    for part in environment["SLURM_STEP_TASKS_PER_NODE"].split(","):
+        if not (found := re.fullmatch(r"(\d{1,4})(?:\(x(\d{1,4})\))?", part)):
+            raise InputError(f"SLURM_STEP_TASKS_PER_NODE should be like 2(x3),1. Received: {part!r}.")
+        tasks += [int(found[1])] * int(found[2] or 1)
+    hosts = _hosts(environment["SLURM_STEP_NODELIST"])
+    workers = [f"{host}:{SLURM_PORT + i}" for host, count in zip(hosts, tasks) for i in range(count)]
+    index = int(_number(environment, "SLURM_PROCID", 0))
+    if len(hosts) != len(tasks) or index >= len(workers):
+        raise InputError(
+            f"SLURM tells of {len(hosts)} hosts, of tasks on {len(tasks)}, and of task {index}: they do not fit."
+        )
+    return Cluster(tuple(workers), index)
+
+
+def _hosts(names: str) -> list[str]:
+    """Hosts of a list as SLURM writes it: "a[1-2,07],b" are a1, a2, a07, b."""
+    hosts = []
+    for part in re.findall(r"[^,\[]+(?:\[[^\]]*\])?", names):
+        found = re.fullmatch(r"([\w.-]+)(?:\[([\d,-]+)\])?", part)
+        if not found:
+            raise InputError(f"SLURM_STEP_NODELIST should be like node[1-2,07],other. Received: {names[:200]!r}.")
+        for piece in (found[2] or "").split(","):
+            first, _, last = piece.partition("-")
+            whole = re.fullmatch(r"(\d{1,9}(-\d{1,9})?)?", piece)
+            if not whole or (last and not 0 <= int(last) - int(first) < 10_000):
+                raise InputError(f"SLURM_STEP_NODELIST has a range that is none: {piece[:50]!r}.")
+            numbers = range(int(first), int(last) + 1) if last else [first]
+            hosts += [f"{found[1]}{number:0{len(first)}d}" if last else f"{found[1]}{number}" for number in numbers]
+    return hosts
+
+
+def _number(environment: dict[str, str], name: str, default: int) -> str:
+    value = environment.get(name, str(default))
+    if not re.fullmatch(r"\d{1,6}", value):
+        raise InputError(f"{name} should be a number. Received: {value[:50]!r}.")
+    return value

@@ -1,0 +1,237 @@
+"""Several devices, or several workers, that compute every update together.
+
+TensorFlow's strategies start the cluster, run the same function once for each replica and add up over replicas
+(`all_reduce`). What they offer beyond that is not used, because Keras 3 fails on it: `fit` does not work with several
+workers (keras#20585, keras#20601), and its optimisers hand their step to the strategy, which takes variables made by
+itself only. So each replica has plain networks and optimisers of its own on its device, which the same seed gives the
+same weights; gradients, batch statistics and records are averaged (`utils.replicas`), and each replica takes the same
+plain step.
+"""
+
+import contextlib
+import functools
+import io
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from utils.cluster import find_cluster
+from utils.config import Experiment
+from utils.errors import InputError, WorkerLost
+from utils.training.players import Players, build_players
+
+TRYING = 2
+"""On a machine without GPUs, `mirrored` makes so many devices of the processor, for trying: nothing gets faster."""
+_PIECE = 1 << 20  # bytes that are shared at a time
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+)
+
+
+def team_for(strategy: str, experiment: Experiment) -> "Team | None":
+    """Those who compute the updates of an experiment together; None where one device does.
+
+    With workers this waits until all of them are there. TensorFlow must not have computed anything before.
+
+    Args:
+        strategy: "one"; "mirrored": all GPUs of this machine; "workers": all workers that TF_CONFIG or SLURM tell of,
+            each with all its GPUs; "auto": whichever of these there are.
+        experiment: what they are to train.
+
+    Raises:
+        InputError: there are no such devices or workers, or the experiment cannot be shared among them.
+    """
+    cluster = find_cluster() if strategy in ("auto", "workers") else None
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if strategy == "workers" and cluster is None:
+        raise InputError(
+            "--strategy workers needs to be told of the workers, by TF_CONFIG or by SLURM; to try it on this machine: "
+            "./dcgan launch --workers 2 train …"
+        )
+    if cluster and len(cluster.workers) > 1:
+        _check(experiment, len(cluster.workers) * max(1, gpus), apart=True)
+        os.environ["TF_CONFIG"] = cluster.tf_config()
+        return Team(_strategy(), experiment, len(cluster.workers), cluster.index)
+    if strategy == "mirrored" or (strategy == "auto" and gpus > 1):
+        if gpus == 1:
+            raise InputError("--strategy mirrored needs several GPUs, and this machine has one: leave it out.")
+        _check(experiment, gpus or TRYING, apart=False)
+        names = [f"{'GPU' if gpus else 'CPU'}:{number}" for number in range(gpus or TRYING)]
+        return Team(_strategy(*names), experiment)
+    return None
+
+
+@functools.cache
+def _strategy(*devices: str) -> tf.distribute.Strategy:
+    """TensorFlow's strategy for devices of this machine, or for the workers of TF_CONFIG if none are named.
+
+    There is one in a process: a second one would number its sums over replicas like the first, and TensorFlow take them
+    for the same.
+    """
+    try:
+        if not devices:
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        if devices[0].startswith("CPU"):
+            parts = [tf.config.LogicalDeviceConfiguration() for _ in devices]
+            tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
+        return tf.distribute.MirroredStrategy(devices)
+    except RuntimeError as error:
+        raise InputError(
+            f"Several devices or workers must be set up before TensorFlow computes anything in this process: {error}"
+        ) from error
+
+
+def _check(experiment: Experiment, replicas: int, apart: bool) -> None:
+    """Refuse what cannot be shared among replicas, that are workers if they are `apart`."""
+    model, training = experiment.model, experiment.training
+    if training.batch_size % replicas:
+        raise InputError(
+            f"batch_size must be a multiple of the devices that share it. Received: batch_size={training.batch_size}, "
+            f"devices={replicas}."
+        )
+    if model.batch_norm_parts > 1 and model.batch_norm_parts % replicas:
+        raise InputError(
+            f"batch_norm_parts must be a multiple of the devices that share the batch. "
+            f"Received: batch_norm_parts={model.batch_norm_parts}, devices={replicas}."
+        )
+    for holds, what in (
+        (training.precision == "mixed_float16", "--precision mixed_float16 (mixed_bfloat16 is)"),
+        (training.xla == "on", "--xla on"),
+        (
+            training.recipe == "rotation" and training.batch_size // replicas % 4,
+            "--recipe rotation with a number of images for each device that 4 does not divide",
+        ),
+        (apart and training.on_collapse == "rollback", "--on-collapse rollback (of several workers)"),
+        (apart and model.conditions == "text", "--conditions text (of several workers)"),
+    ):
+        if holds:
+            raise InputError(f"{what} is not made for several devices; leave it out, or use --strategy one.")
+
+
+class Team:
+    """Those who compute updates together.
+
+    Attributes:
+        workers: how many processes they are.
+        index: which of them this one is; 0 is the chief, who alone writes to the run folder.
+        devices: how many each of them has.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, experiment: Experiment, workers: int = 1, index: int = 0):
+        self._strategy, self._experiment = strategy, experiment
+        self.workers, self.index = workers, index
+        self._places = strategy.extended.worker_devices
+        self.devices = len(self._places)
+        self._numbers = strategy.experimental_distribute_values_from_function(
+            lambda context: context.replica_id_in_sync_group % self.devices
+        )
+        self._sets: list[Players] = []
+
+    def __str__(self) -> str:
+        devices = f"{self.devices} device{'s' * (self.devices > 1)}"
+        return f"{self.workers} workers with {devices} each" if self.workers > 1 else devices
+
+    @property
+    def is_chief(self) -> bool:
+        return self.index == 0
+
+    def align(self, players: Players) -> None:
+        """Give all replicas the variables that the chief's first one has; `players` are those of the first one here."""
+        if not self._sets:
+            others = []
+            for place in self._places[1:]:
+                with tf.device(place):
+                    others.append(build_players(self._experiment))
+            self._sets = [players, *others]
+        values = {name: np.asarray(variable) for name, variable in players.variables().items()}
+        if self.workers > 1:
+            values = self.share(values if self.is_chief else None)
+        for each in self._sets:
+            for name, variable in each.variables().items():
+                variable.assign(values[name])
+
+    def compiled(self, step: Callable, players: Players) -> Callable:
+        """A step of one replica, compiled for all of them.
+
+        Args:
+            step: step(players, images, *others) -> what it records, float32 (R,).
+            players: of the first replica of this process, as they were aligned.
+
+        Returns:
+            A function (stop, images, *others) -> the means of the records over the replicas, and of `stop` as the last.
+
+        Shapes:
+            images: uint8 (K, B / workers, S, S, 3); of these a replica's step gets its rows.
+        """
+        assert self._sets and self._sets[0] is players
+
+        def replica(number, stop, images, *others):
+            each = images.shape[1] // self.devices
+            recorded = step(self._sets[number], images[:, number * each : (number + 1) * each], *others)
+            return _mean(tf.concat([recorded, [stop]], 0))
+
+        def run(*given):
+            return self._strategy.experimental_local_results(self._strategy.run(replica, (self._numbers, *given)))[0]
+
+        return tf.function(run, autograph=False)
+
+    def share(self, values: dict | None = None) -> dict:
+        """Tell all workers what the chief knows; each of them waits for it.
+
+        Args:
+            values: arrays, text or numbers by name, of the chief; None of the others.
+
+        Returns:
+            The same in all of them, as arrays.
+        """
+        if self.workers == 1:
+            return {name: np.asarray(value) for name, value in values.items()}
+        buffer = io.BytesIO()
+        if values is not None:
+            np.savez(buffer, **values)
+        sent = np.frombuffer(buffer.getvalue(), np.uint8)
+        size = int(self._sum(np.array([len(sent) // _PIECE, len(sent) % _PIECE], np.float32)) @ [_PIECE, 1])
+        received = bytearray()
+        for start in range(0, size, _PIECE):
+            piece = np.zeros(_PIECE, np.float32)  # which holds whole numbers so small exactly, and every device adds
+            mine = sent[start : start + _PIECE]
+            piece[: len(mine)] = mine
+            received += self._sum(piece).astype(np.uint8).tobytes()
+        with np.load(io.BytesIO(bytes(received[:size])), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+
+    def _sum(self, values: np.ndarray) -> np.ndarray:
+        if not hasattr(self, "_summing"):
+
+            def run(values):
+                # All replicas of a worker have the same, so the chief's are counted as often as it has devices.
+                return self._strategy.experimental_local_results(self._strategy.run(_mean, (values,)))[0]
+
+            self._summing = tf.function(run, autograph=False, reduce_retracing=True)
+        return np.rint(np.asarray(self._summing(values)) * self.workers)
+
+
+def _mean(values):
+    values = tf.identity(values)  # by which they are on this replica's device: an argument is on none
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
+
+
+@contextlib.contextmanager
+def losses_in_words(team: Team | None, folder: str = "") -> Iterator[None]:
+    """Say in a sentence that a worker is lost.
+
+    Raises:
+        WorkerLost: in place of what TensorFlow says.
+    """
+    try:
+        yield
+    except _LOST as error:
+        if team is None or team.workers == 1:
+            raise
+        raise WorkerLost(folder, team.workers) from error
