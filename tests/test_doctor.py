@@ -149,6 +149,13 @@ def test_records_of_updates_are_summed_up():
     assert of_updates({"update": np.array([1])}) == {}
 
 
+def test_a_generator_that_descends_squared_errors_has_steep_gradients_and_is_well(tiny):
+    regularised = replace(tiny, recipe="regularised")
+    steep, risen = ([row(25 * n, **{name: 1100.0}) for n in (1, 2, 3)] for name in ("gradient", "largest"))
+    assert said(tiny, steep) and not said(regularised, steep)
+    assert "largest loss 1.1e+03" in said(regularised, risen)[50][0]
+
+
 class Drawn:
     """A sampler that draws what it is given."""
 
