@@ -190,10 +190,10 @@ def test_copies_are_found_and_new_blurred_and_typical_pictures_are_none():
 class Light:
     """In place of the compiled update: changes all that it changes, by the batch, the step size and what there is."""
 
-    def __init__(self, players, experiment):
+    def __init__(self, players, experiment, team=None):
         self.players = players
 
-    def __call__(self, batch):
+    def __call__(self, batch, stop=False):
         for player in self.players.by_name.values():
             step = float(player.optimizer.learning_rate) * float(batch.images.mean() / 255 + batch.latents.mean())
             for variable in player.network.trainable_variables:
@@ -211,6 +211,8 @@ class Nothing:
 
     def draw(self):
         pass
+
+    keep_up = draw
 
     def write_summary(self, record):
         pass

@@ -562,9 +562,14 @@ def _build(cls: type, values: object, where: str):
     return cls(**built)
 
 
+_REGISTERED = {tuple(LOSSES): LOSSES, tuple(AUGMENTATIONS): AUGMENTATIONS}
+
+
 def _is_of(value: object, kind: object) -> bool:
     """Whether a value from a file is of the kind that a setting has."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal and inner in _REGISTERED:
+        return isinstance(value, str) and value in _REGISTERED[inner]  # others may have added to it
     if origin is Literal:
         return any(value == choice and type(value) is type(choice) for choice in inner)
     if origin is tuple:
