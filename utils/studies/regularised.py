@@ -290,7 +290,6 @@ def plot_regularised(results: dict) -> Figure:
         )
     courses.set(title="kernel distance of samples", xlabel="update", yscale="log")
     plain_ticks(courses.yaxis)
-    courses.legend(fontsize=8, frameon=False)
     most = max(run["combinations"]["missing"] for run in results["runs"])
     missing.set(
         title=f"combinations missing, of {results['runs'][0]['combinations']['are']}", xlim=(-1, 1.1 * most + 1)
@@ -315,7 +314,8 @@ def plot_regularised(results: dict) -> Figure:
     read.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=8)
     read.set_ylim(len(rows) - 0.5, -0.5)
     read.set_title("factors read by a linear classifier, mean accuracy")
-    read.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=3)
+    named = [pair for axes in (courses, read) for pair in zip(*axes.get_legend_handles_labels())]
+    above.legend(*zip(*named), loc="outside lower center", ncols=len(named), fontsize=8, frameon=False)
     read.xaxis.set_major_formatter(PercentFormatter(1, 0))
     for axes in (courses, missing, read):
         axes.title.set_fontsize(10)
