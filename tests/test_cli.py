@@ -317,6 +317,13 @@ def test_a_dry_run_prints_the_resolved_experiment_and_costs_and_writes_nothing(c
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_by_workers_asks_for_them_as_the_training_would(capsys, monkeypatch):
+    for variable in ("TF_CONFIG", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(variable, raising=False)
+    code, out, err = said(capsys, "train", "--strategy", "workers", "--dry-run")
+    assert code == 2 and out == "" and "TF_CONFIG" in err and "launch" in err
+
+
 def test_a_dry_run_says_the_useful_lines_first_and_how_many_images_there_may_be(capsys, tmp_path, pictures, speed):
     speed(0.05)
     options = ["--data", pictures, "--image-size", 28, "--width", 0.05, "--dry-run"]

@@ -53,6 +53,24 @@ def find_cluster(environment: dict[str, str] | None = None) -> Cluster | None:
     return None
 
 
+def cluster_for(strategy: str) -> Cluster | None:
+    """The cluster that is to train by a strategy; None where this machine is to train alone.
+
+    Args:
+        strategy: "one", "mirrored", "workers" or "auto", as `training.team.team_for` takes it.
+
+    Raises:
+        InputError: workers are asked for, and the environment tells of none.
+    """
+    cluster = find_cluster() if strategy in ("auto", "workers") else None
+    if strategy == "workers" and cluster is None:
+        raise InputError(
+            "--strategy workers needs to be told of the workers, by TF_CONFIG or by SLURM; to try it on this machine: "
+            "./dcgan launch --workers 2 train …"
+        )
+    return cluster if cluster and len(cluster.workers) > 1 else None
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of this machine at which nobody listens now."""
     sockets = [socket.socket() for _ in range(count)]

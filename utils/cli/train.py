@@ -16,7 +16,7 @@ from tyro.conf import Positional, arg
 from utils import config
 from utils.cli.options import read
 from utils.cli.text import short
-from utils.cluster import find_cluster
+from utils.cluster import cluster_for
 from utils.config import CHECKPOINT_SECONDS, DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
 from utils.fitting import at_size, recommended, with_fitting_batches
@@ -130,9 +130,9 @@ class Train:
         lengths = [option for option in ("--minutes", "--updates", "--epochs") if option in _given(self.options)]
         if len(lengths) > 1:
             raise InputError(f"{' and '.join(lengths)} both say how long to train: give one of them.")
-        if self.dry_run:
-            return self._dry_run()
         several = _several(self.strategy)
+        if self.dry_run:
+            return self._dry_run(several)
         from utils import runtime
         from utils.data import load_for
         from utils.data.conditions import with_names
@@ -222,11 +222,11 @@ class Train:
         print(f"Timing a few updates at {size}x{size} pixels on this machine…", file=sys.stderr)
         return try_updates(experiment, self.force_precision, self.places.data_dir)
 
-    def _dry_run(self) -> None:
+    def _dry_run(self, several: bool) -> None:
         from utils.data.catalogue import share_too_small
         from utils.training.estimate import estimate
 
-        choice = self._choose()
+        choice = self._choose(timed=not several)
         experiment = choice.experiment
         costs = estimate(experiment, self.places.data_dir, self.force_precision, choice.trial)
         if self.json:
@@ -241,6 +241,8 @@ class Train:
                 "enlarge takes them, too, or choose a smaller --image-size."
             )
         print(_costs_in_words(experiment, costs, choice.why))
+        if several:
+            print("Time and memory are those of one device that trains alone; several share a batch equally.")
 
 
 @dataclass(frozen=True)
@@ -308,8 +310,8 @@ class Resume:
 
 def _several(strategy: str) -> bool:
     """Whether several devices or workers are asked for to compute the updates, by name or by the surroundings."""
-    cluster = find_cluster() if strategy in ("auto", "workers") else None
-    return strategy in ("mirrored", "workers") or bool(cluster and len(cluster.workers) > 1)
+    cluster = cluster_for(strategy)
+    return strategy in ("mirrored", "workers") or cluster is not None
 
 
 def _distance_for(experiment: Experiment, data_dir: Path | None):

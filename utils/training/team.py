@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from utils.cluster import find_cluster
+from utils.cluster import cluster_for
 from utils.config import Experiment
 from utils.errors import InputError, WorkerLost
 from utils.training.players import Players, build_players
@@ -47,14 +47,9 @@ def team_for(strategy: str, experiment: Experiment) -> "Team | None":
     Raises:
         InputError: there are no such devices or workers, or the experiment cannot be shared among them.
     """
-    cluster = find_cluster() if strategy in ("auto", "workers") else None
+    cluster = cluster_for(strategy)
     gpus = len(tf.config.list_physical_devices("GPU"))
-    if strategy == "workers" and cluster is None:
-        raise InputError(
-            "--strategy workers needs to be told of the workers, by TF_CONFIG or by SLURM; to try it on this machine: "
-            "./dcgan launch --workers 2 train …"
-        )
-    if cluster and len(cluster.workers) > 1:
+    if cluster:
         _check(experiment, len(cluster.workers) * max(1, gpus), apart=True)
         os.environ["TF_CONFIG"] = cluster.tf_config()
         return Team(_strategy(), experiment, len(cluster.workers), cluster.index)
