@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from utils.data import scale_back
 from utils.errors import InputError
@@ -31,6 +32,7 @@ def keep(
     folder: str | Path = RESULTS,
     measure: Callable[[Run], dict] | None = None,
     speeds: dict | None = None,
+    progress: bool = False,
 ) -> Path:
     """Write the results of a study. Those of other arms and seeds, which were kept there before, stay.
 
@@ -40,13 +42,16 @@ def keep(
         folder: where results are kept.
         measure: gives more figures of a run, as plain values.
         speeds: of the arms, as `measure.speeds` gives them; those of other arms stay.
+        progress: whether to show a progress bar over the runs that are measured.
 
     Returns:
         The JSON file, `<folder>/<study's name>.json`; the pictures are beside it, `<study's name>/<arm>-<seed>.png`.
     """
     folder = Path(folder)
     records = {}
-    for (arm, seed), run in runs.items():
+    bar = tqdm(runs.items(), desc=f"{study.name}, measuring", unit="run", disable=not (progress and measure))
+    for (arm, seed), run in bar:
+        bar.set_postfix_str(f"{arm}, seed {seed}")
         steps, environment = run.steps(), run.environment
         records[arm, seed] = {
             "run": f"{run.folder.parent.name}/{run.folder.name}",

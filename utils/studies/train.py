@@ -41,4 +41,4 @@ def train_study(
     def measure_all(run: Run) -> dict:
         return (measured(run) if measured else {}) | (also(run) if also else {})
 
-    return runs, results.keep(study, runs, out, measure_all, speeds)
+    return runs, results.keep(study, runs, out, measure_all, speeds, progress)
