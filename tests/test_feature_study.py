@@ -116,9 +116,25 @@ def test_the_table_tells_the_margin_over_random_weights_and_when_each_was_best(m
     assert agreed["within_runs"]["value"] == pytest.approx(0.0) and agreed["over_recipes"] is None  # -1 and +1
 
 
-def test_the_figure_shows_courses_distances_layers_and_labels_with_random_weights_beside(made_up):
-    courses, against, layers, labels = study.plot_features(made_up).axes
-    np.testing.assert_allclose(courses.lines[0].get_ydata(), [0.3, 0.4, 0.5, 0.6])
-    np.testing.assert_allclose(against.lines[1].get_xdata(), [3, 2, 1])
+def test_the_figure_shows_what_is_ahead_of_random_weights_over_time_by_recipe_and_distance(made_up):
+    courses, ends, against, layers, labels, _ = study.plot_features(made_up).axes
+    np.testing.assert_allclose(courses.lines[0].get_ydata(), [-5, 5, 15, 25])
+    np.testing.assert_allclose([*ends.lines[1].get_data()], [[15], [1]])  # one seed: a dot, no interval
+    earlier, last = against.lines[2:4]
+    np.testing.assert_allclose([*earlier.get_data()], [[3, 2], [35, 25]])
+    np.testing.assert_allclose([*last.get_data()], [[1], [15]])
     assert [text.get_text() for text in layers.get_xticklabels()] == ["16x16\n8 maps", "8x8\n16 maps"]
     np.testing.assert_allclose(labels.lines[-2].get_ydata(), [0.1, 0.35])
+
+
+def test_an_arm_whose_random_twin_is_good_has_not_learned_more(made_up):
+    """Three arms with the same accuracy at the end: the nearer the samples, the worse the twin, so the more learned."""
+    first = made_up["runs"][0]
+    for arm, distance, twin in (("r1", 2.0, 0.45), ("faster", 3.0, 0.55)):
+        read = first["read"] | {"random": {"by_labels": {"1000": {"value": twin}}}}
+        snapshots = [row | {"kernel": [row["kernel"][0] + distance] * 3} for row in first["snapshots"]]
+        made_up["runs"].append(first | {"arm": arm, "read": read, "snapshots": snapshots})
+    del made_up["runs"][1]
+    assert study.agreement(made_up)["over_recipes"] == pytest.approx(-1)
+    twins = [run["read"]["random"]["by_labels"]["1000"]["value"] for run in made_up["runs"]]
+    assert twins == [0.35, 0.45, 0.55] and len({run["read"]["by_update"][-1]["value"] for run in made_up["runs"]}) == 1

@@ -173,8 +173,8 @@ def by_arm(results: dict) -> list[dict]:
 
 
 def agreement(results: dict) -> dict:
-    """Whether better generators have discriminators with better features: Spearman's rank correlation of distance and
-    accuracy, -1 if always.
+    """Whether better generators have discriminators that learned more: Spearman's rank correlation of the distance and
+    the accuracy ahead of the same network with random weights, -1 if always.
 
     Returns:
         "over_recipes": among the last networks of each arm, the mean over seeds; "within_runs": over the course of each
@@ -187,7 +187,9 @@ def agreement(results: dict) -> dict:
     for runs in _runs(results).values():
         for run in runs:
             distances = {row["update"]: row["kernel"][0] for row in run["snapshots"]}
-            course = [(distances[row["update"]], row["value"]) for row in run["read"]["by_update"] if row["update"]]
+            random = _at_most(run["read"]["random"]["by_labels"])
+            read = [row for row in run["read"]["by_update"] if row["update"]]
+            course = [(distances[row["update"]], row["value"] - random) for row in read]
             if len(course) > 2:
                 within.append(spearmanr(*zip(*course)).statistic)
             by_seed.setdefault(run["seed"], []).append(course[-1])
@@ -199,51 +201,65 @@ def agreement(results: dict) -> dict:
 
 
 def plot_features(results: dict) -> Figure:
-    """Draw the accuracy over the training, against the distance, by layer and by amount of labels."""
+    """Draw what was learned, which is the accuracy ahead of the same network with random weights, over the training,
+    by recipe and against the distance; and the accuracy by layer and by amount of labels."""
     from matplotlib.ticker import PercentFormatter
 
-    figure = new_figure(15, 3.9)
-    courses, against, layers, labels = figure.subplots(1, 4)
-    for number, (arm, runs) in enumerate(_runs(results).items()):
-        colour = "black" if arm == "base" else f"C{number - 1}"
-        course = np.array([[(row["update"], row["value"]) for row in run["read"]["by_update"]] for run in runs])
-        courses.plot(*course.mean(0).T, "o-", color=colour, markersize=3, label=arm)
-        for run in runs:
+    figure = new_figure(12.5, 7)
+    (courses, ends, against), (layers, labels, names) = figure.subplots(2, 3)
+    everybody = _runs(results)
+    for number, (arm, runs) in enumerate(everybody.items()):
+        look = {"color": "black" if arm == "base" else f"C{number - 1}", "marker": "o", "markersize": 3}
+        random = [_at_most(run["read"]["random"]["by_labels"]) for run in runs]
+        margins = [
+            [(row["update"], 100 * (row["value"] - of_random)) for row in run["read"]["by_update"]]
+            for run, of_random in zip(runs, random)
+        ]
+        courses.plot(*np.mean(margins, 0).T, **look, label=arm)
+        last = [margin[-1][1] for margin in margins]
+        if len(last) > 1:
+            interval = student(last)
+            ends.plot([interval.low, interval.high], [number, number], color=look["color"], linewidth=2, alpha=0.5)
+        ends.plot(last, [number] * len(last), "o", color=look["color"], markersize=4)
+        for run, margin in zip(runs, margins):
             distances = {row["update"]: row["kernel"][0] for row in run["snapshots"]}
-            pairs = [(distances[row["update"]], row["value"]) for row in run["read"]["by_update"] if row["update"]]
-            against.plot(*zip(*pairs), "o-", color=colour, markersize=3, linewidth=0.6, alpha=0.7)
-        by_layer = np.mean([[layer["value"] for layer in run["read"]["by_layer"]] for run in runs], 0)
-        layers.plot(range(len(by_layer)), by_layer, "o-", color=colour, markersize=3)
-        amounts = {amount: [run["read"]["by_labels"][amount]["value"] for run in runs] for amount in _amounts(runs)}
-        labels.plot(list(map(int, amounts)), [np.mean(v) for v in amounts.values()], "o-", color=colour, markersize=3)
-    first = next(iter(_runs(results).values()))
+            pairs = [(distances[update], value) for update, value in margin if update]
+            against.plot(*zip(*pairs[:-1]), "o", color=look["color"], markersize=3, alpha=0.3, markeredgewidth=0)
+            against.plot(*pairs[-1], "o", color=look["color"], markersize=5)
+        layers.plot(_of_layers([run["read"] for run in runs]), **look)
+        labels.plot(*_of_labels([run["read"] for run in runs]), **look)
+    first = next(iter(everybody.values()))
     random = [run["read"]["random"] for run in first]
-    controls = {"color": "grey", "linestyle": "--", "marker": "x", "markersize": 4}
-    level = np.mean([_at_most(of["by_labels"]) for of in random])
-    for axes in (courses, against):
-        axes.axhline(level, color="grey", linestyle="--", linewidth=1)
-    by_layer = np.mean([[layer["value"] for layer in of["by_layer"]] for of in random], 0)
-    layers.plot(range(len(by_layer)), by_layer, **controls, label="random weights")
-    amounts = _amounts(first)
-    of_random = [np.mean([of["by_labels"][amount]["value"] for of in random]) for amount in amounts]
-    labels.plot(list(map(int, amounts)), of_random, **controls)
-    pixels = [first[0]["read"]["pixels"][amount]["value"] for amount in amounts]
-    labels.plot(list(map(int, amounts)), pixels, ":", color="grey", label="pixels")
-    names = [layer["layer"].replace(", ", "\n") for layer in first[0]["read"]["by_layer"]]
-    layers.set_xticks(range(len(names)), names, fontsize=8)
-    courses.set(title="all layers, over the training", xlabel="update")
-    against.set(title="against the distance of samples", xlabel="kernel distance", xscale="log")
-    layers.set(title="one layer alone, at the end")
-    labels.set(title="by labelled images, at the end", xlabel="labelled images", xscale="log")
-    labels.set_xticks(list(map(int, amounts)), [f"{int(amount):,}" for amount in amounts])
+    layers.plot(_of_layers(random), "x--", color="grey", markersize=4, label=f"{first[0]['arm']}, random weights")
+    labels.plot(*_of_labels(random), "x--", color="grey", markersize=4)
+    pixels = [first[0]["read"]["pixels"][amount]["value"] for amount in _amounts(first)]
+    labels.plot(list(map(int, _amounts(first))), pixels, ":", color="grey", label="pixels")
+    courses.axhline(0, color="grey", linewidth=1)
+    ends.axvline(0, color="grey", linewidth=1)
+    against.axhline(0, color="grey", linewidth=1)
+    ends.set_yticks(range(len(everybody)), list(everybody))
+    ends.invert_yaxis()
+    titles = [layer["layer"].replace(", ", "\n") for layer in first[0]["read"]["by_layer"]]
+    layers.set_xticks(range(len(titles)), titles)
+    labels.set(xscale="log")
+    labels.set_xticks(list(map(int, _amounts(first))), [f"{int(amount):,}" for amount in _amounts(first)])
     labels.minorticks_off()
+    against.set(xscale="log")
     plain_ticks(against.xaxis)
-    for axes in (courses, against, layers, labels):
+    ahead = "points ahead of random weights"
+    courses.set(title="what was learned, all layers", xlabel="update", ylabel=ahead)
+    ends.set(title="at the end: each seed, 95% interval", xlabel=ahead)
+    against.set(title="does it go with good samples?", xlabel="kernel distance of samples", ylabel=ahead)
+    layers.set(title="one layer alone, at the end", ylabel="accuracy")
+    labels.set(title="all layers, at the end", xlabel="labelled images", ylabel="accuracy")
+    for axes in (courses, ends, against, layers, labels):
         axes.title.set_fontsize(10)
         axes.grid(alpha=0.25)
+    for axes in (layers, labels):
         axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    names.axis("off")
     named = [pair for axes in (courses, layers, labels) for pair in zip(*axes.get_legend_handles_labels())]
-    figure.legend(*zip(*named), loc="outside lower center", ncols=9, fontsize=9, frameon=False)
+    names.legend(*zip(*named), loc="center", frameon=False)
     return figure
 
 
@@ -263,6 +279,17 @@ def _runs(results: dict) -> dict[str, list[dict]]:
 
 def _amounts(runs: list[dict]) -> list[str]:
     return sorted(runs[0]["read"]["by_labels"], key=int)
+
+
+def _of_layers(read: list[dict]) -> np.ndarray:
+    """Mean accuracies of each layer alone."""
+    return np.mean([[layer["value"] for layer in of["by_layer"]] for of in read], 0)
+
+
+def _of_labels(read: list[dict]) -> tuple[list[int], list[float]]:
+    """Numbers of labels, and mean accuracies."""
+    amounts = sorted(read[0]["by_labels"], key=int)
+    return list(map(int, amounts)), [float(np.mean([of["by_labels"][a]["value"] for of in read])) for a in amounts]
 
 
 def _at_most(by_labels: dict) -> float:
