@@ -9,7 +9,7 @@ from utils.config import differences, replace
 from utils.data import Dataset
 from utils.errors import InputError
 from utils.explain.fixed import fixed_discriminator
-from utils.features.factors import by_majority
+from utils.features.factors import by_majority, standardised
 from utils.features.questions import questions_for
 from utils.models import build_discriminator, load_network
 from utils.runs import Run
@@ -60,6 +60,16 @@ def test_discriminators_are_read_after_every_summary_by_layer_and_by_labels(tmp_
     assert read(run)["random"] is found["random"] and len(asked) == before
 
 
+def test_standardised_features_have_one_scale_and_keep_what_never_varies_out():
+    random = np.random.default_rng(0)
+    train = np.stack([random.normal(5, 100, 50), random.normal(0, 0.01, 50), np.full(50, 3.0)], 1).astype(np.float32)
+    test = train[:4] + np.float32([100, 0.01, 1])
+    a, b = standardised(train, test)
+    np.testing.assert_allclose(a.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(a.std(0), [1, 1, 0], atol=1e-5)
+    np.testing.assert_allclose((b - a[:4])[:, :2], np.broadcast_to([100, 0.01], (4, 2)) / train.std(0)[:2], rtol=1e-3)
+
+
 def test_images_of_which_nothing_is_known_are_refused_in_one_sentence(tmp_path, monkeypatch):
     images = np.zeros((8, 32, 32, 3), np.uint8)
     unknown = Dataset(name="mine", title="mine", images=images, fingerprint="0")
@@ -101,6 +111,7 @@ def made_up():
         layers = [{"layer": "16x16, 8 maps"} | reading(0.3), {"layer": "8x8, 16 maps"} | reading(0.4)]
         full = {"by_labels": {"250": reading(0.2), "1000": reading(values[-1])}, "by_layer": layers}
         random = {"by_labels": {"250": reading(0.1), "1000": reading(0.35)}, "by_layer": full["by_layer"]}
+        full["standardised"], random["standardised"] = reading(0.7), reading(0.3)
         read = {"by_update": [{"update": u} | reading(v) for u, v in zip(updates, values)], **full, "random": random,
                 "pixels": random["by_labels"]}  # fmt: skip
         snapshots = [{"update": u, "kernel": [value] * 3} for u, value in zip(updates, (9.0, 3.0, 2.0, 1.0))]
@@ -111,6 +122,7 @@ def made_up():
 def test_the_table_tells_the_margin_over_random_weights_and_when_each_was_best(made_up):
     base, r1 = study.by_arm(made_up)
     assert (base["arm"], base["accuracy"], base["ahead of random weights"]) == ("base", "60.0%", "+25.0")
+    assert base["standardised"] == "+40.0"
     assert (base["best after"], r1["best after"], r1["nearest after"]) == ("300", "100", "300")
     agreed = study.agreement(made_up)
     assert agreed["within_runs"]["value"] == pytest.approx(0.0) and agreed["over_recipes"] is None  # -1 and +1
@@ -119,7 +131,8 @@ def test_the_table_tells_the_margin_over_random_weights_and_when_each_was_best(m
 def test_the_figure_shows_what_is_ahead_of_random_weights_over_time_by_recipe_and_distance(made_up):
     courses, ends, against, layers, labels, _ = study.plot_features(made_up).axes
     np.testing.assert_allclose(courses.lines[0].get_ydata(), [-5, 5, 15, 25])
-    np.testing.assert_allclose([*ends.lines[1].get_data()], [[15], [1]])  # one seed: a dot, no interval
+    np.testing.assert_allclose([*ends.lines[2].get_data()], [[15], [1]])  # one seed: a dot, no interval
+    np.testing.assert_allclose([*ends.lines[3].get_data()], [[40], [1.25]])  # standardised
     earlier, last = against.lines[2:4]
     np.testing.assert_allclose([*earlier.get_data()], [[3, 2], [35, 25]])
     np.testing.assert_allclose([*last.get_data()], [[1], [15]])
@@ -131,10 +144,12 @@ def test_an_arm_whose_random_twin_is_good_has_not_learned_more(made_up):
     """Three arms with the same accuracy at the end: the nearer the samples, the worse the twin, so the more learned."""
     first = made_up["runs"][0]
     for arm, distance, twin in (("r1", 2.0, 0.45), ("faster", 3.0, 0.55)):
-        read = first["read"] | {"random": {"by_labels": {"1000": {"value": twin}}}}
+        twins = {"by_labels": {"1000": {"value": twin}}, "standardised": {"value": 0.6 - twin}}
+        read = first["read"] | {"random": twins}
         snapshots = [row | {"kernel": [row["kernel"][0] + distance] * 3} for row in first["snapshots"]]
         made_up["runs"].append(first | {"arm": arm, "read": read, "snapshots": snapshots})
     del made_up["runs"][1]
-    assert study.agreement(made_up)["over_recipes"] == pytest.approx(-1)
+    found = study.agreement(made_up)
+    assert found["over_recipes"] == pytest.approx(-1) and found["over_recipes_standardised"] == pytest.approx(1)
     twins = [run["read"]["random"]["by_labels"]["1000"]["value"] for run in made_up["runs"]]
     assert twins == [0.35, 0.45, 0.55] and len({run["read"]["by_update"][-1]["value"] for run in made_up["runs"]}) == 1

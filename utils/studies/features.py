@@ -81,13 +81,14 @@ def reader(
 
     Returns:
         read(run) -> accuracies, means over the factors: "by_update", a list of {"update", "value"} for every kept
-        network; of the last one "by_layer" and "by_labels" (number of labels: value), and the same two of the network
-        with random weights, as "random"; "pixels" by labels; each value with its interval over test images.
+        network; of the last one "by_layer", "by_labels" (number of labels: value) and "standardised" (with all labels,
+        see `factors.standardised`), and the same three of the network with random weights, as "random"; "pixels" by
+        labels; each value with its interval over test images.
     """
     from utils.explain.fixed import fixed_discriminator
     from utils.features import controls
     from utils.features.extract import discriminator_features
-    from utils.features.factors import read_factors, read_layers
+    from utils.features.factors import read_factors, read_layers, standardised
     from utils.features.questions import questions_for
     from utils.models import load_network
 
@@ -112,6 +113,7 @@ def reader(
             ready[extractor.fingerprint] = {
                 "by_layer": [{"layer": title} | _plain(found) for title, found in layers],
                 "by_labels": by_labels(train, test),
+                "standardised": reading(*standardised(train, test), amounts[-1]),
             }
         return ready[extractor.fingerprint]
 
@@ -147,7 +149,8 @@ def reader(
 
 
 def by_arm(results: dict) -> list[dict]:
-    """A row for each arm: accuracy of all layers at the end, its margin over random weights, and the distance.
+    """A row for each arm: accuracy of all layers at the end, its margin over random weights as the features are and
+    standardised, and the distance.
 
     Means over the seeds with the lowest and the highest; "best after" is the update at which the accuracy was highest,
     "nearest after" that at which the distance was lowest, of the first seed.
@@ -163,6 +166,7 @@ def by_arm(results: dict) -> list[dict]:
                 "what": results["arms"][arm],
                 "accuracy": _spread(full, ".1%"),
                 "ahead of random weights": _spread(100 * np.subtract(full, random), "+.1f"),
+                "standardised": _spread(_standardised(runs), "+.1f"),
                 "distance": _spread([run["snapshots"][-1]["kernel"][0] for run in runs], ".2g"),
                 "best after": f"{max(course[1:], key=lambda row: row['value'])['update']:,}" if course[1:] else "",
                 "nearest after": f"{min(snapshots, key=lambda row: row['kernel'][0])['update']:,}",
@@ -177,25 +181,31 @@ def agreement(results: dict) -> dict:
     the accuracy ahead of the same network with random weights, -1 if always.
 
     Returns:
-        "over_recipes": among the last networks of each arm, the mean over seeds; "within_runs": over the course of each
-        run, the mean with Student's interval over runs.
+        "over_recipes": among the last networks of each arm, the mean over seeds, and "over_recipes_standardised", the
+        same for standardised features; "within_runs": over the course of each run, the mean with Student's interval
+        over runs.
     """
     from scipy.stats import spearmanr
 
-    by_seed: dict[int, list[tuple[float, float]]] = {}
+    by_seed: dict[int, list[tuple[float, float, float]]] = {}
     within = []
     for runs in _runs(results).values():
-        for run in runs:
+        for run, alike in zip(runs, _standardised(runs)):
             distances = {row["update"]: row["kernel"][0] for row in run["snapshots"]}
             random = _at_most(run["read"]["random"]["by_labels"])
             read = [row for row in run["read"]["by_update"] if row["update"]]
             course = [(distances[row["update"]], row["value"] - random) for row in read]
             if len(course) > 2:
                 within.append(spearmanr(*zip(*course)).statistic)
-            by_seed.setdefault(run["seed"], []).append(course[-1])
-    over = [spearmanr(*zip(*pairs)).statistic for pairs in by_seed.values() if len(pairs) > 2]
+            by_seed.setdefault(run["seed"], []).append((*course[-1], alike))
+
+    def over_recipes(column: int) -> float | None:
+        ends = [np.array(rows) for rows in by_seed.values() if len(rows) > 2]
+        return float(np.mean([spearmanr(rows[:, 0], rows[:, column]).statistic for rows in ends])) if ends else None
+
     return {
-        "over_recipes": float(np.mean(over)) if over else None,
+        "over_recipes": over_recipes(1),
+        "over_recipes_standardised": over_recipes(2),
         "within_runs": student(within, (-1.0, 1.0)).plain() if len(within) > 1 else None,
     }
 
@@ -221,6 +231,8 @@ def plot_features(results: dict) -> Figure:
             interval = student(last)
             ends.plot([interval.low, interval.high], [number, number], color=look["color"], linewidth=2, alpha=0.5)
         ends.plot(last, [number] * len(last), "o", color=look["color"], markersize=4)
+        each_alike = {"markersize": 4, "fillstyle": "none", "label": "standardised" if not number else None}
+        ends.plot(_standardised(runs), [number + 0.25] * len(last), "s", color=look["color"], **each_alike)
         for run, margin in zip(runs, margins):
             distances = {row["update"]: row["kernel"][0] for row in run["snapshots"]}
             pairs = [(distances[update], value) for update, value in margin if update]
@@ -248,7 +260,7 @@ def plot_features(results: dict) -> Figure:
     plain_ticks(against.xaxis)
     ahead = "points ahead of random weights"
     courses.set(title="what was learned, all layers", xlabel="update", ylabel=ahead)
-    ends.set(title="at the end: each seed, 95% interval", xlabel=ahead)
+    ends.set(title="at the end: seeds, 95% interval", xlabel=ahead)
     against.set(title="does it go with good samples?", xlabel="kernel distance of samples", ylabel=ahead)
     layers.set(title="one layer alone, at the end", ylabel="accuracy")
     labels.set(title="all layers, at the end", xlabel="labelled images", ylabel="accuracy")
@@ -258,7 +270,7 @@ def plot_features(results: dict) -> Figure:
     for axes in (layers, labels):
         axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
     names.axis("off")
-    named = [pair for axes in (courses, layers, labels) for pair in zip(*axes.get_legend_handles_labels())]
+    named = [pair for axes in (courses, ends, layers, labels) for pair in zip(*axes.get_legend_handles_labels())]
     names.legend(*zip(*named), loc="center", frameon=False)
     return figure
 
@@ -279,6 +291,12 @@ def _runs(results: dict) -> dict[str, list[dict]]:
 
 def _amounts(runs: list[dict]) -> list[str]:
     return sorted(runs[0]["read"]["by_labels"], key=int)
+
+
+def _standardised(runs: list[dict]) -> list[float]:
+    """By how many points each run is ahead of random weights, if every value of the features has its say."""
+    read = [run["read"] for run in runs]
+    return [100 * (of["standardised"]["value"] - of["random"]["standardised"]["value"]) for of in read]
 
 
 def _of_layers(read: list[dict]) -> np.ndarray:
