@@ -16,6 +16,7 @@ from utils import cli, config, runtime
 from utils.config import preset, replace
 from utils.errors import InputError
 from utils.evaluation.comparison import surroundings_that_differ
+from utils.evaluation.pictures import draw_curves
 from utils.figure import new_figure
 from utils.files import write_json
 from utils.models import build_discriminator, build_generator
@@ -357,6 +358,13 @@ def test_several_are_set_side_by_side_with_what_differs(run, tmp_path):
     (first,) = report.sections
     assert first.title == "Side by side" and ["training.seed", "0", "7"] in first.blocks[0]["rows"]
     assert [block["kind"] for block in first.blocks] == ["table", "missing", "picture"]  # only one has curves
+
+
+def test_curves_of_runs_so_short_that_only_copies_were_looked_for_are_drawn(tmp_path):
+    short = run_in(tmp_path)
+    short.watch_file.write_text('{"update": 6, "copied": 0.0, "copied_true": 0.0}\n')
+    *others, diversity, _ = draw_curves({"a": short, "b": short}).axes
+    assert [len(axes.lines) for axes in others] == [4] * 4 and not diversity.lines
 
 
 def test_what_trainings_were_made_of_is_compared_where_it_is_known():
