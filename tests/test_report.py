@@ -319,7 +319,8 @@ def test_frames_of_a_film_show_the_same_latents_at_every_summary(reported):
     with Image.open(reported.folder / frames["file"]) as picture:
         pixels = np.asarray(picture.convert("L"), float)
     rows = np.split(pixels, 3)
-    assert np.abs(rows[0][:, 120:] - rows[1][:, 120:]).mean() < 2 and rows[0][:, 120:].std() > 20
+    away = np.abs(rows[0][:, 120:] - rows[1][:, 120:]).mean()
+    assert away < 10 and rows[0][:, 120:].std() > 40, "noise as JPEG; other latents would be 85 away"
 
 
 def test_a_run_that_was_stopped_before_its_first_epoch_has_a_report_that_says_so(tmp_path):
