@@ -102,6 +102,18 @@ def test_a_loss_of_pairs_and_lazy_penalties_are_seen_in_what_they_depend_on():
     assert generator.terms[0].ways == (true, fake) and generator.terms[0].pushes == {"true": -1, "fake": 1}
 
 
+@pytest.mark.parametrize("loss", ["gan_cls", "gan_int_cls"])
+def test_a_loss_with_wrong_conditions_judges_true_images_and_is_given_the_conditions(loss):
+    told = replace(
+        tiny(REPORT), conditions="text", conditioning="concatenation", loss=loss, discriminator_updates="joint"
+    )
+    discriminator, generator = game(told)
+    true, wrong, fake = discriminator.terms
+    assert true.pushes == {"true": 1} and fake.pushes == {"fake": -1} and "wrong condition" in wrong.formula
+    assert wrong.ways == true.ways == (Way("true images", ("discriminator",)),)
+    assert all(term.conditional for term in (*discriminator.terms, *generator.terms))
+
+
 def test_the_reports_two_statistics_are_told_apart():
     moving = replace(tiny(REPORT), batch_norm="on", discriminator_updates="joint", statistics="moving")
     assert [step.averages for step in game(moving)] == [("generator",), ("discriminator",)]

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from matplotlib import font_manager, rc_context
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter
 
@@ -46,16 +46,34 @@ def new_figure(width: float, height: float, heading: str = "") -> Figure:
     return figure
 
 
-def write_figure(path: str | Path, figure: Figure) -> Path:
+def write_figure(path: str | Path, figure: Figure, part: SubFigure | None = None, outlines: bool = True) -> Path:
     """Write a Matplotlib figure as PNG, or as SVG where the file is called so; the same figure gives the same bytes.
 
-    The file appears whole or not at all. Returns its path.
+    Args:
+        path: the file; it appears whole or not at all.
+        figure: what to write.
+        part: of the figure, to write that alone.
+        outlines: whether letters of an SVG are drawn as outlines, so that it looks the same where FONT is missing; else
+            they stay text, which can be searched and takes fewer bytes.
+
+    Returns:
+        The path.
     """
     kind = "svg" if Path(path).suffix.lower() == ".svg" else "png"
     about = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
-    # Letters are drawn as outlines, so that an SVG looks the same where FONT is missing.
-    with appears_whole(path) as temporary, rc_context({"svg.hashsalt": "dcgan", "svg.fonttype": "path"}):
-        figure.savefig(temporary, format=kind, dpi=110, metadata=about)
+    settings = {"svg.hashsalt": "dcgan", "svg.fonttype": "path" if outlines else "none", "font.sans-serif": [FONT]}
+    if part is not None:
+        figure.draw_without_rendering()  # only then it is known where the part is
+    others = [other for other in figure.subfigs if part is not None and other is not part]
+    for other in others:
+        other.set_visible(False)
+    box = part.bbox.transformed(figure.dpi_scale_trans.inverted()) if part is not None else None
+    try:
+        with appears_whole(path) as temporary, rc_context(settings):
+            figure.savefig(temporary, format=kind, dpi=110, metadata=about, bbox_inches=box)
+    finally:
+        for other in others:
+            other.set_visible(True)
     return Path(path)
 
 

@@ -31,6 +31,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -41,6 +42,9 @@ from utils.errors import InputError
 from utils.files import holder, is_locked, locked, read_json, write_json
 from utils.lengths import unit_of
 from utils.text import one_line, shorten, slug
+
+if TYPE_CHECKING:  # it takes a while to load
+    from matplotlib.figure import Figure
 
 PROJECT = Path(__file__).resolve().parent.parent
 POINTS = 16_384
@@ -451,6 +455,13 @@ class Curves:
 
     def draw(self) -> Path | None:
         """Draw losses, scores and accuracies so far to losses.png; None before the first update."""
+        from utils.figure import write_figure  # it takes a while to load
+
+        figure = self.figure()
+        return figure and write_figure(self._run.losses_plot, figure)
+
+    def figure(self) -> "Figure | None":
+        """Losses, scores and accuracies so far; None before the first update."""
         steps, experiment = self._steps.columns(), self._run.experiment
         if not steps:
             return None
@@ -459,8 +470,7 @@ class Curves:
             steps["epoch"] = steps["update"] / self._updates_per_epoch()
         about = f"{experiment.preset} on {shorten(dataset_name(experiment.data.name), 50)}"
         title = f"{about}, seed {experiment.training.seed}"
-        viz.plot_training(self._run.losses_plot, steps, self._epochs.columns(), title, unit)
-        return self._run.losses_plot
+        return viz.plot_training(steps, self._epochs.columns(), title, unit)
 
     def _updates_per_epoch(self) -> int:
         """Updates of the first epoch, or those of it that there are."""

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import imageio.v2 as imageio
 import numpy as np
@@ -13,6 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 from utils.errors import InputError
 from utils.files import appears_whole
 from utils.text import one_line, shorten
+
+if TYPE_CHECKING:  # it takes a while to load
+    from matplotlib.figure import Figure
 
 NAME_LETTERS = 24
 """Letters of a name beside a row of a grid; longer ones are cut off."""
@@ -189,18 +193,17 @@ def plain_ticks(axis, at: Sequence[float] | None = None) -> None:
 
 
 def plot_training(
-    path: str | Path, steps: dict[str, np.ndarray], epochs: dict[str, np.ndarray], title: str, unit: str = "epoch"
-) -> None:
+    steps: dict[str, np.ndarray], epochs: dict[str, np.ndarray], title: str, unit: str = "epoch"
+) -> "Figure":
     """Plot losses and mean scores of every update, and the accuracies of every summary.
 
     Args:
-        path: the PNG to write; it appears whole or not at all.
         steps: float (U,) for each name that updates record, NaN where it was not due, and `unit`: the position.
         epochs: float (E,) `unit`, "accuracy_true" and "accuracy_fake".
         title: heading.
         unit: what the training is counted in, "epoch" or "update".
     """
-    from utils.figure import new_figure, write_figure  # they take a while to load
+    from utils.figure import new_figure  # it takes a while to load
 
     figure = new_figure(12, 3.8, title)
     losses, scores, accuracies = figure.subplots(1, 3)
@@ -239,4 +242,4 @@ def plot_training(
         axes.grid(alpha=0.25)
         # Below, where no curve is.
         axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, frameon=False)
-    write_figure(path, figure)
+    return figure

@@ -166,6 +166,7 @@ def _pictures(names: list[str], found: list, options: Compare) -> list[tuple[Pat
     """Samples side by side, and curves of runs over each other of two at least; and whether each file was there."""
     from utils import viz
     from utils.evaluation.pictures import draw_curves, draw_side_by_side
+    from utils.figure import write_figure
     from utils.pretrained import Pretrained
 
     grids, runs = {}, {}
@@ -185,7 +186,10 @@ def _pictures(names: list[str], found: list, options: Compare) -> list[tuple[Pat
     folder = options.out or Path.cwd()
     stem = "-and-".join(slug(name) for name in names)[:100]
     drawn = []
-    for what, draw, shown in (("samples", draw_side_by_side, grids), ("curves", draw_curves, runs)):
+    for what, draw, shown in (
+        ("samples", draw_side_by_side, grids),
+        ("curves", lambda file, shown: write_figure(file, draw_curves(shown)), runs),
+    ):
         if len(shown) > 1:
             file = folder / f"{stem}-{what}.png"
             was_there = file.exists()

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from utils.evaluation.combinations import DOUBT, HELD_OUT, Combination, Combinat
 from utils.evaluation.texts import Said, Texts
 from utils.runs import Run, Thinned
 from utils.text import shorten
+
+if TYPE_CHECKING:  # it takes a while to load
+    from matplotlib.figure import Figure
 
 COLUMNS = 3
 """Grids of samples in a row."""
@@ -47,20 +51,19 @@ def draw_side_by_side(path: str | Path, grids: dict[str, np.ndarray]) -> Path:
     return Path(path)
 
 
-def draw_curves(path: str | Path, runs: dict[str, Run]) -> Path:
+def draw_curves(runs: dict[str, Run]) -> "Figure":
     """Draw losses, scores and diversity of runs over each other, over updates, one colour for each run.
 
     Args:
-        path: the PNG to write.
         runs: by name; each has had an update at least.
     """
-    from utils.figure import new_figure, write_figure  # they take a while to load
+    from utils.figure import new_figure  # it takes a while to load
 
     figure = new_figure(13.5, 6.6)
     grid = figure.subplots(2, 3)
     for number, (name, run) in enumerate(runs.items()):
         steps, watched = Thinned(run.steps_file).columns(), Thinned(run.watch_file).columns()
-        if watched:
+        if "diversity" in watched:  # of a short run there may be other measurements alone
             watched["diversity"] = watched["diversity"] / watched["diversity_true"]
         for axes, names in zip(grid.flat, _PANELS.values()):
             source = watched if names == ("diversity",) else steps
@@ -81,7 +84,7 @@ def draw_curves(path: str | Path, runs: dict[str, Run]) -> Path:
         axes.grid(alpha=0.25)
     grid.flat[-1].axis("off")
     grid.flat[-1].legend(*grid.flat[0].get_legend_handles_labels(), loc="center left", fontsize=9, frameon=False)
-    return write_figure(path, figure)
+    return figure
 
 
 def draw_combinations(path: str | Path, record: Combinations, title: str, source: Drawn) -> Path:

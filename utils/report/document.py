@@ -4,12 +4,15 @@ A block is a dict with a "kind". Text stands in spans, dicts with "text" and per
 "link"; it is data everywhere and never markup.
 """
 
+import base64
 import io
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -17,14 +20,23 @@ from PIL import Image
 from utils.errors import InputError
 from utils.text import one_line, shorten, slug
 
+if TYPE_CHECKING:  # it takes a while to load
+    from matplotlib.figure import Figure
+
 LINKS = ("https://", "http://", "mailto:")
 """How links of a text may begin; others are shown as what they are, text."""
 LARGEST = 1650
 """Pixels: larger pictures are made so wide, which is more than a page shows."""
 SMALLEST = 480
-"""Pixels: smaller pictures are enlarged by whole factors up to about this width."""
+"""Pixels: smaller pictures are shown enlarged, by whole factors up to about this width."""
+WIDEST, TALLEST = 13.0, 7.4
+"""Inches: wider figures are drawn so wide, for on a page across their letters of 10 points then have nearly 8; higher
+ones of several parts are shown part by part."""
+UPRIGHT = 9.0
+"""Inches: figures up to this width stand on an upright page, wider ones on a page across."""
 _MOST_PIXELS = 50_000_000
-_MOST_BYTES = 100_000  # of a picture without loss; a larger one is kept as JPEG where that is smaller
+_MOST_BYTES = 20_000  # of a picture without loss; a larger one is kept as JPEG where that is smaller
+_IN_SVG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
 
 
 @dataclass(frozen=True)
@@ -103,37 +115,65 @@ class Report:
             InputError: the file is no picture.
         """
         image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else opened(picture)
-        if image.width < SMALLEST:
-            factor = max(1, round(SMALLEST / image.width))
-            image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
         if image.width > LARGEST:
             image = image.resize((LARGEST, round(image.height * LARGEST / image.width)), Image.Resampling.LANCZOS)
-        self._pictures += 1
-        file = self.folder / "pictures" / f"{self._pictures:03d}-{slug(shorten(name, 60)) or 'picture'}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        content, smaller = io.BytesIO(), io.BytesIO()
-        image.save(content, "PNG")
-        if content.tell() > _MOST_BYTES:
-            image.save(smaller, "JPEG", quality=85, subsampling=0)
-            if smaller.tell() < content.tell():
-                content, file = smaller, file.with_suffix(".jpg")
-        file.write_bytes(content.getvalue())
-        return {
+        image = without_repeats(image)
+        factor = max(1, round(SMALLEST / image.width))
+        content, suffix = in_few_bytes(image)
+        block = {
             "kind": "picture",
-            "file": f"pictures/{file.name}",
-            "width": image.width,
-            "height": image.height,
+            "file": self._keep(name, suffix, content),
+            "width": image.width * factor,
+            "height": image.height * factor,
             "wide": wide,
             "caption": one_line(caption),
             "stamp": stamp.in_words() if stamp else "",
         }
+        return block | ({"squares": True} if factor > 1 else {})  # whose pixels are shown as squares
 
-    def figure(self, figure, name: str, caption: str, stamp: Stamp) -> dict:
-        """A Matplotlib figure as a block, as `picture`."""
-        from utils.figure import write_figure  # it takes a while to load
+    def figure(self, figure: "Figure", name: str, caption: str, stamp: Stamp) -> list[dict]:
+        """A Matplotlib figure as a block, or as one for each of its parts where it is too tall for a page.
 
+        It is kept as lines and letters (SVG), sharp at any size; one that is too wide is drawn anew, narrower.
+        """
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(min(width, WIDEST), height)
+        parts = figure.subfigs if height > TALLEST and len(figure.subfigs) > 1 else [None]
+        return [
+            self._drawing(figure, part, name, caption + (f" Part {n} of {len(parts)}." if part else ""), stamp)
+            for n, part in enumerate(parts, 1)
+        ]
+
+    def _drawing(self, figure: "Figure", part, name: str, caption: str, stamp: Stamp) -> dict:
+        from matplotlib.image import AxesImage  # these take a while to load
+
+        from utils.figure import write_figure
+
+        for image in figure.findobj(AxesImage):
+            image.set_interpolation("none")  # its own pixels are kept, not those of the size that it is drawn at
         with tempfile.TemporaryDirectory() as folder:
-            return self.picture(write_figure(Path(folder) / "figure.png", figure), name, caption, stamp)
+            file = write_figure(Path(folder) / "figure.svg", figure, part, outlines=False)
+            content = _IN_SVG.sub(_lighter, file.read_text(encoding="utf-8"))
+        box = (part or figure).bbox
+        width, height = (round(96 * pixels / figure.dpi) for pixels in (box.width, box.height))  # as pages count them
+        return {
+            "kind": "picture",
+            "file": self._keep(name, ".svg", content.encode()),
+            "width": width,
+            "height": height,
+            "wide": True,
+            "across": width > 96 * UPRIGHT,
+            "caption": one_line(caption),
+            "stamp": stamp.in_words(),
+        }
+
+    def _keep(self, name: str, suffix: str, content: bytes) -> str:
+        """Write a file of a picture; its path as seen from the report."""
+        self._pictures += 1
+        file = self.folder / "pictures" / f"{self._pictures:03d}-{slug(shorten(name, 60)) or 'picture'}{suffix}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        return f"pictures/{file.name}"
 
     def plain(self) -> dict:
         """The report in plain values."""
@@ -173,6 +213,44 @@ def opened(file: str | Path) -> Image.Image:
         raise InputError(f"{file} is not a picture that can be read.") from error
     ground = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(ground, image).convert("RGB")
+
+
+def without_repeats(image: Image.Image) -> Image.Image:
+    """A picture that was enlarged by a whole factor, as it was before: each square of equal pixels becomes one."""
+    pixels = np.asarray(image)
+    for factor in range(min(16, *image.size), 1, -1):
+        if any(side % factor for side in image.size):
+            continue
+        small = pixels[::factor, ::factor]
+        if np.array_equal(small.repeat(factor, 0).repeat(factor, 1), pixels):
+            return Image.fromarray(small)
+    return image
+
+
+def in_few_bytes(image: Image.Image) -> tuple[bytes, str]:
+    """A picture as PNG, or as JPEG where that is smaller and the picture large; and the suffix of its file.
+
+    Small pictures are shown enlarged, so that each of their pixels keeps its colour; of larger ones colours are kept
+    for two pixels by two.
+    """
+    png, jpeg = io.BytesIO(), io.BytesIO()
+    image.save(png, "PNG", optimize=True)
+    if png.tell() > _MOST_BYTES:
+        small = image.width < SMALLEST
+        image.save(jpeg, "JPEG", quality=85 if small else 80, subsampling=0 if small else 2)
+        if jpeg.tell() < png.tell():
+            return jpeg.getvalue(), ".jpg"
+    return png.getvalue(), ".png"
+
+
+def _lighter(found: re.Match) -> str:
+    """A picture in a drawing, in fewer bytes."""
+    with Image.open(io.BytesIO(base64.b64decode(found[1]))) as image:
+        if image.mode == "RGBA" and image.getextrema()[3][0] < 255:
+            return found[0]  # something is seen through it
+        content, suffix = in_few_bytes(without_repeats(image.convert("RGB")))
+    kind = "jpeg" if suffix == ".jpg" else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def text(*parts: str | dict) -> dict:

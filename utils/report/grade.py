@@ -19,12 +19,14 @@ import numpy as np
 from utils.errors import InputError
 from utils.report.document import Report
 from utils.report.of_networks import Subject
-from utils.report.write import JSON, PDF, fingerprint
+from utils.report.write import PAGE, PDF, mark_of, page_of
 from utils.runs import Run
 
 RUBRIC = Path(__file__).resolve().parent / "rubric.json"
 """The rubric that comes with the project."""
 YES, NO, UNKNOWN, TEACHER = "yes", "no", "cannot be told", "for the teacher"
+ALIKE = 0.5
+"""Of 255: pictures of the same weights on other processors are nearer to each other than this."""
 _VERSIONS = ("python", "tensorflow", "keras", "numpy")
 
 
@@ -140,7 +142,53 @@ def _records_agree(graded: Graded) -> Found:
         return NO, "summaries are out of order, or stand there twice"
     if lost := [number for number in summaries if not run.grid(number).is_file()]:
         return NO, f"there is no grid of {run.unit} {lost[0]}"
-    return YES, f"{len(updates):,} updates, {len(summaries):,} summaries with their grids"
+    told = f"{len(updates):,} updates, {len(summaries):,} summaries with their grids"
+    if not run.board.is_dir():
+        return YES, f"{told}; without TensorBoard's events, which would tell whether they were changed"
+    differs = _unlike_events(run, steps)
+    return (NO, differs) if differs else (YES, f"{told}, as TensorBoard's events have them")
+
+
+def _unlike_events(run: Run, steps: dict[str, np.ndarray]) -> str:
+    """Where the records and TensorBoard's events, which were written beside them, part; "" if nowhere."""
+    import tensorflow as tf
+
+    summaries, since = {row[run.unit]: row for row in run.epochs()}, {}
+    for file in sorted(run.board.glob("events.*")):
+        try:
+            events = [tf.compat.v1.Event.FromString(raw.numpy()) for raw in tf.data.TFRecordDataset(str(file))]
+        except (tf.errors.OpError, ValueError):
+            return f"{file.name} of TensorBoard cannot be read"
+        for at, value in [(event.step, value) for event in events for value in event.summary.value]:
+            kind, _, name = value.tag.partition("/")
+            if kind not in ("updates", "summaries"):
+                continue
+            if kind == "updates":  # a mean since the one before
+                own = steps[name][since.get(name, 0) : at].mean() if name in steps else None
+                since[name], where = at, f"up to update {at:,}"
+            else:
+                own, where = summaries.get(at, {}).get(name), f"of {run.unit} {at:,}"
+            if own is None or not np.isclose(own, tf.make_ndarray(value.tensor), 1e-4, 1e-6, equal_nan=True):
+                return f"{name} {where} is another than TensorBoard's events say: the records were changed"
+    return ""
+
+
+def _redrawn(graded: Graded) -> Found:
+    """Lets the generator that is kept draw the last grid again."""
+    from utils.models import load_network
+    from utils.sampling import Sampler
+    from utils.training.summary import sheet
+    from utils.viz import read_png
+
+    run = graded.run
+    file, rows = graded.subject.trained("generator"), run.epochs(1)
+    if file is None or not rows or not run.grid(rows[-1][run.unit]).is_file():
+        return NO, "there is no generator, or no grid"
+    now = sheet(run, Sampler.of(load_network(file), run.experiment, run.conditions)).astype(float)
+    then = read_png(run.grid(rows[-1][run.unit]))
+    away = float(np.abs(now - then).mean()) if now.shape == then.shape else math.inf
+    told = f"its grid of {run.unit} {rows[-1][run.unit]:,}, drawn again, is {away:.2f} of 255 away on average"
+    return (YES if away < ALIKE else NO), told
 
 
 def _reproducible(graded: Graded) -> Found:
@@ -227,11 +275,14 @@ def _report(graded: Graded) -> Found:
             now, then = _of_section(section.blocks, Path(folder)), _of_section(there[section.title], graded.report)
             if now != then:
                 return NO, f"its section {section.title!r} is not what the run gives now: make it again"
-    pdf = graded.report / PDF
-    if not pdf.is_file():
-        return NO, "it has no PDF"
-    if fingerprint((graded.report / JSON).read_text(encoding="utf-8")).encode() not in pdf.read_bytes():
-        return NO, "its PDF was made of something else"
+    page, pdf = graded.report / PAGE, graded.report / PDF
+    for file in (page, pdf):
+        if not file.is_file():
+            return NO, f"it has no {file.name}"
+    if page.read_text(encoding="utf-8") != page_of(graded.report):
+        return NO, f"{PAGE} was changed by hand, or made of something else"
+    if mark_of(graded.report).encode() not in pdf.read_bytes():
+        return NO, f"{PDF} was made of something else"
     return YES, f"{len(again.sections)} sections, made again and compared"
 
 
@@ -261,6 +312,7 @@ CHECKS: dict[str, Callable[[Graded], Found]] = {
     "finished": _finished,
     "trained_on": _trained_on,
     "records_agree": _records_agree,
+    "redrawn": _redrawn,
     "reproducible": _reproducible,
     "finite": _finite,
     "healthy": _healthy,

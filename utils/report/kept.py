@@ -151,6 +151,17 @@ class Kept:
             raise NotKeptError(f"the study {name} has not been carried out")
         return read_json(file) | {"pictures": self.results / name}
 
+    def record(self, name: str) -> dict:
+        """What a command printed as JSON, kept beside the results of studies.
+
+        Raises:
+            NotKeptError: it was not kept.
+        """
+        file = self.results / f"{name}.json"
+        if not file.is_file():
+            raise NotKeptError(f"there is no {file.name} among the kept results")
+        return read_json(file)
+
     def studies(self) -> list[str]:
         """Names of all results, study by study."""
         order = list(STUDIES)

@@ -18,7 +18,7 @@ from utils.evaluation.records import MEASURES, in_words, kept, passports_of, spa
 from utils.networks import TrainedNetwork, find_model, find_run
 from utils.pretrained import Pretrained
 from utils.report.document import Report, Stamp, code, listing, missing, table, text
-from utils.runs import Run, dataset_name
+from utils.runs import Curves, Run, dataset_name
 from utils.tables import duration
 from utils.text import command, one_line
 
@@ -36,6 +36,8 @@ _SETTINGS = {
     "latents": "model.latents",
     "latent_dim": "model.latent_dim",
     "initial weights": "model.weights",
+    "told to the networks": "model.conditions",
+    "joined by": "model.conditioning",
     "batch normalisation": "model.batch_norm",
     "statistics": "training.statistics",
     "averaged with decay": "training.ema_decay",
@@ -163,7 +165,8 @@ def _about_data(subject: Subject) -> str:
 def _abstract(subject: Subject) -> list[dict]:
     settings, sentences = subject.experiment, []
     side = settings.model.image_size
-    trained = f"Networks of the preset {settings.preset}, {side}x{side} pixels, trained on {_about_data(subject)}"
+    told = f", told {settings.model.conditions}" if settings.model.is_conditional else ""
+    trained = f"Networks of the preset {settings.preset}, {side}x{side} pixels{told}, trained on {_about_data(subject)}"
     if subject.run:
         steps, state = subject.run.steps(1), subject.run.state
         updates = int(steps["update"][-1]) if steps else 0
@@ -236,7 +239,7 @@ def _networks(subject: Subject, report: Report) -> list[dict]:
         "The networks, drawn from the models to one scale; the height of a box is the side of its maps, its width "
         "their number."
     )
-    blocks.append(report.figure(draw_architectures(networks), "networks", caption, subject.stamp))
+    blocks += report.figure(draw_architectures(networks), "networks", caption, subject.stamp)
     for network in networks:
         record = architecture(network)
         rows = [
@@ -255,20 +258,20 @@ def _training(subject: Subject, report: Report) -> list[dict]:
     rows = []
     for name, place in _SETTINGS.items():
         part, key = place.split(".")
-        if key in plain.get(part, {}):
+        if key in plain.get(part, {}) and (subject.experiment.model.is_conditional or not key.startswith("condition")):
             rows.append({"setting": name, "value": str(plain[part][key])})
     blocks = [table(rows, f"Settings; all others are those of the preset {subject.experiment.preset} or in the command",
                     subject.stamp)]  # fmt: skip
     caption = "An update: who learns, who is fixed, what is descended."
-    blocks.append(report.figure(draw_game(subject.experiment), "update", caption, subject.stamp))
+    blocks += report.figure(draw_game(subject.experiment), "update", caption, subject.stamp)
     run = subject.run
     if run is None:
         return [*blocks, missing(f"{subject.title} is a model without its run, so there are no curves.")]
-    if run.losses_plot.is_file():
-        blocks.append(report.picture(run.losses_plot, "curves", "Losses and scores of every update, accuracies of "
-                                     "every summary.", subject.stamp))  # fmt: skip
+    if curves := Curves(run).figure():
+        caption = "Losses and scores of every update, accuracies of every summary."
+        blocks += report.figure(curves, "curves", caption, subject.stamp)
     else:
-        blocks.append(missing(f"there are no curves yet; {command('film', run.folder)} draws them."))
+        blocks.append(missing("there are no curves, for it has not made an update yet."))
     if summaries := _spaced(run.epochs()):
         names = [name for name, value in summaries[0].items() if _is_number(value)]
         names = [name for name in names if all(_is_number(row.get(name)) for row in summaries)]
@@ -297,7 +300,8 @@ def _results(subject: Subject, report: Report) -> list[dict]:
     last = f"Samples after {run.unit} {numbers[-1]:,}."
     blocks = [report.picture(run.grid(numbers[-1]), "samples", last, stamp, wide=run.experiment.model.is_conditional)]
     if len(numbers) > 1:
-        strip = _frames(run, _spaced(numbers, FRAMES))
+        most = 2 if run.experiment.model.is_conditional else FRAMES  # a frame of all conditions is half a page
+        strip = _frames(run, _spaced(numbers, most))
         about = f"Frames of the film: the same latents, {run.unit} by {run.unit}."
         blocks.append(report.picture(strip, "frames", about, stamp))
     else:
@@ -477,16 +481,17 @@ def side_by_side(subjects: Sequence[Subject], report: Report) -> None:
             grids[name] = viz.read_png(file)
         if subject.run and subject.run.steps(1):
             runs[name] = subject.run
-    for what, caption, draw, shown in (
-        ("curves", "Curves over each other.", draw_curves, runs),
-        ("samples", "Samples side by side.", draw_side_by_side, grids),
-    ):
-        if len(shown) > 1:
-            with tempfile.TemporaryDirectory() as folder:
-                drawn = draw(Path(folder) / f"{what}.png", shown)
-                blocks.append(report.picture(drawn, f"all-{what}", caption, stamps))
-        else:
-            blocks.append(missing(f"fewer than two of them have {what}, so there is nothing to set side by side."))
+    lacks = "fewer than two of them have {}, so there is nothing to set side by side."
+    if len(runs) > 1:
+        blocks += report.figure(draw_curves(runs), "all-curves", "Curves over each other.", stamps)
+    else:
+        blocks.append(missing(lacks.format("curves")))
+    if len(grids) > 1:
+        with tempfile.TemporaryDirectory() as folder:
+            drawn = draw_side_by_side(Path(folder) / "samples.png", grids)
+            blocks.append(report.picture(drawn, "all-samples", "Samples side by side.", stamps))
+    else:
+        blocks.append(missing(lacks.format("samples")))
     report.section("Side by side", *blocks)
 
 

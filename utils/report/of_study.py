@@ -97,7 +97,7 @@ def claims_table(rows: Sequence[Row], caption: str = "") -> dict:
             {
                 "": row.claim.id,
                 "claim": f"{row.claim.says} ({row.claim.place})",
-                "measured": row.evidence.measured.replace("`", ""),
+                "measured": row.evidence.measured.replace("`", "") + _shown_in(row),
                 "control": row.evidence.control.replace("`", ""),
                 "verdict": f"{row.evidence.verdict}: {row.evidence.why}".replace("`", ""),
             }
@@ -106,6 +106,12 @@ def claims_table(rows: Sequence[Row], caption: str = "") -> dict:
         caption,
         small=True,
     )
+
+
+def _shown_in(row: Row) -> str:
+    if row.notebook is None or row.evidence.measured == "–":
+        return ""
+    return f" [{row.notebook.stem}, cell {row.claim.cell[1]}]"
 
 
 def _data(runs: Sequence[dict]) -> list[dict]:
@@ -127,7 +133,7 @@ def _answer(name: str, results: dict, report: Report, stamp: Stamp) -> list[dict
     except (KeyError, IndexError, ValueError, FileNotFoundError) as error:  # of a study that is half carried out
         return [missing(f"the kept results do not answer the question yet ({type(error).__name__}: {error}).")]
     return [
-        report.figure(figure, name, f"{name}. {results['question']}", stamp),
+        *report.figure(figure, name, f"{name}. {results['question']}", stamp),
         table(rows, "The same in numbers", stamp, small=len(rows[0]) > 5),
     ]
 
@@ -151,7 +157,7 @@ def _courses(name: str, results: dict, arms: list[str], report: Report, stamp: S
     )
     left = f" The first {len(same)} of {len(arms)} arms." if len(same) < len(arms) else ""
     caption = f"Curves over each other: a thin line for each seed, a thick one for their mean.{left}"
-    return [report.figure(plot_arms(results, same, panels), f"{name}-curves", caption, stamp)]
+    return report.figure(plot_arms(results, same, panels), f"{name}-curves", caption, stamp)
 
 
 def _updates_of(runs: Sequence[dict], arm: str) -> set:
@@ -167,7 +173,7 @@ def _samples(results: dict, arms: list[str], report: Report, stamp: Stamp) -> li
     if not there:
         return [missing("no samples of single arms were kept.")]
     caption = f"Samples at the end of each run, the same latents in all arms; a row for each seed ({len(seeds)})."
-    return [report.figure(plot_samples(results, there), "samples", caption, stamp)]
+    return report.figure(plot_samples(results, there), "samples", caption, stamp)
 
 
 def _every_run(runs: Sequence[dict]) -> list[dict]:

@@ -16,6 +16,7 @@ from utils.files import appears_whole, write_text
 from utils.report.document import Report
 
 JSON, PAGE, PDF = "report.json", "report.html", "report.pdf"
+_KINDS = {".png": "png", ".jpg": "jpeg", ".svg": "svg+xml"}
 _HERE = Path(__file__).resolve().parent
 
 
@@ -28,7 +29,9 @@ def write(report: Report) -> list[Path]:
     plain = report.plain()
     file = report.folder / JSON
     write_text(file, as_json(plain))
-    return [write_page(report.folder), write_pdf(report.folder), file]
+    page = report.folder / PAGE
+    write_text(page, page_of(report.folder))
+    return [page, write_pdf(report.folder), file]
 
 
 def as_json(plain: dict) -> str:
@@ -42,8 +45,16 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_page(folder: str | Path) -> Path:
-    """Make the page, which needs no other file and runs no scripts, from the JSON file and the pictures of a folder."""
+def mark_of(folder: str | Path) -> str:
+    """What the PDF of a folder says it was made of: the JSON file, and its pictures."""
+    folder, pictures = Path(folder), hashlib.sha256()
+    for file in sorted(folder.glob("pictures/*")):
+        pictures.update(file.read_bytes())
+    return f"{fingerprint((folder / JSON).read_text(encoding='utf-8'))} pictures {pictures.hexdigest()}"
+
+
+def page_of(folder: str | Path) -> str:
+    """The page, which needs no other file and runs no scripts, of the JSON file and the pictures of a folder."""
     import jinja2
 
     folder = Path(folder)
@@ -55,8 +66,10 @@ def write_page(folder: str | Path) -> Path:
     def content(file: str) -> str:
         return base64.b64encode((folder / file).read_bytes()).decode()
 
-    write_text(folder / PAGE, template.render(**plain, content=content))
-    return folder / PAGE
+    def kind(file: str) -> str:
+        return _KINDS[Path(file).suffix]
+
+    return template.render(**plain, content=content, kind=kind)
 
 
 def write_pdf(folder: str | Path) -> Path:
@@ -66,19 +79,20 @@ def write_pdf(folder: str | Path) -> Path:
     from utils.figure import FONT, font_file
 
     folder = Path(folder).resolve()
-    text = json.dumps(_read(folder), ensure_ascii=False)
+    drawings = sorted(folder.glob("pictures/*.svg"))
+    text = "".join([json.dumps(_read(folder), ensure_ascii=False), *(f.read_text(encoding="utf-8") for f in drawings)])
     # Typst's own fonts, and Matplotlib's for letters that those have not; another where letters ask for one.
     fonts = {str(Path(font_file(letters)).parent) for letters in ("", *_foreign(text))}
     template = (_HERE / "paper.typ").read_bytes()
-    key = fingerprint((folder / JSON).read_text(encoding="utf-8"))
     try:
         made = typst.compile(
             template,
             root=folder,
             font_paths=sorted(fonts),
             ignore_system_fonts=True,
-            sys_inputs={"report": f"/{JSON}", "fingerprint": key, "fallback": FONT},
+            sys_inputs={"report": f"/{JSON}", "mark": mark_of(folder), "fallback": FONT},
             timestamp=0,
+            pdf_tags=False,  # a fifth of the bytes; who has pages read out takes the page, which has all of it, too
         )
     except typst.TypstError as error:
         raise InputError(f"The PDF could not be set: {error.message}. The page is there: {folder / PAGE}.") from error

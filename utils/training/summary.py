@@ -63,18 +63,22 @@ def performance_summarizer(
         **({"distance": distance["value"]} if distance else {}),
     }
 
-    latents = np.load(run.latents_file, allow_pickle=False)
-    if conditions is None:
-        drawn, names = scale_back(sampler.images(latents)), None
-    else:
-        drawn, names = sampler.row_by_row(experiment.model, latents[:GRID_COLUMNS])
-    write_png(run.grid(number), grid(drawn, names=names))
+    write_png(run.grid(number), sheet(run, sampler))
     _save(run, players)
     if training.keep_models:
         _save(run, players, number)
     with run.epochs_file.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
     return record
+
+
+def sheet(run: Run, sampler: Sampler) -> np.ndarray:
+    """What a generator draws on the run's fixed latents, as a grid: uint8 (H, W, 3)."""
+    latents = np.load(run.latents_file, allow_pickle=False)
+    if sampler.conditions is None:
+        return grid(scale_back(sampler.images(latents)))
+    drawn, names = sampler.row_by_row(run.experiment.model, latents[:GRID_COLUMNS])
+    return grid(drawn, names=names)
 
 
 def keep_best(run: Run, players: Players, about: dict) -> None:
