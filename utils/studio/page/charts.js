@@ -21,7 +21,7 @@ export function chart({ series, unit, low, high, label, moved = null }) {
     s.x.forEach((x, i) => { if (s.y[i] === null || s.y[i] === undefined) { pen = false; return; } path += `${pen ? "L" : "M"}${px(x).toFixed(1)} ${py(s.y[i]).toFixed(1)}`; pen = true; });
     return svg("path", { d: path || "M0 0", stroke: s.colour, ...(s.dashed ? { "stroke-dasharray": "5 4" } : {}) });
   });
-  const cursor = svg("line", { class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM, x1: -9, x2: -9 });
+  const cursor = svg("line", { class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": `${label}: ${series.map((s) => s.name).join(", ")}, by ${unit} ${short(x0)} to ${short(x1)}` }, ...axes, ...ticks, word(unit, px(x0 + 0.75 * (x1 - x0)), HEIGHT - 12, "middle"), ...lines, cursor);
   if (moved) {
     const at = (event) => { const box = drawing.getBoundingClientRect(); moved(x0 + Math.min(1, Math.max(0, ((event.clientX - box.left) / box.width * WIDTH - LEFT) / (WIDTH - LEFT - RIGHT))) * (x1 - x0)); };
@@ -29,5 +29,5 @@ export function chart({ series, unit, low, high, label, moved = null }) {
     drawing.addEventListener("pointerdown", at);
   }
   const legend = el("div", { class: "legend" }, series.map((s) => { const key = el("b"); key.style.background = s.colour; return el("span", {}, key, s.name); }));
-  return { node: el("div", {}, drawing, legend), mark: (x) => { cursor.setAttribute("x1", px(x)); cursor.setAttribute("x2", px(x)); } };
+  return { node: el("div", {}, drawing, legend), mark: (x) => { for (const [name, value] of Object.entries({ x1: px(x), x2: px(x), visibility: "visible" })) cursor.setAttribute(name, value); } };
 }
