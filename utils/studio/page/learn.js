@@ -20,6 +20,7 @@ export function show(root, studio) {
     back.disabled = now === 0;
     on.hidden = now === steps.length - 1;
     place.textContent = `${now + 1} of ${steps.length}`;
+    scrollTo(0, 0);
     Promise.resolve(steps[now].begin?.()).catch((error) => toast(error.message));
   };
   const listen = (event) => { if (!["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) { if (event.key === "ArrowRight") go(now + 1); if (event.key === "ArrowLeft") go(now - 1); } };

@@ -149,11 +149,14 @@ function panel(id, studio) {
   };
 
   if (studio.form === "server") {
-    const source = new EventSource(`${base}events`); // it connects again by itself when the server has been away
-    source.onmessage = (event) => render(JSON.parse(event.data));
-    const back = () => { if (source.readyState === EventSource.CLOSED) toast("Reload the page to watch on."); };
+    let source = null; // it connects again by itself when the server has been away, unless it was refused meanwhile
+    const listen = () => { source?.close(); source = new EventSource(`${base}events`); source.onmessage = (event) => render(JSON.parse(event.data)); };
+    const back = () => { if (source?.readyState === EventSource.CLOSED) listen(); };
+    const seen = () => { if (document.hidden) { source?.close(); source = null; } else if (!source) listen(); }; // a browser has few connections for all tabs
     window.addEventListener("back", back);
-    self.close = () => { source.close(); clearInterval(playing); window.removeEventListener("back", back); };
+    document.addEventListener("visibilitychange", seen);
+    seen();
+    self.close = () => { source?.close(); clearInterval(playing); window.removeEventListener("back", back); document.removeEventListener("visibilitychange", seen); };
   } else {
     json(`${base}run.json`).then(render).catch((error) => toast(error.message));
     self.close = () => clearInterval(playing);
