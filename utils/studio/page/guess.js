@@ -52,7 +52,7 @@ export function show(root, studio) {
       el("p", { class: "note" }, `A coin gets ${you} or more right in ${chance < 0.001 ? "fewer than 1 of 1,000" : `${percent(chance)} of`} games. ${chance > 0.05 ? "So this game does not show that you can tell them apart." : "So you can probably tell them apart."} `,
         `Right for you alone: ${onlyYou}; for the discriminator alone: ${onlyIt}. Twenty pictures seldom settle who is better. `,
         "The discriminator says true above 0.5; training has not tuned that threshold for single pictures."),
-      el("div", { class: "wall" }, game.pictures.map((picture, i) => el("figure", {}, canvasOf(picture), el("figcaption", {}, `${game.truth[i] ? "true" : "fake"}: you ${both[i][0] ? "✓" : "✗"}, it ${both[i][1] ? "✓" : "✗"}`)))),
+      el("div", { class: "wall" }, game.pictures.map((picture, i) => el("figure", {}, canvasOf(picture), el("figcaption", {}, game.truth[i] ? "true" : "fake", el("br"), `you ${both[i][0] ? "✓" : "✗"} it ${both[i][1] ? "✓" : "✗"}`)))),
       el("p", {}), el("button", { type: "button", class: "main", onclick: () => begin().catch(tell) }, "Once more"));
   };
   const tell = (error) => { toast(error.message); if (alive) board.replaceChildren(el("p", {}, error.message)); };
