@@ -182,7 +182,7 @@ export function show(root, studio) {
 
   root.append(
     ...heading("On the table", "Every picture is a point among latents. Move it along a direction, walk from one to the next, or add and subtract points, as the paper did with glasses."),
-    el("div", { class: "card" }, el("h2", {}, "Pictures to work with"), bench, el("div", { class: "row" },
+    el("div", { class: "card bench" }, el("h2", {}, "Pictures to work with"), bench, el("div", { class: "row" },
       el("button", { type: "button", class: "small", onclick: more }, "12 more"),
       el("button", { type: "button", class: "small", onclick: () => save(npy([current().z]), `${model.id}-latents.npy`) }, "Save latents"),
       el("button", { type: "button", class: "small", onclick: () => savePng(big, `${model.id}-picture.png`) }, "Save PNG"),
