@@ -349,7 +349,7 @@ def test_a_killed_training_shows_as_stopped_and_a_server_that_is_back_is_gone_on
 
 
 def test_what_comes_while_the_page_is_open_is_shown_and_what_was_asked_for_stays(browser, tmp_path, monkeypatch):
-    monkeypatch.setattr(offers.pretrained, "names", list)
+    monkeypatch.setattr(offers.pretrained, "names", lambda *_: [])
     first = make_run(tmp_path, "attributes")
     with serving(Studio(runs_dir=tmp_path)) as port, visiting(browser, f"http://127.0.0.1:{port}/") as page:
         page.wait_for_selector("main canvas")
