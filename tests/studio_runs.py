@@ -11,19 +11,26 @@ import numpy as np
 
 from utils import viz
 from utils.config import preset, replace
+from utils.data.captions import grammar_for
+from utils.data.faces import ATTRIBUTES
 from utils.fitting import at_size
 from utils.models import build_discriminator, build_generator
 from utils.runs import PROJECT, Run, State
 from utils.studio.server import LOOPBACK, application, listen, server_for
+from utils.text_encoder import TextEncoder, _fingerprint, build_text_network
 
 NAMES = ("glasses", "hat", "beard")
+SENTENCES = ("a smiling woman", "a man with glasses and a hat")
 
 
-def make_run(root, conditional: bool = False, data: str = "faces", status: str = "stopped") -> Run:
-    """A run of the quick preset at 16x16 pixels, as narrow as can be, with weights that draw pictures that differ."""
+def make_run(root, told: str = "", data: str = "faces", status: str = "stopped") -> Run:
+    """A run of the quick preset at 16x16 pixels, as narrow as can be, with weights that draw pictures that differ.
+
+    With `told`, "attributes" or "text", it is told what to draw.
+    """
     settings = {"name": data, "count": 64, "width": 0.0625, "batch_size": 8, "epochs": 4}
-    if conditional:
-        settings |= {"conditions": "attributes", "condition_names": NAMES}
+    if told:
+        settings |= {"conditions": told, "condition_names": NAMES if told == "attributes" else SENTENCES}
     experiment = replace(at_size(preset("quick"), 16), **settings)
     run = Run.create(experiment, {"images": 64, "fingerprint": "0", "device": {"name": "CPU"}}, root)
     random = np.random.default_rng(0)
@@ -35,8 +42,14 @@ def make_run(root, conditional: bool = False, data: str = "faces", status: str =
             about = random.normal(0, np.prod(weight.shape[:-1]) ** -0.5 if wide else 0.1, weight.shape)
             weight.assign(about * (2 if name == "generator" and wide else 1) if wide else np.abs(about) + 0.5)
         network.save(run.model(name))
-    if conditional:
+    if told == "attributes":
         np.save(run.conditions_file, random.integers(0, 2, (40, len(NAMES))).astype(np.uint8))
+    if told == "text":
+        words = grammar_for(ATTRIBUTES).vocabulary
+        reads = build_text_network(len(words))
+        encoder = TextEncoder(reads, {"vocabulary": list(words), "fingerprint": _fingerprint(reads)})
+        encoder.save(run.models)
+        np.save(run.conditions_file, encoder(SENTENCES))
     steps = [
         {"update": u, "epoch": (u + 7) // 8, "loss_true": 0.7, "loss_fake": 1 / u, "loss_generator": 0.5 + u / 10}
         for u in range(1, 17)

@@ -16,12 +16,13 @@ import onnx
 import onnxruntime
 import pytest
 from PIL import Image
-from studio_runs import NAMES, make_run, serving, training
+from studio_runs import NAMES, SENTENCES, make_run, serving, training
 
 from utils import cli, start
 from utils.data import scale, scale_back
 from utils.data.pictures import decode
 from utils.errors import InputError
+from utils.evaluation.held_out import unseen
 from utils.explain.gradcam import grad_cam
 from utils.explain.guided import score_saliency
 from utils.models import forward
@@ -29,6 +30,7 @@ from utils.runs import Run, State
 from utils.studio import export, graphs, offers, packages, watching
 from utils.studio.networks import Networks
 from utils.studio.server import BODY, UPLOAD, Studio, listen
+from utils.text_encoder import WORDS
 
 ASKS = {"X-Studio": "1"}
 
@@ -37,7 +39,7 @@ ASKS = {"X-Studio": "1"}
 def runs(tmp_path_factory):
     """Two runs: plain, and told what to draw."""
     root = tmp_path_factory.mktemp("runs")
-    return root, make_run(root), make_run(root, conditional=True)
+    return root, make_run(root), make_run(root, "attributes")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,11 @@ def ask(port, method, path, body=None, headers=ASKS):
         return answer.status, dict(answer.getheaders()), answer.read()
     finally:
         connection.close()
+
+
+def give_report(run):
+    (run.folder / "report").mkdir()
+    (run.folder / "report" / "report.html").write_text("<h1>Report</h1>")
 
 
 def refused(port, method, path, body=None, headers=ASKS):
@@ -130,6 +137,25 @@ def test_a_conditional_discriminators_graph_judges_by_what_it_is_told(conditiona
     assert abs(logits - other).max() > 1e-4
 
 
+def test_a_texts_graph_reads_words_as_the_encoder_does_and_words_that_it_does_not_know_get_a_sentence(tmp_path):
+    run = make_run(tmp_path, "text")
+    networks = Networks(offers.find_offers([str(run.folder)])[0])
+    text = "a bearded man with glasses and a hat"
+    wanted = networks.condition(text)
+    known = offers.describe(networks.offer)["conditions"]
+    assert known["names"] == list(SENTENCES) and known["words"] == WORDS
+    numbers = [known["vocabulary"].index(word) + 1 for word in text.split()]
+    words = np.array([[0] * (WORDS - len(numbers)) + numbers], np.float32)
+    (read,) = run_graph(graphs.text_graph(networks.encoder), words=words)
+    np.testing.assert_allclose(read[0], wanted, atol=1e-5)
+    assert abs(np.square(wanted).mean() - 1) < 1e-3
+    with serving(Studio([str(run.folder)])) as port:
+        address = f"/models/{networks.offer.id}/condition"
+        np.testing.assert_array_equal(np.frombuffer(ask(port, "POST", address, f"text={text}")[2], "<f4"), wanted)
+        status, sentence = refused(port, "POST", address, "text=a zebra with glasses")
+        assert status == 400 and "no word 'zebra'" in sentence and "\n" not in sentence
+
+
 # --- what is offered --------------------------------------------------------------------------------------------------
 
 
@@ -148,6 +174,21 @@ def test_everything_is_offered_where_nothing_is_named_and_true_images_of_built_i
     assert next(iter(found)) == "faces64"  # with true images to show, and the largest pictures
     assert offers.may_show_true(found["faces64"], public=True)
     assert not offers.may_show_true(found["cifar10"], public=True) and offers.may_show_true(found["cifar10"], False)
+
+
+def test_what_a_conditional_discriminator_is_told_of_a_true_image_is_what_is_known_of_it(
+    conditional, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(offers, "TRUE_IMAGES", 24)
+    shown = offers.true_images(conditional.offer, tmp_path)
+    apart = unseen(conditional.offer.experiment.data, 16, offers.TRUE_IMAGES, data_dir=tmp_path)
+    np.testing.assert_array_equal(shown.images, apart.images[: offers.TRUE_IMAGES])
+    places = [apart.attribute_names.index(name) for name in NAMES]
+    np.testing.assert_array_equal(shown.conditions, apart.attributes[: offers.TRUE_IMAGES, places])
+    assert 0 < shown.conditions.mean() < 1
+    packed = shown.packed()
+    told = np.frombuffer(packed[shown.images.size :], "<f4")
+    np.testing.assert_array_equal(told.reshape(-1, len(NAMES)), shown.conditions)
 
 
 def test_directions_of_the_shipped_faces_are_named_and_of_length_one():
@@ -222,6 +263,11 @@ def test_twenty_visitors_at_once_all_get_their_own_pictures(port, plain):
 def test_latents_that_are_none_get_a_sentence(port, plain, body):
     status, sentence = refused(port, "POST", f"/models/{plain.offer.id}/draw", body)
     assert status == 400 and sentence.endswith((".", "bytes.")) and "Traceback" not in sentence
+
+
+def test_how_many_pictures_there_are_is_a_number_or_gets_a_sentence(port, plain):
+    status, sentence = refused(port, "POST", f"/models/{plain.offer.id}/judge?count=many", b"0" * 768)
+    assert status == 400 and "'many'" in sentence
 
 
 def png(width, height):
@@ -308,9 +354,34 @@ def test_with_a_token_nothing_is_answered_without_it_and_the_address_keeps_none(
         assert ask(port, "GET", "/")[0] == 401 and ask(port, "GET", "/?token=wrong")[0] == 401
         status, headers, _ = ask(port, "GET", "/?token=a-long-token")
         assert status == 303 and headers["location"] == "/"
-        assert "HttpOnly" in headers["set-cookie"] and "SameSite=strict" in headers["set-cookie"]
+        assert "HttpOnly" in headers["set-cookie"] and "SameSite=lax" in headers["set-cookie"]  # links lead here, too
         cookie = headers["set-cookie"].split(";")[0]
         assert json.loads(ask(port, "GET", "/studio.json", headers={"Cookie": cookie})[2])["form"] == "server"
+
+
+def test_who_opens_an_address_without_the_token_reads_a_sentence_and_not_json(runs):
+    with serving(Studio([str(runs[1].folder)], public=True), (), "a-long-token") as port:
+        status, headers, content = ask(port, "GET", "/", headers={"Sec-Fetch-Mode": "navigate"})
+    assert status == 401 and headers["content-type"].startswith("text/html")
+    assert b"asks for the token" in content and b"{" not in content
+
+
+def test_others_see_neither_where_own_pictures_lie_nor_true_images_nor_a_report_of_them(tmp_path):
+    run = make_run(tmp_path, data=str(tmp_path / "private" / "holiday"))
+    give_report(run)
+    offer = offers.find_offers([str(run.folder)])[0]
+    there = {}
+    for public in (False, True):
+        with serving(Studio([str(run.folder)], public=public)) as port:
+            seen = (
+                ask(port, "GET", f"/runs/{offer.id}/run.json")[2],
+                ask(port, "GET", f"/models/{offer.id}/model.json")[2],
+            )
+            files = [f"/runs/{offer.id}/{name}" for name in ("grids/true.png", "report.html", "grids/epoch_0001.png")]
+            there[public] = ([b"private" in text for text in seen], [ask(port, "GET", file)[0] for file in files])
+            assert (json.loads(seen[0])["report"] is None) == public and b"holiday" in seen[0]
+            assert public == ("may not" in ask(port, "POST", f"/runs/{offer.id}/report", b"")[2].decode())
+    assert there == {False: ([True, True], [200, 200, 200]), True: ([False, False], [404, 404, 200])}
 
 
 def test_bad_options_of_the_command_get_a_sentence(capsys, tmp_path):
@@ -341,6 +412,40 @@ def test_a_snapshot_has_curves_grids_and_how_far_it_is(runs):
     assert seen["curves"]["update"] == list(range(1, 17)) and seen["grids"] == [0, 1, 2]
     assert seen["grid_names"][2] == "epoch_0002.png" and seen["summaries"]["score_true"] == [0.5, 0.6, 0.7]
     assert (seen["state"]["update"], seen["state"]["updates"], seen["state"]["running"]) == (16, 32, False)
+
+
+def test_a_finished_run_shows_its_last_update_although_its_curve_has_fewer_values(tmp_path):
+    run = make_run(tmp_path, status="finished")
+    row = {"epoch": 1, "loss_true": 0.5, "loss_fake": 0.5, "loss_generator": 0.5}
+    run.steps_file.write_text("".join(json.dumps({"update": u} | row) + "\n" for u in range(1, 801)))
+    run.save_state(State("finished", update=800, epoch=4))
+    seen = watching.Watched(run).snapshot()
+    assert len(seen["curves"]["update"]) < 800 and seen["state"]["update"] == 800
+
+
+def test_a_report_is_made_once_at_a_time_shown_when_it_is_there_and_may_run_nothing(tmp_path, monkeypatch):
+    run, asked = make_run(tmp_path), []
+    waiting = [sys.executable, "-I", "-c", "import time; time.sleep(1)"]
+    monkeypatch.setattr(start, "command", lambda *words: asked.append(words) or waiting)
+    studio = Studio([str(run.folder)])
+    key = offers.find_offers([str(run.folder)])[0].id
+    with serving(studio) as port:
+        assert studio.snapshot(key)["report"] == {"files": [], "made": 0}
+        assert ask(port, "GET", f"/runs/{key}/report.html")[0] == 404
+        assert "is being made" in json.loads(ask(port, "POST", f"/runs/{key}/report", b"")[2])["said"]
+        assert "already" in refused(port, "POST", f"/runs/{key}/report", b"")[1] and studio.snapshot(key)["reporting"]
+        assert asked == [("utils", "report", str(run.folder))]
+        while studio.snapshot(key)["reporting"]:
+            time.sleep(0.05)
+        give_report(run)
+        assert studio.snapshot(key)["report"]["files"] == ["report.html"]
+        status, headers, content = ask(port, "GET", f"/runs/{key}/report.html")
+        assert status == 200 and content == b"<h1>Report</h1>"
+        assert (
+            "script" not in headers["content-security-policy"]
+            and "default-src 'none'" in headers["content-security-policy"]
+        )
+        assert ask(port, "GET", f"/runs/{key}/experiment.json")[0] == 404
 
 
 def test_records_that_are_cut_back_are_read_anew_and_nothing_is_read_twice(tmp_path):
@@ -407,9 +512,9 @@ def test_going_on_starts_resume_and_says_what_it_complains_of(tmp_path, monkeypa
     assert "goes on" in trainings.go_on(run)
     assert asked == [("utils", "resume", str(run.folder), "--data-dir", str(tmp_path / "data"))]
     until = time.monotonic() + 10
-    while trainings.is_starting(run) and time.monotonic() < until:
+    while trainings.about(run)["starting"] and time.monotonic() < until:
         time.sleep(0.02)
-    assert trainings.complaint(run) == "The disk is full."
+    assert trainings.about(run)["complaint"] == "The disk is full."
     run.save_state(State("finished", update=32, epoch=4))
     with pytest.raises(InputError, match="is finished"):
         trainings.go_on(run)

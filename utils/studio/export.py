@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.catalogue import find_entry
 from utils.errors import InputError
 from utils.files import appears_whole, write_json
-from utils.runs import Run
 from utils.studio import graphs
 from utils.studio.networks import Networks
 from utils.studio.offers import KINDS, PAGE, Offer, describe, may_show_true, plain_directions, plain_json, true_images
 from utils.studio.packages import PACKAGES, package_file
-from utils.studio.watching import Watched
+from utils.studio.watching import Watched, for_others
 
 RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 """Files of onnxruntime-web that a page needs: processor only, one thread."""
@@ -88,16 +86,18 @@ def export(
         shutil.rmtree(home / old, ignore_errors=True)
     for file in PAGE.iterdir():
         if file.suffix in KINDS:
-            _write(
-                home / file.name, file.read_bytes().replace(b'<html lang="en">', b'<html lang="en" data-form="export">')
-            )
+            content = file.read_bytes()
+            if file.name == "index.html":
+                for plain, early in _EARLY:
+                    content = content.replace(plain, early, 1)
+            _write(home / file.name, content)
     for offer in offers:
         if offer.network("generator") is not None:
             say(f"{offer.title}: networks")
             _write_model(home / "models" / offer.id, offer, data_dir)
         if offer.run is not None:
             say(f"{offer.title}: records")
-            _write_run(home / "runs" / offer.id, offer.run)
+            _write_run(home / "runs" / offer.id, offer)
     write_json(home / "studio.json", {"form": "export", "offers": [offer.plain() for offer in offers]})
     return sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
 
@@ -119,29 +119,30 @@ def _write_model(home: Path, offer: Offer, data_dir: str | Path | None) -> None:
         _write(home / "random_guided.onnx", graphs.guided_graph(networks.control))
     shown = true_images(offer, data_dir) if may_show_true(offer, public=True) else None
     if shown is not None:
-        _write(home / "true.bin", np.ascontiguousarray(shown).tobytes())
+        _write(home / "true.bin", shown.packed())
+    if offer.experiment.model.conditions == "text":
+        _write(home / "text.onnx", graphs.text_graph(networks.encoder))
     _write(home / "directions.json", plain_json(plain_directions(networks.directions())).encode())
-    about = describe(offer) | {"judges": judges, "explains": fixed is not None, "true": shown is not None}
-    entry = find_entry(offer.experiment.data.name)
-    if not (entry and entry.built_in):  # own pictures: where they are is nobody's business
-        about["settings"]["data"]["name"] = offer.data_title
+    about = describe(offer, public=True)
+    about |= {"judges": judges, "explains": fixed is not None, "true": shown is not None}
     _write(home / "model.json", plain_json(about).encode())
 
 
-def _write_run(home: Path, run: Run) -> None:
-    about = Watched(run).snapshot()
+def _write_run(home: Path, offer: Offer) -> None:
+    run = offer.run
+    about = for_others(Watched(run).snapshot(), offer)
     kept = about["grids"]
     if len(kept) > GRIDS:
         kept = [kept[place] for place in np.unique(np.linspace(0, len(kept) - 1, GRIDS).astype(int))]
-    own = not ((entry := find_entry(run.experiment.data.name)) and entry.built_in)
     about |= {"grids": kept, "grid_names": {number: run.grid(number).name for number in kept}}
-    about |= {"true_grid": about["true_grid"] and not own, "log": []}  # a log names folders
     for number in kept:
         _write(home / "grids" / run.grid(number).name, run.grid(number).read_bytes())
     if about["true_grid"]:
         _write(home / "grids" / "true.png", run.true_grid.read_bytes())
     if run.film.is_file():
         _write(home / "training.mp4", run.film.read_bytes())
+    for name in (about["report"] or {"files": []})["files"]:
+        _write(home / name, (run.folder / "report" / name).read_bytes())
     _write(home / "run.json", plain_json(about).encode())
 
 

@@ -10,10 +10,12 @@ from collections.abc import Callable
 import numpy as np
 
 from utils import runtime
+from utils.config import TEXT_DIM
 from utils.data import scale_back
 from utils.explain.fixed import FixedDiscriminator, is_rectifier
 from utils.models import forward, is_conditional
 from utils.sampling import Sampler
+from utils.text_encoder import WORDS, TextEncoder
 
 runtime.import_tensorflow()
 
@@ -86,6 +88,20 @@ def guided_graph(fixed: FixedDiscriminator) -> bytes:
 
     image = tf.TensorSpec((1, fixed.side, fixed.side, 3), tf.float32, name="images")
     return _graph(saliency, ("saliency",), image).SerializeToString()
+
+
+def text_graph(encoder: TextEncoder) -> bytes:
+    """words (N, WORDS), by their numbers from 1, 0 before the first -> their meaning for networks, (N, TEXT_DIM)."""
+
+    def unrolled(layer):  # a graph without a loop is one that every runtime knows
+        settings = layer.get_config()
+        return type(layer).from_config(settings | {"unroll": True} if "unroll" in settings else settings)
+
+    network = keras.models.clone_model(encoder.network, clone_function=unrolled)
+    network.set_weights(encoder.network.get_weights())
+    words = tf.TensorSpec((None, WORDS), tf.float32, name="words")
+    read = _graph(lambda w: network(tf.cast(w, tf.int32), training=False) * TEXT_DIM**0.5, ("vectors",), words)
+    return read.SerializeToString()
 
 
 def difference(model: onnx.ModelProto, sampler: Sampler) -> int:

@@ -21,6 +21,7 @@ from utils.explain.guided import score_saliency  # noqa: E402
 from utils.latent.directions import Direction, find_directions, read_directions  # noqa: E402
 from utils.models import forward, is_conditional, load_network  # noqa: E402
 from utils.sampling import Sampler  # noqa: E402
+from utils.text_encoder import TextEncoder, encoder_beside  # noqa: E402
 
 MOST = 256
 """Pictures at once."""
@@ -73,6 +74,15 @@ class Networks:
         return self._network(
             "discriminator", lambda _: self.fixed and self.fixed.randomised(CONTROL_SEED), "random weights"
         )
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """What reads the texts of a model that was trained on texts.
+
+        Raises:
+            InputError: it is not there.
+        """
+        return self._network("generator", encoder_beside, "encoder")
 
     def directions(self) -> list[Direction]:
         """Directions of the generator: those that `./dcgan directions` has found and kept, else those that need no
@@ -132,15 +142,14 @@ class Networks:
         Raises:
             InputError: it knows no words, or not these.
         """
-        from utils.text_encoder import encoder_beside
-
         if self.offer.experiment.model.conditions != "text":
             raise InputError(f"{self.offer.title} knows no words.")
         with self._lock:
-            return encoder_beside(self._file("generator"))([text])[0]
+            return self.encoder([text])[0]
 
-    def over_time(self, image: np.ndarray) -> list[tuple[int, float]]:
-        """The logit of one picture by the discriminator of each summary that a run has kept (`keep_models`)."""
+    def over_time(self, image: np.ndarray, condition: np.ndarray | None = None) -> list[tuple[int, float]]:
+        """The logit of one picture, uint8 (1, S, S, 3), and of its condition (1, C), by the discriminator of each
+        summary that a run has kept (`keep_models`)."""
         run = self.offer.run
         numbers = [row[run.unit] for row in run.epochs()] if run else []
         kept = [number for number in numbers if run.model("discriminator", number).is_file()]
@@ -148,9 +157,8 @@ class Networks:
         with self._lock:
             networks = ((number, load_network(run.model("discriminator", number))) for number in kept)
             return [
-                (number, float(np.asarray(forward(network, scale(image[None]), logits=True))[0, 0]))
+                (number, float(np.asarray(forward(network, scale(image), condition, logits=True))[0, 0]))
                 for number, network in networks
-                if not is_conditional(network)
             ]
 
     def _sampler(self, file: Path) -> Sampler:

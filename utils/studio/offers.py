@@ -12,6 +12,8 @@ import numpy as np
 from utils import config, pretrained
 from utils.config import Experiment
 from utils.data.catalogue import find_entry
+from utils.data.conditions import Conditions
+from utils.data.dataset import Dataset
 from utils.errors import InputError
 from utils.files import read_json
 from utils.networks import TrainedNetwork, find_model, find_network, find_run
@@ -143,31 +145,70 @@ def may_show_true(offer: Offer, public: bool) -> bool:
     return bool(entry and entry.built_in) or not public
 
 
-def true_images(offer: Offer, data_dir: str | Path | None = None) -> np.ndarray | None:
-    """Some images like those that it was trained on, if possible such that it has not seen: uint8 (N, S, S, 3).
+@dataclass(frozen=True)
+class TrueImages:
+    """True images to show.
 
-    None if they are not there, or are too few for anything.
+    Attributes:
+        images: uint8 (N, S, S, 3).
+        conditions: what a conditional model is told of each of them, float32 (N, C); None for any other model.
+    """
+
+    images: np.ndarray
+    conditions: np.ndarray | None = None
+
+    def packed(self) -> bytes:
+        """As the page reads them: all images, then all conditions as little-endian float32."""
+        told = b"" if self.conditions is None else np.ascontiguousarray(self.conditions, "<f4").tobytes()
+        return np.ascontiguousarray(self.images).tobytes() + told
+
+
+def true_images(offer: Offer, data_dir: str | Path | None = None) -> TrueImages | None:
+    """Some images like those that it was trained on, if possible such that it has not seen.
+
+    None if they are not there, if nobody knows what a conditional model is to be told of them, or if they are too few.
     """
     from utils.evaluation.held_out import unseen
 
     experiment = offer.experiment
     try:
         apart = unseen(experiment.data, experiment.model.image_size, TRUE_IMAGES, data_dir=data_dir)
+        if apart is None or len(apart) < FEWEST_IMAGES:
+            return None
+        told = _conditions_of(apart, offer) if experiment.model.is_conditional else None
     except InputError:  # it has not been fetched, or own pictures were moved
         return None
-    return None if apart is None or len(apart) < FEWEST_IMAGES else np.asarray(apart.images[:TRUE_IMAGES])
+    rows = slice(0, TRUE_IMAGES)
+    return TrueImages(np.asarray(apart.images[rows]), None if told is None else told[rows])
 
 
-def describe(offer: Offer) -> dict:
-    """All that the page has to know of a model before it draws, in plain values."""
+def _conditions_of(dataset: Dataset, offer: Offer):
+    experiment = offer.experiment
+    if experiment.model.conditions != "text":
+        return Conditions.of(dataset, experiment.model)
+    from utils.text_encoder import TextConditions, encoder_beside
+
+    return TextConditions.of(dataset, encoder_beside(_generator_file(offer)), experiment)
+
+
+def describe(offer: Offer, public: bool = False) -> dict:
+    """All that the page has to know of a model before it draws, in plain values.
+
+    Args:
+        offer: of what.
+        public: whether others may read it: where own pictures lie is then left out.
+    """
     experiment, model = offer.experiment, offer.experiment.model
+    settings = config.to_dict(experiment)
+    if public and find_entry(experiment.data.name) is None:
+        settings["data"]["name"] = offer.data_title
     return offer.plain() | {
         "latent_dim": model.latent_dim,
         "latents": model.latents,
         "data": offer.data_title,
         "conditions": _conditions(offer) if model.is_conditional else None,
         "card": offer.card,
-        "settings": config.to_dict(experiment),
+        "settings": settings,
     }
 
 
@@ -184,7 +225,24 @@ def _conditions(offer: Offer) -> dict:
     model, trained = offer.experiment.model, offer.network("generator")
     kept = None if trained is None else trained.conditions
     kept = np.empty((0, model.condition_size), np.float32) if kept is None else np.asarray(kept, np.float32)
-    return {"kind": model.conditions, "names": list(model.condition_names), "kept": packed(kept), "size": kept.shape[1]}
+    known = {
+        "kind": model.conditions,
+        "names": list(model.condition_names),
+        "kept": packed(kept),
+        "size": kept.shape[1],
+    }
+    if model.conditions == "text" and trained is not None:
+        from utils.text_encoder import WORDS, encoder_beside
+
+        known |= {"words": WORDS, "vocabulary": encoder_beside(trained.file).vocabulary}
+    return known
+
+
+def _generator_file(offer: Offer) -> Path:
+    trained = offer.network("generator")
+    if trained is None:
+        raise InputError(f"{offer.title} has no generator yet; a training saves one after its first summary.")
+    return trained.file
 
 
 def packed(values: np.ndarray) -> str:

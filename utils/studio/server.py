@@ -7,10 +7,12 @@ path is ever made from a request.
 
 import asyncio
 import functools
+import html
 import secrets
 import socket
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -22,7 +24,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from utils.data.pictures import FORMATS, decode
@@ -32,6 +34,7 @@ from utils.studio.offers import (
     KINDS,
     PAGE,
     Offer,
+    TrueImages,
     describe,
     find_offers,
     may_show_true,
@@ -39,7 +42,7 @@ from utils.studio.offers import (
     plain_json,
     true_images,
 )
-from utils.studio.watching import Trainings, Watched
+from utils.studio.watching import Trainings, Watched, for_others, report_files
 from utils.text import one_line, shorten
 
 UPLOAD = 25 << 20
@@ -55,6 +58,21 @@ POLICY = (
     "'self' blob:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'"
 )
 """What the page may load: nothing from anywhere else. `page/index.html` says the same for the export."""
+REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""What a report may: it brings its pictures and its form in itself, and runs nothing."""
+
+
+class _Made:
+    """What is made of offers, once for each; of those that ask meanwhile, only who asks for the same kind waits."""
+
+    def __init__(self, make: Callable[[Offer], object]):
+        self._make, self._lock, self._made = make, threading.Lock(), {}
+
+    def of(self, offer: Offer):
+        with self._lock:
+            if offer.id not in self._made or self._made[offer.id][0] != offer.folder:
+                self._made[offer.id] = (offer.folder, self._make(offer))
+            return self._made[offer.id][1]
 
 
 class Studio:
@@ -73,13 +91,13 @@ class Studio:
         data_dir: str | Path | None = None,
         public: bool = False,
     ):
-        self._names, self._runs_dir, self._data_dir, self.public = tuple(names), runs_dir, data_dir, public
+        self._names, self._runs_dir, self.public = tuple(names), runs_dir, public
         self.trainings = Trainings(data_dir)
-        self._lock = threading.Lock()
         self._offers: dict[str, Offer] = {}
-        self._networks: dict[str, Networks] = {}
-        self._watched: dict[str, Watched] = {}
-        self._true: dict[str, np.ndarray | None] = {}
+        self._networks, self._watched = _Made(Networks), _Made(lambda offer: Watched(offer.run))
+        self._true = _Made(lambda offer: true_images(offer, data_dir))
+        self._lock = threading.Lock()
+        self._listed: tuple[float, list[dict]] | None = None
         self.offers()
 
     def offers(self) -> list[Offer]:
@@ -87,6 +105,15 @@ class Studio:
         found = find_offers(self._names, self._runs_dir)
         self._offers = {offer.id: offer for offer in found}
         return found
+
+    def listed(self) -> list[dict]:
+        """Everything that there is, for the list on the page. Each page asks every few seconds whether the server is
+        there: all that ask at once get one answer."""
+        with self._lock:
+            if self._listed is None or time.monotonic() - self._listed[0] > EVERY:
+                plain = [offer.plain() for offer in self.offers()]
+                self._listed = (time.monotonic(), plain)
+            return self._listed[1]
 
     def offer(self, key: str) -> Offer:
         """The offer of that id.
@@ -102,7 +129,7 @@ class Studio:
 
     def networks(self, key: str) -> Networks:
         """Its networks."""
-        return self._kept(self._networks, self.offer(key), Networks)
+        return self._networks.of(self.offer(key))
 
     def watched(self, key: str) -> Watched:
         """Its records.
@@ -113,27 +140,21 @@ class Studio:
         offer = self.offer(key)
         if offer.run is None:
             raise HTTPException(404, "This is a model without a run: nothing of its training is kept.")
-        return self._kept(self._watched, offer, lambda o: Watched(o.run))
+        return self._watched.of(offer)
 
-    def true(self, key: str) -> np.ndarray | None:
+    def true(self, key: str) -> TrueImages | None:
         """Its true images, where they may be shown."""
         offer = self.offer(key)
         if not may_show_true(offer, self.public):
             return None
-        return self._kept(self._true, offer, lambda o: true_images(o, self._data_dir))
+        return self._true.of(offer)
 
     def snapshot(self, key: str) -> dict:
         """What there is to watch, and what a training that was started here complained of."""
         watched = self.watched(key)
-        complaint = self.trainings.complaint(watched.run)
-        starting = self.trainings.is_starting(watched.run)
-        return watched.snapshot() | {"complaint": complaint, "starting": starting}
-
-    def _kept(self, kept: dict, offer: Offer, make):
-        with self._lock:
-            if offer.id not in kept or kept[offer.id][0] != offer.folder:
-                kept[offer.id] = (offer.folder, make(offer))
-            return kept[offer.id][1]
+        seen = watched.snapshot()
+        seen = for_others(seen, self.offer(key)) if self.public else seen
+        return seen | self.trainings.about(watched.run)
 
 
 def read_picture(name: str, content: bytes, size: int) -> tuple[np.ndarray, str]:
@@ -203,13 +224,13 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
 
     @answer
     def everything(request: Request, _: bytes) -> Response:
-        return JSONResponse({"form": "server", "offers": [offer.plain() for offer in studio.offers()]})
+        return JSONResponse({"form": "server", "offers": studio.listed()})
 
     @answer
     def model(request: Request, _: bytes) -> Response:
         key = request.path_params["key"]
         networks = studio.networks(key)
-        about = describe(studio.offer(key))
+        about = describe(studio.offer(key), studio.public)
         judged = studio.offer(key).network("discriminator") is not None
         explained = judged and networks.fixed is not None
         shows = may_show_true(studio.offer(key), studio.public)
@@ -221,10 +242,13 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
 
     @answer
     def true(request: Request, _: bytes) -> Response:
-        images = studio.true(request.path_params["key"])
-        if images is None:
-            raise InputError("Its true images are not here, or may not be shown.")
-        return _pixels(images)
+        offer = studio.offer(request.path_params["key"])
+        if not may_show_true(offer, studio.public):
+            raise InputError("Its true images may not be passed on.")
+        shown = studio.true(offer.id)
+        if shown is None:
+            raise InputError(f"Its true images are not on this machine: {offer.data_title} is not where datasets are.")
+        return Response(shown.packed(), media_type="application/octet-stream")
 
     @answer
     def draw(request: Request, body: bytes) -> Response:
@@ -235,7 +259,7 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
     @answer
     def judge(request: Request, body: bytes) -> Response:
         networks = studio.networks(request.path_params["key"])
-        images, rest = _images(body, networks, int(request.query_params.get("count", "1")))
+        images, rest = _images(body, networks, _count(request.query_params.get("count", "1")))
         return _floats(networks.judge(images, _conditions(rest, networks, len(images))))
 
     @answer
@@ -249,8 +273,9 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
     @answer
     def over_time(request: Request, body: bytes) -> Response:
         networks = studio.networks(request.path_params["key"])
-        images, _ = _images(body, networks, 1)
-        return JSONResponse({"unit": _unit(networks.offer), "logits": networks.over_time(images[0])})
+        images, rest = _images(body, networks, 1)
+        logits = networks.over_time(images, _conditions(rest, networks, 1))
+        return JSONResponse({"unit": _unit(networks.offer), "logits": logits})
 
     @answer
     def picture(request: Request, body: bytes) -> Response:
@@ -271,7 +296,9 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
     def grid_of(request: Request, _: bytes) -> Response:
         watched, name = studio.watched(request.path_params["key"]), request.path_params["name"]
         run = watched.run
-        served = {file.name: file for file in (run.true_grid, *(run.folder / "grids").glob("*_[0-9]*.png"))}
+        served = {file.name: file for file in (run.folder / "grids").glob("*_[0-9]*.png")}
+        if may_show_true(studio.offer(request.path_params["key"]), studio.public):
+            served[run.true_grid.name] = run.true_grid
         if name not in served or not served[name].is_file():
             raise HTTPException(404, "There is no such grid.")
         return FileResponse(served[name], media_type="image/png")
@@ -282,6 +309,21 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
         if not file.is_file():
             raise HTTPException(404, "This run has no film yet.")
         return FileResponse(file, media_type="video/mp4")
+
+    @answer
+    def report(request: Request, _: bytes) -> Response:
+        key, name = request.path_params["key"], request.path_params["name"]
+        file = report_files(studio.watched(key).run).get(name)
+        if file is None or not file.is_file() or not may_show_true(studio.offer(key), studio.public):
+            raise HTTPException(404, "This run has no report yet, or it may not be passed on.")
+        return FileResponse(file, headers={"content-security-policy": REPORT_POLICY})
+
+    @answer
+    def make_report(request: Request, _: bytes) -> Response:
+        key = request.path_params["key"]
+        if not may_show_true(studio.offer(key), studio.public):
+            raise InputError("A report shows true images, and these may not be passed on.")
+        return JSONResponse({"said": studio.trainings.report(studio.watched(key).run)})
 
     @answer
     def stop(request: Request, _: bytes) -> Response:
@@ -320,8 +362,8 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
 
     async def refused(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
-            return JSONResponse({"error": error.detail}, error.status_code)
-        return JSONResponse({"error": one_line(str(error))}, 400)
+            return _sentence(request, error.detail, error.status_code)
+        return _sentence(request, one_line(str(error)), 400)
 
     of_model = {"draw": draw, "judge": judge, "explain": explain, "over_time": over_time, "picture": picture}
     routes = [
@@ -337,6 +379,8 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
         Route("/runs/{key}/events", events),
         Route("/runs/{key}/grids/{name}", grid_of),
         Route("/runs/{key}/training.mp4", film),
+        Route("/runs/{key}/{name:str}", report),
+        Route("/runs/{key}/report", make_report, methods=["POST"]),
         Route("/runs/{key}/stop", stop, methods=["POST"]),
         Route("/runs/{key}/go_on", go_on, methods=["POST"]),
     ]
@@ -379,16 +423,17 @@ class Guarded:
 
     def _refusal(self, request: Request) -> Response | None:
         if self._hosts and (request.url.hostname or "").lower() not in self._hosts:
-            return JSONResponse({"error": "This server is not to be asked by that name."}, 403)
+            return _sentence(request, "This server is not to be asked by that name.", 403)
         if self._token is not None:
             given = request.query_params.get("token")
             if given is not None and secrets.compare_digest(given.encode(), self._token.encode()):
                 answer = RedirectResponse(request.url.path, 303)  # so that it does not stay in the address
-                answer.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+                # "lax": a link in a course's own pages leads here, too, and what changes something is guarded below.
+                answer.set_cookie(COOKIE, self._token, httponly=True, samesite="lax")
                 return answer
             if not secrets.compare_digest(request.cookies.get(COOKIE, "").encode(), self._token.encode()):
                 said = "The studio asks for the token: open the address that `./dcgan studio` has printed."
-                return JSONResponse({"error": said}, 401)
+                return _sentence(request, said, 401)
         if request.method not in ("GET", "HEAD", "POST"):
             return JSONResponse({"error": "Such requests are not answered here."}, 405)
         if request.method == "POST" and request.headers.get("x-studio") != "1":
@@ -397,6 +442,18 @@ class Guarded:
         if not length.isdecimal() or int(length) > BODY:
             return JSONResponse({"error": _TOO_LARGE}, 413)
         return None
+
+
+def _sentence(request: Request, sentence: str, status: int) -> Response:
+    """A sentence, for the page as JSON, and for who has opened an address as a page."""
+    if request.headers.get("sec-fetch-mode") != "navigate":
+        return JSONResponse({"error": sentence}, status)
+    return HTMLResponse(
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<title>DCGAN studio</title><link rel="stylesheet" href="/studio.css"><main><h1>DCGAN studio</h1>'
+        f'<p class="lead">{html.escape(sentence)}</p></main></html>',
+        status,
+    )
 
 
 _TOO_LARGE = f"That is larger than {UPLOAD >> 20} MB: make it smaller."
@@ -410,7 +467,8 @@ _HEADERS = [
 
 async def _with_headers(send, message) -> None:
     if message["type"] == "http.response.start":
-        message = message | {"headers": [*message.get("headers", []), *_HEADERS]}
+        own = message.get("headers", [])
+        message = message | {"headers": [*own, *(one for one in _HEADERS if one[0] not in dict(own))]}
     await send(message)
 
 
@@ -420,6 +478,12 @@ def _json(value: object) -> Response:
 
 def _unit(offer: Offer) -> str:
     return offer.run.unit if offer.run else "epoch"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise InputError(f"How many pictures there are is a whole number. Received: {one_line(text)!r}.")
+    return int(text)
 
 
 def _pixels(images: np.ndarray, headers: dict[str, str] | None = None) -> Response:

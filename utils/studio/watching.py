@@ -13,10 +13,11 @@ from typing import IO
 
 import numpy as np
 
-from utils import lengths, start
+from utils import config, lengths, start
 from utils.errors import InputError
 from utils.files import read_json
 from utils.runs import Run, State, Thinned
+from utils.studio.offers import Offer, describe, may_show_true
 from utils.tables import roughly
 from utils.text import one_line, shorten
 from utils.training.doctor import Diagnosis
@@ -27,6 +28,8 @@ SETTLED = 8
 """Saved updates whose time says how long the others take: of fewer, compiling is most of it."""
 LINES = 8
 """Of the log, the last so many."""
+REPORT = ("report.html", "report.pdf")
+"""What `./dcgan report` leaves in the run's folder report/ for readers."""
 
 
 class Watched:
@@ -48,7 +51,8 @@ class Watched:
     def stamp(self) -> tuple:
         """Changes whenever there is something new to see."""
         run = self.run
-        files = (run.steps_file, run.epochs_file, run.watch_file, run.folder / "state.json", run.folder / "log.txt")
+        files = [run.steps_file, run.epochs_file, run.watch_file, run.folder / "state.json", run.folder / "log.txt"]
+        files += report_files(run).values()
         return (run.is_running, *(_about(file) for file in files))
 
     def snapshot(self) -> dict:
@@ -65,7 +69,8 @@ class Watched:
         run, state, steps = self.run, self.run.state, self._steps.columns()
         summaries = _plain(self._epochs.columns())
         there = [int(row[run.unit]) for row in run.epochs() if run.grid(row[run.unit]).is_file()]
-        updates, total = int(steps["update"][-1]) if steps else 0, self._updates()
+        # What is saved may be ahead of the curve, whose last value is a mean, and is not ahead of the training.
+        updates, total = max(int(steps["update"][-1]) if steps else 0, state.update), self._updates()
         running, seconds = run.is_running, state.seconds
         self._since = self._since if running else None
         left = self._left(state, updates, total) if running and total else None
@@ -94,6 +99,8 @@ class Watched:
             "warnings": [finding.sentence for finding in diagnosis.findings.values()],
             "log": [shorten(line, 400) for line in run.logged()[-LINES:]],
             "quality": read_json(run.quality_file) if run.quality_file.is_file() else None,
+            "settings": config.to_dict(run.experiment),
+            "report": _about_report(run),
         }
 
     def _left(self, state: State, updates: int, total: int) -> float | None:
@@ -115,8 +122,67 @@ class Watched:
         return each * run.goal or None
 
 
+def report_files(run: Run) -> dict[str, Path]:
+    """The files of a run's report, by name, whether they are there or not."""
+    return {name: run.folder / "report" / name for name in REPORT}
+
+
+def _about_report(run: Run) -> dict:
+    made = {name: _about(file)[0] for name, file in report_files(run).items() if file.is_file()}
+    return {"files": list(made), "made": max(made.values(), default=0) / 1e9}
+
+
+def for_others(snapshot: dict, offer: Offer) -> dict:
+    """A snapshot as others than this machine's user may see it.
+
+    True images, and a report, which holds some, are left out unless they may be passed on; so are the log, which names
+    folders, and the folder of own pictures.
+    """
+    shown = may_show_true(offer, public=True)
+    return snapshot | {
+        "true_grid": snapshot["true_grid"] and shown,
+        "report": snapshot["report"] if shown else None,
+        "settings": describe(offer, public=True)["settings"],
+        "log": [],
+    }
+
+
+class Started:
+    """Commands of the project that run in processes of their own, which outlive the studio; one of a kind for a run."""
+
+    def __init__(self):
+        self._processes: dict[Path, tuple[subprocess.Popen, IO[bytes]]] = {}
+
+    def start(self, run: Run, *words: str) -> None:
+        """Start a command, such as ("resume", FOLDER), for a run."""
+        said = tempfile.TemporaryFile()  # noqa: SIM115  (it is read once the process has ended)
+        process = subprocess.Popen(
+            start.command("utils", *words),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,  # Ctrl-C stops the studio, not the training
+        )
+        self._processes[run.folder] = (process, said)
+
+    def is_alive(self, run: Run) -> bool:
+        """Whether the process that was started last for a run has not ended."""
+        return run.folder in self._processes and self._processes[run.folder][0].poll() is None
+
+    def complaint(self, run: Run) -> str:
+        """What it said when it failed; "" if it did not."""
+        if run.folder not in self._processes:
+            return ""
+        process, said = self._processes[run.folder]
+        if process.poll() in (None, 0) or not 0 < process.returncode < 128:
+            return ""
+        said.seek(0)
+        lines = [line for line in said.read().decode(errors="replace").splitlines() if line.startswith("dcgan: ")]
+        return one_line(lines[-1].removeprefix("dcgan: ")) if lines else "It ended with an error."
+
+
 class Trainings:
-    """Stops trainings, and takes them up again in processes of their own, which outlive the studio.
+    """Stops trainings, takes them up again, and has reports of them made.
 
     Args:
         data_dir: where datasets are; by default as for every command.
@@ -124,7 +190,7 @@ class Trainings:
 
     def __init__(self, data_dir: str | Path | None = None):
         self._data_dir = data_dir
-        self._started: dict[Path, tuple[subprocess.Popen, IO[bytes], float]] = {}
+        self._resumed, self._reported = Started(), Started()
 
     def stop(self, run: Run) -> str:
         """Ask the process that trains a run to save everything and to end, as Ctrl-C does.
@@ -147,36 +213,32 @@ class Trainings:
         Raises:
             InputError: it is being trained already, or has all that it is to have.
         """
-        if run.is_running or self.is_starting(run):
+        if run.is_running or self._resumed.is_alive(run):
             raise InputError(f"{run.name} is being trained already.")
         if run.is_finished:
             raise InputError(f"{run.name} is finished; `./dcgan resume` trains it for longer.")
-        said = tempfile.TemporaryFile()  # noqa: SIM115  (it is read once the process has ended)
         data = [] if self._data_dir is None else ["--data-dir", str(self._data_dir)]
-        process = subprocess.Popen(
-            start.command("utils", "resume", str(run.folder), *data),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=said,
-            start_new_session=True,  # Ctrl-C stops the studio, not the training
-        )
-        self._started[run.folder] = (process, said, time.time())
+        self._resumed.start(run, "resume", str(run.folder), *data)
         return f"{run.name} goes on; the first update takes some seconds."
 
-    def is_starting(self, run: Run) -> bool:
-        """Whether a process that was started here is alive."""
-        return run.folder in self._started and self._started[run.folder][0].poll() is None
+    def report(self, run: Run) -> str:
+        """Have a report of a run made, as `./dcgan report` does.
 
-    def complaint(self, run: Run) -> str:
-        """What a process that was started here said when it failed; "" if it did not."""
-        if run.folder not in self._started:
-            return ""
-        process, said, _ = self._started[run.folder]
-        if process.poll() in (None, 0) or process.returncode >= 128:
-            return ""
-        said.seek(0)
-        lines = [line for line in said.read().decode(errors="replace").splitlines() if line.startswith("dcgan: ")]
-        return one_line(lines[-1].removeprefix("dcgan: ")) if lines else "The training ended with an error."
+        Raises:
+            InputError: it is being made already.
+        """
+        if self._reported.is_alive(run):
+            raise InputError(f"The report of {run.name} is being made already.")
+        self._reported.start(run, "report", str(run.folder))
+        return f"The report of {run.name} is being made; that takes about half a minute."
+
+    def about(self, run: Run) -> dict:
+        """What is under way for a run, and what has failed."""
+        return {
+            "starting": self._resumed.is_alive(run),
+            "complaint": self._resumed.complaint(run) or self._reported.complaint(run),
+            "reporting": self._reported.is_alive(run),
+        }
 
 
 def _shorter(now: tuple, before: tuple) -> bool:

@@ -71,13 +71,14 @@ function describe(offer) {
   document.getElementById("about").textContent = `${offer ? `${offer.title}: ${offer.about} ` : ""}${where}`;
 }
 
-async function refresh() { // the server may have new runs
-  const found = await everything();
+async function refresh(found = null) { // the server may have new runs
+  found ??= await everything();
   [studio.form, studio.offers] = [found.form, found.offers];
   const before = picker.value, drawing = studio.offers.filter((one) => one.draws);
   picker.replaceChildren(...drawing.map((one) => el("option", { value: one.id }, one.title)));
   picker.parentElement.hidden = !drawing.length;
   if (drawing.some((one) => one.id === before)) picker.value = before;
+  window.dispatchEvent(new Event("offers"));
 }
 
 // What is kept between visits stays in this browser: the model, and light or dark.
@@ -93,14 +94,15 @@ function theme(value) {
   button.onclick = () => { const next = dark ? "light" : "dark"; remember("theme", next); theme(next); };
 }
 
-// A server that has gone comes back: say so, ask again, and go on where we were.
+// A server that has gone comes back: say so, ask again, and go on where we were. Runs may have been begun meanwhile.
 async function keepAsking() {
   for (;;) {
     await new Promise((done) => setTimeout(done, banner.hidden ? 3000 : 1000));
     if (document.hidden && banner.hidden) continue;
     try {
-      await everything();
-      if (!banner.hidden) { banner.hidden = true; toast("The server is back."); await refresh(); window.dispatchEvent(new Event("back")); }
+      const found = await everything();
+      if (JSON.stringify(found.offers) !== JSON.stringify(studio.offers)) await refresh(found);
+      if (!banner.hidden) { banner.hidden = true; toast("The server is back."); window.dispatchEvent(new Event("back")); }
     } catch { banner.hidden = false; banner.textContent = "The server does not answer. Waiting for it to be back…"; }
   }
 }

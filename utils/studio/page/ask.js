@@ -1,8 +1,10 @@
 // Ask: what a conditional model is told to draw.
 
 import { samples } from "./latents.js";
-import { el, field, heading, newest, toast } from "./page.js";
+import { el, field, heading, newest } from "./page.js";
 import { tile } from "./pictures.js";
+
+const ANSWERS = { "": "open", 1: "with", 0: "without" };
 
 export function show(root, studio) {
   const { model } = studio;
@@ -11,17 +13,23 @@ export function show(root, studio) {
     return;
   }
   const { kind } = model.conditions, names = model.conditions.names.map((name) => (kind === "text" ? name : name.replaceAll("_", " ")));
-  const wall = el("div", { class: "wall" }), said = el("p", { class: "note" }), wanted = new Map();
-  const draw = newest(async () => {
+  const wall = el("div", { class: "wall" }), said = el("p", { class: "note", role: "status" }), wanted = new Map(model.asked?.wanted);
+  let alive = true;
+  const draw = newest(async (stale) => {
     const mine = samples(0, 32, model, model.askable);
     wall.replaceChildren(...mine.map(() => el("div", { class: "empty" })));
     await model.drawAll(mine, (picture, i) => {
+      if (stale() || !alive) return false;
       wall.children[i]?.replaceWith(tile(picture, `Sample ${mine[i].name}: to the table`, () => { studio.bring(mine[i]); studio.go("table"); }));
     });
   });
+  const say = () => {
+    said.classList.remove("wrong");
+    said.textContent = model.asked ? [`Asked for: ${model.asked.words}.`, model.asked.sentence, "The other rooms go by it, too."].filter(Boolean).join(" ") : "Nothing is asked for: conditions are as they occur in the training data.";
+  };
   const ask = (rows, words, sentence = "") => {
-    model.asked = rows && { rows, words };
-    said.textContent = rows ? `${words}. ${sentence} Draw and Table go by it, too.` : "Nothing is asked for: conditions are as they occur in the training data.";
+    model.asked = rows && { rows, words, sentence, wanted: [...wanted] };
+    say();
     studio.bench = samples(0, 12, model, model.askable);
     studio.chosen = 0;
     draw();
@@ -31,22 +39,21 @@ export function show(root, studio) {
     labels: () => field("Class", el("select", { onchange: (event) => (event.target.value === "" ? ask(null) : ask([oneHot(Number(event.target.value))], names[event.target.value])) },
       el("option", { value: "" }, "all"), names.map((name, i) => el("option", { value: i, selected: model.asked?.words === name }, name)))),
     attributes: () => el("div", { class: "field" }, el("p", { class: "note" }, "Click once for with, twice for without, three times to leave it open."),
-      el("div", { class: "chips" }, names.map((name, i) => el("button", { type: "button", "data-value": "", "aria-label": `${name}: open`, onclick: (event) => {
+      el("div", { class: "chips" }, names.map((name, i) => el("button", { type: "button", "data-value": String(wanted.get(i) ?? ""), "aria-label": `${name}: ${ANSWERS[wanted.get(i) ?? ""]}`, onclick: (event) => {
         const button = event.currentTarget, next = { "": "1", "1": "0", "0": "" }[button.dataset.value];
         button.dataset.value = next;
-        button.setAttribute("aria-label", `${name}: ${{ "": "open", "1": "with", "0": "without" }[next]}`);
+        button.setAttribute("aria-label", `${name}: ${ANSWERS[next]}`);
         if (next === "") wanted.delete(i); else wanted.set(i, Number(next));
         attributesAsked();
       } }, name)))),
     text: () => el("div", {},
-      field("One of its sentences", el("select", { onchange: (event) => event.target.value !== "" && ask([model.rows[Number(event.target.value)]], names[event.target.value]) }, el("option", { value: "" }, "Choose…"), names.map((name, i) => el("option", { value: i }, name)))),
-      studio.form === "server"
-        ? el("form", { class: "row", onsubmit: async (event) => {
-          event.preventDefault();
-          const text = event.target.elements.text.value.trim();
-          try { if (text) ask([await model.condition(text)], text); } catch (error) { toast(error.message); }
-        } }, field("In your words", el("input", { type: "text", name: "text", size: 42, maxlength: 300, placeholder: "a smiling woman with red hair" })), el("button", { class: "main" }, "Draw"))
-        : el("p", { class: "note" }, "Sentences of your own need the encoder of texts, which runs in Python: ./dcgan studio.")),
+      field("One of its sentences", el("select", { onchange: (event) => (event.target.value === "" ? ask(null) : ask([model.rows[Number(event.target.value)]], names[event.target.value])) },
+        el("option", { value: "" }, "any"), names.map((name, i) => el("option", { value: i, selected: model.asked?.words === name }, name)))),
+      el("form", { class: "row bar", onsubmit: async (event) => {
+        event.preventDefault();
+        const text = event.target.elements.text.value.trim();
+        try { if (text) ask([await model.condition(text)], text); } catch (error) { said.textContent = error.message; said.classList.add("wrong"); }
+      } }, field("In your words", el("input", { type: "text", name: "text", size: 42, maxlength: 300, value: model.asked && !names.includes(model.asked.words) ? model.asked.words : null, placeholder: "a smiling woman with red hair" })), el("button", { class: "main" }, "Draw"))),
   };
   // What is not named is as in training images that have what is named; else as in the nearest ones.
   const attributesAsked = () => {
@@ -58,6 +65,7 @@ export function show(root, studio) {
   };
   root.append(...heading("Ask for it", "This generator was told, for every training image, what is on it. So it can be told what to draw; the latents decide the rest."),
     el("div", { class: "card" }, controls[kind](), said), wall);
-  said.textContent = model.asked ? `${model.asked.words}.` : "Nothing is asked for: conditions are as they occur in the training data.";
+  say();
   draw();
+  return () => { alive = false; };
 }

@@ -23,7 +23,7 @@ export function show(root, studio) {
     const kept = await model.truePictures(), free = kept.map((_, i) => i), fakes = truth.filter((t) => !t).length;
     const drawn = fakes ? await model.draw(samples(random.next32(), fakes, model, model.askable)) : [];
     const pictures = truth.map((isTrue) => (isTrue ? kept[free.splice(random.below(free.length), 1)[0]] : drawn.pop()));
-    const machine = [...await model.judge(pictures)].map(sigmoid);
+    const machine = [...await model.judge(pictures)].map(sigmoid); // a conditional one is told what each is to be
     if (alive) play({ truth, pictures, machine, answers: [] });
   };
   const play = (game) => {
@@ -31,7 +31,12 @@ export function show(root, studio) {
     if (turn === TURNS) { end(game); return; }
     const dots = el("div", { class: "dots", "aria-hidden": "true" }, game.truth.map((truth, i) => el("i", { class: i < turn ? (game.answers[i] === truth ? "right" : "missed") : i === turn ? "now" : "" })));
     const say = last < 0 ? "" : `${game.answers[last] === game.truth[last] ? "Right" : "No"}: that one was ${game.truth[last] ? "true" : "fake"}. The discriminator gave it ${game.machine[last].toFixed(2)}.`;
-    const answer = (value) => { game.answers.push(value); play(game); };
+    const answer = (value) => {
+      const held = board.contains(document.activeElement);
+      game.answers.push(value);
+      play(game);
+      if (held) board.querySelector(`.answers button:nth-child(${value ? 1 : 2}), button.main`)?.focus();
+    };
     board.replaceChildren(el("div", { class: "big" }, canvasOf(game.pictures[turn])), dots, el("p", { class: "note", role: "status" }, `Picture ${turn + 1} of ${TURNS}. ${say}`),
       el("div", { class: "answers" }, el("button", { type: "button", onclick: () => answer(true) }, "True ", el("kbd", {}, "t")), el("button", { type: "button", onclick: () => answer(false) }, "Fake ", el("kbd", {}, "f"))));
     keys = (key) => { if (key === "t" || key === "f") answer(key === "t"); };
@@ -47,12 +52,12 @@ export function show(root, studio) {
       el("p", { class: "note" }, `A coin gets ${you} or more right in ${chance < 0.001 ? "fewer than 1 of 1,000" : `${percent(chance)} of`} games. ${chance > 0.05 ? "So this game does not show that you can tell them apart." : "So you can probably tell them apart."} `,
         `Right for you alone: ${onlyYou}; for the discriminator alone: ${onlyIt}. Twenty pictures seldom settle who is better. `,
         "The discriminator says true above 0.5; training has not tuned that threshold for single pictures."),
-      el("div", { class: "wall" }, game.pictures.map((picture, i) => el("figure", {}, canvasOf(picture), el("figcaption", {}, `${game.truth[i] ? "true" : "fake"}: you ${both[i][0] ? "✓" : "✗"}, it ${both[i][1] ? "✓" : "✗"}`)))),
+      el("div", { class: "wall" }, game.pictures.map((picture, i) => el("figure", {}, canvasOf(picture), el("figcaption", {}, game.truth[i] ? "true" : "fake", el("br"), `you ${both[i][0] ? "✓" : "✗"} it ${both[i][1] ? "✓" : "✗"}`)))),
       el("p", {}), el("button", { type: "button", class: "main", onclick: () => begin().catch(tell) }, "Once more"));
   };
   const tell = (error) => { toast(error.message); if (alive) board.replaceChildren(el("p", {}, error.message)); };
   let keys = null;
-  const listen = (event) => { if (!event.ctrlKey && !event.metaKey && !event.altKey) keys?.(event.key.toLowerCase()); };
+  const listen = (event) => { if (!event.ctrlKey && !event.metaKey && !event.altKey && !event.repeat) keys?.(event.key.toLowerCase()); };
   document.addEventListener("keydown", listen);
   board.append(el("p", {}, "Look at each as long as you like. Keys: ", el("kbd", {}, "t"), " true, ", el("kbd", {}, "f"), " fake."), el("button", { type: "button", class: "main", onclick: () => begin().catch(tell) }, "Begin"));
   return () => { alive = false; document.removeEventListener("keydown", listen); };

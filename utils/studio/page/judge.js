@@ -10,7 +10,7 @@ import { rankCorrelation, sigmoid } from "./statistics.js";
 const METHODS = {
   occlusion: ["Occlusion", "How much of the logit is lost when a patch becomes grey: slow, plain, and hard to misread."],
   gradcam: ["Grad-CAM", "Activations of the last convolution, weighted by the mean of their gradients (Selvaraju et al.)."],
-  contributions: ["Contributions", "The same without averaging: at the last convolution they add up to the logit."],
+  contributions: ["Contributions", "The same without averaging: at the last convolution they add up to the logit, but for the last bias."],
   guided: ["Guided backpropagation", "Which pixels drive the score up, going back through units that were on (Springenberg et al.). It draws edges; see the control."],
 };
 let seed = 0;
@@ -23,10 +23,10 @@ export function show(root, studio) {
   const fakes = el("div", { class: "wall large" }), trues = el("div", { class: "wall large" }), scale = el("div"), own = el("div", { class: "wall large" });
   const detail = el("div", { class: "card", hidden: true }), dots = { fake: [], true: [], yours: [] };
 
-  const place = async (pictures, where, kind, names, conditions = null) => {
-    const logits = await model.judge(pictures, conditions);
-    if (!alive) return;
-    where.append(...pictures.map((picture, i) => el("div", {}, tile(picture, `${names[i]}, score ${sigmoid(logits[i]).toFixed(2)}: explain`, () => choose(picture, names[i], logits[i], conditions?.[i])), scoreLine(sigmoid(logits[i])))));
+  const place = async (pictures, where, kind, names) => {
+    const logits = await model.judge(pictures);
+    if (!alive) return logits;
+    where.append(...pictures.map((picture, i) => el("div", {}, tile(picture, `${names[i]}, score ${sigmoid(logits[i]).toFixed(2)}: explain`, () => choose(picture, names[i], logits[i])), scoreLine(sigmoid(logits[i])))));
     dots[kind].push(...logits);
     scale.replaceChildren(line(dots));
     return logits;
@@ -36,28 +36,26 @@ export function show(root, studio) {
     dots.fake = [];
     const mine = samples(seed, 16, model, model.askable), pictures = [];
     for (let i = 0; i < 16; i += 8) pictures.push(...await model.draw(mine.slice(i, i + 8)));
-    if (alive) await place(pictures, fakes, "fake", mine.map((s) => `Fake sample ${s.name}`), model.rows ? mine.map((s) => s.c) : null);
+    if (alive) await place(pictures, fakes, "fake", mine.map((s) => `Fake sample ${s.name}`));
   };
   const readFile = async (file) => {
     try {
       const { picture, note } = await model.read(file);
-      own.prepend(el("div", {}, canvasOf(picture)));
-      own.firstChild.remove();
-      await place([picture], own, "yours", ["Your picture"]);
+      const [logit] = await place([picture], own, "yours", ["Your picture"]);
+      wrong.textContent = "";
       if (note) toast(note);
-      const logits = await model.judge([picture]);
-      choose(picture, "Your picture", logits[0]);
-    } catch (error) { toast(error.message); wrong.textContent = error.message; return; }
-    wrong.textContent = "";
+      await choose(picture, "Your picture", logit);
+    } catch (error) { wrong.textContent = error.message; }
+    input.value = ""; // the same file may be given again
   };
   const wrong = el("p", { class: "wrong", role: "alert" });
   const input = el("input", { type: "file", accept: "image/*", class: "hidden", id: "own", onchange: () => input.files[0] && readFile(input.files[0]) });
   const drop = el("div", { class: "drop", ondragover: (e) => { e.preventDefault(); drop.classList.add("over"); }, ondragleave: () => drop.classList.remove("over"), ondrop: (e) => { e.preventDefault(); drop.classList.remove("over"); if (e.dataTransfer.files[0]) readFile(e.dataTransfer.files[0]); } },
     el("p", {}, "Drop a picture here, or ", el("label", { for: "own", class: "button" }, "choose a file"), input),
-    el("p", { class: "note" }, `It is cropped to the middle square and shrunk to ${model.size}×${model.size}, as in training. ${studio.form === "server" ? "It goes to the studio's server and is not kept." : "It stays in your browser."}`), wrong, own);
+    el("p", { class: "note" }, `It is cropped to the middle square and shrunk to ${model.size}×${model.size}, as in training. ${studio.form === "server" ? "It goes to the studio's server and is not kept." : "It stays in your browser."}${model.rows ? ` This discriminator is told what a picture shows: yours is judged as “${model.inWords(model.askable[0]) || "one of the training images"}”. Another can be chosen under Ask.` : ""}`), wrong, own);
 
-  const choose = async (picture, name, logit, condition = null) => {
-    chosen = { picture, name, logit, condition };
+  const choose = async (picture, name, logit) => {
+    chosen = { picture, name, logit };
     detail.hidden = false;
     await explain();
     detail.scrollIntoView({ behavior: "smooth", block: "nearest" });
@@ -65,7 +63,8 @@ export function show(root, studio) {
   let turn = 0;
   const explain = async () => {
     const mine = ++turn, { picture, name, logit } = chosen;
-    const p = sigmoid(logit), verdict = el("p", {}, `${name}: probability of true `, el("b", { class: p < 0.5 ? "is-fake-text" : "is-true" }, p.toFixed(3)), ` (logit ${logit.toFixed(2)}).`);
+    const told = model.rows ? model.inWords(model.told(picture)) : "";
+    const p = sigmoid(logit), verdict = el("p", {}, `${name}${told ? `, judged as “${told}”` : ""}: probability of true `, el("b", { class: p < 0.5 ? "is-fake-text" : "is-true" }, p.toFixed(3)), ` (logit ${logit.toFixed(2)}).`);
     const maps = el("div", { class: "maps" }, el("figure", {}, canvasOf(picture), el("figcaption", {}, "The picture")));
     const buttons = el("div", { class: "row", role: "group", "aria-label": "How to explain" }, Object.entries(METHODS).map(([key, [title]]) => el("button", { type: "button", class: "small", "aria-pressed": String(key === method), onclick: () => { method = key; explain(); } }, title)));
     const about = el("p", { class: "note" }), over = el("div");
@@ -123,7 +122,12 @@ function history(studio, alive) {
   json(`runs/${studio.model.id}/run.json`).then((run) => {
     const x = run.summaries[run.unit];
     if (!alive() || !x || x.length < 2) return;
-    box.replaceChildren(el("div", { class: "card" }, el("h2", {}, "Over the training: mean scores of true and of fake samples"), chart({ label: "Mean scores over the training", unit: run.unit, low: 0, high: 1, series: [{ name: "true", colour: "var(--true)", x, y: run.summaries.score_true }, { name: "fake", colour: "var(--fake)", x, y: run.summaries.score_fake }] }).node));
+    const scored = run.grids.filter((number) => x.includes(number)), places = new Set([0, 0.25, 0.5, 0.75, 1].map((share) => Math.round(share * (scored.length - 1))));
+    const score = (name, number) => run.summaries[name]?.[x.indexOf(number)]?.toFixed(2) ?? "?";
+    const snapshots = scored.length ? [...places].map((place) => scored[place]).map((number) => el("figure", {},
+      el("img", { class: "grid-image", loading: "lazy", src: `runs/${studio.model.id}/grids/${run.grid_names[number]}`, alt: `Samples at ${run.unit} ${number}` }),
+      el("figcaption", {}, `${run.unit} ${number.toLocaleString("en")}: `, el("span", { class: "is-true" }, `true ${score("score_true", number)}`), ", ", el("span", { class: "is-fake-text" }, `fake ${score("score_fake", number)}`)))) : [];
+    box.replaceChildren(el("div", { class: "card" }, el("h2", {}, "Over the training: mean scores of true and of fake samples"), el("div", { class: "snapshots" }, snapshots), chart({ label: "Mean scores over the training", unit: run.unit, low: 0, high: 1, series: [{ name: "true", colour: "var(--true)", x, y: run.summaries.score_true }, { name: "fake", colour: "var(--fake)", x, y: run.summaries.score_fake }] }).node));
   }).catch(() => {});
   return box;
 }

@@ -20,6 +20,7 @@ export function show(root, studio) {
     back.disabled = now === 0;
     on.hidden = now === steps.length - 1;
     place.textContent = `${now + 1} of ${steps.length}`;
+    scrollTo(0, 0);
     Promise.resolve(steps[now].begin?.()).catch((error) => toast(error.message));
   };
   const listen = (event) => { if (!["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) { if (event.key === "ArrowRight") go(now + 1); if (event.key === "ArrowLeft") go(now - 1); } };
@@ -34,8 +35,12 @@ export function show(root, studio) {
 
   function latents() {
     const big = el("canvas", { role: "img", "aria-label": "What the generator draws from these numbers", width: model.size, height: model.size });
-    const bars = el("div", { class: "bars", role: "img", "aria-label": `${model.latent_dim} latents as bars; drag over them to change them` });
+    let chosen = 0;
+    const bars = el("div", { class: "bars", tabindex: 0, role: "slider", "aria-label": "One of the latents: left and right choose another, up and down change it", "aria-orientation": "vertical", "aria-valuemin": -3, "aria-valuemax": 3 });
     const draw = newest(async () => {
+      bars.setAttribute("aria-valuenow", sample.z[chosen].toFixed(2));
+      bars.setAttribute("aria-valuetext", `Number ${chosen + 1} of ${model.latent_dim}: ${sample.z[chosen].toFixed(2)}`);
+      [...bars.children].forEach((bar, i) => bar.classList.toggle("chosen", i === chosen));
       [...bars.children].forEach((bar, i) => { bar.style.height = `${Math.min(100, 4 + (model.latents === "uniform" ? 96 : 36) * Math.abs(sample.z[i]))}%`; bar.style.opacity = sample.z[i] < 0 ? 0.4 : 1; });
       paint(big, (await model.draw([sample]))[0]);
     });
@@ -44,14 +49,26 @@ export function show(root, studio) {
       if (event.type === "pointermove" && !event.buttons) return;
       const box = bars.getBoundingClientRect(), i = Math.floor(((event.clientX - box.left) / box.width) * model.latent_dim);
       if (i < 0 || i >= model.latent_dim) return;
-      const value = 6 * (0.5 - (event.clientY - box.top) / box.height), most = model.latents === "uniform" ? 1 : 3;
+      change(i, 6 * (0.5 - (event.clientY - box.top) / box.height));
+    };
+    const change = (i, value) => {
+      const most = model.latents === "uniform" ? 1 : 3;
+      chosen = i;
       sample = { ...sample, z: sample.z.slice() };
       sample.z[i] = Math.min(most, Math.max(-most, value));
       draw();
     };
+    bars.addEventListener("keydown", (event) => {
+      const [to, by] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 0.25], ArrowDown: [0, -0.25] }[event.key] ?? [0, 0];
+      if (!to && !by) return;
+      event.preventDefault();
+      event.stopPropagation(); // left and right also turn the pages of the tour
+      const i = (chosen + to + model.latent_dim) % model.latent_dim;
+      change(i, sample.z[i] + by);
+    });
     bars.addEventListener("pointerdown", drag);
     bars.addEventListener("pointermove", drag);
-    return { begin: draw, node: step("It begins with numbers", [`A picture starts as ${model.latent_dim} random numbers: the latents. Each bar is one of them, pale where it is negative.`, "They mean nothing by themselves. Training gives them a meaning: it makes each set of numbers stand for a picture that could be in the data.", "Drag over the bars, or draw others, and watch the picture change. One number changes little; all together decide."],
+    return { begin: draw, node: step("It begins with numbers", [`A picture starts as ${model.latent_dim} random numbers: the latents. Each bar is one of them, pale where it is negative.`, "They mean nothing by themselves. Training gives them a meaning: it makes each set of numbers stand for a picture that could be in the data.", "Drag over the bars (or use the arrow keys on them), or draw others, and watch the picture change. One number changes little; all together decide."],
       el("div", { class: "card" }, el("div", { class: "big" }, big), bars, el("p", {}), el("button", { type: "button", onclick: () => { sample = samples(Math.floor(Math.random() * 1e6), 1, model, model.askable)[0]; draw(); } }, "Other numbers"))) };
   }
 
@@ -66,7 +83,7 @@ export function show(root, studio) {
     return { begin: async () => {
       if (rows.children.length || !model.judges) { if (!model.judges) rows.replaceChildren(el("p", {}, "This model came without its discriminator.")); return; }
       const mine = samples(3, 6, model, model.askable), fakes = await model.draw(mine), trues = model.true ? (await model.truePictures()).slice(20, 26) : [];
-      const all = [...fakes, ...trues], logits = await model.judge(all, model.rows ? all.map((_, i) => mine[i % 6].c) : null);
+      const all = [...fakes, ...trues], logits = await model.judge(all);
       if (alive) rows.replaceChildren(...all.map((picture, i) => el("figure", {}, canvasOf(picture), scoreLine(sigmoid(logits[i])), el("figcaption", {}, i < 6 ? "fake" : "true"))));
     }, node: step("The discriminator judges", ["The second network looks at a picture and says how probable it is that it comes from the data: 1 is true, 0 is fake. It is shown both kinds, and told which is which.", "Below each picture is what it says. It is often right, and sometimes not: that is how it should be. If it were always right, the generator could learn nothing from it.", "Under Judge you see what in a picture it goes by."], el("div", { class: "card" }, rows)) };
   }

@@ -1,9 +1,11 @@
 // Where pictures, scores and maps come from: the browser (ONNX graphs beside this page), or the server (Python).
-// Both kinds of model have the same methods; sample: { z, c }, picture: { size, rgba }.
+// Both kinds of model have the same methods; sample: { z, c }, picture: { size, rgba, c }. Of a conditional model c is
+// what a sample is drawn for, and what its discriminator is told of a picture.
 
 import { fromFloats, fromRgb, readHere, toFloats, toRgb } from "./pictures.js";
 import { pause } from "./page.js";
 import { unpacked } from "./latents.js";
+import { wordNumbers } from "./words.js";
 
 export async function everything() { return json("studio.json"); }
 
@@ -42,18 +44,29 @@ class Model {
     this.known ??= (await json(`${this.base}directions.json`)).map((d) => ({ ...d, vector: unpacked(d.vector, this.latent_dim)[0] }));
     return this.known;
   }
+  // What a discriminator is told of a picture of which nothing is known: what was asked for last, else the first that occurs.
+  told(picture) { return picture.c ?? this.askable[0]; }
+  // A condition in words; "" where there are none.
+  inWords(c) {
+    if (!c) return "";
+    const names = this.conditions.names.map((name) => name.replaceAll("_", " "));
+    if (this.conditions.kind === "labels") return names[c.indexOf(1)] ?? "";
+    if (this.conditions.kind === "attributes") return names.filter((_, i) => c[i] === 1).join(", ") || `none of ${names.join(", ")}`;
+    return this.asked?.rows.includes(c) ? this.asked.words : names[this.rows.indexOf(c)] ?? "";
+  }
   async truePictures() {
     if (!this.kept) {
-      const bytes = new Uint8Array(await (await ask(`${this.base}true.bin`)).arrayBuffer());
-      this.kept = Array.from({ length: bytes.length / (this.size ** 2 * 3) }, (_, i) => fromRgb(bytes, this.size, i));
+      const bytes = await (await ask(`${this.base}true.bin`)).arrayBuffer(), each = this.size ** 2 * 3, wide = this.rows ? this.conditions.size : 0;
+      const count = bytes.byteLength / (each + 4 * wide), told = new Float32Array(bytes.slice(count * each));
+      this.kept = Array.from({ length: count }, (_, i) => ({ ...fromRgb(new Uint8Array(bytes, i * each, each), this.size), c: wide ? told.slice(i * wide, (i + 1) * wide) : null }));
     }
     return this.kept;
   }
-  // Draws many, telling of each batch as it is there, so that the first are seen at once.
+  // Draws many, telling of each batch as it is there, so that the first are seen at once; ends when told `false`.
   async drawAll(samples, tell, batch = 8) {
     for (let i = 0; i < samples.length;) {
-      const part = samples.slice(i, i ? i + batch : 1);
-      (await this.draw(part)).forEach((picture, j) => tell(picture, i + j));
+      const part = samples.slice(i, i ? i + batch : 1), pictures = await this.draw(part);
+      for (const [j, picture] of pictures.entries()) if (tell(picture, i + j) === false) return;
       i += part.length;
       await pause();
     }
@@ -65,12 +78,12 @@ class ServerModel extends Model {
     const wide = this.latent_dim + (this.rows ? this.conditions.size : 0), body = new Float32Array(samples.length * wide);
     samples.forEach(({ z, c }, i) => { body.set(z, i * wide); if (c) body.set(c, i * wide + this.latent_dim); });
     const bytes = new Uint8Array(await (await ask(`${this.base}draw`, body)).arrayBuffer());
-    return samples.map((_, i) => fromRgb(bytes, this.size, i));
+    return samples.map(({ c }, i) => ({ ...fromRgb(bytes, this.size, i), c }));
   }
   async drawAll(samples, tell) { return super.drawAll(samples, tell, 32); }
-  async judge(pictures, conditions = null) {
+  async judge(pictures) {
     const parts = [toRgb(pictures)];
-    if (this.rows) parts.push(...(conditions ?? pictures.map(() => this.askable[0])).map((c) => Float32Array.from(c)));
+    if (this.rows) parts.push(...pictures.map((picture) => Float32Array.from(this.told(picture))));
     return new Float32Array(await (await ask(`${this.base}judge?count=${pictures.length}`, new Blob(parts))).arrayBuffer());
   }
   async explain(picture, method, weights) {
@@ -78,7 +91,9 @@ class ServerModel extends Model {
     const side = Number(answer.headers.get("X-Shape").split(",")[0]);
     return { values: new Float32Array(await answer.arrayBuffer()), side };
   }
-  async overTime(picture) { return (await ask(`${this.base}over_time`, toRgb([picture]))).json(); }
+  async overTime(picture) {
+    return (await ask(`${this.base}over_time`, new Blob([toRgb([picture]), ...(this.rows ? [Float32Array.from(this.told(picture))] : [])]))).json();
+  }
   async read(file) {
     if (file.size > 25 * 2 ** 20) throw new Error(`${file.name.slice(0, 60)} is larger than 25 MB: make it smaller.`);
     const answer = await ask(`${this.base}picture?name=${encodeURIComponent(file.name)}`, file);
@@ -124,18 +139,18 @@ class BrowserModel extends Model {
     const inputs = { latents: join(samples.map((s) => s.z)) };
     if (this.rows) inputs.conditions = join(samples.map((s) => s.c ?? this.askable[0]));
     const { images } = await this.run("generator", inputs);
-    return samples.map((_, i) => fromFloats(images.data, this.size, i));
+    return samples.map(({ c }, i) => ({ ...fromFloats(images.data, this.size, i), c }));
   }
-  async judge(pictures, conditions = null, graph = "discriminator") {
+  async judge(pictures) {
     const result = new Float32Array(pictures.length);
     for (let i = 0; i < pictures.length; i += 16) {
       const part = pictures.slice(i, i + 16), inputs = { images: [toFloats(part), [part.length, this.size, this.size, 3]] };
       if (this.rows) {
-        const rows = (conditions ?? pictures.map(() => this.askable[0])).slice(i, i + 16), all = new Float32Array(part.length * this.conditions.size);
-        rows.forEach((row, j) => all.set(row, j * row.length));
+        const all = new Float32Array(part.length * this.conditions.size);
+        part.forEach((picture, j) => all.set(this.told(picture), j * this.conditions.size));
         inputs.conditions = [all, [part.length, this.conditions.size]];
       }
-      result.set((await this.run(graph, inputs)).logits.data, i);
+      result.set((await this.run("discriminator", inputs)).logits.data, i);
     }
     return result;
   }
@@ -163,4 +178,8 @@ class BrowserModel extends Model {
     return { values: logits.slice(0, -1).map((lost) => logits[places ** 2] - lost), side: places };
   }
   async read(file) { return readHere(file, this.size); }
+  async condition(text) {
+    const numbers = wordNumbers(text, this.conditions.vocabulary, this.conditions.words);
+    return (await this.run("text", { words: [numbers, [1, numbers.length]] })).vectors.data.slice();
+  }
 }

@@ -34,13 +34,14 @@ export const field = (name, input) => el("label", { class: "field" }, el("span",
 export const pause = (ms = 0) => new Promise((done) => setTimeout(done, ms));
 export const heading = (title, lead) => [el("h1", {}, title), el("p", { class: "lead" }, lead)];
 
-// Runs an action whenever something changes, never twice at once: what came in between is done once, at the end.
+// Runs an action whenever something changes, never twice at once: what came in between is done once, at the end. The
+// action is given a function that says whether it has been asked for anew, so that a long one can give up.
 export function newest(action) {
   let busy = false, again = false;
   return async () => {
     if (busy) { again = true; return; }
     busy = true;
-    try { do { again = false; await action(); } while (again); }
+    try { do { again = false; await action(() => again); } while (again); }
     catch (error) { toast(error.message); }
     finally { busy = false; }
   };

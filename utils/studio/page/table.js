@@ -6,6 +6,8 @@ import { canvasOf, paint, save, savePng, tile } from "./pictures.js";
 
 const KINDS = { regression: ["Attributes", true], conditional: ["Attributes, each without the others", false], SeFa: ["SeFa: what the first layer stretches most", false], PCA: ["Principal components of activations", false] };
 const NOISE = 0.25; // Radford, Metz, Chintala, Fig 7
+// Of films, the first that the browser can write: MP4 plays nearly everywhere; a Chromium without H.264 writes WebM.
+const FORMATS = [["video/mp4;codecs=avc1.42E01E", "mp4", "MP4"], ["video/webm;codecs=vp9", "webm", "WebM"], ["video/webm;codecs=vp8", "webm", "WebM"]];
 
 export function show(root, studio) {
   const { model } = studio, stops = [];
@@ -21,9 +23,8 @@ export function show(root, studio) {
 
   // --- the bench: pictures to work with
   const fill = newest(async () => {
-    await model.drawAll(studio.bench.filter((s) => !drawn.has(s)), () => {}, 1).catch(() => {});
-    const missing = studio.bench.filter((s) => !drawn.has(s));
-    for (let i = 0; i < missing.length; i += 8) (await model.draw(missing.slice(i, i + 8))).forEach((p, j) => drawn.set(missing[i + j], p));
+    const missing = studio.bench.filter((sample) => !drawn.has(sample));
+    await model.drawAll(missing, (picture, i) => { drawn.set(missing[i], picture); });
     if (!alive) return;
     bench.replaceChildren(...studio.bench.map((sample, i) => tile(drawn.get(sample), `Sample ${sample.name}`, () => choose(i), {
       draggable: "true", "aria-pressed": String(i === studio.chosen),
@@ -109,16 +110,16 @@ export function show(root, studio) {
     play.textContent = walking ? "Stop" : "Walk";
     if (walking) { path.from = path.to = null; path.at = 0; step().catch((error) => toast(error.message)); }
   });
-  const record = el("button", { type: "button" }, "Record film");
-  record.hidden = !window.MediaRecorder || !film.captureStream;
+  const record = el("button", { type: "button" }, "Record film"), format = window.MediaRecorder && film.captureStream && FORMATS.find(([type]) => MediaRecorder.isTypeSupported(type));
+  record.hidden = !format;
   record.addEventListener("click", () => {
     if (recorder) { recorder.stop(); return; }
     const large = el("canvas", { width: 256, height: 256 }), context = large.getContext("2d");
     const copy = () => { context.drawImage(film, 0, 0, 256, 256); if (recorder) requestAnimationFrame(copy); };
     const parts = [];
-    recorder = new MediaRecorder(large.captureStream(25));
+    recorder = new MediaRecorder(large.captureStream(25), { mimeType: format[0] });
     recorder.ondataavailable = (event) => parts.push(event.data);
-    recorder.onstop = () => { recorder = null; record.textContent = "Record film"; save(new Blob(parts, { type: "video/webm" }), `${model.id}-walk.webm`); };
+    recorder.onstop = () => { recorder = null; record.textContent = "Record film"; save(new Blob(parts, { type: format[0].split(";")[0] }), `${model.id}-walk.${format[1]}`); };
     recorder.start();
     copy();
     record.textContent = "Stop and save";
@@ -181,7 +182,7 @@ export function show(root, studio) {
 
   root.append(
     ...heading("On the table", "Every picture is a point among latents. Move it along a direction, walk from one to the next, or add and subtract points, as the paper did with glasses."),
-    el("div", { class: "card" }, el("h2", {}, "Pictures to work with"), bench, el("div", { class: "row" },
+    el("div", { class: "card bench" }, el("h2", {}, "Pictures to work with"), bench, el("div", { class: "row" },
       el("button", { type: "button", class: "small", onclick: more }, "12 more"),
       el("button", { type: "button", class: "small", onclick: () => save(npy([current().z]), `${model.id}-latents.npy`) }, "Save latents"),
       el("button", { type: "button", class: "small", onclick: () => savePng(big, `${model.id}-picture.png`) }, "Save PNG"),
@@ -190,7 +191,7 @@ export function show(root, studio) {
       el("div", {}, el("div", { class: "big" }, big), caption, el("div", { class: "row" }, el("button", { type: "button", class: "small", onclick: level }, "All to 0"), el("button", { type: "button", class: "small", onclick: keep }, "Keep a copy"))),
       sliders)),
     el("div", { class: "two" },
-      el("div", { class: "card" }, el("h2", {}, "A random walk"), el("div", { class: "big" }, film), el("p", { class: "caption" }, "From sample to sample, at an even rate."), el("div", { class: "row" }, play, record, el("label", { class: "grow" }, el("span", { class: "hidden" }, "Speed"), speed))),
+      el("div", { class: "card" }, el("h2", {}, "A random walk"), el("div", { class: "big" }, film), el("p", { class: "caption" }, `From sample to sample, at an even rate.${format ? ` A film is saved as ${format[2]}.` : ""}`), el("div", { class: "row" }, play, record, el("label", { class: "grow" }, el("span", { class: "hidden" }, "Speed"), speed))),
       el("div", { class: "card" }, el("h2", {}, "Between two"), el("div", { class: "big" }, middle), el("p", { class: "caption" }, "Click an end to put the chosen picture there, or drop one on it."), el("div", { class: "between" }, ends[0], share, ends[1]))),
     el("div", { class: "card" }, el("h2", {}, "Arithmetic"),
       el("p", { class: "note" }, "Three exemplars for each term make it steadier than one. Around the result: the same latents with noise of ±0.25."),

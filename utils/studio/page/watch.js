@@ -5,12 +5,20 @@ import { ask, json } from "./networks.js";
 import { el, facts, field, heading, toast } from "./page.js";
 
 export function show(root, studio) {
-  const runs = studio.offers.filter((offer) => offer.kind === "run"), models = studio.offers.filter((offer) => offer.kind === "model");
+  let runs = [];
+  const models = studio.offers.filter((offer) => offer.kind === "model");
   root.append(...heading("Watch it learn", "Losses and scores of every update, and what the generator draws from the same latents at each summary. Move over the curves: the grid follows."));
   const board = el("div"), closers = [];
-  const options = (none) => [...(none ? [el("option", { value: "" }, none)] : []), ...runs.map((run) => el("option", { value: run.id }, run.title))];
-  const first = el("select", {}, options()), second = el("select", {}, options("none"));
-  if (runs.some((run) => run.id === studio.model?.id)) first.value = studio.model.id;
+  const first = el("select", {}), second = el("select", {});
+  const choices = () => { // runs may come while the page is open
+    runs = studio.offers.filter((offer) => offer.kind === "run");
+    for (const [select, none] of [[first, ""], [second, "none"]]) {
+      const before = select.value;
+      select.replaceChildren(...(none ? [el("option", { value: "" }, none)] : []), ...runs.map((run) => el("option", { value: run.id }, run.title)));
+      if (runs.some((run) => run.id === before)) select.value = before;
+    }
+    beside.hidden = runs.length < 2;
+  };
   const open = () => {
     closers.splice(0).forEach((close) => close());
     const ids = [first.value, second.value].filter(Boolean), panels = ids.map((id) => panel(id, studio));
@@ -19,14 +27,24 @@ export function show(root, studio) {
     board.className = ids.length > 1 ? "two" : "";
     board.replaceChildren(...panels.map((one) => one.node));
   };
-  if (runs.length) {
-    root.append(el("div", { class: "row bar" }, field("Run", first), runs.length > 1 ? field("Beside it", second) : null), board);
-    first.addEventListener("change", open);
-    second.addEventListener("change", open);
-    open();
-  } else {
-    root.append(el("p", {}, studio.form === "server" ? "No run yet: `./dcgan train` makes one, and it can be watched here." : "This export has models only, without the records of their training."));
-  }
+  const beside = field("Beside it", second), bar = el("div", { class: "row bar" }, field("Run", first), beside);
+  const without = el("p", {}, studio.form === "server" ? ["No run yet: ", el("code", {}, "./dcgan train"), " makes one, and it can be watched here."] : "This export has models only, without the records of their training.");
+  const offered = () => {
+    const before = first.value;
+    choices();
+    bar.hidden = !runs.length;
+    without.hidden = Boolean(runs.length);
+    if (first.value !== before) open();
+  };
+  root.append(bar, without, board);
+  first.addEventListener("change", open);
+  second.addEventListener("change", open);
+  choices();
+  if (runs.some((run) => run.id === studio.model?.id)) first.value = studio.model.id;
+  bar.hidden = !runs.length;
+  without.hidden = Boolean(runs.length);
+  if (runs.length) open();
+  window.addEventListener("offers", offered);
   if (models.length) root.append(el("h2", {}, "Models that come with it"));
   for (const model of models) {
     const box = el("details", { class: "card", ontoggle: async () => {
@@ -36,7 +54,7 @@ export function show(root, studio) {
     } }, el("summary", {}, `${model.title}: card, passport and settings`), el("p", {}, model.about));
     root.append(box);
   }
-  return () => closers.forEach((close) => close());
+  return () => { closers.forEach((close) => close()); window.removeEventListener("offers", offered); };
 }
 
 function panel(id, studio) {
@@ -70,8 +88,24 @@ function panel(id, studio) {
   const act = async (what) => { try { toast((await (await ask(`${base}${what}`, "")).json()).said); } catch (error) { toast(error.message); } };
   const stop = el("button", { type: "button", onclick: () => act("stop") }, "Stop it"), goOn = el("button", { type: "button", class: "main", onclick: () => act("go_on") }, "Go on");
 
+  const lines = el("ul", { class: "log" }), log = el("details", {}, el("summary", {}, "Log"), lines);
+  const report = el("div", { class: "card" });
+  let reported = "";
+  const renderReport = (run) => {
+    const now = JSON.stringify([run.report, run.reporting]), has = Boolean(run.report?.files.length), here = studio.form === "server";
+    report.hidden = !run.report || !(has || here);
+    if (now === reported || report.hidden) return;
+    reported = now;
+    report.replaceChildren(el("h2", {}, "Report"),
+      el("p", { class: "note" }, `Everything that is on disk of this run in one document: settings, curves, pictures, measurements, and what is missing.${has ? ` Made ${new Date(1000 * run.report.made).toLocaleString()}.` : ""}`),
+      el("div", { class: "row" },
+        run.report.files.includes("report.html") ? el("a", { class: "button", href: `${base}report.html`, target: "_blank", rel: "noopener" }, "Open the report") : null,
+        run.report.files.includes("report.pdf") ? el("a", { class: "button", href: `${base}report.pdf`, download: `${id}-report.pdf` }, "Save as PDF") : null,
+        here ? el("button", { type: "button", disabled: run.reporting, onclick: () => act("report") }, run.reporting ? "Being made…" : has ? "Make it anew" : "Make the report") : null));
+  };
+
   const render = (run) => {
-    const before = last;
+    const before = last, focused = document.activeElement;
     last = run;
     const { running, words, update, updates, left, finished, seconds } = run.state, killed = !running && words.includes("killed");
     const parts = el("div", {}, el("div", { class: "row" }, el("h2", {}, run.title), el("span", { class: `pill${running ? " running" : killed ? " bad" : ""}`, "data-state": running ? "running" : killed ? "killed" : "still" }, run.starting && !running ? "starting…" : killed ? "stopped: its process is gone" : running ? "running" : words)),
@@ -79,9 +113,11 @@ function panel(id, studio) {
       el("p", { class: "note" }, `Update ${update.toLocaleString("en")}${updates ? ` of ${updates.toLocaleString("en")}` : ""}${left ? `, about ${left} left` : ""}${seconds ? `; ${Math.round(seconds)} s of training saved` : ""}.`),
       ...(studio.form === "server" ? [el("div", { class: "row" }, running ? stop : null, !running && !finished && !run.starting ? goOn : null)] : []),
       run.complaint ? el("p", { class: "wrong" }, run.complaint) : null,
-      run.log.length ? el("details", {}, el("summary", {}, "Log"), el("ul", { class: "log" }, run.log.map((line) => el("li", {}, line)))) : null);
-    if (state.querySelector("details")?.open) parts.querySelector("details").open = true;
+      run.log.length ? log : null);
+    lines.replaceChildren(...run.log.map((line) => el("li", {}, line)));
     state.replaceChildren(parts);
+    if (focused !== document.activeElement && state.contains(focused)) focused.focus({ preventScroll: true }); // it was taken out and put back
+    renderReport(run);
     warnings.hidden = !run.warnings.length;
     warnings.replaceChildren(el("h2", {}, "The doctor"), ...run.warnings.map((sentence) => el("p", {}, sentence)));
     curves.hidden = !run.curves.update?.length;
@@ -107,22 +143,20 @@ function panel(id, studio) {
   };
   const film = () => { if (last.film) rest.prepend(el("details", { class: "card" }, el("summary", {}, "Film of the training"), el("video", { src: `${base}training.mp4`, controls: true, loop: true, muted: true, playsinline: true, preload: "none" }))); };
   const about = () => {
-    const settings = el("details", { class: "card", ontoggle: async () => {
-      if (!settings.open || settings.dataset.read) return;
-      settings.dataset.read = "1";
-      try { const found = await json(`models/${id}/model.json`); settings.append(facts(found.settings)); } catch (error) { settings.append(el("p", { class: "note" }, error.message)); }
-    } }, el("summary", {}, "Settings"));
-    rest.replaceChildren(settings, last.quality ? el("details", { class: "card" }, el("summary", {}, "Distance, with its passport"), facts(last.quality)) : "");
+    rest.replaceChildren(report, el("details", { class: "card" }, el("summary", {}, "Settings"), facts(last.settings)), last.quality ? el("details", { class: "card" }, el("summary", {}, "Distance, with its passport"), facts(last.quality)) : "");
     if (last.true_grid) rest.prepend(el("details", { class: "card" }, el("summary", {}, "True images, to compare"), el("img", { class: "grid-image", src: `${base}grids/true.png`, alt: "True images", loading: "lazy" })));
     film();
   };
 
   if (studio.form === "server") {
-    const source = new EventSource(`${base}events`); // it connects again by itself when the server has been away
-    source.onmessage = (event) => render(JSON.parse(event.data));
-    const back = () => { if (source.readyState === EventSource.CLOSED) toast("Reload the page to watch on."); };
+    let source = null; // it connects again by itself when the server has been away, unless it was refused meanwhile
+    const listen = () => { source?.close(); source = new EventSource(`${base}events`); source.onmessage = (event) => render(JSON.parse(event.data)); };
+    const back = () => { if (source?.readyState === EventSource.CLOSED) listen(); };
+    const seen = () => { if (document.hidden) { source?.close(); source = null; } else if (!source) listen(); }; // a browser has few connections for all tabs
     window.addEventListener("back", back);
-    self.close = () => { source.close(); clearInterval(playing); window.removeEventListener("back", back); };
+    document.addEventListener("visibilitychange", seen);
+    seen();
+    self.close = () => { source?.close(); clearInterval(playing); window.removeEventListener("back", back); document.removeEventListener("visibilitychange", seen); };
   } else {
     json(`${base}run.json`).then(render).catch((error) => toast(error.message));
     self.close = () => clearInterval(playing);
