@@ -1,6 +1,5 @@
 """The table of everything that the sources claim: it is whole, up to date, and its verdicts follow what is kept."""
 
-import copy
 import json
 import re
 import shutil
@@ -9,7 +8,7 @@ import pytest
 
 from utils import cli
 from utils.files import write_json
-from utils.report.claims import CLAIMS, CONFIRMED, MISSING, OPEN, REFUTED, as_markdown, rows, verdict_counts
+from utils.report.claims import CLAIMS, CONFIRMED, OPEN, REFUTED, as_markdown, rows, verdict_counts
 from utils.report.kept import NOTEBOOKS, RESULTS, Kept, NotKeptError
 from utils.runs import PROJECT
 
@@ -28,7 +27,9 @@ def made():
 def kept(tmp_path):
     """What is kept, its results in a folder of their own, which may be changed."""
     shutil.copytree(
-        RESULTS, tmp_path / "results", ignore=lambda _, names: [n for n in names if not n.endswith(".json")]
+        RESULTS,
+        tmp_path / "results",
+        ignore=lambda _, names: [n for n in names if not n.endswith(".json") and n != "records"],
     )
     return Kept(results=tmp_path / "results")
 
@@ -174,25 +175,21 @@ def test_results_that_come_later_are_taken_up_and_more_features_alone_are_no_mer
     assert evidence(kept, "G4").verdict == CONFIRMED and "3 of 3" in evidence(kept, "G4").measured
 
 
-def test_features_that_are_kept_later_are_told_with_their_controls_but_not_taken_for_the_papers_figure(kept):
-    by_labels = {"1000": reading(0.4), "4000": reading(0.5)}
-    random = {"by_labels": {"1000": reading(0.35), "4000": reading(0.41)}}
-    read = {"by_labels": by_labels, "random": random, "pixels": {"1000": reading(0.2), "4000": reading(0.3)}}
-    worse = copy.deepcopy(read)
-    worse["by_labels"]["4000"] = reading(0.2)
-    runs = [{"arm": "base", "seed": 0, "read": read}, {"arm": "r1", "seed": 0, "read": worse}]
-    write_json(
-        kept.results / "features-cifar10.json",
-        {"study": "features-cifar10", "question": "?", "arms": {"base": "", "r1": ""}, "runs": runs},
-    )
+def test_features_are_told_with_their_controls_but_not_taken_for_the_papers_figures(kept):
+    file = kept.results / "records" / "features_cifar-cifar10_recipe.json"
+    there = json.loads(file.read_text(encoding="utf-8"))
     found = evidence(kept, "S2")
-    assert (
-        found.verdict == OPEN
-        and "best of 2 recipes (base)" in found.measured
-        and "4,000 labels: 50.0%" in found.measured
-    )
-    assert found.control == "the same network with random weights: 41.0%; pixels: 30.0%"
-    assert evidence(kept, "S3").verdict == MISSING and "40.0% with 1,000" in evidence(kept, "S3").measured
+    assert found.verdict == OPEN and "all 50,000 labels: 69.8%" in found.measured
+    assert "random weights: 61.7%, 60.9%" in found.control and "pixels: 41.0%" in found.control
+    assert "ahead of random weights by 8.5 points (95%: 7.7 to 9.3)" in found.why
+    write_json(file, there | {"margin": {"value": 0.01, "low": -0.01, "high": 0.02}})
+    assert "not certainly ahead" in evidence(kept, "S2").why
+    few = evidence(kept, "S3")
+    assert few.verdict == OPEN and "17.1% ± 1.0%" in few.measured and "mnistm32" in few.measured
+    assert "random weights: 34.8%, 37.0%" in few.control and "SVHN was not at hand" in few.why
+    file.unlink()
+    with pytest.raises(NotKeptError):
+        evidence(kept, "S2")
 
 
 @pytest.mark.parametrize(
@@ -214,7 +211,7 @@ def test_what_is_carried_over_is_told_beside_another_image_and_without_the_losse
 
 
 def test_a_turn_vector_is_believed_where_it_turns_more_than_a_random_one(kept):
-    file = kept.results / "turn-faces64.json"
+    file = kept.results / "records" / "turn-faces64.json"
     there = json.loads(file.read_text(encoding="utf-8"))
     assert evidence(kept, "S8").verdict == CONFIRMED
     for vector in there["turn"]["vectors"]:

@@ -152,14 +152,14 @@ class Kept:
         return read_json(file) | {"pictures": self.results / name}
 
     def record(self, name: str) -> dict:
-        """What a command printed as JSON, kept beside the results of studies.
+        """What a command printed as JSON about one model, kept in `records/` beside the results of studies.
 
         Raises:
             NotKeptError: it was not kept.
         """
-        file = self.results / f"{name}.json"
+        file = self.results / "records" / f"{name}.json"
         if not file.is_file():
-            raise NotKeptError(f"there is no {file.name} among the kept results")
+            raise NotKeptError(f"there is no {file.name} among the kept records")
         return read_json(file)
 
     def studies(self) -> list[str]:
