@@ -343,7 +343,7 @@ def test_the_table_marks_what_is_published_and_what_was_measured_and_on_what(mea
     rows = [line for line in text.splitlines() if line.endswith(("measured", "published, SVHN"))]
     assert len(rows) == 12 and "22.48" in rows[-2] and rows[-2].endswith("published, SVHN")
     assert "240 images to learn from (4 of each class), 60 for validation, 60 to be judged by;" in text
-    assert "Ahead of the same network with random weights by" in text and "not to be set beside" in text
+    assert "ahead of the same network with random weights by" in text and "not to be set beside" in text
 
 
 def test_cifar_gives_an_interval_a_row_and_is_not_measured_twice(measured, monkeypatch):

@@ -86,7 +86,7 @@ def _features(options: Features) -> None:
 
 def _in_words(record: dict) -> str:
     """A record as text: what was done, the table, the margin, and what to know about them."""
-    from utils.features.comparison import as_table
+    from utils.features.comparison import as_table, margin_in_words
 
     data, svhn = record["data"], record["protocol"] == "svhn"
     each = data["labels"] // data["classes"]
@@ -100,12 +100,8 @@ def _in_words(record: dict) -> str:
         table(as_table(record)),
         "",
     ]
-    if margin := record["margin"]:
-        points = {name: f"{100 * margin[name]:+.1f}" for name in ("value", "low", "high")}
-        lines.append(
-            f"Ahead of the same network with random weights by {points['value']} points "
-            f"(95%: {points['low']} to {points['high']})."
-        )
+    if record["margin"]:
+        lines.append(margin_in_words(record))
     lines += [
         f"The best C for {row['name']} is the first or the last of those that the authors tried for their network; "
         "there may be a better one."

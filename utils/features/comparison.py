@@ -192,6 +192,12 @@ def as_table(record: dict) -> list[dict]:
     return measured + [_published(row, svhn) for row in record["published"]]
 
 
+def margin_in_words(record: dict) -> str:
+    """By how much the features are ahead of those of random weights, of the record of `compare`, which has a margin."""
+    value, low, high = (f"{100 * record['margin'][name]:+.1f}" for name in ("value", "low", "high"))
+    return f"{record['model']}: ahead of {record['margin']['over']} by {value} points (95%: {low} to {high})."
+
+
 def split_for(
     data: DataConfig,
     size: int,
