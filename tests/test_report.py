@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -43,6 +44,7 @@ from utils.report.of_study import add_study, names_of
 from utils.report.write import fingerprint, write
 from utils.runs import PROJECT, Run, State
 from utils.sampling import Sampler
+from utils.start import command
 from utils.training.summary import sheet
 from utils.viz import grid, write_png
 
@@ -310,8 +312,8 @@ def test_a_report_of_a_run_has_the_parts_of_a_course_report_and_stamps_every_fig
     (row,) = [row for row in there["Beside the course report and the paper"][0]["rows"] if "learning rate" in row[0]]
     assert row == ["learning rate", "0.00002 in its text", "0.0002", "0.0002"]
     assert [b["across"] for b in there["Training"] if b["kind"] == "picture"][-1], "curves of three plots"
-    for command in ("explain", "features", "arithmetic", "evaluate"):
-        assert any(f"./dcgan {command} {run.folder}" in sentence for sentence in lacking(reported)), command
+    for name in ("explain", "features", "arithmetic", "evaluate"):
+        assert any(f"./dcgan {name} {run.folder}" in sentence for sentence in lacking(reported)), name
 
 
 def test_frames_of_a_film_show_the_same_latents_at_every_summary(reported):
@@ -389,6 +391,12 @@ def test_compare_without_distances_measures_nothing(run, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["settings"] == {"training.seed": [0, 7]} and found["spaces"] == found["orders"] == []
     assert found["surroundings"] == {"commit": ["0123456789ab", "ba9876543210"]} and len(found["files"]) == 2
+
+
+def test_compare_without_distances_starts_tensorflow_in_silence(tmp_path):
+    asked = command("utils", "compare", "faces", "house_numbers", "--no-distances", "--out", str(tmp_path))
+    found = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert found.stderr == "" and "data.name" in found.stdout and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.fixture

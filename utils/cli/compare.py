@@ -164,7 +164,9 @@ def _measure(name: str, trained, data, protocol: dict, options: Compare) -> dict
 
 def _pictures(names: list[str], found: list, options: Compare) -> list[tuple[Path, bool]]:
     """Samples side by side, and curves of runs over each other of two at least; and whether each file was there."""
-    from utils import viz
+    from utils import runtime, viz
+
+    runtime.import_tensorflow()  # which comes with what draws; quietly, this way
     from utils.evaluation.pictures import draw_curves, draw_side_by_side
     from utils.figure import write_figure
     from utils.pretrained import Pretrained
