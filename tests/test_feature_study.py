@@ -49,8 +49,9 @@ def test_discriminators_are_read_after_every_summary_by_layer_and_by_labels(tmp_
     assert [row["update"] for row in found["by_update"]] == [0, 6]
     assert [row["layer"] for row in found["by_layer"]] == ["8x8, 1 maps", "2x2, 2 maps"]
     assert list(found["by_labels"]) == list(found["random"]["by_labels"]) == list(found["pixels"]) == ["1", "4", "16"]
-    # Pixels and both networks by three amounts, the networks by two layers, and a kept one; the other one is the last.
-    assert len(asked) == 3 + 3 + 3 + 2 + 2 + 1
+    # Pixels and both networks by three amounts, the networks by two layers and standardised, and a kept one; the other
+    # one is the last.
+    assert len(asked) == 3 + 3 + 3 + 2 + 2 + 2 + 1
     assert found["by_update"][0] == {"update": 0} | found["by_labels"]["16"]
     widths = [a[0].shape[1] for a in asked]
     assert widths.count(16) == 2 and widths.count(2 * 2 * 2) == 2  # 4x4 cells of one map, 2x2 of two
