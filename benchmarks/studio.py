@@ -34,10 +34,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from utils import runtime
-from utils.studio.export import export
-from utils.studio.offers import Offer, find_offers
-from utils.studio.server import Studio, application, listen, server_for
-from utils.tables import table
+
+runtime.import_tensorflow()  # before anything else of the project can: it starts with less noise this way
+
+from utils.studio.export import export  # noqa: E402
+from utils.studio.offers import Offer, find_offers  # noqa: E402
+from utils.studio.server import Studio, application, listen, server_for  # noqa: E402
+from utils.tables import table  # noqa: E402
 
 SECONDS = 3.0
 """That a slider is moved for."""
