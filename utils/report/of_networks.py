@@ -356,16 +356,11 @@ def _features(subject: Subject) -> list[dict]:
     if record is None:
         make = f"{command('features', subject.argument)} --json > {shlex.quote(one_line(str(file)))}"
         return [missing(f"what a linear classifier reads off its discriminator was not measured; {make} keeps it.")]
-    from utils.features.comparison import as_table
+    from utils.features.comparison import as_table, margin_in_words
 
     blocks = [table(as_table(record), f"{record['data']['title']}, protocol {record['protocol']}", subject.stamp, True)]
-    if margin := record["margin"]:
-        ahead = ", ".join(f"{100 * margin[name]:+.1f}" for name in ("low", "high"))
-        blocks.append(
-            text(
-                f"Ahead of the same network with random weights by {100 * margin['value']:+.1f} points (95%: {ahead})."
-            )
-        )
+    if record["margin"]:
+        blocks.append(text(margin_in_words(record)))
     return blocks
 
 
