@@ -381,6 +381,19 @@ def test_what_trainings_were_made_of_is_compared_where_it_is_known():
     }  # fmt: skip
 
 
+def test_what_was_read_off_the_discriminator_is_told_beside_its_controls_and_with_its_margin(tmp_path):
+    run = run_in(tmp_path)
+    record = json.loads((RESULTS / "records" / "features_cifar-cifar10_recipe.json").read_text(encoding="utf-8"))
+    subject = subject_of(str(run.folder))
+    assert of_networks._features(subject)[0]["kind"] == "missing"
+    write_json(run.folder / "features.json", record)
+    shown, margin = of_networks._features(subject)
+    assert [row[0] for row in shown["rows"][:2]] == [record["rows"][0]["name"], record["rows"][1]["name"]]
+    assert "by +8.5 points (95%: +7.7 to +9.3)" in json.dumps(margin)
+    write_json(run.folder / "features.json", record | {"margin": None})
+    assert len(of_networks._features(subject)) == 1
+
+
 def test_compare_without_distances_measures_nothing(run, tmp_path, capsys):
     other = run_in(tmp_path / "runs", commit="ba9876543210")
     other.models.mkdir()
