@@ -1,10 +1,6 @@
 """The report's studies: arms that differ in what is asked about, trained alike, and the figures that answer it.
 
 `study.py` trains the arms of any study, `measure.py` measures their runs, `results.py` keeps what was measured, and
-`train.py` does all three; `figures.py` draws it; `perfect_generator.py` is an experiment of its own for notebook 07;
-the other files are one study each. To add a study: one file with a function of its name that gives a `Study` for a
-dataset at a scale, and a function `answer` that makes a table and a figure of kept results; one entry in `STUDIES`; and
-a notebook. One that does otherwise has a function `carry_out` in place of `train_study`, as in `ladder.py`.
 `train.py` does all three; `figures.py` draws it; `perfect_generator.py` is an experiment of its own for notebook 07,
 which also reads the losses of all kept runs with `crossings.py`; the other files are one study each. To add a study:
 one file with a function of its name that gives a `Study` for a dataset at a scale, and a function `answer` that makes a
