@@ -11,7 +11,8 @@ from scipy.stats import hypergeom, mannwhitneyu
 from utils.evaluation import audit
 from utils.evaluation.audit import DOSES, KINDS, TESTS, Alarms, Asked, Pictures, dose_response, look_up
 from utils.studies import results
-from utils.studies.copies import copies, detected, false_alarms, plot_copies, verdicts
+from utils.studies.copies import audited, copies, detected, false_alarms, kinds_seen, plot_copies, verdicts
+from utils.studies.memorisation import LONG, TRUSTED, memorisation
 from utils.studies.results import RESULTS
 
 SAMPLES = 100
@@ -128,3 +129,29 @@ def test_the_kept_study_says_what_notebook_9_says():
 def test_arms_are_amounts_and_the_last_one_has_the_model():
     assert [(arm.count, arm.model) for arm in copies("faces").arms] == [(128, False), (1_000, False), (20_000, True)]
     assert not any(arm.model for arm in copies("somebody's pictures").arms)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return np.random.default_rng(7).integers(0, 256, (400, 8, 8, 3), np.uint8)
+
+
+@pytest.mark.parametrize(("copied", "says"), [(1.0, True), (0.0, False)])
+def test_a_generator_is_called_a_copyist_by_the_trusted_tests_if_it_is_one(pictures, copied, says):
+    trained, pool, fresh = pictures[:100], pictures[100:260], pictures[260:]
+    fake = np.where(np.arange(80)[:, None, None, None] < 80 * copied, trained[:80], fresh[:80])
+    spaces = {"pixels": lambda images: images.reshape(len(images), -1)}
+    record, strip = audited(trained, pool, {"model": fake}, spaces, samples=40, draws=16, progress=False)
+    assert all((record["asked"]["pixels"][test] < record["level"]) == says for test in TRUSTED)
+    assert strip.shape == (24, 8, 8, 3) and strip[:6].tolist() == strip[6:12].tolist()  # six images, and exact copies
+    seen = kinds_seen(record, TRUSTED)["sees exact"]  # among fresh pictures; among copies there is nothing to add
+    assert seen == ("0.5%" if says else "20%")
+
+
+def test_the_audited_runs_are_of_several_amounts_and_the_smallest_are_trained_for_too_long():
+    of = {arm.name: arm.experiment for arm in memorisation("house_numbers").arms}
+    assert [of[name].data.count for name in of] == [128, 1_000, 5_000, 20_000, *LONG]
+    assert {e.training.updates for e in of.values()} == {2_000, 10_000}
+    assert {name for name, e in of.items() if e.training.updates == 10_000} == {f"{count}-long" for count in LONG}
+    assert all(e.training.keep_models and e.training.summary_updates * 5 == e.training.updates for e in of.values())
+    assert {e.model.image_size for e in of.values()} == {32}

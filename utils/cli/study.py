@@ -22,7 +22,7 @@ class Study:
 
     name: Annotated[Positional[Literal[tuple(STUDIES)] | None], arg(metavar="STUDY")] = None  # type: ignore[valid-type]
     """Which: batch_normalisation, amount_of_data, losses, recipes, features, regularised, cross_domain, copies,
-    planted_bugs or ladder; --list says what they ask."""
+    memorisation, planted_bugs or ladder; --list says what they ask."""
     data: str = "faces"
     """Name of a dataset, or a folder of pictures."""
     scale: Literal[SCALES] = "report"  # type: ignore[valid-type]

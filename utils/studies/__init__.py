@@ -17,6 +17,7 @@ STUDIES = {
     "regularised": "whether an encoder as a third player makes samples and features better",
     "cross_domain": "what pictures keep when they are drawn as another kind, without pairs (notebook 14)",
     "copies": "from which share of copies on does which test see them, and does a model copy (notebook 09)",
+    "memorisation": "are samples copies, of few training images or after too long a training (notebook 09)",
     "planted_bugs": "what is wrong with ten small broken trainings (notebook 16)",
     "ladder": "where distances mislead: known orderings of spoilt true images in every feature space",
 }

@@ -104,16 +104,12 @@ def carry_out(
     Raises:
         InputError: there is no such dataset, or it has too few images.
     """
-    from tqdm.auto import tqdm
-
     from utils import pretrained, runtime
     from utils.config import DataConfig
     from utils.data import load
-    from utils.evaluation import audit
     from utils.evaluation.features import extractor_for
     from utils.evaluation.held_out import unseen
     from utils.runs import runs_folder
-    from utils.streams import stream
     from utils.studies import results
     from utils.viz import grid, write_png
 
@@ -137,42 +133,82 @@ def carry_out(
     folder, records = Path(out or Path(home or runs_folder() / "studies") / "results"), {}
     for arm in study.arms:
         for seed in study.seeds:
-            trained, random = train[: arm.count], stream(seed, "audit: copies")
-            originals = trained[random.permutation(len(trained))[: max(100, study.samples // 5)]]
-            planted = {kind: copy(originals, random) for kind, copy in audit.KINDS.items()}
-            hosts = {"blurred": audit.blurred(pool[: study.samples])}
+            trained, hosts = train[: arm.count], {}
             if arm.model:
                 hosts["model"] = _samples(model, 2 * study.samples, seed)
-            alarms, asked = {}, {}
-            for name, of in spaces.items():
-                vectors = [{kind: of(images) for kind, images in group.items()} for group in (hosts, planted)]
-                bar = {"disable": not progress, "leave": False}
-                space = audit.look_up(
-                    of(trained), of(pool), *vectors, seed,
-                    progress=lambda parts, d=f"{arm.name}, {name}: distances", bar=bar: tqdm(parts, d, **bar),
-                )  # fmt: skip
-                found = audit.dose_response(
-                    space, study.samples, study.draws, seed,
-                    progress=lambda draws, d=f"{arm.name}, {name}: draws", bar=bar: tqdm(draws, d, **bar),
-                )  # fmt: skip
-                alarms[name] = [[one.host, one.kind, one.dose, one.test, one.hits] for one in found]
-                if arm.model:
-                    asked[name] = {test: float(f"{p:.3g}") for test, p in audit.ask(space, "model").items()}
-            strip = np.stack([of[:6] for of in (originals, *planted.values())]).reshape(-1, *originals.shape[1:])
+            record, strip = audited(
+                trained, pool, hosts, spaces, samples=study.samples, draws=study.draws, seed=seed, title=arm.name,
+                progress=progress,
+            )  # fmt: skip
             write_png(folder / study.name / f"{arm.name}-{seed}.png", grid(strip, 6))
             records[arm.name, seed] = {
                 "images": f"{study.data}, {SIDE}x{SIDE}",
                 "trained": arm.count,
-                "held_out": len(pool),
-                "samples": study.samples,
-                "draws": study.draws,
-                "level": audit.LEVEL,
                 "space": extractor.name,
-                "alarms": alarms,
-                "asked": asked,
+                **record,
                 "versions": {name: runtime.environment()[name] for name in ("tensorflow", "keras", "numpy", "python")},
             }
     return records, results.write(study, records, folder)
+
+
+def audited(
+    trained: np.ndarray,
+    pool: np.ndarray,
+    hosts: dict[str, np.ndarray],
+    spaces: dict[str, Callable],
+    *,
+    samples: int,
+    draws: int,
+    seed: int = 0,
+    title: str = "",
+    progress: bool = True,
+) -> tuple[dict, np.ndarray]:
+    """Plant copies of training images among pictures, count each test's alarms, and ask it about the pictures alone.
+
+    Args:
+        trained: uint8 (T, S, S, 3), the training images.
+        pool: uint8 (P, S, S, 3), held-out images, at least four times as many as `samples`.
+        hosts: pictures that copies are planted among, by name ("model"), beside held-out images and blurred ones.
+        spaces: functions uint8 (N, S, S, 3) -> (N, D), by name.
+        samples, draws: pictures that are asked about, and how often.
+        seed: of what is copied, and of the draws.
+        title: what progress bars are called after.
+        progress: whether to show them.
+
+    Returns:
+        The record, as plain values: "held_out", "samples", "draws", "level"; "alarms", for each space rows of host,
+        kind of copies, dose, test, hits; "asked", for each space each test's p-value of the host "model", if there is
+        one. And uint8 (24, S, S, 3): six images, and their copies of each kind.
+    """
+    from tqdm.auto import tqdm
+
+    from utils.evaluation import audit
+    from utils.streams import stream
+
+    def bar(what: str) -> Callable:
+        return lambda parts: tqdm(parts, what, disable=not progress, leave=False)
+
+    random = stream(seed, "audit: copies")
+    originals = trained[random.permutation(len(trained))[: max(100, samples // 5)]]
+    planted = {kind: copy(originals, random) for kind, copy in audit.KINDS.items()}
+    groups = ({"blurred": audit.blurred(pool[:samples])} | hosts, planted)
+    alarms, asked = {}, {}
+    for name, of in spaces.items():
+        vectors = [{kind: of(images) for kind, images in group.items()} for group in groups]
+        space = audit.look_up(of(trained), of(pool), *vectors, seed, bar(f"{title}, {name}: distances"))
+        found = audit.dose_response(space, samples, draws, seed, bar(f"{title}, {name}: draws"))
+        alarms[name] = [[one.host, one.kind, one.dose, one.test, one.hits] for one in found]
+        if "model" in hosts:
+            asked[name] = {test: float(f"{p:.3g}") for test, p in audit.ask(space, "model").items()}
+    record = {
+        "held_out": len(pool),
+        "samples": samples,
+        "draws": draws,
+        "level": audit.LEVEL,
+        "alarms": alarms,
+        "asked": asked,
+    }
+    return record, np.stack([of[:6] for of in (originals, *planted.values())]).reshape(-1, *originals.shape[1:])
 
 
 def detected(results: dict) -> list[dict]:
@@ -291,6 +327,25 @@ def plot_copies(results: dict) -> Figure:
 def answer(results: dict) -> tuple[list[dict], Figure]:
     """The table and the figure that answer the question, of kept results."""
     return detected(results), plot_copies(results)
+
+
+def kinds_seen(record: dict, tests: tuple[str, ...]) -> dict[str, str]:
+    """For each kind of copies the smallest share, among the host "model", that one of some tests sees nearly always.
+
+    Args:
+        record: as `audited` gives it.
+        tests: some of `audit.TESTS`.
+    """
+    from utils.evaluation import audit
+
+    seen = {}
+    for kind in audit.KINDS:
+        shares = []
+        for counts in record["alarms"].values():
+            alarms = [audit.Alarms(*one, record["draws"]) for one in counts]
+            shares += [audit.detectable(alarms, "model", kind, test) for test in tests]
+        seen[f"sees {kind}"] = _share(min((share for share in shares if share is not None), default=None))
+    return seen
 
 
 def _samples(model, count: int, seed: int) -> np.ndarray:
