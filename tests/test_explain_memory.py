@@ -1,6 +1,7 @@
 """Looking for copies: the statistic against known answers, planted copies, and generators that copy or do not."""
 
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -9,11 +10,13 @@ from scipy.spatial.distance import cdist
 from scipy.stats import mannwhitneyu
 
 from utils import viz
-from utils.data import scale, scale_back
+from utils.config import replace
+from utils.data import Dataset, scale, scale_back
 from utils.errors import InputError
 from utils.evaluation.copying import CAUGHT, Copying, Nearest, how_much_further, share_close, share_copied
 from utils.explain import memory
 from utils.explain.memory import copying_generator, memorisation
+from utils.explain.sections import memory as section_of
 from utils.explain.sections.memory import draw_neighbours, readable
 from utils.intervals import Interval
 from utils.models import build_discriminator
@@ -293,3 +296,18 @@ def test_a_discriminator_for_another_size_is_refused(tiny, train_images, held_ou
         memorisation(
             Sampler(draws(train_images), 100), small, train_images, held_out, extractor=block_means, samples=100
         )
+
+
+@pytest.mark.parametrize(("data", "asked_for"), [("faces", 100), ("somebody's pictures", 20_000)])
+def test_where_few_training_images_are_looked_among_only_these_are_drawn(tiny, monkeypatch, data, asked_for):
+    """Of drawn images the first hundred are the same however many there are; of a folder's a sample is not."""
+    asked, images = [], Dataset(data, data, np.zeros((200, 8, 8, 3), np.uint8), "none")
+
+    def load(experiment, data_dir):
+        asked.append(experiment.data.count)
+        return images
+
+    monkeypatch.setattr(section_of, "load_for", load)
+    subject = SimpleNamespace(most=100, data_dir=None)
+    assert len(section_of._trained_on(replace(tiny, name=data, count=20_000), subject)) == 100
+    assert asked == [asked_for]

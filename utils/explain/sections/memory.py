@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from utils import viz
+from utils.config import Experiment, replace
 from utils.data import load_for
+from utils.data.catalogue import find_entry
 from utils.errors import InputError
 from utils.evaluation.copying import closest_hundredth
 from utils.evaluation.features import extractor_for
@@ -19,6 +21,14 @@ from utils.figure import new_figure, write_figure
 HELD_OUT = 10_000  # images at most that samples are compared with beside the training images
 
 
+def _trained_on(experiment: Experiment, subject: Subject) -> np.ndarray:
+    """The training images, the first `most` of them where that is set; drawn ones are drawn only as far."""
+    entry = find_entry(experiment.data.name)
+    if subject.most and entry and entry.built_in:  # image i does not depend on how many there are
+        experiment = replace(experiment, count=min(subject.most, experiment.data.count))
+    return load_for(experiment, subject.data_dir).images[: subject.most]
+
+
 def section(subject: Subject, folder: Path) -> Section:
     sampler, experiment = subject.trained("Memorisation")
     if subject.data.name != experiment.data.name:
@@ -26,7 +36,7 @@ def section(subject: Subject, folder: Path) -> Section:
             f"Memorisation compares samples with held-out images of the run's own dataset, {experiment.data.name}. "
             f"Received: {subject.data.name}."
         )
-    train = load_for(experiment, subject.data_dir).images[: subject.most]
+    train = _trained_on(experiment, subject)
     size, count = subject.fixed.side, min(len(train), HELD_OUT)  # as many as there are training images tell most
     apart = unseen(experiment.data, size, max(count, LEAST_HELD_OUT), data_dir=subject.data_dir)
     there = 0 if apart is None else len(apart)
