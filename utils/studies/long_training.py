@@ -169,7 +169,6 @@ def carry_out(
         each run, its samples, `<arm>-<seed>-moments.jpg` (see `moments`), `film.mp4`, and of built-in images
         `true.png`.
     """
-    from utils.data import load_for
     from utils.evaluation.evaluation import evaluate
     from utils.networks import TrainedNetwork
     from utils.studies.train import train_study
@@ -195,10 +194,7 @@ def carry_out(
     folder = out / study.name
     for (arm, seed), run in runs.items():
         _keep_moments(folder / f"{arm}-{seed}-moments.jpg", run)
-    entry = find_entry(data.name)
-    if entry and entry.built_in:  # drawn here; of others no true picture is kept
-        true = load_for(study.arms[0].experiment, data_dir, progress).images[:COLUMNS]
-        viz.write_png(folder / "true.png", np.concatenate(list(true), axis=1))
+    _keep_true(folder / "true.png", study.arms[0].experiment, data_dir)
     if dataset_slug(data.name) in ("house_numbers", "svhn"):
         _keep_authors(study, out)
     write_film(results.load(study.name, out), folder / "film.mp4")
@@ -219,6 +215,15 @@ def signs(run: Run) -> list[dict]:
                 sign["to"] = row["update"]
         found += [{"sign": finding.sign.name, "from": row["update"], "to": None} for finding in diagnosis.begun]
     return found
+
+
+def _keep_true(path: Path, experiment: Experiment, data_dir: str | Path | None) -> None:
+    """True images, if they were drawn here; of others none is kept."""
+    from utils.data import load_for
+
+    entry = find_entry(experiment.data.name)
+    if entry and entry.built_in:
+        viz.write_png(path, np.concatenate(load_for(experiment, data_dir, progress=False).images[:COLUMNS], axis=1))
 
 
 def _keep_moments(path: Path, run: Run) -> None:
@@ -298,7 +303,7 @@ def how_to_make(data: str) -> str:
     """The sentence that stands where no long training on a dataset is kept."""
     named = data if find_entry(data) else f"{data}.npz"
     words = command("study", "long_training", "--data", named, "--scale", "quick", "--out", "notebooks/results")
-    return f"No long training on {data} is kept yet. An hour on two cores makes one: {words}"
+    return f"No long training on {data} is kept yet. This makes one, in about an hour on two cores: {words}"
 
 
 def moments(kept: dict, run: dict) -> np.ndarray:
