@@ -59,7 +59,7 @@ def test_every_arm_keeps_as_many_moments_and_few_measurements_of_the_watch(data,
         training = arm.experiment.training
         parts, rest = divmod(training.updates, training.summary_updates)
         assert (parts, rest) == ({"smallest": 3}.get(scale, 15), 0) and training.keep_models
-        assert training.updates / training.watch_updates <= 121
+        assert training.updates / training.watch_updates <= study.WATCHED
 
 
 def test_of_own_pictures_enough_are_left_to_measure_against_and_few_are_augmented(tmp_path):
@@ -137,7 +137,7 @@ def test_table_series_figure_and_film_show_every_arm(carried_out):
     picture = study.series(kept, "best_recipe", count=3)
     assert picture.shape[0] == 32 + 3 * 98 + 2 and picture.shape[1] > COLUMNS * 98
     frames = imageio.mimread(kept["pictures"] / "film.mp4")
-    assert len(frames) == 4 + 6 and frames[0].shape[1] == COLUMNS * 66 + 2  # the last stays for two seconds
+    assert len(frames) == 4 + 6 and frames[0].shape[1] == COLUMNS * 98 + 2  # the last stays for two seconds
 
 
 def test_the_authors_generator_stands_beside_without_a_training_and_without_a_distance(

@@ -70,7 +70,7 @@ def long_training(data: str = "faces", scale: str = "report") -> Study:
         length = {"updates": updates, "summary_updates": updates // parts, "keep_models": True, "count": count}
         if scale == "smallest":
             return replace(experiment, **length, batch_size=8)
-        return replace(experiment, **length, batch_size=batch_size, watch_updates=max(25, updates // WATCHED))
+        return replace(experiment, **length, batch_size=batch_size, watch_updates=max(25, -(-updates // WATCHED)))
 
     plain = base_for(
         f"report{size}", data, scale, width=1.0 if size == 32 else 0.5, shared_latents=True, ema_decay=0.99
@@ -276,12 +276,12 @@ def write_film(kept: dict, path: str | Path) -> None:
     def frame(number: int) -> np.ndarray:
         parts = []
         for run, of in zip(runs, pictures):
-            tiles = viz.grid(of[min(number, len(of) - 1)], columns=COLUMNS, tile=64)
+            tiles = viz.grid(of[min(number, len(of) - 1)], columns=COLUMNS, tile=96)
             said = f"{run['arm']}: {_when(run, min(number, len(of) - 1))}"
             parts += [viz.letters(said, tiles.shape[1], 20), tiles]
         return np.concatenate(parts)
 
-    viz.write_film(path, (frame(number) for number in range(max(map(len, pictures)))), fps=3)
+    viz.write_film(path, (frame(number) for number in range(max(map(len, pictures)))), fps=3, quality=5)
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------
@@ -408,7 +408,8 @@ def plot_courses(kept: dict, figure: Figure | SubFigure | None = None) -> Figure
         for name, (label, colour) in named.items():
             axes.plot(curves["update"], curves[name], color=colour, linewidth=1.2, label=label)
         axes.axhline(np.log(2), color="grey", linestyle=":", linewidth=1, label="log 2 (undecided)")
-        axes.set(title=f"losses: {arm}", xlabel="update", ylim=(0, None))
+        axes.set(title=f"losses: {arm}", xlabel="update")
+    panels[0].set_ylim(0, None)  # of all: they share it
     below.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
     for axes in panels[len(arms) :]:
         axes.remove()
