@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import imageio.v2 as imageio
 import numpy as np
 import pytest
+from test_notebooks import OF_DATASETS, code_of, read
 from test_studies import shrunk
 
 from utils import config, notebook, viz
@@ -180,3 +181,22 @@ def test_the_longest_training_is_found_and_where_there_is_none_a_sentence_says_h
     assert notebook.open_longer("no_such", preset("quick")) is None
     said = capsys.readouterr().out
     assert said.startswith("No long training on no_such is kept yet.") and "--data no_such.npz --scale quick" in said
+
+
+def test_the_cell_of_the_notebooks_shows_table_courses_each_arms_series_and_the_film(carried_out, monkeypatch):
+    shown = []
+    monkeypatch.setattr(notebook, "display", lambda thing, raw=False: shown.append(thing))
+    monkeypatch.setattr(study, "find", lambda data: carried_out.kept if data == "shots" else None)
+    names = {
+        "kept": "shots",
+        "experiment": None,
+        "scale": "quick",
+        "runs_dir": None,
+        "data_dir": None,
+        "play": notebook.play,
+    }
+    exec(code_of(read(OF_DATASETS[0]))["longer"], names)
+    table, courses, series, film = shown
+    assert "best_recipe" in table["text/plain"] and "not measured" not in table["text/plain"]
+    assert imageio.imread(courses.data).shape[1] > imageio.imread(series.data).shape[1] > COLUMNS * 96
+    assert "<video" in film._repr_html_()
