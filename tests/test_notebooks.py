@@ -29,6 +29,7 @@ from utils.runs import PROJECT, Run
 STEMS = sorted(path.stem for path in (PROJECT / "notebooks").glob("*.ipynb"))
 OF_DATASETS = ["01_cifar10", "02_svhn", "03_celeba", "04_lsun_bedroom"]
 ABOUT_TRAINING = ["00_first_steps", *OF_DATASETS]
+AT_64 = {"03_celeba", "04_lsun_bedroom"}  # which train networks for that size, too
 SHOWING_THE_ALGORITHM = ["00b_from_scratch", "17_clinic"]  # where layers and the update themselves are the subject
 SOLUTIONS = sorted(path.stem for path in (PROJECT / "notebooks" / "solutions").glob("*.ipynb"))
 REPORT32, REPORT64, QUICK = ("522,497", "1,466,115"), ("1,112,577", "1,728,387"), ("133,249", "472,195")
@@ -56,6 +57,13 @@ def text_of(book) -> str:
 
 def of_kind(book, kind: str) -> list[str]:
     return [output.data[kind] for output in outputs_of(book) if kind in output.get("data", {})]
+
+
+def pictures_of(book) -> list[np.ndarray]:
+    """Everything that a notebook shows as a picture, in its order; a large one is a JPEG."""
+    shown = [output.get("data", {}) for output in outputs_of(book)]
+    shown = [data.get("image/png") or data.get("image/jpeg") for data in shown]
+    return [imageio.imread(base64.b64decode(picture)) for picture in shown if picture]
 
 
 def film_in(page: str) -> bytes:
@@ -132,12 +140,12 @@ def test_summaries_samplers_and_training_say_what_they_are_to_say(execute, stem)
 @pytest.mark.parametrize("stem", ABOUT_TRAINING)
 def test_pictures_and_a_film_that_plays_are_inside_the_page(execute, stem, tmp_path):
     book = execute(stem)
-    pictures = [imageio.imread(base64.b64decode(png)) for png in of_kind(book, "image/png")]
+    pictures = pictures_of(book)
     assert len(pictures) >= 5  # some images, a true and a fake batch, curves, epochs side by side
     true, fake = (picture[2:66, 2:66].astype(float) for picture in pictures[1:3])  # the first sample of each batch
     assert true.std() > 20 and fake.std() < 5 and abs(fake.mean() - 127.5) < 5  # untrained, it draws an even grey
     films = [film_in(page) for page in of_kind(book, "text/html") if "<video" in page]
-    assert len(films) == 1
+    assert len(films) == 1 + ("No long training on" not in text_of(book) and stem in OF_DATASETS)
     (tmp_path / "film.mp4").write_bytes(films[0])
     frames = imageio.mimread(tmp_path / "film.mp4")
     assert len(frames) == 2 + 8  # epochs 0 and 1, and the last for two seconds more
@@ -202,8 +210,23 @@ def test_a_notebook_defines_no_function_and_is_short(stem):
 def test_the_notebooks_of_datasets_have_the_same_code_apart_from_their_parameters():
     codes = [code_of(read(stem)) for stem in ABOUT_TRAINING]
     parameters = [code.pop("parameters") for code in codes]
+    longer = [code.pop("longer", None) for code in codes]
+    second = {stem: code.pop("second", None) for stem, code in zip(ABOUT_TRAINING, codes)}
     assert codes == [codes[0]] * len(codes)
     assert len(set(parameters)) == len(parameters)
+    assert longer[0] is None and len(set(longer[1:])) == 1 and longer[1]
+    assert {stem for stem, code in second.items() if code} == AT_64 and len({second[stem] for stem in AT_64}) == 1
+
+
+def test_notebooks_of_datasets_show_the_long_trainings_of_their_own_pictures():
+    shown = {}
+    for stem in OF_DATASETS:
+        parameters = {}
+        exec(code_of(read(stem))["parameters"], parameters)
+        shown[stem] = parameters["kept"]
+        text = next(cell.source for cell in read(stem).cells if cell.id == "longer-text")
+        assert f"`./dcgan study long_training --data {parameters['kept']}" in text
+    assert shown == dict(zip(OF_DATASETS, ("cifar10", "house_numbers", "celeba", "bedrooms")))
 
 
 @pytest.mark.parametrize("stem", STEMS)
@@ -281,6 +304,7 @@ def test_the_first_lines_find_the_project_however_jupyter_was_started(place):
         (("report32", "faces"), 2_800, 5 * 175, 16),
         (("report32", "celeba", "report"), 10_000, 50 * 78, 128),
         (("report64", "lsun_bedroom"), 512, 5 * 64, 8),
+        (("quick64", "faces"), 2_880, 5 * 90, 32),
         (("report64", "lsun_bedroom", "report"), 10_000, 50 * 78, 128),  # the stand-in has no 303,125 to draw
         (("paper64", "faces", "smallest"), 16, 2, 8),
     ],

@@ -170,7 +170,7 @@ def test_verdicts_count_the_runs_that_fail_in_either_way():
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in results.RESULTS.glob("*.json")))
 def test_committed_figures_have_no_legend_over_curves_and_more_than_one_number_on_an_axis(name):
-    _, figure = importlib.import_module(f"utils.studies.{name.rsplit('-', 1)[0]}").answer(results.load(name))
+    _, figure = importlib.import_module(f"utils.studies.{name.split('-')[0]}").answer(results.load(name))
     figure.draw_without_rendering()  # lays it out
     assert not [axes for axes in figure.axes if axes.get_legend() and axes.has_data()]
     for axes in figure.axes:

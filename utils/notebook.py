@@ -39,6 +39,8 @@ _QUICK = {
     # images take 3 minutes at 80 images/s, 2,560 of four times the pixels as long at 15.
     "report32": {"count": 2_800, "batch_size": 16, "epochs": 5},
     "report64": {"count": 512, "batch_size": 8, "epochs": 5, "summary_samples": 64},
+    # Networks that work at that size: 14,400 images in 85 seconds at 170 images/s.
+    "quick64": {"count": 2_880, "epochs": 5},
 }
 _SMALLEST = {"count": 16, "batch_size": 8, "epochs": 1, "summary_samples": 16}
 # R used Kaggle's sample of the bedrooms, which holds so many (it calls them 20% in one place and 10% in another).
@@ -103,8 +105,8 @@ def tell(run: Run) -> None:
 
 
 def show(images: np.ndarray, columns: int = 8) -> None:
-    """Show uint8 (N, H, W, 3) images as a grid."""
-    _show_picture(PIL.Image.fromarray(viz.grid(images, columns)))
+    """Show uint8 (N, H, W, 3) images as a grid, those of 64 pixels twice as large as those of 32."""
+    show_picture(viz.grid(images, columns, tile=64 if images.shape[2] <= 32 else 128), limit=50_000)
 
 
 def show_plot(png: str | Path) -> None:
@@ -113,14 +115,17 @@ def show_plot(png: str | Path) -> None:
     _show_picture(plot)
 
 
-def show_epochs(run: Run, count: int = 4, tiles: int = 3) -> None:
+def show_epochs(run: Run, count: int = 4, tiles: int | None = None) -> None:
     """Show corners of a run's grids side by side: before training, at its end, and some between.
 
     Args:
         run: the run.
         count: how many grids, as evenly spaced as can be.
-        tiles: how many pictures of a grid across, and down.
+        tiles: how many pictures of a grid across, and down; by default 3, of pictures of 64 pixels, which are shown
+            twice as large, 2.
     """
+    large = run.experiment.model.image_size > 32
+    tiles = tiles or (2 if large else 3)
     numbers = [row[run.unit] for row in run.epochs()]
     chosen = sorted({numbers[round(place)] for place in np.linspace(0, len(numbers) - 1, count)})
     sheets = []
@@ -128,9 +133,10 @@ def show_epochs(run: Run, count: int = 4, tiles: int = 3) -> None:
         sheet = viz.read_png(run.grid(number))
         pitch = sheet.shape[1] // 8  # eight pictures across, each with a gap of 2 before it, and a last gap
         corner = sheet[: tiles * pitch + 2, : tiles * pitch + 2]
+        corner = corner.repeat(2, axis=0).repeat(2, axis=1) if large else corner
         framed = np.pad(corner, ((0, 0), (0, 14), (0, 0)), constant_values=255)
         sheets.append(viz.caption(framed, f"{run.unit} {number}"))
-    _show_picture(PIL.Image.fromarray(np.concatenate(sheets, axis=1)))
+    show_picture(np.concatenate(sheets, axis=1), limit=120_000)
 
 
 def play(film: str | Path, limit: int = _FILM_BYTES) -> None:
@@ -200,6 +206,39 @@ def train_study(
     runs, file = train.train_study(study, home, data_dir=data_dir, samples=samples)
     tell_runs(runs)
     return runs, results.load(study.name, file.parent)
+
+
+def open_longer(
+    data: str,
+    experiment: Experiment,
+    scale: str = "quick",
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
+) -> dict | None:
+    """The long training of a dataset that is kept; at scale "report" it is carried out, which takes hours.
+
+    Args:
+        data: what it is kept under.
+        experiment: names the images that are trained on at scale "report".
+        scale: of the notebook.
+        runs_dir: where runs go; `saved_models/` by default. Those of studies are in `studies/` in there.
+        data_dir: where datasets are.
+
+    Returns:
+        As `studies.results.load` gives it. None if none is kept: a sentence then says how to make it.
+    """
+    from utils.studies import long_training, results  # not needed by most notebooks
+
+    if scale == "report":
+        study = long_training.long_training(experiment.data.name, scale)
+        home = runs_folder(runs_dir) / "studies" if runs_dir else None
+        runs, file = long_training.carry_out(study, home, data_dir=data_dir)
+        tell_runs(runs)
+        return results.load(study.name, file.parent)
+    kept = long_training.find(data)
+    if kept is None:
+        print(long_training.how_to_make(data))
+    return kept
 
 
 def show_table(rows: list[dict]) -> None:

@@ -16,6 +16,7 @@ STUDIES = {
     "features": "which layers, epochs and recipes give features that tell classes apart",
     "regularised": "whether an encoder as a third player makes samples and features better",
     "cross_domain": "what pictures keep when they are drawn as another kind, without pairs (notebook 14)",
+    "long_training": "what is learned of a dataset in half an hour to hours (notebooks 01 to 04)",
     "copies": "from which share of copies on does which test see them, and does a model copy (notebook 09)",
     "memorisation": "are samples copies, of few training images or after too long a training (notebook 09)",
     "planted_bugs": "what is wrong with ten small broken trainings (notebook 16)",

@@ -38,7 +38,7 @@ def measure_for(
         distance in the feature space to the nearest training image, of "fake" and of "held_out" images. A kernel
         distance is [value, low, high], the ends of its 95% interval.
     """
-    most = max((arm.experiment for arm in study.arms), key=lambda experiment: experiment.data.count)
+    most = max((arm.experiment for arm in study.arms), key=lambda experiment: experiment.data.count or np.inf)
     quality = quality_for(most, data_dir, samples=samples, progress=progress)
 
     def measure(run: Run) -> dict:

@@ -31,9 +31,10 @@ def at_scale(sizes: dict[str, tuple], scale: str) -> tuple:
     return sizes[scale]
 
 
-def base_for(preset: str, data: str, scale: str, **changes) -> Experiment:
-    """What all arms of a study start from: a preset on a dataset, with what a scale changes in every study."""
-    return config.replace(presets.preset(preset), name=str(data), **{**changes, **_AT_SCALE[scale]})
+def base_for(start: str | Experiment, data: str, scale: str, **changes) -> Experiment:
+    """What arms of a study start from: a preset, or an experiment, on a dataset, with what a scale changes in all."""
+    start = presets.preset(start) if isinstance(start, str) else start
+    return config.replace(start, name=str(data), **{**changes, **_AT_SCALE[scale]})
 
 
 def study_name(study: str, data: str, scale: str) -> str:

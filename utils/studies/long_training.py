@@ -1,0 +1,453 @@
+"""What is learned of a dataset in longer training: by the report's networks, with the cure, and by the best recipe.
+
+It makes the kept part of notebooks 01 to 04: the networks' pictures of the same latents at several moments (the
+report's Figs 15 to 18), losses (its Fig 14), a film, and distances with all that they depend on.
+
+Only generated pictures are kept. True ones are kept beside them where the project has drawn them itself, since only of
+these it may pass them on.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure, SubFigure
+
+from utils import config, viz
+from utils.config import DataConfig, Experiment, replace
+from utils.data.catalogue import find_entry, find_source, shorter_sides
+from utils.errors import InputError
+from utils.figure import new_figure
+from utils.files import appears_whole
+from utils.fitting import FEW_IMAGES, recommended
+from utils.runs import Run, dataset_slug, runs_folder
+from utils.studies import results
+from utils.studies.figures import COLOURS, plot_samples
+from utils.studies.recipes import LIVE, recipes
+from utils.studies.study import Arm, Study, at_scale, base_for, study_name
+from utils.text import command, say_once
+
+SIZES = {"report": (4500, 15), "quick": (900, 15), "smallest": (3, 3)}
+"""Updates of the report's networks, and after how many parts of them a moment is kept, at each scale."""
+TIMES = {32: 10, 64: 5}
+"""So many times the updates of the report's networks the best recipe gets in about as many minutes, by the side of the
+images: its networks are narrower, and its batches smaller."""
+BATCHES = {32: 64, 64: 32}
+"""Images per update of the report's networks, by the side of the images: at 64x64 updates are dear enough."""
+DRAWN = {"report": 20_000, "quick": 8_000}
+"""Images of a built-in dataset."""
+MOST = 50_000
+"""Images of a big dataset."""
+WATCHED = 120
+"""Measurements of the watch that are kept of a run, at most."""
+COLUMNS, QUALITY = 5, 85
+"""Pictures of a moment; JPEG quality of the kept moments, colours at full resolution."""
+AUTHORS = "authors_2015"
+"""The generator that the paper's authors released for SVHN, beside the house numbers that stand in for it."""
+AUTHORS_MODEL = "paper_svhn"
+"""What it has to be called among the models (`./dcgan import-paper`)."""
+
+
+def long_training(data: str = "faces", scale: str = "report") -> Study:
+    """The report's networks without batch normalisation and with the cure of notebook 05, and the best recipe.
+
+    At 32 pixels the report's networks have their full width, at 64 half of it. What an update costs differs so much
+    between the arms that with as many updates the cheapest would stop after a minute, and as many minutes would be
+    other updates on every machine. So updates are counted, as many for the report's networks with and without the cure,
+    and so many more for the best recipe that all took about as long on two cores where this was written. Distances are
+    measured at every moment, so that arms can be compared at equal updates, too. One seed.
+
+    Images smaller than 64 pixels are trained on at 32, others at 64; house numbers at 32, as SVHN. Of own pictures an
+    eighth, at most 2,000, is never trained on, and as many again, to measure against.
+
+    Args:
+        data: name of a dataset, or the path of own pictures.
+        scale: one of `presets.SCALES`: report for hours, quick for half an hour to an hour.
+    """
+    updates, parts = at_scale(SIZES, scale)
+    size, count = _size(data), _count(data, scale)
+
+    def lasting(experiment: Experiment, updates: int, batch_size: int) -> Experiment:
+        length = {"updates": updates, "summary_updates": updates // parts, "keep_models": True, "count": count}
+        if scale == "smallest":
+            return replace(experiment, **length, batch_size=8)
+        return replace(experiment, **length, batch_size=batch_size, watch_updates=max(25, -(-updates // WATCHED)))
+
+    plain = base_for(
+        f"report{size}", data, scale, width=1.0 if size == 32 else 0.5, shared_latents=True, ema_decay=0.99
+    )
+    plain = lasting(plain, updates, BATCHES[size])
+    cure = {"batch_norm": "on", "batch_norm_momentum": 0.9, "weights": "normal"}
+    best = _best(data, size, scale, count)
+    best = lasting(best, updates * TIMES[size], best.training.batch_size)
+    wide = "the report's networks" + ("" if size == 32 else " at half width")
+    few = ", images moved and recoloured before they are judged" if best.training.augment else ""
+    return Study(
+        study_name("long_training", data, scale),
+        "What do the report's networks learn of these images, what with the cure, and what does the best recipe?",
+        (
+            Arm("report", f"{wide}, no batch normalisation, as in its final runs", plain),
+            Arm("report_cured", f"{wide}, batch statistics in every pass, weights N(0, 0.02)", replace(plain, **cure)),
+            Arm(
+                "best_recipe",
+                f"the paper's networks at {'half' if size == 32 else 'a quarter of'} their width, kernels of 4x4, "
+                f"twice its learning rate, batches of {best.training.batch_size}{few}",
+                best,
+            ),
+        ),
+        seeds=(0,),
+    )
+
+
+def _size(data: str) -> int:
+    entry = find_entry(data)
+    if entry and entry.built_in:
+        return 32 if entry.name == "house_numbers" else 64
+    side = entry.native_size or np.inf if entry else np.median(shorter_sides(DataConfig(name=str(data))))
+    return 64 if side >= 64 else 32
+
+
+def _count(data: str, scale: str) -> int | None:
+    """How many images to train on, so that enough are left to measure against."""
+    from utils.evaluation.quality import SAMPLES
+
+    entry = find_entry(data)
+    if entry is None:
+        there, apart = find_source(data).describe().count, 2 * _samples(data, scale)
+        if there - apart < 16:
+            raise InputError(f"A long training takes {apart + 16} pictures, {apart} of them to measure against. "
+                             f"Received: {data}, which has {there}.")  # fmt: skip
+        return 16 if scale == "smallest" else there - apart
+    if scale == "smallest":
+        return 16
+    if entry.built_in:
+        return DRAWN[scale]
+    others = [images for images in list(entry.splits.values())[1:] if images >= 2 * SAMPLES]
+    return MOST if entry.big else None if others else entry.images - 2 * SAMPLES
+
+
+def _samples(data: str, scale: str) -> int:
+    """Samples that distances are measured on."""
+    from utils.evaluation.distances import LEAST_SAMPLES
+    from utils.evaluation.quality import SAMPLES
+
+    if scale == "smallest":
+        return LEAST_SAMPLES
+    if find_entry(data):
+        return SAMPLES
+    return max(LEAST_SAMPLES, min(SAMPLES, find_source(data).describe().count // 8))
+
+
+def _best(data: str, size: int, scale: str, count: int | None) -> Experiment:
+    """What wins at equal minutes: at 32 pixels the winner of the study of recipes, at 64 what `./dcgan train` takes."""
+    if size == 64:
+        return base_for(recommended(64, count), data, scale)
+    winner = next(arm.experiment for arm in recipes("cifar10").arms if arm.name == LIVE[1])
+    few = count is not None and count < FEW_IMAGES
+    return base_for(winner, data, scale, augment=("colour", "translation") if few else ())
+
+
+# --- carried out ------------------------------------------------------------------------------------------------------
+
+
+def carry_out(
+    study: Study,
+    home: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> tuple[dict[tuple[str, int], Run], Path]:
+    """Train the arms, and keep their moments, a film, their distances, and what was wrong by the watch.
+
+    Beside the arms on house numbers stands what the authors' own generator of 2015 draws, where it was imported.
+
+    Args:
+        study, home, out, data_dir, progress: as for `train_study`.
+
+    Returns:
+        The run of each (arm, seed), and the file of the results. In the folder of the study's name beside it are, for
+        each run, its samples, `<arm>-<seed>-moments.jpg` (see `moments`), `film.mp4`, and of built-in images
+        `true.png`.
+    """
+    from utils.evaluation.evaluation import evaluate
+    from utils.networks import TrainedNetwork
+    from utils.studies.train import train_study
+
+    home = Path(home or runs_folder() / "studies")
+    out = Path(out or home / "results")
+    data = study.arms[0].experiment.data
+    samples = _samples(data.name, "smallest" if study.name.endswith("-smallest") else "")
+
+    def also(run: Run) -> dict:
+        trained = TrainedNetwork(run.name, run.model("generator"), run.folder, run, run.experiment)
+        record = evaluate(
+            trained, run.experiment.data, samples=samples, only_unseen=True, data_dir=data_dir, progress=progress
+        )
+        unnamed = replace(run.experiment, name=dataset_slug(data.name))  # own pictures have a place of this machine
+        return {
+            "settings": config.to_dict(unnamed),
+            "distance": record["distance"] | {"other_spaces": record["other_spaces"]},
+            "signs": signs(run),
+        }
+
+    runs, file = train_study(study, home, out, data_dir=data_dir, samples=samples, progress=progress, also=also)
+    folder = out / study.name
+    for (arm, seed), run in runs.items():
+        _keep_moments(folder / f"{arm}-{seed}-moments.jpg", run)
+    _keep_true(folder / "true.png", study.arms[0].experiment, data_dir)
+    if dataset_slug(data.name) in ("house_numbers", "svhn"):
+        _keep_authors(study, out)
+    write_film(results.load(study.name, out), folder / "film.mp4")
+    return runs, file
+
+
+def signs(run: Run) -> list[dict]:
+    """What was wrong, by the measurements of the watch: each "sign", "from" which update, and "to" which (None: it was
+    there at the end)."""
+    from utils.training.doctor import Diagnosis
+
+    diagnosis, found = Diagnosis(run.experiment), []
+    for row in run.watch():
+        diagnosis.diagnose(row)
+        there = {finding.sign.name for finding in diagnosis.findings.values()}
+        for sign in found:
+            if sign["to"] is None and sign["sign"] not in there:
+                sign["to"] = row["update"]
+        found += [{"sign": finding.sign.name, "from": row["update"], "to": None} for finding in diagnosis.begun]
+    return found
+
+
+def _keep_true(path: Path, experiment: Experiment, data_dir: str | Path | None) -> None:
+    """True images, if they were drawn here; of others none is kept."""
+    from utils.data import load_for
+
+    entry = find_entry(experiment.data.name)
+    if entry and entry.built_in:
+        viz.write_png(path, np.concatenate(load_for(experiment, data_dir, progress=False).images[:COLUMNS], axis=1))
+
+
+def _keep_moments(path: Path, run: Run) -> None:
+    """A row of pictures for each summary of a run, out of its grids."""
+    from PIL import Image
+
+    size, rows = run.experiment.model.image_size, []
+    for number in (row[run.unit] for row in run.epochs()):
+        sheet = viz.read_png(run.grid(number))
+        pitch = sheet.shape[1] // 8  # eight pictures across, each with a gap of 2 before it
+        tiles = [sheet[2:pitch, 2 + place * pitch : (place + 1) * pitch] for place in range(COLUMNS)]
+        each = (pitch - 2) // size  # they were enlarged
+        rows.append(np.concatenate([tile[::each, ::each] for tile in tiles], axis=1))
+    with appears_whole(path) as temporary:
+        Image.fromarray(np.concatenate(rows)).save(temporary, "jpeg", quality=QUALITY, subsampling=0, optimize=True)
+
+
+def _keep_authors(study: Study, out: Path) -> None:
+    """What the authors' generator draws, as one more arm without a training."""
+    from utils import pretrained
+    from utils.models import load_network
+    from utils.sampling import Sampler
+
+    model = pretrained.find(AUTHORS_MODEL)
+    if model is None:
+        say_once(
+            f"The generator that the paper's authors released for SVHN is not here, so it is not kept beside: "
+            f"`bash data_scripts/get_paper_weights.sh`, then `{command('import-paper', 'FOLDER', AUTHORS_MODEL)}`."
+        )
+        return
+    seed = study.seeds[0]
+    drawn = Sampler.of(load_network(model.model("generator")), model.experiment).draw(results.SAMPLES, seed)
+    sheet = viz.grid(drawn, columns=results.SAMPLES, tile=32)
+    viz.write_png(out / study.name / f"{AUTHORS}-{seed}.png", sheet)
+    arm = Arm(AUTHORS, "the authors' own generator of 2015, learnt from SVHN itself: other images", model.experiment)
+    record = {"images": model.card["data"], "about": model.card["about"], "parameters": model.card["parameters"]}
+    results.write(Study(study.name, study.question, (*study.arms, arm)), {(AUTHORS, seed): record}, out)
+
+
+def write_film(kept: dict, path: str | Path) -> None:
+    """Make a film of the moments of the arms' first runs, one above the other, with the update and the minute.
+
+    Args:
+        kept: as `results.load` gives them.
+        path: ends in .mp4 or .gif.
+    """
+    runs = [next(run for run in _trained(kept) if run["arm"] == arm) for arm in _arms(kept)]
+    pictures = [moments(kept, run) for run in runs]
+
+    def frame(number: int) -> np.ndarray:
+        parts = []
+        for run, of in zip(runs, pictures):
+            tiles = viz.grid(of[min(number, len(of) - 1)], columns=COLUMNS, tile=96)
+            said = f"{run['arm']}: {_when(run, min(number, len(of) - 1))}"
+            parts += [viz.letters(said, tiles.shape[1], 20), tiles]
+        return np.concatenate(parts)
+
+    viz.write_film(path, (frame(number) for number in range(max(map(len, pictures)))), fps=3, quality=5)
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+def find(data: str, folder: str | Path = results.RESULTS) -> dict | None:
+    """The kept long training on a dataset, the longest that there is; None if there is none.
+
+    Args:
+        data: name of the dataset, or of own pictures' file or folder.
+        folder: of the results.
+    """
+    names = [study_name("long_training", data, scale) for scale in ("report", "quick")]
+    there = [name for name in names if (Path(folder) / f"{name}.json").is_file()]
+    return results.load(there[0], folder) if there else None
+
+
+def how_to_make(data: str) -> str:
+    """The sentence that stands where no long training on a dataset is kept."""
+    named = data if find_entry(data) else f"{data}.npz"
+    words = command("study", "long_training", "--data", named, "--scale", "quick", "--out", "notebooks/results")
+    return f"No long training on {data} is kept yet. This makes one, in about an hour on two cores: {words}"
+
+
+def moments(kept: dict, run: dict) -> np.ndarray:
+    """What a kept run drew of the same latents before its first update and at every moment that is kept.
+
+    Args:
+        kept: as `results.load` gives them.
+        run: one of its trained runs.
+
+    Returns:
+        uint8 (moments, `COLUMNS`, S, S, 3); a row of `run["snapshots"]` for each moment.
+    """
+    sheet = viz.read_png(kept["pictures"] / f"{run['arm']}-{run['seed']}-moments.jpg")
+    side = sheet.shape[1] // COLUMNS
+    return sheet.reshape(-1, side, COLUMNS, side, 3).swapaxes(1, 2)
+
+
+def series(kept: dict, arm: str, count: int = 5, tile: int = 96) -> np.ndarray:
+    """An arm's moments as a picture, as the report's Figs 15 to 18: a row for each, the last of true images, if kept.
+
+    Args:
+        kept: as `results.load` gives them.
+        arm: which; its first run. Of one that was not trained here it is what it draws.
+        count: of moments: before the first update, at the end, and some between, closer at the beginning.
+        tile: about so many pixels wide an image becomes.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    run = next(run for run in kept["runs"] if run["arm"] == arm)
+    if "curves" not in run:
+        strip = viz.read_png(kept["pictures"] / f"{arm}-{run['seed']}.png")
+        side = strip.shape[0] - 4  # results.keep leaves a gap of 2 around each
+        images = [strip[2 : 2 + side, left : left + side] for left in range(2, strip.shape[1] - side, side + 2)]
+        return viz.caption(viz.grid(np.stack(images), columns=6, tile=tile), arm)
+    drawn = moments(kept, run)
+    chosen = sorted({0, *np.geomspace(1, len(drawn) - 1, count - 1).round().astype(int).tolist()})
+    images, names = list(drawn[chosen]), [_when(run, number) for number in chosen]
+    if (kept["pictures"] / "true.png").is_file():
+        true, side = viz.read_png(kept["pictures"] / "true.png"), drawn.shape[2]
+        images, names = [*images, true.reshape(side, -1, side, 3).swapaxes(0, 1)[:COLUMNS]], [*names, "true images"]
+    return viz.caption(viz.grid(np.concatenate(images), columns=COLUMNS, tile=tile, names=names), arm)
+
+
+def by_arm(kept: dict) -> list[dict]:
+    """A row for each run of the kept results: its length, the distance of its samples, and what the watch saw.
+
+    "distance" is the kernel distance to held-out images with its 95% interval, "between true" that of as many true
+    images to these; "diversity" that of the samples at the end, as a share of the true images'.
+    """
+    rows = []
+    for run in kept["runs"]:
+        row = {"arm": run["arm"], "what": kept["arms"][run["arm"]], "updates": "–", "images seen": "–"}
+        row |= {"minutes": "–", "distance": "not measured", "between true": "–", "diversity": "–"}
+        row |= {"the watch saw": "–", "seed": str(run["seed"])}
+        if "curves" in run:
+            distance, last = run["distance"], run["watch"][-1]
+            row["updates"] = f"{run['updates']:,}"
+            row["images seen"] = f"{run['updates'] * run['settings']['training']['batch_size']:,}"
+            row["minutes"] = f"{run['seconds'] / 60:.1f}"
+            row["distance"] = "{value:.3f} ({low:.3f} to {high:.3f})".format(**distance["kernel"])
+            row["between true"] = f"{distance['floor']['kernel']['value']:.3f}"
+            row["diversity"] = f"{last['diversity'] / last['diversity_true']:.2f}"
+            row["the watch saw"] = "; ".join(map(_sign_in_words, run["signs"])) or "nothing wrong"
+        rows.append(row)
+    return rows
+
+
+def plot_courses(kept: dict, figure: Figure | SubFigure | None = None) -> Figure | SubFigure:
+    """Draw the arms' distances by minutes and by updates, their diversity, and the losses of each (report, Fig 14).
+
+    Args:
+        kept: as `results.load` gives them.
+        figure: what to draw into; a new one by default.
+    """
+    runs = _trained(kept)
+    arms = _arms(kept)
+    figure = figure or new_figure(4.2 * max(3, len(arms)), 6.4)
+    above, below = figure.subfigures(2, 1)
+    by_minutes, by_updates, diversity = above.subplots(1, 3)
+    for run in runs:
+        colour = COLOURS[arms.index(run["arm"])]
+        after = run["snapshots"][1:]  # an untrained network is at no place of a logarithmic axis
+        minutes, updates = ([at(run, row["update"]) for row in after] for at in (_minutes, lambda _, update: update))
+        distances = [max(row["kernel"][0], 1e-3) for row in after]
+        about = f"{run['arm']}: {kept['arms'][run['arm']]}"
+        by_minutes.plot(minutes, distances, "o-", color=colour, markersize=3, label=about)
+        by_updates.plot(updates, distances, "o-", color=colour, markersize=3)
+        shares = [row["diversity"] / row["diversity_true"] for row in run["watch"]]
+        diversity.plot([_minutes(run, row["update"]) for row in run["watch"]], shares, color=colour, linewidth=1.2)
+    by_minutes.set(title="kernel distance, by minute", xlabel="minute", yscale="log")
+    by_updates.set(title="kernel distance, by update", xlabel="update", yscale="log", xscale="log")
+    diversity.set(title="diversity of the samples (true images: 1)", xlabel="minute", ylim=(0, None))
+    for axis in (by_minutes.yaxis, by_updates.yaxis, by_updates.xaxis):
+        viz.plain_ticks(axis)
+    above.legend(*by_minutes.get_legend_handles_labels(), loc="outside lower center", fontsize=8, frameon=False)
+    panels = np.atleast_1d(below.subplots(1, max(3, len(arms)), sharey=True))
+    named = {"loss_generator": ("generator", "tab:green"), "loss_true": ("discriminator, true", "tab:blue"),
+             "loss_fake": ("discriminator, fake", "tab:orange")}  # fmt: skip
+    for axes, arm in zip(panels, arms):
+        curves = next(run for run in runs if run["arm"] == arm)["curves"]
+        for name, (label, colour) in named.items():
+            axes.plot(curves["update"], curves[name], color=colour, linewidth=1.2, label=label)
+        axes.axhline(np.log(2), color="grey", linestyle=":", linewidth=1, label="log 2 (undecided)")
+        axes.set(title=f"losses: {arm}", xlabel="update")
+    panels[0].set_ylim(0, None)  # of all: they share it
+    below.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    for axes in panels[len(arms) :]:
+        axes.remove()
+    for axes in (*above.axes, *below.axes):
+        axes.title.set_fontsize(10)
+        axes.grid(alpha=0.25)
+    return figure
+
+
+def answer(kept: dict) -> tuple[list[dict], Figure]:
+    """The table and the figure that answer the question, of kept results."""
+    rows = -(-len({run["arm"] for run in kept["runs"]}) // 2)
+    figure = new_figure(12.6, 6.4 + 0.9 * rows)
+    courses, samples = figure.subfigures(2, 1, height_ratios=(6.4, 0.9 * rows))
+    plot_courses(kept, courses)
+    plot_samples(kept, list(kept["arms"]), seeds=[kept["runs"][0]["seed"]], figure=samples)
+    return by_arm(kept), figure
+
+
+def _trained(kept: dict) -> list[dict]:
+    """Its runs, without what was not trained here."""
+    return [run for run in kept["runs"] if "curves" in run]
+
+
+def _arms(kept: dict) -> list[str]:
+    """Its arms that were trained here."""
+    return list(dict.fromkeys(run["arm"] for run in _trained(kept)))
+
+
+def _minutes(run: dict, update: float) -> float:
+    return run["seconds"] / 60 * update / run["updates"]
+
+
+def _when(run: dict, number: int) -> str:
+    update = run["snapshots"][number]["update"]
+    return f"update {update:,}, {_minutes(run, update):.1f} min"
+
+
+def _sign_in_words(sign: dict) -> str:
+    until = "on" if sign["to"] is None else f"to {sign['to']:,}"
+    return f"{sign['sign']} from {sign['from']:,} {until}"
