@@ -14,6 +14,42 @@ from pathlib import Path
 _UNFINISHED = ".unfinished-"  # how the names of files begin that are being written
 
 
+def make_folder(path: str | Path) -> Path:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises:
+        OSError: it cannot be made; PermissionError where the system allows nothing there.
+    """
+    with _of_place(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
+    return Path(path)
+
+
+def expect_writable(path: str | Path) -> None:
+    """Find out whether a file or folder can be written, before time is spent on what is to be in it. Nothing is left.
+
+    Raises:
+        OSError: it cannot; as `make_folder`.
+    """
+    with _of_place(path):
+        there = Path(path).absolute()
+        there = there if there.is_dir() else there.parent
+        while not os.path.lexists(there):
+            there = there.parent
+        with tempfile.TemporaryFile(dir=there):
+            pass
+
+
+@contextlib.contextmanager
+def _of_place(path: str | Path) -> Iterator[None]:
+    """Errors of the system name the path. No file is missing where one is to be made: /proc only says so."""
+    try:
+        yield
+    except OSError as error:
+        code = errno.EPERM if error.errno == errno.ENOENT else error.errno
+        raise OSError(code, os.strerror(code), str(path)) from error
+
+
 @contextlib.contextmanager
 def appears_whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well it takes the place of `path` in one step.
@@ -30,9 +66,10 @@ def appears_whole(path: str | Path) -> Iterator[Path]:
         The path to write to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     prefix = f"{_UNFINISHED}{path.stem[:40]}-"  # a long name would become too long
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+    with _of_place(path):
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:

@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 from utils.cli.text import written
 from utils.cli.train import command_for
 from utils.errors import InputError
+from utils.files import make_folder
 from utils.text import slug
 
 
@@ -112,7 +113,7 @@ def _report(options: Report) -> None:
     else:
         title, about = of_project.TITLE, "Made by `./dcgan report --all` of what is kept in the project."
     folder = fresh_folder(options.out or _place(options, subjects))
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     report = Document(options.title or title, about.replace("`", ""), folder)
     was_there = (folder / "report.pdf").is_file()
     if words is not None:

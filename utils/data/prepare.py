@@ -36,7 +36,7 @@ from tqdm import tqdm
 
 from utils.data.dataset import Dataset, Description, Source
 from utils.errors import InputError
-from utils.files import appears_whole, locked, read_json, write_json, write_text
+from utils.files import appears_whole, locked, make_folder, read_json, write_json, write_text
 
 VERSION = 1  # part of the folder's name: raise it when the layout on disk, or what a chunk is, changes
 CHUNK_ROWS = 256  # few enough that a kill costs little, many enough that the journal does
@@ -296,7 +296,7 @@ def _open(home: Path, description: Description, layout: Layout) -> Dataset:
 @contextlib.contextmanager
 def _alone(home: Path, progress: bool) -> Iterator[None]:
     """Hold the lock of a prepared folder. The system frees it when this process ends, however it ends."""
-    home.mkdir(parents=True, exist_ok=True)
+    make_folder(home)
 
     def say(sentence: str) -> None:
         if progress:

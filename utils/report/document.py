@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from utils.errors import InputError
+from utils.files import make_folder
 from utils.text import one_line, shorten, slug
 
 if TYPE_CHECKING:  # it takes a while to load
@@ -171,7 +172,7 @@ class Report:
         """Write a file of a picture; its path as seen from the report."""
         self._pictures += 1
         file = self.folder / "pictures" / f"{self._pictures:03d}-{slug(shorten(name, 60)) or 'picture'}{suffix}"
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         file.write_bytes(content)
         return f"pictures/{file.name}"
 
