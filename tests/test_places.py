@@ -1,11 +1,13 @@
-"""Places that cannot be written to: every command that is given one says so in a sentence, before it does anything."""
+"""Places that cannot be written to, of which every command tells at once, and folders whose files appear together."""
 
 import errno
 import importlib
 import os
 import re
+import signal
 import tempfile
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,3 +102,67 @@ def test_folders_are_made_in_one_place():
     }
     one = "utils/files.py: Path(path).mkdir(parents=True, exist_ok=True)"
     assert made == {one, "utils/runs.py: folder.mkdir()"}  # the second must not be there before
+
+
+# --- files that appear together ---------------------------------------------------------------------------------------
+
+FORMER = {"pictures/001-a.png": "old a", "pictures/002-b.png": "old b", "report.json": "old", "mine.txt": "mine"}
+LATER = {"pictures/001-c.png": "new c", "report.html": "new", "report.json": "new"}
+
+
+def content(folder) -> dict[str, str]:
+    return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def put(folder, files_there) -> None:
+    for name, text in files_there.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def test_a_folder_is_as_it_was_until_all_that_is_new_has_taken_its_place(tmp_path):
+    put(tmp_path, FORMER)
+    with files.appear_together(tmp_path) as made:
+        put(made, LATER)
+        assert content(tmp_path) == FORMER | {f"{made.name}/{name}": text for name, text in LATER.items()}
+    assert content(tmp_path) == LATER | {"mine.txt": "mine"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt", "pictures", "report.html", "report.json"]
+    with files.appear_together(tmp_path / "new" / "folder") as made:
+        put(made, LATER)
+    assert content(tmp_path / "new" / "folder") == LATER
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "full"), InputError("no")])
+def test_a_failure_leaves_the_former_files_whole_and_nothing_beside_them(tmp_path, error):
+    put(tmp_path, FORMER)
+    with pytest.raises(type(error) if isinstance(error, Exception) else error), files.appear_together(tmp_path) as made:
+        put(made, LATER)
+        raise error
+    assert content(tmp_path) == FORMER and len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_last_step_waits_for_its_end(tmp_path, monkeypatch, number):
+    put(tmp_path, FORMER)
+    seen, rename = [], Path.replace
+    before = signal.signal(number, lambda *_: seen.append(content(tmp_path)))
+    monkeypatch.setattr(Path, "replace", lambda self, other: (os.kill(os.getpid(), number), rename(self, other))[1])
+    try:
+        with files.appear_together(tmp_path) as made:
+            put(made, LATER)
+    finally:
+        signal.signal(number, before)
+    assert content(tmp_path) == LATER | {"mine.txt": "mine"}
+    assert len(seen) == 4 and all(LATER.items() <= each.items() for each in seen)
+
+
+def test_what_a_killed_process_left_is_removed_when_nobody_can_be_at_it_any_more(tmp_path):
+    for name, age in (("abandoned", 7200), ("in use", 60)):
+        (tmp_path / f".unfinished-{name}").mkdir()
+        then = (tmp_path / f".unfinished-{name}").stat().st_mtime - age
+        os.utime(tmp_path / f".unfinished-{name}", (then, then))
+    with files.appear_together(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".unfinished-in use"]
+    files.remove_unfinished(tmp_path)
+    assert not list(tmp_path.iterdir())
