@@ -246,7 +246,11 @@ class Train:
             )
         print(_costs_in_words(experiment, costs, choice.why))
         if several:
-            print("Time and memory are those of one device that trains alone; several share a batch equally.")
+            gradients, statistics = costs["shared_bytes"]["gradients"], costs["shared_bytes"]["statistics"]
+            print(
+                "Time and memory are those of one device that trains alone; several share a batch equally, and add up "
+                f"{gradients / 1e6:.1f} MB of gradients and {statistics / 1e3:.0f} kB of statistics in each update."
+            )
 
 
 @dataclass(frozen=True)
