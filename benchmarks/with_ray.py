@@ -1,16 +1,15 @@
 """A training by two workers that Ray Train starts in place of `./dcgan launch`: the same strategy, told by TF_CONFIG.
 
-    python -m venv V; V/bin/pip install "ray[train]"      # Ray is no requirement of the project; an environment beside it
-    V/bin/python -m benchmarks.with_ray --updates 20      # where V sees the project's packages, too (README)
+    V/bin/python -m benchmarks.with_ray --updates 20      # V: an environment with Ray beside the project's packages
 
-Ray's TensorflowTrainer starts a process for each worker, wherever its cluster has room, finds out their addresses, puts
-them into TF_CONFIG of each and calls a function there. That function is a training of this project, which reads
-TF_CONFIG itself (`utils.cluster`). Nothing of Ray's data sets, checkpoints or reports is used: a run folder has all that
-is needed to go on, with any number of workers, and with or without Ray.
+Ray is no requirement of the project; how to make V stands in benchmarks/README.md. Ray's TensorflowTrainer starts a
+process for each worker, wherever its cluster has room, finds out their addresses, puts them into TF_CONFIG of each and
+calls a function there. That function is a training of this project, which reads TF_CONFIG itself (`utils.cluster`).
+Nothing of Ray's data sets, checkpoints or reports is used: a run folder has all that is needed to go on, with any
+number of workers, and with or without Ray.
 """
 
 import argparse
-import os
 from pathlib import Path
 
 WORKERS = 2
@@ -46,7 +45,7 @@ def train(experiment, runs_dir: str | Path, data_dir: str | Path | None = None, 
 
     runs_dir, data_dir = Path(runs_dir).resolve(), data_dir and Path(data_dir).resolve()
     if not ray.is_initialized():
-        ray.init(runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join([str(PROJECT)])}}, include_dashboard=False)
+        ray.init(runtime_env={"env_vars": {"PYTHONPATH": str(PROJECT)}}, include_dashboard=False)
     told = {
         "experiment": config.to_dict(experiment), "runs_dir": str(runs_dir), "data_dir": data_dir and str(data_dir),
     }  # fmt: skip
