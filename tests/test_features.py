@@ -424,7 +424,7 @@ def test_wrong_uses_get_one_sentence(capsys, monkeypatch, tmp_path, model, data_
     [
         (["--labels", "5"], "--labels must be at least 10, one of each class. Received: 5."),
         (["--labels", "0"], "--labels must be at least 10, one of each class. Received: 0."),
-        (["--labels", "10010"], "asks for 1,001 images of each class, and there are only 10,000 of all 10 classes"),
+        (["--labels", "20010"], "asks for 2,001 images of each class, and there are only 20,000 of all 10 classes"),
         (["--labels", "9000", "--protocol", "svhn"], "900 images of each class, and there are only 8,000 of all"),
         (["--data", "faces"], "built-in faces has no labels (its attributes are no classes), which a classifier"),
     ],
