@@ -105,7 +105,7 @@ def prepare_part(
         raise InputError(f"A part must be one of those that there are, such as 2/8. Received: {part}/{parts}.")
     description, layout, home = _place(source, size, folder)
     if hasattr(source, "unpack"):
-        raise InputError(f"{description.title} may have to be unpacked first, so it is prepared as a whole, by one machine.")
+        raise InputError(f"{description.title} may have to be unpacked first, so one machine prepares it as a whole.")
     if (home / "meta.json").exists():
         return
     name = f"{part}-of-{parts}"
