@@ -8,7 +8,8 @@ Each try trains a tiny network in processes of its own, does the harm, goes on w
 compares the run with one that nobody harmed: "survived" counts runs that reached their last update, "lost" the most
 updates that a try had to compute anew after its last checkpoint, "differing" the files and arrays that have other bits.
 Runs by two workers are compared with an unharmed run by two. What the machine does not permit (mounting, cgroups) is
-left out and said. `tests/test_interruptions.py` and `tests/test_workers.py` hold the short versions.
+left out and said. `tests/test_interruptions.py` and `tests/test_workers.py` hold the short versions. A training on
+300,000 images under a hard limit of memory: `python -m benchmarks.memory --limit 1500`.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.limits import memory_group
 from tests.comparing import contents
 from utils.errors import InputError
 from utils.runs import PROJECT, Run
@@ -303,21 +305,18 @@ def _keep(job: Job) -> None:
 
 
 def out_of_memory(job: Job, chance: random.Random) -> None:
-    """The system's limit of memory kills the process: a cgroup that gets less than it needs."""
-    group = Path("/sys/fs/cgroup") / f"dcgan-faults-{os.getpid()}"
+    """The system's limit of memory kills the process: a control group that gets less than it needs."""
     try:
-        group.mkdir()
-        process = job.start()
-        job.wait_for(3, process)
-        (group / "cgroup.procs").write_text(str(process.pid))
-        (group / "memory.max").write_text(str(8 << 20))
-    except OSError as error:
-        raise Leave(f"cgroups are not permitted ({error.strerror})") from error
-    finally:
-        if "process" in locals():
+        with memory_group() as group:
+            process = job.start()
+            job.wait_for(3, process)
+            group.take(process.pid)
+            group.limit(8 << 20)  # of what it takes from now on
             job.end(process)
-        with contextlib.suppress(OSError):
-            group.rmdir()
+    except OSError as error:
+        raise Leave(f"control groups are not permitted ({error.strerror})") from error
+    if process.returncode != -signal.SIGKILL and job.run.state.status != "finished":
+        raise RuntimeError(f"it was not killed, but ended with {process.returncode}")
 
 
 FAULTS: dict[str, tuple[Callable, int]] = {

@@ -20,6 +20,7 @@ from types import SimpleNamespace
 
 import genuine
 import keras
+import lmdb
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -30,6 +31,7 @@ from utils import config
 from utils.cluster import Cluster, find_cluster
 from utils.config import preset
 from utils.data.arrays import ArrayFile
+from utils.data.captions import check_words
 from utils.data.cifar10 import Cifar10
 from utils.data.lsun import LsunBedroom
 from utils.data.pictures import Pictures, Zip
@@ -249,6 +251,7 @@ BAD: dict[str, dict[str, bytes]] = {
     "boxes": NO_JSON | {
         "no number": b'{"a": []}', "beyond the last": b'{"99": []}', "not a number of ours": '{"²": []}'.encode(),
         "floats": b'{"0": [[0, 0, 1.5, 2]]}', "turned": b'{"0": [[4, 0, 1, 2]]}', "three": b'{"0": [[4, 0, 1]]}',
+        "a number of 5,000 digits": b'{"' + b"1" * 5000 + b'": []}', "long": b'{"0": [' + b"[], " * 9999 + b"[]]}",
         "outside": b'{"0": [[0, 0, 1, 1000000]]}', "an object": b'{"0": {"0": 1}}', "true": b'{"0": [[true, 0, 1, 1]]}',
     },
     "TF_CONFIG": {name: NO_JSON[name] for name in ("no JSON", "a list", "a number", "null", "nested")} | {
@@ -446,13 +449,91 @@ def test_any_words_of_slurm_name_workers_or_are_refused(hosts, tasks, index):
     assert 0 <= found.index < len(found.workers)
 
 
+STARTS = {
+    ".npy": b"\x93NUMPY\x01\x00",
+    ".mat": b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM",
+    "CIFAR-10": b"\x1f\x8b\x08\x00",
+    "LMDB": bytes(16) + b"\xde\xc0\xef\xbe",
+    "picture PNG": b"\x89PNG\r\n\x1a\n",
+    "picture JPEG": b"\xff\xd8\xff\xe0",
+} | dict.fromkeys((".npz", "zip", "archive to unpack", "checkpoint", ".keras"), b"PK\x03\x04")
+"""How files of a kind begin."""
+
+
+@LIGHT
+@given(content=st.binary(max_size=200), kind=st.sampled_from(sorted(STARTS)))
+def test_any_bytes_behind_the_beginning_of_a_file_are_refused_in_a_sentence(content, kind, tmp_path_factory):
+    assert outcome(kind, STARTS[kind] + content, tmp_path_factory.mktemp("any"))
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """A good file of every kind that has a check against being cut off, or none that a flipped bit could deceive."""
+
+    def database(home: Path) -> Path:
+        with lmdb.open(str(home / "a"), map_size=1 << 20) as opened, opened.begin(write=True) as transaction:
+            for number in range(9):
+                transaction.put(b"%03d" % number, picture("PNG"))
+        return home / "a" / "data.mdb"
+
+    return {
+        "picture PNG": picture("PNG"), "picture JPEG": picture("JPEG"), ".npy": npy(IMAGES), ".npz": npz(**NUMBERS),
+        "CIFAR-10": written(lambda home: genuine.write_cifar10(home, IMAGES, np.arange(12))),
+        ".mat": written(lambda home: genuine.write_svhn(home, IMAGES, np.arange(12) % 10)),
+        "zip": zipped(), "archive to unpack": tarred(), ".keras": network(), "LMDB": written(database),
+    }  # fmt: skip
+
+
+@LIGHT
+@given(kind=st.integers(0, 9), place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 8))
+def test_a_file_cut_off_anywhere_or_with_any_bit_flipped_is_read_or_refused(
+    kind, place, bit, good, tmp_path_factory, monkeypatch
+):
+    """Nothing but a sentence may come out. LMDB has no checksums: of it only what is cut off can be told."""
+    monkeypatch.setattr(Cifar10, "RECORDS", 2)
+    kind = sorted(good)[kind]
+    harmed_at, whole = int(place * len(good[kind])), bytearray(good[kind])
+    if bit == 8 or kind == "LMDB":
+        del whole[harmed_at:]
+    else:
+        whole[harmed_at] ^= 1 << bit
+    said = outcome(kind, bytes(whole), tmp_path_factory.mktemp("harmed"))
+    assert said is None or (said.strip() and len(said) < 2000)
+
+
 @LIGHT
 @given(
-    content=st.binary(max_size=200), kind=st.sampled_from([".npy", ".npz", "zip", "archive to unpack", "checkpoint"])
+    told=JSON | st.dictionaries(st.text("0123456789", max_size=4), st.lists(st.lists(st.integers(-9, 40), max_size=5)))
 )
-def test_any_bytes_behind_the_beginning_of_a_file_are_refused_in_a_sentence(content, kind, tmp_path_factory):
-    start = {".npy": b"\x93NUMPY\x01\x00"}.get(kind, b"PK\x03\x04")
-    assert outcome(kind, start + content, tmp_path_factory.mktemp("any"))
+def test_any_boxes_lie_in_their_images_or_are_refused(told, tmp_path_factory):
+    file = tmp_path_factory.mktemp("boxes") / "boxes.json"
+    file.write_text(json.dumps(told))
+    try:
+        found = read_boxes(file, 5, 32)
+    except InputError:
+        return
+    assert found and all(0 <= number < 5 for number in found)
+    for boxes in found.values():
+        assert boxes.shape[1:] == (4,) and (boxes >= 0).all() and (boxes <= 32).all()
+        assert (boxes[:, :2] < boxes[:, 2:]).all()
+
+
+@LIGHT
+@given(text=st.text(max_size=60) | st.lists(st.sampled_from(["a", "smiling", "woman", "hat", "zebra"])).map(" ".join))
+def test_any_text_has_words_that_are_known_or_is_refused(text):
+    known, said = {"a", "smiling", "woman", "hat"}, None
+    try:
+        words = check_words(text, known)
+    except InputError as error:
+        said = str(error)
+    assert words and set(words) <= known if said is None else "\n" not in said and len(said) < 2000
+
+
+def test_a_text_of_a_megabyte_is_refused_in_no_time():
+    began = time.process_time()
+    with pytest.raises(InputError, match="The model has learnt no word 'w0'") as refused:
+        check_words(" ".join(f"w{number}" for number in range(150_000)), [f"word{number}" for number in range(200)])
+    assert time.process_time() - began < SECONDS and len(str(refused.value)) < 4000
 
 
 @LIGHT

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import pytest
 
 from utils.data import prepare as module
 from utils.data.dataset import Description
-from utils.data.prepare import CHUNK_ROWS, prepare
+from utils.data.prepare import CHUNK_ROWS, prepare, prepare_part
 from utils.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -345,6 +346,40 @@ def test_ctrl_c_stops_at_once_without_a_word_from_the_workers_and_keeps_what_is_
     _, complaints = process.communicate(timeout=20)
     assert complaints.decode().count("Traceback") == 1 and complaints.decode().strip().endswith("KeyboardInterrupt")
     assert _lines(tmp_path / "p") >= wanted
+
+
+def test_parts_by_several_machines_end_with_the_bytes_of_one(tmp_path):
+    """Also after a part was stopped in the middle of a line; what no part has done is read in the end, once."""
+    source = replace(Numbers(failing=(3, 3000)), log=str(tmp_path / "log"))
+    whole = prepare(replace(source, log=None), SIZE, tmp_path / "undisturbed", progress=False, workers=1)
+    options = {"progress": False, "workers": 1}
+    prepare_part(source, SIZE, tmp_path / "p", 3, 4, **options)
+    prepare_part(source, SIZE, tmp_path / "p", 1, 4, **options)
+    assert len(_reads(source.log)) == CHUNKS // 2 and _lines(tmp_path / "p") == 0
+    home = _home(tmp_path / "p")
+    journal = home / "journal-1-of-4.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-10])  # its last chunk is lost
+    prepare_part(source, SIZE, tmp_path / "p", 1, 4, **options)
+    assert len(_reads(source.log)) == CHUNKS // 2 + 1
+    made = prepare(source, SIZE, tmp_path / "p", progress=False, workers=1)
+    assert len(_reads(source.log)) == CHUNKS + 1
+    assert made.fingerprint == whole.fingerprint and made.skipped == whole.skipped
+    assert _files(tmp_path / "p") == _files(tmp_path / "undisturbed")
+    prepare_part(source, SIZE, tmp_path / "p", 2, 4, **options)  # nothing is left to do, and nothing is undone
+    assert len(_reads(source.log)) == CHUNKS + 1 and _files(tmp_path / "p") == _files(tmp_path / "undisturbed")
+
+
+def test_a_part_is_not_taken_twice_nor_finished_over(tmp_path):
+    prepare_part(Numbers(), SIZE, tmp_path / "p", 1, 12, progress=False, workers=1)
+    with (_home(tmp_path / "p") / "lock-1-of-12").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="Another process is preparing part 1 of 12"):
+            prepare_part(Numbers(), SIZE, tmp_path / "p", 1, 12, progress=False, workers=1)
+        with pytest.raises(InputError, match=r"still being prepared \(1-of-12\): wait for them"):
+            _prepare(Numbers(), tmp_path / "p")
+    for part, parts in ((0, 3), (4, 3), (1, 0)):
+        with pytest.raises(InputError, match=f"such as 2/8. Received: {part}/{parts}"):
+            prepare_part(Numbers(), SIZE, tmp_path / "p", part, parts)
 
 
 def test_two_processes_at_once_share_the_work_of_one(tmp_path):

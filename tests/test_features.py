@@ -1,5 +1,6 @@
 """What a discriminator's features are, the classifiers on top of them, and the paper's two experiments."""
 
+import itertools
 import json
 
 import genuine
@@ -18,6 +19,7 @@ from utils.explain.fixed import fixed_discriminator
 from utils.features import KINDS, comparison, controls, protocols, svm
 from utils.features.extract import Part, discriminator_features, extract, largest_in_cells, width_of
 from utils.features.protocols import SVHN_STRENGTHS, Outcome
+from utils.features.sizes import SIZES, parts
 from utils.models import build_discriminator, load_network
 from utils.paper_weights import import_paper
 
@@ -415,6 +417,33 @@ def test_wrong_uses_get_one_sentence(capsys, monkeypatch, tmp_path, model, data_
     assert cli.main(["features", file, "--scale", "smallest", "--data-dir", str(data_dir), *options]) == 2
     out, err = capsys.readouterr()
     assert out == "" and words in err.splitlines()[-1] and err.splitlines()[-1].startswith("dcgan: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--labels", "5"], "--labels must be at least 10, one of each class. Received: 5."),
+        (["--labels", "0"], "--labels must be at least 10, one of each class. Received: 0."),
+        (["--labels", "20010"], "asks for 2,001 images of each class, and there are only 20,000 of all 10 classes"),
+        (["--labels", "9000", "--protocol", "svhn"], "900 images of each class, and there are only 8,000 of all"),
+        (["--data", "faces"], "built-in faces has no labels (its attributes are no classes), which a classifier"),
+    ],
+)
+def test_labels_that_cannot_be_had_are_refused_before_a_picture_is_drawn(capsys, tmp_path, options, words):
+    assert cli.main(["features", "house_numbers", "--data-dir", str(tmp_path), *options]) == 2
+    assert words in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_parts_are_what_they_were_and_never_more_than_there_are():
+    report, quick = SIZES["report"], SIZES["quick"]
+    assert parts(73_257, True, "svhn", None, report) == (0, 10_000, 63_257)  # as in the authors' code
+    assert parts(50_000, True, "cifar", None, report) == (0, 0, 50_000)
+    assert parts(50_000, True, "cifar", None, quick) == (0, 0, 10_000)
+    assert parts(50_000, True, "cifar", 40_000, quick) == (0, 0, 50_000)
+    assert parts(73_257, True, "svhn", 1_000, quick) == (0, 2_000, 8_000)
+    for images, known, protocol in itertools.product((9, 10, 777), (True, False), ("svhn", "cifar")):
+        test, validation, train = parts(images, known, protocol, None, report)
+        assert test + validation + train == images and (test == 0) == known
 
 
 def test_every_kind_of_control_can_be_left_out_by_its_name(measured):

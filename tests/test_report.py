@@ -27,7 +27,7 @@ from utils.report.document import (
     Report,
     Stamp,
     code,
-    fresh_folder,
+    expect_folder,
     in_few_bytes,
     listing,
     missing,
@@ -68,7 +68,7 @@ class Tags(html.parser.HTMLParser):
 
 
 def report_in(folder, title="A report"):
-    return Report(title, "made by a test", fresh_folder(folder))
+    return Report(title, "made by a test", expect_folder(folder))
 
 
 def everything(folder):
@@ -233,7 +233,7 @@ def test_a_text_that_cannot_be_read_is_refused(tmp_path):
 def test_a_report_never_removes_pictures_that_are_not_its_own(tmp_path):
     write_png(tmp_path / "pictures" / "mine.png", np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(InputError, match="is not a report's"):
-        fresh_folder(tmp_path)
+        expect_folder(tmp_path)
     assert (tmp_path / "pictures" / "mine.png").is_file()
 
 
@@ -454,6 +454,26 @@ def test_the_commit_is_known_where_there_is_git():
     if not (PROJECT / ".git").exists():
         pytest.skip("this is no checkout")
     assert re.fullmatch(r"[0-9a-f]{12}(\+changes)?", runtime.commit())
+
+
+def test_an_interrupted_report_leaves_the_former_one_whole(run, tmp_path, monkeypatch, capsys):
+    former = {"report.json": b"{}", "pictures/001-old.png": b"old", "report.html": b"old"}
+    for name, there in former.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(there)
+
+    def interrupted(report):
+        assert len(list((report.folder / "pictures").iterdir())) == 1
+        raise KeyboardInterrupt
+
+    def short(subjects, report, *_):
+        report.section("x", report.picture(np.zeros((4, 4, 3), np.uint8), "new", "", None))
+
+    monkeypatch.setattr("utils.report.of_networks.report_of", short)
+    monkeypatch.setattr("utils.report.write.write", interrupted)
+    assert cli.main(["report", str(run.folder), "--out", str(tmp_path)]) == 130
+    assert {str(p.relative_to(tmp_path)): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == former
+    monkeypatch.undo()
 
 
 @pytest.mark.parametrize(

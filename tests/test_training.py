@@ -51,6 +51,23 @@ def test_an_update_sees_the_same_batch_wherever_the_training_was_taken_up(tiny, 
     assert not np.array_equal(whole[0].key, whole[1].key)
 
 
+def test_a_shuffle_in_blocks_gives_the_same_batches_to_any_workers_and_wherever_it_was_taken_up(tiny, noise_images):
+    blocks = replace(tiny, shuffle="blocks", shuffle_block=2)
+    schedule = Schedule.of(blocks, 24)
+    whole = [batch.images for batch in batches(noise_images, blocks, schedule, 1, 6)]
+    order = [schedule.order(epoch) for epoch in (1, 2)]
+    for update, images in enumerate(whole, 1):
+        assert np.array_equal(images, noise_images[schedule.rows(update, order[schedule.epoch_of(update) - 1])])
+    late = [batch.images for batch in batches(noise_images, blocks, schedule, 5, 6)]
+    parts = [
+        [batch.images for batch in batches(noise_images, blocks, schedule, 1, 6, worker=worker, workers=2)]
+        for worker in (0, 1)
+    ]
+    assert np.array_equal(late, whole[4:]) and np.array_equal(np.concatenate(parts, axis=2), whole)
+    full = Schedule.of(tiny, 24)
+    assert not np.array_equal(full.order(1), order[0])
+
+
 # --- what a run leaves ------------------------------------------------------------------------------------------------
 
 

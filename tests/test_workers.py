@@ -14,10 +14,10 @@ from utils import cli, cluster
 from utils.cluster import Cluster, find_cluster
 from utils.config import preset, replace
 from utils.errors import InputError
-from utils.models import build_discriminator, forward
+from utils.models import build_discriminator, build_generator, forward
 from utils.runs import PROJECT, Run
 from utils.start import command
-from utils.training import resume, train
+from utils.training import resume, traffic, train
 from utils.training.batches import Schedule, batches
 from utils.training.team import team_for
 
@@ -83,6 +83,39 @@ def test_an_update_by_several_devices_of_which_nobody_can_be_timed_needs_a_lengt
     for options in (["--data", str(tmp_path)], ["--preset", "quick", "--minutes", "3"]):
         assert cli.main(["train", *options, "--strategy", "mirrored"]) == 2
         assert "say with --updates, or --epochs" in capsys.readouterr().err
+
+
+# --- what they tell each other ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "megabytes"), [("quick", 2.4), ("report32", 10.0), ("paper64", 92.8)])
+def test_what_is_shared_is_counted_from_the_settings(name, megabytes):
+    assert traffic.traffic(preset(name)).gradients / 1e6 == pytest.approx(megabytes, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"loss": "relativistic", "r1": 1.0, "penalty_every": 4}, {"batch_norm": "off"}]
+)
+def test_gradients_are_those_of_the_variables_that_each_update_trains(changes):
+    joint = {"discriminator_updates": "joint"} if changes.get("loss") else {}
+    experiment = replace(preset("quick"), width=0.0625, discriminator_steps=2, shared_latents=False, **joint, **changes)
+    model = experiment.model
+    sizes = [
+        sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
+        for network in (build_generator(model), build_discriminator(model))
+    ]
+    amount = traffic.traffic(experiment)
+    updates = 2 if experiment.training.discriminator_updates == "joint" else 4  # on true and on fake images
+    assert amount.gradients == 4 * (sizes[0] + updates * sizes[1])
+    assert (amount.statistics > 0) == (model.batch_norm == "on")
+
+
+def test_a_ring_sends_twice_what_is_summed_but_for_one_part_of_it():
+    assert traffic.sent_by_each(100.0, 2) == 100.0 and traffic.sent_by_each(100.0, 8) == 175.0
+    amount, link = traffic.Traffic(1e6, 0.0, 10), traffic.Link("a", 4, 1e9, 1e-3)
+    assert traffic.seconds_to_share(amount, link) == pytest.approx(0.0115)
+    assert traffic.efficiency(4 * 0.0115, amount, link) == pytest.approx(0.5)
+    assert traffic.efficiency(1.0, amount, link) == pytest.approx(0.25 / 0.2615)
 
 
 # --- statistics of parts of the batch ---------------------------------------------------------------------------------

@@ -207,6 +207,11 @@ class TrainingConfig:
     """How many updates to train for, exactly, however often these go through the images; in place of epochs."""
     batch_size: int = 128
     """True images per update (as many fake ones go with them). An incomplete last batch of an epoch is left out."""
+    shuffle: Literal["full", "blocks"] = "full"
+    """In which order each epoch goes through the images. full: any. blocks: so that a slow disk, or one that memory
+    cannot keep, sees long reads: blocks of neighbours in any order, of which 16 at a time are mixed with each other."""
+    shuffle_block: int = 256
+    """Images of a block (3 MB of 64x64 pixels), where shuffle is blocks."""
     learning_rate: float = 2e-4
     """Adam's step size."""
     discriminator_learning_rate: float | None = None
@@ -355,7 +360,7 @@ def check(experiment: Experiment) -> None:
             expect(value >= low, f"{name} must be at least {low}. Received: {value}.")
 
     at_least(training, 1, "epochs", "batch_size", "discriminator_steps", "generator_steps", "summary_samples")
-    at_least(training, 1, "summary_epochs", "summary_updates", "penalty_every")
+    at_least(training, 1, "summary_epochs", "summary_updates", "penalty_every", "shuffle_block")
     if training.updates is not None:
         at_least(training, 1, "updates")
     at_least(training, 0, "r1", "r2", "gradient_penalty", "reconstruction")
@@ -432,6 +437,11 @@ def check(experiment: Experiment) -> None:
 
 # What settings of an update require of others: setting, what must hold where it is not at its default, and why.
 _REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
+    (
+        "shuffle_block",
+        lambda e: e.training.shuffle == "blocks",
+        "is the length of the blocks of a shuffle in blocks: add --shuffle blocks.",
+    ),
     (
         "join_batches",
         lambda e: e.training.discriminator_updates == "joint",

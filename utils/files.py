@@ -6,12 +6,52 @@ import fcntl
 import json
 import os
 import platform
+import shutil
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _UNFINISHED = ".unfinished-"  # how the names of files begin that are being written
+_ABANDONED = 3600  # seconds after which nobody is still writing a folder of such a name
+
+
+def make_folder(path: str | Path) -> Path:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises:
+        OSError: it cannot be made; PermissionError where the system allows nothing there.
+    """
+    with _of_place(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
+    return Path(path)
+
+
+def expect_writable(path: str | Path) -> None:
+    """Find out whether a file or folder can be written, before time is spent on what is to be in it. Nothing is left.
+
+    Raises:
+        OSError: it cannot; as `make_folder`.
+    """
+    with _of_place(path):
+        there = Path(path).absolute()
+        there = there if there.is_dir() else there.parent
+        while not os.path.lexists(there):
+            there = there.parent
+        with tempfile.TemporaryFile(dir=there):
+            pass
+
+
+@contextlib.contextmanager
+def _of_place(path: str | Path) -> Iterator[None]:
+    """Errors of the system name the path. No file is missing where one is to be made: /proc only says so."""
+    try:
+        yield
+    except OSError as error:
+        code = errno.EPERM if error.errno == errno.ENOENT else error.errno
+        raise OSError(code, os.strerror(code), str(path)) from error
 
 
 @contextlib.contextmanager
@@ -30,9 +70,10 @@ def appears_whole(path: str | Path) -> Iterator[Path]:
         The path to write to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     prefix = f"{_UNFINISHED}{path.stem[:40]}-"  # a long name would become too long
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+    with _of_place(path):
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -46,6 +87,58 @@ def appears_whole(path: str | Path) -> Iterator[Path]:
         _force(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def appear_together(folder: str | Path) -> Iterator[Path]:
+    """Give an empty folder; when the block ends well, all that is in it takes the places of its names in `folder`.
+
+    Until then `folder` is as it was, and it stays so when the block fails or the process is killed. The last step are a
+    few renames, which Ctrl-C and SIGTERM wait for: only a kill within a millisecond could part them. What else is in
+    `folder` is not touched.
+
+    Args:
+        folder: where the files and folders are to be; it is made if need be. What it has by their names is removed.
+
+    Yields:
+        The folder to write to.
+    """
+    folder = make_folder(folder)
+    for left in folder.glob(f"{_UNFINISHED}*"):  # by a process that was killed, unless another is writing here now
+        if left.is_dir() and time.time() - left.stat().st_mtime > _ABANDONED:
+            shutil.rmtree(left, ignore_errors=True)
+    with _of_place(folder):
+        made = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder))
+    try:
+        yield made
+        names = sorted(path.name for path in made.iterdir())
+        before = make_folder(made / _UNFINISHED)
+        with _uninterrupted():
+            for name in names:
+                if (folder / name).is_dir():  # a folder that is not empty cannot be replaced, only moved away
+                    (folder / name).replace(before / name)
+                (made / name).replace(folder / name)
+        _force(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Signals that would end the process are answered when the block has ended."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def _force(folder: Path) -> None:
@@ -68,8 +161,11 @@ def force(path: str | Path) -> None:
 
 def remove_unfinished(folder: str | Path) -> None:
     """Remove what writers that were killed left below `folder`; nobody else may be writing there."""
-    for path in Path(folder).rglob(f"{_UNFINISHED}*"):
-        path.unlink(missing_ok=True)
+    for path in list(Path(folder).rglob(f"{_UNFINISHED}*")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -20,6 +20,7 @@ Nothing that is done after each epoch may take longer the more epochs there have
 where they were left (`Rows`) and drawn with a bounded number of points (`Thinned`).
 """
 
+import contextlib
 import dataclasses
 import errno
 import json
@@ -39,7 +40,7 @@ from utils import config, viz
 from utils.config import Experiment
 from utils.data.catalogue import is_own
 from utils.errors import InputError
-from utils.files import holder, is_locked, locked, read_json, write_json
+from utils.files import holder, is_locked, locked, make_folder, read_json, write_json
 from utils.lengths import unit_of
 from utils.text import one_line, shorten, slug
 
@@ -102,21 +103,13 @@ class Run:
         """Make a new, numbered folder for `experiment`; no existing run is touched, also if two start at once."""
         home = runs_folder(root) / dataset_slug(experiment.data.name)
         try:
-            home.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError, PermissionError) as error:
+            make_folder(home)
+            run = cls(_new_folder(home, experiment.preset))
+        except OSError as error:
             raise InputError(
                 f"Runs cannot be written to {home}: {error.strerror}; choose another --runs-dir."
             ) from error
-        while True:
-            number = 1 + max((int(m[1]) for f in home.iterdir() if (m := re.match(r"(\d{4,})-", f.name))), default=0)
-            folder = home / f"{number:04d}-{experiment.preset}"
-            try:
-                folder.mkdir()
-                break
-            except FileExistsError:  # another run took the number in the meantime
-                continue
-        run = cls(folder)
-        write_json(folder / "environment.json", environment)
+        write_json(run.folder / "environment.json", environment)
         run.save_experiment(experiment)
         run.save_state(State("running"))
         return run
@@ -510,6 +503,16 @@ def draw_film(run: Run, fps: float = 4, folder: str | Path | None = None) -> lis
         frames = (viz.caption(viz.read_png(run.grid(n)), f"{about}, {run.unit} {n:,}") for n in numbers)
         viz.write_film(file, frames, fps)
     return files
+
+
+def _new_folder(home: Path, preset: str) -> Path:
+    """Make the folder of the next number; another run may take a number at the same time."""
+    while True:
+        number = 1 + max((int(m[1]) for f in home.iterdir() if (m := re.match(r"(\d{4,})-", f.name))), default=0)
+        folder = home / f"{number:04d}-{preset}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            return folder
 
 
 def check_place(title: str, data: str, cure: str = "--data") -> None:

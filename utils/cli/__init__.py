@@ -14,6 +14,7 @@ from typing import TextIO
 
 from utils.cli.options import as_meant, read, todays
 from utils.errors import InputError, Interrupted, WorkerLost
+from utils.files import expect_writable
 from utils.text import command, one_line
 
 COMMANDS = {
@@ -50,7 +51,8 @@ COMMANDS = {
 method `default(options)` that gives its options as they are before any is read."""
 
 TRY_AGAIN = 75  # as sysexits.h has it: what started the workers may start them again
-# What the system says of places that the user chose: full, not allowed, not a folder.
+# What the system says of places that the user chose: full, not allowed, not a folder. A file that is missing is none of
+# these, and folders that cannot be made are told as not allowed (`utils.files`).
 _USERS_PLACES = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -62,6 +64,7 @@ _USERS_PLACES = (
     errno.ENOTDIR,
     errno.EEXIST,
     errno.ENAMETOOLONG,
+    errno.ELOOP,
 )
 
 
@@ -85,7 +88,11 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(chosen, "run_with"):  # it runs another command, whose options are none of its own
             return chosen.run_with(options)
         default = chosen.default(options) if hasattr(chosen, "default") else None
-        read(chosen, options, name, default).run()
+        asked = read(chosen, options, name, default)
+        for place in ("out", "export"):
+            if (path := getattr(asked, place, None)) is not None:
+                expect_writable(path)  # before minutes are spent on what is to be written there
+        asked.run()
         return 0
     except InputError as error:
         print(f"dcgan: {one_line(str(error))}", file=sys.stderr)

@@ -28,14 +28,19 @@ class Datasets:
     """Only this dataset; also a folder of pictures, or an .npz / .npy file."""
     show: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Draw a contact sheet and statistics: mean image, images per class and attribute, sizes of the files."""
+    prepare: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Prepare the images now, as a training would before it begins."""
+    part: Annotated[str | None, arg(metavar="I/N")] = None
+    """With --prepare: only part I of N, such as 2/8, while other machines that share the folder of the datasets prepare
+    the others. --prepare alone, or a training, then does what is left."""
     size: int = 32
-    """With --show: side of the images, in pixels."""
+    """With --show and --prepare: side of the images, in pixels."""
     split: str = "train"
-    """Which part of the dataset, with --show; also which part of a folder of pictures."""
+    """Which part of the dataset, with --show and --prepare; also which part of a folder of pictures."""
     small: Literal["leave_out", "enlarge"] = "leave_out"
-    """With --show: what becomes of pictures in a folder that are smaller than --size."""
+    """With --show and --prepare: what becomes of pictures in a folder that are smaller than --size."""
     count: int | None = None
-    """With --show: how many images; by default all, but 10,000 of CelebA, LSUN and ImageNet."""
+    """With --show and --prepare: how many images; by default all, but to be shown 10,000 of CelebA, LSUN, ImageNet."""
     out: Path | None = None
     """With --show: folder to write to; by default statistics/NAME-SPLIT-SIZE/ in the folder of the datasets."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -44,7 +49,11 @@ class Datasets:
     """Folder of the datasets; data/ by default."""
 
     def run(self) -> None:
-        if self.show:
+        if self.part is not None and not self.prepare:
+            raise InputError("--part is about preparing: add --prepare.")
+        if self.prepare:
+            _prepare(self)
+        elif self.show:
             _show(self)
         else:
             _list(self)
@@ -99,6 +108,30 @@ def _list(options: Datasets) -> None:
         f"To look at one: {command('datasets', name, '--show')}\n"
         "A folder of pictures, or an .npz or .npy file, needs no entry: ./dcgan train --data FOLDER"
     )
+
+
+def _prepare(options: Datasets) -> None:
+    from utils.data.catalogue import data_folder, find_source, load
+    from utils.data.prepare import prepare_part
+
+    if options.name is None or options.show:
+        raise InputError("--prepare needs the name of a dataset, or a folder of pictures, and goes without --show.")
+    which = {"data_dir": options.data_dir, "split": options.split, "small": options.small}
+    if options.part is None:
+        dataset = load(options.name, options.size, options.count, progress=not options.json, **which)
+        record = {"title": dataset.title, "images": len(dataset), "fingerprint": dataset.fingerprint}
+        said = [f"{dataset.title}: {len(dataset):,} images of {options.size}x{options.size}, ready"]
+        said += dataset.remarks("--json of ./dcgan datasets")
+    else:
+        part, _, parts = options.part.partition("/")
+        if not (part.isdecimal() and parts.isdecimal()):
+            raise InputError(f"--part must be like 2/8, the second of eight. Received: {options.part!r}.")
+        source, folder = find_source(options.name, options.size, options.count, **which), data_folder(options.data_dir)
+        prepare_part(source, options.size, folder / "prepared", int(part), int(parts), progress=not options.json)
+        title = source.describe().title
+        record = {"title": title, "part": int(part), "parts": int(parts)}
+        said = [f"{title}: part {options.part} is prepared; when all are, --prepare without --part finishes."]
+    print(json.dumps(record, indent=2) if options.json else "\n".join(said))
 
 
 def _state(entry, data_dir: Path | None) -> str:

@@ -53,14 +53,23 @@ class Features:
 
 
 def _features(options: Features) -> None:
+    from utils.features.sizes import SIZES, expect_enough
     from utils.networks import find_network, with_data
 
     trained = find_network(options.name, "discriminator", options.runs_dir)
+
+    def expect(data: DataConfig) -> None:
+        expect_enough(data, _protocol(options, data), options.labels, SIZES[options.scale], options.data_dir)
+
+    if options.data is not None:
+        expect(DataConfig(name=options.data))  # before any picture is read
     trained, other = with_data(trained, options.data, options.data_dir, progress=not options.json)
     own = trained.experiment and trained.experiment.data
     if own is None and other is None:
         raise InputError(f"{trained.file} does not say what it was trained on: name labelled images with --data.")
     data = DataConfig(name=other) if other else own
+    if options.data is None:
+        expect(data)
 
     from utils import runtime
 
@@ -70,7 +79,7 @@ def _features(options: Features) -> None:
     record = compare(
         trained,
         data,
-        options.protocol or ("svhn" if data.name == "svhn" else "cifar"),
+        _protocol(options, data),
         labels=options.labels,
         scale=options.scale,
         without=options.without,
@@ -82,6 +91,10 @@ def _features(options: Features) -> None:
         print(json.dumps(record, indent=2))
         return
     print(_in_words(record))
+
+
+def _protocol(options: Features, data: DataConfig) -> str:
+    return options.protocol or ("svhn" if data.name == "svhn" else "cifar")
 
 
 def _in_words(record: dict) -> str:

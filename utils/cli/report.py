@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 from utils.cli.text import written
 from utils.cli.train import command_for
 from utils.errors import InputError
+from utils.files import appear_together
 from utils.text import slug
 
 
@@ -98,7 +99,7 @@ def _report(options: Report) -> None:
     from utils.report import of_project
     from utils.report.claims import rows
     from utils.report.document import Report as Document
-    from utils.report.document import fresh_folder
+    from utils.report.document import expect_folder
     from utils.report.grade import OWN_TEXT
     from utils.report.of_networks import report_of
     from utils.report.of_study import add_study
@@ -111,21 +112,22 @@ def _report(options: Report) -> None:
         title, about = f"Study: {options.study}", f"Made by `./dcgan report` of {', '.join(studies)}."
     else:
         title, about = of_project.TITLE, "Made by `./dcgan report --all` of what is kept in the project."
-    folder = fresh_folder(options.out or _place(options, subjects))
-    folder.mkdir(parents=True, exist_ok=True)
-    report = Document(options.title or title, about.replace("`", ""), folder)
-    was_there = (folder / "report.pdf").is_file()
-    if words is not None:
-        report.section(OWN_TEXT, *blocks_of(words, options.text.parent, report))
-    if subjects:
-        report_of(subjects, report, command_for)
-    elif studies:
-        claims = rows(kept)
-        for name in studies:
-            add_study(name, report, kept, claims, alone=len(studies) == 1)
-    else:
-        of_project.add_project(report, kept, rows(kept))
-    files = write(report)
+    place = expect_folder(options.out or _place(options, subjects))
+    was_there = (place / "report.pdf").is_file()
+    with appear_together(place) as folder:
+        report = Document(options.title or title, about.replace("`", ""), folder)
+        if words is not None:
+            report.section(OWN_TEXT, *blocks_of(words, options.text.parent, report))
+        if subjects:
+            report_of(subjects, report, command_for)
+        elif studies:
+            claims = rows(kept)
+            for name in studies:
+                add_study(name, report, kept, claims, alone=len(studies) == 1)
+        else:
+            of_project.add_project(report, kept, rows(kept))
+        files = write(report)
+    files = [place / file.name for file in files]
     lacks = [b["text"] for section in report.sections for b in section.blocks if b["kind"] == "missing"]
     if options.json:
         print(json.dumps({"files": [str(file) for file in files], "missing": lacks}, indent=2))

@@ -19,6 +19,7 @@ from utils.cli.text import short
 from utils.cluster import cluster_for
 from utils.config import CHECKPOINT_SECONDS, DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
+from utils.files import expect_writable
 from utils.fitting import at_size, recommended, with_fitting_batches
 from utils.lengths import FEW_UPDATES, MANY_UPDATES, Length, seconds_of, unit_of, updates_per_epoch, with_few_summaries
 from utils.presets import FIRST, preset, presets
@@ -133,6 +134,9 @@ class Train:
         several = _several(self.strategy)
         if self.dry_run:
             return self._dry_run(several)
+        from utils.runs import runs_folder
+
+        expect_writable(runs_folder(self.places.runs_dir))
         from utils import runtime
         from utils.data import load_for
         from utils.data.conditions import with_names
@@ -242,7 +246,11 @@ class Train:
             )
         print(_costs_in_words(experiment, costs, choice.why))
         if several:
-            print("Time and memory are those of one device that trains alone; several share a batch equally.")
+            gradients, statistics = costs["shared_bytes"]["gradients"], costs["shared_bytes"]["statistics"]
+            print(
+                "Time and memory are those of one device that trains alone; several share a batch equally, and add up "
+                f"{gradients / 1e6:.1f} MB of gradients and {statistics / 1e3:.0f} kB of statistics in each update."
+            )
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,12 @@ import numpy as np
 from utils.data.faces import ATTRIBUTES, HAIR_COLOURS
 from utils.errors import InputError
 from utils.streams import stream
-from utils.text import one_line
+from utils.text import one_line, shorten
 
 WITH, WEARING, WITHOUT = ("with", "with", "with", "having"), ("wearing", "wearing", "in"), ("without",)
 LEADS = ("", "", "", "a picture of ", "a portrait of ")
+NAMED, SHOWN = 10, 300
+"""Unknown words that a refusal names, and letters of the text that it shows."""
 SELDOM = 0.25
 """How often it is mentioned that something is not there."""
 
@@ -167,18 +169,17 @@ def check_words(text: str, vocabulary: Iterable[str]) -> list[str]:
     Raises:
         InputError: some are not, or there is none; it names them with the nearest that are known.
     """
-    known, words = sorted(vocabulary), words_of(text)
-    unknown = list(dict.fromkeys(word for word in words if word not in known))
+    there, words = set(vocabulary), words_of(text)
+    known, shown = sorted(there), one_line(shorten(text, SHOWN))
+    unknown = list(dict.fromkeys(shorten(word, 50) for word in words if word not in there))[:NAMED]
     if not words:
-        raise InputError(f"A text needs at least one word. Received: {one_line(text)!r}.")
+        raise InputError(f"A text needs at least one word. Received: {shown!r}.")
     if not unknown:
         return words
     near = {word: difflib.get_close_matches(word, known, 3, 0.6) for word in unknown}
     named = [f"{one_line(word)!r}" + (f" (near: {', '.join(close)})" if close else "") for word, close in near.items()]
     listed = "" if all(near.values()) else f" It knows {', '.join(word for word in known if word not in _SMALL)}."
-    raise InputError(
-        f"The model has learnt no word {', '.join(named)}: put {one_line(text)!r} in words that it knows.{listed}"
-    )
+    raise InputError(f"The model has learnt no word {', '.join(named)}: put {shown!r} in words that it knows.{listed}")
 
 
 def _listed(things: Sequence[str], joint: str = "and") -> str:

@@ -8,6 +8,8 @@ where it is, the folder is complete. Until then it holds
   again, so a preparation can be killed at any moment, goes on from there, and ends with the same bytes;
 - `unpacked/`: what the source had to unpack in order to be read;
 - `lock`: one process at a time prepares (flock); others wait, then find the folder complete.
+- `journal-2-of-8.jsonl`, `lock-2-of-8`: the same of a part. Parts can be prepared at the same time, by machines that
+  share the disk; whoever prepares all does what is left, when no part is under way any more.
 
 Rows that failed are left out at the end. The finished array is then copied without them, a piece at a time.
 """
@@ -36,7 +38,7 @@ from tqdm import tqdm
 
 from utils.data.dataset import Dataset, Description, Source
 from utils.errors import InputError
-from utils.files import appears_whole, locked, read_json, write_json, write_text
+from utils.files import appears_whole, is_locked, locked, make_folder, read_json, write_json, write_text
 
 VERSION = 1  # part of the folder's name: raise it when the layout on disk, or what a chunk is, changes
 CHUNK_ROWS = 256  # few enough that a kill costs little, many enough that the journal does
@@ -80,6 +82,69 @@ def prepare(
     return dataset
 
 
+def prepare_part(
+    source: Source,
+    size: int,
+    folder: str | Path,
+    part: int,
+    parts: int,
+    progress: bool = True,
+    workers: int | None = None,
+) -> None:
+    """Prepare a part of what `prepare` does, which then finds it done; it may be stopped and goes on where it was.
+
+    Args:
+        source, size, folder, progress, workers: as for `prepare`; the folder is one that all machines share.
+        part, parts: which of how many parts of about the same length, counted from 1.
+
+    Raises:
+        InputError: as `prepare`; the source has to be unpacked first, which is one process's work; another process is
+            at this part; or another part had too many failures.
+    """
+    if not 1 <= part <= parts:
+        raise InputError(f"A part must be one of those that there are, such as 2/8. Received: {part}/{parts}.")
+    description, layout, home = _place(source, size, folder)
+    if hasattr(source, "unpack"):
+        raise InputError(f"{description.title} may have to be unpacked first, so one machine prepares it as a whole.")
+    if (home / "meta.json").exists():
+        return
+    name = f"{part}-of-{parts}"
+    with _disk_explained(description.title, home):
+        with _alone(home, progress):
+            if (home / "meta.json").exists():  # somebody finished it while this process waited
+                return
+            if not (home / "journal.jsonl").exists():
+                _start_anew(description, layout, home)
+        lock = locked(home / f"lock-{name}", lambda: _refuse_part(name, home), lambda sentence: None)
+        with lock, _shared_fate(home):
+            chunks = _chunks(description, layout)
+            journal = home / f"journal-{name}.jsonl"
+            digests, failed = _journals(home, journal)
+            own = range(len(chunks) * (part - 1) // parts, len(chunks) * part // parts)
+            todo = {index: chunks[index] for index in own if index not in digests}
+            read = _read(source, description, layout, home, todo, journal, failed, progress, "Reading", workers)
+            with contextlib.closing(read) as results:
+                digests |= results
+
+
+def _refuse_part(name: str, home: Path) -> None:
+    raise InputError(f"Another process is preparing part {name.replace('-of-', ' of ')} of {home.name}.")
+
+
+@contextlib.contextmanager
+def _shared_fate(home: Path) -> Iterator[None]:
+    """Say what it means when the arrays are gone that parts write to."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if list(home.glob("*.part")):
+            raise
+        raise InputError(
+            f"What was prepared in {home} is gone: another part had too many pictures that cannot be used "
+            "(left_out.txt lists them), or somebody has deleted it."
+        ) from error
+
+
 def prepared_count(source: Source, size: int, folder: str | Path) -> int | None:
     """How many images there are after preparing, some may have been left out; None if it was not prepared yet."""
     description, layout, home = _place(source, size, folder)
@@ -119,31 +184,18 @@ def _prepare(
     workers: int | None,
 ) -> None:
     """Do what is left to do in `home`. The caller holds the lock."""
-    chunk_rows = max(1, min(CHUNK_ROWS, CHUNK_BYTES // sum(_row_bytes(layout, name) for name in layout)))
-    starts = range(0, description.count, chunk_rows)
-    chunks = [range(start, min(start + chunk_rows, description.count)) for start in starts]
-    journal = home / "journal.jsonl"
-    digests, failed = _finished_before(home, layout, journal) or _start_anew(description, layout, home, journal)
+    chunks, journal = _chunks(description, layout), home / "journal.jsonl"
+    _expect_no_part(home)
+    before = _finished_before(home, layout)
+    if before is None:
+        _start_anew(description, layout, home)
+    digests, failed = before or ({}, {})
     todo = {index: rows for index, rows in enumerate(chunks) if index not in digests}
     if todo and hasattr(source, "unpack"):
         source.unpack(home / "unpacked")
-    read = contextlib.closing(_read_chunks(source, layout, home, todo, workers))
-    bar = tqdm(
-        desc=f"{verb} {description.title}",
-        total=description.count,
-        initial=description.count - sum(map(len, todo.values())),
-        unit=" images",
-        disable=not progress,
-    )
-    with bar, read as results, journal.open("a", encoding="utf-8") as lines:
-        for index, digest, failures in results:
-            lines.write(json.dumps({"chunk": index, "digest": digest, "failed": failures}) + "\n")
-            lines.flush()
-            os.fsync(lines.fileno())
-            digests[index] = digest
-            failed |= failures
-            bar.update(len(chunks[index]))
-            _check_failures(source, description, home, failed)
+    read = _read(source, description, layout, home, todo, journal, failed, progress, verb, workers)
+    with contextlib.closing(read) as results:
+        digests |= results
     for name in layout:
         _settle(home, name, sorted(failed))
     shutil.rmtree(home / "unpacked", ignore_errors=True)
@@ -158,7 +210,56 @@ def _prepare(
         "skipped": [failed[row] for row in sorted(failed)],
     }
     write_json(home / "meta.json", meta)
-    journal.unlink()
+    for done in (journal, *home.glob("journal-*.jsonl"), *home.glob("lock-*")):
+        done.unlink(missing_ok=True)
+
+
+def _chunks(description: Description, layout: Layout) -> list[range]:
+    """The rows of each chunk."""
+    each = max(1, min(CHUNK_ROWS, CHUNK_BYTES // sum(_row_bytes(layout, name) for name in layout)))
+    return [range(start, min(start + each, description.count)) for start in range(0, description.count, each)]
+
+
+def _read(
+    source: Source,
+    description: Description,
+    layout: Layout,
+    home: Path,
+    todo: dict[int, range],
+    journal: Path,
+    failed: dict[int, str],
+    progress: bool,
+    verb: str,
+    workers: int | None,
+) -> Iterator[tuple[int, str]]:
+    """Read chunks into the arrays, and note each in a journal; gives (chunk, digest) and adds to `failed`."""
+    read = contextlib.closing(_read_chunks(source, layout, home, todo, workers))
+    bar = tqdm(
+        desc=f"{verb} {description.title}",
+        total=description.count,
+        initial=description.count - sum(map(len, todo.values())),
+        unit=" images",
+        disable=not progress,
+    )
+    with bar, read as results, journal.open("a", encoding="utf-8") as lines:
+        for index, digest, failures in results:
+            lines.write(json.dumps({"chunk": index, "digest": digest, "failed": failures}) + "\n")
+            lines.flush()
+            os.fsync(lines.fileno())
+            failed |= failures
+            bar.update(len(todo[index]))
+            _check_failures(source, description, home, failed)
+            yield index, digest
+
+
+def _expect_no_part(home: Path) -> None:
+    """Refuse to go on while another process prepares a part."""
+    busy = [lock.name.removeprefix("lock-") for lock in home.glob("lock-*") if is_locked(lock)]
+    if busy:
+        raise InputError(
+            f"Parts of {home.name} are still being prepared ({', '.join(sorted(busy))}): wait for them, then start "
+            "again."
+        )
 
 
 def _row_bytes(layout: Layout, name: str) -> int:
@@ -170,15 +271,13 @@ def _part(home: Path, name: str) -> Path:
     return home / f"{name}.npy.part"
 
 
-def _start_anew(
-    description: Description, layout: Layout, home: Path, journal: Path
-) -> tuple[dict[int, str], dict[int, str]]:
+def _start_anew(description: Description, layout: Layout, home: Path) -> None:
     """Make empty arrays for all rows (sparse files: they take their space as rows are written) and an empty journal.
 
     Raises:
         InputError: the disk has not enough space for them.
     """
-    for old in (*home.glob("*.npy*"), *home.glob("left_out.txt")):
+    for old in (*home.glob("*.npy*"), *home.glob("left_out.txt"), *home.glob("journal*.jsonl")):
         old.unlink()
     needed = description.count * sum(_row_bytes(layout, name) for name in layout)
     free = shutil.disk_usage(home).free
@@ -190,11 +289,10 @@ def _start_anew(
     for name, (shape, dtype) in layout.items():
         shape = (description.count, *shape)
         np.lib.format.open_memmap(_part(home, name), mode="w+", dtype=np.dtype(dtype), shape=shape)
-    journal.write_bytes(b"")
-    return {}, {}
+    (home / "journal.jsonl").write_bytes(b"")
 
 
-def _finished_before(home: Path, layout: Layout, journal: Path) -> tuple[dict[int, str], dict[int, str]] | None:
+def _finished_before(home: Path, layout: Layout) -> tuple[dict[int, str], dict[int, str]] | None:
     """What an earlier, interrupted preparation finished.
 
     Returns:
@@ -203,15 +301,25 @@ def _finished_before(home: Path, layout: Layout, journal: Path) -> tuple[dict[in
     for stray in home.glob(".*"):
         stray.unlink()  # left by a copy that was killed
     there = all(_part(home, name).exists() or (home / f"{name}.npy").exists() for name in layout)
-    if not (there and journal.exists()):
-        return None
-    content = journal.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    os.truncate(journal, len(whole))  # a line that was cut off does not count, and must not spoil the next one
+    return _journals(home) if there and (home / "journal.jsonl").exists() else None
+
+
+def _journals(home: Path, own: Path | None = None) -> tuple[dict[int, str], dict[int, str]]:
+    """Digests by chunk, and reasons by failed row, of all parts; a line that was cut off does not count.
+
+    Args:
+        home: the prepared folder.
+        own: the journal that the caller writes, if others write others.
+    """
     digests, failed = {}, {}
-    for record in map(json.loads, whole.splitlines()):
-        digests[record["chunk"]] = record["digest"]
-        failed |= {int(row): reason for row, reason in record["failed"].items()}
+    for journal in home.glob("journal*.jsonl"):
+        content = journal.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if own in (None, journal):
+            os.truncate(journal, len(whole))  # what was cut off must not spoil the next line
+        for record in map(json.loads, whole.splitlines()):
+            digests[record["chunk"]] = record["digest"]
+            failed |= {int(row): reason for row, reason in record["failed"].items()}
     return digests, failed
 
 
@@ -223,7 +331,7 @@ def _check_failures(source: Source, description: Description, home: Path, failed
     """
     tolerated = getattr(source, "tolerated", TOO_MANY)
     if len(failed) == description.count or len(failed) > max(A_FEW, tolerated * description.count):
-        for path in [home / "journal.jsonl", *home.glob("*.part")]:
+        for path in [*home.glob("journal*.jsonl"), *home.glob("*.part")]:
             path.unlink(missing_ok=True)
         shutil.rmtree(home / "unpacked", ignore_errors=True)
         reasons = [failed[row] for row in sorted(failed)]
@@ -296,7 +404,7 @@ def _open(home: Path, description: Description, layout: Layout) -> Dataset:
 @contextlib.contextmanager
 def _alone(home: Path, progress: bool) -> Iterator[None]:
     """Hold the lock of a prepared folder. The system frees it when this process ends, however it ends."""
-    home.mkdir(parents=True, exist_ok=True)
+    make_folder(home)
 
     def say(sentence: str) -> None:
         if progress:

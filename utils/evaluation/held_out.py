@@ -57,6 +57,14 @@ class TrueImages:
         return cls(dataset.images, about, seen, **known)
 
 
+def split_apart(
+    name: str | Path, trained_on: str = "train", rules: int = DataConfig.rules, data_dir: str | Path | None = None
+) -> str | None:
+    """The split of a dataset that is set apart from one that is trained on, or None; arguments as for `held_out`."""
+    available = () if trained_on == ALL else available_splits(name, data_dir, rules)
+    return next((split for split in SPLITS if split in available and split != trained_on), None)
+
+
 def held_out(
     name: str | Path,
     size: int,
@@ -84,8 +92,7 @@ def held_out(
     Returns:
         The images; None if the dataset has only one split, all are trained on, or the others have not been fetched.
     """
-    available = () if trained_on == ALL else available_splits(name, data_dir, rules)
-    split = next((split for split in SPLITS if split in available and split != trained_on), None)
+    split = split_apart(name, trained_on, rules, data_dir)
     if split is None:
         return None
     own = {"split": split, "small": small, "tolerated": 1.0, "rules": rules}

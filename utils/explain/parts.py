@@ -23,6 +23,7 @@ from utils.data.catalogue import catalogue, data_folder, find_source
 from utils.errors import InputError
 from utils.files import appears_whole, read_json, write_json
 from utils.models import load_network
+from utils.text import shorten
 
 RECIPE_VERSION = 1  # raise it whenever a change of this file changes what the detector learns
 
@@ -218,9 +219,12 @@ def read_boxes(path: str | Path, count: int, size: int) -> dict[int, np.ndarray]
     return {_image_number(path, key, count): _hand_drawn(path, key, boxes, size) for key, boxes in read.items()}
 
 
+_DIGITS = 20  # of a number of an image; Python refuses to read some thousands of digits
+
+
 def _image_number(path: str | Path, key: str, count: int) -> int:
-    if not (key.isdecimal() and int(key) < count):
-        raise InputError(f"{path} should number images from 0 to {count - 1}. Received: {key!r}.")
+    if not (key.isdecimal() and len(key) < _DIGITS and int(key) < count):
+        raise InputError(f"{path} should number images from 0 to {count - 1}. Received: {shorten(key, 100)!r}.")
     return int(key)
 
 
@@ -231,8 +235,8 @@ def _hand_drawn(path: str | Path, key: str, boxes: object, size: int) -> np.ndar
 
     if not isinstance(boxes, list) or not all(map(is_box, boxes)):
         raise InputError(
-            f"{path} should give image {key} a list of boxes [left, top, right, bottom] of whole pixels from 0 to "
-            f"{size}, with left < right and top < bottom. Received: {boxes!r}."
+            f"{path} should give image {int(key)} a list of boxes [left, top, right, bottom] of whole pixels from 0 to "
+            f"{size}, with left < right and top < bottom. Received: {shorten(repr(boxes), 200)}."
         )
     return np.array(boxes, np.int16).reshape(-1, 4)
 

@@ -7,7 +7,6 @@ row by row in `<data_dir>/features/outcomes/`, so a comparison that was stopped 
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +32,7 @@ from utils.features.protocols import (
     draw,
     svhn,
 )
+from utils.features.sizes import SIZES, SVHN_LABELS, Sizes, expect_enough, labels_of_each, parts
 from utils.files import read_json, write_json
 from utils.intervals import bootstrap_mean
 from utils.models import load_network
@@ -40,44 +40,6 @@ from utils.networks import TrainedNetwork
 from utils.streams import stream
 from utils.tables import duration
 
-TEST_SHARE = 0.3
-"""Of the images are set apart for judging where a dataset has no part for it."""
-VALIDATION, VALIDATION_SHARE = 10_000, 0.2
-"""Images of the training part that C is chosen on (svhn), by the authors' code; and at most this share of it."""
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How much a comparison does.
-
-    Attributes:
-        train, test: images at most; None for all.
-        few_draws: cifar: how often 400 labels a class are drawn.
-        choosing_draws, draws: svhn: how often labels are drawn for each C, and at the best.
-        random_seeds: networks with random weights.
-        centroids, patches: of k-means.
-        updates: of supervised training, at most.
-        supervised: svhn: how many of the draws a network is trained on.
-    """
-
-    train: int | None
-    test: int | None
-    few_draws: int
-    choosing_draws: int
-    draws: int
-    random_seeds: int
-    centroids: int
-    patches: int
-    updates: int
-    supervised: int
-
-
-SIZES = {
-    "quick": Sizes(10_000, 2_000, 3, 3, 20, 1, 400, 50_000, 400, 2),
-    "report": Sizes(None, None, 10, 10, 100, 2, 1_600, 400_000, 8_000, 10),
-    "smallest": Sizes(600, 200, 1, 1, 2, 1, 10, 500, 5, 1),
-}
-"""By the names of `presets.SCALES`; report is the paper's."""
 ROUNDS = 100
 """Supervised training goes through its images so many times at most."""
 
@@ -221,35 +183,31 @@ def split_for(
         InputError: the images have no labels, or too few, or are smaller than the network's.
     """
     of_data = reading(data)
-    there = find_source(data.name, size, data_dir=data_dir, **of_data).describe()
-    _check(data, size, there)
+    expect_enough(data, protocol, labels, sizes, data_dir)
+    _check_size(data, size, find_source(data.name, size, data_dir=data_dir, **of_data).describe().title)
     dataset = load(data.name, size, data.count, data_dir=data_dir, progress=progress, **of_data)
     apart = held_out(
         data.name, size, choices=data.choices, trained_on=data.split, data_dir=data_dir, progress=progress,
         small=data.small, rules=data.rules,
     )  # fmt: skip
     order = stream(seed, "features: parts").permutation(len(dataset))
-    if apart is None or apart.labels is None:
-        count = round(TEST_SHARE * len(dataset))
-        test, order = Part(dataset, np.sort(order[:count])), order[count:]
+    known = apart is not None and apart.labels is not None
+    tested, validated, learned = parts(len(dataset), known, protocol, labels, sizes)
+    if not known:
+        test, order = Part(dataset, np.sort(order[:tested])), order[tested:]
     else:
         test = Part(apart, np.arange(len(apart)))
     if sizes.test is not None and sizes.test < len(test):
         some = stream(seed, "features: test part").permutation(len(test))[: sizes.test]
         test = test.take(np.sort(some))
     classes = len(dataset.label_names) or int(np.asarray(dataset.labels).max()) + 1
+    train = Part(dataset, order[validated : validated + learned])
     if protocol == "svhn":
-        count = min(VALIDATION, int(VALIDATION_SHARE * len(order)))
-        if sizes.train is not None:
-            order = order[: sizes.train]
-            count = int(VALIDATION_SHARE * len(order))
-        validation, train = Part(dataset, order[:count]), Part(dataset, order[count:])
-        each = _each(labels or 1000, classes)
-        check_labels(train, each, classes, f"--labels {labels or 1000}")
-        return Split(train, test, validation, each, classes)
-    train = Part(dataset, order if labels else order[: sizes.train])
+        each = labels_of_each(labels or SVHN_LABELS, classes)
+        check_labels(train, each, classes, f"--labels {labels or SVHN_LABELS}")
+        return Split(train, test, Part(dataset, order[:validated]), each, classes)
     if labels:
-        each = _each(labels, classes)
+        each = labels_of_each(labels, classes)
         check_labels(train, each, classes, f"--labels {labels}")
         chosen = draw(train.labels, each, classes, stream(seed, "features: labels"))
         train = train.take(np.sort(chosen))
@@ -257,27 +215,14 @@ def split_for(
     return Split(train, test, None, None, classes)
 
 
-def _each(labels: int, classes: int) -> int:
-    """Labels of each class."""
-    if labels < classes:
-        raise InputError(f"--labels must be at least {classes}, one of each class. Received: {labels}.")
-    return labels // classes
-
-
-def _check(data: DataConfig, size: int, there) -> None:
-    """Refuse images without labels, and such as are smaller than those that the network looks at."""
-    if "labels" not in there.fields:
-        known = " (its attributes are no classes)" if "attributes" in there.fields else ""
-        raise InputError(
-            f"{there.title} has no labels{known}, which a classifier learns from: name a dataset that has, such as "
-            "--data house_numbers or cifar10, or an .npz file with an array of labels."
-        )
+def _check_size(data: DataConfig, size: int, title: str) -> None:
+    """Refuse images that are smaller than those that the network looks at."""
     entry = find_entry(data.name)
     smaller = entry.native_size is not None and entry.native_size < size if entry else share_too_small(data, size) == 1
     if smaller:
         side = f"{entry.native_size}x{entry.native_size}" if entry else "smaller"
         raise InputError(
-            f"This model looks at images of {size}x{size} pixels, and those of {there.title} are {side}: take a model "
+            f"This model looks at images of {size}x{size} pixels, and those of {title} are {side}: take a model "
             "of their size."
         )
 

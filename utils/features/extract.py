@@ -26,7 +26,7 @@ from utils.data import Dataset, scale
 from utils.errors import InputError
 from utils.evaluation.features import Extractor
 from utils.explain.fixed import Convolution, FixedDiscriminator
-from utils.files import appears_whole, locked, write_json
+from utils.files import appears_whole, locked, make_folder, write_json
 from utils.models import fix_statistics, forward
 from utils.text import one_line, slug
 
@@ -209,7 +209,7 @@ def extract(extractor: Extractor, part: Part, folder: str | Path, progress: bool
             print(sentence, file=sys.stderr)
 
     if not file.is_file():
-        home.mkdir(parents=True, exist_ok=True)
+        make_folder(home)
         with locked(home / "lock", lambda: say(f"Waiting for another process that makes {file}."), say):
             if not file.is_file():
                 _write(extractor, part, file, say, progress)

@@ -20,7 +20,6 @@ from utils.streams import stream
 
 FEW = 400
 """Labels of a class in the paper's second column."""
-SVHN_LABELS = 1000
 SVHN_STRENGTHS = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)
 """C, by the authors' code."""
 

@@ -7,7 +7,6 @@ A block is a dict with a "kind". Text stands in spans, dicts with "text" and per
 import base64
 import io
 import re
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from utils.errors import InputError
+from utils.files import appears_whole
 from utils.text import one_line, shorten, slug
 
 if TYPE_CHECKING:  # it takes a while to load
@@ -171,8 +171,8 @@ class Report:
         """Write a file of a picture; its path as seen from the report."""
         self._pictures += 1
         file = self.folder / "pictures" / f"{self._pictures:03d}-{slug(shorten(name, 60)) or 'picture'}{suffix}"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+        with appears_whole(file) as temporary:
+            temporary.write_bytes(content)
         return f"pictures/{file.name}"
 
     def plain(self) -> dict:
@@ -181,8 +181,8 @@ class Report:
         return {"title": one_line(self.title), "about": one_line(self.about), "sections": sections}
 
 
-def fresh_folder(folder: str | Path) -> Path:
-    """The folder of a report, without the pictures of an earlier one.
+def expect_folder(folder: str | Path) -> Path:
+    """The folder that a report may be written to, which replaces the files and pictures of an earlier one.
 
     Raises:
         InputError: it is a file, or `pictures/` in it was not made by a report.
@@ -191,10 +191,8 @@ def fresh_folder(folder: str | Path) -> Path:
     if folder.is_file():
         raise InputError(f"--out must be a folder. Received: {folder}, which is a file.")
     pictures = folder / "pictures"
-    if pictures.exists():
-        if not (folder / "report.json").is_file():
-            raise InputError(f"{pictures} is not a report's, which writes its pictures there: choose another --out.")
-        shutil.rmtree(pictures)
+    if pictures.exists() and not (folder / "report.json").is_file():
+        raise InputError(f"{pictures} is not a report's, which writes its pictures there: choose another --out.")
     return folder
 
 

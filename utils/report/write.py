@@ -95,7 +95,7 @@ def write_pdf(folder: str | Path) -> Path:
             pdf_tags=False,  # a fifth of the bytes; who has pages read out takes the page, which has all of it, too
         )
     except typst.TypstError as error:
-        raise InputError(f"The PDF could not be set: {error.message}. The page is there: {folder / PAGE}.") from error
+        raise InputError(f"The PDF could not be set: {error.message}.") from error
     with appears_whole(folder / PDF) as temporary:
         temporary.write_bytes(made)
     return folder / PDF

@@ -8,6 +8,7 @@ import numpy as np
 
 from utils.config import Experiment
 from utils.data.conditions import Conditions
+from utils.data.order import InBlocks, shuffled
 from utils.errors import InputError
 from utils.sampling import make_latent_samples
 from utils.streams import key, stream
@@ -23,12 +24,14 @@ class Schedule:
         batch_size: images in a batch.
         batches_per_update: batches of images that one update takes.
         seed: decides the order of the images.
+        block: images that lie beside each other and are read together; 0 where any order will do (see `data.order`).
     """
 
     image_count: int
     batch_size: int
     batches_per_update: int
     seed: int
+    block: int = 0
 
     @classmethod
     def of(cls, experiment: Experiment, image_count: int) -> "Schedule":
@@ -44,7 +47,8 @@ class Schedule:
                 f"{f' divided by {groups}, the batches of an update' if groups > 1 else ''}. "
                 f"Received: batch_size={training.batch_size}, images={image_count}."
             )
-        return cls(image_count, training.batch_size, groups, training.seed)
+        block = training.shuffle_block if training.shuffle == "blocks" else 0
+        return cls(image_count, training.batch_size, groups, training.seed, block)
 
     @property
     def updates_per_epoch(self) -> int:
@@ -62,7 +66,7 @@ class Schedule:
 
     def order(self, epoch: int) -> np.ndarray:
         """The order in which an epoch goes through the images: a permutation, int64 (image_count,)."""
-        return stream(self.seed, "order of images", epoch).permutation(self.image_count)
+        return shuffled(self.image_count, stream(self.seed, "order of images", epoch), self.block)
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,8 @@ def batches(
         worker, workers: which of how many equal parts of each batch's images is read.
     """
     order, order_epoch = None, 0
+    if schedule.block:
+        images = InBlocks(images, schedule.block)
 
     def read(update: int) -> Batch:
         nonlocal order, order_epoch

@@ -22,6 +22,7 @@ from utils.training.checkpoint import KEPT
 from utils.training.players import build_players
 from utils.training.recipes import due_at, images_per_update, period, recipe_of, what_is_due
 from utils.training.step import Update
+from utils.training.traffic import traffic
 
 TRIAL_UPDATES, TRIAL_SECONDS, MOST_SECONDS = 5, 2.0, 10.0
 """Updates of a kind are timed until there are so many and they took so long, or until they took the last of these."""
@@ -109,9 +110,9 @@ def estimate(
     Returns:
         Plain values: "images" and "images_certain" (see `count_for`), "updates_per_epoch", "updates",
         "parameters" (of each network by its name; "text_encoder" is trained before), "memory_bytes" (the most that this
-        process held), "state_bytes" (weights, gradients and optimisers), "checkpoint_bytes", "device", "load" and
-        "processors" (see `Trial`), "trial_updates", "images_per_second", "seconds" (with summaries, without preparing
-        the images).
+        process held), "state_bytes" (weights, gradients and optimisers), "checkpoint_bytes", "shared_bytes" (what
+        several devices add up in an update, see `traffic`), "device", "load" and "processors" (see `Trial`),
+        "trial_updates", "images_per_second", "seconds" (with summaries, without preparing the images).
 
     Raises:
         InputError: the data is not there, or too few for one update.
@@ -120,7 +121,7 @@ def estimate(
     images, certain = count_for(experiment, data_dir)
     schedule = Schedule.of(experiment, images)
     length = Length.of(experiment, schedule.updates_per_epoch)
-    trial = trial or try_updates(experiment, force_precision, data_dir)
+    trial, shared = trial or try_updates(experiment, force_precision, data_dir), traffic(experiment)
     return {
         "images": images,
         "images_certain": certain,
@@ -130,6 +131,7 @@ def estimate(
         "memory_bytes": trial.memory_bytes,
         "state_bytes": trial.state_bytes,
         "checkpoint_bytes": trial.checkpoint_bytes,
+        "shared_bytes": {"gradients": shared.gradients, "statistics": shared.statistics},
         "device": trial.device,
         "load": trial.load,
         "processors": trial.processors,

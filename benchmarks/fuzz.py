@@ -1,0 +1,51 @@
+"""Coverage-guided fuzzing of the readers, by Atheris: what comes out of one that is no sentence ends it.
+
+    V/bin/python -m benchmarks.fuzz --seconds 600 --kinds .npy .npz zip
+
+V is an environment with Atheris (`pip install atheris`) beside the project's packages; it is no requirement of the
+project. Kinds, readers and good files to begin with are those of `tests/test_bad_input.py`, whose properties hold the
+same without coverage. An input that breaks a reader is written to crash-… in the current folder; its first byte is the
+number of the kind.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+from utils.runs import PROJECT
+
+sys.path.insert(0, str(PROJECT / "tests"))  # where its helpers are
+with atheris.instrument_imports(include=["utils.data", "utils.cluster", "utils.config", "utils.runs", "utils.files"]):
+    from tests import test_bad_input as bad
+
+LONGEST = 1 << 16  # bytes of an input
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kinds", nargs="+", choices=sorted(bad.READERS), default=sorted(bad.READERS), metavar="KIND")
+    parser.add_argument("--seconds", type=int, default=60)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        corpus, work = Path(temporary) / "corpus", Path(temporary) / "work"
+        corpus.mkdir()
+        for number, kind in enumerate(options.kinds):
+            for place, content in enumerate(bad.BAD[kind].values()):
+                if len(content) < LONGEST:
+                    (corpus / f"{number}-{place}").write_bytes(bytes([number]) + content)
+
+        def one(data: bytes) -> None:
+            if data:
+                bad.outcome(options.kinds[data[0] % len(options.kinds)], data[1:], work)
+
+        limits = [f"-max_total_time={options.seconds}", f"-max_len={LONGEST}", "-timeout=30", "-rss_limit_mb=4096"]
+        atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={os.getcwd()}/", str(corpus)], one)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

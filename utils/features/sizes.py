@@ -1,0 +1,114 @@
+"""How much a comparison of features does, and what cannot be asked for. Needs no TensorFlow: that is said at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.config import DataConfig
+from utils.data.catalogue import find_source, reading
+from utils.errors import InputError
+from utils.evaluation.held_out import split_apart
+
+SVHN_LABELS = 1000
+"""That classifiers learn from, by default, where the protocol is svhn."""
+TEST_SHARE = 0.3
+"""Of the images are set apart for judging where a dataset has no part for it."""
+VALIDATION, VALIDATION_SHARE = 10_000, 0.2
+"""Images of the training part that C is chosen on (svhn), by the authors' code; and at most this share of it."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much a comparison does.
+
+    Attributes:
+        train, test: images at most; None for all.
+        few_draws: cifar: how often 400 labels a class are drawn.
+        choosing_draws, draws: svhn: how often labels are drawn for each C, and at the best.
+        random_seeds: networks with random weights.
+        centroids, patches: of k-means.
+        updates: of supervised training, at most.
+        supervised: svhn: how many of the draws a network is trained on.
+    """
+
+    train: int | None
+    test: int | None
+    few_draws: int
+    choosing_draws: int
+    draws: int
+    random_seeds: int
+    centroids: int
+    patches: int
+    updates: int
+    supervised: int
+
+
+SIZES = {
+    "quick": Sizes(10_000, 2_000, 3, 3, 20, 1, 400, 50_000, 400, 2),
+    "report": Sizes(None, None, 10, 10, 100, 2, 1_600, 400_000, 8_000, 10),
+    "smallest": Sizes(600, 200, 1, 1, 2, 1, 10, 500, 5, 1),
+}
+"""By the names of `presets.SCALES`; report is the paper's."""
+
+
+def parts(images: int, known: bool, protocol: str, labels: int | None, sizes: Sizes) -> tuple[int, int, int]:
+    """Of how many images of a dataset classifiers are judged, on how many C is chosen, and from how many they learn.
+
+    Args:
+        images: how many there are.
+        known: whether there are others to judge by, a test part with labels.
+        protocol: "cifar", where C is chosen by cross-validation, or "svhn".
+        labels: how many labels are drawn from those to learn from, if they are.
+        sizes: how many images at most.
+    """
+    test = 0 if known else round(TEST_SHARE * images)
+    rest, most = images - test, images if sizes.train is None else sizes.train
+    if protocol != "svhn":
+        return test, 0, rest if labels else min(rest, most)
+    validation = min(VALIDATION, int(VALIDATION_SHARE * rest))
+    if sizes.train is not None:
+        rest = min(rest, most)
+        validation = int(VALIDATION_SHARE * rest)
+    return test, validation, rest - validation
+
+
+def labels_of_each(labels: int, classes: int) -> int:
+    """Labels of each class.
+
+    Raises:
+        InputError: there is less than one.
+    """
+    if labels < classes:
+        raise InputError(f"--labels must be at least {classes}, one of each class. Received: {labels}.")
+    return labels // classes
+
+
+def expect_enough(
+    data: DataConfig, protocol: str, labels: int | None, sizes: Sizes, data_dir: str | Path | None = None
+) -> None:
+    """Refuse images without labels, and more labels than there can be, as far as it is known without any image.
+
+    Args:
+        data, protocol, labels, data_dir: as in `comparison.compare`.
+        sizes: how many images at most.
+
+    Raises:
+        InputError: it says what is there.
+    """
+    there = find_source(data.name, count=data.count, data_dir=data_dir, **reading(data)).describe()
+    if "labels" not in there.fields:
+        known = " (its attributes are no classes)" if "attributes" in there.fields else ""
+        raise InputError(
+            f"{there.title} has no labels{known}, which a classifier learns from: name a dataset that has, such as "
+            "--data house_numbers or cifar10, or an .npz file with an array of labels."
+        )
+    asked = labels if labels is not None or protocol != "svhn" else SVHN_LABELS
+    if asked is None or not there.label_names:
+        return
+    each, classes = labels_of_each(asked, len(there.label_names)), len(there.label_names)
+    apart = split_apart(data.name, data.split, data.rules, data_dir) is not None
+    *_, most = parts(min(there.count, data.count or there.count), apart, protocol, labels, sizes)
+    if each * classes > most:
+        raise InputError(
+            f"--labels {asked} asks for {each:,} images of each class, and there are only {most:,} of all {classes} "
+            f"classes to draw from in {there.title}: ask for at most {most:,} labels."
+        )
