@@ -36,7 +36,7 @@ CASES = {
     "wasserstein": {**JOINT, "loss": "wasserstein"},
     "spectral, hinge": {"spectral_norm": True, "loss": "hinge", "discriminator_steps": 2},
     "wrong and mixed conditions": {"loss": "gan_int_cls", "conditions": "attributes", "condition_names": ("a", "b"),
-                                   "conditioning": "concatenation", **NORMALISED},
+                                   "conditioning": "concatenation", "mode_seeking": 1.0, **NORMALISED},
     "regularised": {"recipe": "regularised", **NORMALISED},
 }  # fmt: skip
 

@@ -37,6 +37,7 @@ from utils.training import losses, train
 from utils.training.batches import Batch, Schedule, batches
 from utils.training.estimate import estimate
 from utils.training.players import build_players
+from utils.training.recipes import recipe_of
 from utils.training.view import View
 from utils.viz import read_png
 
@@ -246,6 +247,35 @@ def test_terms_of_gan_cls_are_those_of_algorithm_1(dataset, encoder):
     found = {term.name: float(term.value(view)) for term in (*loss.discriminator, *loss.generator)}
     assert found == pytest.approx(expected, rel=1e-4)
     assert losses.GAN_CLS.discriminator == loss.discriminator and losses.GAN_CLS.generator == loss.generator[:1]
+
+
+def test_mode_seeking_is_how_far_latents_are_apart_by_how_far_their_pictures_are(dataset, encoder):
+    experiment = tiny(mode_seeking=3.0)
+    players = build_players(experiment)
+    conditions = TextConditions.of(dataset, encoder, experiment)[np.arange(4)]
+    latents = np.random.default_rng(0).standard_normal((4, 5), dtype=np.float32)
+    others = np.roll(latents, 1, 0)
+    one, two = (np.asarray(players.generator([of, conditions])) for of in (latents, others))
+    view = View(
+        players, experiment.training, images=tf.constant(dataset.images[:4]), latents=latents, others=others,
+        draw_fake=lambda: tf.constant(one), conditions=conditions,
+    )  # fmt: skip
+    ratio = np.abs(one - two).mean() / np.abs(latents - others).mean()
+    assert float(losses.mode_seeking(view)) == pytest.approx(3.0 / (ratio + 1e-5), rel=1e-5) and ratio > 0.001
+
+
+@pytest.mark.parametrize("simultaneous", [False, True])
+def test_mode_seeking_is_a_term_of_the_generator_alone_and_only_if_asked_for(simultaneous):
+    of = {
+        weight: [
+            (player, term.name)
+            for phase in recipe_of(tiny(mode_seeking=weight, simultaneous=simultaneous, shared_latents=True))
+            for player, terms in phase.terms.items()
+            for term in terms
+        ]
+        for weight in (0.0, 1.0)
+    }
+    assert set(of[1.0]) - set(of[0.0]) == {("generator", "loss_mode_seeking")} and len(of[1.0]) == len(of[0.0]) + 1
 
 
 def test_batches_without_sentences_have_the_condition_of_the_next_image_as_a_wrong_one():

@@ -256,6 +256,9 @@ class TrainingConfig:
     """Weight of R2: the same at fake images."""
     gradient_penalty: float = 10.0
     """Weight of the gradient penalty that the wasserstein loss has (arXiv:1704.00028, eq. 3)."""
+    mode_seeking: float = 0.0
+    """Weight of mode seeking: two latents are to draw different pictures under the same condition (arXiv:1903.05628;
+    there it is 1)."""
     reconstruction: float = 1.0
     """Weight of the squared error of reconstructions in the recipe regularised: 1 as released, where it outweighs the
     other losses a thousand times; 0 leaves the discriminator's judgement of them alone."""
@@ -363,7 +366,7 @@ def check(experiment: Experiment) -> None:
     at_least(training, 1, "summary_epochs", "summary_updates", "penalty_every", "shuffle_block")
     if training.updates is not None:
         at_least(training, 1, "updates")
-    at_least(training, 0, "r1", "r2", "gradient_penalty", "reconstruction")
+    at_least(training, 0, "r1", "r2", "gradient_penalty", "mode_seeking", "reconstruction")
     at_least(training, 0, "seed", "samples_seed", "watch_updates")
     expect(
         training.watch_updates > 0 or training.on_collapse == "warn",

@@ -84,6 +84,21 @@ def interpolated(view: View):
     return _cross_entropy(view.judge(drawn, between), 1.0)
 
 
+# --- mode seeking: Mao et al., arXiv:1903.05628 (MSGAN), eq. 3 and 5 --------------------------------------------------
+
+
+def mode_seeking(view: View):
+    """weight * mean |latent - other latent| / mean |fake - other fake|: the other fake is drawn from another latent for
+    the same condition, so that what a condition leaves open is not always drawn alike. As in their code, which descends
+    the inverse of eq. 3's ratio, with means over pixels and channels, over latent dimensions, and over the batch."""
+    other = view.augmented(view.draw(view.others), "augmentation of fake")  # augmented in the same way
+    pictures, latents = (
+        replicas.mean(tf.reduce_mean(tf.cast(tf.abs(one - two), tf.float32)))
+        for one, two in ((view.fake, other), (view.latents, view.others))
+    )
+    return view.settings.mode_seeking / (pictures / latents + 1e-5)
+
+
 # --- relativistic pairs: Huang et al., arXiv:2501.05441 (R3GAN), eq. 2, after Jolicoeur-Martineau, arXiv:1807.00734 ---
 
 
@@ -226,6 +241,7 @@ ROTATION_OF_TRUE, ROTATION_OF_FAKE = (
     Term("loss_rotation_fake", rotation_of_fake),
 )
 R1, R2 = Term("penalty_r1", r1), Term("penalty_r2", r2)
+MODE_SEEKING = Term("loss_mode_seeking", mode_seeking)
 _TRUE_FAKE = (Term("loss_true", true), Term("loss_fake", fake))
 _HIGHER_FAKE = (Term("loss_generator", higher_fake),)
 

@@ -130,8 +130,9 @@ def dcgan(experiment: Experiment) -> Recipe:
         *loss.discriminator,
         *(dataclasses.replace(term, every=training.penalty_every) for term in penalties),
     )
+    for_generator = (*loss.generator, *((losses.MODE_SEEKING,) if training.mode_seeking else ()))
     if training.simultaneous:
-        both = {"discriminator": for_discriminator, "generator": loss.generator}
+        both = {"discriminator": for_discriminator, "generator": for_generator}
         return (Phase(both, joined=training.join_batches),)
     # Separate updates take the terms one by one, each in a phase of its own.
     parts = [for_discriminator] if training.discriminator_updates == "joint" else [(t,) for t in for_discriminator]
@@ -149,7 +150,7 @@ def dcgan(experiment: Experiment) -> Recipe:
         ),
         *(
             Phase(
-                {"generator": loss.generator},
+                {"generator": for_generator},
                 images=steps - 1,
                 latents=0 if training.shared_latents else steps + step,
                 judged_by=statistics.judge,

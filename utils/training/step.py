@@ -71,7 +71,10 @@ class Update:
 
         def step(players, images, latents, conditions, mismatching, key, update):
             self._begin(players, update)
-            latents = [replicas.own(latents[place]) for place in range(latents.shape[0])] if self._team else latents
+            others = tf.roll(latents, 1, 1)  # of the whole batch: however many replicas, the same pairs
+            if self._team:
+                places = range(latents.shape[0])
+                latents, others = ([replicas.own(of[place]) for place in places] for of in (latents, others))
             recorded = {}
             drawings: dict[tuple, Drawing] = {}
             for number, phase in due.items():
@@ -92,6 +95,7 @@ class Update:
                     images=images[phase.images],
                     draw=draw,
                     latents=latents[phase.latents],
+                    others=others[phase.latents],
                     conditions=given,
                     mismatching=None if mismatching is None else mismatching[phase.images],
                     key=tf.random.experimental.stateless_fold_in(key, number),
@@ -180,6 +184,7 @@ def run_phase(
     images,
     draw: Callable[[], "Drawing | Given"],
     latents=None,
+    others=None,
     conditions=None,
     mismatching=None,
     key=(0, 0),
@@ -192,7 +197,7 @@ def run_phase(
         training: numbers for the terms.
         images: uint8 (B, S, S, 3) in [0, 255], those of this replica.
         draw: gives the fakes, when the terms ask for them.
-        latents, conditions, mismatching, key: as for `View`.
+        latents, others, conditions, mismatching, key: as for `View`.
 
     Returns:
         What is recorded, by name: every term, and those of `MEASURED` that this phase has.
@@ -212,6 +217,7 @@ def run_phase(
             images=images,
             draw_fake=fakes,
             latents=latents,
+            others=others,
             conditions=conditions,
             mismatching=mismatching,
             key=key,

@@ -66,6 +66,7 @@ class View:
             this one.
         draw_fake: gives the phase's fakes, float32 (B, S, S, 3) in [-1, 1]; called at most once.
         latents: float32 (B, latent_dim) that they are drawn from.
+        others: float32 (B, latent_dim), for each row the latent of another row of the whole batch.
         conditions: float32 (B, condition_size), what goes with the true images, and what the fakes are drawn for; or
             None. They and `mismatching` are those of the whole batch.
         mismatching: int32 (B,), for each image the place of a condition that is wrong of it; -1 where there is none.
@@ -82,6 +83,7 @@ class View:
         images,
         draw_fake: Callable,
         latents=None,
+        others=None,
         conditions=None,
         mismatching=None,
         key=(0, 0),
@@ -89,7 +91,7 @@ class View:
         joined: bool = False,
     ):
         self.players, self.settings = players, settings
-        self.latents, self.all_conditions = latents, conditions
+        self.latents, self.others, self.all_conditions = latents, others, conditions
         self.conditions = None if conditions is None else replicas.own(conditions)
         self.mismatching = None if mismatching is None else replicas.own(mismatching)
         self._images, self._draw_fake, self._key, self._judged_by = images, draw_fake, key, judged_by
