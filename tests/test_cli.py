@@ -77,8 +77,7 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(capsys, monkeypatch, tmp_pa
     [
         (
             "study nothing",
-            "STUDY must be one of amount_of_data, batch_normalisation, copies, cross_domain, features, ladder, losses, "
-            "planted_bugs, recipes, regularised.",
+            f"STUDY must be one of {', '.join(sorted(STUDIES))}.",
         ),
         ("train --epoch 3", "There is no option --epoch, did you mean --epochs?"),
         ("train --generator.filter=3", "no option --generator.filter, did you mean --generator.filters"),
