@@ -2,12 +2,14 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import genuine
 import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
 from test_paper_weights import TINY, convolved, judged, leaky
+from threadpoolctl import ThreadpoolController
 
 from utils import cli
 from utils.config import preset
@@ -204,6 +206,25 @@ def test_the_change_of_variables_can_be_undone_and_shortens_the_descent(monkeypa
     monkeypatch.setattr(svm.Bend, "stretch", lambda self, variables, strength, back=False: variables)
     svm.fitted(x, labels, 0.1, 3)
     assert bent < (len(passes) - bent) / 2
+
+
+def test_scipys_blas_takes_the_steps_on_one_thread_and_numpys_keeps_its_own(monkeypatch):
+    def threads(scipys: bool) -> set[int]:
+        blas = [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
+        return {library.num_threads for library in blas if svm._is_scipys(Path(library.filepath)) == scipys}
+
+    before, during, minimize = [threads(True), threads(False)], [], svm.minimize
+    if not before[0]:
+        pytest.skip("SciPy was built on a BLAS that it shares")
+    monkeypatch.setattr(
+        svm,
+        "minimize",
+        lambda *args, **kwargs: during.append([threads(True), threads(False)]) or minimize(*args, **kwargs),
+    )
+    x, labels = problem(60, 20, 3)
+    svm.fitted(x, labels, 0.1, 3)
+    assert during == [[{1}, before[1]]]
+    assert [threads(True), threads(False)] == before
 
 
 def test_cross_validation_chooses_what_is_best_for_images_that_a_machine_has_not_seen():

@@ -12,13 +12,16 @@ smaller steps, and comes to the same machine with a fifth to a tenth of them.
 """
 
 import warnings
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
+from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
 from utils.streams import stream
@@ -161,7 +164,7 @@ def many(
 
     zero = np.zeros(shape)
     steepest = np.abs(value_and_slope(zero.ravel())[1]).max()
-    with bar:
+    with bar, _steps_on_one_thread():
         found = minimize(
             value_and_slope,
             (zero if start is None else bend.stretch(start, strength, back=True)).ravel(),
@@ -170,6 +173,20 @@ def many(
             options={"gtol": TOLERANCE * steepest, "ftol": 0, "maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS},
         )
     return bend.stretch(found.x.reshape(shape), strength)
+
+
+def _steps_on_one_thread() -> AbstractContextManager:
+    """SciPy brings a BLAS of its own, of which L-BFGS asks little more than sums of two vectors. Its threads wait for
+    that busily, in the way of those of NumPy's, which have the features to multiply: 13 to 16 s in place of 5.4 s for
+    4,000 images with 3,840 features on 2 cores."""
+    blas = ThreadpoolController()
+    files = [library.filepath for library in blas.lib_controllers if _is_scipys(Path(library.filepath))]
+    return blas.select(filepath=files).limit(limits=1)
+
+
+def _is_scipys(library: Path) -> bool:
+    """Whether a library came with SciPy: it is in scipy.libs, or in a folder of the package itself."""
+    return any(folder == "scipy" or folder.startswith("scipy.") for folder in library.parts[-3:-1])
 
 
 def fitted(features: np.ndarray, labels: np.ndarray, strength: float, classes: int, progress: str | None = None):
