@@ -17,7 +17,7 @@ from utils.evaluation.judge import _of_classes
 from utils.evaluation.names import names_for
 from utils.explain.parts import Detections
 from utils.latent import figures, pictures, turn
-from utils.latent.arithmetic import arithmetic, candidates, make_pool, score
+from utils.latent.arithmetic import ARMS, arithmetic, candidates, make_pool, score, table_of
 from utils.latent.paths import along
 from utils.latent.stops import find_stops
 from utils.latent.terms import Term, expected, parse
@@ -315,7 +315,11 @@ def test_more_exemplars_work_more_often_and_random_directions_do_not(scores):
 
 def test_scores_repeat_with_the_seed_and_become_plain_values(scores, pool):
     again = score(sampler(), judge(), pool, counts=(1, 10), trials=25, progress=False)
-    assert json.dumps(again.plain()) == json.dumps(scores.plain())
+    record = json.dumps(scores.plain())
+    assert json.dumps(again.plain()) == record and table_of(json.loads(record)) == scores.table()
+    base = scores.table()[4]
+    assert base == base | {"exemplars": 1, "": ARMS["base"], "others kept": "", "away from samples": ""}
+    assert base["has it"] == f"{scores.has(1, 'base'):.0%}" and float(base["length"]) == pytest.approx(1, abs=0.2)
     assert scores.plain()["expressions"][2]["expected"] == {"three": True}
     said = texts(figures.scores_figure(scores, "quarters"))
     assert "4 expressions, 25 trials each" in said and "random direction" in said and "three" in said

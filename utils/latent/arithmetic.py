@@ -259,32 +259,23 @@ class Scores:
         """Mean distance from the generator's samples (see `Arm`)."""
         return bootstrap_mean(np.concatenate([one.arms[count][arm].away for one in self._chosen(score)]))
 
-    def length(self, count: int, arm: str) -> float:
+    def length(self, count: int, arm: str, score: int | None = None) -> float:
         """Mean length of the latents, as a multiple of the usual one."""
-        return float(np.mean([score.arms[count][arm].length for score in self.scores]))
+        return float(np.mean([one.arms[count][arm].length for one in self._chosen(score)]))
 
     def table(self) -> list[dict]:
-        """A row for each number of exemplars and arm, over all expressions, in words."""
-        return [
-            {
-                "exemplars": count,
-                "": ARMS[arm],
-                "has it": f"{self.has(count, arm):.0%}",
-                "others kept": f"{self.kept(count, arm):.0%}" if arm != "base" else "",
-                "away from samples": f"{self.away(count, arm):.2f}" if arm != "base" else "",
-                "length": f"{self.length(count, arm):.2f}" if arm != "pixels" else "",
-            }
-            for count in self.counts
-            for arm in ARMS
-        ]
+        """As `table_of` has it."""
+        return table_of(self.plain())
 
     def plain(self) -> dict:
-        """As plain values, for a record."""
+        """As plain values, for a record; what an arm has not is left out."""
 
         def arm(count: int, name: str, score: int | None) -> dict:
             measured = {"has": self.has, "kept": self.kept, "away": self.away}
             found = {what: measure(count, name, score) for what, measure in measured.items()}
-            return {what: interval.plain() for what, interval in found.items() if np.isfinite(interval.value)}
+            plain = {what: interval.plain() for what, interval in found.items() if np.isfinite(interval.value)}
+            length = self.length(count, name, score)
+            return plain | ({"length": length} if np.isfinite(length) else {})
 
         def of(score: int | None) -> dict:
             return {str(count): {name: arm(count, name, score) for name in ARMS} for count in self.counts}
@@ -302,6 +293,27 @@ class Scores:
 
     def _chosen(self, score: int | None) -> tuple[Score, ...]:
         return self.scores if score is None else (self.scores[score],)
+
+
+def table_of(scores: dict) -> list[dict]:
+    """A row for each number of exemplars and arm, over all expressions, in words, of what `Scores.plain` gave: "score"
+    of a record."""
+
+    def shown(arm: dict, what: str, form: str) -> str:
+        return f"{Interval.of(arm[what]):{form}}" if what in arm else ""
+
+    return [
+        {
+            "exemplars": int(count),
+            "": ARMS[name],
+            "has it": shown(arm, "has", ".0%"),
+            "others kept": shown(arm, "kept", ".0%") if name != "base" else "",
+            "away from samples": shown(arm, "away", ".2f"),
+            "length": f"{arm['length']:.2f}" if "length" in arm else "",
+        }
+        for count, arms in scores["all"].items()
+        for name, arm in arms.items()
+    ]
 
 
 def one_for_each(judge: Judge) -> list[str]:
