@@ -19,12 +19,13 @@ from utils.errors import InputError
 from utils.evaluation import evaluation
 from utils.evaluation.asked import compare_asked
 from utils.evaluation.records import digest
+from utils.evaluation.variety import within_and_over
 from utils.models import build_combined, build_discriminator, build_generator, forward, load_network
 from utils.networks import TrainedNetwork
 from utils.parameters import discriminator_parameters, generator_parameters
 from utils.pretrained import Pretrained, publish
 from utils.sampling import Sampler
-from utils.tables import card_text
+from utils.tables import card_text, variety_in_words
 from utils.training import resume, train
 from utils.training.batches import Schedule, batches
 from utils.training.players import build_players
@@ -290,8 +291,10 @@ def test_the_judgement_counts_what_was_asked_for_and_seen():
     deaf = np.zeros_like(asked)  # whatever it is asked for, it draws the second alone
     deaf[:, 1] = True
     features = np.random.default_rng(0).standard_normal((120, 4))
+    one_picture_each, fits = np.eye(4).repeat(16, 0).reshape(4, 16, 4), np.tile(np.eye(4, dtype=bool), (30, 1))
     found = compare_asked(
         asked, (deaf, asked), (0.5 * features, features), ("hat", "beard"),
+        variety=within_and_over(one_picture_each, features, fits),
         kind="attributes", true_images="true images", trained_on=False, judge="judge",
     )  # fmt: skip
     assert found.samples == 120 and (found.right[0].value, found.right[1].value) == (0.25, 1.0)
@@ -300,6 +303,17 @@ def test_the_judgement_counts_what_was_asked_for_and_seen():
     assert [each.value for each in (*hat.seen, *hat.wrongly)] == [0, 1, 0, 0] and hat.count == 60
     assert [each.value for each in (*beard.seen, *beard.wrongly)] == [1, 1, 1, 0]
     assert abs(hat.variety.value - 0.5) < 1e-9 and hat.variety.low < 0.5 < hat.variety.high
+    varied = {name: interval.value for name, interval in found.variety.items()}
+    assert varied["within"] == 0 and varied["over"] == pytest.approx(2**0.5), "one picture for each condition is seen"
+    pairs = [np.linalg.norm(features[n : n + 32 : 4] - features[n + 32 : n + 64 : 4], axis=1).mean() for n in range(4)]
+    assert varied["true_within"] == pytest.approx(np.mean(pairs))
+    alone = within_and_over(one_picture_each, features[:4], fits[:4])  # no two true images are of one condition
+    plain = dataclasses.replace(found, variety=alone).plain()["variety"]
+    assert plain["true_within"] is None
+    assert variety_in_words(plain, "labels").startswith(
+        "two fakes of one class are 0.0 apart in the judge's features, of two 1.4; "
+    )
+    assert "true images of one class an unknown distance, any" in variety_in_words(plain, "labels")
     assert (
         hat.distance.value > 0.05 and json.loads(json.dumps(found.plain()))["names"][1]["wrongly"]["true"]["value"] == 0
     )
@@ -393,6 +407,7 @@ def test_a_card_says_whether_it_draws_what_it_is_asked_for(run, dataset, tmp_pat
     features = np.random.default_rng(0).standard_normal((60, 4))
     found = compare_asked(
         asked, (np.roll(asked, 1, 1), asked), (features, features), NAMES,
+        variety=within_and_over(features.reshape(6, 10, 4), features, asked.repeat(2, 1)),
         kind="labels", true_images="animals", trained_on=False, judge="classifier of animals",
     )  # fmt: skip
     measured = json.loads(json.dumps({"asked": found.plain()}))
@@ -402,6 +417,7 @@ def test_a_card_says_whether_it_draws_what_it_is_asked_for(run, dataset, tmp_pat
     assert "conditions: labels: ant, bee, cat" in said
     assert "the class asked for, as the classifier of animals sees it: in 0.0%" in said
     assert "of 60 samples; in 100.0%" in said and "by chance in" in said
+    assert f"variety: {variety_in_words(measured['asked']['variety'], 'labels')}" in said
 
 
 def test_the_commands_ask_a_run_and_refuse_what_it_does_not_know(run, tmp_path, capsys):

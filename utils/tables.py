@@ -55,6 +55,22 @@ def card_text(card: dict) -> str:
     return "\n".join(lines)
 
 
+def variety_in_words(found: dict[str, dict | None], kind: str) -> str:
+    """What `evaluation.variety.within_and_over` gave, in words.
+
+    Args:
+        found: that, as plain values, in which None stands for NaN: "variety" of what a record or a card says.
+        kind: what was asked for: "labels", "attributes" or "text".
+    """
+    one = {"labels": "class", "attributes": "set of attributes", "text": "sentence"}[kind]
+    of_one = "that one sentence is true of" if kind == "text" else f"of one {one}"
+    shown = {name: f"{of['value']:.1f}" if of else "an unknown distance" for name, of in found.items()}
+    return (
+        f"two fakes of one {one} are {shown['within']} apart in the judge's features, of two {shown['over']}; "
+        f"true images {of_one} {shown['true_within']}, any {shown['true_over']}"
+    )
+
+
 def _agreement_in_words(card: dict, interval) -> list[str]:
     """Whether a conditional model draws what it is asked for, as its card says it."""
 
@@ -69,12 +85,15 @@ def _agreement_in_words(card: dict, interval) -> list[str]:
             f"{what}, as the {asked['judge']} sees it: in {right['fake']} of {asked['samples']:,} samples; in "
             f"{right['true']} of true images; by chance in {asked['by_chance']['value']:.1%}"
         )
+        if varied := asked.get("variety"):  # older cards do not say it
+            lines.append(f"variety: {variety_in_words(varied, asked['kind'])}")
     if texts := card.get("texts"):
         right = shown(texts["right"], ".1%")
         lines.append(
             f"all that a text says, as the {texts['judge']} sees it: in {right['fake']} of {texts['samples']:,} "
             f"samples; beside the text of another in {right['other']}; in {right['true']} of true images"
         )
+        lines.append(f"variety: {variety_in_words(texts['variety'], 'text')}")
     for each in texts["combinations"] if texts else []:
         share, never = shown(each, ".0%"), ", never seen in training" if each["left_out"] else ""
         lines.append(

@@ -13,7 +13,7 @@ from utils.cli.text import label, short, written
 from utils.config import DataConfig
 from utils.errors import InputError
 from utils.files import write_json
-from utils.tables import table
+from utils.tables import table, variety_in_words
 
 
 @dataclass(frozen=True)
@@ -145,14 +145,11 @@ def _texts(options: Evaluate, trained, target: Path | None):
 
 
 def _texts_in_words(texts) -> str:
-    variety = texts.variety
     lines = [
         f"\nDoes it draw what a text says? {texts.samples:,} fakes for sentences about as many {texts.true_images},\n"
         f"judged by the {texts.judge}\n",
         table(texts.table()),
-        f"\nTwo fakes of one sentence are {variety['within']:.2f} apart in its features, of two sentences "
-        f"{variety['over']:.2f}; true images\nthat one sentence is true of {variety['true_within']:.2f}, any "
-        f"{variety['true_over']:.2f}.",
+        f"\nVariety: {variety_in_words(texts.plain()['variety'], 'text')}.",
     ]
     for each in texts.combinations:
         parts = ", ".join(f"{name} {share:.0%}" for name, share in each.parts.items())
@@ -193,7 +190,8 @@ def _asked_in_words(asked) -> str:
         f"{asked.true_images},\njudged by the {asked.judge}: it sees {what}\nin {asked.right[0]:.1%} of the fakes and "
         f"in {asked.right[1]:.1%} of the true images; beside what was asked of another fake\nin "
         f"{asked.by_chance:.1%}. Variety: how far two fakes are apart, as a share of two true images; distance: of "
-        f"fakes to\ntrue images (0: none).\n\n{table(asked.table())}"
+        f"fakes to\ntrue images (0: none).\n\n{table(asked.table())}\n\nWithin all that is asked for: "
+        f"{variety_in_words(asked.plain()['variety'], asked.kind)}."
     )
 
 

@@ -15,8 +15,8 @@ from utils.text import one_line
 
 KEPT = 2_048
 """Conditions of training images that a run, or a model with a name, keeps: what is not asked for is as in them."""
-EXAMPLES = 8
-"""Of texts so many are kept in words, too."""
+KEPT_TEXTS, EXAMPLES = 1_024, 8
+"""Of texts so many, whose vectors take more room; and so many in words, too."""
 MOST_ROWS, GRID_COLUMNS = 20, 8
 """Rows of a grid that has one for each class or attribute, at most, and pictures in a row where nobody says how many.
 """
@@ -158,9 +158,10 @@ def _wanted(model: ModelConfig, there: tuple[str, ...], title: str) -> tuple[str
 
 def kept_rows(conditions: Conditions, seed: int = 0) -> np.ndarray:
     """Conditions as a run keeps them: of at most `KEPT` images that a seed draws, uint8 (M, C) of 0 and 1; of texts
-    float32, the examples first."""
-    rows = np.sort(np.random.default_rng(seed).permutation(len(conditions))[:KEPT])
-    rows = np.concatenate([conditions.examples, np.setdiff1d(rows, conditions.examples)])
+    float32, of `KEPT_TEXTS`, the examples first."""
+    examples = conditions.examples
+    rows = np.sort(np.random.default_rng(seed).permutation(len(conditions))[: KEPT_TEXTS if len(examples) else KEPT])
+    rows = np.concatenate([examples, np.setdiff1d(rows, examples)])
     kept = conditions[rows]
     return kept.astype(np.uint8) if np.isin(kept, (0, 1)).all() else kept
 

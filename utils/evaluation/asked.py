@@ -16,7 +16,8 @@ from utils.evaluation.distances import LEAST_SAMPLES, kernel_distance
 from utils.evaluation.held_out import unseen
 from utils.evaluation.judge import judge_for
 from utils.evaluation.quality import SAMPLES
-from utils.intervals import REPLICATES, Interval, percentiles, wilson
+from utils.evaluation.variety import ASKED, EACH, variety, within_and_over
+from utils.intervals import Interval, wilson
 from utils.sampling import Sampler
 from utils.streams import stream
 
@@ -55,6 +56,7 @@ class Asked:
         judge: name of the classifier; distances are in its features.
         right: share of images in which it sees the class, or all attributes, as they should be: fakes, true images.
         by_chance: the same for fakes beside the condition of another: what one would get that does not listen.
+        variety: of `variety.within_and_over`, where a condition is a class, or all attributes together.
         names: one for each class or attribute.
     """
 
@@ -65,6 +67,7 @@ class Asked:
     judge: str
     right: tuple[Interval, Interval]
     by_chance: Interval
+    variety: dict[str, Interval]
     names: tuple[Named, ...]
 
     def table(self) -> list[dict]:
@@ -88,7 +91,9 @@ class Asked:
             }
             for each in self.names
         ]
-        return vars(self) | {"right": of(self.right), "by_chance": self.by_chance.plain(), "names": names}
+        varied = {name: each.plain() if np.isfinite(each.value) else None for name, each in self.variety.items()}
+        plain = {"right": of(self.right), "by_chance": self.by_chance.plain(), "variety": varied, "names": names}
+        return vars(self) | plain
 
 
 def table_of(asked: dict) -> list[dict]:
@@ -149,13 +154,17 @@ def asked_and_seen(
         return odds[:, [true.attribute_names.index(name) for name in model.condition_names]] > 0
 
     latents = sampler.make_latents(len(conditions), stream(seed, "asked: latents"))
-    fakes = scale_back(sampler.images(latents, conditions))
+    fakes, of_true = scale_back(sampler.images(latents, conditions)), judge.space(images)
+    some = conditions[np.sort(np.unique(conditions, axis=0, return_index=True)[1])[:ASKED]]
+    latents = sampler.make_latents(len(some) * EACH, stream(seed, "asked: variety"))
+    alike = judge.space(scale_back(sampler.images(latents, some.repeat(EACH, 0)))).reshape(len(some), EACH, -1)
     about = f"{'images' if apart is None else 'held-out images'} of {true.title}"
     return compare_asked(
         conditions == 1,
         (seen(fakes), seen(images)),
-        (judge.space(fakes), judge.space(images)),
+        (judge.space(fakes), of_true),
         model.condition_names,
+        variety=within_and_over(alike, of_true, (conditions[:, None] == some).all(2)),
         kind=model.conditions,
         true_images=about + (", which it was trained on" if apart is None else ""),
         trained_on=apart is None,
@@ -208,17 +217,3 @@ def _named(name: str, asked: np.ndarray, seen: list[np.ndarray], features: tuple
         variety=variety(fake, true) if enough else None,
         distance=kernel_distance(fake, true) if enough else None,
     )
-
-
-def variety(fake: np.ndarray, true: np.ndarray) -> Interval:
-    """How far two fakes are apart, as a share of two true images: means over pairs that share none, a bootstrap.
-
-    Args:
-        fake, true: float (N, D) and (M, D), features of both.
-    """
-    random, apart = np.random.default_rng(0), []
-    for each in (fake, true):
-        half = len(each) // 2
-        apart.append(np.linalg.norm(each[:half].astype(float) - each[half : 2 * half], axis=1))
-    drawn = [random.choice(each, (REPLICATES, len(each))).mean(1) for each in apart]
-    return percentiles(float(apart[0].mean() / apart[1].mean()), drawn[0] / drawn[1])

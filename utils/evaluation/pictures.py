@@ -13,6 +13,7 @@ from utils.data.drawn import Drawn
 from utils.evaluation.combinations import DOUBT, HELD_OUT, Combination, Combinations
 from utils.evaluation.texts import Said, Texts
 from utils.runs import Run, Thinned
+from utils.tables import variety_in_words
 from utils.text import shorten
 
 if TYPE_CHECKING:  # it takes a while to load
@@ -230,13 +231,11 @@ def draw_texts(path: str | Path, record: Texts, title: str) -> Path:
     from utils.figure import new_figure, write_figure  # they take a while to load
 
     sentences, fakes = record.examples
-    variety = {name: f"{interval.value:.1f}" for name, interval in record.variety.items()}
+    varied = variety_in_words(record.plain()["variety"], "text")
     figure = new_figure(13.5, max(6.5, 1.15 * len(sentences)))
     figure.suptitle(f"{title}: does it draw what a text says? {record.samples:,} sentences", fontsize=11)
     figure.supxlabel(
-        f"Judged by the {record.judge}; 95% intervals. True images: {record.true_images}.\nIn its features two fakes "
-        f"of one sentence are {variety['within']} apart, of two sentences {variety['over']}; true images that one "
-        f"sentence is true of {variety['true_within']}, any {variety['true_over']}.",
+        f"Judged by the {record.judge}; 95% intervals. True images: {record.true_images}.\nVariety: {varied}.",
         fontsize=8,
     )
     left, right = figure.subfigures(1, 2, width_ratios=(5, 6))

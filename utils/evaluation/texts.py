@@ -20,13 +20,12 @@ from utils.errors import InputError
 from utils.evaluation.held_out import unseen
 from utils.evaluation.judge import Judge, judge_for
 from utils.evaluation.quality import SAMPLES
-from utils.intervals import Interval, bootstrap_mean, wilson
+from utils.evaluation.variety import ASKED, EACH, within_and_over
+from utils.intervals import Interval, wilson
 from utils.sampling import Sampler
 from utils.streams import stream
 from utils.text_encoder import TextEncoder
 
-SENTENCES, EACH = 60, 16
-"""For variety: so many sentences, and so many fakes of each."""
 TOGETHER = 200
 """Sentences that name a combination of attributes, at most."""
 EXAMPLES = 6
@@ -88,8 +87,7 @@ class Texts:
         right: share of images that agree with all that a sentence says: "fake" with its own, "other" fakes with that of
             another, "true" images with their own.
         attributes: one for each attribute that sentences speak of.
-        variety: mean distance between two images, "within" a sentence (that is true of both) and "over" sentences, of
-            fakes and, with "true_" before it, of true images.
+        variety: of `variety.within_and_over`; true images are of a sentence that is true of them.
         combinations: those that were asked for.
         examples: sentences, and uint8 (R, n, S, S, 3) fakes of each.
     """
@@ -244,6 +242,8 @@ def measure_texts(
     named = [text for places in wanted.values() for text in _naming(attributes, names, places, seed)[:2]]
     examples = list(dict.fromkeys([*named, *captions.texts]))[:EXAMPLES]
     drawn = sampler.rows_of(encoder(examples), sampler.make_latents(8, random))
+    alike = judge.space(draw([text for text in captions.texts[:ASKED] for _ in range(EACH)]))
+    alike = alike.reshape(-1, EACH, alike.shape[1])
     return Texts(
         samples=len(rows),
         judge=judge.name,
@@ -256,7 +256,7 @@ def measure_texts(
             )
             for place in np.flatnonzero((says != 0).any(0)).tolist()
         ),
-        variety=_variety(draw, judge, captions, images, attributes),
+        variety=within_and_over(alike, judge.space(images), ~contradict(captions.says[:ASKED], attributes)),
         combinations=tuple(together),
         examples=(tuple(examples), drawn.reshape(len(examples), -1, *drawn.shape[1:])),
         **known,
@@ -273,32 +273,6 @@ def _naming(attributes: np.ndarray, names: Sequence[str], places: list[int], see
         if len(texts) >= TOGETHER:
             break
     return list(dict.fromkeys(texts))[:TOGETHER]
-
-
-def _variety(draw, judge: Judge, captions, images: np.ndarray, attributes: np.ndarray) -> dict[str, Interval]:
-    """Mean distances of pairs that share no image; intervals over sentences."""
-    count, half = min(SENTENCES, len(captions)), EACH // 2
-    fakes = judge.space(draw([text for text in captions.texts[:count] for _ in range(EACH)])).reshape(count, EACH, -1)
-    true, fits = judge.space(images), ~contradict(captions.says[:count], attributes)
-    within = []
-    for column in fits.T:
-        alike = np.flatnonzero(column)[:EACH]
-        pairs = len(alike) // 2
-        if pairs:
-            within.append(_apart(true[alike[:pairs]], true[alike[pairs : 2 * pairs]]))
-    middle = len(true) // 2
-    over = np.linalg.norm(true[:middle] - true[middle : 2 * middle], axis=1)
-    other = np.roll(fakes, 1, axis=0)
-    return {
-        "within": bootstrap_mean([_apart(each[:half], each[half:]) for each in fakes]),
-        "over": bootstrap_mean([_apart(each[:half], another[half:]) for each, another in zip(fakes, other)]),
-        "true_within": bootstrap_mean(within),
-        "true_over": bootstrap_mean(over),
-    }
-
-
-def _apart(some: np.ndarray, others: np.ndarray) -> float:
-    return float(np.linalg.norm(some.astype(float) - others, axis=1).mean())
 
 
 def _share(right: np.ndarray) -> Interval:

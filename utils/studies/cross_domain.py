@@ -408,8 +408,8 @@ def measure(task: Task, transferred: np.ndarray, seed: int = 0) -> dict:
         the kernel distance to true target images, and how far two images are apart as a share of two true ones, of
         "transferred" and "untouched" images.
     """
-    from utils.evaluation.asked import variety
     from utils.evaluation.distances import kernel_distance
+    from utils.evaluation.variety import variety
 
     others = stream(seed, "cross-domain: others").permutation(len(task.known))
     seen, untouched = task.seen(transferred), task.seen(task.held_out)

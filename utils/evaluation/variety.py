@@ -1,0 +1,46 @@
+"""How different pictures are, in a feature space: what is asked for can be followed with one and the same picture."""
+
+import numpy as np
+
+from utils.intervals import REPLICATES, Interval, bootstrap_mean, percentiles
+
+ASKED, EACH = 60, 16
+"""For the variety within a condition: so many conditions, and so many fakes of each."""
+
+
+def variety(fake: np.ndarray, true: np.ndarray) -> Interval:
+    """How far two fakes are apart, as a share of two true images: means over pairs that share none, a bootstrap.
+
+    Args:
+        fake, true: float (N, D) and (M, D), features of both.
+    """
+    random, distances = np.random.default_rng(0), []
+    for each in (fake, true):
+        half = len(each) // 2
+        distances.append(np.linalg.norm(each[:half].astype(float) - each[half : 2 * half], axis=1))
+    drawn = [random.choice(each, (REPLICATES, len(each))).mean(1) for each in distances]
+    return percentiles(float(distances[0].mean() / distances[1].mean()), drawn[0] / drawn[1])
+
+
+def within_and_over(fakes: np.ndarray, true: np.ndarray, fits: np.ndarray) -> dict[str, Interval]:
+    """Mean distances of pairs that share no image, "within" a condition and "over" conditions, of fakes and, with
+    "true_" before it, of true images; intervals over conditions. NaN where no two true images are of one condition.
+
+    Args:
+        fakes: float (R, n, D), features of n fakes of each condition.
+        true: float (N, D), features of true images.
+        fits: bool (N, R), of which conditions each of these is.
+    """
+    half, middle, other = fakes.shape[1] // 2, len(true) // 2, np.roll(fakes, 1, axis=0)
+    alike = [np.flatnonzero(column)[:EACH] for column in fits.T]
+    pairs = [(rows[: len(rows) // 2], rows[len(rows) // 2 : len(rows) // 2 * 2]) for rows in alike if len(rows) > 1]
+    return {
+        "within": bootstrap_mean([_apart(each[:half], each[half:]) for each in fakes]),
+        "over": bootstrap_mean([_apart(each[:half], another[half:]) for each, another in zip(fakes, other)]),
+        "true_within": bootstrap_mean([_apart(true[some], true[others]) for some, others in pairs]),
+        "true_over": bootstrap_mean(np.linalg.norm(true[:middle] - true[middle : 2 * middle], axis=1)),
+    }
+
+
+def _apart(some: np.ndarray, others: np.ndarray) -> float:
+    return float(np.linalg.norm(some.astype(float) - others, axis=1).mean())
