@@ -47,6 +47,7 @@ STREAMS: dict[str, Stream] = {
     "best: latents": Stream("evaluation", 5),
     "asked: latents": Stream("evaluation", 6),
     "asked: true images": Stream("evaluation", 7),
+    "asked: variety": Stream("evaluation", 11),
     "memory: held-out images": Stream("memory", 1),
     "memory: copying control": Stream("memory", 2),
     "memory: bootstraps": Stream("memory", 3),
