@@ -17,7 +17,7 @@ from utils.data.cifar10 import Cifar10
 from utils.data.conditions import Conditions, asked_for, grid_rows, kept_rows, rows_having, with_names
 from utils.errors import InputError
 from utils.evaluation import evaluation
-from utils.evaluation.asked import compare_asked
+from utils.evaluation.asked import asked_and_seen, compare_asked
 from utils.evaluation.records import digest
 from utils.evaluation.variety import within_and_over
 from utils.models import build_combined, build_discriminator, build_generator, forward, load_network
@@ -317,6 +317,22 @@ def test_the_judgement_counts_what_was_asked_for_and_seen():
     assert (
         hat.distance.value > 0.05 and json.loads(json.dumps(found.plain()))["names"][1]["wrongly"]["true"]["value"] == 0
     )
+
+
+@pytest.mark.parametrize(("data", "kind", "conditions"), [("house_numbers", "labels", 10), ("faces", "attributes", 13)])
+def test_a_generator_is_judged_on_images_that_it_has_not_seen(data, kind, conditions, tmp_path):
+    experiment = with_names(replace(preset("quick"), name=data, count=100, conditions=kind), data_dir=tmp_path)
+
+    def generator(given):  # whatever the latents are: what is asked for, as bright or dark stripes
+        stripes = given[1].repeat(32, axis=0).reshape(-1, 32, given[1].shape[1])
+        return np.pad(stripes, ((0, 0), (0, 0), (0, 32 - conditions)))[..., None].repeat(3, 3) * 2.0 - 1
+
+    sampler = Sampler.of(generator, experiment, np.eye(conditions))
+    found = asked_and_seen(sampler, experiment, samples=200, data_dir=tmp_path, progress=False)
+    assert (found.kind, found.samples, found.trained_on, len(found.names)) == (kind, 200, False, conditions)
+    assert found.right[1].low > 0.9 and found.right[0].high < 0.5  # of true images, of stripes
+    varied = {name: interval.value for name, interval in found.variety.items()}
+    assert varied["within"] == 0 < varied["over"] and 0 < varied["true_within"] < varied["true_over"]
 
 
 # --- a run, as a user sees it -----------------------------------------------------------------------------------------
