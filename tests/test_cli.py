@@ -558,6 +558,8 @@ def test_the_presets_count_belongs_to_the_presets_own_data():
 def test_the_command_that_is_shown_trains_the_same_experiment(experiment):
     program, train, *options = shlex.split(command_for(experiment))
     assert (program, train) == ("./dcgan", "train")
+    if experiment.model.conditions == "text":  # its names are sentences about its first images
+        experiment = replace(experiment, condition_names=())
     assert resolved(*options) == experiment
 
 

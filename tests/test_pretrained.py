@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from utils import pretrained, runtime
+from utils import cli, pretrained, runtime
 from utils.config import differences, preset, replace
 from utils.data import scale_back
 from utils.data.conditions import GRID_COLUMNS
@@ -121,6 +121,17 @@ def test_a_models_networks_are_those_of_its_card_and_draw_its_samples(name):
     assert np.abs(drawn.astype(int) - kept).max() <= 1
     of_images = (None, settings.image_size, settings.image_size, 3)
     assert networks["generator"].output_shape == of_images == networks["discriminator"].inputs[0].shape
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_models_card_is_shown_in_words(name, capsys):
+    assert cli.main(["show", name]) == 0
+    said, card = capsys.readouterr().out, pretrained.find(name).card
+    assert card["about"] in said and f"updates: {card['updates']}\n" in said
+    assert ("as the classifier of the built-in faces" in said and "variety: two fakes of one" in said) == (
+        name in CONDITIONAL
+    )
+    assert ("never seen in training: in" in said) == (name == "faces_text")
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)

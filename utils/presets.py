@@ -93,7 +93,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
             model=dataclasses.replace(
                 _PAPER64,
                 width=0.25,  # O: a sixteenth of the arithmetic
-                # O: a kernel that the stride divides leaves no checkerboard, and is a third cheaper (notebook 10)
+                # O: a kernel that the stride divides overlaps evenly, and is a third cheaper (notebook 10)
                 generator=dataclasses.replace(_PAPER64.generator, kernel=4, output_kernel=4),
                 discriminator=dataclasses.replace(_PAPER64.discriminator, kernel=4),
             ),

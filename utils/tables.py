@@ -75,7 +75,8 @@ def _agreement_in_words(card: dict, interval) -> list[str]:
     """Whether a conditional model draws what it is asked for, as its card says it."""
 
     def shown(of: dict, form: str) -> dict[str, str]:
-        return {name: format(interval(value), form) for name, value in of.items() if isinstance(value, dict)}
+        intervals = {name: value for name, value in of.items() if isinstance(value, dict) and "value" in value}
+        return {name: format(interval(value), form) for name, value in intervals.items()}
 
     lines = []
     if asked := card.get("asked"):
