@@ -131,11 +131,18 @@ def test_a_control_that_does_as_well_takes_a_claim_its_verdict(tmp_path):
     assert "more than of a network" in evidence(Kept(notebooks=tmp_path), "R7").why
     assert evidence(Kept(notebooks=tmp_path), "R7").verdict == OPEN, "beds were not tested"
 
-    sums = tmp_path / "13_x.ipynb"
-    shutil.copy(next(NOTEBOOKS.glob("13_*.ipynb")), sums)
-    assert evidence(Kept(notebooks=tmp_path), "S6").verdict == OPEN
-    sums.write_text(sums.read_text(encoding="utf-8").replace("22% (14% to 33%)", "02% (01% to 03%)"))
-    assert evidence(Kept(notebooks=tmp_path), "S6").verdict == CONFIRMED
+
+def test_sums_are_confirmed_only_where_random_vectors_are_clearly_behind(tmp_path):
+    shutil.copytree(RESULTS / "records", tmp_path / "records")
+    assert evidence(Kept(tmp_path), "S6").verdict == evidence(Kept(tmp_path), "A6").verdict == CONFIRMED
+    assert evidence(Kept(tmp_path), "A5").verdict == REFUTED, "with three exemplars most sums fail"
+    for name, claim in (("attributes", "S6"), ("deck", "A6")):
+        file = tmp_path / "records" / f"arithmetic-celeba-{name}.json"
+        record = json.loads(file.read_text(encoding="utf-8"))
+        for count, verdict in (("3", OPEN), ("10", REFUTED)):
+            record["score"]["all"][count]["random"]["has"]["high"] = 0.9
+            file.write_text(json.dumps(record), encoding="utf-8")
+            assert evidence(Kept(tmp_path), claim).verdict == verdict, (name, count)
 
 
 def reading(value):
@@ -197,6 +204,8 @@ def test_features_are_told_with_their_controls_but_not_taken_for_the_papers_figu
     [(0.9, 0.1, 0.3, CONFIRMED), (0.9, 0.1, 0.9, OPEN), (0.1, 0.1, 0.1, REFUTED)],
 )
 def test_what_is_carried_over_is_told_beside_another_image_and_without_the_losses(kept, own, other, alone, verdict):
+    for file in kept.results.glob("cross_domain-*.json"):
+        file.unlink()
     with pytest.raises(NotKeptError):
         evidence(kept, "L summary 2")
     runs = [

@@ -11,13 +11,14 @@ from known_latents import DIM, NAMES, brightness, judge, quarters, sampler
 
 from utils import viz
 from utils.data import scale_back
+from utils.data.captions import GRAMMARS
 from utils.errors import InputError
 from utils.evaluation.features import Extractor
 from utils.evaluation.judge import _of_classes
 from utils.evaluation.names import names_for
 from utils.explain.parts import Detections
 from utils.latent import figures, pictures, turn
-from utils.latent.arithmetic import ARMS, arithmetic, candidates, make_pool, score, table_of
+from utils.latent.arithmetic import ARMS, arithmetic, candidates, make_pool, one_for_each, score, table_of
 from utils.latent.paths import along
 from utils.latent.stops import find_stops
 from utils.latent.terms import Term, expected, parse
@@ -239,6 +240,13 @@ def test_what_a_sum_should_show_follows_from_its_terms():
     assert expected(parse("smiling woman - woman + man", known)) == {"smiling": True, "male": True}
     assert expected(parse("hat - without hat + without hat", known)) == {"hat": True}
     assert expected(parse("smiling - hat", known)) == {"hat": False}
+
+
+@pytest.mark.parametrize("grammar", GRAMMARS, ids=["faces", "celeba"])
+def test_every_attribute_can_be_asked_for_by_its_own_name(grammar):
+    names = sorted(name.replace("_", " ") for name in grammar.attributes)  # of CelebA "No Beard", "5 o Clock Shadow"
+    for name, expression in zip(names, one_for_each(SimpleNamespace(names=names)), strict=True):
+        assert expected(parse(expression, names)) == {name: True}, expression
 
 
 @pytest.mark.parametrize(

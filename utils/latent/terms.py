@@ -124,7 +124,8 @@ def expected(terms: Sequence[Term]) -> dict[str, bool]:
 
 def _term(sign: int, words: list[str], known: Sequence[str]) -> Term:
     text = " ".join(words)
-    if is_stop(words[0].strip(",")):
+    named = _plain(text) in map(_plain, known)  # CelebA has an attribute that begins with a number
+    if is_stop(words[0].strip(",")) and not named:
         name, listed = text, text
     else:
         name, colon, listed = text.partition(":")
