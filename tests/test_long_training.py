@@ -34,17 +34,18 @@ def photographs(path, count, side):
 
 
 def test_at_32_pixels_the_arms_are_the_reports_networks_the_cure_and_the_winner_of_the_recipes():
-    plain, cured, best = (arm.experiment for arm in long_training("cifar10").arms)
+    plain, few, cured, best = (arm.experiment for arm in long_training("cifar10").arms)
     assert plain.model == preset("report32").model and plain.data.count is None
     changed = {name: new for name, (_, new) in config.differences(plain, cured).items()}
     assert changed == {"model.batch_norm": "on", "model.batch_norm_momentum": 0.9, "model.weights": "normal"}
+    assert config.differences(plain, few) == {"data.count": (None, 1000)}
     winner = {arm.name: arm.experiment for arm in recipes("cifar10").arms}["faster_kernel_4_batch_32"]
     assert best.model == winner.model and best.training.learning_rate == 4e-4 and best.training.batch_size == 32
-    assert (plain.training.updates, cured.training.updates, best.training.updates) == (4500, 4500, 45_000)
+    assert [one.training.updates for one in (plain, few, cured, best)] == [4500, 4500, 4500, 45_000]
 
 
 def test_at_64_pixels_the_reports_networks_are_halved_and_the_best_recipe_is_that_of_the_first_command():
-    plain, _, best = (arm.experiment for arm in long_training("faces", "quick").arms)
+    plain, *_, best = (arm.experiment for arm in long_training("faces", "quick").arms)
     assert plain.model == config.replace(preset("report64"), width=0.5).model
     assert best.model == recommended(64).model and best.training.updates == 5 * plain.training.updates == 4500
 
@@ -65,8 +66,9 @@ def test_every_arm_keeps_as_many_moments_and_few_measurements_of_the_watch(data,
 
 def test_of_own_pictures_enough_are_left_to_measure_against_and_few_are_augmented(tmp_path):
     large = long_training(photographs(tmp_path / "beds.npz", 400, 64), "quick")
-    assert {(arm.experiment.data.count, arm.experiment.model.image_size) for arm in large.arms} == {(300, 64)}
-    assert large.name == "long_training-beds-quick" and large.arms[2].experiment.training.augment
+    assert [arm.experiment.data.count for arm in large.arms] == [300, 150, 300, 300]
+    assert {arm.experiment.model.image_size for arm in large.arms} == {64}
+    assert large.name == "long_training-beds-quick" and large.arms[3].experiment.training.augment
     assert not large.arms[0].experiment.training.augment
     small = long_training(photographs(tmp_path / "small.npz", 100, 40), "smallest")
     assert {arm.experiment.model.image_size for arm in small.arms} == {32}

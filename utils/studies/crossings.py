@@ -5,6 +5,7 @@ do not meet in the first epochs, which may be why pictures stop improving. So of
 its smoothed losses cross, and how good its samples are at the end.
 """
 
+import functools
 import importlib
 import re
 from pathlib import Path
@@ -13,12 +14,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import mannwhitneyu
 
+from utils import config
 from utils.config import STATISTICS
 from utils.figure import new_figure
 from utils.studies import results
-from utils.studies.losses import crossings, loss_curves
+from utils.studies.losses import crossings, loss_curves, plot_panels
 
-STUDIES = ("batch_normalisation", "amount_of_data", "losses", "recipes")
+STUDIES = ("batch_normalisation", "amount_of_data", "losses", "recipes", "long_training")
 """Studies of kept runs whose losses are cross-entropies, in some of their arms."""
 CROSS_ENTROPY = frozenset({"non_saturating", "saturating"})
 """Losses that are both log 2 where the discriminator guesses: only of these a crossing means what the report meant."""
@@ -32,6 +34,9 @@ KINDS = {
 COLOURS = {"apart": "C3", "off": "C0", "generator": "C1", "batch": "C2"}
 FEW = 1_000
 """Images up to which a set is small here; the report's small sets have tens of thousands."""
+ON_THE_REPORTS_TERMS = ("report_few", "report")
+"""Arms of the study of long trainings that are the report's networks without batch normalisation, on few images and on
+all."""
 
 
 def kept_runs(folder: str | Path = results.RESULTS) -> list[dict]:
@@ -46,17 +51,16 @@ def kept_runs(folder: str | Path = results.RESULTS) -> list[dict]:
         study, data = re.fullmatch(r"(\w+?)-(.+)", file.stem).groups()
         if study not in STUDIES:
             continue
-        made = getattr(importlib.import_module(f"utils.studies.{study}"), study)(data)
-        experiments = {arm.name: arm.experiment for arm in made.arms}
-        for run in results.load(file.stem, folder)["runs"]:
-            experiment = experiments.get(run["arm"])
+        kept = results.load(file.stem, folder)
+        for run in kept["runs"]:
+            experiment = _experiment_of(run, study, data)
             if experiment is None or experiment.training.loss not in CROSS_ENTROPY or "snapshots" not in run:
                 continue
             at = crossings(*loss_curves(run))
             rows.append(
                 {
                     "study": study,
-                    "data": data,
+                    "data": run["settings"]["data"]["name"] if "settings" in run else data,
                     "arm": run["arm"],
                     "seed": run["seed"],
                     "kind": _kind(experiment),
@@ -69,6 +73,19 @@ def kept_runs(folder: str | Path = results.RESULTS) -> list[dict]:
                 }
             )
     return rows
+
+
+def _experiment_of(run: dict, study: str, data: str) -> config.Experiment | None:
+    """What a kept run trained: as it is kept, or else as its study has it now; None of an arm that there is no more."""
+    if "settings" in run:
+        return config.from_dict(run["settings"])
+    return _experiments(study, data).get(run["arm"])
+
+
+@functools.cache
+def _experiments(study: str, data: str) -> dict[str, config.Experiment]:
+    made = getattr(importlib.import_module(f"utils.studies.{study}"), study)(data)
+    return {arm.name: arm.experiment for arm in made.arms}
 
 
 def _kind(experiment) -> str:
@@ -139,7 +156,7 @@ def plot_kept_runs(rows: list[dict]) -> Figure:
             when.plot([row["first"], row["last"]], [row["distance"]] * 2, linewidth=0.8, markevery=[0], **how)
     for kind, about in KINDS.items():
         often.plot([], [], "o", color=COLOURS[kind], label=about)
-    for marker, about in (("o", "built-in faces"), ("s", "CIFAR-10")):
+    for marker, about in (("o", "built-in faces"), ("s", "other images")):
         often.plot([], [], marker, color="grey", label=about)
     often.set(xlabel="times that the smoothed losses cross", ylabel="kernel distance at the end")
     often.set_title("every kept run is a dot", fontsize=10)
@@ -150,6 +167,18 @@ def plot_kept_runs(rows: list[dict]) -> Figure:
         axes.grid(alpha=0.25)
     figure.legend(*often.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
+
+
+def plot_on_the_reports_terms(folder: str | Path = results.RESULTS) -> Figure | None:
+    """Draw the losses of the report's networks without batch normalisation: a column for each dataset of the long
+    trainings that are kept, few images above, all below (report, Fig 14). None if no training is kept."""
+    columns = []
+    for file in sorted(Path(folder).glob("long_training-*.json")):
+        runs = {run["arm"]: run for run in results.load(file.stem, folder)["runs"]}
+        if runs.keys() >= set(ON_THE_REPORTS_TERMS):
+            of = (runs[arm] for arm in ON_THE_REPORTS_TERMS)
+            columns.append([(f"{run['settings']['data']['name']}, {run['images']:,} images", run) for run in of])
+    return plot_panels([list(row) for row in zip(*columns)]) if columns else None
 
 
 def _range(values: list[float], spec: str) -> str:

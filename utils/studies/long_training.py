@@ -1,4 +1,5 @@
-"""What is learned of a dataset in longer training: by the report's networks, with the cure, and by the best recipe.
+"""What is learned of a dataset in longer training: by the report's networks, of few images, with the cure, and by the
+best recipe.
 
 It makes the kept part of notebooks 01 to 04: the networks' pictures of the same latents at several moments (the
 report's Figs 15 to 18), losses (its Fig 14), a film, and distances with all that they depend on.
@@ -21,6 +22,7 @@ from utils.files import appears_whole
 from utils.fitting import FEW_IMAGES, recommended
 from utils.runs import Run, dataset_slug, runs_folder
 from utils.studies import results
+from utils.studies.crossings import FEW
 from utils.studies.figures import COLOURS, plot_samples
 from utils.studies.recipes import LIVE, recipes
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
@@ -48,7 +50,8 @@ AUTHORS_MODEL = "paper_svhn"
 
 
 def long_training(data: str = "faces", scale: str = "report") -> Study:
-    """The report's networks without batch normalisation and with the cure of notebook 05, and the best recipe.
+    """The report's networks without batch normalisation, the same on few images, with the cure of notebook 05, and the
+    best recipe.
 
     At 32 pixels the report's networks have their full width, at 64 half of it. What an update costs differs so much
     between the arms that with as many updates the cheapest would stop after a minute, and as many minutes would be
@@ -80,17 +83,19 @@ def long_training(data: str = "faces", scale: str = "report") -> Study:
     best = _best(data, size, scale, count)
     best = lasting(best, updates * TIMES[size], best.training.batch_size)
     wide = "the report's networks" + ("" if size == 32 else " at half width")
-    few = ", images moved and recoloured before they are judged" if best.training.augment else ""
+    few = FEW if count is None or count >= 2 * FEW else count // 2
+    moved = ", images moved and recoloured before they are judged" if best.training.augment else ""
     return Study(
         study_name("long_training", data, scale),
         "What do the report's networks learn of these images, what with the cure, and what does the best recipe?",
         (
             Arm("report", f"{wide}, no batch normalisation, as in its final runs", plain),
+            Arm("report_few", f"the same, on {few:,} of the images", replace(plain, count=few)),
             Arm("report_cured", f"{wide}, batch statistics in every pass, weights N(0, 0.02)", replace(plain, **cure)),
             Arm(
                 "best_recipe",
                 f"the paper's networks at {'half' if size == 32 else 'a quarter of'} their width, kernels of 4x4, "
-                f"twice its learning rate, batches of {best.training.batch_size}{few}",
+                f"twice its learning rate, batches of {best.training.batch_size}{moved}",
                 best,
             ),
         ),

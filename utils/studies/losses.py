@@ -132,39 +132,62 @@ def correlations(results: dict) -> list[dict]:
 
 
 def plot_losses(results: dict) -> Figure:
-    """Draw each kept run: both smoothed losses, their crossings, and the kernel distance on an axis of its own."""
+    """Draw each kept run: both smoothed losses, their crossings, and the kernel distance on an axis of its own.
+
+    A column for each arm, a row for each seed.
+    """
     arms = list(dict.fromkeys(run["arm"] for run in results["runs"]))
     seeds = sorted({run["seed"] for run in results["runs"]})
-    figure = new_figure(4.0 * len(arms) + 0.5, 2.5 * len(seeds) + (0.5, 0.8, 1.2)[max(0, 3 - len(arms))])
-    grid = figure.subplots(len(seeds), len(arms), squeeze=False, sharex=True)
-    worst = max(row["kernel"][0] for run in results["runs"] for row in run["snapshots"])
-    for run in results["runs"]:
-        axes = grid[seeds.index(run["seed"])][arms.index(run["arm"])]
-        updates, generator, discriminator = loss_curves(run)
-        axes.plot(updates, generator, color="tab:green", label="generator's loss")
-        axes.plot(updates, discriminator, color="tab:blue", label="discriminator's loss, mean of true and fake")
-        axes.axhline(np.log(2), color="grey", linestyle=":", linewidth=1, label="log 2")
-        for update in crossings(updates, generator, discriminator):
-            axes.axvline(update, color="tab:red", linewidth=0.8, alpha=0.6, label="crossing")
-        axes.set(title=f"{run['arm'].replace('-', ' images, ').replace('_', '-')}, seed {run['seed']}", ylim=(0, None))
-        axes.title.set_fontsize(9)
-        quality = axes.twinx()
-        at, distance = _snapshots(run)
-        quality.semilogy(at, distance, "o--", color="black", markersize=3, linewidth=0.8, label="kernel distance")
-        quality.set(ylim=(0.01, 2 * worst))
-        if run["arm"] == arms[-1]:
-            quality.set_ylabel("kernel distance", fontsize=9)
-        else:
-            quality.set_yticklabels([])
-        if run["arm"] == arms[0]:
-            axes.set_ylabel("loss", fontsize=9)
+    runs = {(run["seed"], run["arm"]): run for run in results["runs"]}
+    titles = {arm: arm.replace("-", " images, ").replace("_", "-") for arm in arms}
+    panels = [
+        [(f"{titles[arm]}, seed {seed}", runs[seed, arm]) if (seed, arm) in runs else None for arm in arms]
+        for seed in seeds
+    ]
+    return plot_panels(panels)
+
+
+def plot_panels(panels: list[list[tuple[str, dict] | None]]) -> Figure:
+    """Draw kept runs as `plot_losses` does, in the order that they come in.
+
+    Args:
+        panels: rows of as many (title, run); None leaves a place empty.
+    """
+    columns = len(panels[0])
+    figure = new_figure(4.0 * columns + 0.5, 2.5 * len(panels) + (0.5, 0.8, 1.2)[max(0, 3 - columns)])
+    grid = figure.subplots(len(panels), columns, squeeze=False, sharex="col")
+    worst = max(row["kernel"][0] for row in panels for one in row if one for row in one[1]["snapshots"])
+    for line, row in zip(grid, panels):
+        for place, (axes, one) in enumerate(zip(line, row)):
+            if one is None:
+                axes.set_axis_off()
+                continue
+            title, run = one
+            updates, generator, discriminator = loss_curves(run)
+            axes.plot(updates, generator, color="tab:green", label="generator's loss")
+            axes.plot(updates, discriminator, color="tab:blue", label="discriminator's loss, mean of true and fake")
+            axes.axhline(np.log(2), color="grey", linestyle=":", linewidth=1, label="log 2")
+            for update in crossings(updates, generator, discriminator):
+                axes.axvline(update, color="tab:red", linewidth=0.8, alpha=0.6, label="crossing")
+            axes.set(ylim=(0, None))
+            axes.set_title(title, fontsize=9)
+            quality = axes.twinx()
+            at, distance = _snapshots(run)
+            quality.semilogy(at, distance, "o--", color="black", markersize=3, linewidth=0.8, label="kernel distance")
+            quality.set(ylim=(0.01, 2 * worst))
+            if place == columns - 1:
+                quality.set_ylabel("kernel distance", fontsize=9)
+            else:
+                quality.set_yticklabels([])
+            if place == 0:
+                axes.set_ylabel("loss", fontsize=9)
     for axes in grid[-1]:
         axes.set_xlabel("update")
     labels = {}
     for axes in figure.axes:
         labels |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels())}
-    columns = (1, 3, 5)[min(len(arms), 3) - 1]
-    figure.legend(labels.values(), labels, loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
+    across = (1, 3, 5)[min(columns, 3) - 1]
+    figure.legend(labels.values(), labels, loc="outside lower center", ncols=across, fontsize=9, frameon=False)
     return figure
 
 
