@@ -182,12 +182,11 @@ def carry_out(
     out = Path(out or home / "results")
     data = study.arms[0].experiment.data
     samples = _samples(data.name, "smallest" if study.name.endswith("-smallest") else "")
+    most = study.on_most_images().data
 
     def also(run: Run) -> dict:
         trained = TrainedNetwork(run.name, run.model("generator"), run.folder, run, run.experiment)
-        record = evaluate(
-            trained, run.experiment.data, samples=samples, only_unseen=True, data_dir=data_dir, progress=progress
-        )
+        record = evaluate(trained, most, samples=samples, only_unseen=True, data_dir=data_dir, progress=progress)
         unnamed = replace(run.experiment, name=dataset_slug(data.name))  # own pictures have a place of this machine
         return {
             "settings": config.to_dict(unnamed),
@@ -363,7 +362,7 @@ def by_arm(kept: dict) -> list[dict]:
     for run in kept["runs"]:
         row = {"arm": run["arm"], "what": kept["arms"][run["arm"]], "updates": "–", "images seen": "–"}
         row |= {"minutes": "–", "distance": "not measured", "between true": "–", "diversity": "–"}
-        row |= {"the watch saw": "–", "seed": str(run["seed"])}
+        row |= {"fixed pattern": "–", "the watch saw": "–", "seed": str(run["seed"])}
         if "curves" in run:
             distance, last = run["distance"], run["watch"][-1]
             row["updates"] = f"{run['updates']:,}"
@@ -372,6 +371,7 @@ def by_arm(kept: dict) -> list[dict]:
             row["distance"] = "{value:.3f} ({low:.3f} to {high:.3f})".format(**distance["kernel"])
             row["between true"] = f"{distance['floor']['kernel']['value']:.3f}"
             row["diversity"] = f"{last['diversity'] / last['diversity_true']:.2f}"
+            row["fixed pattern"] = "{fake:.3f} (true {held_out:.3f})".format(**run["fixed_pattern"])
             row["the watch saw"] = "; ".join(map(_sign_in_words, run["signs"])) or "nothing wrong"
         rows.append(row)
     return rows

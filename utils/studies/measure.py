@@ -9,6 +9,7 @@ from utils import config
 from utils.config import Experiment
 from utils.data import load_for
 from utils.evaluation.distances import nearest_neighbours
+from utils.evaluation.fixed_pattern import fixed_pattern
 from utils.evaluation.quality import SAMPLES, Quality, quality_for
 from utils.intervals import Interval
 from utils.models import load_network
@@ -17,7 +18,7 @@ from utils.sampling import Sampler
 from utils.studies.study import Study
 
 NEIGHBOURS = 500
-"""Fake and held-out images whose nearest training image is looked for."""
+"""Fake and held-out images whose nearest training image is looked for, and whose details are compared."""
 
 
 def measure_for(
@@ -34,12 +35,12 @@ def measure_for(
     Returns:
         measure(run) -> "space", the feature space; "floor", the kernel distance between two sets of held-out images;
         "snapshots", for every kept epoch, or the last one, "epoch" (of a run that counts these), "update" and "kernel";
-        and "nearest", the mean
-        distance in the feature space to the nearest training image, of "fake" and of "held_out" images. A kernel
-        distance is [value, low, high], the ends of its 95% interval.
+        "nearest", the mean distance in the feature space to the nearest training image, of "fake" and of "held_out"
+        images; and "fixed_pattern", of both, what their fine details have in common (see there). A kernel distance is
+        [value, low, high], the ends of its 95% interval.
     """
-    most = max((arm.experiment for arm in study.arms), key=lambda experiment: experiment.data.count or np.inf)
-    quality = quality_for(most, data_dir, samples=samples, progress=progress)
+    quality = quality_for(study.on_most_images(), data_dir, samples=samples, progress=progress)
+    held_out = quality.reference.images[:NEIGHBOURS]
 
     def measure(run: Run) -> dict:
         last = run.epochs(1)[-1][run.unit]
@@ -51,11 +52,13 @@ def measure_for(
         for number, file in kept.items():
             distance = quality.of(Sampler.of(load_network(file), run.experiment)).kernel
             snapshots.append({run.unit: number, "update": number * each, "kernel": _plain(distance)})
+        fake = Sampler.of(load_network(run.model("generator")), run.experiment).draw(NEIGHBOURS, quality.seed)
         return {
             "space": quality.extractor.name,
             "floor": _plain(quality.floor().kernel),
             "snapshots": snapshots,
-            "nearest": _nearest(run, quality, data_dir),
+            "nearest": _nearest(run, fake, quality, data_dir),
+            "fixed_pattern": {"fake": _short(fixed_pattern(fake)), "held_out": _short(fixed_pattern(held_out))},
         }
 
     return measure
@@ -94,15 +97,17 @@ def _cost_of(experiment: Experiment, base: Experiment) -> Experiment:
     return config.replace(experiment, **kept, **numbers, **averaged)
 
 
-def _nearest(run: Run, quality: Quality, data_dir: Path | None) -> dict[str, float]:
-    fake = Sampler.of(load_network(run.model("generator")), run.experiment).draw(NEIGHBOURS, quality.seed)
+def _nearest(run: Run, fake: np.ndarray, quality: Quality, data_dir: Path | None) -> dict[str, float]:
     trained_on = quality.extractor(np.asarray(load_for(run.experiment, data_dir, progress=False).images))
     queries = {"fake": quality.extractor(fake), "held_out": quality.true[:NEIGHBOURS]}
     return {
-        name: float(f"{nearest_neighbours(features, trained_on).distances.mean():.5g}")
-        for name, features in queries.items()
+        name: _short(nearest_neighbours(features, trained_on).distances.mean()) for name, features in queries.items()
     }
 
 
 def _plain(distance: Interval) -> list[float]:
-    return [float(f"{value:.5g}") for value in distance.plain().values()]
+    return [_short(value) for value in distance.plain().values()]
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")

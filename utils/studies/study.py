@@ -1,6 +1,7 @@
 """Training the arms of a study."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,10 @@ class Study:
             raise InputError(f"{self.name} has no arm {odd[0]!r}; choose from {', '.join(known)}.")
         chosen = tuple(arm for arm in self.arms if not arms or arm.name in arms)
         return dataclasses.replace(self, arms=chosen, seeds=tuple(seeds) or self.seeds)
+
+    def on_most_images(self) -> Experiment:
+        """Of the arms' experiments one on the most images: what that has not seen no other has."""
+        return max((arm.experiment for arm in self.arms), key=lambda experiment: experiment.data.count or math.inf)
 
     def changed(self, **settings) -> "Study":
         """The study with settings changed in every arm, as `config.replace` takes them."""
