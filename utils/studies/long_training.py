@@ -84,6 +84,7 @@ def long_training(data: str = "faces", scale: str = "report") -> Study:
     best = lasting(best, updates * TIMES[size], best.training.batch_size)
     wide = "the report's networks" + ("" if size == 32 else " at half width")
     few = FEW if count is None or count >= 2 * FEW else count // 2
+    kernels = "kernels of 4x4, " if best.model.generator.kernel == 4 else ""
     moved = ", images moved and recoloured before they are judged" if best.training.augment else ""
     return Study(
         study_name("long_training", data, scale),
@@ -94,7 +95,7 @@ def long_training(data: str = "faces", scale: str = "report") -> Study:
             Arm("report_cured", f"{wide}, batch statistics in every pass, weights N(0, 0.02)", replace(plain, **cure)),
             Arm(
                 "best_recipe",
-                f"the paper's networks at {'half' if size == 32 else 'a quarter of'} their width, kernels of 4x4, "
+                f"the paper's networks at {'half' if size == 32 else 'a quarter of'} their width, {kernels}"
                 f"twice its learning rate, batches of {best.training.batch_size}{moved}",
                 best,
             ),
@@ -371,7 +372,7 @@ def by_arm(kept: dict) -> list[dict]:
             row["distance"] = "{value:.3f} ({low:.3f} to {high:.3f})".format(**distance["kernel"])
             row["between true"] = f"{distance['floor']['kernel']['value']:.3f}"
             row["diversity"] = f"{last['diversity'] / last['diversity_true']:.2f}"
-            row["fixed pattern"] = "{fake:.3f} (true {held_out:.3f})".format(**run["fixed_pattern"])
+            row["fixed pattern"] = "{fake[0]:.3f} (true {held_out[0]:.3f})".format(**run["fixed_pattern"])
             row["the watch saw"] = "; ".join(map(_sign_in_words, run["signs"])) or "nothing wrong"
         rows.append(row)
     return rows

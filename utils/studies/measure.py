@@ -36,8 +36,8 @@ def measure_for(
         measure(run) -> "space", the feature space; "floor", the kernel distance between two sets of held-out images;
         "snapshots", for every kept epoch, or the last one, "epoch" (of a run that counts these), "update" and "kernel";
         "nearest", the mean distance in the feature space to the nearest training image, of "fake" and of "held_out"
-        images; and "fixed_pattern", of both, what their fine details have in common (see there). A kernel distance is
-        [value, low, high], the ends of its 95% interval.
+        images; and "fixed_pattern", of both, what their fine details have in common (see there). Kernel distances and
+        what is in common are [value, low, high], the ends of the 95% interval.
     """
     quality = quality_for(study.on_most_images(), data_dir, samples=samples, progress=progress)
     held_out = quality.reference.images[:NEIGHBOURS]
@@ -58,7 +58,7 @@ def measure_for(
             "floor": _plain(quality.floor().kernel),
             "snapshots": snapshots,
             "nearest": _nearest(run, fake, quality, data_dir),
-            "fixed_pattern": {"fake": _short(fixed_pattern(fake)), "held_out": _short(fixed_pattern(held_out))},
+            "fixed_pattern": {"fake": _plain(fixed_pattern(fake)), "held_out": _plain(fixed_pattern(held_out))},
         }
 
     return measure
@@ -105,8 +105,8 @@ def _nearest(run: Run, fake: np.ndarray, quality: Quality, data_dir: Path | None
     }
 
 
-def _plain(distance: Interval) -> list[float]:
-    return [_short(value) for value in distance.plain().values()]
+def _plain(interval: Interval) -> list[float]:
+    return [_short(value) for value in interval.plain().values()]
 
 
 def _short(value: float) -> float:

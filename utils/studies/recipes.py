@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from utils.config import replace
 from utils.data.catalogue import find_entry
 from utils.figure import new_figure
-from utils.presets import R3GAN
+from utils.presets import KERNEL_4, R3GAN
 from utils.studies.figures import plot_samples
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.viz import plain_ticks
@@ -47,7 +47,6 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
         return Arm(name, about, replace(base, **changes))
 
     half = {"batch_size": batch_size // 2}
-    kernel_4 = {"generator": {"kernel": 4, "output_kernel": 4}, "discriminator": {"kernel": 4}}
     faster = {"learning_rate": 4e-4}
     arms = [
         arm("base", "the paper's networks, narrower, with one pass of the generator for both updates"),
@@ -59,7 +58,7 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
         arm("d_slower", "half the learning rate for the discriminator", discriminator_learning_rate=1e-4),
         arm("faster", "twice the learning rate for both", **faster),
         arm("simultaneous", "one pass of the discriminator over the fakes serves both networks", simultaneous=True),
-        arm("kernel_4", "kernels of 4x4 in place of 5x5", **kernel_4),
+        arm("kernel_4", "kernels of 4x4 in place of 5x5", **KERNEL_4),
         arm("batch_32", "32 images per update: twice the updates", **half),
         arm("wider", "twice the width", width=2 * base.model.width),
         arm("no_average", "samples from the generator itself, no moving average", ema_decay=0.0),
@@ -72,9 +71,9 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
         arm("faster_r3gan", "faster, r3gan", **faster, **R3GAN),
         arm("faster_spectral_hinge", "faster, spectral normalisation in the discriminator, hinge loss",
             **faster, **spectral, loss="hinge", discriminator_updates="joint"),
-        arm("faster_kernel_4", "faster, kernels of 4x4", **faster, **kernel_4),
+        arm("faster_kernel_4", "faster, kernels of 4x4", **faster, **KERNEL_4),
         arm("faster_batch_32", "faster, 32 images per update", **faster, **half),
-        arm("faster_kernel_4_batch_32", "faster, kernels of 4x4, 32 images per update", **faster, **kernel_4, **half),
+        arm("faster_kernel_4_batch_32", "faster, kernels of 4x4, 32 images per update", **faster, **KERNEL_4, **half),
         arm("faster_wider", "faster, twice the width", **faster, width=2 * base.model.width),
         arm("faster_beta_0", "faster, Adam without a first moment (beta_1 0)", **faster, beta_1=0.0),
         arm("fastest", "four times the learning rate for both", learning_rate=8e-4),
