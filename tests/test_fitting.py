@@ -96,7 +96,7 @@ def test_the_first_command_trains_the_papers_networks_at_a_quarter_of_their_widt
     experiment = preset(FIRST)
     assert experiment.model == replace(preset("paper64"), width=0.25).model
     assert experiment.data.name == "faces"
-    assert experiment.training.updates == 1_750 and experiment.training.batch_size == 32
+    assert experiment.training.updates == 1_300 and experiment.training.batch_size == 32
 
 
 @pytest.mark.parametrize(("most", "size"), [(64, 64), (63, 56), (33, 32), (31, 28), (7, 6), (5, None)])

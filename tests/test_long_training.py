@@ -143,6 +143,13 @@ def test_table_series_figure_and_film_show_every_arm(carried_out):
     assert len(frames) == 4 + 6 and frames[0].shape[1] == COLUMNS * 98 + 2  # the last stays for two seconds
 
 
+def test_settings_and_passport_are_told(carried_out):
+    best, distances = study.in_words(carried_out.kept).splitlines()
+    assert best.startswith("best_recipe: paper_svhn with ") and "generator.kernel 4" in best and "name shots" in best
+    assert f"{LEAST_SAMPLES} samples against {LEAST_SAMPLES} of shots" in distances and "jackknife" in distances
+    assert "differ" not in distances
+
+
 def test_the_authors_generator_stands_beside_without_a_training_and_without_a_distance(
     carried_out, tmp_path, monkeypatch
 ):

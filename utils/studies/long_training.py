@@ -378,6 +378,37 @@ def by_arm(kept: dict) -> list[dict]:
     return rows
 
 
+def in_words(kept: dict) -> str:
+    """How kept runs were trained, each by the settings that are not its preset's, and what their distances depend on.
+
+    Args:
+        kept: as `results.load` gives them.
+    """
+    from utils.evaluation.passport import Passport, differing
+
+    runs, lines = _trained(kept), []
+    for run in runs:
+        experiment = config.from_dict(run["settings"])
+        changed = config.differences(config.preset(experiment.preset), experiment)
+        settings = ", ".join(f"{name.split('.', 1)[1]} {_plainly(now)}" for name, (_, now) in changed.items())
+        lines.append(
+            f"{run['arm']}: {experiment.preset} with {settings}; {run['device']}, {run['seconds'] / 60:.1f} min"
+        )
+    passports = [Passport.read(run["distance"]["passport"]) for run in runs]
+    one, apart = passports[0], differing(passports)
+    lines.append(
+        f"distances: {one.samples[0]:,} samples against {one.samples[1]:,} of {one.reference} ({one.split}, "
+        f"{one.encoding}; {one.reference_fingerprint[:8]}), in the features of {one.space} ({one.weights[:8]}), "
+        f"{one.value_range}, {one.resizer}; {one.checkpoint} networks, latents' seed {one.latents_seed}; "
+        f"{one.interval}" + (f". They differ between runs in {', '.join(apart)}" if apart else "")
+    )
+    return "\n".join(lines)
+
+
+def _plainly(value: object) -> str:
+    return "/".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
 def plot_courses(kept: dict, figure: Figure | SubFigure | None = None) -> Figure | SubFigure:
     """Draw the arms' distances by minutes and by updates, their diversity, and the losses of each (report, Fig 14).
 
