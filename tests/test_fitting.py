@@ -89,14 +89,14 @@ def test_the_recipe_is_recommended_at_its_size_and_above_and_few_images_are_augm
     assert recommended(64, 5_000) == preset("quick64")
     few = recommended(64, 4_999)
     assert few.training.augment == ("colour", "translation") and replace(few, augment=()) == preset("quick64")
-    assert [recommended(64, n).training.batch_size for n in (64, 31, 20, 8, 3)] == [32, 16, 16, 8, 8]
+    assert [recommended(64, n).training.batch_size for n in (64, 31, 20, 8, 3)] == [16, 16, 16, 8, 8]
 
 
 def test_the_first_command_trains_the_papers_networks_at_a_quarter_of_their_width():
     experiment = preset(FIRST)
     assert experiment.model == replace(preset("paper64"), width=0.25).model
     assert experiment.data.name == "faces"
-    assert experiment.training.updates == 1_300 and experiment.training.batch_size == 32
+    assert experiment.training.updates == 2_000 and experiment.training.batch_size == 16
 
 
 @pytest.mark.parametrize(("most", "size"), [(64, 64), (63, 56), (33, 32), (31, 28), (7, 6), (5, None)])

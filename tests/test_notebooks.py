@@ -304,7 +304,7 @@ def test_the_first_lines_find_the_project_however_jupyter_was_started(place):
         (("report32", "faces"), 2_800, 5 * 175, 16),
         (("report32", "celeba", "report"), 10_000, 50 * 78, 128),
         (("report64", "lsun_bedroom"), 512, 5 * 64, 8),
-        (("quick64", "faces"), 2_880, 5 * 90, 32),
+        (("quick64", "faces"), 2_880, 5 * 180, 16),
         (("report64", "lsun_bedroom", "report"), 10_000, 50 * 78, 128),  # the stand-in has no 303,125 to draw
         (("paper64", "faces", "smallest"), 16, 2, 8),
     ],
