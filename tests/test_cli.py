@@ -301,17 +301,17 @@ def test_datasets_tells_what_is_missing_and_how_to_get_it(capsys, tmp_path):
 
 def test_a_dry_run_prints_the_resolved_experiment_and_costs_and_writes_nothing(capsys, tmp_path):
     places = ["--runs-dir", tmp_path / "runs", "--data-dir", tmp_path / "data"]
-    settings = ["--count", 640, "--batch-size", 16, "--epochs", 3, "--width", 0.1]
+    settings = ["--count", 640, "--batch-size", 8, "--epochs", 3, "--width", 0.1]
     code, out, err = said(capsys, "train", *settings, "--dry-run", "--json", *places)
     assert code == 0, err
     record = json.loads(out)
     assert record["experiment"]["training"]["epochs"] == 3 and record["experiment"]["model"]["width"] == 0.1
     costs = record["estimate"]
-    assert (costs["images"], costs["updates_per_epoch"], costs["updates"]) == (640, 40, 120)
-    # An update of 16 images takes as long as the speed says, and summaries take a tenth of the time
-    assert costs["seconds"] == pytest.approx(120 * 16 / costs["images_per_second"] / 0.9)
+    assert (costs["images"], costs["updates_per_epoch"], costs["updates"]) == (640, 80, 240)
+    # An update of 8 images takes as long as the speed says, and summaries take a tenth of the time
+    assert costs["seconds"] == pytest.approx(240 * 8 / costs["images_per_second"] / 0.9)
     assert costs["processors"] == os.cpu_count() and record["choice"] == {"minutes": None, "trial": None, "why": {}}
-    assert shlex.split(record["command"])[-4:] == ["--batch-size", "16", "--epochs", "3"]
+    assert shlex.split(record["command"])[-4:] == ["--batch-size", "8", "--epochs", "3"]
     assert costs["memory_bytes"] > costs["state_bytes"] > 0
     assert not list(tmp_path.iterdir())
 
@@ -396,8 +396,8 @@ def test_minutes_become_a_number_of_updates_that_the_same_command_repeats_withou
     tried = speed(0.25)
     chosen = resolved("--data", pets)
     assert chosen.preset == "quick64" and chosen.training.updates == 4_300  # 20 min, a tenth for summaries: 4,320
-    assert chosen.training.augment == ("colour", "translation") and chosen.training.batch_size == 32
-    assert tried == [replace(chosen, updates=1_750, summary_updates=100)]  # once, for the size and for the length
+    assert chosen.training.augment == ("colour", "translation") and chosen.training.batch_size == 16
+    assert tried == [replace(chosen, updates=2_000, summary_updates=100)]  # once, for the size and for the length
     speed(0.5)
     assert resolved("--data", pets, "--minutes", "5").training.updates == 540
     del tried[:]
@@ -428,7 +428,7 @@ def test_the_size_is_the_largest_that_the_pictures_and_the_time_allow(tmp_path, 
     pets = own_pictures(tmp_path / "pets", 40, sides)
     chosen = resolved("--data", str(pets), *options.split())
     assert chosen.model.image_size == size and chosen.preset == ("quick64" if size > 32 else "quick")
-    assert chosen.training.batch_size == 32  # of 40 pictures
+    assert chosen.training.batch_size == (16 if size > 32 else 32)  # of 40 pictures
 
 
 def test_every_choice_gives_way_to_its_option_and_a_preset_is_taken_as_it_is(tmp_path, speed):
