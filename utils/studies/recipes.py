@@ -73,6 +73,8 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
             **faster, **spectral, loss="hinge", discriminator_updates="joint"),
         arm("faster_kernel_4", "faster, kernels of 4x4", **faster, **KERNEL_4),
         arm("faster_batch_32", "faster, 32 images per update", **faster, **half),
+        arm("faster_batch_16", "faster, 16 images per update, an average over twice as many updates",
+            **faster, batch_size=batch_size // 4, ema_decay=0.995),
         arm("faster_kernel_4_batch_32", "faster, kernels of 4x4, 32 images per update", **faster, **KERNEL_4, **half),
         arm("faster_wider", "faster, twice the width", **faster, width=2 * base.model.width),
         arm("faster_beta_0", "faster, Adam without a first moment (beta_1 0)", **faster, beta_1=0.0),
