@@ -140,7 +140,7 @@ def test_table_series_figure_and_film_show_every_arm(carried_out):
     picture = study.series(kept, "best_recipe", count=3)
     assert picture.shape[0] == 32 + 3 * 98 + 2 and picture.shape[1] > COLUMNS * 98
     frames = imageio.mimread(kept["pictures"] / "film.mp4")
-    assert len(frames) == 4 + 6 and frames[0].shape[1] == COLUMNS * 98 + 2  # the last stays for two seconds
+    assert len(frames) == 4 + 6 and frames[0].shape[1] == COLUMNS * 66 + 2  # the last stays for two seconds
 
 
 def test_settings_and_passport_are_told(carried_out):

@@ -46,7 +46,7 @@ _SMALLEST = {"count": 16, "batch_size": 8, "epochs": 1, "summary_samples": 16}
 # R used Kaggle's sample of the bedrooms, which holds so many (it calls them 20% in one place and 10% in another).
 _REPORT_COUNT = {"lsun_bedroom": 303_125}
 _STAND_INS = {"svhn": "house_numbers"}  # for all others, faces
-_FILM_BYTES = 150_000
+_FILM_BYTES = 100_000
 
 _WIDEST = 1000  # pixels: what a page shows of a picture
 
@@ -136,7 +136,7 @@ def show_epochs(run: Run, count: int = 4, tiles: int | None = None) -> None:
         corner = corner.repeat(2, axis=0).repeat(2, axis=1) if large else corner
         framed = np.pad(corner, ((0, 0), (0, 14), (0, 0)), constant_values=255)
         sheets.append(viz.caption(framed, f"{run.unit} {number}"))
-    show_picture(np.concatenate(sheets, axis=1), limit=120_000)
+    show_picture(np.concatenate(sheets, axis=1), limit=100_000)
 
 
 def play(film: str | Path, limit: int = _FILM_BYTES) -> None:

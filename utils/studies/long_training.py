@@ -281,7 +281,7 @@ def write_film(kept: dict, path: str | Path) -> None:
     def frame(number: int) -> np.ndarray:
         parts = []
         for run, of in zip(runs, pictures):
-            tiles = viz.grid(of[min(number, len(of) - 1)], columns=COLUMNS, tile=96)
+            tiles = viz.grid(of[min(number, len(of) - 1)], columns=COLUMNS, tile=64)
             said = f"{run['arm']}: {_when(run, min(number, len(of) - 1))}"
             parts += [viz.letters(said, tiles.shape[1], 20), tiles]
         return np.concatenate(parts)
