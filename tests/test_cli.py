@@ -332,7 +332,7 @@ def test_a_dry_run_says_the_useful_lines_first_and_how_many_images_there_may_be(
         "Size", "Networks", "Augment", "Length", "Expect",
         "What", "Images", "Memory", "Disk", "Command", "Nothing",
     ]  # fmt: skip
-    assert "Augment   colour, translation: up to 71 images are few (below 5,000)\n" in out
+    assert "Augment   colour, translation: up to 71 images are few (below 1,000)\n" in out
     assert re.search(r"\nImages    up to 71; [\d,]+ updates of 64 images, 1 an epoch\n", out)
     assert said(capsys, "datasets", pictures, "--show", "--size", 28, "--data-dir", tmp_path / "data")[1].startswith(
         "pictures: 70 "
