@@ -111,6 +111,21 @@ def test_verdicts_follow_the_results(kept):
     assert evidence(kept, "R4a").verdict == CONFIRMED
 
 
+def test_textures_repeat_only_where_samples_share_more_than_true_images_do(kept):
+    assert evidence(kept, "R8").verdict == CONFIRMED and evidence(kept, "A4") == evidence(kept, "R8")
+
+    def alike(run):
+        if "fixed_pattern" in run:
+            run["fixed_pattern"]["held_out"] = run["fixed_pattern"]["fake"]
+
+    names = sorted(file.stem for file in kept.results.glob("long_training-*.json"))
+    change(kept, names[0], alike)
+    assert evidence(kept, "R8").verdict == OPEN
+    for name in names[1:]:
+        change(kept, name, alike)
+    assert evidence(kept, "R8").verdict == REFUTED
+
+
 def test_a_run_in_which_the_loss_comes_back_stops_a_claim_that_it_never_does(kept):
     assert evidence(kept, "R1b").verdict == OPEN and "4 of 6 runs" in evidence(kept, "R1b").why
 
