@@ -308,7 +308,7 @@ def how_to_make(data: str) -> str:
     """The sentence that stands where no long training on a dataset is kept."""
     named = data if find_entry(data) else f"{data}.npz"
     words = command("study", "long_training", "--data", named, "--scale", "quick", "--out", "notebooks/results")
-    return f"No long training on {data} is kept yet. This makes one, in about an hour on two cores: {words}"
+    return f"No long training on {data} is kept yet. This makes one, in 20 to 60 minutes on two cores: {words}"
 
 
 def moments(kept: dict, run: dict) -> np.ndarray:
