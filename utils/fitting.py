@@ -12,7 +12,7 @@ LARGEST = 512
 FEW_IMAGES = 1_000
 """With fewer, a training of some thousand updates shows each image so often that a discriminator could know them by
 heart, so true and fake images are augmented alike before it sees them. With more it does harm: of 1,946 photographs of
-bedrooms the recipe draws rooms after 2,000 updates, and with shifted images grey holes and white squares."""
+bedrooms the recipe draws soft shapes after 2,000 updates, and with shifted images grey holes and white squares."""
 
 
 def fitted(model: ModelConfig, size: int) -> ModelConfig:
