@@ -53,8 +53,10 @@ def kept_runs(folder: str | Path = results.RESULTS) -> list[dict]:
             continue
         kept = results.load(file.stem, folder)
         for run in kept["runs"]:
+            if "snapshots" not in run:  # was not trained here, or not measured
+                continue
             experiment = _experiment_of(run, study, data)
-            if experiment is None or experiment.training.loss not in CROSS_ENTROPY or "snapshots" not in run:
+            if experiment is None or experiment.training.loss not in CROSS_ENTROPY:
                 continue
             at = crossings(*loss_curves(run))
             rows.append(
