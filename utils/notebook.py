@@ -46,7 +46,7 @@ _SMALLEST = {"count": 16, "batch_size": 8, "epochs": 1, "summary_samples": 16}
 # R used Kaggle's sample of the bedrooms, which holds so many (it calls them 20% in one place and 10% in another).
 _REPORT_COUNT = {"lsun_bedroom": 303_125}
 _STAND_INS = {"svhn": "house_numbers"}  # for all others, faces
-_FILM_BYTES = 100_000
+_FILM_BYTES = 60_000
 
 _WIDEST = 1000  # pixels: what a page shows of a picture
 
