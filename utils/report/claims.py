@@ -480,7 +480,7 @@ def _losses_intersect(kept: Kept) -> Evidence:
         else CONFIRMED
         if crossed > len(few + small) / 2 and many < len(all_images + large) / 2
         else OPEN,
-        "on small sets the losses do not meet"
+        f"on small sets the losses do not meet within {few[0]['updates']:,} updates; the report trained for longer"
         if not crossed
         else f"they meet in {crossed} of {len(few + small)} runs with few images"
         + (f", and in {many} of {len(all_images + large)} with many" if many else ", in none with many"),
