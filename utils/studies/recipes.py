@@ -26,8 +26,8 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
     smallest scale; others take those for 64 pixels at a quarter. All arms see as many images. Their speeds are measured
     side by side, so that they can be compared at equal time as well as at equal updates. Augmentation is tried by
     amount of data, too. The other head that `DiscriminatorConfig` has is no arm: a convolution over the whole last map
-    is the dense layer again. Nor is a longer moving average: it warms up, and within the 800 updates of most arms would
-    be the same.
+    is the dense layer again. Nor is a longer moving average alone: it warms up, and within the 800 updates of most arms
+    would be the same.
 
     Args:
         data: name of a dataset, or the path of own pictures.
