@@ -20,8 +20,11 @@ from utils.presets import SCALES
 from utils.sampling import Sampler
 from utils.studies import long_training as study
 from utils.studies import results
-from utils.studies.long_training import COLUMNS, long_training
+from utils.studies.long_training import long_training
+from utils.studies.moments import COLUMNS
+from utils.studies.moments import moments as moments_of
 from utils.studies.recipes import recipes
+from utils.studies.study import WATCHED
 
 
 def photographs(path, count, side):
@@ -61,7 +64,7 @@ def test_every_arm_keeps_as_many_moments_and_few_measurements_of_the_watch(data,
         training = arm.experiment.training
         parts, rest = divmod(training.updates, training.summary_updates)
         assert (parts, rest) == ({"smallest": 3}.get(scale, 15), 0) and training.keep_models
-        assert training.updates / training.watch_updates <= study.WATCHED
+        assert training.updates / training.watch_updates <= WATCHED
 
 
 def test_of_own_pictures_enough_are_left_to_measure_against_and_few_are_augmented(tmp_path):
@@ -113,7 +116,7 @@ def test_true_images_that_the_project_has_drawn_are_kept_as_they_are(tmp_path):
 
 def test_moments_are_what_the_networks_drew_of_the_runs_first_latents(carried_out):
     run, (row,) = carried_out.run, carried_out.kept["runs"]
-    moments = study.moments(carried_out.kept, row)
+    moments = moments_of(carried_out.kept, row)
     assert moments.shape == (4, COLUMNS, 32, 32, 3) and [s["update"] for s in row["snapshots"]] == [0, 10, 20, 30]
     latents = np.load(run.latents_file)[:COLUMNS]
     for number, moment in zip((0, 10, 20, 30), moments):

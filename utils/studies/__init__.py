@@ -11,6 +11,7 @@ has a function `carry_out` in place of `train_study`, as in `ladder.py`.
 STUDIES = {
     "batch_normalisation": "why batch normalisation broke the report's training, and what makes it work (notebook 05)",
     "amount_of_data": "whether more images help, at equal updates and at equal epochs (notebook 06)",
+    "report_amounts": "what is left of the report's 19,000 images against 300,000 (notebook 06)",
     "losses": "what may be read off the losses (notebook 07)",
     "recipes": "which recipe gives the best pictures, by updates and by minutes (notebook 10)",
     "features": "which layers, epochs and recipes give features that tell classes apart",

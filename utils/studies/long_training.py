@@ -15,17 +15,16 @@ from matplotlib.figure import Figure, SubFigure
 
 from utils import config, viz
 from utils.config import DataConfig, Experiment, replace
-from utils.data.catalogue import find_entry, find_source, shorter_sides
-from utils.errors import InputError
+from utils.data.catalogue import find_entry, shorter_sides
 from utils.figure import new_figure
-from utils.files import appears_whole
 from utils.fitting import FEW_IMAGES, recommended
 from utils.runs import Run, dataset_slug, runs_folder
 from utils.studies import results
 from utils.studies.crossings import FEW
 from utils.studies.figures import COLOURS, plot_samples
-from utils.studies.recipes import LIVE, recipes
-from utils.studies.study import Arm, Study, at_scale, base_for, study_name
+from utils.studies.moments import COLUMNS, keep_moments, moments
+from utils.studies.recipes import winner
+from utils.studies.study import Arm, Study, at_scale, base_for, images_for, samples_for, study_name, watch_every
 from utils.text import command, say_once
 
 SIZES = {"report": (4500, 15), "quick": (900, 15), "smallest": (3, 3)}
@@ -39,10 +38,6 @@ DRAWN = {"report": 20_000, "quick": 8_000}
 """Images of a built-in dataset."""
 MOST = 50_000
 """Images of a big dataset."""
-WATCHED = 120
-"""Measurements of the watch that are kept of a run, at most."""
-COLUMNS, QUALITY = 5, 85
-"""Pictures of a moment; JPEG quality of the kept moments, colours at full resolution."""
 AUTHORS = "authors_2015"
 """The generator that the paper's authors released for SVHN, beside the house numbers that stand in for it."""
 AUTHORS_MODEL = "paper_svhn"
@@ -67,13 +62,15 @@ def long_training(data: str = "faces", scale: str = "report") -> Study:
         scale: one of `presets.SCALES`: report for hours, quick for half an hour to an hour.
     """
     updates, parts = at_scale(SIZES, scale)
-    size, count = _size(data), _count(data, scale)
+    size, count = _size(data), images_for(data, scale, drawn=DRAWN.get(scale, MOST), big=MOST)
+    if scale == "smallest":
+        count = 16
 
     def lasting(experiment: Experiment, updates: int, batch_size: int) -> Experiment:
         length = {"updates": updates, "summary_updates": updates // parts, "keep_models": True, "count": count}
         if scale == "smallest":
             return replace(experiment, **length, batch_size=8)
-        return replace(experiment, **length, batch_size=batch_size, watch_updates=max(25, -(-updates // WATCHED)))
+        return replace(experiment, **length, batch_size=batch_size, watch_updates=watch_every(updates))
 
     plain = base_for(
         f"report{size}", data, scale, width=1.0 if size == 32 else 0.5, shared_latents=True, ema_decay=0.99
@@ -112,44 +109,12 @@ def _size(data: str) -> int:
     return 64 if side >= 64 else 32
 
 
-def _count(data: str, scale: str) -> int | None:
-    """How many images to train on, so that enough are left to measure against."""
-    from utils.evaluation.quality import SAMPLES
-
-    entry = find_entry(data)
-    if entry is None:
-        there, apart = find_source(data).describe().count, 2 * _samples(data, scale)
-        if there - apart < 16:
-            raise InputError(f"A long training takes {apart + 16} pictures, {apart} of them to measure against. "
-                             f"Received: {data}, which has {there}.")  # fmt: skip
-        return 16 if scale == "smallest" else there - apart
-    if scale == "smallest":
-        return 16
-    if entry.built_in:
-        return DRAWN[scale]
-    others = [images for images in list(entry.splits.values())[1:] if images >= 2 * SAMPLES]
-    return MOST if entry.big else None if others else entry.images - 2 * SAMPLES
-
-
-def _samples(data: str, scale: str) -> int:
-    """Samples that distances are measured on."""
-    from utils.evaluation.distances import LEAST_SAMPLES
-    from utils.evaluation.quality import SAMPLES
-
-    if scale == "smallest":
-        return LEAST_SAMPLES
-    if find_entry(data):
-        return SAMPLES
-    return max(LEAST_SAMPLES, min(SAMPLES, find_source(data).describe().count // 8))
-
-
 def _best(data: str, size: int, scale: str, count: int | None) -> Experiment:
     """What wins at equal minutes: at 32 pixels the winner of the study of recipes, at 64 what `./dcgan train` takes."""
     if size == 64:
         return base_for(recommended(64, count), data, scale)
-    winner = next(arm.experiment for arm in recipes("cifar10").arms if arm.name == LIVE[1])
     few = count is not None and count < FEW_IMAGES
-    return base_for(winner, data, scale, augment=("colour", "translation") if few else ())
+    return base_for(winner(), data, scale, augment=("colour", "translation") if few else ())
 
 
 # --- carried out ------------------------------------------------------------------------------------------------------
@@ -175,30 +140,22 @@ def carry_out(
         each run, its samples, `<arm>-<seed>-moments.jpg` (see `moments`), `film.mp4`, and of built-in images
         `true.png`.
     """
-    from utils.evaluation.evaluation import evaluate
-    from utils.networks import TrainedNetwork
+    from utils.studies.measure import evaluated_for
     from utils.studies.train import train_study
 
     home = Path(home or runs_folder() / "studies")
     out = Path(out or home / "results")
     data = study.arms[0].experiment.data
-    samples = _samples(data.name, "smallest" if study.name.endswith("-smallest") else "")
-    most = study.on_most_images().data
+    samples = samples_for(data.name, "smallest" if study.name.endswith("-smallest") else "")
+    evaluated = evaluated_for(study, data_dir, samples, progress)
 
     def also(run: Run) -> dict:
-        trained = TrainedNetwork(run.name, run.model("generator"), run.folder, run, run.experiment)
-        record = evaluate(trained, most, samples=samples, only_unseen=True, data_dir=data_dir, progress=progress)
-        unnamed = replace(run.experiment, name=dataset_slug(data.name))  # own pictures have a place of this machine
-        return {
-            "settings": config.to_dict(unnamed),
-            "distance": record["distance"] | {"other_spaces": record["other_spaces"]},
-            "signs": signs(run),
-        }
+        return evaluated(run) | {"signs": signs(run)}
 
     runs, file = train_study(study, home, out, data_dir=data_dir, samples=samples, progress=progress, also=also)
     folder = out / study.name
     for (arm, seed), run in runs.items():
-        _keep_moments(folder / f"{arm}-{seed}-moments.jpg", run)
+        keep_moments(folder, arm, seed, run)
     _keep_true(folder / "true.png", study.arms[0].experiment, data_dir)
     if dataset_slug(data.name) in ("house_numbers", "svhn"):
         _keep_authors(study, out)
@@ -229,21 +186,6 @@ def _keep_true(path: Path, experiment: Experiment, data_dir: str | Path | None) 
     entry = find_entry(experiment.data.name)
     if entry and entry.built_in:
         viz.write_png(path, np.concatenate(load_for(experiment, data_dir, progress=False).images[:COLUMNS], axis=1))
-
-
-def _keep_moments(path: Path, run: Run) -> None:
-    """A row of pictures for each summary of a run, out of its grids."""
-    from PIL import Image
-
-    size, rows = run.experiment.model.image_size, []
-    for number in (row[run.unit] for row in run.epochs()):
-        sheet = viz.read_png(run.grid(number))
-        pitch = sheet.shape[1] // 8  # eight pictures across, each with a gap of 2 before it
-        tiles = [sheet[2:pitch, 2 + place * pitch : (place + 1) * pitch] for place in range(COLUMNS)]
-        each = (pitch - 2) // size  # they were enlarged
-        rows.append(np.concatenate([tile[::each, ::each] for tile in tiles], axis=1))
-    with appears_whole(path) as temporary:
-        Image.fromarray(np.concatenate(rows)).save(temporary, "jpeg", quality=QUALITY, subsampling=0, optimize=True)
 
 
 def _keep_authors(study: Study, out: Path) -> None:
@@ -309,21 +251,6 @@ def how_to_make(data: str) -> str:
     named = data if find_entry(data) else f"{data}.npz"
     words = command("study", "long_training", "--data", named, "--scale", "quick", "--out", "notebooks/results")
     return f"No long training on {data} is kept yet. This makes one, in 20 to 60 minutes on two cores: {words}"
-
-
-def moments(kept: dict, run: dict) -> np.ndarray:
-    """What a kept run drew of the same latents before its first update and at every moment that is kept.
-
-    Args:
-        kept: as `results.load` gives them.
-        run: one of its trained runs.
-
-    Returns:
-        uint8 (moments, `COLUMNS`, S, S, 3); a row of `run["snapshots"]` for each moment.
-    """
-    sheet = viz.read_png(kept["pictures"] / f"{run['arm']}-{run['seed']}-moments.jpg")
-    side = sheet.shape[1] // COLUMNS
-    return sheet.reshape(-1, side, COLUMNS, side, 3).swapaxes(1, 2)
 
 
 def series(kept: dict, arm: str, count: int = 5, tile: int = 96) -> np.ndarray:

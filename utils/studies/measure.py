@@ -13,7 +13,7 @@ from utils.evaluation.fixed_pattern import fixed_pattern
 from utils.evaluation.quality import SAMPLES, Quality, quality_for
 from utils.intervals import Interval
 from utils.models import load_network
-from utils.runs import Run
+from utils.runs import Run, dataset_slug
 from utils.sampling import Sampler
 from utils.studies.study import Study
 
@@ -34,7 +34,8 @@ def measure_for(
 
     Returns:
         measure(run) -> "space", the feature space; "floor", the kernel distance between two sets of held-out images;
-        "snapshots", for every kept epoch, or the last one, "epoch" (of a run that counts these), "update" and "kernel";
+        "snapshots", for every kept network, or the last one, "update", "epoch" (how often the images were gone through)
+        and "kernel";
         "nearest", the mean distance in the feature space to the nearest training image, of "fake" and of "held_out"
         images; and "fixed_pattern", of both, what their fine details have in common (see there). Kernel distances and
         what is in common are [value, low, high], the ends of the 95% interval.
@@ -48,10 +49,13 @@ def measure_for(
         kept = {row[run.unit]: run.model("generator", row[run.unit]) for row in run.epochs()}
         kept = {number: file for number, file in kept.items() if file.is_file()}
         kept = kept or {last: run.model("generator")}
+        per_epoch = run.environment["images"] // run.experiment.training.batch_size
         snapshots = []
         for number, file in kept.items():
             distance = quality.of(Sampler.of(load_network(file), run.experiment)).kernel
-            snapshots.append({run.unit: number, "update": number * each, "kernel": _plain(distance)})
+            update = number * each
+            epoch = number if run.unit == "epoch" else _short(update / per_epoch)
+            snapshots.append({"epoch": epoch, "update": update, "kernel": _plain(distance)})
         fake = Sampler.of(load_network(run.model("generator")), run.experiment).draw(NEIGHBOURS, quality.seed)
         return {
             "space": quality.extractor.name,
@@ -59,6 +63,35 @@ def measure_for(
             "snapshots": snapshots,
             "nearest": _nearest(run, fake, quality, data_dir),
             "fixed_pattern": {"fake": _plain(fixed_pattern(fake)), "held_out": _plain(fixed_pattern(held_out))},
+        }
+
+    return measure
+
+
+def evaluated_for(
+    study: Study, data_dir: str | Path | None = None, samples: int = SAMPLES, progress: bool = True
+) -> Callable[[Run], dict]:
+    """What measures each run of a study as `./dcgan evaluate` does.
+
+    Args:
+        study, data_dir, samples, progress: as for `measure_for`.
+
+    Returns:
+        measure(run) -> "settings" of the run, and "distance" of its last networks to images that no arm was trained on,
+        in every space that there is, with what it depends on.
+    """
+    from utils.evaluation.evaluation import evaluate
+    from utils.networks import TrainedNetwork
+
+    most = study.on_most_images().data
+
+    def measure(run: Run) -> dict:
+        trained = TrainedNetwork(run.name, run.model("generator"), run.folder, run, run.experiment)
+        record = evaluate(trained, most, samples=samples, only_unseen=True, data_dir=data_dir, progress=progress)
+        unnamed = config.replace(run.experiment, name=dataset_slug(most.name))  # own pictures have a place here
+        return {
+            "settings": config.to_dict(unnamed),
+            "distance": record["distance"] | {"other_spaces": record["other_spaces"]},
         }
 
     return measure

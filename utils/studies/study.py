@@ -14,6 +14,8 @@ from utils.errors import InputError
 from utils.presets import SCALES
 from utils.runs import Run, dataset_slug
 
+WATCHED = 120
+"""Measurements of the watch that are kept of a long run, at most."""
 _AT_SCALE = {
     "report": {},
     "quick": {"watch_updates": 5},
@@ -41,6 +43,55 @@ def base_for(start: str | Experiment, data: str, scale: str, **changes) -> Exper
 def study_name(study: str, data: str, scale: str) -> str:
     """What the results of a study on a dataset are kept under: "losses-faces", "losses-faces-quick"."""
     return "-".join([study, dataset_slug(data), *([] if scale == "report" else [scale])])
+
+
+def images_for(data: str, scale: str, drawn: int, big: int) -> int | None:
+    """How many images a long training of a dataset is on, so that enough are left to measure against.
+
+    Args:
+        data: name of a dataset, or the path of own pictures.
+        scale: one of `presets.SCALES`.
+        drawn, big: how many of a built-in dataset, and of one that is big, at most.
+
+    Returns:
+        The number; None is the whole first split of a dataset that has another to measure against.
+
+    Raises:
+        InputError: of own pictures there are too few.
+    """
+    from utils.data.catalogue import find_entry, find_source
+    from utils.evaluation.quality import SAMPLES
+
+    entry = find_entry(data)
+    if entry is None:
+        there, apart = find_source(data).describe().count, 2 * samples_for(data, scale)
+        if there - apart < 16:
+            raise InputError(f"A long training takes {apart + 16} pictures, {apart} of them to measure against. "
+                             f"Received: {data}, which has {there}.")  # fmt: skip
+        return there - apart
+    if entry.built_in:
+        return drawn
+    others = [images for images in list(entry.splits.values())[1:] if images >= 2 * SAMPLES]
+    return min(big, entry.images - 2 * SAMPLES) if entry.big else None if others else entry.images - 2 * SAMPLES
+
+
+def watch_every(updates: int) -> int:
+    """Updates between measurements of the watch, so that at most `WATCHED` are kept of a run."""
+    return max(25, -(-updates // WATCHED))
+
+
+def samples_for(data: str, scale: str) -> int:
+    """Samples, and as many true images, that distances are measured on after a long training: of own pictures an
+    eighth, at most as many as of datasets."""
+    from utils.data.catalogue import find_entry, find_source
+    from utils.evaluation.distances import LEAST_SAMPLES
+    from utils.evaluation.quality import SAMPLES
+
+    if scale == "smallest":
+        return LEAST_SAMPLES
+    if find_entry(data):
+        return SAMPLES
+    return max(LEAST_SAMPLES, min(SAMPLES, find_source(data).describe().count // 8))
 
 
 @dataclass(frozen=True)
