@@ -174,7 +174,7 @@ def test_studies_are_listed_without_training(capsys):
     code, out, _ = said(capsys, "study", "--list", "--json")
     assert code == 0 and [row["study"] for row in json.loads(out)["rows"]] == list(STUDIES)
     code, out, err = said(capsys, "study")
-    assert code == 2 and out == "" and "Choose from batch_normalisation, amount_of_data, losses" in err
+    assert code == 2 and out == "" and "Choose from batch_normalisation, amount_of_data, report_amounts, losses" in err
 
 
 def test_evaluate_on_few_pictures_names_a_number_of_samples_that_works(capsys, run, tmp_path):

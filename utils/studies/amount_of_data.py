@@ -16,6 +16,9 @@ SIZES = {
 """Images per update, updates per epoch of the amounts that are compared, updates of all where these are equal, and how
 often networks are kept; at each scale."""
 
+SHOWN = 1e-3
+"""The least distance of a logarithmic axis: that of true images is 0, give or take."""
+
 
 def amount_of_data(data: str = "faces", scale: str = "report") -> Study:
     """Several amounts of images, at equal updates and at equal epochs, which the report's comparison mixes.
@@ -78,7 +81,7 @@ def by_amount(results: dict) -> list[dict]:
                 "images": _images(arm),
                 "compared at": "equal epochs" if arm.endswith("-epochs") else "equal updates",
                 "updates": runs[0]["updates"],
-                "epochs": runs[0]["epochs"][-1]["epoch"],
+                "epochs": round(runs[0]["snapshots"][-1]["epoch"]),
                 "distance": f"{np.mean(distances):.3g} ({min(distances):.3g} to {max(distances):.3g})",
                 "nearest": f"{nearest:.2f}",
                 "runs": len(runs),
@@ -110,8 +113,8 @@ def plot_amounts(results: dict) -> Figure:
         amounts = np.array([_images(run["arm"]) for run in runs])
         kernel = np.array([run["snapshots"][-1]["kernel"] for run in runs])
         ratio = np.array([run["nearest"]["fake"] / run["nearest"]["held_out"] for run in runs])
-        value, low, high = kernel.T
-        bars = np.stack([np.minimum(value - low, 0.99 * value), high - value])  # a logarithmic axis ends above 0
+        value, low, high = np.maximum(kernel.T, SHOWN)
+        bars = np.stack([value - low, high - value])
         ends.errorbar(shift * amounts, value, bars, fmt="o", color=colour, markersize=3, linewidth=0.8, alpha=0.6)
         nearest.plot(shift * amounts, ratio, "o", color=colour, markersize=3, alpha=0.6)
         for axes, values in ((ends, value), (nearest, ratio)):
@@ -149,7 +152,7 @@ def _images(arm: str) -> int:
 
 def _course(axes, runs: list[dict], at: str, colour: str, label: str | None) -> None:
     """Distances of kept networks over updates or epochs, but for those before the first update."""
-    lines = [[(row[at], row["kernel"][0]) for row in run["snapshots"] if row["update"]] for run in runs]
+    lines = [[(row[at], max(row["kernel"][0], SHOWN)) for row in run["snapshots"] if row["update"]] for run in runs]
     for line in lines:
         axes.plot(*np.transpose(line), color=colour, alpha=0.3, linewidth=0.7)
     if lines:

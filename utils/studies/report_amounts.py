@@ -120,7 +120,7 @@ def plot_as_fig_13(kept: dict, figure: Figure | SubFigure | None = None) -> Figu
         for axes, (run, number) in zip(row, ((short, first), (short, -1), (long, -1))):
             at = run["snapshots"][number]
             axes.imshow(viz.grid(moments(kept, run)[number], columns=5, tile=64))
-            axes.set_title(f"{at['epoch']:.3g} epochs, {at['update']:,} updates: {at['kernel'][0]:.3f}", fontsize=9)
+            axes.set_title(f"epoch {at['epoch']:.3g}, update {at['update']:,}: {at['kernel'][0]:.3f}", fontsize=9)
             axes.set(xticks=[], yticks=[])
         row[0].set_ylabel(f"{count:,}\nimages", rotation=0, ha="right", va="center", fontsize=10)
     return figure

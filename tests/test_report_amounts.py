@@ -1,0 +1,105 @@
+"""The study of the report's two amounts of images: what its arms share, and what it keeps and draws."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from test_long_training import photographs
+from test_studies import shrunk
+
+from utils import config
+from utils.errors import InputError
+from utils.evaluation import features
+from utils.evaluation.features import Extractor
+from utils.presets import SCALES
+from utils.studies import report_amounts as study
+from utils.studies import results
+from utils.studies.moments import moments
+from utils.studies.recipes import recipes
+from utils.studies.report_amounts import report_amounts
+
+
+def test_the_reports_amounts_have_equal_updates_and_equal_epochs_and_share_all_else():
+    arms = {arm.name: arm.experiment for arm in report_amounts("faces").arms}
+    assert list(arms) == ["1203", "19000", "300000", "1203-epochs", "19000-epochs"]
+    assert {arms[name].training.updates for name in ("1203", "19000", "300000")} == {28_125}  # 3 x 300,000 / 32
+    assert arms["19000-epochs"].training.updates == 3 * 593 and arms["1203-epochs"].training.updates == 3 * 37
+    winner = {arm.name: arm.experiment for arm in recipes("cifar10").arms}["faster_kernel_4_batch_32"]
+    for name, experiment in arms.items():
+        assert experiment.data.count == int(name.split("-")[0])
+        assert experiment.model == winner.model and experiment.training.learning_rate == 4e-4
+        changed = set(config.differences(arms["300000"], experiment))
+        assert changed <= {"data.count", "training.updates", "training.summary_updates", "training.watch_updates"}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("data", ["faces", "cifar10", "celeba"])
+def test_every_arm_is_measured_about_as_often_whatever_its_length(data, scale):
+    for arm in report_amounts(data, scale).arms:
+        training = arm.experiment.training
+        moments, asked = training.updates // training.summary_updates, study.MOMENTS[scale]
+        assert training.keep_models and (asked <= moments <= 1.5 * asked or training.summary_updates == 1)
+        assert arm.experiment.data.count >= training.batch_size
+
+
+def test_a_smaller_set_is_compared_with_the_same_share_of_it(tmp_path):
+    def amounts(data):
+        return [int(arm.name) for arm in report_amounts(data).arms if arm.name.isdecimal()]
+
+    assert amounts("cifar10") == [200, 3166, 50_000]  # its test images are measured against
+    own = photographs(tmp_path / "beds.npz", 3200, 8)
+    assert amounts(own) == [152, 2400]  # 19/300 of them; a quarter is measured against; 19/300 of 152 are too few
+    longest = report_amounts(own).arms[1].experiment.training
+    assert longest.updates == 134 * (2400 // 32)  # whole epochs, at least 10,000 updates
+    with pytest.raises(InputError, match="Amounts are compared of 128 images or more.*few.npz has 70, with others"):
+        report_amounts(photographs(tmp_path / "few.npz", 150, 8))
+
+
+@pytest.fixture(scope="module")
+def carried_out(tmp_path_factory):
+    """All arms on photographs at the smallest scale: the runs and what is kept of them."""
+    home = tmp_path_factory.mktemp("amounts")
+
+    def missing():
+        raise InputError("not installed")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "classifier", lambda *_, **__: Extractor("pixels", "0", {}, shrunk))
+        patch.setitem(features._ON_IMAGENET, "imagenet", missing)
+        made = report_amounts(photographs(home / "shots.npz", 360, 32), "smallest")
+        runs, file = study.carry_out(made, home / "runs", home / "kept", data_dir=home / "data", progress=False)
+    return SimpleNamespace(runs=runs, kept=results.load(file.stem, home / "kept"), text=file.read_text(), home=home)
+
+
+def test_a_run_of_equal_epochs_is_the_beginning_of_that_of_equal_updates(carried_out):
+    short, long = (carried_out.runs[arm, 0].steps() for arm in ("16-epochs", "16"))
+    assert len(short["update"]) == 2 and len(long["update"]) == 32
+    for name in ("loss_true", "loss_fake", "loss_generator"):
+        np.testing.assert_array_equal(short[name], long[name][:2])
+
+
+def test_every_arms_moments_are_kept_with_epochs_counted_by_the_images(carried_out):
+    assert {run["arm"]: [row["epoch"] for row in run["snapshots"]] for run in carried_out.kept["runs"]} == {
+        "16": [0, 5, 10, 15, 16],  # 2 updates go through 16 images
+        "256": [0, 0.3125, 0.625, 0.9375, 1],
+        "16-epochs": [0, 0.5, 1],
+    }
+    for run in carried_out.kept["runs"]:
+        assert moments(carried_out.kept, run).shape == (len(run["snapshots"]), 5, 32, 32, 3)
+    assert {file.suffix for file in carried_out.kept["pictures"].iterdir()} == {".png", ".jpg"}
+    assert str(carried_out.home) not in carried_out.text
+
+
+def test_rows_stand_at_equal_updates_and_at_equal_epochs(carried_out):
+    rows, figure = study.answer(carried_out.kept)
+    assert [(row["images"], row["compared at"], row["updates"], row["epochs"]) for row in rows] == [
+        (16, "equal updates", 32, 16), (16, "equal epochs", 2, 1), (256, "equal updates", 32, 1)
+    ]  # fmt: skip
+    assert len(figure.axes) == 4
+    titles = [axes.get_title().split(":")[0] for axes in study.plot_as_fig_13(carried_out.kept).axes]
+    assert titles == [
+        "epoch 1, update 2", "epoch 1, update 2", "epoch 16, update 32",
+        "epoch 1, update 32", "epoch 1, update 32", "epoch 1, update 32",
+    ]  # fmt: skip
+    (first, *_) = study.by_space(carried_out.kept)
+    assert list(first) == ["arm", "updates", "pixels", "fixed pattern"] and first["arm"] == "16"
