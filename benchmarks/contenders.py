@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import peers
 from benchmarks.peers import Trainer
-from utils.presets import FIRST, R3GAN
+from utils.presets import FIRST, FIRST_32, R3GAN
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ _CURE = {
 }
 
 RECIPES: dict[str, Recipe] = {
-    "first": Recipe("what `./dcgan train` takes at that size", ("quick", FIRST), {}),
+    "first": Recipe("what `./dcgan train` takes at that size", (FIRST_32, FIRST), {}),
     "paper": Recipe("the paper's networks, quarter width", ("paper64", "paper64"), _PAPER),
     "relativistic": Recipe(
         "the paper's networks, relativistic, R1 and R2, D not normalised",

@@ -50,7 +50,7 @@ def said(capsys, *arguments) -> tuple[int, str, str]:
     ("arguments", "words"),
     [
         (["trian"], "There is no command 'trian'; choose one of train, resume"),
-        (["train", "--preset", "big"], "There is no preset 'big'; choose one of quick64, quick, report32"),
+        (["train", "--preset", "big"], "There is no preset 'big'; choose one of quick64, quick32, quick, report32"),
         (["train", "--epochs", "0"], "epochs must be at least 1. Received: 0."),
         (["train", "--data", "cats"], "There is no dataset 'cats': choose one of faces, house_numbers, cifar10"),
         (["train", "--preset", "report32", "--data-dir", "nowhere"], "data_scripts/get_cifar10.sh"),
@@ -333,13 +333,13 @@ def test_a_dry_run_says_the_useful_lines_first_and_how_many_images_there_may_be(
         "What", "Images", "Memory", "Disk", "Command", "Nothing",
     ]  # fmt: skip
     assert "Augment   colour, translation: up to 71 images are few (below 1,000)\n" in out
-    assert re.search(r"\nImages    up to 71; [\d,]+ updates of 64 images, 1 an epoch\n", out)
+    assert re.search(r"\nImages    up to 71; [\d,]+ updates of 32 images, 2 an epoch\n", out)
     assert said(capsys, "datasets", pictures, "--show", "--size", 28, "--data-dir", tmp_path / "data")[1].startswith(
         "pictures: 70 "
     )
     certain = said(capsys, "train", *options, "--epochs", 9)[1]
     assert (
-        "Images    70; 9 updates of 64 images = 9 epochs of 1\nTime      about " in certain and "Length" not in certain
+        "Images    70; 18 updates of 32 images = 9 epochs of 2\nTime      about " in certain and "Length" not in certain
     )
     assert "Note: 9 updates are too few" in said(capsys, "train", *options, "--updates", 9)[1]
     large = said(capsys, "train", *options, "--image-size", 32, "--epochs", 9)[1]
@@ -427,7 +427,7 @@ def test_the_size_is_the_largest_that_the_pictures_and_the_time_allow(tmp_path, 
     speed(seconds)
     pets = own_pictures(tmp_path / "pets", 40, sides)
     chosen = resolved("--data", str(pets), *options.split())
-    assert chosen.model.image_size == size and chosen.preset == ("quick64" if size > 32 else "quick")
+    assert chosen.model.image_size == size and chosen.preset == ("quick64" if size > 32 else "quick32")
     assert chosen.training.batch_size == (16 if size > 32 else 32)  # of 40 pictures
 
 
@@ -445,7 +445,7 @@ def test_every_choice_gives_way_to_its_option_and_a_preset_is_taken_as_it_is(tmp
     for options in ([], ["--data", "faces"], ["--preset", "report32"]):  # as they were made
         assert resolved(*options) in (preset("quick64"), preset("report32"))
     assert resolved("--minutes", "2").training.updates == 100
-    assert resolved("--image-size", "48").preset == "quick64" and resolved("--image-size=28").preset == "quick"
+    assert resolved("--image-size", "48").preset == "quick64" and resolved("--image-size=28").preset == "quick32"
     large = resolved("--image-size", "64", "--image-size=128").model
     assert (large.image_size, large.width, large.generator.start) == (128, 0.25, 4)
     assert resolved("--preset", "report32", "--image-size", "64").model == preset("report64").model

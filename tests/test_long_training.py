@@ -148,7 +148,7 @@ def test_table_series_figure_and_film_show_every_arm(carried_out):
 
 def test_settings_and_passport_are_told(carried_out):
     best, distances = study.in_words(carried_out.kept).splitlines()
-    assert best.startswith("best_recipe: paper_svhn with ") and "generator.kernel 4" in best and "name shots" in best
+    assert best.startswith("best_recipe: quick32 with ") and "width 0.0625" in best and "name shots" in best
     assert f"{LEAST_SAMPLES} samples against {LEAST_SAMPLES} of shots" in distances and "jackknife" in distances
     assert "differ" not in distances
 

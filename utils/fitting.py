@@ -5,7 +5,7 @@ import math
 
 from utils.config import Experiment, ModelConfig, replace
 from utils.errors import InputError
-from utils.presets import FIRST, preset
+from utils.presets import FIRST, FIRST_32, preset
 
 LARGEST = 512
 """Sizes above this are not tried."""
@@ -44,7 +44,7 @@ def fitted(model: ModelConfig, size: int) -> ModelConfig:
 def recommended(size: int, images: int | None = None) -> Experiment:
     """The preset to start from where none is named: what works in minutes on a CPU.
 
-    Up to 32 pixels it is `quick`, above `quick64`; the report's networks for 64 pixels draw stripes after hours. Few
+    Up to 32 pixels it is `quick32`, above `quick64`; the report's networks for 64 pixels draw stripes after hours. Few
     images are augmented, in colour and by translation, and come in smaller batches if they do not fill one.
 
     Args:
@@ -76,7 +76,7 @@ def largest_size(most: int) -> int | None:
 
 
 def _start_for(size: int) -> Experiment:
-    small = preset("quick")
+    small = preset(FIRST_32)
     return small if size <= small.model.image_size else preset(FIRST)
 
 

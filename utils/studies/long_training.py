@@ -17,13 +17,12 @@ from utils import config, viz
 from utils.config import DataConfig, Experiment, replace
 from utils.data.catalogue import find_entry, shorter_sides
 from utils.figure import new_figure
-from utils.fitting import FEW_IMAGES, recommended
+from utils.fitting import recommended
 from utils.runs import Run, dataset_slug, runs_folder
 from utils.studies import results
 from utils.studies.crossings import FEW
 from utils.studies.figures import COLOURS, plot_samples
 from utils.studies.moments import COLUMNS, keep_moments, moments
-from utils.studies.recipes import winner
 from utils.studies.study import Arm, Study, at_scale, base_for, images_for, samples_for, study_name, watch_every
 from utils.text import command, say_once
 
@@ -77,7 +76,7 @@ def long_training(data: str = "faces", scale: str = "report") -> Study:
     )
     plain = lasting(plain, updates, BATCHES[size])
     cure = {"batch_norm": "on", "batch_norm_momentum": 0.9, "weights": "normal"}
-    best = _best(data, size, scale, count)
+    best = base_for(recommended(size, count), data, scale)
     best = lasting(best, updates * TIMES[size], best.training.batch_size)
     wide = "the report's networks" + ("" if size == 32 else " at half width")
     few = FEW if count is None or count >= 2 * FEW else count // 2
@@ -107,14 +106,6 @@ def _size(data: str) -> int:
         return 32 if entry.name == "house_numbers" else 64
     side = entry.native_size or np.inf if entry else np.median(shorter_sides(DataConfig(name=str(data))))
     return 64 if side >= 64 else 32
-
-
-def _best(data: str, size: int, scale: str, count: int | None) -> Experiment:
-    """What wins at equal minutes: at 32 pixels the winner of the study of recipes, at 64 what `./dcgan train` takes."""
-    if size == 64:
-        return base_for(recommended(64, count), data, scale)
-    few = count is not None and count < FEW_IMAGES
-    return base_for(winner(), data, scale, augment=("colour", "translation") if few else ())
 
 
 # --- carried out ------------------------------------------------------------------------------------------------------

@@ -57,13 +57,7 @@ def memorisation(data: str = "house_numbers", scale: str = "report") -> Memorisa
         scale: one of `presets.SCALES`.
     """
     amounts, updates, long, kept, (samples, draws) = at_scale(SIZES, scale)
-    kernel_4 = {"generator": {"kernel": 4, "output_kernel": 4}, "discriminator": {"kernel": 4}}
-    base = base_for(
-        "paper_svhn", data, scale, latents="uniform", batch_size=BATCH_SIZE[scale], learning_rate=4e-4,
-        shared_latents=True, ema_decay=0.99, keep_models=True, **kernel_4,
-    )  # fmt: skip
-    if scale != "smallest":
-        base = replace(base, width=0.5)
+    base = base_for("quick32", data, scale, batch_size=BATCH_SIZE[scale], keep_models=True)
 
     def arm(name: str, about: str, count: int, length: int) -> Arm:
         return Arm(name, about, replace(base, count=count, updates=length, summary_updates=length // kept))

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from utils.config import Experiment, replace
+from utils.config import replace
 from utils.data.catalogue import find_entry
 from utils.figure import new_figure
 from utils.presets import KERNEL_4, R3GAN
@@ -98,11 +98,6 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
         tuple(arms),
         base=arms[0],
     )
-
-
-def winner() -> Experiment:
-    """What is best at equal minutes on images of 32 pixels, of all arms on CIFAR-10."""
-    return next(arm.experiment for arm in recipes("cifar10").arms if arm.name == LIVE[1])
 
 
 def by_arm(results: dict) -> list[dict]:

@@ -10,16 +10,18 @@ from utils.config import replace
 from utils.data.catalogue import find_entry
 from utils.errors import InputError
 from utils.figure import new_figure
+from utils.presets import preset
 from utils.runs import Run, runs_folder
 from utils.studies.amount_of_data import by_amount, plot_amounts
 from utils.studies.moments import keep_moments, moments
-from utils.studies.recipes import winner
 from utils.studies.study import Arm, Study, at_scale, base_for, images_for, samples_for, study_name, watch_every
 
 REPORT = (19_000, 300_000)
 """Images that the report compares. A smaller dataset is compared with the same share of it."""
 SIZES = {"report": (300_000, 3, 10_000, 128), "quick": (19_000, 3, 1_000, 128), "smallest": (256, 1, 3, 16)}
 """Images at most, how often these are gone through at least, least updates, and least images; at each scale."""
+RECIPE = "quick32"
+"""The preset of all arms."""
 MOMENTS = {"report": 15, "quick": 5, "smallest": 3}
 """Kept networks of each arm, but for those before the first update."""
 
@@ -28,8 +30,8 @@ def report_amounts(data: str = "faces", scale: str = "report") -> Study:
     """The report's two amounts of images, where there are so many, and the same share again of the smaller one.
 
     Of the built-in datasets, and of those that have them, 1,203, 19,000 and 300,000 images; of others all but those
-    that distances are measured against, and 19/300 of these, while 128 are left. All have 32 pixels and the recipe that
-    wins in the first minutes (study of recipes), so that an epoch of the largest amount takes minutes. As in the study
+    that distances are measured against, and 19/300 of these, while 128 are left. All have 32 pixels and the recipe of
+    `./dcgan train` there, so that an epoch of the largest amount takes minutes. As in the study
     `amount_of_data` every arm gets as many updates, and all but the largest another run with as many epochs as that:
     the first updates of the same course, measured as often. One seed.
 
@@ -41,7 +43,7 @@ def report_amounts(data: str = "faces", scale: str = "report") -> Study:
         InputError: there are too few images.
     """
     most, epochs, least_updates, least = at_scale(SIZES, scale)
-    batch_size = 8 if scale == "smallest" else winner().training.batch_size
+    batch_size = 8 if scale == "smallest" else preset(RECIPE).training.batch_size
     there = images_for(data, scale, drawn=most, big=most)
     most = min(most, find_entry(data).images if there is None else there)
     if most < least:
@@ -51,7 +53,7 @@ def report_amounts(data: str = "faces", scale: str = "report") -> Study:
         )
     per_epoch = most // batch_size
     epochs = max(epochs, -(-least_updates // per_epoch))
-    base = base_for(winner(), data, scale, batch_size=batch_size, keep_models=True)
+    base = base_for(RECIPE, data, scale, batch_size=batch_size, keep_models=True)
 
     def arm(name: str, count: int, updates: int) -> Arm:
         each = max(1, updates // MOMENTS[scale])
@@ -120,7 +122,8 @@ def plot_as_fig_13(kept: dict, figure: Figure | SubFigure | None = None) -> Figu
         for axes, (run, number) in zip(row, ((short, first), (short, -1), (long, -1))):
             at = run["snapshots"][number]
             axes.imshow(viz.grid(moments(kept, run)[number], columns=5, tile=64))
-            axes.set_title(f"epoch {at['epoch']:.3g}, update {at['update']:,}: {at['kernel'][0]:.3f}", fontsize=9)
+            epoch = f"{at['epoch']:,.{0 if at['epoch'] >= 10 else 1}f}"
+            axes.set_title(f"epoch {epoch}, update {at['update']:,}: {at['kernel'][0]:.3f}", fontsize=9)
             axes.set(xticks=[], yticks=[])
         row[0].set_ylabel(f"{count:,}\nimages", rotation=0, ha="right", va="center", fontsize=10)
     return figure
