@@ -431,6 +431,23 @@ def test_the_size_is_the_largest_that_the_pictures_and_the_time_allow(tmp_path, 
     assert chosen.training.batch_size == (16 if size > 32 else 32)  # of 40 pictures
 
 
+def test_what_was_chosen_goes_back_when_samples_collapse_where_it_can(tmp_path, speed, monkeypatch):
+    pets = str(own_pictures(tmp_path / "pets", 100, [64]))
+    speed(1.0)
+
+    def on_collapse(*options: str) -> str:
+        return resolved("--data", pets, *options).training.on_collapse
+
+    assert on_collapse() == on_collapse("--width", "0.1") == "rollback"
+    assert on_collapse("--on-collapse", "warn") == "warn"
+    assert on_collapse("--watch-updates", "0") == "warn"  # nothing would be seen
+    assert on_collapse("--preset", "quick64") == "warn"  # as it was made
+    monkeypatch.setenv(
+        "TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}})
+    )
+    assert on_collapse("--strategy", "workers", "--updates", "9") == "warn"  # several workers cannot
+
+
 def test_every_choice_gives_way_to_its_option_and_a_preset_is_taken_as_it_is(tmp_path, speed):
     pets = str(own_pictures(tmp_path / "pets", 100, [64]))
     speed(1.0)

@@ -211,6 +211,10 @@ class Train:
         start = recommended(size, images)
         if _own_networks(_given(self.options)):
             start = self.settings.experiment(self.preset)
+        if cluster_for(self.strategy) is None and "--watch-updates" not in _given(self.options):
+            start = config.replace(
+                start, on_collapse="rollback"
+            )  # nobody asked to watch it
         asked = read(Train, list(self.options), "train", Train._from(start, list(self.options)))
         return asked.settings.experiment(asked.preset)
 
