@@ -8,9 +8,11 @@ from test_long_training import photographs
 from test_studies import shrunk
 
 from utils import config
+from utils.data import load_for
 from utils.errors import InputError
 from utils.evaluation import features
 from utils.evaluation.features import Extractor
+from utils.models import load_network
 from utils.presets import SCALES, preset
 from utils.studies import report_amounts as study
 from utils.studies import results
@@ -91,7 +93,7 @@ def test_every_arms_moments_are_kept_with_epochs_counted_by_the_images(carried_o
 def test_rows_stand_at_equal_updates_and_at_equal_epochs(carried_out):
     rows, figure = study.answer(carried_out.kept)
     assert [(row["images"], row["compared at"], row["updates"], row["epochs"]) for row in rows] == [
-        (16, "equal updates", 32, 16), (16, "equal epochs", 2, 1), (256, "equal updates", 32, 1)
+        (16, "equal updates", "32", "16"), (16, "equal epochs", "2", "1"), (256, "equal updates", "32", "1")
     ]  # fmt: skip
     assert len(figure.axes) == 4
     titles = [axes.get_title().split(":")[0] for axes in study.plot_as_fig_13(carried_out.kept).axes]
@@ -101,3 +103,37 @@ def test_rows_stand_at_equal_updates_and_at_equal_epochs(carried_out):
     ]  # fmt: skip
     (first, *_) = study.by_space(carried_out.kept)
     assert list(first) == ["arm", "updates", "pixels", "fixed pattern"] and first["arm"] == "16"
+
+
+def test_a_course_is_read_whole():
+    def run(arm, images, distances):
+        judged = {"trained_on": 0.9, "held_out": 0.1}
+        rows = [
+            {"epoch": n / 2, "update": 10 * n, "kernel": [d, d - 0.01, d + 0.01], "judged": judged}
+            for n, d in enumerate(distances)
+        ]
+        return {"arm": arm, "images": images, "updates": 60, "seconds": 90, "snapshots": rows}
+
+    kept = {"runs": [run("400", 400, (9, 3, 1.5, 0.5, 0.8, 0.2, 4)), run("90", 90, (9, 5, 6, 7, 7.5, 8, 8.5))]}
+    few, many = study.by_course(kept)
+    assert few["images"] == 90 and few["second half"] == "8.000 (7.500 to 8.500)"
+    assert many["after an epoch"] == "1.500 (epoch 1)" and many["least"] == "0.200 (update 50)"
+    assert many["second half"] == "0.800 (0.200 to 4.000)" and many["at the end"] == "4.000"
+    assert many["minutes"] == "1.5" and many["score, others'"] == "0.90, 0.10"
+
+
+def test_the_discriminator_judges_images_it_has_seen_and_as_many_it_has_not(carried_out):
+    kept = next(run for run in carried_out.kept["runs"] if run["arm"] == "256")
+    run = carried_out.runs["256", 0]
+    seen = load_for(run.experiment, carried_out.home / "data", progress=False).images
+    with np.load(carried_out.home / "shots.npz") as file:
+        everything = {image.tobytes() for image in file["images"]}
+    assert len(everything - {image.tobytes() for image in np.asarray(seen)}) == 104
+    network = load_network(run.model("discriminator"))
+    score = float(np.mean(network(np.asarray(seen[:104], np.float32) / 127.5 - 1, training=True)))  # as many as others
+    assert kept["snapshots"][-1]["judged"]["trained_on"] == pytest.approx(score, rel=1e-3)
+    assert kept["snapshots"][-1]["judged"]["held_out"] != kept["snapshots"][-1]["judged"]["trained_on"]
+    panels = study.plot_by_heart(carried_out.kept).axes
+    assert [axes.get_title() for axes in panels] == ["16 images", "256 images"]
+    line = panels[1].get_lines()[1]
+    assert list(line.get_ydata()) == [row["judged"]["held_out"] for row in kept["snapshots"]]

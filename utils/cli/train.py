@@ -212,9 +212,7 @@ class Train:
         if _own_networks(_given(self.options)):
             start = self.settings.experiment(self.preset)
         if cluster_for(self.strategy) is None and "--watch-updates" not in _given(self.options):
-            start = config.replace(
-                start, on_collapse="rollback"
-            )  # nobody asked to watch it
+            start = config.replace(start, on_collapse="rollback")  # nobody asked to watch it
         asked = read(Train, list(self.options), "train", Train._from(start, list(self.options)))
         return asked.settings.experiment(asked.preset)
 

@@ -90,10 +90,15 @@ def by_amount(results: dict) -> list[dict]:
     return rows
 
 
-def plot_amounts(results: dict) -> Figure:
+def plot_amounts(results: dict, late: int = 1) -> Figure:
     """Draw the kernel distance over updates and over epochs, what it is at the end of each comparison, and neighbours.
 
     Thin lines and dots are single runs (with the 95% interval of the distance), thick lines their means.
+
+    Args:
+        results: as `results.load` gives them.
+        late: of so many last networks of a run, where there are several, the median distance stands for its end, with
+            the lowest and the highest.
     """
     figure = new_figure(16, 4.4)
     by_update, by_epoch, ends, nearest = figure.subplots(1, 4)
@@ -111,7 +116,7 @@ def plot_amounts(results: dict) -> Figure:
     ):
         runs = [run for run in results["runs"] if run["arm"] in {largest, *(f"{n}{suffix}" for n in at_updates)}]
         amounts = np.array([_images(run["arm"]) for run in runs])
-        kernel = np.array([run["snapshots"][-1]["kernel"] for run in runs])
+        kernel = np.array([_end(run, late) for run in runs])
         ratio = np.array([run["nearest"]["fake"] / run["nearest"]["held_out"] for run in runs])
         value, low, high = np.maximum(kernel.T, SHOWN)
         bars = np.stack([value - low, high - value])
@@ -124,7 +129,8 @@ def plot_amounts(results: dict) -> Figure:
     nearest.axhline(1, color="grey", linestyle=":", linewidth=1)
     by_update.set(title="kernel distance, by updates", xlabel="update", yscale="log")
     by_epoch.set(title="the same, by epochs", xlabel="epoch", xscale="log", yscale="log")
-    ends.set(title="kernel distance at the end", xlabel="images", xscale="log", yscale="log")
+    at_the_end = "at the end" if late == 1 else f"of the last {late} networks:\nmedian, lowest and highest"
+    ends.set(title=f"kernel distance {at_the_end}", xlabel="images", xscale="log", yscale="log")
     nearest.set(title="distance to nearest training image,\nsamples / held-out images", xlabel="images", xscale="log")
     for axes in (by_update, by_epoch, ends):
         plain_ticks(axes.yaxis)
@@ -148,6 +154,14 @@ def answer(results: dict) -> tuple[list[dict], Figure]:
 
 def _images(arm: str) -> int:
     return int(arm.split("-")[0])
+
+
+def _end(run: dict, late: int) -> list[float]:
+    """The distance at the end of a run, and the ends of its bar."""
+    if late == 1:
+        return run["snapshots"][-1]["kernel"]
+    values = [row["kernel"][0] for row in run["snapshots"][-late:]]
+    return [np.median(values), min(values), max(values)]
 
 
 def _course(axes, runs: list[dict], at: str, colour: str, label: str | None) -> None:

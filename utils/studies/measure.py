@@ -7,7 +7,7 @@ import numpy as np
 
 from utils import config
 from utils.config import Experiment
-from utils.data import load_for
+from utils.data import load_for, scale
 from utils.evaluation.distances import nearest_neighbours
 from utils.evaluation.fixed_pattern import fixed_pattern
 from utils.evaluation.quality import SAMPLES, Quality, quality_for
@@ -19,6 +19,8 @@ from utils.studies.study import Study
 
 NEIGHBOURS = 500
 """Fake and held-out images whose nearest training image is looked for, and whose details are compared."""
+JUDGED = 256
+"""Images trained on, and held out, that the discriminator judges."""
 
 
 def measure_for(
@@ -34,8 +36,8 @@ def measure_for(
 
     Returns:
         measure(run) -> "space", the feature space; "floor", the kernel distance between two sets of held-out images;
-        "snapshots", for every kept network, or the last one, "update", "epoch" (how often the images were gone through)
-        and "kernel";
+        "snapshots", for every kept network, or the last one, "update", "epoch" (how often the images were gone
+        through), "kernel", and "judged", the discriminator's mean score of images "trained_on" and "held_out";
         "nearest", the mean distance in the feature space to the nearest training image, of "fake" and of "held_out"
         images; and "fixed_pattern", of both, what their fine details have in common (see there). Kernel distances and
         what is in common are [value, low, high], the ends of the 95% interval.
@@ -49,19 +51,21 @@ def measure_for(
         kept = {row[run.unit]: run.model("generator", row[run.unit]) for row in run.epochs()}
         kept = {number: file for number, file in kept.items() if file.is_file()}
         kept = kept or {last: run.model("generator")}
+        trained_on = load_for(run.experiment, data_dir, progress=False).images
         per_epoch = run.environment["images"] // run.experiment.training.batch_size
         snapshots = []
         for number, file in kept.items():
             distance = quality.of(Sampler.of(load_network(file), run.experiment)).kernel
             update = number * each
             epoch = number if run.unit == "epoch" else _short(update / per_epoch)
-            snapshots.append({"epoch": epoch, "update": update, "kernel": _plain(distance)})
+            judged = _judged(file.with_name("discriminator.keras"), trained_on, held_out)
+            snapshots.append({"epoch": epoch, "update": update, "kernel": _plain(distance), "judged": judged})
         fake = Sampler.of(load_network(run.model("generator")), run.experiment).draw(NEIGHBOURS, quality.seed)
         return {
             "space": quality.extractor.name,
             "floor": _plain(quality.floor().kernel),
             "snapshots": snapshots,
-            "nearest": _nearest(run, fake, quality, data_dir),
+            "nearest": _nearest(fake, quality, trained_on),
             "fixed_pattern": {"fake": _plain(fixed_pattern(fake)), "held_out": _plain(fixed_pattern(held_out))},
         }
 
@@ -130,12 +134,18 @@ def _cost_of(experiment: Experiment, base: Experiment) -> Experiment:
     return config.replace(experiment, **kept, **numbers, **averaged)
 
 
-def _nearest(run: Run, fake: np.ndarray, quality: Quality, data_dir: Path | None) -> dict[str, float]:
-    trained_on = quality.extractor(np.asarray(load_for(run.experiment, data_dir, progress=False).images))
+def _judged(discriminator: Path, trained_on: np.ndarray, held_out: np.ndarray) -> dict[str, float]:
+    """Mean scores of images that were trained on, and of as many others; batch normalisation goes by these, as it does
+    in training. A discriminator that knows its images by heart takes others for fake."""
+    network, count = load_network(discriminator), min(JUDGED, len(trained_on), len(held_out))
+    images = {"trained_on": np.asarray(trained_on[:count]), "held_out": held_out[:count]}
+    return {name: _short(np.mean(network(scale(of), training=True))) for name, of in images.items()}
+
+
+def _nearest(fake: np.ndarray, quality: Quality, trained_on: np.ndarray) -> dict[str, float]:
+    features = quality.extractor(np.asarray(trained_on))
     queries = {"fake": quality.extractor(fake), "held_out": quality.true[:NEIGHBOURS]}
-    return {
-        name: _short(nearest_neighbours(features, trained_on).distances.mean()) for name, features in queries.items()
-    }
+    return {name: _short(nearest_neighbours(of, features).distances.mean()) for name, of in queries.items()}
 
 
 def _plain(interval: Interval) -> list[float]:

@@ -3,6 +3,7 @@ there, and at equal updates."""
 
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
 from utils import viz
@@ -12,7 +13,7 @@ from utils.errors import InputError
 from utils.figure import new_figure
 from utils.presets import preset
 from utils.runs import Run, runs_folder
-from utils.studies.amount_of_data import by_amount, plot_amounts
+from utils.studies.amount_of_data import plot_amounts
 from utils.studies.moments import keep_moments, moments
 from utils.studies.study import Arm, Study, at_scale, base_for, images_for, samples_for, study_name, watch_every
 
@@ -129,9 +130,72 @@ def plot_as_fig_13(kept: dict, figure: Figure | SubFigure | None = None) -> Figu
     return figure
 
 
+def by_course(kept: dict) -> list[dict]:
+    """A row for each arm of the kept results, of its whole course: the kernel distance after about one epoch, where it
+    was least, the median of its second half, with the lowest and the highest, at the end; and there the discriminator's
+    mean score of true images that it was trained on, and of others.
+
+    Distances go up and down from network to network by more than their intervals, so ends alone compare moments.
+    """
+    rows = []
+    for run in sorted(kept["runs"], key=lambda run: (run["images"], run["arm"])):
+        moments = run["snapshots"][1:]
+        of = [row["kernel"][0] for row in moments]
+        late = of[-second_half(run) :]
+        first = min(moments, key=lambda row: abs(row["epoch"] - 1))
+        best = moments[int(np.argmin(of))]
+        rows.append(
+            {
+                "images": run["images"],
+                "compared at": "equal epochs" if run["arm"].endswith("-epochs") else "equal updates",
+                "updates": f"{run['updates']:,}",
+                "epochs": f"{moments[-1]['epoch']:,.0f}",
+                "after an epoch": f"{first['kernel'][0]:.3f} (epoch {first['epoch']:.2g})",
+                "least": f"{best['kernel'][0]:.3f} (update {best['update']:,})",
+                "second half": f"{np.median(late):.3f} ({min(late):.3f} to {max(late):.3f})",
+                "at the end": f"{of[-1]:.3f}",
+                "score, others'": "{trained_on:.2f}, {held_out:.2f}".format(**moments[-1]["judged"]),
+                "minutes": f"{run['seconds'] / 60:.1f}",
+            }
+        )
+    return rows
+
+
+def second_half(run: dict) -> int:
+    """How many kept networks the second half of a run has."""
+    return max(1, (len(run["snapshots"]) - 1) // 2)
+
+
+def plot_courses(kept: dict) -> Figure:
+    """Draw the courses of the kept results, as in the study `amount_of_data`; the second half of a run is its end."""
+    return plot_amounts(kept, late=min(map(second_half, kept["runs"])))
+
+
+def plot_by_heart(kept: dict) -> Figure:
+    """Draw, for each amount of equal updates, the discriminator's mean score of images that it was trained on, and of
+    images that it was not: these are as true, and to whoever knows the others by heart they are fake."""
+    runs = sorted((run for run in kept["runs"] if run["arm"].isdecimal()), key=lambda run: run["images"])
+    figure = new_figure(4.2 * max(2, len(runs)), 2.9)
+    panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
+    for axes, run in zip(panels, runs):
+        updates = [row["update"] for row in run["snapshots"]]
+        for name, label, style in (
+            ("trained_on", "true images trained on", "o-"),
+            ("held_out", "other true ones", "s--"),
+        ):
+            axes.plot(updates, [row["judged"][name] for row in run["snapshots"]], style, markersize=3, label=label)
+        axes.set(title=f"{run['images']:,} images", xlabel="update", ylim=(-0.03, 1.03))
+        axes.title.set_fontsize(10)
+        axes.grid(alpha=0.25)
+    panels[0].set_ylabel("the discriminator's score")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=9, frameon=False)
+    return figure
+
+
 def answer(kept: dict) -> tuple[list[dict], Figure]:
     """The table and the figure that answer the question, of kept results."""
-    return by_amount(kept), plot_amounts(kept)
+    return by_course(kept), plot_courses(kept)
 
 
 def by_space(kept: dict) -> list[dict]:
