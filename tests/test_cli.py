@@ -431,6 +431,20 @@ def test_the_size_is_the_largest_that_the_pictures_and_the_time_allow(tmp_path, 
     assert chosen.training.batch_size == (16 if size > 32 else 32)  # of 40 pictures
 
 
+def test_a_few_images_are_not_gone_through_until_they_are_known_by_heart(tmp_path, speed, capsys):
+    np.savez(tmp_path / "faces.npz", images=np.zeros((1100, 32, 32, 3), np.uint8))
+    speed(0.02)  # a quarter of it at 32 pixels: 216,000 updates in 20 minutes
+    options = ["--data", str(tmp_path / "faces.npz")]
+    assert resolved(*options).training.updates == 250 * (1100 // 32)
+    assert resolved(*options, "--updates", "9999").training.updates == 9999
+    assert resolved(*options, "--augment", "colour").training.updates == 210_000  # nobody knows that of these
+    assert resolved(*options, "--minutes", "0.5").training.updates == 5400  # before it comes to that
+    said_to = said(capsys, "train", *options, "--dry-run")[1]
+    assert (
+        "More often than 250 times through 1,100 images" in said_to and "20 minutes are --updates 210000\n" in said_to
+    )
+
+
 def test_what_was_chosen_goes_back_when_samples_collapse_where_it_can(tmp_path, speed, monkeypatch):
     pets = str(own_pictures(tmp_path / "pets", 100, [64]))
     speed(1.0)

@@ -332,9 +332,10 @@ def test_losses_that_are_not_finite_are_a_reason_to_go_back_too(tiny, undrawn, t
 def test_a_training_that_is_to_stop_when_it_has_failed_says_why_and_can_go_on(tiny, planted, tmp_path):
     planted(0.0)
     experiment = replace(tiny, epochs=3, watch_updates=1, on_collapse="stop", count=None)
-    with pytest.raises(InputError, match="The training has failed, so it stopped. Update 6: the samples have become"):
+    with pytest.raises(InputError, match="The training has failed, so it stopped. Update 6: the samples have") as said:
         train(experiment, dataset=NOISE, runs_dir=tmp_path, progress=False)
     run = Run.find("last", tmp_path)
+    assert str(said.value).endswith(f"Its networks are those of epoch {run.epochs()[-1]['epoch']}.")
     assert run.state.status == "failed" and run.state.update == checkpoint.latest(run.checkpoints) == 6
     assert resume(run, dataset=NOISE, progress=False).state.status == "finished"
     with pytest.raises(InputError, match="on_collapse stop goes by what is measured.*watch_updates must be at least 1"):

@@ -12,7 +12,7 @@ from utils.config import DataConfig, Experiment, replace
 from utils.data.catalogue import count_of, shorter_sides
 from utils.errors import InputError
 from utils.fitting import FEW_IMAGES, largest_size
-from utils.lengths import FEW_UPDATES, MANY_UPDATES, seconds_of, updates_in
+from utils.lengths import FEW_UPDATES, MANY_UPDATES, MOST_TIMES, seconds_of, updates_before_known, updates_in
 from utils.tables import roughly
 
 SIZES = {128: MANY_UPDATES, 64: FEW_UPDATES, 32: 0}
@@ -152,24 +152,36 @@ def choose(
     why["Augment"] = f"{', '.join(training.augment) or 'nothing'}{reason}"
     if minutes is None:
         return Choice(experiment, why)
-    timed = choose_length(experiment, minutes, lambda experiment: trials.get(experiment) or measure(experiment))
+    timed = choose_length(experiment, minutes, lambda experiment: trials.get(experiment) or measure(experiment), images)
     why |= timed.why
     if images < FEW_TO_LEARN_FROM:
         why["Expect"] += "; of so few images some may be repeated: ./dcgan explain last --only memory looks for that"
     return Choice(timed.experiment, why, minutes, timed.trial)
 
 
-def choose_length(experiment: Experiment, minutes: float, measure: Measure) -> Choice:
-    """Turn minutes into a number of updates, by a few that are timed."""
+def choose_length(experiment: Experiment, minutes: float, measure: Measure, images: int | None = None) -> Choice:
+    """Turn minutes into a number of updates, by a few that are timed.
+
+    Args:
+        experiment, minutes, measure: as for `choose`.
+        images: how many there are: if these would be known by heart before the time is over, it gets fewer updates.
+    """
     _check(minutes)
     trial = measure(experiment)
-    updates = updates_in(minutes, trial.update_seconds)
+    updates = in_time = updates_in(minutes, trial.update_seconds)
+    if images is not None:
+        updates = min(in_time, updates_before_known(experiment, images) or in_time)
     busy = busy_in_words(trial.load, trial.processors, "; ")
-    why = {
-        "Length": f"{updates:,} updates, about {roughly(seconds_of(updates, trial.update_seconds))} with summaries: "
-        f"{trial.update_seconds:.2g} s each, measured on {trial.device}{busy}",
-        "Expect": _expected(updates),
-    }
+    length = (
+        f"{updates:,} updates, about {roughly(seconds_of(updates, trial.update_seconds))} with summaries: "
+        f"{trial.update_seconds:.2g} s each, measured on {trial.device}{busy}"
+    )
+    if updates < in_time:
+        length += (
+            f". More often than {MOST_TIMES} times through {images:,} images, and the discriminator knows these by "
+            f"heart; {minutes:g} minutes are --updates {in_time}"
+        )
+    why = {"Length": length, "Expect": _expected(updates)}
     return Choice(replace(experiment, updates=updates), why, minutes, trial)
 
 

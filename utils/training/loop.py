@@ -491,8 +491,10 @@ class _Training:
             raise _RollBack(update, why)
         self.curves.draw()
         often = f" It had gone back {len(self.rollbacks)} times." if self.rollbacks else ""
-        self.run.log(f"Stopped, since the training has failed.{often} {why}")
-        raise InputError(f"The training has failed, so it stopped.{often} {why}")
+        unit = self.length.unit
+        kept = f" Its networks are those of {unit} {self.run.epochs(1)[-1][unit]:,}."
+        self.run.log(f"Stopped, since the training has failed.{often} {why}{kept}")
+        raise InputError(f"The training has failed, so it stopped.{often} {why}{kept}")
 
     def _roll_back(self, failure: _RollBack) -> None:
         """Go back to the last summary at which the training was healthy, and on with smaller step sizes.
