@@ -431,7 +431,7 @@ def test_the_size_is_the_largest_that_the_pictures_and_the_time_allow(tmp_path, 
     assert chosen.training.batch_size == (16 if size > 32 else 32)  # of 40 pictures
 
 
-def test_a_few_images_are_not_gone_through_until_they_are_known_by_heart(tmp_path, speed, capsys):
+def test_few_images_are_not_gone_through_until_samples_get_worse(tmp_path, speed, capsys):
     np.savez(tmp_path / "faces.npz", images=np.zeros((1100, 32, 32, 3), np.uint8))
     speed(0.02)  # a quarter of it at 32 pixels: 216,000 updates in 20 minutes
     options = ["--data", str(tmp_path / "faces.npz")]

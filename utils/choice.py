@@ -12,7 +12,7 @@ from utils.config import DataConfig, Experiment, replace
 from utils.data.catalogue import count_of, shorter_sides
 from utils.errors import InputError
 from utils.fitting import FEW_IMAGES, largest_size
-from utils.lengths import FEW_UPDATES, MANY_UPDATES, MOST_TIMES, seconds_of, updates_before_known, updates_in
+from utils.lengths import FEW_UPDATES, MANY_UPDATES, MOST_TIMES, seconds_of, updates_before_worse, updates_in
 from utils.tables import roughly
 
 SIZES = {128: MANY_UPDATES, 64: FEW_UPDATES, 32: 0}
@@ -164,13 +164,13 @@ def choose_length(experiment: Experiment, minutes: float, measure: Measure, imag
 
     Args:
         experiment, minutes, measure: as for `choose`.
-        images: how many there are: if these would be known by heart before the time is over, it gets fewer updates.
+        images: how many there are; so few that more updates would make samples worse get fewer.
     """
     _check(minutes)
     trial = measure(experiment)
     updates = in_time = updates_in(minutes, trial.update_seconds)
     if images is not None:
-        updates = min(in_time, updates_before_known(experiment, images) or in_time)
+        updates = min(in_time, updates_before_worse(experiment, images) or in_time)
     busy = busy_in_words(trial.load, trial.processors, "; ")
     length = (
         f"{updates:,} updates, about {roughly(seconds_of(updates, trial.update_seconds))} with summaries: "
@@ -178,8 +178,8 @@ def choose_length(experiment: Experiment, minutes: float, measure: Measure, imag
     )
     if updates < in_time:
         length += (
-            f". More often than {MOST_TIMES} times through {images:,} images, and the discriminator knows these by "
-            f"heart; {minutes:g} minutes are --updates {in_time}"
+            f". Gone through more than {MOST_TIMES} times, so few images give worse samples (notebook 06); {minutes:g} "
+            f"minutes are --updates {in_time}"
         )
     why = {"Length": length, "Expect": _expected(updates)}
     return Choice(replace(experiment, updates=updates), why, minutes, trial)

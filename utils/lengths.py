@@ -11,8 +11,9 @@ draws faces after 1,000 and gets better for several thousand more."""
 FEW_UPDATES = 500
 """With fewer than this, the best recipe here draws rough shapes, others nothing but grey."""
 MOST_TIMES = 250
-"""So often images that are not augmented are gone through at most where nobody says how long: from 250 to 500 times on
-the discriminator knew 282 bedrooms and 1,203 faces by heart, and samples got worse, or all alike (notebook 06)."""
+"""So often images that are not augmented are gone through at most where nobody says how long. Samples of 282 bedrooms,
+which the discriminator knew by heart then, got worse from there on, and of 1,203 faces after 400 times (notebook 06, one
+seed)."""
 SUMMARY_SHARE = 0.1
 """Share of a training's time that goes into summaries, measurements of the watch and checkpoints: a summary takes about
 as long as 5 updates at 64x64 pixels, a measurement as long as one."""
@@ -25,7 +26,7 @@ def updates_per_epoch(experiment: Experiment, images: int) -> int:
     return images // (experiment.training.batch_size * experiment.training.discriminator_steps)
 
 
-def updates_before_known(experiment: Experiment, images: int) -> int | None:
+def updates_before_worse(experiment: Experiment, images: int) -> int | None:
     """After how many updates images have been gone through `MOST_TIMES`; None where they are augmented, or too few for
     a batch."""
     each = updates_per_epoch(experiment, images)
