@@ -20,7 +20,10 @@ from utils.figure import new_figure
 from utils.studies import results
 from utils.studies.losses import crossings, loss_curves, plot_panels
 
-STUDIES = ("batch_normalisation", "amount_of_data", "losses", "recipes", "long_training")
+STUDIES = (
+    "batch_normalisation", "amount_of_data", "report_amounts", "losses", "recipes", "features", "long_training",
+    "memorisation",
+)  # fmt: skip
 """Studies of kept runs whose losses are cross-entropies, in some of their arms."""
 CROSS_ENTROPY = frozenset({"non_saturating", "saturating"})
 """Losses that are both log 2 where the discriminator guesses: only of these a crossing means what the report meant."""
