@@ -22,13 +22,14 @@ from utils.studies.report_amounts import report_amounts
 
 def test_the_reports_amounts_have_equal_updates_and_equal_epochs_and_share_all_else():
     arms = {arm.name: arm.experiment for arm in report_amounts("faces").arms}
-    assert list(arms) == ["1203", "19000", "300000", "1203-epochs", "19000-epochs"]
+    assert list(arms) == ["1203", "19000", "300000", "1203-epochs", "19000-epochs", "1203-moved"]
     assert {arms[name].training.updates for name in ("1203", "19000", "300000")} == {28_125}  # 3 x 300,000 / 32
     assert arms["19000-epochs"].training.updates == 3 * 593 and arms["1203-epochs"].training.updates == 3 * 37
     for name, experiment in arms.items():
         assert experiment.data.count == int(name.split("-")[0])
         assert experiment.model == preset("quick32").model and experiment.training.learning_rate == 4e-4
-        changed = set(config.differences(arms["300000"], experiment))
+        assert experiment.training.augment == (("colour", "translation") if name == "1203-moved" else ())
+        changed = set(config.differences(arms["300000"], experiment)) - {"training.augment"}
         assert changed <= {"data.count", "training.updates", "training.summary_updates", "training.watch_updates"}
 
 
@@ -83,6 +84,8 @@ def test_every_arms_moments_are_kept_with_epochs_counted_by_the_images(carried_o
         "16": [0, 5, 10, 15, 16],  # 2 updates go through 16 images
         "256": [0, 0.3125, 0.625, 0.9375, 1],
         "16-epochs": [0, 0.5, 1],
+        "16-moved": [0, 5, 10, 15, 16],
+        "256-moved": [0, 0.3125, 0.625, 0.9375, 1],
     }
     for run in carried_out.kept["runs"]:
         assert moments(carried_out.kept, run).shape == (len(run["snapshots"]), 5, 32, 32, 3)
@@ -93,7 +96,9 @@ def test_every_arms_moments_are_kept_with_epochs_counted_by_the_images(carried_o
 def test_rows_stand_at_equal_updates_and_at_equal_epochs(carried_out):
     rows, figure = study.answer(carried_out.kept)
     assert [(row["images"], row["compared at"], row["updates"], row["epochs"]) for row in rows] == [
-        (16, "equal updates", "32", "16"), (16, "equal epochs", "2", "1"), (256, "equal updates", "32", "1")
+        (16, "equal updates", "32", "16"), (16, "equal epochs", "2", "1"),
+        (16, "equal updates, augmented", "32", "16"), (256, "equal updates", "32", "1"),
+        (256, "equal updates, augmented", "32", "1"),
     ]  # fmt: skip
     assert len(figure.axes) == 4
     titles = [axes.get_title().split(":")[0] for axes in study.plot_as_fig_13(carried_out.kept).axes]
@@ -134,6 +139,8 @@ def test_the_discriminator_judges_images_it_has_seen_and_as_many_it_has_not(carr
     assert kept["snapshots"][-1]["judged"]["trained_on"] == pytest.approx(score, rel=1e-3)
     assert kept["snapshots"][-1]["judged"]["held_out"] != kept["snapshots"][-1]["judged"]["trained_on"]
     panels = study.plot_by_heart(carried_out.kept).axes
-    assert [axes.get_title() for axes in panels] == ["16 images", "256 images"]
-    line = panels[1].get_lines()[1]
+    assert [axes.get_title() for axes in panels] == [
+        "16 images", "16 images, augmented", "256 images", "256 images, augmented"
+    ]  # fmt: skip
+    line = panels[2].get_lines()[1]
     assert list(line.get_ydata()) == [row["judged"]["held_out"] for row in kept["snapshots"]]

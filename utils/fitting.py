@@ -9,6 +9,8 @@ from utils.presets import FIRST, FIRST_32, preset
 
 LARGEST = 512
 """Sizes above this are not tried."""
+AUGMENTATION = ("colour", "translation")
+"""How few images are augmented."""
 FEW_IMAGES = 1_000
 """With fewer, a training of some thousand updates shows each image so often that a discriminator could know them by
 heart, so true and fake images are augmented alike before it sees them: 2,000 updates on 300 faces of CelebA end at a

@@ -11,6 +11,7 @@ from utils.config import replace
 from utils.data.catalogue import find_entry
 from utils.errors import InputError
 from utils.figure import new_figure
+from utils.fitting import AUGMENTATION
 from utils.presets import preset
 from utils.runs import Run, runs_folder
 from utils.studies.amount_of_data import plot_amounts
@@ -21,8 +22,12 @@ REPORT = (19_000, 300_000)
 """Images that the report compares. A smaller dataset is compared with the same share of it."""
 SIZES = {"report": (300_000, 3, 10_000, 128), "quick": (19_000, 3, 1_000, 128), "smallest": (256, 1, 3, 16)}
 """Images at most, how often these are gone through at least, least updates, and least images; at each scale."""
+COMPARED = {"": "equal updates", "epochs": "equal epochs", "moved": "equal updates, augmented"}
+"""What the second part of an arm's name means."""
 RECIPE = "quick32"
 """The preset of all arms."""
+MOVED = 5_000
+"""Of so many images and fewer there are arms whose images are augmented, as `./dcgan train` does with few."""
 MOMENTS = {"report": 15, "quick": 5, "smallest": 3}
 """Kept networks of each arm, but for those before the first update."""
 
@@ -34,7 +39,8 @@ def report_amounts(data: str = "faces", scale: str = "report") -> Study:
     that distances are measured against, and 19/300 of these, while 128 are left. All have 32 pixels and the recipe of
     `./dcgan train` there, so that an epoch of the largest amount takes minutes. As in the study
     `amount_of_data` every arm gets as many updates, and all but the largest another run with as many epochs as that:
-    the first updates of the same course, measured as often. One seed.
+    the first updates of the same course, measured as often. Of up to `MOVED` images there is one with augmentation
+    (Zhao et al., arXiv:2006.10738), too. One seed.
 
     Args:
         data: name of a dataset, or the path of own pictures.
@@ -56,18 +62,21 @@ def report_amounts(data: str = "faces", scale: str = "report") -> Study:
     epochs = max(epochs, -(-least_updates // per_epoch))
     base = base_for(RECIPE, data, scale, batch_size=batch_size, keep_models=True)
 
-    def arm(name: str, count: int, updates: int) -> Arm:
+    def arm(name: str, count: int, updates: int, **changes) -> Arm:
         each = max(1, updates // MOMENTS[scale])
         passes = updates / (count // batch_size)
         about = f"{count:,} images, {updates:,} updates = {passes:,.{0 if passes >= 10 else 1}f} epochs"
+        about += ", moved and recoloured before they are judged" if changes else ""
         watched = {} if scale == "smallest" else {"watch_updates": watch_every(updates)}
-        return Arm(name, about, replace(base, count=count, updates=updates, summary_updates=each, **watched))
+        return Arm(name, about, replace(base, count=count, updates=updates, summary_updates=each, **watched, **changes))
 
     amounts = [most]
     while (fewer := amounts[0] * REPORT[0] // REPORT[1]) >= least:
         amounts.insert(0, fewer)
     arms = [arm(f"{count}", count, epochs * per_epoch) for count in amounts]
     arms += [arm(f"{count}-epochs", count, epochs * (count // batch_size)) for count in amounts[:-1]]
+    moved = {"augment": AUGMENTATION}
+    arms += [arm(f"{count}-moved", count, epochs * per_epoch, **moved) for count in amounts if count <= MOVED]
     return Study(
         study_name("report_amounts", data, scale),
         "What is left of the report's comparison, 19,000 bedrooms with 300,000, at equal updates?",
@@ -147,7 +156,7 @@ def by_course(kept: dict) -> list[dict]:
         rows.append(
             {
                 "images": run["images"],
-                "compared at": "equal epochs" if run["arm"].endswith("-epochs") else "equal updates",
+                "compared at": COMPARED[run["arm"].partition("-")[2]],
                 "updates": f"{run['updates']:,}",
                 "epochs": f"{moments[-1]['epoch']:,.0f}",
                 "after an epoch": f"{first['kernel'][0]:.3f} (epoch {first['epoch']:.2g})",
@@ -172,10 +181,11 @@ def plot_courses(kept: dict) -> Figure:
 
 
 def plot_by_heart(kept: dict) -> Figure:
-    """Draw, for each amount of equal updates, the discriminator's mean score of images that it was trained on, and of
+    """Draw, for each run of equal updates, the discriminator's mean score of images that it was trained on, and of
     images that it was not: these are as true, and to whoever knows the others by heart they are fake."""
-    runs = sorted((run for run in kept["runs"] if run["arm"].isdecimal()), key=lambda run: run["images"])
-    figure = new_figure(4.2 * max(2, len(runs)), 2.9)
+    runs = [run for run in kept["runs"] if not run["arm"].endswith("-epochs")]
+    runs.sort(key=lambda run: (run["images"], run["arm"]))
+    figure = new_figure(3.2 * max(2, len(runs)), 2.6)
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
     for axes, run in zip(panels, runs):
         updates = [row["update"] for row in run["snapshots"]]
@@ -184,7 +194,11 @@ def plot_by_heart(kept: dict) -> Figure:
             ("held_out", "other true ones", "s--"),
         ):
             axes.plot(updates, [row["judged"][name] for row in run["snapshots"]], style, markersize=3, label=label)
-        axes.set(title=f"{run['images']:,} images", xlabel="update", ylim=(-0.03, 1.03))
+        axes.set(
+            title=f"{run['images']:,} images{', augmented' * run['arm'].endswith('-moved')}",
+            xlabel="update",
+            ylim=(-0.03, 1.03),
+        )
         axes.title.set_fontsize(10)
         axes.grid(alpha=0.25)
     panels[0].set_ylabel("the discriminator's score")
