@@ -59,8 +59,8 @@ class Publish:
 def measured_for_card(run, data_dir: Path | None) -> tuple[dict, dict]:
     """The distance for a card, and whether it draws what it is asked for, as the card has both."""
     from utils.evaluation import records
+    from utils.evaluation.distances import SAMPLES
     from utils.evaluation.evaluation import agreement, evaluate
-    from utils.evaluation.quality import SAMPLES
     from utils.networks import TrainedNetwork
 
     trained = TrainedNetwork(run.name, run.model("generator"), run.folder, run, run.experiment)

@@ -12,10 +12,9 @@ import numpy as np
 from utils.config import Experiment
 from utils.data import load_for, scale_back
 from utils.data.conditions import Conditions
-from utils.evaluation.distances import LEAST_SAMPLES, kernel_distance
+from utils.evaluation.distances import LEAST_SAMPLES, SAMPLES, kernel_distance
 from utils.evaluation.held_out import unseen
 from utils.evaluation.judge import judge_for
-from utils.evaluation.quality import SAMPLES
 from utils.evaluation.variety import ASKED, EACH, variety, within_and_over
 from utils.intervals import Interval, wilson
 from utils.sampling import Sampler

@@ -16,6 +16,8 @@ from utils.intervals import LEVEL, Interval
 
 GROUPS = 20
 """Parts that each set is cut into for the interval of the Fréchet distance."""
+SAMPLES = 2_000
+"""Fake and true images that distances are measured on, where nothing else is asked for."""
 LEAST_SAMPLES = 2 * GROUPS
 """Vectors of each set that the Fréchet distance needs."""
 ENOUGH = 12

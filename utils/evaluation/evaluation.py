@@ -10,11 +10,11 @@ from utils import config
 from utils.config import DataConfig
 from utils.errors import InputError
 from utils.evaluation.asked import Asked, asked_and_seen
-from utils.evaluation.distances import LEAST_SAMPLES
+from utils.evaluation.distances import LEAST_SAMPLES, SAMPLES
 from utils.evaluation.features import Extractor, extractor_for
 from utils.evaluation.held_out import TooFewImages, TrueImages, true_images_for
 from utils.evaluation.passport import Origin
-from utils.evaluation.quality import SAMPLES, Quality
+from utils.evaluation.quality import Quality
 from utils.evaluation.records import digest
 from utils.evaluation.texts import Texts, texts_and_seen
 from utils.models import is_generator, load_network

@@ -9,7 +9,7 @@ import numpy as np
 from utils import runtime
 from utils.config import Experiment
 from utils.errors import InputError
-from utils.evaluation.distances import frechet_at_infinity, frechet_distance, kernel_distance
+from utils.evaluation.distances import SAMPLES, frechet_at_infinity, frechet_distance, kernel_distance
 from utils.evaluation.features import Extractor, extractor_for
 from utils.evaluation.held_out import TrueImages, true_images_for
 from utils.evaluation.neighbourhoods import Neighbourhoods, neighbourhoods
@@ -17,9 +17,6 @@ from utils.evaluation.passport import INTERVAL, Origin, Passport
 from utils.intervals import Interval
 from utils.sampling import Sampler
 from utils.streams import stream
-
-SAMPLES = 2_000
-"""Fake and true images that distances are measured on, where nothing else is asked for."""
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from utils.data import Dataset, load_for, scale_back
 from utils.data.captions import captions_of, contradict
 from utils.data.rows import places_of
 from utils.errors import InputError
+from utils.evaluation.distances import SAMPLES
 from utils.evaluation.held_out import unseen
 from utils.evaluation.judge import Judge, judge_for
-from utils.evaluation.quality import SAMPLES
 from utils.evaluation.variety import ASKED, EACH, within_and_over
 from utils.intervals import Interval, wilson
 from utils.sampling import Sampler

@@ -8,9 +8,9 @@ import numpy as np
 from utils import config
 from utils.config import Experiment
 from utils.data import load_for, scale
-from utils.evaluation.distances import nearest_neighbours
+from utils.evaluation.distances import SAMPLES, nearest_neighbours
 from utils.evaluation.fixed_pattern import fixed_pattern
-from utils.evaluation.quality import SAMPLES, Quality, quality_for
+from utils.evaluation.quality import Quality, quality_for
 from utils.intervals import Interval
 from utils.models import load_network
 from utils.runs import Run, dataset_slug

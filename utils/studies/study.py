@@ -60,7 +60,7 @@ def images_for(data: str, scale: str, drawn: int, big: int) -> int | None:
         InputError: of own pictures there are too few.
     """
     from utils.data.catalogue import find_entry, find_source
-    from utils.evaluation.quality import SAMPLES
+    from utils.evaluation.distances import SAMPLES
 
     entry = find_entry(data)
     if entry is None:
@@ -84,8 +84,7 @@ def samples_for(data: str, scale: str) -> int:
     """Samples, and as many true images, that distances are measured on after a long training: of own pictures an
     eighth, at most as many as of datasets."""
     from utils.data.catalogue import find_entry, find_source
-    from utils.evaluation.distances import LEAST_SAMPLES
-    from utils.evaluation.quality import SAMPLES
+    from utils.evaluation.distances import LEAST_SAMPLES, SAMPLES
 
     if scale == "smallest":
         return LEAST_SAMPLES
