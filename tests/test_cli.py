@@ -62,7 +62,10 @@ def said(capsys, *arguments) -> tuple[int, str, str]:
         (["train", "--minutes", "0"], "minutes must be a number above 0. Received: 0.0."),
         (["resume", "0042"], "There is no run '0042'"),
         (["sample", "nothing.keras"], "There is no file nothing.keras"),
-        (["show", "nothing"], "cifar10, cifar10_best, cifar10_recipe, faces, faces64, faces_attributes, faces_text, house_numbers"),
+        (
+            ["show", "nothing"],
+            "cifar10, cifar10_best, cifar10_recipe, faces, faces64, faces_attributes, faces_text, house_numbers",
+        ),
     ],
 )
 def test_bad_input_gets_one_sentence_and_exit_code_2(capsys, monkeypatch, tmp_path, arguments, words):

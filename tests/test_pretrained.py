@@ -73,7 +73,15 @@ def test_a_run_without_networks_is_refused(run, noise_dataset, tmp_path):
 
 
 CONDITIONAL = ["faces_attributes", "faces_text"]
-OURS = ["cifar10", "cifar10_best", "cifar10_recipe", "faces", "faces64", "house_numbers", *CONDITIONAL]  # others are the user's
+OURS = [
+    "cifar10",
+    "cifar10_best",
+    "cifar10_recipe",
+    "faces",
+    "faces64",
+    "house_numbers",
+    *CONDITIONAL,
+]  # others are the user's
 
 
 def bytes_of(names) -> int:
@@ -100,7 +108,10 @@ def test_a_models_card_is_complete_and_true(name):
     plain = json.loads(json.dumps({key: value for key, (_, value) in changed.items()}))  # tuples are lists in a card
     assert card["changed settings"] == plain
     of_samples, floor = (Interval.of(d["kernel"]) for d in (card["distance"], card["distance"]["floor"]))
-    assert abs(floor.value) < 0.005 < of_samples.value < 1 and floor.high < of_samples.low < of_samples.value < of_samples.high
+    assert (
+        abs(floor.value) < 0.005 < of_samples.value < 1
+        and floor.high < of_samples.low < of_samples.value < of_samples.high
+    )
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -103,8 +103,8 @@ def test_rows_stand_at_equal_updates_and_at_equal_epochs(carried_out):
     assert len(figure.axes) == 4
     titles = [axes.get_title().split(":")[0] for axes in study.plot_as_fig_13(carried_out.kept).axes]
     assert titles == [
-        "epoch 1.0, update 2", "epoch 1.0, update 2", "epoch 16, update 32",
-        "epoch 1.0, update 32", "epoch 1.0, update 32", "epoch 1.0, update 32",
+        "epoch 1.0, update 2", "epoch 1.0, update 2", "epoch 16, update 32", "", "", "epoch 16, update 32",
+        "epoch 1.0, update 32", "epoch 1.0, update 32", "epoch 1.0, update 32", "", "", "epoch 1.0, update 32",
     ]  # fmt: skip
     (first, *_) = study.by_space(carried_out.kept)
     assert list(first) == ["arm", "updates", "pixels", "fixed pattern"] and first["arm"] == "16"

@@ -15,7 +15,7 @@ from utils.fitting import AUGMENTATION
 from utils.presets import preset
 from utils.runs import Run, runs_folder
 from utils.studies.amount_of_data import plot_amounts
-from utils.studies.moments import keep_moments, moments
+from utils.studies.moments import COLUMNS, keep_moments, moments
 from utils.studies.study import Arm, Study, at_scale, base_for, images_for, samples_for, study_name, watch_every
 
 REPORT = (19_000, 300_000)
@@ -116,26 +116,33 @@ def carry_out(
 
 def plot_as_fig_13(kept: dict, figure: Figure | SubFigure | None = None) -> Figure | SubFigure:
     """Draw samples of each amount after about one epoch, after as many epochs as the largest had (the report's Fig 13),
-    and after as many updates; all of the same latents.
+    and after as many updates; all of the same latents. Augmented ones stand at the end alone.
 
     Args:
         kept: as `results.load` gives them.
         figure: what to draw into; a new one by default.
     """
     runs = {run["arm"]: run for run in kept["runs"] if run["seed"] == 0}
-    amounts = sorted(int(arm) for arm in runs if arm.isdecimal())
-    figure = figure or new_figure(13, 1.25 * len(amounts))
-    for row, count in zip(figure.subplots(len(amounts), 3, squeeze=False), amounts):
-        long = runs[str(count)]
-        short = runs.get(f"{count}-epochs", long)
-        first = min(range(1, len(short["snapshots"])), key=lambda n: abs(short["snapshots"][n]["epoch"] - 1))
-        for axes, (run, number) in zip(row, ((short, first), (short, -1), (long, -1))):
+    rows = sorted((run for arm, run in runs.items() if not arm.endswith("-epochs")), key=lambda run: run["images"])
+    figure = figure or new_figure(13, 1.25 * len(rows))
+    for row, long in zip(figure.subplots(len(rows), 3, squeeze=False), rows):
+        short = runs.get(f"{long['images']}-epochs", long)
+        first = short["snapshots"].index(_after_about_one(short))
+        shown = [(short, first), (short, -1), (long, -1)]
+        if augmented := long["arm"].endswith("-moved"):
+            shown[:2] = [None, None]  # the first updates were not measured apart
+        for axes, there in zip(row, shown):
+            axes.set(xticks=[], yticks=[])
+            if there is None:
+                axes.spines[:].set_visible(False)
+                continue
+            run, number = there
             at = run["snapshots"][number]
-            axes.imshow(viz.grid(moments(kept, run)[number], columns=5, tile=64))
+            axes.imshow(viz.grid(moments(kept, run)[number], columns=COLUMNS, tile=64))
             epoch = f"{at['epoch']:,.{0 if at['epoch'] >= 10 else 1}f}"
             axes.set_title(f"epoch {epoch}, update {at['update']:,}: {at['kernel'][0]:.3f}", fontsize=9)
-            axes.set(xticks=[], yticks=[])
-        row[0].set_ylabel(f"{count:,}\nimages", rotation=0, ha="right", va="center", fontsize=10)
+        label = f"{long['images']:,}\nimages" + (",\naugmented" if augmented else "")
+        row[2 if augmented else 0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10)
     return figure
 
 
@@ -151,7 +158,7 @@ def by_course(kept: dict) -> list[dict]:
         moments = run["snapshots"][1:]
         of = [row["kernel"][0] for row in moments]
         late = of[-second_half(run) :]
-        first = min(moments, key=lambda row: abs(row["epoch"] - 1))
+        first = _after_about_one(run)
         best = moments[int(np.argmin(of))]
         rows.append(
             {
@@ -223,3 +230,8 @@ def by_space(kept: dict) -> list[dict]:
         row["fixed pattern"] = "{fake[0]:.3f} (true {held_out[0]:.3f})".format(**run["fixed_pattern"])
         rows.append(row)
     return rows
+
+
+def _after_about_one(run: dict) -> dict:
+    """What was measured nearest to the end of the first epoch."""
+    return min(run["snapshots"][1:], key=lambda row: abs(row["epoch"] - 1))
