@@ -335,7 +335,7 @@ def test_a_dry_run_says_the_useful_lines_first_and_how_many_images_there_may_be(
         "Size", "Networks", "Augment", "Length", "Expect",
         "What", "Images", "Memory", "Disk", "Command", "Nothing",
     ]  # fmt: skip
-    assert "Augment   colour, translation: up to 71 images are few (below 1,000)\n" in out
+    assert "Augment   colour, translation: up to 71 images are few (below 5,000)\n" in out
     assert re.search(r"\nImages    up to 71; [\d,]+ updates of 32 images, 2 an epoch\n", out)
     assert said(capsys, "datasets", pictures, "--show", "--size", 28, "--data-dir", tmp_path / "data")[1].startswith(
         "pictures: 70 "
@@ -435,15 +435,15 @@ def test_the_size_is_the_largest_that_the_pictures_and_the_time_allow(tmp_path, 
 
 
 def test_few_images_are_not_gone_through_until_samples_get_worse(tmp_path, speed, capsys):
-    np.savez(tmp_path / "faces.npz", images=np.zeros((1100, 32, 32, 3), np.uint8))
-    speed(0.02)  # a quarter of it at 32 pixels: 216,000 updates in 20 minutes
+    np.savez(tmp_path / "faces.npz", images=np.zeros((1100, 64, 64, 3), np.uint8))
+    speed(0.02)
     options = ["--data", str(tmp_path / "faces.npz")]
-    assert resolved(*options).training.updates == 250 * (1100 // 32)
+    assert resolved(*options).training.updates == 250 * (1100 // 16)
     assert resolved(*options, "--updates", "9999").training.updates == 9999
-    assert resolved(*options, "--augment", "colour").training.updates == 210_000  # nobody knows that of these
-    assert resolved(*options, "--minutes", "0.5").training.updates == 5400  # before it comes to that
+    assert resolved(*options, "--augment", "colour").training.updates == 54_000  # nobody knows that of these
+    assert resolved(*options, "--minutes", "0.5").training.updates == 1300  # before it comes to that
     told = said(capsys, "train", *options, "--dry-run")[1]
-    assert "Gone through more than 250 times, so few images" in told and "20 minutes are --updates 210000\n" in told
+    assert "Gone through more than 250 times, so few images" in told and "20 minutes are --updates 54000\n" in told
 
 
 def test_what_was_chosen_goes_back_when_samples_collapse_where_it_can(tmp_path, speed, monkeypatch):

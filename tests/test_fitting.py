@@ -87,7 +87,8 @@ def test_the_recipe_is_recommended_at_its_size_and_above_and_few_images_are_augm
     assert recommended(64) == preset("quick64") and recommended(32) == preset("quick32")
     assert recommended(28).preset == "quick32" and recommended(128).preset == "quick64"
     assert recommended(128).training == preset("quick64").training and recommended(128).model.image_size == 128
-    assert recommended(64, 1_000) == preset("quick64")
+    assert recommended(64, 1_000) == preset("quick64") and recommended(32, 5_000) == preset("quick32")
+    assert recommended(32, 4_999).training.augment == recommended(28, 40).training.augment == ("colour", "translation")
     few = recommended(64, 999)
     assert few.training.augment == ("colour", "translation") and replace(few, augment=()) == preset("quick64")
     assert [recommended(64, n).training.batch_size for n in (64, 31, 20, 8, 3)] == [16, 16, 16, 8, 8]

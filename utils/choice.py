@@ -11,7 +11,7 @@ from utils import presets
 from utils.config import DataConfig, Experiment, replace
 from utils.data.catalogue import count_of, shorter_sides
 from utils.errors import InputError
-from utils.fitting import FEW_IMAGES, largest_size
+from utils.fitting import few_images, largest_size
 from utils.lengths import FEW_UPDATES, MANY_UPDATES, MOST_TIMES, seconds_of, updates_before_worse, updates_in
 from utils.tables import roughly
 
@@ -145,10 +145,11 @@ def choose(
     why["Networks"] = (
         f"preset {experiment.preset}, {about[0].lower()}{about[1:]}; {training.batch_size} images an update"
     )
-    if images < FEW_IMAGES:
-        reason = f": {counted} are few (below {FEW_IMAGES:,})" if training.augment else ", as asked for"
+    few = few_images(size)
+    if images < few:
+        reason = f": {counted} are few (below {few:,})" if training.augment else ", as asked for"
     else:
-        reason = ", as asked for" if training.augment else f": {counted} are enough ({FEW_IMAGES:,} or more)"
+        reason = ", as asked for" if training.augment else f": {counted} are enough ({few:,} or more)"
     why["Augment"] = f"{', '.join(training.augment) or 'nothing'}{reason}"
     if minutes is None:
         return Choice(experiment, why)
