@@ -388,9 +388,10 @@ def _after_epochs(runs: Sequence[dict], epochs: int) -> list[float]:
 
 
 def _second_half(run: dict) -> list[float]:
-    """Of the networks kept in the second half of a run, the median kernel distance, the lowest and the highest."""
-    rows = run["snapshots"][1:]
-    values = [row["kernel"][0] for row in rows[len(rows) - len(rows) // 2 :]]
+    """The median kernel distance of the networks kept in the second half of a run, the lowest and the highest."""
+    from utils.studies.report_amounts import second_half
+
+    values = second_half(run)
     return [float(np.median(values)), min(values), max(values)]
 
 
@@ -440,6 +441,8 @@ def _more_is_better(kept: Kept) -> Evidence:
 
 
 def _stops_improving(kept: Kept) -> Evidence:
+    from utils.studies.report_amounts import after_about_one
+
     texts, controls, clear, count = {}, {}, 0, 0
     for name, results in _some(kept, "amount_of_data").items():
         few, *_, many = _amounts(results)
@@ -457,13 +460,13 @@ def _stops_improving(kept: Kept) -> Evidence:
         clear, count = clear + better, count + len(runs)
     on_terms, of_few = {}, {}
     for name, ((few, many), short, long, most) in _reports_amounts(kept).items():
-        first, later = _after_about_one(most), _second_half(most)
+        first, later = after_about_one(most), _second_half(most)
         better = later[2] < first["kernel"][1]
         on_terms[name] = (
             f"{first['kernel'][0]:.2g} at epoch {first['epoch']:.2g} of {many:,} images, {_range(later)} over the "
             f"second half of {most['snapshots'][-1]['epoch']:.0f}{', clearly better' if better else ''}"
         )
-        of_few[name] = f"with {few:,}, {_after_about_one(short)['kernel'][0]:.2g} and {_range(_second_half(long))}"
+        of_few[name] = f"with {few:,}, {after_about_one(short)['kernel'][0]:.2g} and {_range(_second_half(long))}"
         clear, count = clear + better, count + 1
     return Evidence(
         f"kernel distance: {_by_data(texts)}; with the report's amounts, or their share: {_by_data(on_terms)}",
@@ -473,11 +476,6 @@ def _stops_improving(kept: Kept) -> Evidence:
         f"it goes on improving in {clear} of {count} runs, none of them on 300,000 bedrooms; few images flatten at the "
         "same updates, so an epoch is no unit of progress",
     )
-
-
-def _after_about_one(run: dict) -> dict:
-    """What was measured of a run nearest to its first epoch."""
-    return min(run["snapshots"][1:], key=lambda row: abs(row["epoch"] - 1))
 
 
 def _crossings(runs: Iterable[dict]) -> list[int]:

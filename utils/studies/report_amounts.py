@@ -127,7 +127,7 @@ def plot_as_fig_13(kept: dict, figure: Figure | SubFigure | None = None) -> Figu
     figure = figure or new_figure(13, 1.25 * len(rows))
     for row, long in zip(figure.subplots(len(rows), 3, squeeze=False), rows):
         short = runs.get(f"{long['images']}-epochs", long)
-        first = short["snapshots"].index(_after_about_one(short))
+        first = short["snapshots"].index(after_about_one(short))
         shown = [(short, first), (short, -1), (long, -1)]
         if augmented := long["arm"].endswith("-moved"):
             shown[:2] = [None, None]  # the first updates were not measured apart
@@ -157,8 +157,8 @@ def by_course(kept: dict) -> list[dict]:
     for run in sorted(kept["runs"], key=lambda run: (run["images"], run["arm"])):
         moments = run["snapshots"][1:]
         of = [row["kernel"][0] for row in moments]
-        late = of[-second_half(run) :]
-        first = _after_about_one(run)
+        late = second_half(run)
+        first = after_about_one(run)
         best = moments[int(np.argmin(of))]
         rows.append(
             {
@@ -177,14 +177,20 @@ def by_course(kept: dict) -> list[dict]:
     return rows
 
 
-def second_half(run: dict) -> int:
-    """How many kept networks the second half of a run has."""
-    return max(1, (len(run["snapshots"]) - 1) // 2)
+def second_half(run: dict) -> list[float]:
+    """Kernel distances of the networks that were kept in the second half of a run; of a single one, its own."""
+    of = [row["kernel"][0] for row in run["snapshots"][1:]]
+    return of[-max(1, len(of) // 2) :]
+
+
+def after_about_one(run: dict) -> dict:
+    """What was measured nearest to the end of the first epoch."""
+    return min(run["snapshots"][1:], key=lambda row: abs(row["epoch"] - 1))
 
 
 def plot_courses(kept: dict) -> Figure:
     """Draw the courses of the kept results, as in the study `amount_of_data`; the second half of a run is its end."""
-    return plot_amounts(kept, late=min(map(second_half, kept["runs"])))
+    return plot_amounts(kept, late=min(len(second_half(run)) for run in kept["runs"]))
 
 
 def plot_by_heart(kept: dict) -> Figure:
@@ -230,8 +236,3 @@ def by_space(kept: dict) -> list[dict]:
         row["fixed pattern"] = "{fake[0]:.3f} (true {held_out[0]:.3f})".format(**run["fixed_pattern"])
         rows.append(row)
     return rows
-
-
-def _after_about_one(run: dict) -> dict:
-    """What was measured nearest to the end of the first epoch."""
-    return min(run["snapshots"][1:], key=lambda row: abs(row["epoch"] - 1))
