@@ -6,7 +6,8 @@
 
 Each try trains a tiny network in processes of its own, does the harm, goes on with `resume` as often as it takes, and
 compares the run with one that nobody harmed: "survived" counts runs that reached their last update, "lost" the most
-updates that a try had to compute anew after its last checkpoint, "differing" the files and arrays that have other bits.
+updates that a try had to compute anew after its last checkpoint, "differing" the files and arrays that have other bits,
+"ended after s" how long it took after the harm until all workers had ended, or had finished.
 Runs by two workers are compared with an unharmed run by two. What the machine does not permit (mounting, cgroups) is
 left out and said. `tests/test_interruptions.py` and `tests/test_workers.py` hold the short versions. A training on
 300,000 images under a hard limit of memory: `python -m benchmarks.memory --limit 1500`.
@@ -31,6 +32,8 @@ import numpy as np
 
 from benchmarks.limits import memory_group
 from tests.comparing import contents
+from utils.cli.launch import on_cores
+from utils.cluster import Cluster, free_ports
 from utils.errors import InputError
 from utils.runs import PROJECT, Run
 from utils.start import command
@@ -69,12 +72,14 @@ class Tried:
     lost: int = 0
     differing: int = 0
     seconds: float = 0.0
+    noticed: float = 0.0
     notes: list[str] = field(default_factory=list)
 
     def row(self) -> dict:
         """For the table."""
         plain = {"fault": self.fault, "tries": self.tries, "survived": self.survived, "lost updates": self.lost}
-        return plain | {"differing": self.differing, "longest s": round(self.seconds, 1), "note": "; ".join(self.notes)}
+        took = {"ended after s": round(self.noticed, 1), "longest s": round(self.seconds, 1)}
+        return plain | {"differing": self.differing} | took | {"note": "; ".join(self.notes)}
 
 
 class Leave(Exception):
@@ -94,7 +99,7 @@ class Job:
     def __init__(self, home: Path, data: str, options: list[str], workers: int = 1):
         self.runs, self.options, self.workers = home / "runs", [*TINY, *options, "--data", data], workers
         self.runs.mkdir(parents=True)
-        self.lost = 0
+        self.lost, self.noticed = 0, 0.0
 
     @property
     def run(self) -> Run:
@@ -297,6 +302,70 @@ def _mounted(folder: Path, size: str = "16m") -> Iterator[Callable[[str], None]]
         subprocess.run(["umount", folder], check=False)
 
 
+def _network_cut(seconds: float | None) -> Callable:
+    """Two workers on two machines, whose network is cut: for so many seconds, or (None) for good.
+
+    The machines are network namespaces with a cable between; while it is unplugged, no packet is answered or refused.
+    """
+
+    def cut(job: Job, chance: random.Random) -> None:
+        with _two_machines() as (machines, addresses, cable):
+            workers = tuple(f"{address}:{port}" for address, port in zip(addresses, free_ports(2)))
+            processes = [
+                subprocess.Popen(
+                    ["ip", "netns", "exec", machine, *command("utils", "train", *job.options), "--strategy", "workers",
+                     "--runs-dir", str(job.runs)],
+                    cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                    env=os.environ | {"TF_CONFIG": Cluster(workers, index).tf_config()},
+                    preexec_fn=on_cores(index, 2),  # threads as `launch` gives the unharmed run: they round alike
+                )
+                for index, machine in enumerate(machines)
+            ]  # fmt: skip
+            try:
+                job.wait_for(chance.randrange(3, 24), processes[0])
+                cable("down")
+                began = time.monotonic()
+                if seconds is not None:
+                    time.sleep(seconds)
+                    cable("up")
+                for process in processes:
+                    job.end(process)
+                job.noticed = time.monotonic() - began
+            finally:
+                for process in processes:
+                    process.kill()
+
+    return cut
+
+
+@contextlib.contextmanager
+def _two_machines() -> Iterator[tuple[list[str], list[str], Callable[[str], None]]]:
+    """Two network namespaces: their names, their addresses, and what plugs the cable between them ("up", "down")."""
+    machines, addresses = [f"dcgan{os.getpid()}{end}" for end in "ab"], ["10.77.0.1", "10.77.0.2"]
+
+    def ip(*words: str) -> None:
+        done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Leave(f"network namespaces are not permitted ({done.stderr.strip()})")
+
+    try:
+        for machine in machines:
+            ip("netns", "add", machine)
+        ends = [("link", "add", "cable", "netns", machines[0]), ("type", "veth", "peer", "name", "cable")]
+        ip(*ends[0], *ends[1], "netns", machines[1])
+        for machine, address in zip(machines, addresses):
+            ip("-n", machine, "address", "add", f"{address}/24", "dev", "cable")
+            for link in ("lo", "cable"):
+                ip("-n", machine, "link", "set", link, "up")
+        yield machines, addresses, lambda state: ip("-n", machines[0], "link", "set", "cable", state)
+    except FileNotFoundError as error:
+        raise Leave("there is no program ip (iproute2)") from error
+    finally:
+        for machine in machines:
+            with contextlib.suppress(FileNotFoundError):
+                subprocess.run(["ip", "netns", "delete", machine], capture_output=True, check=False)
+
+
 def _keep(job: Job) -> None:
     """Keep what is on a file system that goes away."""
     kept = job.runs.parent / "kept"
@@ -329,6 +398,8 @@ FAULTS: dict[str, tuple[Callable, int]] = {
     "the chief killed": (_harm_worker(0, signal.SIGKILL), 2),
     "a worker stopped for good": (_harm_worker(1, signal.SIGSTOP), 2),
     "a worker stopped for 3 s": (_harm_worker(1, signal.SIGSTOP, signal.SIGCONT, pause=3.0), 2),
+    "network cut for good": (_network_cut(None), 2),
+    "network cut for 3 s": (_network_cut(3.0), 2),
     "checkpoint cut off": (_after_half(truncate), 1),
     "checkpoint with a bit flipped": (_after_half(flip), 1),
     "run moved": (_after_half(move), 1),
@@ -367,6 +438,7 @@ def try_fault(name: str, tries: int, work: Path, wholes: dict, seed: int) -> Tri
             tried.notes.append(f"try {number}: {' '.join(str(error).split())[-200:]}")
         tried.tries += 1
         tried.lost = max(tried.lost, job.lost)
+        tried.noticed = max(tried.noticed, job.noticed)
         tried.seconds = max(tried.seconds, time.monotonic() - began)
         if not tried.notes:
             shutil.rmtree(job.runs.parent)

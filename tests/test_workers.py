@@ -222,3 +222,15 @@ def test_a_run_that_loses_a_worker_ends_soon_and_goes_on_with_another_number_of_
     whole = train(experiment, runs_dir=tmp_path / "one", progress=False, **places)
     for name, values in whole.steps().items():
         np.testing.assert_allclose(run.steps()[name], values, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_run_whose_network_is_cut_ends_soon_and_goes_on_to_the_bits_of_one_that_was_left_alone(tmp_path):
+    """Two network namespaces with a cable between, as two machines; not tried where the system does not permit them."""
+    from benchmarks.faults import try_fault
+
+    tried = try_fault("network cut for good", 1, tmp_path, {}, seed=0)
+    if tried.notes and tried.notes[0].startswith("left out"):
+        pytest.skip(tried.notes[0])
+    assert (tried.tries, tried.survived, tried.differing, tried.notes) == (1, 1, 0, [])
+    assert tried.lost <= 1 and 0 < tried.noticed < SECONDS

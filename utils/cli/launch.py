@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from utils.cli.options import read
@@ -62,7 +63,7 @@ class Launch:
                 [*command("utils"), *arguments],
                 env=environment,
                 start_new_session=True,  # signals come from here, once
-                preexec_fn=_on_cores(index, self.workers),
+                preexec_fn=on_cores(index, self.workers),
                 **pipe,
             )
             started.append(process)
@@ -81,8 +82,8 @@ class Launch:
         return code
 
 
-def _on_cores(index: int, workers: int):
-    """What gives a process that is starting its share of the cores; nothing where there are fewer than workers."""
+def on_cores(index: int, workers: int) -> Callable[[], None] | None:
+    """What gives a process that starts (`preexec_fn`) its share of the cores; None where there are too few."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     cores = sorted(os.sched_getaffinity(0))
