@@ -45,13 +45,14 @@ TINY = [
     *("--updates", str(UPDATES), "--summary-updates", "12", "--watch-updates", "6", "--checkpoint-seconds", "0"),
 ]
 NORMALISED, JOINT = ["--batch-norm", "on"], ["--discriminator-updates", "joint"]
+APART = [*NORMALISED, "--no-shared-latents"]  # fakes are made in two modes
 RECIPES: dict[str, list[str]] = {
     "quick": [],
     "bfloat16": ["--precision", "mixed_bfloat16", "--force-precision"],
     "not normalised": ["--batch-norm", "off"],
-    "moving": [*NORMALISED, "--statistics", "moving"],
+    "moving": [*APART, "--statistics", "moving"],
     "moving_judge": [*NORMALISED, "--statistics", "moving_judge"],
-    "moving_fakes": [*NORMALISED, "--statistics", "moving_fakes"],
+    "moving_fakes": [*APART, "--statistics", "moving_fakes"],
     "parts": [*NORMALISED, "--batch-norm-parts", "2"],
     "average": ["--ema-decay", "0.9"],
     "lazy penalties": ["--loss", "relativistic", *JOINT, "--r1", "1", "--penalty-every", "4"],
@@ -421,7 +422,7 @@ def try_fault(name: str, tries: int, work: Path, wholes: dict, seed: int) -> Tri
         began = time.monotonic()
         try:
             if (recipe, workers) not in wholes:
-                whole = Job(work / f"whole-{recipe}-{workers}", data, RECIPES[recipe], workers)
+                whole = Job(work / f"whole-{recipe}-{workers}-{number}", data, RECIPES[recipe], workers)
                 whole.go_on()
                 wholes[recipe, workers] = contents(whole.run)
             began = time.monotonic()
@@ -498,6 +499,7 @@ def main() -> None:
         for name in chosen:
             print(f"{name}…", file=sys.stderr)
             rows.append(try_fault(name, options.tries, work, wholes, options.seed).row())
+            print(f"  {rows[-1]}", file=sys.stderr)  # hours may pass until the table
     print(json.dumps(rows, indent=2) if options.json else table(rows))
 
 
