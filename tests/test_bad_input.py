@@ -33,11 +33,14 @@ from utils.config import preset
 from utils.data.arrays import ArrayFile
 from utils.data.captions import check_words
 from utils.data.cifar10 import Cifar10
+from utils.data.imagenet32 import ImageNet32
 from utils.data.lsun import LsunBedroom
 from utils.data.pictures import Pictures, Zip
 from utils.data.svhn import Svhn
 from utils.errors import InputError
 from utils.explain.parts import read_boxes
+from utils.latent.directions import read_directions
+from utils.latent.stops import read_latents
 from utils.models import load_network
 from utils.runs import PROJECT, Run
 from utils.training import checkpoint
@@ -161,6 +164,23 @@ def locked(good: bytes) -> bytes:
     return good.replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")
 
 
+def headed(text: str) -> bytes:
+    """An .npy with this in place of a header."""
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text) + 1) + text.encode() + b"\n" + bytes(100)
+
+
+HEADERS = {
+    "objects": npy(np.array([{}, {}], object), allow_pickle=True),
+    "8 TB": huge_npy((10**9, 64, 64, 3)),
+    "more than there can be": huge_npy((2**62, 64, 64, 3)),
+    "less than nothing": huge_npy((-1, 32, 32, 3)),
+    "version 9": b"\x93NUMPY\x09\x00" + npy(IMAGES)[8:],
+    "header without end": b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + bytes(50),
+    "bracket without end": headed("{'descr': '|u1', 'shape': (3, 4"),
+    "lines set in": headed("\t\n  x\n y"),
+    "9,000 brackets": headed("[" * 9000),
+    "9,000 signs": headed("{'descr': '|u1', 'fortran_order': False, 'shape': (" + "-" * 9000 + "1,)}"),
+}
 NUMBERS = {"images": IMAGES, "labels": np.arange(12)}
 CONFIG = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}}
 EXPERIMENT = config.to_dict(preset("quick"))
@@ -191,16 +211,10 @@ PICTURES = [kind for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"
 BAD: dict[str, dict[str, bytes]] = {
     **{f"picture {kind}": harmed(picture(kind)) for kind in PICTURES},
     "picture that lies": {"4 gigapixels": huge_png(), "nothing": b"", "one byte": b"\x89", "PDF": b"%PDF-1.4 " * 30},
-    ".npy": harmed(npy(IMAGES)) | {
-        "objects": npy(np.array([{}, {}], object), allow_pickle=True),
+    ".npy": harmed(npy(IMAGES)) | HEADERS | {
         "floats": npy(IMAGES / 255.0),
         "one picture": npy(IMAGES[0]),
         "no picture": npy(IMAGES[:0]),
-        "8 TB": huge_npy((10**9, 64, 64, 3)),
-        "more than there can be": huge_npy((2**62, 64, 64, 3)),
-        "less than nothing": huge_npy((-1, 32, 32, 3)),
-        "version 9": b"\x93NUMPY\x09\x00" + npy(IMAGES)[8:],
-        "header without end": b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + bytes(50),
     },
     ".npz": harmed(npz(**NUMBERS)) | {
         "no array": npz(), "no images": npz(a=IMAGES[0], b=IMAGES[0]),
@@ -221,6 +235,14 @@ BAD: dict[str, dict[str, bytes]] = {
         "too large": tarred(named("cifar-10-batches-bin/data_batch_1.bin", 40_000)),
     },
     ".mat": harmed(written(lambda home: genuine.write_svhn(home, IMAGES, np.arange(12) % 10)), flips=8),
+    "ImageNet-32": harmed(
+        written(lambda home: genuine.write_imagenet32(home, IMAGES, np.arange(12), "val") / "val_data.npz"), flips=8
+    ) | {"no labels": npz(data=genuine.planes(IMAGES)), "a row of 1 GB": npz_of(data=huge_npy((9, 2**30)))},
+    "latents": harmed(npy(np.ones((3, 4), np.float32))) | HEADERS | {
+        "of another model": npy(np.ones((3, 5), np.float32)), "not finite": npy(np.full((3, 4), np.nan, np.float32)),
+        "several arrays": npz(a=np.ones((3, 4), np.float32)),
+    },
+    "directions": harmed(npy(np.ones((1, 4), np.float32))) | HEADERS,
     "LMDB": {"nothing": b"", "noise": RANDOM.bytes(8192), "a web page": b"<html>" * 2000, "zeros": bytes(16384)},
     "zip": harmed(zipped(), flips=8) | {"a password": locked(zipped())},
     "archive to unpack": harmed(zipped()) | {f"{name} (tar)": content for name, content in harmed(tarred()).items()} | {
@@ -308,6 +330,18 @@ def read_svhn(file: Path) -> None:
     source.read(range(source.count))
 
 
+def read_imagenet32(file: Path) -> None:
+    source = ImageNet32(32, file.parent.parent, "val")
+    source.unpack(file.parent)
+    source.read(range(source.count))
+
+
+def read_kept_directions(file: Path) -> None:
+    (file.parent / "directions.json").write_text(json.dumps({"directions": [{"kind": "pca", "name": "1"}]}))
+    if not read_directions(file.parent, 4):
+        raise InputError("None of these latents.")
+
+
 def read_lsun(file: Path) -> None:
     LsunBedroom(32, file.parent.parent.parent).read(range(1))
 
@@ -349,6 +383,9 @@ READERS = {
     ".npz": ("a.npz", read_array),
     "CIFAR-10": ("cifar10/cifar-10-binary.tar.gz", read_cifar10),
     ".mat": ("svhn/train_32x32.mat", read_svhn),
+    "ImageNet-32": ("imagenet32/val_data.npz", read_imagenet32),
+    "latents": ("latents.npy", lambda file: read_latents(file, 4)),
+    "directions": ("directions.npy", read_kept_directions),
     "LMDB": ("lsun_bedroom/bedroom_train_lmdb/data.mdb", read_lsun),
     "zip": ("a.zip", read_zip),
     "archive to unpack": ("a.zip", read_archive),

@@ -11,9 +11,18 @@ import signal
 import tempfile
 import threading
 import time
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+NO_ARRAY = (
+    *(OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, OverflowError),
+    *(SyntaxError, tokenize.TokenError, MemoryError),
+)
+"""What NumPy may raise of a file that is no .npy or .npz: RuntimeError where it is locked by a password or packed in an
+odd way, the last three of a header, which is Python's text (its parser calls deep nesting a lack of memory)."""
 _UNFINISHED = ".unfinished-"  # how the names of files begin that are being written
 _ABANDONED = 3600  # seconds after which nobody is still writing a folder of such a name
 

@@ -30,6 +30,7 @@ from utils import pretrained, runtime
 from utils.config import Experiment
 from utils.data.catalogue import find_entry
 from utils.errors import InputError
+from utils.files import NO_ARRAY
 from utils.models import build_discriminator, build_generator, fix_statistics
 from utils.presets import preset
 from utils.pretrained import Pretrained
@@ -129,10 +130,10 @@ def _read(file: Path, shape: tuple[int, ...]) -> np.ndarray:
         InputError: it is missing, or is not float32 of that shape, or has values that are no numbers.
     """
     try:
-        array = np.load(file, allow_pickle=False)
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise InputError(f"{file} is missing: {FETCH} fetches all {file.name[:-7]}_….npy.") from error
-    except (OSError, ValueError, EOFError) as error:
+    except NO_ARRAY as error:
         reason = one_line(str(error))
         raise InputError(
             f"{file} cannot be read as an array of NumPy ({reason}): fetch it again with {FETCH}."
@@ -141,7 +142,7 @@ def _read(file: Path, shape: tuple[int, ...]) -> np.ndarray:
         raise InputError(f"{file} should be float32 {shape}. Received: {array.dtype} {array.shape}.")
     if not np.isfinite(array).all():
         raise InputError(f"{file} holds values that are no numbers: fetch it again with {FETCH}.")
-    return array
+    return np.array(array)
 
 
 def _as_theano_has_it(network: keras.Sequential) -> keras.Sequential:

@@ -11,7 +11,7 @@ import numpy as np
 from utils.data.dataset import UNKNOWN, Description
 from utils.data.pixels import fit, on_white
 from utils.errors import InputError
-from utils.files import appears_whole
+from utils.files import NO_ARRAY, appears_whole
 
 
 class ArrayFile:
@@ -50,7 +50,7 @@ class ArrayFile:
                 if math.prod(self.shape) > self.path.stat().st_size:  # what numpy would find, with a warning first
                     raise ValueError("it ends too early")
                 np.load(self.path, mmap_mode="r", allow_pickle=False)
-        except _DAMAGED as error:
+        except NO_ARRAY as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{self.path} cannot be read as an array file of NumPy ({error}).") from error
@@ -171,8 +171,6 @@ class ArrayFile:
             self.attributes = attributes.astype(np.uint8)
 
 
-_DAMAGED = (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OverflowError)
-"""What a file that is no array may raise; RuntimeError where it is locked by a password, or packed in an odd way."""
 _MOST = 1 << 30  # bytes that labels, attributes and names may take in memory
 _OTHERS = ("labels", "attributes", "label_names", "attribute_names", "encoding")
 
@@ -181,7 +179,7 @@ def npy_header(stream) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and dtype from the first bytes of a .npy stream.
 
     Raises:
-        ValueError: it is no .npy stream.
+        ValueError: it is no .npy stream; or another of `files.NO_ARRAY`.
     """
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(stream)

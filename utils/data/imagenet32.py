@@ -3,7 +3,6 @@ arXiv:1707.08819), of 1,000 classes, from the .npz files that image-net.org dist
 
 import shutil
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from utils.data.arrays import npy_header
 from utils.data.dataset import Description
 from utils.data.pixels import fit
 from utils.errors import InputError
-from utils.files import appears_whole
+from utils.files import NO_ARRAY, appears_whole
 
 FILES = {"train": tuple(f"train_data_batch_{number}.npz" for number in range(1, 11)), "val": ("val_data.npz",)}
 NAMES = "map_clsloc.txt"  # of the classes, as the authors number them; the archives do not hold it
@@ -84,7 +83,9 @@ class ImageNet32:
                     with zipfile.ZipFile(path) as file, file.open("data.npy") as packed:
                         with appears_whole(unpacked) as temporary, temporary.open("wb") as target:
                             shutil.copyfileobj(packed, target, 1 << 20)
-            except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
+            except OSError:
+                raise  # of the disk
+            except (*NO_ARRAY, KeyError) as error:
                 raise _damaged(path, error) from error
         self.labels = np.concatenate(labels).astype(np.int64)
 
@@ -113,7 +114,9 @@ def _rows(path: Path) -> int:
             shape, dtype = npy_header(data)
     except FileNotFoundError as error:
         raise InputError(f"{path.name} is not in {path.parent}: fetch it with {FETCH}.") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
+    except OSError:
+        raise
+    except (*NO_ARRAY, KeyError) as error:
         raise _damaged(path, error) from error
     if len(shape) != 2 or shape[1] != 3072 or dtype != np.uint8:
         raise _damaged(path, f"data should be uint8 (N, 3072), but is {dtype} {shape}")

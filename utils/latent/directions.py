@@ -27,12 +27,13 @@ from tqdm.auto import tqdm
 from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.judge import Judge
-from utils.files import read_json
+from utils.files import NO_ARRAY, read_json
 from utils.intervals import Interval, percentiles, student, wilson
 from utils.latent.arithmetic import Pool
 from utils.models import forward
 from utils.sampling import Sampler
 from utils.streams import stream
+from utils.text import one_line
 
 KINDS = {
     "regression": "regression",
@@ -182,17 +183,29 @@ def find_directions(sampler: Sampler, pool: Pool | None, names: Sequence[str] = 
 
 
 def read_directions(folder: str | Path, latent_dim: int) -> list[Direction]:
-    """Directions that `./dcgan directions` has kept in a folder; none if it has none, or those of other latents."""
+    """Directions that `./dcgan directions` has kept in a folder; none if it has none, or those of other latents.
+
+    Raises:
+        InputError: they are damaged.
+    """
     names, vectors = Path(folder) / "directions.json", Path(folder) / "directions.npy"
     if not (names.is_file() and vectors.is_file()):
         return []
-    about, rows = read_json(names)["directions"], np.load(vectors, allow_pickle=False)
-    if rows.shape != (len(about), latent_dim):
-        return []
-    return [
-        Direction(one["kind"], one["name"], row, {k: v for k, v in one.items() if k not in ("kind", "name")})
-        for one, row in zip(about, rows)
-    ]
+    try:
+        about, rows = read_json(names)["directions"], np.load(vectors, mmap_mode="r", allow_pickle=False)
+        if rows.shape != (len(about), latent_dim):
+            return []
+        return [
+            Direction(
+                one["kind"], one["name"], np.array(row), {k: v for k, v in one.items() if k not in ("kind", "name")}
+            )
+            for one, row in zip(about, rows)
+        ]
+    except (*NO_ARRAY, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"The directions kept in {folder} are damaged ({one_line(str(error))}): delete {names.name} and "
+            f"{vectors.name}, and run ./dcgan directions again."
+        ) from error
 
 
 # --- what they change -------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import InputError
+from utils.files import NO_ARRAY
 from utils.sampling import Sampler
 from utils.text import from_here
 
@@ -84,8 +85,8 @@ def read_latents(path: str | Path, latent_dim: int) -> np.ndarray:
     if not path.is_file():
         raise InputError(f"There is no file {from_here(path)}.")
     try:
-        latents = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        latents = np.load(path, mmap_mode="r", allow_pickle=False)  # a header may promise more than memory holds
+    except NO_ARRAY as error:
         raise InputError(f"{from_here(path)} should be an .npy file of latents, but cannot be read: {error}") from error
     fits = isinstance(latents, np.ndarray) and latents.dtype.kind == "f" and latents.ndim == 2 and len(latents)
     if not fits or latents.shape[1] != latent_dim or not np.isfinite(latents).all():
@@ -94,7 +95,7 @@ def read_latents(path: str | Path, latent_dim: int) -> np.ndarray:
             f"{from_here(path)} should hold finite latents of this generator, float (K, {latent_dim}); were they made "
             f"with another model? Received: {received}."
         )
-    return latents.astype(np.float32)
+    return np.array(latents, np.float32)
 
 
 def _file(word: str) -> tuple[str, int | None]:
