@@ -38,6 +38,7 @@ from utils.errors import InputError
 from utils.runs import PROJECT, Run
 from utils.start import command
 from utils.tables import table
+from utils.training import checkpoint
 
 UPDATES = 36
 TINY = [
@@ -128,6 +129,10 @@ class Job:
         files = list(self.runs.glob("*/*/steps.jsonl"))
         return files[0].read_bytes().count(b"\n") if files else 0
 
+    def saved(self) -> int:
+        """Updates in the newest checkpoint."""
+        return checkpoint.latest(self.run.checkpoints) or 0
+
     def end(self, process: subprocess.Popen) -> str:
         """Wait for the end; what was said."""
         try:
@@ -140,7 +145,7 @@ class Job:
         """Resume until it is finished."""
         before = self.recorded()
         if list(self.runs.glob("*/*/state.json")):
-            self.lost = max(self.lost, before - self.run.state.update)
+            self.lost = max(self.lost, before - self.saved())
             process = self.start("resume", "last")
         else:
             process = self.start()
@@ -170,7 +175,7 @@ def killed(job: Job, chance: random.Random) -> None:
                 os.kill(victim, signal.SIGKILL)
         job.end(process)
         if list(job.runs.glob("*/*/state.json")):
-            job.lost = max(job.lost, job.recorded() - job.run.state.update)
+            job.lost = max(job.lost, job.recorded() - job.saved())
 
 
 def _harm_worker(number: int, *signals: int, pause: float = 0.0) -> Callable:
