@@ -86,6 +86,17 @@ def zipped(names=("a.png", "b.png")) -> bytes:
     return file.getvalue()
 
 
+def packed_oddly() -> bytes:
+    """A zip whose members are said to be packed by LZMA."""
+    good = bytearray(zipped())
+    for header, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        at = good.find(header)
+        while at >= 0:
+            good[at + place] = 14
+            at = good.find(header, at + 1)
+    return bytes(good)
+
+
 def tarred(*members: tarfile.TarInfo) -> bytes:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as archive:
@@ -244,7 +255,9 @@ BAD: dict[str, dict[str, bytes]] = {
     },
     "directions": harmed(npy(np.ones((1, 4), np.float32))) | HEADERS,
     "LMDB": {"nothing": b"", "noise": RANDOM.bytes(8192), "a web page": b"<html>" * 2000, "zeros": bytes(16384)},
-    "zip": harmed(zipped(), flips=8) | {"a password": locked(zipped())},
+    "zip": harmed(zipped(), flips=8) | {
+        "a password": locked(zipped()), "without its beginning": zipped()[10:], "packed in an odd way": packed_oddly(),
+    },
     "archive to unpack": harmed(zipped()) | {f"{name} (tar)": content for name, content in harmed(tarred()).items()} | {
         "a name that leads out": zipped(("../a.png", "b.png")), "a whole path": zipped(("/a.png", "b.png")),
         "a drive": zipped(("C:a.png", "b.png")), "a hard link": tarred(named("a", type=tarfile.LNKTYPE)),

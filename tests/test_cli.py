@@ -314,7 +314,7 @@ def test_a_dry_run_prints_the_resolved_experiment_and_costs_and_writes_nothing(c
     # An update of 8 images takes as long as the speed says, and summaries take a tenth of the time
     assert costs["seconds"] == pytest.approx(240 * 8 / costs["images_per_second"] / 0.9)
     assert costs["processors"] == os.cpu_count() and record["choice"] == {"minutes": None, "trial": None, "why": {}}
-    assert shlex.split(record["command"])[-4:] == ["--batch-size", "8", "--epochs", "3"]
+    assert shlex.split(record["command"])[-6:-2] == ["--batch-size", "8", "--epochs", "3"]
     assert costs["memory_bytes"] > costs["state_bytes"] > 0
     assert not list(tmp_path.iterdir())
 
@@ -502,7 +502,9 @@ def test_digits_of_28_pixels_are_trained_on_and_the_end_says_what_is_next(capsys
     assert run.experiment.model.generator.start == 7 and run.experiment.training.updates == 3
     assert run.steps()["update"].tolist() == [1, 2, 3] and [row["update"] for row in run.epochs()] == [0, 3]
     assert out.startswith("Size      28x28 pixels, as asked for\n") and "--updates 4000  train on" in out
-    assert "\nNote: 3 updates are too few" in out and f"\nCommand   {command_for(run.experiment)}\n" in out
+    assert "\nNote: 3 updates are too few" in out
+    assert f"\nCommand   {command_for(run.experiment, tmp_path / 'data')}\n" in out
+    assert f" --data-dir {tmp_path}/data\n" in out
     assert "Size      28x28 pixels, as asked for" in run.logged()
     assert f"./dcgan sample '{run.folder}' -n 100" in out
     assert "--image-size 64" not in out  # they are smaller

@@ -4,10 +4,12 @@ import contextlib
 import errno
 import fcntl
 import json
+import lzma
 import os
 import platform
 import shutil
 import signal
+import struct
 import tempfile
 import threading
 import time
@@ -17,12 +19,15 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-NO_ARRAY = (
-    *(OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, OverflowError),
-    *(SyntaxError, tokenize.TokenError, MemoryError),
+DAMAGED_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, OverflowError, RuntimeError),
+    OSError,
 )
-"""What NumPy may raise of a file that is no .npy or .npz: RuntimeError where it is locked by a password or packed in an
-odd way, the last three of a header, which is Python's text (its parser calls deep nesting a lack of memory)."""
+"""What reading a damaged zip may raise: RuntimeError where it is locked by a password or packed in an odd way, OSError
+where it leads to a place before the file's beginning."""
+NO_ARRAY = (*DAMAGED_ZIP, SyntaxError, tokenize.TokenError, MemoryError)
+"""What NumPy may raise of a file that is no .npy or .npz: also what Python's parser does, since a header is Python's
+text (the parser calls deep nesting a lack of memory)."""
 _UNFINISHED = ".unfinished-"  # how the names of files begin that are being written
 _ABANDONED = 3600  # seconds after which nobody is still writing a folder of such a name
 

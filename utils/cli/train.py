@@ -151,7 +151,7 @@ class Train:
         dataset = load_for(choice.experiment, self.places.data_dir)
         experiment = self._fitting(choice.experiment, len(dataset))
         if choice.why:
-            print(f"{'Command':<10}{command_for(experiment)}")
+            print(f"{'Command':<10}{command_for(experiment, self.places.data_dir)}")
         updates = Length.of(experiment, updates_per_epoch(experiment, len(dataset))).updates
         if 0 < updates < FEW_UPDATES and "Expect" not in choice.why:
             print(_few(updates))
@@ -237,7 +237,7 @@ class Train:
         costs = estimate(experiment, self.places.data_dir, self.force_precision, choice.trial)
         if self.json:
             plain = {"experiment": config.to_dict(experiment), "choice": choice.plain(), "estimate": costs}
-            print(json.dumps(plain | {"command": command_for(experiment)}, indent=2))
+            print(json.dumps(plain | {"command": command_for(experiment, self.places.data_dir)}, indent=2))
             return
         size, data = experiment.model.image_size, experiment.data
         enlarged = data.small == "enlarge" or not Path(data.name).is_dir()
@@ -246,7 +246,7 @@ class Train:
                 f"Note: {small:.0%} of the pictures are smaller than {size}x{size} and will be left out; --small "
                 "enlarge takes them, too, or choose a smaller --image-size."
             )
-        print(_costs_in_words(experiment, costs, choice.why))
+        print(_costs_in_words(experiment, costs, choice.why, self.places.data_dir))
         if several:
             gradients, statistics = costs["shared_bytes"]["gradients"], costs["shared_bytes"]["statistics"]
             print(
@@ -380,7 +380,7 @@ def _few(updates: int) -> str:
     )
 
 
-def _costs_in_words(experiment: Experiment, costs: dict, chosen: dict[str, str]) -> str:
+def _costs_in_words(experiment: Experiment, costs: dict, chosen: dict[str, str], data_dir: Path | None) -> str:
     from utils.choice import busy_in_words
 
     training, size = experiment.training, experiment.model.image_size
@@ -396,7 +396,7 @@ def _costs_in_words(experiment: Experiment, costs: dict, chosen: dict[str, str])
         "Memory": f"about {costs['memory_bytes'] / 2**30:.1f} GiB, of which weights, gradients and optimisers "
         f"{costs['state_bytes'] / 2**20:.0f} MiB",
         "Disk": f"{costs['checkpoint_bytes'] / 2**20:.0f} MiB for checkpoints",
-        "Command": command_for(experiment),
+        "Command": command_for(experiment, data_dir),
     }
     if "Length" in chosen:
         del lines["Time"]  # which that says
@@ -405,8 +405,13 @@ def _costs_in_words(experiment: Experiment, costs: dict, chosen: dict[str, str])
     return "\n".join([*listed, *few, "Nothing was trained or written (--dry-run); --json prints all settings, too."])
 
 
-def command_for(experiment: Experiment) -> str:
-    """The command that trains an experiment, to be pasted into a shell: all settings that are not the preset's."""
+def command_for(experiment: Experiment, data_dir: Path | None = None) -> str:
+    """The command that trains an experiment, to be pasted into a shell: all settings that are not the preset's.
+
+    Args:
+        experiment: what to train.
+        data_dir: where its dataset was said to be, if that was said.
+    """
     options = ["--preset", experiment.preset]
     base, size = config.preset(experiment.preset), experiment.model.image_size
     if experiment.data.name != base.data.name:
@@ -438,7 +443,7 @@ def command_for(experiment: Experiment) -> str:
             options.append(f"--{network + '.' if network else ''}{'' if value else 'no-'}{flag}")
         else:
             options += [f"--{option}", *map(str, value if isinstance(value, tuple) else (value,))]
-    return command("train", *options)
+    return command("train", *options, *(("--data-dir", data_dir) if data_dir else ()))
 
 
 def _networks(changed: dict) -> list[str]:

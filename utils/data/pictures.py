@@ -5,7 +5,6 @@ import os
 import re
 import warnings
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -19,6 +18,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
 from utils.data.pixels import fit, on_white
 from utils.errors import InputError
+from utils.files import DAMAGED_ZIP
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2",
@@ -106,7 +106,9 @@ class Zip:
         """The opened zip."""
         try:
             return zipfile.ZipFile(self.path)
-        except (zipfile.BadZipFile, EOFError, ValueError) as error:
+        except (FileNotFoundError, PermissionError):
+            raise
+        except DAMAGED_ZIP as error:
             raise InputError(f"{self.path} is damaged ({error}): delete it and fetch it again.") from error
 
     def names(self) -> list[str]:
@@ -124,12 +126,14 @@ class Zip:
             InputError: there is no such member, it is too large, or damaged.
         """
         try:
-            if self.file.getinfo(name).file_size > LARGEST:
-                raise InputError(f"{name} in {self.path} is larger than {LARGEST:,} bytes.")
-            return BytesIO(self.file.read(name))
+            member = self.file.getinfo(name)
         except KeyError as error:
             raise InputError(f"{name} is not in {self.path}.") from error
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: locked by a password
+        if member.file_size > LARGEST:
+            raise InputError(f"{name} in {self.path} is larger than {LARGEST:,} bytes.")
+        try:
+            return BytesIO(self.file.read(member))
+        except DAMAGED_ZIP as error:
             raise InputError(f"{name} in {self.path} is damaged ({error}).") from error
 
 
