@@ -478,6 +478,8 @@ def soak(minutes: float, work: Path) -> dict:
         run = resume(run.folder, changed=replace(experiment, name=run.experiment.data.name), progress=False)
         memory = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         seen.append((memory / 2**20, len(os.listdir("/proc/self/fd"))))
+        if len(seen) % 50 == 0:
+            print(f"{len(seen)} resumes: {seen[-1][0]:.0f} MiB, {seen[-1][1]} files", file=sys.stderr, flush=True)
     tenth = max(1, len(seen) // 10)
     early, late = np.mean(seen[tenth : 2 * tenth] or seen, axis=0), np.mean(seen[-tenth:], axis=0)
     found = {"resumes": len(seen), "MiB early": early[0], "MiB late": late[0]}
