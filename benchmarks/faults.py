@@ -23,6 +23,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ from benchmarks.limits import memory_group
 from tests.comparing import contents
 from utils.cli.launch import on_cores
 from utils.cluster import Cluster, free_ports
-from utils.errors import InputError
+from utils.errors import InputError, Interrupted
 from utils.runs import PROJECT, Run
 from utils.start import command
 from utils.tables import table
@@ -461,7 +462,7 @@ def _data(recipe: str, work: Path) -> str:
 
 
 def soak(minutes: float, work: Path) -> dict:
-    """Resume one run again and again in this process, each time for one update more.
+    """Resume one run again and again in this process; each time it is stopped by a signal after its first updates.
 
     Returns:
         How many times, and of memory and open files the means of the second and of the last tenth.
@@ -469,21 +470,48 @@ def soak(minutes: float, work: Path) -> dict:
     from utils.config import preset, replace
     from utils.training import resume, train
 
-    data = _data("quick", work)
-    experiment = replace(preset("quick"), name=data, count=None, width=0.0625, batch_size=8, summary_samples=16,
-                         updates=1, summary_updates=10_000)  # fmt: skip
-    run, seen, until = train(experiment, runs_dir=work / "soak", progress=False), [], time.monotonic() + 60 * minutes
+    experiment = replace(preset("quick"), name=_data("quick", work), count=None, width=0.0625, batch_size=8,
+                         summary_samples=16, updates=10**7, summary_updates=10**7, watch_updates=0)  # fmt: skip
+    runs, seen, until = work / "soak", [], time.monotonic() + 60 * minutes
     while time.monotonic() < until:
-        experiment = replace(experiment, updates=experiment.training.updates + 1)
-        run = resume(run.folder, changed=replace(experiment, name=run.experiment.data.name), progress=False)
+        with _stopped_after_updates(runs), contextlib.suppress(Interrupted):
+            if seen:
+                resume(Run.find("last", runs).folder, progress=False)
+            else:
+                train(experiment, runs_dir=runs, progress=False)
         memory = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         seen.append((memory / 2**20, len(os.listdir("/proc/self/fd"))))
         if len(seen) % 50 == 0:
             print(f"{len(seen)} resumes: {seen[-1][0]:.0f} MiB, {seen[-1][1]} files", file=sys.stderr, flush=True)
     tenth = max(1, len(seen) // 10)
     early, late = np.mean(seen[tenth : 2 * tenth] or seen, axis=0), np.mean(seen[-tenth:], axis=0)
-    found = {"resumes": len(seen), "MiB early": early[0], "MiB late": late[0]}
+    found = {"resumes": len(seen) - 1, "updates": Run.find("last", runs).state.update}
+    found |= {"MiB early": early[0], "MiB late": late[0], "most MiB": max(memory for memory, _ in seen)}
     return found | {"files early": early[1], "files late": late[1]}
+
+
+@contextlib.contextmanager
+def _stopped_after_updates(runs: Path) -> Iterator[None]:
+    """Send this process SIGTERM when more updates are recorded than there were."""
+
+    def size() -> int:
+        return sum(file.stat().st_size for file in runs.glob("*/*/steps.jsonl"))
+
+    def watch() -> None:
+        while not done.is_set():
+            if size() > before:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            time.sleep(0.01)
+
+    before, done = size(), threading.Event()
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watching.join()
 
 
 def main() -> None:
