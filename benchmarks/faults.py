@@ -251,17 +251,22 @@ def two_at_once(job: Job, chance: random.Random) -> None:
 
 
 def read_only(job: Job, chance: random.Random) -> None:
-    """The folder cannot be written to for a while: the process has to end in a sentence."""
-    with _mounted(job.runs) as options:
-        process = job.start()
-        job.wait_for(5, process)
-        options("remount,ro")
+    """Nothing in the folder can be opened for writing for a while: the process has to end in a sentence."""
+
+    def immutable(sign: str) -> int:  # what lies on a file system with open files cannot be made read-only as a whole
+        return subprocess.run(["chattr", "-R", f"{sign}i", job.runs], capture_output=True, check=False).returncode
+
+    process = job.start()
+    job.wait_for(5, process)
+    try:
+        refused = immutable("+")
         said = job.end(process)
-        options("remount,rw")
-        if "Traceback" in said and process.returncode == 2:
-            raise RuntimeError(said[-300:])
-        job.go_on()
-        _keep(job)
+    finally:
+        immutable("-")
+    if refused:
+        raise Leave("files cannot be made immutable")
+    if process.returncode != 2 or "Traceback" in said:
+        raise RuntimeError(said[-300:])
 
 
 def disk_full(job: Job, chance: random.Random) -> None:

@@ -248,7 +248,8 @@ BAD: dict[str, dict[str, bytes]] = {
     ".mat": harmed(written(lambda home: genuine.write_svhn(home, IMAGES, np.arange(12) % 10)), flips=8),
     "ImageNet-32": harmed(
         written(lambda home: genuine.write_imagenet32(home, IMAGES, np.arange(12), "val") / "val_data.npz"), flips=8
-    ) | {"no labels": npz(data=genuine.planes(IMAGES)), "a row of 1 GB": npz_of(data=huge_npy((9, 2**30)))},
+    ) | {"no labels": npz(data=genuine.planes(IMAGES)), "a row of 1 GB": npz_of(data=huge_npy((9, 2**30))),
+         "without its beginning": npz(data=genuine.planes(IMAGES))[10:]},
     "latents": harmed(npy(np.ones((3, 4), np.float32))) | HEADERS | {
         "of another model": npy(np.ones((3, 5), np.float32)), "not finite": npy(np.full((3, 4), np.nan, np.float32)),
         "several arrays": npz(a=np.ones((3, 4), np.float32)),

@@ -74,11 +74,8 @@ class ImageNet32:
         labels = []
         for path, start, end in zip(self.paths, self.starts, self.starts[1:]):
             unpacked = folder / f"{path.stem}.npy"
+            labels.append(_labels(path, end - start))
             try:
-                with np.load(path, allow_pickle=False) as arrays:
-                    labels.append(np.asarray(arrays["labels"]))
-                if labels[-1].shape != (end - start,) or labels[-1].dtype.kind not in "iu":
-                    raise ValueError(f"labels should be {end - start:,} whole numbers")
                 if not unpacked.exists():
                     with zipfile.ZipFile(path) as file, file.open("data.npy") as packed:
                         with appears_whole(unpacked) as temporary, temporary.open("wb") as target:
@@ -107,6 +104,18 @@ class ImageNet32:
         return {"images": np.stack([fit(image, self.size) for image in images]), "labels": labels - 1}, failed
 
 
+def _labels(path: Path, count: int) -> np.ndarray:
+    """The labels in a file of so many images, as the authors number them."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            labels = np.asarray(arrays["labels"])
+        if labels.shape != (count,) or labels.dtype.kind not in "iu":
+            raise ValueError(f"labels should be {count:,} whole numbers")
+    except (*NO_ARRAY, KeyError) as error:
+        raise _damaged(path, error) from error
+    return labels
+
+
 def _rows(path: Path) -> int:
     """How many images a file holds."""
     try:
@@ -114,7 +123,7 @@ def _rows(path: Path) -> int:
             shape, dtype = npy_header(data)
     except FileNotFoundError as error:
         raise InputError(f"{path.name} is not in {path.parent}: fetch it with {FETCH}.") from error
-    except OSError:
+    except PermissionError:
         raise
     except (*NO_ARRAY, KeyError) as error:
         raise _damaged(path, error) from error
