@@ -200,9 +200,9 @@ def terminated(job: Job, chance: random.Random) -> None:
     process = job.start()
     job.wait_for(chance.randrange(3, 24), process)
     process.send_signal(signal.SIGTERM)
-    job.end(process)
+    said = job.end(process)
     if process.returncode not in (0, 143):
-        raise RuntimeError(f"it ended with {process.returncode}")
+        raise RuntimeError(f"it ended with {process.returncode}: {said[-300:]}")
 
 
 def _after_half(harm: Callable[[Job, random.Random], None]) -> Callable:
