@@ -27,7 +27,7 @@ LONGEST = 1 << 16  # bytes of an input
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kinds", nargs="+", choices=sorted(bad.READERS), default=sorted(bad.READERS), metavar="KIND")
+    parser.add_argument("--kinds", nargs="+", choices=sorted(bad.BAD), default=sorted(bad.BAD), metavar="KIND")
     parser.add_argument("--seconds", type=int, default=60)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
