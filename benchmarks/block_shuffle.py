@@ -21,7 +21,6 @@ import numpy as np
 from utils import runtime
 from utils.data import Dataset
 from utils.data.order import shuffled
-from utils.errors import InputError
 from utils.presets import preset
 from utils.tables import table
 
@@ -75,7 +74,7 @@ def main() -> None:
     base = replace(base, summary_updates=base.training.updates)
     whole = load_for(base, options.data_dir)
     if whole.labels is None:
-        raise InputError(f"--data should name a dataset with labels, such as cifar10. {options.data} has none.")
+        raise SystemExit(f"--data should name a dataset with labels, such as cifar10. {options.data} has none.")
     dataset, batch = by_class(whole), base.training.batch_size
     spaces = [quality_for(base, options.data_dir, features=features) for features in options.features]
     rows = []

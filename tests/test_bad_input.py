@@ -170,6 +170,14 @@ def npz_of(**members: bytes) -> bytes:
     return file.getvalue()
 
 
+def by_lzma(images: bytes) -> bytes:
+    """An .npz whose member is packed so."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("images.npy", images)
+    return file.getvalue()
+
+
 def locked(good: bytes) -> bytes:
     """A zip whose members are said to have a password."""
     return good.replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00")
@@ -228,6 +236,7 @@ BAD: dict[str, dict[str, bytes]] = {
         "no picture": npy(IMAGES[:0]),
     },
     ".npz": harmed(npz(**NUMBERS)) | {
+        "LZMA that ends in noise": by_lzma(npy(IMAGES))[:-9000] + RANDOM.bytes(8000) + by_lzma(npy(IMAGES))[-1000:],
         "no array": npz(), "no images": npz(a=IMAGES[0], b=IMAGES[0]),
         "objects": npz(images=IMAGES, label_names=np.array([{}], object)),
         "too many labels": npz(images=IMAGES, labels=np.arange(13)),

@@ -233,4 +233,4 @@ def test_a_run_whose_network_is_cut_ends_soon_and_goes_on_to_the_bits_of_one_tha
     if tried.notes and tried.notes[0].startswith("left out"):
         pytest.skip(tried.notes[0])
     assert (tried.tries, tried.survived, tried.differing, tried.notes) == (1, 1, 0, [])
-    assert tried.lost <= 1 and 0 < tried.noticed < SECONDS
+    assert tried.lost <= 12 and 0 < tried.noticed < SECONDS

@@ -3,7 +3,6 @@
 import math
 import shutil
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from utils.data.dataset import UNKNOWN, Description
 from utils.data.pixels import fit, on_white
 from utils.errors import InputError
-from utils.files import NO_ARRAY, appears_whole
+from utils.files import DAMAGED_ZIP, NO_ARRAY, appears_whole
 
 
 class ArrayFile:
@@ -92,7 +91,9 @@ class ArrayFile:
             with zipfile.ZipFile(self.path) as file, file.open(f"{self.key}.npy") as packed:
                 with appears_whole(self.mapped) as temporary, temporary.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, 1 << 20)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        except OSError:
+            raise  # of the disk
+        except DAMAGED_ZIP as error:
             raise InputError(f"{self.path} is damaged ({error}).") from error
 
     def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:
