@@ -9,6 +9,7 @@ number of the kind.
 """
 
 import argparse
+import inspect
 import os
 import sys
 import tempfile
@@ -21,6 +22,10 @@ from utils.runs import PROJECT
 sys.path.insert(0, str(PROJECT / "tests"))  # where its helpers are
 with atheris.instrument_imports(include=["utils.data", "utils.cluster", "utils.config", "utils.runs", "utils.files"]):
     from tests import test_bad_input as bad
+for _part in vars(bad.unpack).values():  # the scripts' unpacker is loaded from its file, which that does not see
+    _part = inspect.unwrap(_part) if callable(_part) else _part
+    if inspect.isfunction(_part) and _part.__module__ == bad.unpack.__name__:
+        atheris.instrument_func(_part)
 
 LONGEST = 1 << 16  # bytes of an input
 
