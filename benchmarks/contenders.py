@@ -54,7 +54,7 @@ _CURE = {
 }
 
 RECIPES: dict[str, Recipe] = {
-    "first": Recipe("what `./dcgan train` takes at that size", (FIRST_32, FIRST), {}),
+    "first": Recipe("the first command's preset", (FIRST_32, FIRST), {}),
     "paper": Recipe("the paper's networks, quarter width", ("paper64", "paper64"), _PAPER),
     "relativistic": Recipe(
         "the paper's networks, relativistic, R1 and R2, D not normalised",

@@ -120,7 +120,8 @@ def measure(work: Path, wanted: Wanted, data_dir: Path | None = None) -> dict:
             if extractor.fingerprint not in [s["fingerprint"] for s in spaces]:
                 spaces.append(_measure_in(extractor, data, wanted))
         if spaces:
-            record["sets"].append({"data": about, "spaces": spaces, **_facts(data, wanted)})
+            named = {**about, "name": dataset_slug(about["name"])}  # where a file lay is nobody's business
+            record["sets"].append({"data": named, "spaces": spaces, **_facts(data, wanted)})
     if not record["sets"]:
         raise InputError("There is no feature space to measure in: see above, and name one that is there (--spaces).")
     return record
