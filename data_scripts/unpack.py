@@ -21,6 +21,7 @@ import lzma
 import re
 import shutil
 import stat
+import struct
 import sys
 import tarfile
 import zipfile
@@ -32,6 +33,10 @@ from typing import BinaryIO
 
 TRY_LATER, WRONG, NO_SPACE, ACCOUNT = 3, 4, 5, 6
 PIECE = 1 << 20  # bytes read at a time
+DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(ValueError, OverflowError, RuntimeError),
+)  # what reading a damaged archive may raise, OSError aside
 
 
 class Trouble(Exception):
@@ -181,8 +186,12 @@ def _members(file: Path, limit: float = float("inf")) -> Iterator[list[Member]]:
                     raise Trouble(f"an archive that declares more than the {limit >> 20} MiB it may take unpacked")
                 members.append(member)
             yield members
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise Trouble(f"no archive, or a damaged one ({_printable(str(error))})") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # it is when a zip leads to a place before the file's beginning
+            raise
+        raise Trouble("no archive, or one without its beginning") from error
 
 
 def _zipped(file: Path, stack: contextlib.ExitStack) -> Iterator[Member]:

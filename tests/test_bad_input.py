@@ -272,7 +272,7 @@ BAD: dict[str, dict[str, bytes]] = {
         "a name that leads out": zipped(("../a.png", "b.png")), "a whole path": zipped(("/a.png", "b.png")),
         "a drive": zipped(("C:a.png", "b.png")), "a hard link": tarred(named("a", type=tarfile.LNKTYPE)),
         "a link": tarred(named("a.bin", type=tarfile.SYMTYPE, linkname="/x")),
-        "a device": tarred(named("a.bin", type=tarfile.CHRTYPE)),
+        "a device": tarred(named("a.bin", type=tarfile.CHRTYPE)), "without its beginning": zipped()[10:],
         "a password": locked(zipped()), "a pipe": tarred(named("a.bin", type=tarfile.FIFOTYPE)),
     },
     "checkpoint": harmed(checkpoint_file(), flips=30),
