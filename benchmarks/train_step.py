@@ -31,6 +31,7 @@ CONTENDERS = {
     "torch_frozen": "PyTorch eager, channels last, tuned: the discriminator frozen in the generator's update",
     "ours": "this project, the report's order (a fresh generator pass for its update)",
     "ours_shared": "this project, shared latents",
+    "ours_shared_simultaneous": "this project, shared latents, --simultaneous (the tutorial's arithmetic)",
     "ours_shared_bfloat16": "this project, shared latents, --precision mixed_bfloat16",
 }
 MATMUL = 4096  # side of the matrices behind the ceiling
@@ -122,6 +123,7 @@ def contender(name: str, experiment, images, latents):
     if name.startswith("torch"):
         return torch_step(experiment, images, latents, name != "torch", name == "torch_frozen")
     options = {"shared_latents": True, "discriminator_updates": "joint"} if name.startswith("ours_shared") else {}
+    options |= {"simultaneous": True} if name.endswith("simultaneous") else {}
     options |= {"precision": "mixed_bfloat16"} if name.endswith("bfloat16") else {}
     return ours(replace(experiment, **options), images, latents)
 
@@ -162,7 +164,8 @@ def operations(model, name: str) -> float:
     forward_g, forward_d = sum(generator_layers), sum(discriminator_layers)
     train_d = 2 * (3 * forward_d - discriminator_layers[0])  # on true and on fake
     train_g = 3 * forward_g - generator_layers[0] + forward_d  # the last: inputs' gradient through the discriminator
-    passes = {"report": (1, 1), "ours": (1, 1), "tutorial": (0, 0), "tutorial_onednn": (0, 0)}.get(name, (0, 1))
+    shared_passes = ("tutorial", "tutorial_onednn", "ours_shared_simultaneous")  # of both networks
+    passes = (0, 0) if name in shared_passes else (1, 1) if name in ("report", "ours") else (0, 1)
     return 2 * (train_d + train_g + passes[0] * forward_g + passes[1] * forward_d)
 
 
