@@ -358,6 +358,7 @@ def draw_samples(data: Data, wanted: Wanted, path: Path) -> Path:
         blank = np.full((height, width, 3), 255, np.uint8)
         called = letters(label(name).replace(": ", ":\n").replace(", ", ",\n"), 220, height)
         rows.append(np.concatenate([called, *(cells.get(at, blank) for at in minutes)], axis=1))
-    head = [letters("", 220, 28), *(letters(f"{at:g} min", width, 28) for at in minutes)]
+    named = letters(f"{data.about['title']}, {data.about['size']} pixels", 220, 28)
+    head = [named, *(letters(f"{at:g} min", width, 28) for at in minutes)]
     write_png(path, np.concatenate([np.concatenate(head, axis=1), *rows]))
     return path

@@ -187,7 +187,7 @@ def test_scores_compare_with_the_best_peer_above_the_floor_and_leave_out_spaces_
         assert ours["of_best_peer"][part] == pytest.approx(share) and part not in peer["of_best_peer"]
     words = quality_scores.in_words(record)
     assert "Its weights are not here." in words and "true images (the floor)" in words and "tiny" in words
-    json.dumps(record)
+    assert str(data.folder.parent.parent) not in json.dumps(record)  # where a file lay is nobody's business
 
     asked = len(looked_at)
     assert quality_scores.measure(data.folder.parent, quality_scores.Wanted()) == record  # all figures are kept
