@@ -273,7 +273,9 @@ class TrainingConfig:
     """How much the label of true samples is lowered from 1 (one-sided smoothing)."""
     ema_decay: float = 0.0
     """Decay of the exponential moving average of the generator that samples are drawn from; 0 draws from the generator
-    itself. It warms up: after t updates the decay is at most (1 + t) / (10 + t)."""
+    itself. It warms up: after t updates the decay is at most (1 + t) / (10 + t), an average over the last t / 9
+    updates: a share of the training, as in Karras et al. (arXiv:2312.02696 §3.1). 0.9999 leaves it at that up to
+    90,000 updates, 0.99 goes over the last 100 from 900 on."""
     seed: int = 0
     """Seed of initial weights, order of the images, latents and dropout."""
     samples_seed: int = 1

@@ -18,6 +18,7 @@ from utils.config import DataConfig, Experiment, replace
 from utils.data.catalogue import find_entry, shorter_sides
 from utils.figure import new_figure
 from utils.fitting import recommended
+from utils.presets import SHORT_AVERAGE
 from utils.runs import Run, dataset_slug, runs_folder
 from utils.studies import results
 from utils.studies.crossings import FEW
@@ -76,7 +77,8 @@ def long_training(data: str = "faces", scale: str = "report") -> Study:
     )
     plain = lasting(plain, updates, BATCHES[size])
     cure = {"batch_norm": "on", "batch_norm_momentum": 0.9, "weights": "normal"}
-    best = base_for(recommended(size, count), data, scale)
+    best = recommended(size, count)
+    best = base_for(best, data, scale, ema_decay=SHORT_AVERAGE[best.preset])
     best = lasting(best, updates * TIMES[size], best.training.batch_size)
     wide = "the report's networks" + ("" if size == 32 else " at half width")
     few = FEW if count is None or count >= 2 * FEW else count // 2

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from utils.config import replace
 from utils.figure import new_figure
 from utils.intervals import Interval
+from utils.presets import FIRST_32, SHORT_AVERAGE
 from utils.studies.copies import SIDE, SPACES, audited, kinds_seen
 from utils.studies.figures import COLOURS
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
@@ -57,7 +58,8 @@ def memorisation(data: str = "house_numbers", scale: str = "report") -> Memorisa
         scale: one of `presets.SCALES`.
     """
     amounts, updates, long, kept, (samples, draws) = at_scale(SIZES, scale)
-    base = base_for("quick32", data, scale, batch_size=BATCH_SIZE[scale], keep_models=True)
+    averaged = {"ema_decay": SHORT_AVERAGE[FIRST_32]}
+    base = base_for(FIRST_32, data, scale, batch_size=BATCH_SIZE[scale], keep_models=True, **averaged)
 
     def arm(name: str, about: str, count: int, length: int) -> Arm:
         return Arm(name, about, replace(base, count=count, updates=length, summary_updates=length // kept))
