@@ -25,7 +25,7 @@ from utils.figure import new_figure
 from utils.files import appears_whole, read_json, write_json
 from utils.fitting import at_size
 from utils.intervals import REPLICATES, Interval, percentiles, wilson
-from utils.presets import FIRST, KERNEL_4, SHORT_AVERAGE
+from utils.presets import KERNEL_4, SHORT_AVERAGE
 from utils.runs import runs_folder
 from utils.streams import stream
 from utils.studies.study import Study, at_scale, base_for, study_name
@@ -200,8 +200,8 @@ def carry_out(
 
     updates, batch_size, judged = at_scale(SIZES, study.scale)
     target = study.target or target_for(study.source, data_dir)
-    settings = {"updates": updates, "batch_size": batch_size, "ema_decay": SHORT_AVERAGE[FIRST], **KERNEL_4}
-    base = base_for(FIRST, target.name, study.scale, **settings)
+    settings = {"updates": updates, "batch_size": batch_size, "ema_decay": SHORT_AVERAGE, **KERNEL_4}
+    base = base_for("quick64", target.name, study.scale, **settings)
     base = config.replace(at_size(base, SIDE), choices=target.choices, count=target.count or FEW.get(study.scale))
     task = task_for(study.source, base, judged, data_dir, progress)
     usual = Weights() if task.classes else Weights(variation=1.0)  # drawn faces are made of even areas

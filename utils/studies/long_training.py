@@ -77,8 +77,8 @@ def long_training(data: str = "faces", scale: str = "report") -> Study:
     )
     plain = lasting(plain, updates, BATCHES[size])
     cure = {"batch_norm": "on", "batch_norm_momentum": 0.9, "weights": "normal"}
-    best = recommended(size, count)
-    best = base_for(best, data, scale, ema_decay=SHORT_AVERAGE[best.preset])
+    averaged = {"ema_decay": SHORT_AVERAGE} if size == 64 else {}
+    best = base_for(recommended(size, count), data, scale, **averaged)
     best = lasting(best, updates * TIMES[size], best.training.batch_size)
     wide = "the report's networks" + ("" if size == 32 else " at half width")
     few = FEW if count is None or count >= 2 * FEW else count // 2

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from utils.config import replace
 from utils.figure import new_figure
 from utils.intervals import Interval
-from utils.presets import FIRST_32, SHORT_AVERAGE
 from utils.studies.copies import SIDE, SPACES, audited, kinds_seen
 from utils.studies.figures import COLOURS
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
@@ -58,8 +57,7 @@ def memorisation(data: str = "house_numbers", scale: str = "report") -> Memorisa
         scale: one of `presets.SCALES`.
     """
     amounts, updates, long, kept, (samples, draws) = at_scale(SIZES, scale)
-    averaged = {"ema_decay": SHORT_AVERAGE[FIRST_32]}
-    base = base_for(FIRST_32, data, scale, batch_size=BATCH_SIZE[scale], keep_models=True, **averaged)
+    base = base_for("quick32", data, scale, batch_size=BATCH_SIZE[scale], keep_models=True)
 
     def arm(name: str, about: str, count: int, length: int) -> Arm:
         return Arm(name, about, replace(base, count=count, updates=length, summary_updates=length // kept))

@@ -12,7 +12,7 @@ from utils.data.catalogue import find_entry
 from utils.errors import InputError
 from utils.figure import new_figure
 from utils.fitting import AUGMENTATION
-from utils.presets import FIRST_32, SHORT_AVERAGE, preset
+from utils.presets import preset
 from utils.runs import Run, runs_folder
 from utils.studies.amount_of_data import plot_amounts
 from utils.studies.moments import COLUMNS, keep_moments, moments
@@ -24,7 +24,7 @@ SIZES = {"report": (300_000, 3, 10_000, 128), "quick": (19_000, 3, 1_000, 128), 
 """Images at most, how often these are gone through at least, least updates, and least images; at each scale."""
 COMPARED = {"": "equal updates", "epochs": "equal epochs", "moved": "equal updates, augmented"}
 """What the second part of an arm's name means."""
-RECIPE = FIRST_32
+RECIPE = "quick32"
 """The preset of all arms."""
 MOVED = 5_000
 """Of so many images and fewer there are arms whose images are augmented, as `./dcgan train` does with few."""
@@ -60,8 +60,7 @@ def report_amounts(data: str = "faces", scale: str = "report") -> Study:
         )
     per_epoch = most // batch_size
     epochs = max(epochs, -(-least_updates // per_epoch))
-    averaged = {"ema_decay": SHORT_AVERAGE[RECIPE]}
-    base = base_for(RECIPE, data, scale, batch_size=batch_size, keep_models=True, **averaged)
+    base = base_for(RECIPE, data, scale, batch_size=batch_size, keep_models=True)
 
     def arm(name: str, count: int, updates: int, **changes) -> Arm:
         each = max(1, updates // MOMENTS[scale])
