@@ -64,7 +64,8 @@ def said(capsys, *arguments) -> tuple[int, str, str]:
         (["sample", "nothing.keras"], "There is no file nothing.keras"),
         (
             ["show", "nothing"],
-            "cifar10, cifar10_best, cifar10_recipe, faces, faces64, faces_attributes, faces_text, house_numbers",
+            "cifar10, cifar10_best, cifar10_recipe, faces, faces64, faces_attributes, faces_text, house_numbers, "
+            "house_numbers_best",
         ),
     ],
 )
