@@ -223,7 +223,7 @@ def test_show_tells_the_card_of_a_model_with_a_name(capsys):
     code, out, _ = said(capsys, "show", "faces")
     assert code == 0 and out.startswith(f"{pretrained.find('faces').folder}\n\nname: faces\n")
     assert "command   ./dcgan train --preset quick --count 20000 --epochs 12\n" in out
-    assert "needs a GPU, or a processor with bfloat16" in said(capsys, "show", "faces64")[1]
+    assert "needs a GPU, or a processor with bfloat16" in said(capsys, "show", "cifar10")[1]
     assert f"updates: {card['updates']}\n" in out and card["terms of the data"] in out
     assert f"with 95% interval: {card['distance']['kernel']['value']:.4f} (" in out
     assert f"between true images: {card['distance']['floor']['kernel']['value']:.4f} (" in out

@@ -139,7 +139,7 @@ def publish(
         "parameters": {name: network.count_params() for name, network in networks.items()},
         "updates": int(steps["update"][-1]) if steps else 0,
         "batch size": experiment.training.batch_size,
-        "seconds of training": run.seconds,
+        "seconds of training": run.seconds and round(run.seconds),
         "device": environment["device"]["name"],
         "seed": experiment.training.seed,
         "versions": {key: environment[key] for key in ("python", "tensorflow", "keras", "numpy")},

@@ -16,8 +16,8 @@ from utils.text import shorten
 class Arithmetic:
     """Add and subtract concepts: the mean latents of a few samples each, as in the paper.
 
-    By numbers of samples, for anybody's model: ./dcgan arithmetic faces64 "glasses: 4 12 21" - "plain: 6 26 40" +
-    "long: 11 43 51". In words, where a classifier can find samples: ./dcgan arithmetic faces64 "glasses" -
+    By numbers of samples, for anybody's model: ./dcgan arithmetic faces64 "glasses: 1 16 21" - "plain: 2 6 8" +
+    "long: 10 32 52". In words, where a classifier can find samples: ./dcgan arithmetic faces64 "glasses" -
     "without glasses" + "beard without glasses".
     """
 
