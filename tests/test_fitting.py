@@ -99,6 +99,8 @@ def test_the_first_command_trains_the_papers_networks_at_a_quarter_of_their_widt
     assert experiment.model == replace(preset("paper64"), width=0.25).model
     assert experiment.data.name == "faces"
     assert experiment.training.updates == 2_000 and experiment.training.batch_size == 16
+    hours = 89_000  # updates; up to there only the warm-up bounds the average, so it goes over a ninth of the training
+    assert (1 + hours) / (10 + hours) < experiment.training.ema_decay < (1 + 2 * hours) / (10 + 2 * hours)
 
 
 @pytest.mark.parametrize(("most", "size"), [(64, 64), (63, 56), (33, 32), (31, 28), (13, 12), (11, None)])
