@@ -95,6 +95,12 @@ def test_what_comes_with_the_project_is_small():
 
 
 @pytest.mark.parametrize("name", OURS)
+def test_what_a_model_says_of_itself_names_no_place_of_a_machine(name):
+    for file in pretrained.find(name).folder.glob("*.json"):
+        assert not re.search(r'"(/|~|[A-Z]:)[^"\n]*/', file.read_text(encoding="utf-8")), file
+
+
+@pytest.mark.parametrize("name", OURS)
 def test_a_models_card_is_complete_and_true(name):
     model = pretrained.find(name)
     card, experiment = model.card, model.experiment
