@@ -143,7 +143,7 @@ _PRESETS: dict[str, tuple[str, Experiment]] = {
                 batch_size=32,  # O (notebook 10)
                 learning_rate=4e-4,  # O: twice P's (notebook 10)
                 shared_latents=True,
-                ema_decay=0.99,  # O: a longer one draws less varied pictures (notebook 10)
+                ema_decay=0.99,  # O: two feature spaces disagree on a longer one (notebook 10)
             ),
         ),
     ),
