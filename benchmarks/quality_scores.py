@@ -46,6 +46,8 @@ MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, Interval]]] = {
 
 DISTANCES = ("kernel", "frechet")
 """Those of the values measured that are the better the smaller, and are compared with the best peer's."""
+FAR = 10
+"""By which factor the floor may lie below all lines of the figure and still be in it."""
 SHOWN = 8
 """Samples of each contender and mark in the picture."""
 
@@ -302,7 +304,7 @@ def draw_distances(record: dict, path: Path) -> Path:
 
     part = next(iter(MEASURES))
     columns, rows = len(record["sets"]), max(len(kept["spaces"]) for kept in record["sets"])
-    heading = "Dotted: between true images (the floor, upper end)"
+    heading = "Dotted, where it is near: between true images (the floor, upper end)"
     there = {row["contender"] for kept in record["sets"] for space in kept["spaces"] for row in space["rows"]}
     ordered = [name for name in CONTENDERS if name in there]
     figure = new_figure(1.6 + 4.4 * columns, 0.6 + 3.4 * rows + 0.2 * -(-len(ordered) // columns), heading)
@@ -325,13 +327,14 @@ def draw_distances(record: dict, path: Path) -> Path:
                     if len(row["seeds"]) > 1:
                         each = row["each"][part]
                         axes.plot([row["minutes"]] * len(each), each, "_", color=colours[name], markersize=6)
-            floor = space["floor"][part]["high"]
-            if floor > 0:
-                axes.axhline(floor, color="grey", linestyle=":", linewidth=1)
             axes.set(xscale="log", yscale="log", xlabel="minutes of training", ylabel="kernel distance")
+            floor, lowest = space["floor"][part]["high"], min(row[part]["value"] for row in space["rows"])
+            if floor > max(lowest / FAR, 0):  # one that is far below would squeeze the lines together
+                axes.axhline(floor, color="grey", linestyle=":", linewidth=1)
             plain_ticks(axes.xaxis, sorted({row["minutes"] for row in space["rows"]}))
             plain_ticks(axes.yaxis)
-            axes.set_title(f"{kept['data']['title']}, {kept['data']['size']} pixels\n{space['name']}", fontsize=8)
+            about = f"{kept['data']['title']}, {kept['data']['size']} pixels; floor {max(floor, 0):.4f}"
+            axes.set_title(f"{about}\n{space['name']}", fontsize=8)
             axes.grid(alpha=0.25)
     figure.legend(
         [handles[name] for name in ordered],
