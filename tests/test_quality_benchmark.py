@@ -198,6 +198,23 @@ def test_scores_compare_with_the_best_peer_above_the_floor_and_leave_out_spaces_
     assert drawn.stat().st_size and shown.stat().st_size
 
 
+@pytest.mark.parametrize(("floor", "drawn"), [(0.02, True), (0.011, True), (0.009, False), (-0.001, False)])
+def test_a_floor_far_below_all_lines_is_named_and_not_drawn(floor, drawn, monkeypatch, tmp_path):
+    from utils import figure
+
+    monkeypatch.setattr(figure, "write_figure", lambda path, made: made)
+    rows = [
+        {"contender": "paper", "peer": False, "minutes": minutes, "seeds": [0], "kernel": {"value": value}}
+        for minutes, value in ((1, 1.0), (5, 0.1))
+    ]
+    space = {"name": "colours", "floor": {"kernel": {"high": floor}}, "rows": rows}
+    kept = {"data": {"title": "tiny", "size": 64}, "spaces": [space]}
+    (axes,) = quality_scores.draw_distances({"sets": [kept]}, tmp_path / "unused.png").axes
+    assert [line.get_linestyle() for line in axes.get_lines()] == ["-", ":"][: 1 + drawn]
+    assert f"floor {max(floor, 0):.4f}" in axes.get_title()
+    assert axes.get_ylim()[0] > 0.005  # the lines fill the figure
+
+
 def test_another_recipe_under_a_kept_name_is_refused(work, monkeypatch):
     from utils.errors import InputError
 
