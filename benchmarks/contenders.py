@@ -34,11 +34,13 @@ class Recipe:
         about: what it is, in a few words.
         presets: what it starts from up to 32 pixels, and above; the networks are fitted to the size.
         settings: what it changes, as `config.replace` takes it.
+        widen: by how much it multiplies the channels of what it starts from.
     """
 
     about: str
     presets: tuple[str, str]
     settings: dict
+    widen: float = 1.0
 
 
 _PAPER = {"width": 0.25, "batch_size": 64, "shared_latents": True, "ema_decay": 0.99}
@@ -55,6 +57,7 @@ _CURE = {
 
 RECIPES: dict[str, Recipe] = {
     "first": Recipe("the first command's preset", (FIRST_32, FIRST), {}),
+    "first_wide": Recipe("the first command's preset, twice as wide", (FIRST_32, FIRST), {}, widen=2),
     "paper": Recipe("the paper's networks, quarter width", ("paper64", "paper64"), _PAPER),
     "relativistic": Recipe(
         "the paper's networks, relativistic, R1 and R2, D not normalised",
@@ -111,8 +114,8 @@ def experiment_for(name: str, size: int, seed: int = 0):
     from utils.fitting import at_size
     from utils.presets import preset
 
-    recipe = RECIPES[name]
-    return at_size(replace(preset(recipe.presets[size > 32]), **recipe.settings, seed=seed), size)
+    settings = settings_of(name, size)
+    return at_size(replace(preset(settings.pop("preset")), **settings, seed=seed), size)
 
 
 def settings_of(name: str, size: int) -> dict:
@@ -120,8 +123,12 @@ def settings_of(name: str, size: int) -> dict:
     name; peers have none."""
     if name in PEERS:
         return {}
+    from utils.presets import preset
+
     recipe = RECIPES[name]
-    return {"preset": recipe.presets[size > 32], **recipe.settings}
+    start = recipe.presets[size > 32]
+    wider = {"width": recipe.widen * preset(start).model.width} if recipe.widen != 1 else {}
+    return {"preset": start, **recipe.settings, **wider}
 
 
 def ours(name: str, images: np.ndarray, seed: int) -> Trainer:
