@@ -86,11 +86,13 @@ class Stalls(Numbers):
 
 
 class FillsDisk(Numbers):
-    """Takes all that is left of the disk in the middle of the work."""
+    """Takes all that is left of the disk in the middle of the work, once the journal (beside `log`, in p) has a line: the
+    parent of two quick workers may not have come to write one by then."""
 
     def read(self, rows):
         filler = Path(self.log).with_name("filler")
         if rows.start == 12 * CHUNK_ROWS and not filler.exists():
+            _wait_until(lambda: _lines(filler.with_name("p")))
             with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
                 while True:
                     file.write(bytes(4096))
