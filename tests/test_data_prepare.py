@@ -86,8 +86,10 @@ class Stalls(Numbers):
 
 
 class FillsDisk(Numbers):
-    """Takes all that is left of the disk in the middle of the work, once the journal (beside `log`, in p) has a line: the
-    parent of two quick workers may not have come to write one by then."""
+    """Takes all that is left of the disk in the middle of the work, once the journal (in p, beside `log`) has a line.
+
+    The parent of two quick workers may not have come to write one by then.
+    """
 
     def read(self, rows):
         filler = Path(self.log).with_name("filler")

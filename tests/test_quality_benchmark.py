@@ -12,6 +12,7 @@ from benchmarks import contenders, kept, peers, quality_scores
 from benchmarks.contenders import Clock, Peer, Recipe
 from benchmarks.peers import Trainer
 from benchmarks.quality_per_minute import Gone, Process, main, stops, take_turns, train
+from utils.config import replace
 from utils.data import scale_back
 from utils.evaluation.features import Extractor
 from utils.intervals import Interval
@@ -260,6 +261,15 @@ def test_recipes_of_all_names_make_experiments_of_both_sizes():
         for size in (32, 64):
             experiment = contenders.experiment_for(name, size, seed=3)
             assert (experiment.model.image_size, experiment.training.seed) == (size, 3)
+
+
+@pytest.mark.parametrize(("size", "width", "batch"), [(32, 1.0, 32), (64, 0.5, 16)])
+def test_twice_the_channels_are_all_that_the_wide_recipe_changes(size, width, batch):
+    first, wide = (contenders.experiment_for(name, size) for name in ("first", "first_wide"))
+    assert (wide.model.width, wide.training.batch_size) == (width, batch)
+    assert replace(wide, width=first.model.width) == first
+    settings = contenders.settings_of("first_wide", size)  # by these a kept result is told from one of another width
+    assert settings == {**contenders.settings_of("first", size), "width": width}
 
 
 def test_wrong_input_is_refused_in_a_sentence(tmp_path, capsys):
