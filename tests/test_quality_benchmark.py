@@ -1,6 +1,7 @@
 """The benchmark of quality per minute: turns, what is kept, scores. Its contenders are tiny here, or train nothing."""
 
 import argparse
+import contextlib
 import itertools
 import json
 
@@ -90,14 +91,9 @@ def test_a_process_answers_lines_and_its_end_is_told_with_what_it_said_last(tmp_
         Process("torch", tmp_path / "train.npy", 0, str(tmp_path / "nowhere"), tmp_path / "log.txt")
 
 
-@pytest.fixture(scope="module")
-def work(tmp_path_factory):
-    """A session of two contenders on 300 pictures: a tiny network of ours, and a peer that draws noise."""
-    folder = tmp_path_factory.mktemp("quality")
-    random = np.random.default_rng(0)
-    colours = random.integers(0, 256, (300, 1, 1, 3))
-    pictures = np.clip(colours + random.normal(0, 9, (300, SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
-    np.save(folder / "colours.npy", pictures)
+@contextlib.contextmanager
+def _two_take_part():
+    """Only a tiny network of ours takes part, and a peer that draws noise."""
 
     def noise(images, seed):
         random = np.random.default_rng(seed)
@@ -106,6 +102,25 @@ def work(tmp_path_factory):
 
     tiny = {"width": 0.0625, "batch_size": 8, "shared_latents": True, "discriminator_updates": "joint"}
     taking_part = {"paper": Recipe("tiny", ("report32", "report32"), tiny), "tutorial": Peer("noise", noise)}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(kept, "LEAST_IMAGES", 16)
+        for name, some in {"RECIPES": ["paper"], "PEERS": ["tutorial"], "CONTENDERS": ["paper", "tutorial"]}.items():
+            registry = getattr(contenders, name)  # the same object in all modules
+            for key in list(registry):
+                patched.delitem(registry, key)
+            for key in some:
+                patched.setitem(registry, key, taking_part[key])
+        yield
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    """A session of the two on 300 pictures, and who started in it."""
+    folder = tmp_path_factory.mktemp("quality")
+    random = np.random.default_rng(0)
+    colours = random.integers(0, 256, (300, 1, 1, 3))
+    pictures = np.clip(colours + random.normal(0, 9, (300, SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
+    np.save(folder / "colours.npy", pictures)
     started = []
 
     class Here:
@@ -118,19 +133,19 @@ def work(tmp_path_factory):
             self.facts |= clock.trainer.facts
             self.answer, self.end = clock.answer, lambda: None
 
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(kept, "LEAST_IMAGES", 16)
-        for name, some in {"RECIPES": ["paper"], "PEERS": ["tutorial"], "CONTENDERS": ["paper", "tutorial"]}.items():
-            registry = getattr(contenders, name)  # the same object in all modules
-            for key in list(registry):
-                patched.delitem(registry, key)
-            for key in some:
-                patched.setitem(registry, key, taking_part[key])
+    with _two_take_part():
         data = kept.set_apart(str(folder / "colours.npy"), SIDE, folder / "work", 40, data_dir=folder / "data")
         options = argparse.Namespace(minutes=[0.0005, 0.001], turn=0.02, samples=40, torch_python=None)
         for _ in range(2):  # the second time all is there
             train(data, ["paper", "tutorial"], 0, options, start=Here)
-        yield data, started
+    return data, started
+
+
+@pytest.fixture
+def work(session):
+    """The session, in a test in which only the two take part; all others see the true contenders."""
+    with _two_take_part():
+        yield session
 
 
 def test_images_set_apart_are_never_trained_on(work):
