@@ -435,6 +435,29 @@ def test_the_size_is_the_largest_that_the_pictures_and_the_time_allow(tmp_path, 
     assert chosen.training.batch_size == (16 if size > 32 else 32)  # of 40 pictures
 
 
+def test_much_time_is_spent_on_wider_networks_unless_options_say_otherwise(tmp_path, speed, capsys):
+    pictures = tmp_path / "faces.npz"
+    np.savez(pictures, images=np.zeros((2_000, 64, 64, 3), np.uint8))
+    tried = speed(0.03)
+
+    def width(*options):
+        return resolved("--data", str(pictures), *options).model.width
+
+    chosen = resolved("--data", str(pictures))
+    assert (chosen.model.width, chosen.training.updates) == (0.5, 31_250)  # 250 times the images; in the time 36,000
+    assert [experiment.model.width for experiment in tried] == [0.25, 0.5]
+    assert resolved(*shlex.split(command_for(chosen))[2:]) == chosen
+    assert width("--minutes", "16") == 0.25  # 28,000
+    assert width("--width", "0.25") == width("--updates", "99999") == width("--preset", "quick64") == 0.25
+    assert width("--width", "0.125") == 0.125
+    first = resolved("--minutes", "20")  # of the first command's faces
+    assert first == replace(preset("quick64"), width=0.5, updates=36_000, summary_updates=720)
+    assert resolved("--minutes", "20", "--preset", "quick64").model.width == 0.25
+    for options in (["--data", pictures], ["--minutes", "20"]):
+        told = said(capsys, "train", *options, "--dry-run")[1]
+        assert "16 images an update, but 2 times as wide (--width 0.5): from 30,000 updates on" in told
+
+
 def test_few_images_are_not_gone_through_until_samples_get_worse(tmp_path, speed, capsys):
     np.savez(tmp_path / "faces.npz", images=np.zeros((1100, 64, 64, 3), np.uint8))
     speed(0.02)

@@ -17,7 +17,7 @@ from utils.parameters import (
     network_parameters,
     rotation_parameters,
 )
-from utils.presets import FIRST
+from utils.presets import FIRST, WIDER_FROM
 
 
 def test_the_reports_networks_fitted_to_64_pixels_are_its_networks_for_64():
@@ -92,6 +92,15 @@ def test_the_recipe_is_recommended_at_its_size_and_above_and_few_images_are_augm
     few = recommended(64, 999)
     assert few.training.augment == ("colour", "translation") and replace(few, augment=()) == preset("quick64")
     assert [recommended(64, n).training.batch_size for n in (64, 31, 20, 8, 3)] == [16, 16, 16, 8, 8]
+
+
+def test_much_time_makes_the_recipe_wider_where_that_was_measured():
+    wide = replace(preset("quick64"), width=0.5)
+    assert recommended(64, 1_000, WIDER_FROM) == recommended(64, None, WIDER_FROM) == wide
+    assert recommended(64, 1_000, WIDER_FROM - 1) == recommended(64, 1_000, None) == preset("quick64")
+    assert recommended(96, 9_000, WIDER_FROM).model == replace(recommended(96), width=0.5).model
+    few, small = recommended(64, 999, WIDER_FROM), recommended(32, 9_000, 100 * WIDER_FROM)
+    assert few == recommended(64, 999) and small == preset("quick32")
 
 
 def test_the_first_command_trains_the_papers_networks_at_a_quarter_of_their_width():

@@ -13,6 +13,7 @@ from utils.data.catalogue import count_of, shorter_sides
 from utils.errors import InputError
 from utils.fitting import few_images, largest_size
 from utils.lengths import FEW_UPDATES, MANY_UPDATES, MOST_TIMES, seconds_of, updates_before_worse, updates_in
+from utils.presets import WIDER, WIDER_FROM
 from utils.tables import roughly
 
 SIZES = {128: MANY_UPDATES, 64: FEW_UPDATES, 32: 0}
@@ -92,7 +93,7 @@ class Choice:
 
 def choose(
     data: DataConfig,
-    recommend: Callable[[int, int], Experiment],
+    recommend: Callable[[int, int, int | None], Experiment],
     measure: Measure,
     minutes: float | None = None,
     size: int | None = None,
@@ -102,8 +103,8 @@ def choose(
 
     Args:
         data: the images.
-        recommend: gives the experiment for a size and a number of images, such as `fitting.recommended`, with all that
-            was asked for in it.
+        recommend: gives the experiment for a size, a number of images and the number of updates that the time allows
+            (None: not known), such as `fitting.recommended`, with all that was asked for in it.
         measure: times an experiment on this machine, as `training.estimate.try_updates` does.
         minutes: how long it is to take on this machine, which is then measured; None where its length was asked for.
         size: side of the images, if it was asked for.
@@ -117,7 +118,7 @@ def choose(
 
     def at(size: int) -> Experiment:
         images, certain = count_of(data, size, data_dir)
-        experiment = recommend(size, images)
+        experiment = recommend(size, images, None)
         if images < experiment.training.batch_size:
             raise InputError(
                 f"There are {'' if certain else 'up to '}{images:,} images, fewer than one update takes: "
@@ -141,10 +142,7 @@ def choose(
         why["Size"] = f"{size}x{size} pixels, as asked for"
     experiment, (images, certain) = at(size), count_of(data, size, data_dir)
     training, counted = experiment.training, f"{'' if certain else 'up to '}{images:,} images"
-    about = presets.presets()[experiment.preset].split(":")[0]
-    why["Networks"] = (
-        f"preset {experiment.preset}, {about[0].lower()}{about[1:]}; {training.batch_size} images an update"
-    )
+    why["Networks"] = _networks(experiment)
     few = few_images(size)
     if images < few:
         reason = f": {counted} are few (below {few:,})" if training.augment else ", as asked for"
@@ -153,25 +151,50 @@ def choose(
     why["Augment"] = f"{', '.join(training.augment) or 'nothing'}{reason}"
     if minutes is None:
         return Choice(experiment, why)
-    timed = choose_length(experiment, minutes, lambda experiment: trials.get(experiment) or measure(experiment), images)
+    timed = choose_length(
+        experiment,
+        minutes,
+        lambda experiment: trials.get(experiment) or measure(experiment),
+        lambda updates: recommend(size, images, updates),
+        images,
+    )
     why |= timed.why
     if images < FEW_TO_LEARN_FROM:
         why["Expect"] += "; of so few images some may be repeated: ./dcgan explain last --only memory looks for that"
     return Choice(timed.experiment, why, minutes, timed.trial)
 
 
-def choose_length(experiment: Experiment, minutes: float, measure: Measure, images: int | None = None) -> Choice:
+def choose_length(
+    experiment: Experiment,
+    minutes: float,
+    measure: Measure,
+    longer: Callable[[int], Experiment] | None = None,
+    images: int | None = None,
+) -> Choice:
     """Turn minutes into a number of updates, by a few that are timed.
 
     Args:
         experiment, minutes, measure: as for `choose`.
+        longer: gives the experiment to take where this one would do so many updates; None keeps it.
         images: how many there are; so few that more updates would make samples worse get fewer.
     """
     _check(minutes)
-    trial = measure(experiment)
-    updates = in_time = updates_in(minutes, trial.update_seconds)
-    if images is not None:
-        updates = min(in_time, updates_before_worse(experiment, images) or in_time)
+
+    def timed(experiment: Experiment) -> tuple[Trial, int, int]:
+        trial = measure(experiment)
+        in_time = updates_in(minutes, trial.update_seconds)
+        worse = None if images is None else updates_before_worse(experiment, images)
+        return trial, in_time, min(in_time, worse or in_time)
+
+    why = {}
+    trial, in_time, updates = timed(experiment)
+    if longer and (other := longer(updates)) != experiment:
+        why["Networks"] = (
+            f"{_networks(experiment)}, but {WIDER} times as wide (--width {other.model.width:g}): from {WIDER_FROM:,} "
+            "updates on, as many minutes give clearer pictures so (notebook 10)"
+        )
+        experiment = other
+        trial, in_time, updates = timed(experiment)
     busy = busy_in_words(trial.load, trial.processors, "; ")
     length = (
         f"{updates:,} updates, about {roughly(seconds_of(updates, trial.update_seconds))} with summaries: "
@@ -182,7 +205,7 @@ def choose_length(experiment: Experiment, minutes: float, measure: Measure, imag
             f". Gone through more than {MOST_TIMES} times, so few images give worse samples (notebook 06); {minutes:g} "
             f"minutes are --updates {in_time}"
         )
-    why = {"Length": length, "Expect": _expected(updates)}
+    why |= {"Length": length, "Expect": _expected(updates)}
     return Choice(replace(experiment, updates=updates), why, minutes, trial)
 
 
@@ -221,6 +244,13 @@ def choose_size(sides: np.ndarray, minutes: float | None, seconds: Callable[[int
             "pixels on the shorter side): use larger ones, or --small enlarge."
         )
     return size, reason
+
+
+def _networks(experiment: Experiment) -> str:
+    about = presets.presets()[experiment.preset].split(":")[0]
+    return (
+        f"preset {experiment.preset}, {about[0].lower()}{about[1:]}; {experiment.training.batch_size} images an update"
+    )
 
 
 def _expected(updates: int) -> str:

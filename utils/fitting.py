@@ -5,7 +5,7 @@ import math
 
 from utils.config import Experiment, ModelConfig, replace
 from utils.errors import InputError
-from utils.presets import FIRST, FIRST_32, preset
+from utils.presets import FIRST, FIRST_32, WIDER, WIDER_FROM, preset
 
 LARGEST = 512
 """Sizes above this are not tried."""
@@ -38,24 +38,28 @@ def fitted(model: ModelConfig, size: int) -> ModelConfig:
     )
 
 
-def recommended(size: int, images: int | None = None) -> Experiment:
+def recommended(size: int, images: int | None = None, updates: int | None = None) -> Experiment:
     """The preset to start from where none is named: what works in minutes on a CPU.
 
     Up to 32 pixels it is `quick32`, above `quick64`; the report's networks for 64 pixels draw stripes after hours. Few
-    images are augmented, in colour and by translation, and come in smaller batches if they do not fill one.
+    images are augmented, in colour and by translation, and come in smaller batches if they do not fill one. Where there
+    is time for `presets.WIDER_FROM` updates, `quick64` is `presets.WIDER`, unless images are few: that is not measured.
 
     Args:
         size: side of the images in pixels.
         images: how many there are, if it is known.
+        updates: how many it would do as it is in the time that there is, if that is known.
 
     Raises:
         InputError: as `fitted`.
     """
-    experiment = at_size(_start_for(size), size)
+    experiment, few = at_size(_start_for(size), size), images is not None and images < few_images(size)
+    if experiment.preset == FIRST and (updates or 0) >= WIDER_FROM and not few:
+        experiment = replace(experiment, width=WIDER * experiment.model.width)
     if images is None:
         return experiment
-    if images < few_images(size):
-        experiment = replace(experiment, augment=("colour", "translation"))
+    if few:
+        experiment = replace(experiment, augment=AUGMENTATION)
     return with_fitting_batches(experiment, images)
 
 

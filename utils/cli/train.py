@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -87,8 +88,8 @@ class Train:
     places: Annotated[_Places, arg(name="")]
     minutes: float | None = None
     """In place of --updates and --epochs: how long to train on this machine, about. A few updates are timed before, and
-    the number that fits becomes a setting of the run. 20 for own pictures, and for datasets without --preset, where
-    none of the three is given."""
+    the number that fits becomes a setting of the run; where it is large and no --preset is named, networks are wider.
+    20 for own pictures, and for datasets without --preset, where none of the three is given."""
     preset: Literal[tuple(presets())] = FIRST  # type: ignore[valid-type]
     """The experiment to start from; `./dcgan presets` compares them."""
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -196,7 +197,10 @@ class Train:
             choice = choose(data, self._recommended, self._measure, minutes, size, self.places.data_dir)
         else:
             experiment = self.settings.experiment(self.preset)
-            choice = Choice(experiment, {}) if minutes is None else choose_length(experiment, minutes, self._measure)
+            choice = Choice(experiment, {})
+            if minutes is not None:
+                longer = None if "--preset" in given else partial(self._recommended, experiment.model.image_size, None)
+                choice = choose_length(experiment, minutes, self._measure, longer)
         if {"--summary-epochs", "--summary-updates"} & given:
             return choice
         return replace(choice, experiment=with_few_summaries(choice.experiment))
@@ -206,12 +210,12 @@ class Train:
         """Whether networks and size are to be chosen: no preset is named, and other images than the first command's."""
         return "--preset" not in _given(self.options) and self.settings.data.name != preset(FIRST).data.name
 
-    def _recommended(self, size: int, images: int) -> Experiment:
-        """What is recommended for so many images of a size, with all that the options say."""
-        start = recommended(size, images)
+    def _recommended(self, size: int, images: int | None, updates: int | None) -> Experiment:
+        """What `fitting.recommended` gives, with all that the options say."""
+        start = recommended(size, images, updates)
         if _own_networks(_given(self.options)):
             start = self.settings.experiment(self.preset)
-        if cluster_for(self.strategy) is None and "--watch-updates" not in _given(self.options):
+        if self._is_free and cluster_for(self.strategy) is None and "--watch-updates" not in _given(self.options):
             start = config.replace(start, on_collapse="rollback")  # nobody asked to watch it
         asked = read(Train, list(self.options), "train", Train._from(start, list(self.options)))
         return asked.settings.experiment(asked.preset)
