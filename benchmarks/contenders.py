@@ -59,7 +59,9 @@ RECIPES: dict[str, Recipe] = {
     "first": Recipe("the first command's preset", (FIRST_32, FIRST), {}),
     "first_wide": Recipe("the first command's preset, twice as wide", (FIRST_32, FIRST), {}, widen=2),
     "first_64": Recipe("the first command's preset, batches of 64", (FIRST_32, FIRST), {"batch_size": 64}),
-    "wide_32": Recipe("the same, twice as wide, batches of 32", (FIRST_32, FIRST), {"batch_size": 32}, widen=2),
+    "wide_32": Recipe(
+        "the first command's preset, twice as wide, batches of 32", (FIRST_32, FIRST), {"batch_size": 32}, widen=2
+    ),
     "paper": Recipe("the paper's networks, quarter width", ("paper64", "paper64"), _PAPER),
     "relativistic": Recipe(
         "the paper's networks, relativistic, R1 and R2, D not normalised",
