@@ -452,7 +452,8 @@ def test_much_time_is_spent_on_wider_networks_unless_options_say_otherwise(tmp_p
     assert width("--width", "0.125") == 0.125
     first = resolved("--minutes", "20")  # of the first command's faces
     assert first == replace(preset("quick64"), width=0.5, updates=36_000, summary_updates=720)
-    assert resolved("--minutes", "20", "--preset", "quick64").model.width == 0.25
+    for options in (["--preset", "quick64"], ["--count", "999"], ["--image-size", "32"]):
+        assert resolved("--minutes", "20", *options).model.width == resolved(*options).model.width
     for options in (["--data", pictures], ["--minutes", "20"]):
         told = said(capsys, "train", *options, "--dry-run")[1]
         assert "16 images an update, but 2 times as wide (--width 0.5): from 30,000 updates on" in told

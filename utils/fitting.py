@@ -43,7 +43,8 @@ def recommended(size: int, images: int | None = None, updates: int | None = None
 
     Up to 32 pixels it is `quick32`, above `quick64`; the report's networks for 64 pixels draw stripes after hours. Few
     images are augmented, in colour and by translation, and come in smaller batches if they do not fill one. Where there
-    is time for `presets.WIDER_FROM` updates, `quick64` is `presets.WIDER`, unless images are few: that is not measured.
+    is time for `presets.WIDER_FROM` updates, `quick64` is `presets.WIDER` times as wide, unless images are few: that is
+    not measured.
 
     Args:
         size: side of the images in pixels.

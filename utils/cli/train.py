@@ -21,7 +21,7 @@ from utils.cluster import cluster_for
 from utils.config import CHECKPOINT_SECONDS, DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
 from utils.files import expect_writable
-from utils.fitting import at_size, recommended, with_fitting_batches
+from utils.fitting import at_size, few_images, recommended, with_fitting_batches
 from utils.lengths import FEW_UPDATES, MANY_UPDATES, Length, seconds_of, unit_of, updates_per_epoch, with_few_summaries
 from utils.presets import FIRST, preset, presets
 from utils.tables import duration, roughly
@@ -199,7 +199,9 @@ class Train:
             experiment = self.settings.experiment(self.preset)
             choice = Choice(experiment, {})
             if minutes is not None:
-                longer = None if "--preset" in given else partial(self._recommended, experiment.model.image_size, None)
+                size = experiment.model.image_size
+                as_made = "--preset" in given or (data.count or few_images(size)) < few_images(size)
+                longer = None if as_made else partial(self._recommended, size, data.count)
                 choice = choose_length(experiment, minutes, self._measure, longer)
         if {"--summary-epochs", "--summary-updates"} & given:
             return choice
