@@ -13,6 +13,7 @@ from utils.config import preset, replace
 from utils.errors import InputError
 from utils.files import appears_whole, is_locked, locked, read_json, remove_unfinished, write_json
 from utils.runs import Curves, Rows, Run, State, Thinned, columns, dataset_slug
+from utils.runtime import cpu_name
 
 ENVIRONMENT = {"images": 3, "fingerprint": "f"}
 
@@ -135,6 +136,28 @@ def test_a_run_made_before_there_was_a_state_stands_as_its_log_and_records_say(t
     for sentence in log:
         run.log(sentence)
     assert run.state == state and run.seconds == (9 if state.status == "finished" else None)
+
+
+@pytest.mark.parametrize(
+    ("about", "name"),
+    [
+        (
+            "{f}: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\nflags\t: sse2 a:b\n\n{f}: 26\n",
+            "AMD EPYC (family 25, model 17)",
+        ),
+        ("{f}: 25\nmodel\t\t: 1\nmodel name\t: AMD EPYC 7763 64-Core Processor\n", "AMD EPYC 7763 64-Core Processor"),
+        ("model name\t: Cortex\n", "Cortex"),  # not every kind of processor has families
+    ],
+    ids=("virtual", "with_a_number", "without_family"),
+)
+def test_the_processor_is_told_from_another_generation_of_the_same_name(tmp_path, about, name):
+    (tmp_path / "cpuinfo").write_text(about.replace("{f}", "cpu family\t"))
+    assert cpu_name(tmp_path / "cpuinfo") == name
+
+
+def test_a_system_that_tells_nothing_of_its_processor_still_has_a_name_for_it(tmp_path):
+    (tmp_path / "cpuinfo").write_text("Features: fp asimd\n")
+    assert cpu_name(tmp_path / "cpuinfo") == cpu_name(tmp_path / "missing") != ""
 
 
 def test_a_log_in_which_names_broke_lines_is_told_in_sentences(tmp_path):

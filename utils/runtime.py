@@ -270,10 +270,18 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def cpu_name() -> str:
-    """The processor, as the system tells it."""
+def cpu_name(about: str | Path = "/proc/cpuinfo") -> str:
+    """The processor, as the system tells it in that file.
+
+    A virtual machine often calls all generations alike ("AMD EPYC"). A name without any number is therefore followed by
+    family and model, which tell them apart wherever records of two machines meet.
+    """
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
+        first = Path(about).read_text(encoding="utf-8").split("\n\n")[0]  # the others are alike
+        facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
+        name = facts["model name"]
+    except (OSError, KeyError):
         return platform.processor() or platform.machine() or "CPU"
+    if any(character.isdigit() for character in name) or not {"cpu family", "model"} <= set(facts):
+        return name
+    return f"{name} (family {facts['cpu family']}, model {facts['model']})"
