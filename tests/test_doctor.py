@@ -329,6 +329,47 @@ def test_losses_that_are_not_finite_are_a_reason_to_go_back_too(tiny, undrawn, t
     assert np.allclose(rates, [1e-4 * 0.5 ** (5 / 1000), 2e-4 * 0.5 ** (5 / 1000)], rtol=1e-5)
 
 
+def test_the_time_that_a_training_takes_is_told_by_updates_after_it_went_back(
+    tiny, light, tmp_path, monkeypatch, capsys
+):
+    """It fails between the update that the time is taken from and the one that it is told at, and passes both again."""
+    fails_at, times = loop.COMPILING_UPDATES + 1, [0]
+    read = loop.Record.read
+
+    def broken(record):
+        fails = record.update == fails_at and not times[0]
+        times[0] += fails
+        return read(record) | ({"loss_generator": float("nan")} if fails else {})
+
+    monkeypatch.setattr(loop.Record, "read", broken)
+    monkeypatch.setattr(loop, "FORECAST_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "_READ_SECONDS", 0.0)
+    experiment = replace(tiny, on_collapse="rollback", epochs=3, summary_epochs=3)
+    run = train(experiment, dataset=NOISE, runs_dir=tmp_path, update_seconds=1e6)
+    assert [(back["from"], back["to"]) for back in run.state.rollbacks] == [(fails_at, 0)]
+    (sentence,) = re.findall(r"^9 updates of 8 images, about (.*)", capsys.readouterr().out, re.MULTILINE)
+    assert not sentence.startswith("-")
+
+
+def test_networks_that_are_not_finite_replace_none_and_are_not_drawn(tiny, light, tmp_path, monkeypatch):
+    """At the update of a summary whose losses are finite still."""
+    update = Light.__call__
+
+    def broken(light, batch, stop=False):
+        record = update(light, batch, stop)
+        if batch.update == 6:
+            light.players.generator.trainable_variables[0].assign_add([[float("nan")]])
+        return record
+
+    monkeypatch.setattr(Light, "__call__", broken)
+    with pytest.raises(InputError, match="no longer finite at update 6, .* the checkpoint of update 3 is kept"):
+        train(tiny, dataset=NOISE, runs_dir=tmp_path, progress=False)
+    run = Run.find("last", tmp_path)
+    assert [row["epoch"] for row in run.epochs()] == [0, 1] and not run.grid(2).exists()
+    weights = load_network(run.model("generator")).weights
+    assert all(np.isfinite(np.asarray(weight)).all() for weight in weights)
+
+
 def test_a_training_that_is_to_stop_when_it_has_failed_says_why_and_can_go_on(tiny, planted, tmp_path):
     planted(0.0)
     experiment = replace(tiny, epochs=3, watch_updates=1, on_collapse="stop", count=None)

@@ -66,7 +66,8 @@ class State:
             "failed". A process that is killed leaves "running" behind; see `Run.in_words`.
         update: updates that are saved, from where `resume` goes on.
         epoch: whole epochs among them.
-        seconds: how long they took, without preparing and summaries.
+        seconds: from the first of them to the last, with the summaries and checkpoints in between, in all processes
+            that trained; what a killed one did after its last checkpoint is not in it.
         why: of a run that was stopped or failed, the reason in one sentence.
         written: when this was written, in seconds since 1970.
         rollbacks: each time that the training failed and went back: "from" one update "to" another, with "step_sizes"
@@ -292,7 +293,7 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """How long the training took, without preparing and summaries; None if it is not finished."""
+        """How long the training took, as `State.seconds` counts; None if it is not finished."""
         return self.state.seconds if self.state.status == "finished" else None
 
     def in_words(self) -> str:

@@ -33,7 +33,7 @@ def save(
         The file, or None if a weight is not finite: such a checkpoint would be of no use, and the last good ones stay.
     """
     values = {name: np.asarray(variable) for name, variable in variables.items()}
-    if not all(np.isfinite(v).all() for v in values.values() if np.issubdtype(v.dtype, np.floating)):
+    if not all_finite(values):
         return None
     path = Path(folder) / f"update_{update:08d}.npz"
     with appears_whole(path) as temporary, temporary.open("wb") as file:
@@ -44,6 +44,12 @@ def save(
     for other in (*later, *there[len(later) + kept :]):
         other.unlink(missing_ok=True)
     return path
+
+
+def all_finite(variables: dict[str, keras.Variable | np.ndarray]) -> bool:
+    """Whether no weight is infinite or not a number."""
+    values = map(np.asarray, variables.values())
+    return all(np.isfinite(value).all() for value in values if np.issubdtype(value.dtype, np.floating))
 
 
 def restore(

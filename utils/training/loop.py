@@ -200,20 +200,26 @@ def resume(
     if team and not team.is_chief:
         return follow(experiment, dataset, team)
     device = f"{device}{f', {team}' if team else ''}"
-    if experiment != run.experiment:
-        run.save_experiment(experiment)
-    if (encoder := _encoder(experiment, dataset, data_dir, progress, run)) is not None:
-        encoder.save(run.models)
-    run.log(f"Resumed on {device}{f', with the pictures in {experiment.data.name}' if moved else ''}.")
-    now, then = runtime.environment(), run.environment
-    other = {name: (then.get(name), now[name]) for name in now if then.get(name) != now[name] and name != "platform"}
-    if other:
-        run.log(f"The environment differs, so bits may: {other}.")
-    if progress:
-        print(f"Resuming {one_line(str(run.folder))} on {device}.")
-        for name, (old, new) in other.items():
-            print(f"Note: {name} was {old}, now {new}: the result may differ in the last bits.")
-    return _train(run, dataset, progress, checkpoint_seconds, distance, team)
+    encoder = _encoder(experiment, dataset, data_dir, progress, run)
+
+    def begin() -> None:
+        if experiment != run.experiment:
+            run.save_experiment(experiment)
+        if encoder:
+            encoder.save(run.models)
+        run.log(f"Resumed on {device}{f', with the pictures in {experiment.data.name}' if moved else ''}.")
+        now, then = runtime.environment(), run.environment
+        other = {
+            name: (then.get(name), now[name]) for name in now if then.get(name) != now[name] and name != "platform"
+        }
+        if other:
+            run.log(f"The environment differs, so bits may: {other}.")
+        if progress:
+            print(f"Resuming {one_line(str(run.folder))} on {device}.")
+            for name, (old, new) in other.items():
+                print(f"Note: {name} was {old}, now {new}: the result may differ in the last bits.")
+
+    return _train(run, dataset, progress, checkpoint_seconds, distance, team, begin)
 
 
 def _encoder(
@@ -255,14 +261,20 @@ def _train(
     checkpoint_seconds: float,
     distance: Callable[[Sampler], dict] | None,
     team: Team | None,
+    begin: Callable[[], None] = lambda: None,
 ) -> Run:
-    """Train from the last checkpoint, or from the beginning, to the end."""
+    """Train from the last checkpoint, or from the beginning, to the end.
+
+    Args:
+        begin: called before anything else, when no other process can be at work on the run.
+    """
 
     def say(sentence: str) -> None:
         _say(run, sentence, progress)
 
     words = losses_in_words(team, run.folder)
     with run.locked(say), _ends_in_state(run), _disk_in_words(run), words, _signals() as asked:
+        begin()
         remove_unfinished(run.folder)
         training = _Training(run, dataset, progress, distance, team)
         training.go(asked, checkpoint_seconds)
@@ -357,8 +369,7 @@ class _Training:
         state = checkpoint.restore(run.checkpoints, self.variables, self._say, self._lost)
         self._take_up(state or {"update": 0, "seconds": 0.0})
         self._note_replicas()
-        self._begun, self._told = self.update, False
-        self._timed_from: tuple[int, float] | None = None  # update and time that the speed is measured from
+        self._told = False  # how long it will take
         if not state:
             self._begin()
             self._summarize(0)
@@ -396,6 +407,8 @@ class _Training:
         self.watch.memory = state.get("watch_memory")
         for name, file in self._records.items():
             _cut(file, state.get(f"{name}_bytes", 0))
+        self._begun = self.update
+        self._timed_from: tuple[int, float] | None = None  # update and time that the speed is measured from
         self.diagnosis = Diagnosis(self.experiment, self.run.watch())
         self.board, self.curves = Board(self.run, self.length), Curves(self.run)
 
@@ -466,6 +479,8 @@ class _Training:
                 if failure and self._can_roll_back:
                     self._fail(update, failure.sentence)
                 if summary:
+                    if not checkpoint.all_finite(self.variables):  # before networks of an earlier summary are replaced
+                        self._stop_not_finite(update)
                     self._summarize(summary)
                 if summary or stopping or failure or now - last_checkpoint > checkpoint_seconds:
                     self._checkpoint(healthy=bool(summary) and self.diagnosis.healthy)
