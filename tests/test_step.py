@@ -190,8 +190,10 @@ def test_the_generators_update_leaves_the_discriminator_alone(tiny):
     assert all(np.array_equal(a, b) for a, b in zip(frozen, networks.discriminator.trainable_weights))
 
 
-def test_the_average_follows_its_formula(tiny):
-    experiment = replace(tiny, ema_decay=0.5)
+@pytest.mark.parametrize("steps", [1, 2])
+def test_the_average_follows_its_formula(tiny, steps):
+    """By updates, however many steps of the generator there are in each."""
+    experiment = replace(tiny, ema_decay=0.5, generator_steps=steps)
     networks = build_players(experiment)
     update = Update(networks, experiment)
     expected = [v.numpy() for v in networks.generator.weights]
@@ -251,6 +253,24 @@ def test_mixed_precision_keeps_float32_weights_and_stays_near_the_float32_losses
         keras.mixed_precision.set_dtype_policy("float32")
     rounded, exact = ([list(values.values()) for values in recorded] for recorded in (rounded, exact))
     np.testing.assert_allclose(rounded, exact, atol=0.05)
+
+
+def test_the_recorded_gradient_is_that_of_the_loss_also_where_its_scale_is_raised(tiny, monkeypatch):
+    """Keras doubles the scale of losses within the step."""
+    _, exact = fused(tiny)
+    keras.mixed_precision.set_dtype_policy("mixed_float16")
+
+    class Raising(keras.optimizers.LossScaleOptimizer):
+        def __init__(self, of):
+            super().__init__(of, dynamic_growth_steps=1)
+
+    monkeypatch.setattr(keras.optimizers, "LossScaleOptimizer", Raising)
+    try:
+        networks, rounded = fused(replace(tiny, precision="mixed_float16"))
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    assert float(networks["generator"].optimizer.dynamic_scale) > 2.0**15  # was raised
+    assert rounded[0]["gradient_norm"] == pytest.approx(exact[0]["gradient_norm"], rel=0.1)  # before weights differ
 
 
 def test_xla_computes_the_same_update(tiny, float64):

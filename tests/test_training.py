@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from comparing import assert_same_contents, contents
 from PIL import Image
+from tensorflow import make_ndarray
 
 from utils import config
 from utils.choice import busy_in_words
@@ -20,7 +21,7 @@ from utils.config import replace
 from utils.data import load_for
 from utils.errors import InputError
 from utils.runs import Run
-from utils.training import checkpoint, estimate, loop, performance_summarizer, resume, train
+from utils.training import board, checkpoint, estimate, loop, performance_summarizer, resume, train
 from utils.training.batches import Schedule, batches
 from utils.training.estimate import try_updates
 from utils.training.players import build_players
@@ -186,7 +187,35 @@ def test_tensorboard_gets_scalars_and_grids(tiny, noise_dataset, tmp_path):
     assert [event.step for event in events.Tensors("grid")] == [0, 1, 2]
 
 
+def test_tensorboard_shows_a_lazy_penalty_as_the_mean_of_the_updates_that_had_it(
+    tiny, noise_dataset, tmp_path, monkeypatch
+):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.setattr(board, "POINTS", 2)  # of three updates the first two, then the third
+    run = train(
+        replace(tiny, r1=1.0, penalty_every=4, discriminator_updates="joint", updates=8, summary_updates=8),
+        dataset=noise_dataset, runs_dir=tmp_path, progress=False,
+    )  # fmt: skip
+    events = EventAccumulator(str(run.board), size_guidance={"tensors": 0})
+    events.Reload()
+    shown = events.Tensors("updates/penalty_r1")
+    recorded = run.steps()["penalty_r1"]
+    assert np.flatnonzero(np.isfinite(recorded)).tolist() == [0, 4] and [event.step for event in shown] == [4, 8]
+    np.testing.assert_allclose([make_ndarray(event.tensor_proto) for event in shown], recorded[[0, 4]], rtol=1e-6)
+
+
 # --- stopping and going on --------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_another_process_trains_is_left_as_it_is(tiny, noise_dataset, tmp_path, capsys):
+    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path, progress=False)
+    before = contents(run) | {"log": (run.folder / "log.txt").read_text()}
+    longer = replace(tiny, epochs=5, summary_epochs=2)
+    with run.locked(), pytest.raises(InputError, match="Another process is training"):
+        resume(run, changed=longer, dataset=noise_dataset)
+    assert contents(run) | {"log": (run.folder / "log.txt").read_text()} == before
+    assert run.experiment == tiny and run.is_finished and "Resuming" not in capsys.readouterr().out
 
 
 def test_more_epochs_continue_as_if_asked_for_from_the_start(tiny, noise_dataset, tmp_path):

@@ -45,7 +45,10 @@ class Board:
                 cuts = np.array_split(np.arange(count), min(POINTS, count))
                 for cut in cuts:
                     for name in names:
-                        tf.summary.scalar(f"updates/{name}", part[name][cut].mean(), int(part["update"][cut[-1]]))
+                        values = part[name][cut]
+                        values = values[np.isfinite(values)]  # a lazy term is not there in most updates
+                        if len(values):
+                            tf.summary.scalar(f"updates/{name}", values.mean(), int(part["update"][cut[-1]]))
             for name, value in record.items():
                 if name != unit:
                     tf.summary.scalar(f"summaries/{name}", value, number)

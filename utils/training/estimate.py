@@ -181,10 +181,10 @@ def seconds_per_update(
 
 def _turn(experiment: Experiment, updates: int) -> Callable[[int], float]:
     """A function that does one turn of updates and gives the seconds of each."""
-    training, size = experiment.training, experiment.model.image_size
-    each = -(-updates // training.penalty_every) * training.penalty_every
+    training, size, recipe = experiment.training, experiment.model.image_size, recipe_of(experiment)
+    each = -(-updates // period(recipe)) * period(recipe)
     step = Update(build_players(experiment), experiment)
-    groups = images_per_update(recipe_of(experiment))
+    groups = images_per_update(recipe)
     pictures = np.random.default_rng(0).integers(0, 256, (groups, training.batch_size, size, size, 3), np.uint8)
     conditions = _conditions(experiment, pictures.shape[:2])
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import keras
 
-from utils.config import Experiment
+from utils.config import Experiment, TrainingConfig
 from utils.registries import PLAYERS, chosen
 from utils.training.recipes import players_of, recipe_of
 
@@ -53,17 +53,24 @@ class Players:
 def build_players(experiment: Experiment) -> Players:
     """Build the networks that the recipe names, with their optimisers and the initial weights that the seed decides."""
     model, training = experiment.model, experiment.training
-    players = {}
-    for name in players_of(recipe_of(experiment)):
-        network = chosen(PLAYERS, name)(model, training.seed)
-        own_rate = training.discriminator_learning_rate if name == "discriminator" else None
-        optimizer = keras.optimizers.Adam(
-            own_rate or training.learning_rate, beta_1=training.beta_1, beta_2=training.beta_2
-        )
-        if training.precision == "mixed_float16":  # gradients below float16's range would be lost
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        optimizer.build(network.trainable_variables)
-        players[name] = Player(network, optimizer)
+    names = players_of(recipe_of(experiment))
+    players = {name: player_of(name, chosen(PLAYERS, name)(model, training.seed), training) for name in names}
     generator = players["generator"].network
     averaged = chosen(PLAYERS, "generator")(model, training.seed) if training.ema_decay else generator
     return Players(players, averaged)
+
+
+def player_of(name: str, network: keras.Model, training: TrainingConfig) -> Player:
+    """A network with the optimiser that the settings of a training give the player of that name."""
+    rate = learning_rate(training, name)
+    optimizer = keras.optimizers.Adam(rate, beta_1=training.beta_1, beta_2=training.beta_2)
+    if training.precision == "mixed_float16":  # gradients below float16's range would be lost
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(network.trainable_variables)
+    return Player(network, optimizer)
+
+
+def learning_rate(training: TrainingConfig, player: str) -> float:
+    """Adam's step size of a player at the first update."""
+    own = training.discriminator_learning_rate if player == "discriminator" else None
+    return own or training.learning_rate

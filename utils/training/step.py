@@ -17,7 +17,7 @@ import tensorflow as tf
 from utils import replicas, runtime
 from utils.config import Experiment, TrainingConfig
 from utils.training.batches import Batch
-from utils.training.players import Players
+from utils.training.players import Players, learning_rate
 from utils.training.recipes import Phase, Recipe, due_at, recipe_of, what_is_due
 from utils.training.team import Team
 from utils.training.view import Drawing, Given, View
@@ -103,7 +103,7 @@ class Update:
                 if "generator" in phase.terms:
                     drawings.clear()  # they were drawn by a generator that is no more
             if self._training.ema_decay:
-                self._average(players)
+                self._average(players, update)
             ordered = [name for name in recorded if name not in MEASURED] + [n for n in MEASURED if n in recorded]
             names[:] = ordered
             return tf.stack([tf.cast(recorded[name], tf.float32) for name in ordered])
@@ -128,9 +128,9 @@ class Update:
                 if hasattr(layer, "iterate"):
                     layer.iterate()
 
-    def _average(self, players: Players) -> None:
+    def _average(self, players: Players, update) -> None:
         generator = players.generator
-        updates = tf.cast(players["generator"].optimizer.iterations, generator.variable_dtype)
+        updates = tf.cast(update, generator.variable_dtype)
         decay = tf.minimum(self._training.ema_decay, (1.0 + updates) / (10.0 + updates))
         for average, value in zip(players.averaged.variables, generator.variables):
             average.assign(decay * average + (1.0 - decay) * value)
@@ -237,12 +237,12 @@ def run_phase(
     for name, values in gradients.items():
         optimizer, variables = players[name].optimizer, players[name].network.trainable_variables
         values = replicas.mean(values)
+        if name == "generator":  # before the step, which may change the scale for the next one
+            norm = tf.linalg.global_norm(values) / tf.cast(optimizer.scale_loss(1.0), variables[0].dtype)
+            recorded["gradient_norm"] = tf.where(tf.math.is_finite(norm), norm, 0.0)
         # A penalty in a phase of its own says nothing of the last bias, of which Keras would warn.
         reached = [(value, variable) for value, variable in zip(values, variables) if value is not None]
         _apply(optimizer, *map(list, zip(*reached)))
-        if name == "generator":
-            norm = tf.linalg.global_norm(values) / tf.cast(optimizer.scale_loss(1.0), variables[0].dtype)
-            recorded["gradient_norm"] = tf.where(tf.math.is_finite(norm), norm, 0.0)
     return recorded
 
 
@@ -271,12 +271,6 @@ def _apply(optimizer: keras.Optimizer, gradients: list, variables: list) -> None
     for gradient, variable in zip(gradients, variables):
         optimizer.update_step(gradient, variable, optimizer.learning_rate)
     optimizer.iterations.assign_add(1)
-
-
-def learning_rate(training: TrainingConfig, player: str) -> float:
-    """Adam's step size of a player at the first update."""
-    own = training.discriminator_learning_rate if player == "discriminator" else None
-    return own or training.learning_rate
 
 
 def use_xla(setting: str) -> bool:

@@ -20,7 +20,7 @@ from utils.config import Experiment
 from utils.models import build_discriminator, build_generator
 from utils.streams import key, stream
 from utils.training.batches import Batch
-from utils.training.players import Player, Players
+from utils.training.players import Players, player_of
 from utils.training.recipes import Phase, Recipe, Term
 from utils.training.view import View
 
@@ -104,11 +104,7 @@ def build_transfer(experiment: Experiment) -> Players:
         "generator": build_generator(model, training.seed),
         "discriminator": three_way_discriminator(experiment),
     }
-    players = {}
-    for name, network in networks.items():
-        optimizer = keras.optimizers.Adam(training.learning_rate, beta_1=training.beta_1, beta_2=training.beta_2)
-        optimizer.build(network.trainable_variables)
-        players[name] = Player(network, optimizer)
+    players = {name: player_of(name, network, training) for name, network in networks.items()}
     averaged = build_generator(model, training.seed) if training.ema_decay else networks["generator"]
     return Players(players, averaged)
 
