@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from utils import cli, cluster
+from utils import cli, cluster, models
 from utils.cluster import Cluster, find_cluster
 from utils.config import preset, replace
 from utils.errors import InputError
@@ -19,6 +19,9 @@ from utils.runs import PROJECT, Run
 from utils.start import command
 from utils.training import resume, traffic, train
 from utils.training.batches import Schedule, batches
+from utils.training.players import build_players
+from utils.training.recipes import recipe_of
+from utils.training.step import Update
 from utils.training.team import team_for
 
 # --- the same update --------------------------------------------------------------------------------------------------
@@ -108,6 +111,37 @@ def test_gradients_are_those_of_the_variables_that_each_update_trains(changes):
     updates = 2 if experiment.training.discriminator_updates == "joint" else 4  # on true and on fake images
     assert amount.gradients == 4 * (sizes[0] + updates * sizes[1])
     assert (amount.statistics > 0) == (model.batch_norm == "on")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"join_batches": True},
+        {"discriminator_updates": "separate", "shared_latents": False},
+        {"generator_steps": 2, "shared_latents": False},
+        {"recipe": "regularised"},
+        {"recipe": "regularised", "generator_steps": 2, "shared_latents": False},
+        {"recipe": "rotation"},
+    ],
+    ids=str,
+)
+def test_statistics_are_those_of_all_that_goes_through_a_normalised_layer(changes, noise_images, monkeypatch):
+    """Counted while an update is compiled."""
+    experiment = replace(preset("quick"), width=0.0625, batch_size=8, **changes)
+    batch = next(batches(noise_images, experiment, Schedule.of(experiment, len(noise_images)), 1, 1))
+    step, through, passed = Update(build_players(experiment), experiment), models._passed, []
+
+    def counting(layer, x, training, statistics, batches):
+        if isinstance(layer, keras.layers.BatchNormalization) and statistics == "batch":
+            passed.append(layer.gamma.shape[0])
+        return through(layer, x, training, statistics, batches)
+
+    monkeypatch.setattr(models, "_passed", counting)
+    step(batch)
+    amount, updates = traffic.traffic(experiment), sum(len(phase.terms) for phase in recipe_of(experiment))
+    assert amount.statistics == 2 * 2 * traffic.BYTES * sum(passed)
+    assert amount.waits == updates + 2 * len(passed)
 
 
 def test_a_ring_sends_twice_what_is_summed_but_for_one_part_of_it():

@@ -223,12 +223,12 @@ RECONSTRUCTION = (
 
 def rotation_of_true(view: View):
     """mean -log Q(turn | true image turned), with weight 1."""
-    return _of_turns(view.turned_logits("true"))
+    return _of_turns(view.turned_true_logits)
 
 
 def rotation_of_fake(view: View):
     """mean -log Q(turn | fake image turned), with weight 0.2: the generator is to draw what has an upright."""
-    return 0.2 * _of_turns(view.turned_logits("fake"))
+    return 0.2 * _of_turns(view.turned_fake_logits)
 
 
 def _of_turns(logits):

@@ -141,8 +141,18 @@ class View:
         """The discriminator's logits of `reconstruction`, augmented like true and fake images: float32 (B, 1)."""
         return self.judge(self.augmented(self.reconstruction, "augmentation of reconstructions"))
 
-    def turned_logits(self, of: str):
-        """What the player "rotation" makes of "true" or "fake" images that are turned by 0, 1, 2 and 3 quarters.
+    @_once
+    def turned_true_logits(self):
+        """What the player "rotation" makes of turned true images; see `_turned_logits`."""
+        return self._turned_logits(self.true)
+
+    @_once
+    def turned_fake_logits(self):
+        """What the player "rotation" makes of turned fake images; see `_turned_logits`."""
+        return self._turned_logits(self.fake)
+
+    def _turned_logits(self, images):
+        """What the player "rotation" makes of images that are turned by 0, 1, 2 and 3 quarters.
 
         Every fourth image of the batch is turned, so as many images are looked at as the discriminator judges. They
         are looked at by themselves, and leave the moving averages alone.
@@ -150,7 +160,6 @@ class View:
         Returns:
             float32 (4 * ceil(B / 4), 4): all of the images unturned, then all of them turned by one quarter, and so on.
         """
-        images = getattr(self, of)
         some = images[::QUARTER_TURNS]  # wherever a batch is cut into whole fours, these are the same ones
         lying = tf.transpose(some, (0, 2, 1, 3))
         # By hand: tf.image.rot90 decides inside the graph by how much to turn.
