@@ -82,11 +82,13 @@ class Peer:
         about: what it is, in a few words.
         build: makes its trainer of uint8 (N, S, S, 3) images and a seed.
         torch: whether it needs PyTorch.
+        recipe: the one whose networks and numbers it takes, if any.
     """
 
     about: str
     build: Callable[[np.ndarray, int], Trainer]
     torch: bool = False
+    recipe: str | None = None
 
 
 PEERS: dict[str, Peer] = {
@@ -101,7 +103,11 @@ PEERS: dict[str, Peer] = {
         lambda i, s: peers.torch_example(i, s, channels_last=True, narrow=True),
         True,
     ),
-    "report_loop": Peer("the report's loop, train_on_batch", peers.report_loop),
+    "report_loop": Peer(
+        "the report's loop, train_on_batch",
+        lambda i, s: peers.report_loop(i, s, experiment_for("report", i.shape[1])),
+        recipe="report",
+    ),
 }
 
 CONTENDERS: dict[str, Recipe | Peer] = {**RECIPES, **PEERS}
@@ -118,21 +124,23 @@ def experiment_for(name: str, size: int, seed: int = 0):
     from utils.fitting import at_size
     from utils.presets import preset
 
-    settings = settings_of(name, size)
-    return at_size(replace(preset(settings.pop("preset")), **settings, seed=seed), size)
+    recipe = RECIPES[name]
+    start = preset(recipe.presets[size > 32])
+    wider = {"width": recipe.widen * start.model.width} if recipe.widen != 1 else {}
+    return at_size(replace(start, **recipe.settings, **wider, seed=seed), size)
 
 
 def settings_of(name: str, size: int) -> dict:
-    """What a recipe trains with, in plain values, so that a kept result can be told from one of another recipe of that
-    name; peers have none."""
-    if name in PEERS:
+    """All that a contender trains with but the seed, in plain values, so that a kept result can be told from one of
+    another recipe of that name, or of a preset that has changed since. {} for peers with networks of their own."""
+    recipe = PEERS[name].recipe if name in PEERS else name
+    if recipe is None:
         return {}
-    from utils.presets import preset
+    from utils.config import to_dict
 
-    recipe = RECIPES[name]
-    start = recipe.presets[size > 32]
-    wider = {"width": recipe.widen * preset(start).model.width} if recipe.widen != 1 else {}
-    return {"preset": start, **recipe.settings, **wider}
+    values = to_dict(experiment_for(recipe, size))
+    del values["training"]["seed"]
+    return json.loads(json.dumps({part: values[part] for part in ("model", "training")}))
 
 
 def ours(name: str, images: np.ndarray, seed: int) -> Trainer:

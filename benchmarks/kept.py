@@ -128,7 +128,7 @@ class Result:
         return read_json(self.folder / "record.json")
 
     def samples(self, minutes: float) -> Path:
-        return self.folder / f"samples_{minutes:07.2f}.npy"
+        return self.folder / f"samples_{minutes:g}.npy"
 
     def clear(self) -> None:
         """Make the folder, and remove what an earlier training left in it."""
@@ -137,19 +137,25 @@ class Result:
             for path in self.folder.glob(pattern):
                 path.unlink()
 
-    def is_whole(self, marks: Sequence[float], samples: int) -> bool:
-        """Whether all these marks are kept already.
+    def is_whole(self, marks: Sequence[float], samples: int, fingerprint: str) -> bool:
+        """Whether all these marks are kept already, of so many samples each.
+
+        Args:
+            marks: in minutes.
+            samples: at each.
+            fingerprint: of the data.
 
         Raises:
-            InputError: they are, of a contender of that name with other settings.
+            InputError: something is kept, of a contender of that name with other settings, or of other data.
         """
         if not (self.folder / "record.json").is_file():
             return False
         record = self.record
-        if record["settings"] != settings_of(self.name, record["size"]):
+        now = {"settings": settings_of(self.name, record["size"]), "data": fingerprint}
+        if other := [what for what, value in now.items() if record[what] != value]:
             raise InputError(
-                f"{self.folder} was trained with other settings than {self.name} has now: remove that folder, or name "
-                "another --work folder."
+                f"{self.folder} was trained with other {' and '.join(other)} than {self.name} has now: remove that "
+                "folder, or name another --work folder."
             )
         return record["samples_count"] >= samples and {m["minutes"] for m in record["marks"]} >= set(marks)
 

@@ -153,19 +153,16 @@ def fixed_latents(count: int) -> np.ndarray:
     return np.random.default_rng(SAMPLES_SEED).standard_normal((count, LATENT_DIM), np.float32)
 
 
-def report_loop(images: np.ndarray, seed: int) -> Trainer:
-    """R: the report's networks and numbers, no batch normalisation (as in its final runs)."""
+def report_loop(images: np.ndarray, seed: int, experiment) -> Trainer:
+    """R: the networks and numbers of an experiment, the report's, in its loop (no batch normalisation, as in its final
+    runs)."""
     import keras
 
     from utils.data import scale
-    from utils.fitting import at_size
     from utils.models import build_discriminator, build_generator
-    from utils.presets import preset
     from utils.sampling import Sampler
 
     keras.utils.set_random_seed(seed)
-    size = images.shape[1]
-    experiment = at_size(preset("report64" if size > 32 else "report32"), size)
     model, training = experiment.model, experiment.training
     generator, discriminator = build_generator(model, seed), build_discriminator(model, seed)
     adam = {"learning_rate": training.learning_rate, "beta_1": training.beta_1}

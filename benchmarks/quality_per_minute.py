@@ -40,6 +40,9 @@ TURN = 20.0
 """Seconds of training in a turn."""
 SIZES = (32, 64)
 """Of images, in pixels: those that the peers' networks were written for."""
+OF_TRAINING = {"size": 64, "count": None, "turn": TURN, "seeds": [0], "samples": SAMPLES, "torch_python": None}
+OF_SCORING = {"spaces": ["auto", "imagenet"], "json": False}
+"""Options that only one of the two commands has, with their defaults."""
 
 
 # --- taking turns -----------------------------------------------------------------------------------------------------
@@ -166,7 +169,11 @@ def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespa
     from utils.tables import duration
 
     results = {name: Result(data.folder / name / str(seed)) for name in names}
-    wanted = [name for name, result in results.items() if not result.is_whole(options.minutes, options.samples)]
+    wanted = [
+        name
+        for name, result in results.items()
+        if not result.is_whole(options.minutes, options.samples, data.about["fingerprint"])
+    ]
     if taken := [name for name in names if name not in wanted]:
         print(f"{data.folder.name}, seed {seed}: kept before: {', '.join(taken)}.", file=sys.stderr)
     processes: dict[str, Process] = {}
@@ -256,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--work", type=Path, required=True, help="folder of the results; those in there are taken")
     parser.add_argument("--data", nargs="+", help="datasets, folders of pictures, .npy or .npz files (faces)")
-    parser.add_argument("--size", type=int, default=64, choices=SIZES, help="side of the images in pixels (64)")
+    parser.add_argument("--size", type=int, choices=SIZES, help="side of the images in pixels (64)")
     parser.add_argument("--count", type=int, help="how many images to take of each; by default all")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, metavar="CONTENDER", help="by default all")
     parser.add_argument(
@@ -265,16 +272,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nargs="+",
         help=f"of training, at which samples are drawn ({' '.join(map(str, MARKS))})",
     )
-    parser.add_argument("--turn", type=float, default=TURN, help="seconds of training in a turn (20)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument(
-        "--samples", type=int, default=SAMPLES, help="samples at each mark, and images set apart (2000)"
-    )
+    parser.add_argument("--turn", type=float, help="seconds of training in a turn (20)")
+    parser.add_argument("--seeds", type=int, nargs="+", help="of weights, order and latents, one after the other (0)")
+    parser.add_argument("--samples", type=int, help="samples at each mark, and images set apart (2000)")
     parser.add_argument("--torch-python", help="a Python that has torch and numpy, for PyTorch's example")
     parser.add_argument("--data-dir", type=Path, help="folder of the datasets; data/ by default")
     parser.add_argument("--score", action="store_true", help="measure what is kept, draw figures, train nothing")
-    parser.add_argument("--spaces", nargs="+", default=["auto", "imagenet"], help="feature spaces to measure in")
-    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    parser.add_argument("--spaces", nargs="+", help="feature spaces to measure in (auto imagenet)")
+    parser.add_argument("--json", action="store_true", default=None, help="print the scores as JSON")
     options = parser.parse_args(arguments)
     try:
         return _run(options)
@@ -287,6 +292,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    others, what = (OF_TRAINING, "--score measures") if options.score else (OF_SCORING, "Without --score it trains")
+    if odd := [f"--{name.replace('_', '-')}" for name in others if getattr(options, name) is not None]:
+        raise InputError(f"{what}, so it takes no {', '.join(odd)}; --data, --only and --minutes say what it is about.")
+    for name, value in (OF_TRAINING | OF_SCORING).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
     if not all(0 < number < math.inf for number in (*(options.minutes or MARKS), options.turn)):
         raise InputError(f"--minutes and --turn must be above 0. Received: {options.minutes} and {options.turn}.")
     if options.score:

@@ -13,7 +13,6 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +39,7 @@ def _neighbourhoods(fake: np.ndarray, true: np.ndarray) -> dict[str, Interval]:
 MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, Interval]]] = {
     "kernel": lambda fake, true: {"kernel": kernel_distance(fake, true)},
     "frechet": lambda fake, true: {"frechet": frechet_distance(fake, true)},
-    **({"neighbourhoods": _neighbourhoods} if find_spec("utils.evaluation.neighbourhoods") else {}),
+    "neighbourhoods": _neighbourhoods,
 }
 """What is measured of features of fake and of true images, float (N, D) each; the first is what the figure shows."""
 
@@ -255,8 +254,6 @@ def in_words(record: dict) -> str:
                 **_cells(space["floor"]),
             }
             parts.append(f"In the features of the {space['name']}:\n\n" + table([floor, *map(_row, space["rows"])]))
-    if "neighbourhoods" not in MEASURES:
-        parts.append("Precision and recall are left out: this version of utils.evaluation does not have them.")
     return "\n\n".join([*parts, *record["left_out"]])
 
 

@@ -15,6 +15,7 @@ from benchmarks.peers import Trainer
 from benchmarks.quality_per_minute import Gone, Process, main, stops, take_turns, train
 from utils.config import replace
 from utils.data import scale_back
+from utils.errors import InputError
 from utils.evaluation.features import Extractor
 from utils.intervals import Interval
 
@@ -165,16 +166,16 @@ def test_a_session_keeps_samples_at_marks_and_is_taken_when_asked_again(work):
         assert [mark["minutes"] for mark in marks] == [0.0005, 0.001]
         assert all(mark["seconds"] >= mark["minutes"] * 60 and mark["updates"] >= 1 for mark in marks)
         for mark in marks:
-            samples = np.load(result.samples(mark["minutes"]))
+            samples = np.load(result.samples(mark["minutes"]))  # a file for each mark, however near they are
             assert samples.shape == (40, SIDE, SIDE, 3) and samples.dtype == np.uint8
             assert result.samples(mark["minutes"]).with_suffix(".png").is_file()
+        assert len(list(result.folder.glob("samples_*.npy"))) == len(marks)
     assert np.load(peer.samples(0.001)).std() > 60 > np.load(ours.samples(0.0005)).std()
 
 
 def test_scores_compare_with_the_best_peer_above_the_floor_and_leave_out_spaces_that_are_not_there(
     work, monkeypatch, capsys
 ):
-    from utils.errors import InputError
     from utils.evaluation import features
 
     looked_at = []
@@ -232,13 +233,33 @@ def test_a_floor_far_below_all_lines_is_named_and_not_drawn(floor, drawn, monkey
 
 
 def test_another_recipe_under_a_kept_name_is_refused(work, monkeypatch):
-    from utils.errors import InputError
-
     (ours, _), (tiny,) = work[0].results(), contenders.RECIPES.values()
     monkeypatch.setitem(contenders.CONTENDERS, "paper", None)  # only the recipe counts
     monkeypatch.setitem(contenders.RECIPES, "paper", Recipe("tiny", tiny.presets, {**tiny.settings, "r1": 1.0}))
     with pytest.raises(InputError, match="other settings than paper has now"):
-        ours.is_whole([0.001], 40)
+        ours.is_whole([0.001], 40, work[0].about["fingerprint"])
+
+
+def test_a_kept_result_of_other_data_or_of_a_preset_that_has_changed_since_is_refused(work, monkeypatch):
+    from utils import presets
+
+    ours, peer = work[0].results()
+    fingerprint = work[0].about["fingerprint"]
+    assert ours.is_whole([0.001], 40, fingerprint) and peer.is_whole([0.001], 40, fingerprint)
+    assert not ours.is_whole([0.002], 40, fingerprint) and not ours.is_whole([0.001], 41, fingerprint)
+    with pytest.raises(InputError, match="other data than tutorial has now"):
+        peer.is_whole([0.001], 40, "f")
+    about, experiment = presets._PRESETS["report32"]
+    monkeypatch.setitem(presets._PRESETS, "report32", (about, replace(experiment, beta_1=0.4)))
+    with pytest.raises(InputError, match="other settings than paper has now"):
+        ours.is_whole([0.001], 40, fingerprint)
+
+
+def test_the_reports_loop_is_known_by_the_settings_of_the_recipe_whose_networks_it_trains():
+    for size in (32, 64):
+        of = contenders.settings_of("report_loop", size)
+        assert of == contenders.settings_of("report", size) and of["model"]["image_size"] == size
+    assert contenders.settings_of("torch", 64) == {}
 
 
 def test_seeds_give_their_mean_with_students_interval():
@@ -283,8 +304,9 @@ def test_twice_the_channels_are_all_that_the_wide_recipe_changes(size, width, ba
     first, wide = (contenders.experiment_for(name, size) for name in ("first", "first_wide"))
     assert (wide.model.width, wide.training.batch_size) == (width, batch)
     assert replace(wide, width=first.model.width) == first
-    settings = contenders.settings_of("first_wide", size)  # by these a kept result is told from one of another width
-    assert settings == {**contenders.settings_of("first", size), "width": width}
+    of_first, of_wide = (contenders.settings_of(name, size) for name in ("first", "first_wide"))
+    of_first["model"]["width"] = width  # by these a kept result is told from one of another width
+    assert of_wide == of_first
 
 
 def test_wrong_input_is_refused_in_a_sentence(tmp_path, capsys):
@@ -293,6 +315,8 @@ def test_wrong_input_is_refused_in_a_sentence(tmp_path, capsys):
         (["--minutes", "0"], "must be above 0"),
         (["--samples", "10"], "--samples must be at least 40"),
         (["--data", str(tmp_path / "none.npy")], "none.npy"),
+        (["--score", "--size", "32", "--seeds", "1"], "--score measures, so it takes no --size, --seeds;"),
+        (["--json"], "Without --score it trains, so it takes no --json;"),
     ):
         assert main(["--work", str(tmp_path), "--data-dir", str(tmp_path), *arguments]) == 2
         assert sentence in capsys.readouterr().err
