@@ -187,6 +187,8 @@ def test_a_copy_is_at_distance_0_however_large_the_vectors():
         (lambda x: kernel_distance(x, x * np.nan), "must be finite"),
         (lambda x: nearest_neighbours(x, x, 51), "Received: 51 of 50"),
         (lambda x: nearest_neighbours(x[:0], x), "there must be a query"),
+        (lambda x: nearest_neighbours(x * np.nan, x), "must be finite"),
+        (lambda x: nearest_neighbours(x, np.where(x > x.max() - 1e-9, np.inf, x)), "must be finite"),
         (lambda x: nearest_neighbours(x, x[:, :3]), "Received: \\(50, 4\\) and \\(50, 3\\)"),
     ],
 )

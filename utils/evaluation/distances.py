@@ -176,7 +176,7 @@ def nearest_neighbours(queries: np.ndarray, references: np.ndarray, k: int = 1) 
         The neighbours.
 
     Raises:
-        InputError: the arrays are empty, or of different shapes, or hold NaN, or k is too large.
+        InputError: the arrays are empty, or of different shapes, or hold NaN or infinity, or k is too large.
     """
     if queries.shape[1:] != references.shape[1:] or not len(queries):
         raise InputError(
@@ -207,10 +207,13 @@ def two_sets(x: np.ndarray, y: np.ndarray, least: int) -> tuple[np.ndarray, np.n
             f"A distance is between two arrays of feature vectors, (M, D) and (N, D), with M and N at least {least}. "
             f"Received: {x.shape} and {y.shape}."
         )
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+    return _finite(np.asarray(x, np.float64)), _finite(np.asarray(y, np.float64))
+
+
+def _finite(features: np.ndarray) -> np.ndarray:
+    if not np.isfinite(features).all():
         raise InputError("Features must be finite. Received: NaN or infinity among them; is the network broken?")
-    return x, y
+    return features
 
 
 def _around(value: float, margin: float) -> Interval:
@@ -244,7 +247,7 @@ def _frechet(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _flat(rows: np.ndarray) -> np.ndarray:
-    return np.asarray(rows, np.float32).reshape(len(rows), -1)
+    return _finite(np.asarray(rows, np.float32)).reshape(len(rows), -1)
 
 
 def _nearest(queries: np.ndarray, references: np.ndarray, k: int, first: int) -> tuple[np.ndarray, np.ndarray]:
