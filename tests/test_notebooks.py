@@ -49,6 +49,11 @@ def outputs_of(book) -> list:
     return [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
+def printed(cell) -> str:
+    """What a cell has printed."""
+    return "".join(output.text for output in cell.outputs if output.get("name") == "stdout")
+
+
 def text_of(book) -> str:
     """Everything that a notebook's cells have said, without colours."""
     texts = [o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs_of(book)]
@@ -268,15 +273,17 @@ def test_a_notebook_asks_for_a_prediction_and_ends_in_exercises_a_summary_and_wh
 
 
 @pytest.mark.parametrize("stem", SOLUTIONS)
-def test_solutions_hold_and_are_linked_both_ways(stem, capsys, monkeypatch):
+def test_solutions_hold_and_say_what_is_kept_of_them_and_are_linked_both_ways(stem, capsys, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     book = read(stem, PROJECT / "notebooks" / "solutions")
     of = re.search(r"\(\.\./(\w+)\.ipynb\)", book.cells[0].source)[1]
     assert f"(solutions/{stem}.ipynb)" in "".join(cell.source for cell in read(of).cells)
-    values = {}
-    for source in code_of(book).values():
+    values, said = {}, {}
+    for name, source in code_of(book).items():
         exec(source, values)  # their claims are assertions
-    assert capsys.readouterr().out
+        said[name] = capsys.readouterr().out
+    assert any(said.values())
+    assert said == {cell.id: printed(cell) for cell in book.cells if cell.cell_type == "code"}  # of what is kept now
 
 
 @pytest.mark.parametrize("stem", SOLUTIONS)
