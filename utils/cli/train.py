@@ -71,7 +71,7 @@ class _Settings:
 class Train:
     """Train a DCGAN in a new run folder.
 
-    Without options it learns to draw faces at 64x64 pixels in about 5 minutes. With --data FOLDER it looks at the
+    Without options it learns to draw faces at 64x64 pixels in 2 to 5 minutes. With --data FOLDER it looks at the
     pictures, times a few updates on this machine, chooses size, networks, augmentation and how many updates go into
     the minutes, and says what and why. Every option overrides a choice; --dry-run shows the choice and stops. With
     a preset only the length for own pictures is chosen; datasets are trained on for the preset's epochs.

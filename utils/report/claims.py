@@ -913,7 +913,8 @@ def _turns(kept: Kept) -> Evidence:
     return Evidence(
         f"model `faces64`: a vector from {most['exemplars']} samples a side turns {most['samples']} others by "
         f"{Interval.of(back['degrees']):+.1f} to {Interval.of(forth['degrees']):+.1f} degrees (95%){others}",
-        f"a random vector as long: {Interval.of(forth['random']):+.1f} degrees",
+        f"a random vector as long: {Interval.of(forth['random']):+.1f} degrees"
+        + (f", and {Interval.of(forth['random_kept']):.0%} stays" if "random_kept" in forth else ""),
         CONFIRMED if slope.low > max(0.0, random.high) else OPEN,
         f"tilts of the head, as a regression reads them that errs by {found['gauge_error']:.1f} degrees; the paper's "
         "turn out of the plane",
@@ -1005,7 +1006,7 @@ def _three_exemplars(kept: Kept) -> Evidence:
         f"with 1 exemplar, {three:.0%} with 3 (95%); `faces64`: {drawn[1]} and {drawn[3]}",
         f"random vectors as long: {random[0]:.0%} and {random[1]:.0%}",
         REFUTED if three.high < 0.5 else CONFIRMED if three.low > max(0.5, one.high) else OPEN,
-        ("most sums fail with three, which are " if three.high < 0.5 else "three are ")
+        ("most sums fail with three, which on CelebA are " if three.high < 0.5 else "on CelebA three are ")
         + ("" if three.low > one.high else "not clearly ")
         + "better than one",
     )
