@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -494,6 +495,17 @@ def test_pictures_that_are_not_there_are_refused_before_anything_runs(capsys, tm
 
 
 @pytest.mark.slow
+def answered(address: str, until: float):
+    """What a server answers, as soon as it does: Jupyter says where it is before it listens there."""
+    while True:
+        try:
+            return urllib.request.urlopen(address, timeout=60)
+        except urllib.error.URLError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
 def test_lab_serves_the_project_and_opens_the_notebook_asked_for(tmp_path):
     settings = {"JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "JUPYTER_DATA_DIR": str(tmp_path / "data")}
     settings |= {"JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"), "HOME": str(tmp_path)}
@@ -508,9 +520,9 @@ def test_lab_serves_the_project_and_opens_the_notebook_asked_for(tmp_path):
             assert about["pid"] == server.pid and Path(about["root_dir"]) == PROJECT
             assert about["hostname"] == "localhost" and len(about["token"]) >= 32
             address = f"{about['url']}lab?token={about['token']}"
-            with urllib.request.urlopen(address.replace("/lab?", "/api/contents/notebooks?"), timeout=60) as answer:
+            with answered(address.replace("/lab?", "/api/contents/notebooks?"), until) as answer:
                 assert set(STEMS) <= {Path(row["name"]).stem for row in json.load(answer)["content"]}
-            with urllib.request.urlopen(address.replace("/lab?", "/api/kernelspecs?"), timeout=60) as answer:
+            with answered(address.replace("/lab?", "/api/kernelspecs?"), until) as answer:
                 assert json.load(answer)["kernelspecs"]["python3"]["spec"]["argv"][1] == "-I"
         finally:
             server.send_signal(signal.SIGTERM)

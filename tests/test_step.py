@@ -257,6 +257,7 @@ def test_mixed_precision_keeps_float32_weights_and_stays_near_the_float32_losses
 
 def test_the_recorded_gradient_is_that_of_the_loss_also_where_its_scale_is_raised(tiny, monkeypatch):
     """Keras doubles the scale of losses within the step."""
+    tiny = replace(tiny, discriminator={"dropout": 0.0})  # float16 draws other masks
     _, exact = fused(tiny)
     keras.mixed_precision.set_dtype_policy("mixed_float16")
 
