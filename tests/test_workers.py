@@ -141,7 +141,7 @@ def test_statistics_are_those_of_all_that_goes_through_a_normalised_layer(change
     step(batch)
     amount, updates = traffic.traffic(experiment), sum(len(phase.terms) for phase in recipe_of(experiment))
     assert amount.statistics == 2 * 2 * traffic.BYTES * sum(passed)
-    assert amount.waits == updates + 2 * len(passed)
+    assert amount.waits == updates + 3 * len(passed)
 
 
 def test_a_ring_sends_twice_what_is_summed_but_for_one_part_of_it():

@@ -15,6 +15,8 @@ from utils.training.recipes import Phase, due_at, latents_per_update, period, re
 
 BYTES = 4
 """Of a number: gradients and statistics are float32 in every precision."""
+WAITS = 3
+"""Of a normalised layer in a pass: the mean, the variance, which is about it, and their gradients on the way back."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Traffic:
 
     Attributes:
         gradients, statistics: bytes.
-        waits: sums that come one after the other, because each is needed before the next can be computed: about.
+        waits: sums that come one after the other, because each is needed before the next can be computed.
     """
 
     gradients: float
@@ -87,7 +89,7 @@ def traffic(experiment: Experiment) -> Traffic:
         passes[player] = passes.get(player, 0) + count
     passes = {player: count for player, count in passes.items() if channels[player]}
     statistics = 2 * 2 * BYTES * sum(count * channels[player] for player, count in passes.items())
-    waits = sum(steps.values()) + 2 * sum(count * layers[player] for player, count in passes.items())
+    waits = sum(steps.values()) + WAITS * sum(count * layers[player] for player, count in passes.items())
     return Traffic(gradients, statistics, waits)
 
 
