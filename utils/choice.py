@@ -11,7 +11,7 @@ from utils import presets
 from utils.config import DataConfig, Experiment, replace
 from utils.data.catalogue import count_of, shorter_sides
 from utils.errors import InputError
-from utils.fitting import few_images, largest_size
+from utils.fitting import TOO_SMALL, few_images, largest_size
 from utils.lengths import FEW_UPDATES, MANY_UPDATES, MOST_TIMES, seconds_of, updates_before_worse, updates_in
 from utils.presets import WIDER, WIDER_FROM
 from utils.tables import roughly
@@ -21,9 +21,8 @@ SIZES = {128: MANY_UPDATES, 64: FEW_UPDATES, 32: 0}
 takes about four times as long at twice the size."""
 TRIED = 64
 """The largest size that is tried in order to choose one, and the largest that is chosen without knowing the time."""
-SOME, MOST = 0.1, 0.5
-"""A size is not chosen where more than the first share of the pictures are smaller; but the least of the sizes is, up
-to the second."""
+MOST_TOO_SMALL = 0.5
+"""The least of the sizes is chosen where up to this share of the pictures are smaller, the others up to `TOO_SMALL`."""
 FEW_TO_LEARN_FROM = 1_000
 """Below so many images, samples may be copies of them."""
 
@@ -224,7 +223,7 @@ def choose_size(sides: np.ndarray, minutes: float | None, seconds: Callable[[int
     updates: dict[int, int] = {}
     for size, needed in SIZES.items():
         small = float(np.mean(sides < size)) if len(sides) else 0.0
-        if small > (SOME if size > min(SIZES) else MOST):
+        if small > (TOO_SMALL if size > min(SIZES) else MOST_TOO_SMALL):
             reason = f"{small:.0%} of the pictures are smaller than {size}x{size}"
             continue
         if minutes is None:
@@ -237,7 +236,7 @@ def choose_size(sides: np.ndarray, minutes: float | None, seconds: Callable[[int
         if updates[size] >= needed:
             return size, reason
         reason = f"{size}x{size} would get {updates[size]:,} updates in {minutes:g} min and needs {needed:,}"
-    size = largest_size(int(np.quantile(sides, SOME)))
+    size = largest_size(int(np.quantile(sides, TOO_SMALL)))
     if size is None:
         raise InputError(
             f"The pictures are too small for any network here (the smaller half has at most {np.median(sides):.0f} "

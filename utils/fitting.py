@@ -11,6 +11,8 @@ LARGEST = 512
 """Sizes above this are not tried."""
 AUGMENTATION = ("colour", "translation")
 """How few images are augmented."""
+TOO_SMALL = 0.1
+"""A size is not recommended where more than this share of the pictures are smaller."""
 
 
 def fitted(model: ModelConfig, size: int) -> ModelConfig:

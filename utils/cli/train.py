@@ -21,7 +21,7 @@ from utils.cluster import cluster_for
 from utils.config import CHECKPOINT_SECONDS, DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
 from utils.files import expect_writable
-from utils.fitting import at_size, few_images, recommended, with_fitting_batches
+from utils.fitting import TOO_SMALL, at_size, few_images, recommended, with_fitting_batches
 from utils.lengths import FEW_UPDATES, MANY_UPDATES, Length, seconds_of, unit_of, updates_per_epoch, with_few_summaries
 from utils.presets import FIRST, preset, presets
 from utils.tables import duration, roughly
@@ -30,8 +30,6 @@ from utils.text import command, one_line
 Strategy = Literal["auto", "one", "mirrored", "workers"]
 MINUTES = 20.0
 """How long own pictures are trained on, where nothing else is asked for."""
-SOME = 0.1
-"""With more than this share of pictures that are too small, a size is not recommended."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +245,7 @@ class Train:
             return
         size, data = experiment.model.image_size, experiment.data
         enlarged = data.small == "enlarge" or not Path(data.name).is_dir()
-        if not enlarged and (small := share_too_small(data, size)) > SOME:
+        if not enlarged and (small := share_too_small(data, size)) > TOO_SMALL:
             print(
                 f"Note: {small:.0%} of the pictures are smaller than {size}x{size} and will be left out; --small "
                 "enlarge takes them, too, or choose a smaller --image-size."
@@ -360,7 +358,7 @@ def _say_finished(run, seconds: float) -> None:
         following["./dcgan train --data FOLDER_OF_PICTURES"] = "train on your own"
     elif experiment.model.image_size < larger:
         with contextlib.suppress(InputError):  # they may have been moved in the meantime
-            if share_too_small(experiment.data, larger) <= SOME:
+            if share_too_small(experiment.data, larger) <= TOO_SMALL:
                 typed = command("train", "--data", experiment.data.name, "--image-size", str(larger))
                 following[typed] = "larger pictures"
     width = max(map(len, following))
