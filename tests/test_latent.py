@@ -206,6 +206,16 @@ def test_fading_leaves_the_true_images_where_a_walk_over_them_stays():
     assert plain["low"] <= plain["value"] <= plain["high"] and record.true == "300 corners"
 
 
+def test_of_a_generator_that_draws_one_picture_nothing_is_said_of_steps_that_are_not_there():
+    true = scale_back(quarters(sampler().make_latents(60, 9)))
+    same = Sampler(lambda latents: quarters(np.ones_like(latents)), DIM)
+    record = smoothness(same, SPACE, true, pairs=3, steps=9)
+    plain, rows = json.loads(json.dumps(record.plain(), allow_nan=False))["paths"], record.table()
+    assert all(plain[kind].keys() == {"ends", "middle"} and plain[kind]["middle"]["value"] == 0 for kind in plain)
+    assert [row["length / distance of the ends"] for row in rows] == ["–"] * 4
+    figures.smoothness_figure(record, "one picture")
+
+
 def test_the_same_seed_gives_the_same_smoothness_and_its_figure_names_the_controls():
     true = scale_back(quarters(sampler().make_latents(60, 9)))
     one, other = (smoothness(sampler(), SPACE, true, pairs=3, steps=9, seed=4) for _ in range(2))
@@ -239,7 +249,9 @@ def test_what_a_sum_should_show_follows_from_its_terms():
     known = ("smiling", "male", "hat")
     assert expected(parse("smiling woman - woman + man", known)) == {"smiling": True, "male": True}
     assert expected(parse("hat - without hat + without hat", known)) == {"hat": True}
-    assert expected(parse("smiling - hat", known)) == {"hat": False}
+    assert expected(parse("smiling - hat", known)) == {"smiling": True, "hat": False}
+    assert expected(parse("without hat + smiling + male", known)) == {"hat": False, "smiling": True, "male": True}
+    assert expected(parse("without hat + smiling", known)) == {"hat": False, "smiling": True}
 
 
 @pytest.mark.parametrize("grammar", GRAMMARS, ids=["faces", "celeba"])

@@ -95,6 +95,10 @@ def test_sample_draws_the_numbers_that_walk_and_arithmetic_go_by(capsys, monkeyp
         ("invert MODEL", "Name at least one picture"),
         ("invert MODEL nothing.png", "There is no picture nothing.png"),
         ("sample MODEL --numbers --as files", "--numbers is for a grid"),
+        *(
+            (f"{command} MODEL --seed -1", "--seed must be at least 0. Received: -1.")
+            for command in ("sample", "walk", "arithmetic", "directions", "evaluate", "invert", "explain", "features")
+        ),
     ],
 )
 def test_wrong_uses_get_one_sentence_and_write_nothing(capsys, monkeypatch, tmp_path, model, arguments, words):
@@ -102,3 +106,22 @@ def test_wrong_uses_get_one_sentence_and_write_nothing(capsys, monkeypatch, tmp_
     code, out, err = said(capsys, *(str(model) if word == "MODEL" else word for word in arguments.split()))
     assert code == 2 and not out and words in err and err.count("\n") == 1, err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", ["--score", "glasses + hat", "--turn"])
+def test_sums_in_words_need_a_dataset_of_which_something_is_known(capsys, monkeypatch, tmp_path, arguments):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("utils.evaluation.names.names_for", lambda *where: ())
+    code, out, err = said(capsys, "arithmetic", "faces", arguments)
+    assert code == 2 and not out and "Nothing is known about the images of faces" in err and "--classifier" in err, err
+
+
+def test_a_picture_whose_decoder_fails_in_its_own_way_is_refused(capsys, monkeypatch, tmp_path, model):
+    def damaged(*_, **__):  # as Pillow does of a damaged AVIF
+        raise RuntimeError("Failed to decode image: Truncated data")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "damaged.avif").write_bytes(b"avif")
+    monkeypatch.setattr("utils.data.pictures.decode", damaged)
+    code, _, err = said(capsys, "invert", model, "damaged.avif")
+    assert code == 2 and "damaged.avif should be a picture file, but cannot be read (RuntimeError)" in err, err

@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 from known_latents import DIM, GAINS, NAMES, SIDE, entangled, judge, network, quarters, sampler
@@ -89,9 +90,20 @@ def test_components_of_the_activations_lead_back_to_the_latents_that_they_depend
         assert abs(direction.vector[number]) > 0.9, direction
 
 
-def test_a_generator_that_is_not_linear_at_first_is_refused():
-    with pytest.raises(InputError, match="first layers are linear, followed by a nonlinearity"):
-        sefa(quarters)
+def functional(generator):
+    return keras.Model(generator.inputs, generator.outputs)
+
+
+def with_activation_inside(generator):
+    dense, *rest = generator.layers
+    return keras.Sequential([keras.Input((DIM,)), keras.layers.Dense(dense.units, activation="relu"), *rest])
+
+
+@pytest.mark.parametrize("other", [lambda generator: quarters, functional, with_activation_inside])
+def test_a_generator_that_is_not_linear_at_first_is_refused(other, generator):
+    for find in (sefa, lambda network: pca(Sampler(network, DIM), sampler().make_latents(8))):
+        with pytest.raises(InputError, match="first layers are linear, followed by a nonlinearity"):
+            find(other(generator))
 
 
 # --- what they change -------------------------------------------------------------------------------------------------

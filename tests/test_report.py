@@ -21,7 +21,7 @@ from utils.evaluation.pictures import draw_curves
 from utils.figure import new_figure
 from utils.files import write_json
 from utils.models import build_discriminator, build_generator
-from utils.report import of_networks
+from utils.report import document, of_networks
 from utils.report.claims import rows
 from utils.report.document import (
     Report,
@@ -208,6 +208,50 @@ A *b* **c** `d<e>` [good](https://a.b/?x=1&y="2") [bad](javascript:alert(1))
     seen = Tags(write(report)[0].read_text(encoding="utf-8"))
     assert [a["href"] for tag, a in seen.tags if tag == "a" and "rel" in a] == ["https://a.b/?x=1&y=%222%22"]
     assert not {"script", "b", "u"} & {tag for tag, _ in seen.tags} and "img" not in {tag for tag, _ in seen.tags}
+
+
+def test_nothing_of_a_text_is_lost_inside_lists_headings_and_tables(tmp_path):
+    for name in "abc":
+        write_png(tmp_path / f"{name}.png", np.full((4, 4, 3), 200, np.uint8))
+    words = """
+# Title ![first](a.png)
+
+1. run this:
+
+   ```
+   ./dcgan train
+   ./dcgan show last
+   ```
+   ![second](b.png)
+2. | h |
+   |---|
+   | 1 |
+
+| ![third](c.png) |
+|---|
+| 2 |
+"""
+    blocks = blocks_of(words, tmp_path, report_in(tmp_path / "out"))
+    assert [block["kind"] for block in blocks] == [
+        "heading", "picture", "list", "table", "picture", "table", "picture"
+    ]  # fmt: skip
+    lines = [{"text": line, "code": True} for line in ("./dcgan train", "./dcgan show last")]
+    assert blocks[2]["items"][0][:5] == [{"text": "run this:"}, {"text": "\n"}, lines[0], {"text": "\n"}, lines[1]]
+    assert blocks[3]["rows"] == [["1"]] and blocks[2]["items"][1] == []
+    assert [block["caption"] for block in blocks if block["kind"] == "picture"] == ["first", "second", "third"]
+
+
+def test_a_picture_that_cannot_be_shown_says_why(tmp_path, monkeypatch):
+    def damaged(file):  # as Pillow does of a damaged AVIF
+        raise RuntimeError("Failed to decode image: Truncated data")
+
+    write_png(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    monkeypatch.setattr(document, "_MOST_PIXELS", 15)
+    with pytest.raises(InputError, match="has 4x4 pixels: a report takes smaller pictures"):
+        document.opened(tmp_path / "a.png")
+    monkeypatch.setattr(document.Image, "open", damaged)
+    with pytest.raises(InputError, match="a.png is not a picture that can be read"):
+        document.opened(tmp_path / "a.png")
 
 
 def test_a_text_shows_pictures_of_its_own_folder_only(tmp_path):

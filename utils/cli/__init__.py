@@ -89,6 +89,8 @@ def main(arguments: list[str] | None = None) -> int:
             return chosen.run_with(options)
         default = chosen.default(options) if hasattr(chosen, "default") else None
         asked = read(chosen, options, name, default)
+        if (seed := getattr(asked, "seed", None) or 0) < 0:
+            raise InputError(f"--seed must be at least 0. Received: {seed}.")
         for place in ("out", "export"):
             if (path := getattr(asked, place, None)) is not None:
                 expect_writable(path)  # before minutes are spent on what is to be written there

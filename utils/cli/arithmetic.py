@@ -73,6 +73,11 @@ def _arithmetic(options: Arithmetic) -> None:
     text = " ".join(options.expression)
     in_words = options.score or options.turn or _in_words(text)
     known = names_for(known_to(trained, options.classifier), options.data_dir) if in_words else ()
+    if in_words and not known:
+        raise InputError(
+            f"Nothing is known about the images of {trained.title}: name a dataset whose attributes are known with "
+            "--classifier, or write terms as numbers of samples."
+        )
     terms = parse(text, known) if text else ()
     if options.turn and known_to(trained, options.classifier) != "faces":
         raise InputError(f"How far a picture is turned is known of the built-in faces only. Received: {trained.title}.")

@@ -103,8 +103,6 @@ def _invert(options: Invert) -> None:
 
 def _read(path: Path, size: int):
     """A picture file as the generator would draw it: uint8 (size, size, 3)."""
-    from PIL import UnidentifiedImageError
-
     from utils.data.pictures import decode
 
     try:
@@ -112,7 +110,9 @@ def _read(path: Path, size: int):
             return decode(file, size, enlarge=True)
     except InputError as error:
         raise InputError(f"{path} is no picture that can be used: {error}.") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise anything, of a damaged AVIF also RuntimeError
         raise InputError(f"{path} should be a picture file, but cannot be read ({type(error).__name__}).") from error
 
 

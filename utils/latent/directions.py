@@ -148,7 +148,8 @@ def pca(sampler: Sampler, latents: np.ndarray, count: int = UNSUPERVISED) -> lis
         latents: float32 (N, D), what its activations are looked at for.
         count: how many.
     """
-    below = sampler.generator.layers[: _linear(sampler.generator) + 1]
+    stop = _linear(sampler.generator)
+    below = sampler.generator.layers[: stop + 1]
     batches = [np.asarray(forward(below, latents[start : start + 256])) for start in range(0, len(latents), 256)]
     activations = np.concatenate([batch.reshape(len(batch), -1) for batch in batches])
     model = PCA(min(count, *activations.shape), svd_solver="randomized", random_state=0).fit(activations)
@@ -447,12 +448,14 @@ def _learnable(pool: Pool, names: Sequence[str]) -> Iterator[tuple[str, np.ndarr
 def _linear(generator: keras.Sequential) -> int:
     """How many layers of a generator are linear in the latents, counted from them."""
     linear = (layers.Dense, layers.Conv2DTranspose, layers.Conv2D, layers.Reshape, layers.BatchNormalization)
-    for number, layer in enumerate(getattr(generator, "layers", [])):
+    for number, layer in enumerate(generator.layers if isinstance(generator, keras.Sequential) else ()):
         if not isinstance(layer, linear) or getattr(layer, "activation", None) not in (None, keras.activations.linear):
-            return number
+            if number:
+                return number
+            break
     raise InputError(
-        "SeFa and PCA need a Sequential generator whose first layers are linear, followed by a nonlinearity. Received: "
-        f"{type(generator).__name__}."
+        "SeFa and PCA need a Sequential generator whose first layers are linear, followed by a nonlinearity that is a "
+        f"layer of its own. Received: {type(generator).__name__}, {getattr(generator, 'name', 'without a name')}."
     )
 
 

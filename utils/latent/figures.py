@@ -48,7 +48,8 @@ def smoothness_figure(record: Smoothness, title: str) -> Figure:
     compared = {evenness: list(record.paths), away: [kind for kind in record.paths if kind != "true"]}
     for axes, what, form in ((evenness, "largest", ".2f"), (away, "middle", "+.3f")):
         for place, kind in enumerate(compared[axes]):
-            _bar(axes, place, record.findings[kind][what], _PATH_COLOURS[kind], form)
+            if what in record.findings[kind]:
+                _bar(axes, place, record.findings[kind][what], _PATH_COLOURS[kind], form)
         labels = [PATHS[kind].replace(" ", "\n", 1) for kind in compared[axes]]
         axes.set_xticks(range(len(labels)), labels, fontsize=7)
         axes.margins(y=0.12)

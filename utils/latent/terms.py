@@ -113,13 +113,15 @@ def expected(terms: Sequence[Term]) -> dict[str, bool]:
     """Which attributes the sum should show, and which not, where the terms decide that.
 
     An attribute counts 1 where a term wants it, 0 where a term wants it absent, and one half where a term does not
-    mention it; so "smiling woman" - "woman" + "man" is to smile (1 - 1/2 + 1/2) and to be a man.
+    mention it; so "smiling woman" - "woman" + "man" is to smile (1 - 1/2 + 1/2) and to be a man. What the sum would
+    count if no term mentioned it, decides between the two.
     """
     mentioned = {name for term in terms for name, _ in term.wanted}
     sums = {
         name: sum(term.sign * float(dict(term.wanted).get(name, 0.5)) for term in terms) for name in sorted(mentioned)
     }
-    return {name: value > 0.5 for name, value in sums.items() if value != 0.5}
+    neither = 0.5 * sum(term.sign for term in terms)
+    return {name: value > neither for name, value in sums.items() if value != neither}
 
 
 def _term(sign: int, words: list[str], known: Sequence[str]) -> Term:

@@ -172,22 +172,28 @@ class Smoothness:
 
     @cached_property
     def findings(self) -> dict[str, dict[str, Interval]]:
-        """By kind of path: "largest" and "detour" (see `Paths`), "ends" and "middle" (see `away`)."""
-        return {
+        """By kind of path: "largest" and "detour" (see `Paths`), "ends" and "middle" (see `away`). What cannot be said,
+        because no path of a kind leads anywhere, is left out."""
+        found = {
             kind: {"largest": paths.largest, "detour": paths.detour, **dict(zip(("ends", "middle"), self.away(kind)))}
             for kind, paths in self.paths.items()
+        }
+        return {
+            kind: {what: interval for what, interval in those.items() if np.isfinite(interval.value)}
+            for kind, those in found.items()
         }
 
     def table(self) -> list[dict]:
         """A row for each kind of path, in words."""
+        columns = {
+            "largest step / mean step": ("largest", ".2f"),
+            "length / distance of the ends": ("detour", ".2f"),
+            "from true images, at the ends": ("ends", ".2f"),
+            "further in the middle": ("middle", "+.3f"),
+        }
         return [
-            {
-                "path": KINDS[kind],
-                "largest step / mean step": f"{found['largest']:.2f}",
-                "length / distance of the ends": f"{found['detour']:.2f}",
-                "from true images, at the ends": f"{found['ends']:.2f}",
-                "further in the middle": f"{found['middle']:+.3f}",
-            }
+            {"path": KINDS[kind]}
+            | {title: f"{found[what]:{form}}" if what in found else "–" for title, (what, form) in columns.items()}
             for kind, found in self.findings.items()
         ]
 

@@ -207,7 +207,9 @@ def opened(file: str | Path) -> Image.Image:
             if image.width * image.height > _MOST_PIXELS:
                 raise InputError(f"{file} has {image.width}x{image.height} pixels: a report takes smaller pictures.")
             image = image.convert("RGBA")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise anything, of a damaged AVIF also RuntimeError
         raise InputError(f"{file} is not a picture that can be read.") from error
     ground = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(ground, image).convert("RGB")

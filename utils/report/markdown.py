@@ -58,33 +58,44 @@ class _Reader:
             end = _closing(tokens, place) if token.nesting == 1 else place
             inside = tokens[place + 1 : end]
             if token.type == "heading_open":
-                made.append({"kind": "heading", "spans": self._spans(inside)})
+                made += [{"kind": "heading", "spans": self._spans(inside)}, *self._pictures(inside)]
             elif token.type == "paragraph_open":
                 made += self._paragraph(inside[0])
             elif token.type in ("bullet_list_open", "ordered_list_open"):
                 made.append(listing(list(self._items(inside)), token.type.startswith("ordered")))
+                made += [*self._tables(inside), *self._pictures(inside)]
             elif token.type == "blockquote_open":
                 made += [block | ({"quote": True} if block["kind"] == "text" else {}) for block in self.blocks(inside)]
             elif token.type in ("fence", "code_block"):
                 made.append(code(token.content.rstrip("\n")))
             elif token.type == "table_open":
-                made.append(self._table(inside))
+                made += [self._table(inside), *self._pictures(inside)]
             place = end + 1
         return made
 
     def _items(self, tokens: list):
-        """Spans of each item; lists in an item follow it, with a dash before each."""
+        """Spans of each item; lists in an item follow it, with a dash before each, and code on lines of its own. What
+        is no text comes after the list."""
         place = 0
         while place < len(tokens):
             end = _closing(tokens, place)
-            inside, found = tokens[place + 1 : end], []
-            for number, token in enumerate(inside):
-                if token.type == "inline":
-                    deep = sum(before.nesting for before in inside[:number] if before.type.startswith("list_item"))
-                    found += [span("\n" + "– " * max(deep, 0))] if found else []
+            found, deep, in_table = [], 0, 0
+            for token in tokens[place + 1 : end]:
+                deep += token.nesting * token.type.startswith("list_item")
+                in_table += token.nesting * token.type.startswith("table")
+                if token.type == "inline" and not in_table:
+                    found += [span("\n" + "– " * deep)] if found else []
                     found += self._inline(token)
+                elif token.type in ("fence", "code_block"):
+                    for line in token.content.rstrip("\n").split("\n"):
+                        found += [*([span("\n")] if found else []), span(one_line(line.expandtabs()), code=True)]
             yield found
             place = end + 1
+
+    def _tables(self, tokens: list):
+        for place, token in enumerate(tokens):
+            if token.type == "table_open":
+                yield self._table(tokens[place + 1 : _closing(tokens, place)])
 
     def _table(self, tokens: list) -> dict:
         rows, row = [], []
@@ -102,9 +113,13 @@ class _Reader:
 
     def _paragraph(self, token) -> list[dict]:
         """The text of a paragraph, and its pictures after it."""
-        pictures = [self._picture(child) for child in token.children if child.type == "image"]
         found = self._inline(token)
-        return ([{"kind": "text", "spans": found}] if any(part["text"].strip() for part in found) else []) + pictures
+        text = [{"kind": "text", "spans": found}] if any(part["text"].strip() for part in found) else []
+        return text + self._pictures([token])
+
+    def _pictures(self, tokens: list) -> list[dict]:
+        inline = [token for token in tokens if token.type == "inline"]
+        return [self._picture(child) for token in inline for child in token.children if child.type == "image"]
 
     def _picture(self, token) -> dict:
         from urllib.parse import unquote

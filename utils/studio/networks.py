@@ -86,7 +86,8 @@ class Networks:
 
     def directions(self) -> list[Direction]:
         """Directions of the generator: those that `./dcgan directions` has found and kept, else those that need no
-        judge. None of a conditional model: what it draws is asked for in words.
+        judge. None of a conditional model, since what it draws is asked for in words, and of a generator whose first
+        layers say nothing about its latents.
         """
         if is_conditional(self.sampler.generator):
             return []
@@ -94,7 +95,10 @@ class Networks:
         kept = read_directions(folder, self.sampler.latent_dim)
         if kept and self.offer.run and _written(folder / "directions.npy") < _written(self._file("generator")):
             kept = []  # the training has gone on since
-        return kept or self._network("generator", lambda _: find_directions(self.sampler, None), "directions")
+        try:
+            return kept or self._network("generator", lambda _: find_directions(self.sampler, None), "directions")
+        except InputError:
+            return []
 
     def draw(self, latents: np.ndarray, conditions: np.ndarray | None = None) -> np.ndarray:
         """Pictures of latents float32 (N, D), and of conditions (N, C): uint8 (N, S, S, 3)."""
