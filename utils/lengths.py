@@ -11,9 +11,9 @@ draws faces after 1,000 and gets better for several thousand more."""
 FEW_UPDATES = 500
 """With fewer than this, the best recipe here draws rough shapes, others nothing but grey."""
 MOST_TIMES = 250
-"""So often images that are not augmented are gone through at most where nobody says how long. Samples of 282 bedrooms,
-which the discriminator knew by heart then, got worse from there on, those of 1,203 faces after 400 times (notebook 06;
-one seed)."""
+"""So often images that are not augmented are gone through at most where nobody says how long: on the safe side, since
+samples of 1,203 faces got worse after some 350 times, those of 282 bedrooms, which the discriminator knew by heart
+after 170, after some 900 (notebook 06; one seed)."""
 SUMMARY_SHARE = 0.1
 """Share of a training's time that goes into summaries, measurements of the watch and checkpoints: a summary takes about
 as long as 5 updates at 64x64 pixels, a measurement as long as one."""

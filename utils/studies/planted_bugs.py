@@ -229,8 +229,9 @@ BUGS: dict[str, Bug] = {
     "G": Bug(
         f"The loader never moves on: every batch is the same {FEW} images.",
         "`images[:batch_size]` for `images[rows]`, or a shuffle buffer of 4.",
-        "curves and samples look well, only few different pictures come, and they become copies; the true images' own "
-        "diversity (0.34, that of the dataset is 0.43) gives it away before the first update",
+        "curves of a discriminator that is ahead, samples that look well; only few different pictures come, and they "
+        "become copies; the true images' own diversity (0.34, that of the dataset is 0.43) gives it away before the "
+        "first update",
         lambda run, well: _late(run["watched diversity_true"]) < 0.93 * _late(well["watched diversity_true"]),
         "look at two true batches side by side",
         images=lambda images: np.resize(images[:FEW], images.shape),
@@ -239,7 +240,7 @@ BUGS: dict[str, Bug] = {
         "The generator descends log(1 - D).",
         "`-cross_entropy(fake_logits, 0)`, the formula of the game, for `cross_entropy(fake_logits, 1)`.",
         "as soon as the discriminator is ahead the generator's gradient is nearly 0, a small part of a healthy one's, "
-        "and its loss stays high",
+        "and its loss stays high, until it gets away after a hundred updates",
         lambda run, well: _late(run["gradient_norm"]) < 0.2 * _late(well["gradient_norm"])
         and _late(run["loss_generator"]) > 1.5 * _late(well["loss_generator"]),
         "the non-saturating loss (Goodfellow et al., arXiv:1406.2661, §3)",
