@@ -10,6 +10,7 @@ import sys
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -19,15 +20,17 @@ from PIL import Image
 from studio_runs import NAMES, SENTENCES, make_run, serving, training
 
 from utils import cli, start
+from utils.config import replace
 from utils.data import scale, scale_back
 from utils.data.pictures import decode
 from utils.errors import InputError
 from utils.evaluation.held_out import unseen
 from utils.explain.gradcam import grad_cam
 from utils.explain.guided import score_saliency
+from utils.files import write_json
 from utils.models import forward
 from utils.runs import Run, State
-from utils.studio import export, graphs, offers, packages, watching
+from utils.studio import export, graphs, offers, packages, server, watching
 from utils.studio.networks import Networks
 from utils.studio.server import BODY, UPLOAD, Studio, listen
 from utils.text_encoder import WORDS
@@ -359,6 +362,20 @@ def test_with_a_token_nothing_is_answered_without_it_and_the_address_keeps_none(
         assert json.loads(ask(port, "GET", "/studio.json", headers={"Cookie": cookie})[2])["form"] == "server"
 
 
+def test_the_address_that_is_printed_lets_in_whatever_is_in_the_token(runs, monkeypatch, capsys):
+    token, names = "course+2024 &#%/я", [str(runs[1].folder)]
+    monkeypatch.setattr(server, "server_for", lambda _: SimpleNamespace(run=lambda sockets: sockets[0].close()))
+    assert cli.main(["studio", *names, "--host", "127.0.0.2", "--port", "0", "--token", token]) == 0
+    _, slash, query = capsys.readouterr().out.splitlines()[0].rpartition("/")
+    assert query == "?token=course%2B2024%20%26%23%25%2F%D1%8F"
+    with serving(Studio(names, public=True), (), token) as port:
+        status, headers, _ = ask(port, "GET", slash + query)
+        assert status == 303
+        cookie = headers["set-cookie"].split(";")[0]
+        assert ask(port, "GET", "/studio.json", headers={"Cookie": cookie})[0] == 200
+        assert ask(port, "GET", "/studio.json", headers={"Cookie": f"{cookie}x"})[0] == 401
+
+
 def test_who_opens_an_address_without_the_token_reads_a_sentence_and_not_json(runs):
     with serving(Studio([str(runs[1].folder)], public=True), (), "a-long-token") as port:
         status, headers, content = ask(port, "GET", "/", headers={"Sec-Fetch-Mode": "navigate"})
@@ -382,6 +399,20 @@ def test_others_see_neither_where_own_pictures_lie_nor_true_images_nor_a_report_
             assert (json.loads(seen[0])["report"] is None) == public and b"holiday" in seen[0]
             assert public == ("may not" in ask(port, "POST", f"/runs/{offer.id}/report", b"")[2].decode())
     assert there == {False: ([True, True], [200, 200, 200]), True: ([False, False], [404, 404, 200])}
+
+
+def test_true_images_that_come_while_the_studio_is_open_are_shown(tmp_path):
+    mine = tmp_path / "mine.npy"
+    run = make_run(tmp_path / "runs", data=str(mine))  # it was trained on 64 of them
+    with serving(Studio([str(run.folder)], data_dir=tmp_path / "data")) as port:
+        address = f"/models/{offers.find_offers([str(run.folder)])[0].id}/true.bin"
+        assert "are not on this machine" in refused(port, "GET", address)[1]
+        images = np.random.default_rng(0).integers(0, 256, (90, 16, 16, 3), np.uint8)
+        np.save(mine, images)
+        status, _, content = ask(port, "GET", address)
+    assert status == 200
+    shown = np.frombuffer(content, np.uint8).reshape(-1, 16, 16, 3)
+    assert len({image.tobytes() for image in shown} & {image.tobytes() for image in images}) == 26
 
 
 def test_bad_options_of_the_command_get_a_sentence(capsys, tmp_path):
@@ -421,6 +452,20 @@ def test_a_finished_run_shows_its_last_update_although_its_curve_has_fewer_value
     run.save_state(State("finished", update=800, epoch=4))
     seen = watching.Watched(run).snapshot()
     assert len(seen["curves"]["update"]) < 800 and seen["state"]["update"] == 800
+
+
+def test_a_run_that_is_trained_for_longer_or_measured_while_it_is_watched_shows_it(tmp_path):
+    run = make_run(tmp_path)
+    run.save_state(State("finished", update=32, epoch=4))
+    watched = watching.Watched(run)
+    seen = watched.snapshot()
+    assert (seen["goal"], seen["state"]["updates"], seen["state"]["finished"], seen["quality"]) == (4, 32, True, None)
+    Run(run.folder).save_experiment(replace(run.experiment, epochs=20))  # as `resume --epochs 20` does, elsewhere
+    seen = watched.snapshot()
+    assert (seen["goal"], seen["state"]["updates"], seen["state"]["finished"]) == (20, 160, False)
+    assert seen["settings"]["training"]["epochs"] == 20
+    write_json(run.quality_file, {"distance": 1.5})  # as `evaluate` does
+    assert watched.snapshot()["quality"] == {"distance": 1.5}
 
 
 def test_a_report_is_made_once_at_a_time_shown_when_it_is_there_and_may_run_nothing(tmp_path, monkeypatch):
@@ -556,16 +601,23 @@ def test_an_export_of_own_pictures_tells_no_folder_and_shows_no_true_image(tmp_p
 def test_an_export_replaces_an_earlier_one_and_nothing_else(tmp_path, exported, runs, monkeypatch):
     for name in ("generator_graph", "discriminator_graph", "guided_graph"):  # which take a second each
         monkeypatch.setattr(graphs, name, lambda *_: b"graph")
-    home, _ = exported(runs[1])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(export, "_write_model", lambda *_: signal.raise_signal(signal.SIGINT))
+        exported(runs[1])
+    home, _ = exported(runs[1])  # in place of what was interrupted
     (home / "models" / "old").mkdir()
     exported(runs[1])
     assert not (home / "models" / "old").exists() and (home / "studio.json").is_file()
     images = np.frombuffer(next(home.rglob("true.bin")).read_bytes(), np.uint8)
     assert len(images) == 20 * 16 * 16 * 3 and images.std() > 20
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    project = [tmp_path / "mine" / name for name in ("vendor/autoload.php", "models/user.php", "studio.json")]
+    for file in project:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("mine")
     with pytest.raises(InputError, match="holds other files"):
         exported(runs[1], "mine")
+    assert {file for file in (tmp_path / "mine").rglob("*") if file.is_file()} == set(project)
+    assert {file.read_text() for file in project} == {"mine"}
 
 
 def test_a_package_that_is_not_what_npm_publishes_is_refused_and_a_missing_npm_is_named(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from utils.data import scale_back
 from utils.data.captions import grammar_for
 from utils.data.faces import ATTRIBUTES
 from utils.errors import InputError
+from utils.files import write_json
 from utils.sampling import make_latent_samples
 from utils.studio import export, offers, packages
 from utils.studio.networks import Networks
@@ -382,3 +383,81 @@ def test_what_comes_while_the_page_is_open_is_shown_and_what_was_asked_for_stays
         page.locator(".two > div input[type=range]").nth(0).fill("0")
         until(lambda: page.locator(".two > div .caption").all_inner_texts() == ["epoch 0 of 4"] * 2)
         assert page.wrong == []
+
+
+def test_what_networks_bring_reaches_every_room_and_of_two_models_the_one_chosen_last_is_shown(
+    browser, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(offers.pretrained, "names", lambda *_: [])
+    root = tmp_path / "runs"
+    old, new = make_run(root), make_run(root, data=str(tmp_path / "mine.npy"))
+    for run in (old, new):  # as before the first summary
+        run.models.rename(run.folder / "later")
+    with serving(Studio(runs_dir=root)) as port, contextlib.ExitStack() as stack:
+        page, other = (
+            stack.enter_context(visiting(browser, f"http://127.0.0.1:{port}/#{room}")) for room in ("watch", "draw")
+        )
+        page.wait_for_selector("text=Beside it")
+        page.select_option(".bar select >> nth=1", label=old.name)
+        write_json(new.quality_file, {"distance": 1.5})
+        page.wait_for_selector("text=Distance, with its passport")
+        other.wait_for_selector("text=Nothing to draw with yet")
+        for run in (new, old):
+            (run.folder / "later").rename(run.models)
+        other.wait_for_selector("main canvas")
+        until(lambda: page.evaluate("studio.model?.id") == "mine-0001-quick")
+        assert page.title().startswith("Watch")
+        assert page.input_value(".bar select >> nth=1") == "faces-0001-quick"  # it is the page that it was
+        held, slow = [], "**/models/faces-0001-quick/model.json"
+        page.route(slow, lambda route: held.append(route))
+        with page.expect_request(slow):
+            page.select_option("#model", "faces-0001-quick")
+        page.select_option("#model", "mine-0001-quick")
+        until(lambda: page.evaluate("studio.model?.id") == "mine-0001-quick")
+        with page.expect_response(slow):
+            held[0].continue_()
+        page.wait_for_timeout(500)  # what comes too late changes nothing
+        model, kept = page.evaluate("[studio.model.id, localStorage['studio.model']]")
+        assert model == kept == page.input_value("#model") == "mine-0001-quick"
+        assert page.inner_text("#about").startswith("mine/0001-quick: ")
+        assert page.wrong == other.wrong == []
+
+
+def test_what_is_clicked_often_agrees_with_itself_and_true_images_are_missed_only_until_they_come(browser, tmp_path):
+    mine = tmp_path / "mine.npy"
+    run = make_run(tmp_path / "runs", data=str(mine))
+    studio = Studio([str(run.folder)], data_dir=tmp_path / "data")
+    with serving(studio) as port, visiting(browser, f"http://127.0.0.1:{port}/#table") as page:
+        for count in (12, 24, 36):
+            page.wait_for_selector(f".strip .tile:nth-child({count})")
+            page.click("text=12 more")
+        page.click(".strip .tile:nth-child(48)")
+        page.click(".strip .tile:nth-child(20)")
+        names = page.evaluate("studio.bench.map((sample) => `Sample ${sample.name}`)")
+        for place, name in ((7, names[19]), (0, names[24])):  # the strip is full: it moves on by 12, and again
+            page.click("text=12 more")
+            until(lambda name=name: page.inner_text(".big + .caption >> nth=0") == name)
+            until(lambda name=name: page.get_attribute(".strip [aria-pressed=true]", "title") == name)
+            assert page.evaluate("[studio.chosen, studio.bench.length]") == [place, 48]
+            assert page.evaluate("`Sample ${studio.bench[studio.chosen].name}`") == name
+        assert pixels(page, ".big canvas") == pixels(page, ".strip [aria-pressed=true] canvas")
+        enter(page, "judge")
+        page.wait_for_selector("[aria-label='Logits of 16 fake and 0 true pictures']")
+        page.wait_for_selector("main >> text=Its true images are not on this machine")
+        page.get_by_text("Others", exact=True).evaluate("(button) => { button.click(); button.click(); }")
+        page.wait_for_selector("[title^='Fake sample 15 of seed 2']")
+        titles = page.locator("main .tile").evaluate_all("all => all.map((one) => one.title.split(',')[0])")
+        assert titles == [f"Fake sample {i} of seed 2" for i in range(16)]
+        assert page.locator("[aria-label='Logits of 16 fake and 0 true pictures']").count() == 1
+        enter(page, "learn")
+        page.click("text=Next")
+        page.click("text=Next")
+        page.wait_for_selector(".step.now figure:nth-child(6)")
+        assert page.locator(".step.now figcaption").all_text_contents() == 6 * ["fake"]
+        np.save(mine, np.random.default_rng(0).integers(0, 256, (90, 16, 16, 3), np.uint8))
+        enter(page, "judge")
+        page.wait_for_selector("[aria-label='Logits of 16 fake and 16 true pictures']")
+        page.evaluate("location.hash = 'learn'")  # at the step where it was left
+        page.wait_for_selector(".step.now figure:nth-child(12)")
+        assert page.locator(".step.now figcaption").all_text_contents() == 6 * ["fake"] + 6 * ["true"]
+        assert all("400" in line for line in page.wrong)  # there were no true images at first

@@ -55,6 +55,7 @@ def _serve(options: Studio) -> None:
 
     runtime.start()
     import secrets
+    from urllib.parse import quote
 
     from utils.studio.server import LOOPBACK, Studio, application, listen, server_for
 
@@ -63,7 +64,8 @@ def _serve(options: Studio) -> None:
     studio = Studio(options.names, options.runs_dir, options.data_dir, public)
     host = "localhost" if not public else options.host
     address = f"http://{f'[{host}]' if ':' in host else host}:{opened.getsockname()[1]}/"
-    print(f"The studio is open: {address}{f'?token={token}' if token else ''}\nCtrl-C closes it.", flush=True)
+    query = f"?token={quote(token, safe='')}" if token else ""
+    print(f"The studio is open: {address}{query}\nCtrl-C closes it.", flush=True)
     server_for(application(studio, token, () if public else LOOPBACK)).run(sockets=[opened])
 
 

@@ -103,7 +103,9 @@ def export(
 
 
 def _is_export(home: Path) -> bool:
-    return (home / "vendor").is_dir() or (home / "studio.json").is_file()
+    # By the file that is written first, so that one that was interrupted counts, too. That there is a `vendor/` says
+    # nothing: projects of PHP, Go and Ruby have one.
+    return (home / "vendor" / RUNTIME[0]).is_file()
 
 
 def _write_model(home: Path, offer: Offer, data_dir: str | Path | None) -> None:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import numpy as np
 import uvicorn
@@ -63,16 +63,21 @@ REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; f
 
 
 class _Made:
-    """What is made of offers, once for each; of those that ask meanwhile, only who asks for the same kind waits."""
+    """What is made of offers, once for each; of those that ask meanwhile, only who asks for the same kind waits.
+
+    None stands for what could not be made, and is tried again: what was missing may have come since.
+    """
 
     def __init__(self, make: Callable[[Offer], object]):
         self._make, self._lock, self._made = make, threading.Lock(), {}
 
     def of(self, offer: Offer):
         with self._lock:
-            if offer.id not in self._made or self._made[offer.id][0] != offer.folder:
-                self._made[offer.id] = (offer.folder, self._make(offer))
-            return self._made[offer.id][1]
+            folder, made = self._made.get(offer.id, (None, None))
+            if made is None or folder != offer.folder:
+                made = self._make(offer)
+                self._made[offer.id] = (offer.folder, made)
+            return made
 
 
 class Studio:
@@ -401,6 +406,7 @@ class Guarded:
 
     def __init__(self, inner: Starlette, token: str | None, hosts: Sequence[str]):
         self._inner, self._token, self._hosts = inner, token, {host.lower() for host in hosts}
+        self._cookie = quote(token or "", safe="")  # a cookie holds few characters
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] != "http":
@@ -429,9 +435,9 @@ class Guarded:
             if given is not None and secrets.compare_digest(given.encode(), self._token.encode()):
                 answer = RedirectResponse(request.url.path, 303)  # so that it does not stay in the address
                 # "lax": a link in a course's own pages leads here, too, and what changes something is guarded below.
-                answer.set_cookie(COOKIE, self._token, httponly=True, samesite="lax")
+                answer.set_cookie(COOKIE, self._cookie, httponly=True, samesite="lax")
                 return answer
-            if not secrets.compare_digest(request.cookies.get(COOKIE, "").encode(), self._token.encode()):
+            if not secrets.compare_digest(request.cookies.get(COOKIE, "").encode(), self._cookie.encode()):
                 said = "The studio asks for the token: open the address that `./dcgan studio` has printed."
                 return _sentence(request, said, 401)
         if request.method not in ("GET", "HEAD", "POST"):

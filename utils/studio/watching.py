@@ -51,8 +51,8 @@ class Watched:
     def stamp(self) -> tuple:
         """Changes whenever there is something new to see."""
         run = self.run
-        files = [run.steps_file, run.epochs_file, run.watch_file, run.folder / "state.json", run.folder / "log.txt"]
-        files += report_files(run).values()
+        files = [run.steps_file, run.epochs_file, run.watch_file, run.quality_file, *report_files(run).values()]
+        files += [run.folder / name for name in ("experiment.json", "state.json", "log.txt")]
         return (run.is_running, *(_about(file) for file in files))
 
     def snapshot(self) -> dict:
@@ -66,7 +66,8 @@ class Watched:
             return self._last
 
     def _look(self) -> dict:
-        run, state, steps = self.run, self.run.state, self._steps.columns()
+        self.run = run = Run(self.run.folder)  # which reads its settings once, and `resume` may have changed them
+        state, steps = run.state, self._steps.columns()
         summaries = _plain(self._epochs.columns())
         there = [int(row[run.unit]) for row in run.epochs() if run.grid(row[run.unit]).is_file()]
         # What is saved may be ahead of the curve, whose last value is a mean, and is not ahead of the training.

@@ -19,19 +19,22 @@ const studio = {
 };
 window.studio = studio; // for the curious, and for tests
 
-let leave = null, loading = 0;
+let leave = null, loading = 0, choosing = 0;
 
-function rooms(current) {
+function rooms(open) {
   document.getElementById("rooms").replaceChildren(...Object.entries(ROOMS)
     .filter(([key]) => key !== "ask" || studio.model?.conditions)
-    .map(([key, name]) => el("a", { href: `#${key}`, "aria-current": key === current ? "page" : null }, name)));
+    .map(([key, name]) => el("a", { href: `#${key}`, "aria-current": key === open ? "page" : null }, name)));
   document.querySelector("#rooms a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
+function current() {
+  const room = location.hash.slice(1).split("/")[0];
+  return room in ROOMS ? room : "draw";
+}
+
 async function show() {
-  let room = location.hash.slice(1).split("/")[0];
-  if (!(room in ROOMS)) room = "draw";
-  const mine = ++loading;
+  const room = current(), mine = ++loading;
   leave?.();
   leave = null;
   rooms(room);
@@ -49,21 +52,29 @@ function nothing() {
 }
 
 async function choose(id) {
-  const offer = studio.offers.find((one) => one.id === id && one.draws) ?? studio.offers.find((one) => one.draws);
+  if (await load(studio.offers.find((one) => one.id === id && one.draws) ?? studio.offers.find((one) => one.draws))) await show();
+}
+
+// Loads what an offer draws with. Says whether it is still wanted: not if another was chosen meanwhile, which may be
+// there sooner.
+async function load(offer) {
+  const mine = ++choosing;
   studio.model = null;
   if (offer) {
     picker.value = offer.id;
     view.setAttribute("aria-busy", "true");
-    try {
-      studio.model = await loadModel(offer, studio.form);
-      studio.bench = samples(0, 12, studio.model, studio.model.askable);
+    const model = await loadModel(offer, studio.form).catch((error) => toast(error.message));
+    if (mine !== choosing) return false;
+    view.removeAttribute("aria-busy");
+    if (model) {
+      studio.model = model;
+      studio.bench = samples(0, 12, model, model.askable);
       studio.chosen = 0;
       remember("model", offer.id);
-    } catch (error) { toast(error.message); }
-    view.removeAttribute("aria-busy");
+    }
   }
   describe(offer);
-  await show();
+  return true;
 }
 
 function describe(offer) {
@@ -71,14 +82,20 @@ function describe(offer) {
   document.getElementById("about").textContent = `${offer ? `${offer.title}: ${offer.about} ` : ""}${where}`;
 }
 
-async function refresh(found = null) { // the server may have new runs
-  found ??= await everything();
+function list(found) {
   [studio.form, studio.offers] = [found.form, found.offers];
   const before = picker.value, drawing = studio.offers.filter((one) => one.draws);
   picker.replaceChildren(...drawing.map((one) => el("option", { value: one.id }, one.title)));
   picker.parentElement.hidden = !drawing.length;
   if (drawing.some((one) => one.id === before)) picker.value = before;
   window.dispatchEvent(new Event("offers"));
+}
+
+async function refresh(found = null) { // the server may have new runs
+  list(found ?? await everything());
+  if (studio.model || !picker.value || view.hasAttribute("aria-busy")) return;
+  // The first networks of all: the rooms have something to draw with now. Who watches goes on watching.
+  if (await load(studio.offers.find((one) => one.id === picker.value))) await (current() === "watch" ? rooms("watch") : show());
 }
 
 // What is kept between visits stays in this browser: the model, and light or dark.
@@ -112,7 +129,7 @@ if (document.documentElement.dataset.form === "export") startRuntime().catch(() 
 window.addEventListener("hashchange", () => { show(); view.focus({ preventScroll: true }); scrollTo(0, 0); });
 picker.addEventListener("change", () => choose(picker.value));
 try {
-  await refresh();
+  list(await everything());
   await choose(recall("model"));
   if (studio.form === "server") keepAsking();
 } catch (error) {

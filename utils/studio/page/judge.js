@@ -3,7 +3,7 @@
 import { chart } from "./charts.js";
 import { samples } from "./latents.js";
 import { json } from "./networks.js";
-import { el, heading, scoreLine, svg, toast } from "./page.js";
+import { el, heading, newest, scoreLine, svg, toast } from "./page.js";
 import { canvasOf, gradient, overlay, tile } from "./pictures.js";
 import { rankCorrelation, sigmoid } from "./statistics.js";
 
@@ -26,18 +26,20 @@ export function show(root, studio) {
   const place = async (pictures, where, kind, names) => {
     const logits = await model.judge(pictures);
     if (!alive) return logits;
+    if (kind !== "yours") { where.replaceChildren(); dots[kind] = []; } // own ones are added to those before
     where.append(...pictures.map((picture, i) => el("div", {}, tile(picture, `${names[i]}, score ${sigmoid(logits[i]).toFixed(2)}: explain`, () => choose(picture, names[i], logits[i])), scoreLine(sigmoid(logits[i])))));
     dots[kind].push(...logits);
     scale.replaceChildren(line(dots));
     return logits;
   };
-  const drawFakes = async () => {
-    fakes.replaceChildren();
-    dots.fake = [];
+  const drawFakes = newest(async (stale) => {
     const mine = samples(seed, 16, model, model.askable), pictures = [];
-    for (let i = 0; i < 16; i += 8) pictures.push(...await model.draw(mine.slice(i, i + 8)));
-    if (alive) await place(pictures, fakes, "fake", mine.map((s) => `Fake sample ${s.name}`));
-  };
+    for (let i = 0; i < 16; i += 8) {
+      pictures.push(...await model.draw(mine.slice(i, i + 8)));
+      if (stale() || !alive) return;
+    }
+    await place(pictures, fakes, "fake", mine.map((s) => `Fake sample ${s.name}`));
+  });
   const readFile = async (file) => {
     try {
       const { picture, note } = await model.read(file);
@@ -86,7 +88,7 @@ export function show(root, studio) {
     el("div", { class: "card" }, el("h2", {}, "Logits: how sure it is, and of what"), scale, el("p", { class: "note" }, "In inference mode: each picture is judged alone, with averages that training has kept. In training it saw whole batches, all true or all fake, and was surer.")),
     detail,
     el("div", { class: "two" },
-      el("div", { class: "card" }, el("div", { class: "row" }, el("h2", {}, "Fake: drawn by the generator"), el("button", { type: "button", class: "small", onclick: () => { seed += 1; drawFakes().catch((e) => toast(e.message)); } }, "Others")), fakes),
+      el("div", { class: "card" }, el("div", { class: "row" }, el("h2", {}, "Fake: drawn by the generator"), el("button", { type: "button", class: "small", onclick: () => { seed += 1; drawFakes(); } }, "Others")), fakes),
       el("div", { class: "card" }, el("h2", {}, `True: ${model.data}`), trues)),
     el("div", { class: "card" }, el("h2", {}, "Your own picture"), drop), history(studio, () => alive));
   (async () => {
@@ -94,7 +96,6 @@ export function show(root, studio) {
     if (model.true) {
       trues.append(el("p", { class: "note" }, "Fetching true images; the first time they are drawn, which takes some seconds…"));
       const kept = (await model.truePictures()).slice(0, 16);
-      trues.replaceChildren();
       if (alive) await place(kept, trues, "true", kept.map((_, i) => `True image ${i}`));
     } else trues.replaceChildren(el("p", { class: "note" }, "Not shown here: only drawings that come with the project may be passed on."));
   })().catch((error) => { toast(error.message); if (alive && !trues.querySelector("canvas")) trues.replaceChildren(el("p", { class: "note" }, error.message)); });

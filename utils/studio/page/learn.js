@@ -82,7 +82,7 @@ export function show(root, studio) {
     const rows = el("div", { class: "wall large" });
     return { begin: async () => {
       if (rows.children.length || !model.judges) { if (!model.judges) rows.replaceChildren(el("p", {}, "This model came without its discriminator.")); return; }
-      const mine = samples(3, 6, model, model.askable), fakes = await model.draw(mine), trues = model.true ? (await model.truePictures()).slice(20, 26) : [];
+      const mine = samples(3, 6, model, model.askable), fakes = await model.draw(mine), trues = model.true ? (await model.truePictures().catch(() => [])).slice(20, 26) : []; // they may not have been fetched
       const all = [...fakes, ...trues], logits = await model.judge(all);
       if (alive) rows.replaceChildren(...all.map((picture, i) => el("figure", {}, canvasOf(picture), scoreLine(sigmoid(logits[i])), el("figcaption", {}, i < 6 ? "fake" : "true"))));
     }, node: step("The discriminator judges", ["The second network looks at a picture and says how probable it is that it comes from the data: 1 is true, 0 is fake. It is shown both kinds, and told which is which.", "Below each picture is what it says. It is often right, and sometimes not: that is how it should be. If it were always right, the generator could learn nothing from it.", "Under Judge you see what in a picture it goes by."], el("div", { class: "card" }, rows)) };

@@ -37,19 +37,19 @@ export function show(root, studio) {
     [...bench.children].forEach((one, j) => one.setAttribute("aria-pressed", String(i === j)));
     if (focus) bench.children[i]?.focus();
     turn();
-    chooser.forEach((update) => update());
   };
   const key = (event, i) => {
     const to = { ArrowRight: i + 1, ArrowLeft: i - 1, Home: 0, End: studio.bench.length - 1 }[event.key];
     if (to !== undefined && studio.bench[to]) { event.preventDefault(); choose(to, true); }
     if (["1", "2", "3"].includes(event.key)) { put(Number(event.key) - 1, studio.bench[i]); }
   };
-  const more = async () => {
-    studio.bench.push(...samples(Math.floor(Math.random() * 1e6), 12, model, model.askable));
-    studio.bench = studio.bench.slice(-48);
+  const more = () => {
+    const before = chosen();
+    studio.bench = [...studio.bench, ...samples(Math.floor(Math.random() * 1e6), 12, model, model.askable)].slice(-48);
+    studio.chosen = Math.max(0, studio.bench.indexOf(before)); // the first make room, and the others move up
     fill();
+    turn();
   };
-  const chooser = [];
 
   // --- sliders
   const strengths = new Map(), big = el("canvas", { width: model.size, height: model.size, role: "img", "aria-label": "The picture that the sliders change" });

@@ -137,15 +137,14 @@ function panel(id, studio) {
     }
     grids.hidden = !run.grids.length;
     if (run.grids.length) { where.max = run.grids.length - 1; put(at ?? run.grids.length - 1, false); }
-    if (!before) about();
-    if (before && run.film && !before.film) film();
+    if (told(run) !== told(before)) about();
     if (before && before.grids.length === 0 && run.grids.length) studio.refresh().catch(() => {});
   };
-  const film = () => { if (last.film) rest.prepend(el("details", { class: "card" }, el("summary", {}, "Film of the training"), el("video", { src: `${base}training.mp4`, controls: true, loop: true, muted: true, playsinline: true, preload: "none" }))); };
+  const told = (run) => JSON.stringify(run && [run.settings, run.quality, run.true_grid, run.film]); // what `about` tells of
   const about = () => {
     rest.replaceChildren(report, el("details", { class: "card" }, el("summary", {}, "Settings"), facts(last.settings)), last.quality ? el("details", { class: "card" }, el("summary", {}, "Distance, with its passport"), facts(last.quality)) : "");
     if (last.true_grid) rest.prepend(el("details", { class: "card" }, el("summary", {}, "True images, to compare"), el("img", { class: "grid-image", src: `${base}grids/true.png`, alt: "True images", loading: "lazy" })));
-    film();
+    if (last.film) rest.prepend(el("details", { class: "card" }, el("summary", {}, "Film of the training"), el("video", { src: `${base}training.mp4`, controls: true, loop: true, muted: true, playsinline: true, preload: "none" })));
   };
 
   if (studio.form === "server") {
