@@ -216,6 +216,66 @@ def test_compare_shows_settings_distances_samples_and_curves_of_what_was_kept(ca
     assert compared["orders"][0]["nearer"] == {"classifier of x": 0} and len(compared["files"]) == 2
 
 
+@pytest.fixture
+def measures(monkeypatch):
+    """What is measured anew, in place of measuring it: (name, samples, features, seed) of each."""
+    asked = []
+
+    def evaluate(trained, data, *, samples, features, seed, **_):
+        asked.append((trained.title, samples, features, seed))
+        known = {"generator_sha256": digest(trained.file), "experiment": config.to_dict(trained.experiment)}
+        how = {"samples": samples, "features": features, "seed": seed}
+        return record(trained.title, 0.9, samples=(samples, samples)) | known | how
+
+    monkeypatch.setattr("utils.evaluation.evaluation.evaluate", evaluate)
+    return asked
+
+
+def test_what_was_kept_is_measured_again_where_other_samples_or_spaces_are_asked_for(capsys, runs, tmp_path, measures):
+    places = [*(run.folder for run in runs), "--out", tmp_path / "out"]
+    for run, samples in zip(runs, (500, 5000)):
+        old = json.loads(run.quality_file.read_text()) | {"samples": samples, "features": "auto"}
+        old["distance"]["passport"]["samples"] = [samples, samples]
+        write_json(run.quality_file, old)
+    code, _, err = said(capsys, "compare", *places, "--samples", 5000)
+    assert code == 0 and measures == [(runs[0].name, 5000, "auto", 0)], err
+    code, *_ = said(capsys, "compare", *places, "--features", "imagenet")
+    assert code == 0 and measures[1:] == [(run.name, 2000, "imagenet", 0) for run in runs]
+
+
+def test_measuring_again_loses_nothing_that_is_known_of_the_same_weights(capsys, runs, tmp_path, measures):
+    first, second = runs
+    old = json.loads(first.quality_file.read_text()) | {"samples": 500, "asked": {"kind": "labels"}}
+    write_json(first.quality_file, old)
+    write_json(second.quality_file, json.loads(second.quality_file.read_text()) | {"samples": 5000})
+    before = second.quality_file.read_bytes()
+    code, _, err = said(capsys, "compare", first.folder, second.folder, "--measure", "--out", tmp_path / "out")
+    assert code == 0 and len(measures) == 2
+    now = json.loads(first.quality_file.read_text())
+    assert now["asked"] == {"kind": "labels"} and now["samples"] == 2000 and now["distance"]["kernel"]["value"] == 0.9
+    assert second.quality_file.read_bytes() == before
+    assert err.count("quality.json") == 1 and "replaces what was there" in err
+
+
+def test_the_samples_of_kept_networks_are_those_of_their_summary(capsys, runs, tmp_path):
+    run = runs[0]
+    network = run.model("generator", 7)
+    network.parent.mkdir()
+    network.write_bytes(b"of epoch 7")
+    write_png(run.grid(7), np.full((66, 66, 3), 100, np.uint8))
+    code, _, err = said(capsys, "compare", network, run.folder, "--no-distances", "--out", tmp_path / "out")
+    assert code == 0, err
+    picture = read_png(next((tmp_path / "out").glob("*-samples.png")))
+    assert (picture[-1, 0] == 100).all() and (picture[-1, -1] == 0).all()
+
+
+def test_of_a_card_it_is_known_on_how_many_samples_it_was_measured(monkeypatch):
+    card = pretrained.find("faces").card | {"distance": for_card(record("new", 0.3, samples=(5000, 5000)))}
+    monkeypatch.setattr(pretrained.Pretrained, "card", card)
+    found = kept(find_network("faces", "generator"))
+    assert (found["samples"], found["seed"]) == (5000, 0)
+
+
 def test_compare_refuses_what_cannot_be_compared_and_says_so_in_the_table_when_told_to(capsys, tmp_path):
     files = [tmp_path / f"{name}.json" for name in "ab"]
     write_json(files[0], record("a", 0.2))
@@ -243,6 +303,8 @@ def test_compare_shows_cards_of_an_earlier_version_only_when_told_to(capsys, tmp
         (["a.json"], "at least two generators. Received: 1"),
         (["a.json", "b.json"], "a.json is not what `./dcgan evaluate --out FILE` writes"),
         (["faces", "nobody"], "There is no run 'nobody'"),
+        (["faces", "house_numbers", "--samples", "10"], "--samples must be at least 40. Received: 10."),
+        (["faces", "house_numbers", "--samples", "0"], "--samples must be at least 40. Received: 0."),
     ],
 )
 def test_compare_answers_bad_input_in_one_sentence(capsys, tmp_path, monkeypatch, arguments, words):
@@ -253,7 +315,14 @@ def test_compare_answers_bad_input_in_one_sentence(capsys, tmp_path, monkeypatch
 
 
 def test_a_record_that_is_none_is_refused(tmp_path):
-    for text in ("[]", "{", '{"distance": {"kernel": 1}, "other_spaces": []}', "3"):
+    texts = ["[]", "{", '{"distance": {"kernel": 1}, "other_spaces": []}', "3", "[" * 100_000]
+    for without in ("fingerprint", "space", "floor"):
+        broken = record("x", 0.2)
+        del broken["distance"][without]
+        texts.append(json.dumps(broken))
+    in_words = record("x", 0.2)
+    in_words["distance"]["kernel"]["value"] = "small"
+    for text in (*texts, json.dumps(in_words)):
         (tmp_path / "x.json").write_text(text)
         with pytest.raises(InputError, match="is not what"):
             read_record(tmp_path / "x.json")

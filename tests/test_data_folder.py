@@ -1,5 +1,6 @@
 """The reader of folders of pictures: every format and mode, and everything that can be wrong with a file."""
 
+import errno
 import json
 import os
 import struct
@@ -12,6 +13,7 @@ from PIL import ExifTags, Image
 
 from utils.data import load
 from utils.data.folder import Folder
+from utils.data.pictures import Pictures
 from utils.errors import InputError
 
 SIZE = 8
@@ -608,6 +610,24 @@ def test_a_broken_picture_is_skipped_and_listed_with_the_reason_and_the_others_s
     assert np.array_equal(dataset.images[6], 255 - RGB)
     (skipped,) = dataset.skipped
     assert skipped.startswith("x.") and reason in skipped
+
+
+@pytest.mark.parametrize(("number", "passes"), [(errno.EACCES, True), (errno.EIO, True), (errno.EINVAL, False)])
+def test_what_the_system_says_of_a_place_ends_the_reading_and_leaves_no_picture_out(number, passes):
+    def fails():
+        raise OSError(number, os.strerror(number), "/disk/x.png")
+
+    class OnADisk(Pictures):
+        size = 8
+
+        def files(self, rows):
+            return iter([("x.png", fails)] * len(rows))
+
+    if passes:
+        with pytest.raises(InputError, match=rf"x.png cannot be read \({os.strerror(number)}\): mend that"):
+            OnADisk().read(range(1))
+    else:  # as a decoder says of a damaged file
+        assert "x.png: cannot be decoded" in OnADisk().read(range(1))[1][0]
 
 
 def test_more_than_the_tolerated_share_is_an_error_with_examples_and_a_list_of_all(tmp_path):

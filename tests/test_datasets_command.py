@@ -243,3 +243,23 @@ def test_show_looks_at_a_part_of_a_big_dataset_unless_told(capsys, tmp_path, mon
 def test_what_cannot_be_shown_is_refused_in_one_sentence(capsys, tmp_path, arguments, words):
     code, out, err = _said(capsys, *arguments, "--data-dir", tmp_path)
     assert code == 2 and out == "" and words in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--size", "0"], "size and count must be at least 1. Received: size=0"),
+        (["--size", "-4"], "size and count must be at least 1. Received: size=-4"),
+        (["--count", "-5"], "size and count must be at least 1. Received: size=32, count=-5"),
+        (["--count", "9"], "count must be at most the 3 images of"),
+    ],
+)
+def test_a_part_of_what_no_dataset_has_is_refused(capsys, tmp_path, more, words):
+    for number in range(3):
+        picture = tmp_path / "pictures" / f"{number}.png"
+        picture.parent.mkdir(exist_ok=True)
+        Image.fromarray(RANDOM.integers(0, 256, (40, 40, 3), np.uint8)).save(picture)
+    where = ("--prepare", "--part", "1/2", "--data-dir", tmp_path / "data")
+    code, out, err = _said(capsys, tmp_path / "pictures", *where, *more)
+    assert code == 2 and not out and words in err and err.count("\n") == 1, err
+    assert not (tmp_path / "data" / "prepared").exists()

@@ -278,6 +278,10 @@ def test_own_pictures_are_compared_with_those_that_were_not_trained_on_else_with
         seen = true_images_for(DataConfig(str(squares), count=count), 16, 190, data_dir=home, progress=False)
         np.testing.assert_array_equal(seen.images, given)
         assert seen.seen and seen.about == f"images of squares {words}"
+    for trained_on, about, seen in ((False, "", False), (None, ", which it may have been trained on", True)):
+        other = true_images_for(DataConfig(str(squares)), 16, 190, trained_on=trained_on, data_dir=home, progress=False)
+        np.testing.assert_array_equal(other.images, everything)
+        assert other.about == f"images of squares{about}" and other.seen is seen
     with pytest.raises(InputError, match="300 true images are needed. Received: .*which has 240"):
         true_images_for(DataConfig(str(squares)), 16, 300, data_dir=home)
 
@@ -409,6 +413,16 @@ def test_evaluate_prints_the_distance_beside_the_floor(capsys, run, home):
 
     code, out, _ = said(capsys, "evaluate", run.folder, "--samples", 100, "--data-dir", home)
     assert code == 0 and "There are no 200 true images that it was not trained on" in out
+
+    with np.load(run.experiment.data.name) as file:
+        np.savez(home / "others.npz", **{name: file[name][::-1] for name in file.files})
+    others = ("--samples", 100, "--data-dir", home, "--data", home / "others.npz")
+    code, out, _ = said(capsys, "evaluate", run.folder, *others)
+    assert code == 0 and "100 images of others\n" in out and "trained on" not in out
+    alone = home / "alone.keras"
+    shutil.copy(network, alone)
+    code, out, _ = said(capsys, "evaluate", alone, *others)
+    assert code == 0 and "images of others, which it may have been trained on" in out and "It may have been" in out
 
 
 def test_the_passport_says_what_was_measured_and_how(run, squares, home):

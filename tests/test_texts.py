@@ -365,6 +365,9 @@ def test_a_combination_that_cannot_be_is_refused_before_any_image_is_drawn(tmp_p
     for more in ((), ("--dry-run",), ("--conditions", "text")):
         assert cli.main(["train", "--without", "hat & horns", "--data-dir", str(tmp_path / "data"), *more]) == 2
         assert "Received: 'horns' in 'hat & horns'" in capsys.readouterr().err
+    assert cli.main(["evaluate", "faces_text", "--combination", "hat & horns", "--data-dir", str(tmp_path / "d")]) == 2
+    said = capsys.readouterr()
+    assert "Received: 'horns' in 'hat & horns'" in said.err and said.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 

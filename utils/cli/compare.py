@@ -1,5 +1,6 @@
 """`./dcgan compare`."""
 
+import contextlib
 import json
 import sys
 from dataclasses import dataclass
@@ -53,12 +54,15 @@ class Compare:
 def _compare(options: Compare) -> None:
     from utils.config import to_dict
     from utils.evaluation.comparison import orders, settings_that_differ, surroundings_that_differ, tables
+    from utils.evaluation.distances import LEAST_SAMPLES
     from utils.evaluation.records import kept, passports_of, read_record
 
     if len(options.names) < 2:
         raise InputError(f"compare takes at least two generators. Received: {len(options.names)}.")
     if options.no_distances and (options.measure or options.anyway):
         raise InputError("--no-distances shows none, so that --measure and --anyway have nothing to do.")
+    if options.samples is not None and options.samples < LEAST_SAMPLES:
+        raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
     if options.out and options.out.is_file():
         raise InputError(f"--out must be a folder. Received: {options.out}, which is a file.")
     found = [None if name.endswith(".json") else _subject(name, options) for name in options.names]
@@ -71,10 +75,12 @@ def _compare(options: Compare) -> None:
         measured = of_one and record and "distance" in record and not options.no_distances
         if measured and None in passports_of(record) and not options.anyway:
             record = None  # of an earlier version, which did not say how it measured
+        elif measured and not _as_asked(record, options):
+            record = None
         records.append(record)
     names = _names(options.names, found, records)
     if missing := [place for place, record in enumerate(records) if record is None]:
-        known = next((record for record in records if record and "features" in record), {})
+        known = next((record for record in records if record and "samples" in record), {})
         protocol = {
             "samples": options.samples or known.get("samples", 2000),
             "features": options.features or known.get("features", "auto"),
@@ -108,6 +114,12 @@ def _compare(options: Compare) -> None:
         print(f"\n{_in_words(order, names)}")
     if files:
         print("\n" + "\n".join(written(*file) for file in files))
+
+
+def _as_asked(record: dict, options: Compare) -> bool:
+    """Whether a kept record was measured on so many samples and in those spaces, where any are asked for."""
+    asked = {"samples": options.samples, "features": options.features}
+    return all(record.get(name) == value for name, value in asked.items() if value is not None)
 
 
 def _environment(of_one) -> dict:
@@ -158,8 +170,28 @@ def _measure(name: str, trained, data, protocol: dict, options: Compare) -> dict
 
     record = evaluate(trained, data, data_dir=options.data_dir, progress=not options.json, **protocol)
     if is_newest(trained):
-        write_json(trained.run.quality_file, record)
+        _keep(trained.run.quality_file, record)
     return record
+
+
+def _keep(file: Path, record: dict) -> None:
+    """Keep a record beside its run. What `evaluate` found out besides of the same weights stays, and a record of more
+    samples or spaces does, too."""
+    from utils.evaluation.records import passports_of, read_record
+
+    before = {}
+    with contextlib.suppress(InputError):  # there is none, or it is damaged
+        before = read_record(file)
+    if before.get("generator_sha256") == record["generator_sha256"]:
+        if None not in passports_of(before) and _amount(before) > _amount(record):
+            return
+        record = before | record
+    print(written(file, file.exists()), file=sys.stderr)
+    write_json(file, record)
+
+
+def _amount(record: dict) -> tuple[int, int]:
+    return record.get("samples", 0), len(record["other_spaces"])
 
 
 def _pictures(names: list[str], found: list, options: Compare) -> list[tuple[Path, bool]]:
@@ -179,8 +211,7 @@ def _pictures(names: list[str], found: list, options: Compare) -> list[tuple[Pat
         if trained.run is None:
             grid = Pretrained(trained.file.parent).samples
         else:
-            epochs = trained.run.epochs(1)
-            grid = trained.run.grid(epochs[-1][trained.run.unit] if epochs else 0)
+            grid = trained.run.grid(_summary(trained))
             if trained.run.steps_file.is_file():
                 runs[name] = trained.run
         if grid.is_file():
@@ -197,6 +228,16 @@ def _pictures(names: list[str], found: list, options: Compare) -> list[tuple[Pat
             was_there = file.exists()
             drawn.append((draw(file, shown), was_there))
     return drawn
+
+
+def _summary(trained) -> int:
+    """The number of the summary whose grid shows what a run's network draws: the newest, or that of a kept one."""
+    run, folder = trained.run, trained.file.parent.name
+    unit, _, number = folder.partition("_")
+    if unit == run.unit and number.isdecimal():
+        return int(number)
+    epochs = [run.best] if folder == "best" and run.best else run.epochs(1)
+    return epochs[-1][run.unit] if epochs else 0
 
 
 def _settings(settings: dict[str, list], names: list[str], unknown: list[str]) -> str:

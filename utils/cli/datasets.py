@@ -111,7 +111,7 @@ def _list(options: Datasets) -> None:
 
 
 def _prepare(options: Datasets) -> None:
-    from utils.data.catalogue import data_folder, find_source, load
+    from utils.data.catalogue import check_asked, check_count, data_folder, find_source, load
     from utils.data.prepare import prepare_part
 
     if options.name is None or options.show:
@@ -126,7 +126,9 @@ def _prepare(options: Datasets) -> None:
         part, _, parts = options.part.partition("/")
         if not (part.isdecimal() and parts.isdecimal()):
             raise InputError(f"--part must be like 2/8, the second of eight. Received: {options.part!r}.")
+        check_asked(options.size, options.count)
         source, folder = find_source(options.name, options.size, options.count, **which), data_folder(options.data_dir)
+        check_count(source, options.count)
         prepare_part(source, options.size, folder / "prepared", int(part), int(parts), progress=not options.json)
         title = source.describe().title
         record = {"title": title, "part": int(part), "parts": int(parts)}

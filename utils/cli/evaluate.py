@@ -79,6 +79,14 @@ def _evaluate(options: Evaluate) -> None:
     on_texts = trained.experiment is not None and trained.experiment.model.conditions == "text"
     if options.combination and not on_texts:
         raise InputError(f"--combination asks a model on texts. Received: {trained.title}, which is none.")
+    if options.combination:
+        from utils.data.catalogue import find_source, reading
+        from utils.data.rows import places_of
+
+        own = trained.experiment.data
+        described = find_source(own.name, data_dir=options.data_dir, **reading(own)).describe()
+        for each in options.combination:  # what is wrong is said before anything is measured
+            places_of(each, described.attribute_names, described.title)
     target = options.out or (trained.run.quality_file if is_newest(trained) and options.data is None else None)
 
     from utils import runtime
@@ -100,7 +108,12 @@ def _evaluate(options: Evaluate) -> None:
     if asked:
         record["asked"] = asked.plain()
     if on_texts:
-        texts, picture = _texts(options, trained, target)
+        try:
+            texts, picture = _texts(options, trained, target)
+        except InputError:  # no image has a combination: what was measured before is kept
+            if target:
+                write_json(target, record)
+            raise
         record["texts"] = texts.plain()
         files.append(picture)
     if options.attributes:
@@ -116,7 +129,9 @@ def _evaluate(options: Evaluate) -> None:
     print(f"{options.samples:,} samples of {short(trained.file)}\nagainst {options.samples:,} {record['true_images']}")
     for measured in spaces_of(record):
         print(f"\nin the features of the {measured['space']}\n\n{table(_rows(measured))}")
-    if record["true_images_trained_on"]:
+    if record["true_images_trained_on"] and trained.experiment is None:
+        print("\nIt may have been trained on these, and then copies of them count as good samples.")
+    elif record["true_images_trained_on"]:
         print(
             f"\nThere are no {2 * options.samples:,} true images that it was not trained on, so copies of them count "
             "as good samples."

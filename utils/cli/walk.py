@@ -114,6 +114,7 @@ def _named(options: Walk) -> tuple[str, ...]:
 
 def _measure(options: Walk, trained, sampler):
     from utils.cli.evaluate import data_of
+    from utils.evaluation.evaluation import was_trained_on
     from utils.evaluation.held_out import true_images_for
     from utils.evaluation.judge import space_for
     from utils.latent.walk import TRUE_IMAGES, smoothness
@@ -122,6 +123,6 @@ def _measure(options: Walk, trained, sampler):
     trained, other = with_data(trained, options.data, options.data_dir, progress=not options.json)
     data, size = data_of(trained, other), sampler.generator.output_shape[1]
     places = {"data_dir": options.data_dir, "progress": not options.json}
-    true = true_images_for(data, size, TRUE_IMAGES, **places)
+    true = true_images_for(data, size, TRUE_IMAGES, trained_on=was_trained_on(trained, data), **places)
     extractor = space_for(data.name, size, features=options.features, small=data.small, **places)
     return smoothness(sampler, extractor, true.images[:TRUE_IMAGES], true.about, seed=options.seed)

@@ -253,13 +253,12 @@ def load(
     Raises:
         InputError: there is no such dataset or split, it was not fetched, or it cannot be used as asked.
     """
-    if size < 1 or (count is not None and count < 1):
-        raise InputError(f"size and count must be at least 1. Received: size={size}, count={count}.")
+    check_asked(size, count)
     folder = data_folder(data_dir)
     entry = find_entry(name)
     built_in = entry is not None and entry.built_in
     source = find_source(name, size, count, seed, choices, folder, split, small, tolerated, rules)
-    _check_count(source, count)
+    check_count(source, count)
     dataset = prepare(source, size, folder / "prepared", progress, "Drawing" if built_in else "Reading")
     terms = entry.terms if entry else dataset.terms
     dataset = dataclasses.replace(dataset, name=str(name), terms=terms, split=split)
@@ -347,7 +346,7 @@ def count_of(data: DataConfig, size: int, data_dir: str | Path | None = None) ->
     """
     check_without(data, data_dir)
     source = find_source(data.name, size, data.count, data_dir=data_dir, **reading(data))
-    _check_count(source, data.count)
+    check_count(source, data.count)
     prepared = prepared_count(source, size, data_folder(data_dir) / "prepared")
     there = source.describe().count if prepared is None else prepared
     certain = data.dedup == "off" and not data.without and (prepared is not None or not hasattr(source, "files"))
@@ -381,7 +380,13 @@ def share_too_small(data: DataConfig, size: int) -> float:
     return float(np.mean(sides < size)) if len(sides) else 0.0
 
 
-def _check_count(source: Source, count: int | None) -> None:
+def check_asked(size: int, count: int | None) -> None:
+    """Refuse what no dataset can give: images without pixels, or no images."""
+    if size < 1 or (count is not None and count < 1):
+        raise InputError(f"size and count must be at least 1. Received: size={size}, count={count}.")
+
+
+def check_count(source: Source, count: int | None) -> None:
     """Refuse a source that has no image, or fewer than are asked for."""
     there = source.describe()
     if not there.count:

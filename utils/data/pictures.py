@@ -1,6 +1,7 @@
 """Picture files as people have them: any size, any mode, some of them broken. Decoded one by one, wherever they lie."""
 
 import contextlib
+import errno
 import os
 import re
 import warnings
@@ -25,6 +26,10 @@ SUFFIXES = frozenset(
     ".j2k", ".ppm", ".pgm", ".pbm", ".pnm"}
 )  # fmt: skip
 """A file of such a name is taken for a picture before it is opened; of others the content decides (`kind_of`)."""
+_MAY_PASS = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EMFILE, errno.ENFILE}
+)
+"""What a system says of places, not of pictures: a picture that was left out for it would be left out for good."""
 _BUILT = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}  # what a Pillow can have been built without
 FORMATS = tuple(
     name
@@ -71,6 +76,10 @@ class Pictures:
                 except MemoryError:
                     raise
                 except Exception as error:  # for malformed files Pillow raises nearly every kind there is
+                    if isinstance(error, OSError) and error.errno in _MAY_PASS:
+                        raise InputError(
+                            f"{printable(name)} cannot be read ({error.strerror}): mend that, or move it away."
+                        ) from error
                     failed[rows[index]] = f"{printable(name)}: {_reason(error)}"
         return {"images": images}, failed
 

@@ -56,7 +56,7 @@ def evaluate(
     if not is_generator(generator):
         raise InputError(f"{trained.file} should be a generator, latents -> images. Received: {generator.name}.")
     size, places = generator.output_shape[1], {"data_dir": data_dir, "progress": progress}
-    true = _true_images(data, size, samples, places)
+    true = _true_images(data, size, samples, {**places, "trained_on": was_trained_on(trained, data)})
     if true.seen and only_unseen:
         raise InputError(
             f"{data.name} has no {2 * samples:,} images set apart from training here, so there is nothing to measure "
@@ -80,6 +80,11 @@ def evaluate(
         "other_spaces": measured[1:],
         "spaces": [space.card for space in spaces],
     }
+
+
+def was_trained_on(trained: TrainedNetwork, data: DataConfig) -> bool | None:
+    """Whether a network was trained on these images; None where nothing is known of its training."""
+    return None if trained.experiment is None else data == trained.experiment.data
 
 
 def agreement(
@@ -153,9 +158,9 @@ def origin_of(trained: TrainedNetwork, generator: keras.Model) -> Origin:
     )
 
 
-def _true_images(data: DataConfig, size: int, samples: int, places: dict) -> TrueImages:
+def _true_images(data: DataConfig, size: int, samples: int, how: dict) -> TrueImages:
     try:
-        return true_images_for(data, size, 2 * samples, **places)
+        return true_images_for(data, size, 2 * samples, **how)
     except TooFewImages as error:
         most = error.there // 2
         cure = f"use --samples {most}" if most >= LEAST_SAMPLES else f"with less than {2 * LEAST_SAMPLES} it cannot be"

@@ -135,14 +135,21 @@ def unseen(
 
 
 def true_images_for(
-    data: DataConfig, size: int, count: int, *, data_dir: str | Path | None = None, progress: bool = True
+    data: DataConfig,
+    size: int,
+    count: int,
+    *,
+    trained_on: bool | None = True,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
 ) -> TrueImages:
     """The best true images to compare a generator with: `unseen` ones, else those that it was trained on.
 
     Args:
-        data: what the generator was trained on.
+        data: what the generator was trained on, or others.
         size: side of the images in pixels.
         count: how many are needed.
+        trained_on: whether it was trained on `data`; None where nobody knows, so that it may have seen them.
         data_dir: where datasets are.
         progress: whether to show a progress bar.
 
@@ -164,6 +171,10 @@ def true_images_for(
     dataset = load(data.name, size, data.count and min(there, max(trained, count)), **of_run, **places)
     if (there := len(dataset)) < count:  # without those that cannot be used
         raise TooFewImages(f"{count:,} true images are needed. Received: {data.name}, which has {there:,}.", there)
+    if trained_on is False:
+        return TrueImages.of(dataset, f"images of {dataset.title}", seen=False)
+    if trained_on is None:
+        return TrueImages.of(dataset, f"images of {dataset.title}, which it may have been trained on", seen=True)
     part = "in part " if trained < count else ""
     return TrueImages.of(dataset, f"images of {dataset.title} that it was {part}trained on", seen=True)
 

@@ -6,7 +6,6 @@ draws what it is asked for (see `asked.Asked`, `texts.Texts`). The card of a mod
 """
 
 import hashlib
-import json
 from pathlib import Path
 
 from utils import config
@@ -53,7 +52,9 @@ def kept(trained: TrainedNetwork) -> dict | None:
     if trained.experiment is None or not (home.folder / "card.json").is_file() or not home.card["distance"]:
         return None
     distance = dict(home.card["distance"])
-    return {
+    passport = Passport.read(distance.get("passport"))
+    how = {"samples": passport.samples[0], "seed": passport.latents_seed} if passport else {}
+    return how | {
         "name": trained.title,
         "generator": str(trained.file),
         "experiment": config.to_dict(trained.experiment),
@@ -77,8 +78,10 @@ def read_record(file: str | Path) -> dict:
     try:
         record = read_json(file)
         for measured in spaces_of(record):
-            Interval.of(measured["kernel"]), measured["space"], measured["floor"]["kernel"]
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+            for side in (measured, measured["floor"]):
+                format(Interval.of(side["kernel"]), ".4f")
+            measured["space"], measured["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file} is not what `./dcgan evaluate --out FILE` writes.") from error
     return record
 
