@@ -425,6 +425,43 @@ def test_evaluate_prints_the_distance_beside_the_floor(capsys, run, home):
     assert code == 0 and "images of others, which it may have been trained on" in out and "It may have been" in out
 
 
+def test_pictures_of_a_size_that_no_face_is_drawn_at_are_brought_to_one(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (6, 28, 28, 3), np.uint8)
+    np.savez(tmp_path / "own.npz", images=pictures)
+    space, faces = (
+        extractor_for(name, size, data_dir=tmp_path, progress=False)
+        for name, size in ((tmp_path / "own.npz", 28), ("faces", 32))
+    )
+    large = np.stack([cv2.resize(picture, (32, 32), interpolation=cv2.INTER_LINEAR) for picture in pictures])
+    np.testing.assert_array_equal(space(pictures), faces(large))
+    np.testing.assert_array_equal(space.answers(pictures), faces.answers(large))
+    assert space.size == 28 and space.fingerprint == faces.fingerprint
+    assert space.resizer.startswith("OpenCV") and "up to 32" in space.resizer and faces.resizer.startswith("none")
+
+
+def test_variety_is_measured_in_the_features_of_the_network_that_judges(tmp_path, monkeypatch):
+    """House numbers have digits and attributes: each has a classifier of its own."""
+    monkeypatch.setattr(features, "LEAST_UPDATES", 1)
+    monkeypatch.setattr(features, "EPOCHS", 1)
+    monkeypatch.setattr(features, "TRAIN_COUNT", 200)
+    digits, attributes = (
+        judge.judge_for("house_numbers", 32, attributes=attributes, data_dir=tmp_path, progress=False)
+        for attributes in (False, True)
+    )
+    for each in (digits, attributes):
+        assert each.space.fingerprint == each.card["fingerprint"] and each.space.name == each.name
+    assert digits.space.fingerprint != attributes.space.fingerprint
+
+
+def test_to_publish_a_distance_takes_images_set_apart_whatever_is_missing(run, home):
+    trained = find_network(str(run.folder), "generator")
+    for samples in (100, 200):  # 120 of 240 were trained on: of 200 there are too few, and of 400 not even all
+        with pytest.raises(InputError, match=rf"no {2 * samples} images set apart from training here"):
+            evaluation.evaluate(
+                trained, run.experiment.data, samples=samples, only_unseen=True, data_dir=home, progress=False
+            )
+
+
 def test_the_passport_says_what_was_measured_and_how(run, squares, home):
     """On true images that are all known: those of a file that says how its pictures were stored."""
     with np.load(squares) as file:

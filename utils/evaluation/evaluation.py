@@ -1,5 +1,6 @@
 """How good a generator's samples are: what `./dcgan evaluate` measures, and `compare` and `publish` with it."""
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,12 +57,8 @@ def evaluate(
     if not is_generator(generator):
         raise InputError(f"{trained.file} should be a generator, latents -> images. Received: {generator.name}.")
     size, places = generator.output_shape[1], {"data_dir": data_dir, "progress": progress}
-    true = _true_images(data, size, samples, {**places, "trained_on": was_trained_on(trained, data)})
-    if true.seen and only_unseen:
-        raise InputError(
-            f"{data.name} has no {2 * samples:,} images set apart from training here, so there is nothing to measure "
-            "against."
-        )
+    how = {**places, "trained_on": was_trained_on(trained, data)}
+    true = _unseen_images(data, size, samples, how) if only_unseen else _true_images(data, size, samples, how)
     spaces = extractors_for(data.name, size, features, small=data.small, **places)
     sampler = Sampler.of(generator, trained.experiment, trained.conditions)
     images, origin = sampler.draw(samples, seed), origin_of(trained, generator)
@@ -155,6 +152,16 @@ def origin_of(trained: TrainedNetwork, generator: keras.Model) -> Origin:
         checkpoint=checkpoint or ("last" if experiment else "unknown"),
         ema_decay=experiment.training.ema_decay if experiment else None,
         statistics="moving" if normalised else "none",  # samples are drawn in inference mode
+    )
+
+
+def _unseen_images(data: DataConfig, size: int, samples: int, how: dict) -> TrueImages:
+    with contextlib.suppress(TooFewImages):
+        if not (true := true_images_for(data, size, 2 * samples, **how)).seen:
+            return true
+    raise InputError(
+        f"{data.name} has no {2 * samples:,} images set apart from training here, so there is nothing to measure "
+        "against."
     )
 
 

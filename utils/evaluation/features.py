@@ -24,6 +24,7 @@ from utils import runtime
 from utils.config import DataConfig
 from utils.data import Dataset, load, scale
 from utils.data.catalogue import data_folder, find_entry, find_source
+from utils.data.drawn import SIZES
 from utils.data.pixels import fit
 from utils.errors import InputError
 from utils.evaluation.held_out import held_out
@@ -37,6 +38,8 @@ from utils.text import one_line, slug
 RECIPE_VERSION = 1  # raise it whenever a change of this file changes what the classifier learns
 FALLBACK = "faces"
 """The built-in dataset whose classifier serves where images have neither labels nor attributes."""
+FALLBACK_SIDES = (32, 64)
+"""At which it comes with the project, for images of sizes that the dataset cannot be drawn at."""
 FEATURES = 128
 """Values that the classifier describes an image with."""
 FILTERS = (16, 32, 64, 128)
@@ -139,9 +142,31 @@ def extractor_for(
     if features in _ON_IMAGENET:
         return _ON_IMAGENET[features]()
     wanted = str(dataset) if features == "auto" else features
-    if features == "auto" and not _has_classifier(wanted, size, data_dir):
-        wanted = FALLBACK
-    return classifier(wanted, size, seed=seed, small=small, data_dir=data_dir, progress=progress)
+    how = {"seed": seed, "small": small, "data_dir": data_dir, "progress": progress}
+    if features != "auto" or _has_classifier(wanted, size, data_dir):
+        return classifier(wanted, size, **how)
+    if size in SIZES:
+        return classifier(FALLBACK, size, **how)
+    side = min(FALLBACK_SIDES, key=lambda side: abs(side - size))
+    return taking(classifier(FALLBACK, side, **how), size)
+
+
+def taking(extractor: Extractor, size: int | None) -> Extractor:
+    """The same features for images of another size, or (None) of any: they are brought to the one that it takes."""
+    side = extractor.size
+    if side is None:
+        return extractor
+
+    def brought(images: np.ndarray) -> np.ndarray:
+        return np.stack([fit(image, side) for image in images])
+
+    return dataclasses.replace(
+        extractor,
+        size=size,
+        resizer=f"OpenCV {cv2.__version__}: linear up to {side}, by area down",
+        _features=lambda images: extractor(brought(images)),
+        _answers=extractor._answers and (lambda images: extractor.answers(brought(images))),
+    )
 
 
 def classifier(

@@ -4,7 +4,7 @@ It has learnt from true images, so how far it can be trusted on fakes is a quest
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from utils.config import DataConfig
 from utils.data import scale
 from utils.data.pixels import fit
 from utils.errors import InputError
-from utils.evaluation.features import Extractor, extractor_for, kept_classifier
+from utils.evaluation.features import Extractor, classifier, extractor_for, kept_classifier, taking
 from utils.evaluation.names import names_for
 
 SIDE = 32
@@ -88,7 +88,7 @@ def judge_for(
         logits = np.asarray(network(scale(_at_side(images, side)), training=False), np.float32)
         return _of_classes(logits) if classes else logits
 
-    space = space_for(dataset, size, small=small, data_dir=data_dir, progress=progress)
+    space = taking(classifier(dataset, side, **how), None)
     return Judge(card["name"], names, space, card, log_odds)
 
 
@@ -103,10 +103,7 @@ def space_for(
 ) -> Extractor:
     """The feature space of `extractor_for`, at `SIDE` pixels where images are larger; it takes images of any size."""
     places = {"small": small, "data_dir": data_dir, "progress": progress}
-    extractor = extractor_for(dataset, min(size, SIDE), features=features, **places)
-    if extractor.size is None:
-        return extractor
-    return replace(extractor, size=None, _features=lambda images: extractor(_at_side(images, extractor.size)))
+    return taking(extractor_for(dataset, min(size, SIDE), features=features, **places), None)
 
 
 def _at_side(images: np.ndarray, side: int) -> np.ndarray:
