@@ -240,7 +240,7 @@ def test_what_was_kept_is_measured_again_where_other_samples_or_spaces_are_asked
     code, _, err = said(capsys, "compare", *places, "--samples", 5000)
     assert code == 0 and measures == [(runs[0].name, 5000, "auto", 0)], err
     code, *_ = said(capsys, "compare", *places, "--features", "imagenet")
-    assert code == 0 and measures[1:] == [(run.name, 2000, "imagenet", 0) for run in runs]
+    assert code == 0 and measures[1:] == [(run.name, 5000, "imagenet", 0) for run in runs], "as the first that was kept"
 
 
 def test_measuring_again_loses_nothing_that_is_known_of_the_same_weights(capsys, runs, tmp_path, measures):
@@ -255,6 +255,24 @@ def test_measuring_again_loses_nothing_that_is_known_of_the_same_weights(capsys,
     assert now["asked"] == {"kind": "labels"} and now["samples"] == 2000 and now["distance"]["kernel"]["value"] == 0.9
     assert second.quality_file.read_bytes() == before
     assert err.count("quality.json") == 1 and "replaces what was there" in err
+
+
+def test_what_was_measured_otherwise_and_cannot_be_again_is_refused_before_anything_is_measured(
+    capsys, runs, tmp_path, measures
+):
+    """A file holds figures alone; and what is kept of two may not belong together, whatever is measured of a third."""
+    small, large = tmp_path / "small.json", tmp_path / "large.json"
+    for file, samples in ((small, 500), (large, 2000)):
+        how = {"samples": samples, "features": "auto"}
+        write_json(file, record(file.stem, 0.2, samples=(samples, samples)) | how)
+    code, out, err = said(capsys, "compare", small, runs[0].folder, "--samples", 2000)
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert f"What {small} holds was measured on 500 samples with --features auto, and a file cannot be measured" in err
+    runs[0].quality_file.unlink()
+    code, out, err = said(capsys, "compare", small, large, runs[0].folder)
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert "distances of small and large do not belong into one table" in err and "samples: 500, 500 and 2000" in err
+    assert measures == []
 
 
 def test_the_samples_of_kept_networks_are_those_of_their_summary(capsys, runs, tmp_path):
@@ -320,9 +338,13 @@ def test_a_record_that_is_none_is_refused(tmp_path):
         broken = record("x", 0.2)
         del broken["distance"][without]
         texts.append(json.dumps(broken))
-    in_words = record("x", 0.2)
-    in_words["distance"]["kernel"]["value"] = "small"
-    for text in (*texts, json.dumps(in_words)):
+    for place, value in (("kernel", "small"), ("frechet", "small"), ("kernel", 10**400)):
+        broken = record("x", 0.2)
+        broken["distance"][place]["value"] = value
+        texts.append(json.dumps(broken))
+    for name in ("passport", "fingerprint"):
+        texts.append(json.dumps(record("x", 0.2, [measured(0.3) | {name: ["none"]}])))
+    for text in texts:
         (tmp_path / "x.json").write_text(text)
         with pytest.raises(InputError, match="is not what"):
             read_record(tmp_path / "x.json")

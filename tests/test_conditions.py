@@ -403,7 +403,7 @@ def test_publishing_measures_what_is_asked_for_and_takes_what_was_kept(run, monk
     assert measured_for_card(run, None) == ({"space": "x"}, {"asked": {"kind": "labels"}})
     assert measured == ["distance", "agreement"]
     interval = {"value": 0.5, "low": 0.4, "high": 0.6}
-    kept = {"kernel": interval, "space": "y", "floor": {"kernel": interval}}
+    kept = {"kernel": interval, "space": "y", "fingerprint": "f", "floor": {"kernel": interval}}
     record = {
         "generator_sha256": digest(run.model("generator")), "samples": 2_000, "features": "auto",
         "true_images_trained_on": False, "distance": kept, "other_spaces": [], "asked": {"kind": "kept"},

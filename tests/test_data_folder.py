@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import struct
+import zipfile
 import zlib
 
 import cv2
@@ -13,7 +14,7 @@ from PIL import ExifTags, Image
 
 from utils.data import load
 from utils.data.folder import Folder
-from utils.data.pictures import Pictures
+from utils.data.pictures import Pictures, Zip
 from utils.errors import InputError
 
 SIZE = 8
@@ -628,6 +629,18 @@ def test_what_the_system_says_of_a_place_ends_the_reading_and_leaves_no_picture_
             OnADisk().read(range(1))
     else:  # as a decoder says of a damaged file
         assert "x.png: cannot be decoded" in OnADisk().read(range(1))[1][0]
+
+
+@pytest.mark.parametrize(("number", "raised"), [(errno.EIO, OSError), (errno.EINVAL, InputError)])
+def test_a_disk_that_fails_does_not_make_a_zip_a_damaged_one(tmp_path, monkeypatch, number, raised):
+    def fails(*_):
+        raise OSError(number, os.strerror(number))
+
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        file.writestr("x.png", b"")
+    monkeypatch.setattr(zipfile.ZipFile, "read", fails)
+    with pytest.raises(raised, match="Input/output" if raised is OSError else "x.png in .* is damaged"):
+        Zip(tmp_path / "x.zip").open("x.png")
 
 
 def test_more_than_the_tolerated_share_is_an_error_with_examples_and_a_list_of_all(tmp_path):

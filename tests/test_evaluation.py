@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from utils import cli, runtime
+from utils.cli import walk
+from utils.cli.walk import Walk
 from utils.config import DataConfig, preset, replace
 from utils.data import load, scale, scale_back
 from utils.errors import InputError
@@ -440,26 +442,59 @@ def test_pictures_of_a_size_that_no_face_is_drawn_at_are_brought_to_one(tmp_path
 
 
 def test_variety_is_measured_in_the_features_of_the_network_that_judges(tmp_path, monkeypatch):
-    """House numbers have digits and attributes: each has a classifier of its own."""
+    """Where there are classes and attributes, each have a classifier of their own."""
+    random, known = np.random.default_rng(0), np.arange(240) % 2
+    images = random.integers(0, 256, (240, 16, 16, 3), np.uint8)
+    two = {"attributes": np.stack([known, 1 - known], 1), "attribute_names": np.array(["odd", "even"])}
+    np.savez(tmp_path / "both.npz", images=images, labels=known, **two)
     monkeypatch.setattr(features, "LEAST_UPDATES", 1)
-    monkeypatch.setattr(features, "EPOCHS", 1)
-    monkeypatch.setattr(features, "TRAIN_COUNT", 200)
-    digits, attributes = (
-        judge.judge_for("house_numbers", 32, attributes=attributes, data_dir=tmp_path, progress=False)
+    classes, attributes = (
+        judge.judge_for(tmp_path / "both.npz", 16, attributes=attributes, data_dir=tmp_path, progress=False)
         for attributes in (False, True)
     )
-    for each in (digits, attributes):
-        assert each.space.fingerprint == each.card["fingerprint"] and each.space.name == each.name
-    assert digits.space.fingerprint != attributes.space.fingerprint
+    for each, name in ((classes, "classifier of both, 2 classes"), (attributes, "classifier of both, 2 attributes")):
+        assert each.space.name == each.name == name and each.space.fingerprint == each.card["fingerprint"]
 
 
 def test_to_publish_a_distance_takes_images_set_apart_whatever_is_missing(run, home):
-    trained = find_network(str(run.folder), "generator")
-    for samples in (100, 200):  # 120 of 240 were trained on: of 200 there are too few, and of 400 not even all
+    trained, data = find_network(str(run.folder), "generator"), run.experiment.data
+    # 120 of 240 were trained on: of 200 there are too few, of 400 not even all. Of a study, on the most of its images.
+    for samples, of in ((100, data), (200, data), (100, with_fields(data, count=None))):
         with pytest.raises(InputError, match=rf"no {2 * samples} images set apart from training here"):
-            evaluation.evaluate(
-                trained, run.experiment.data, samples=samples, only_unseen=True, data_dir=home, progress=False
-            )
+            evaluation.evaluate(trained, of, samples=samples, only_unseen=True, data_dir=home, progress=False)
+
+
+def test_images_are_those_that_were_trained_on_by_their_dataset_not_by_how_it_is_read(run, home, monkeypatch):
+    trained, data = find_network(str(run.folder), "generator"), run.experiment.data
+    monkeypatch.chdir(home)
+    same = (data, with_fields(data, count=None, tolerated=0.1), DataConfig("squares.npz"))
+    assert [evaluation.was_trained_on(trained, of) for of in same] == [True, True, True]
+    assert evaluation.was_trained_on(trained, with_fields(data, name="faces")) is False
+    assert evaluation.was_trained_on(with_fields(trained, experiment=None), data) is None
+
+
+def test_a_walk_is_measured_beside_other_images_as_such(run, squares, tmp_path, monkeypatch):
+    with np.load(squares) as file:
+        np.savez(tmp_path / "others.npz", images=file["images"][::-1])
+    monkeypatch.setattr(judge, "space_for", lambda *_, **__: None)
+    monkeypatch.setattr("utils.latent.walk.TRUE_IMAGES", 200)
+    monkeypatch.setattr("utils.latent.walk.smoothness", lambda sampler, space, true, about, seed: (len(true), about))
+    options = Walk(str(run.folder), data=str(tmp_path / "others.npz"), data_dir=tmp_path, json=True)
+    sampler = Sampler(build_generator(run.experiment.model), 100)
+    measured = walk._measure(options, find_network(str(run.folder), "generator"), sampler)
+    assert measured == (200, "images of others")
+
+
+def test_pictures_that_are_too_small_to_compare_with_are_refused_with_advice_for_whoever_is_asked(
+    capsys, run, home, tmp_path
+):
+    for number in range(6):
+        picture = tmp_path / "small" / f"{number}.png"
+        picture.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((9, 9, 3), 40 * number, np.uint8)).save(picture)
+    code, _, err = said(capsys, "evaluate", run.folder, "--data-dir", home, "--data", tmp_path / "small")
+    assert code == 2 and "None of the 6 pictures of small can be used" in err
+    assert "Give larger ones where they are too small; a training can also enlarge them (--small enlarge)" in err
 
 
 def test_the_passport_says_what_was_measured_and_how(run, squares, home):

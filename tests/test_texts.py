@@ -379,6 +379,20 @@ def test_a_dry_run_counts_the_encoder_of_texts_too(encoder, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_was_measured_is_kept_where_no_image_has_the_combination_that_is_asked_for(
+    run, tmp_path, monkeypatch, capsys
+):
+    def nothing(*_, **__):
+        raise InputError("None of 8 images has hat & beard.")
+
+    monkeypatch.setattr("utils.evaluation.evaluation.evaluate", lambda *_, **__: {"samples": 40})
+    monkeypatch.setattr("utils.evaluation.evaluation.agreement", nothing)
+    place = str(tmp_path / "kept.json")
+    assert cli.main(["evaluate", str(run.folder), "--combination", "hat & beard", "--out", place]) == 2
+    assert "None of 8 images has hat & beard." in capsys.readouterr().err
+    assert json.loads((tmp_path / "kept.json").read_text()) == {"samples": 40}
+
+
 # --- measured ---------------------------------------------------------------------------------------------------------
 
 

@@ -66,9 +66,12 @@ def _compare(options: Compare) -> None:
     if options.out and options.out.is_file():
         raise InputError(f"--out must be a folder. Received: {options.out}, which is a file.")
     found = [None if name.endswith(".json") else _subject(name, options) for name in options.names]
+    before = [
+        read_record(name) if of_one is None else None if options.measure else kept(of_one[0])
+        for name, of_one in zip(options.names, found)
+    ]
     records = []
-    for name, of_one in zip(options.names, found):
-        record = read_record(name) if of_one is None else None if options.measure else kept(of_one[0])
+    for name, of_one, record in zip(options.names, found, before):
         if options.no_distances and record is None:
             experiment = of_one[0].experiment
             record = {"name": name, "experiment": experiment and to_dict(experiment)}
@@ -77,15 +80,24 @@ def _compare(options: Compare) -> None:
             record = None  # of an earlier version, which did not say how it measured
         elif measured and not _as_asked(record, options):
             record = None
+        elif of_one is None and not (options.no_distances or options.anyway or _as_asked(record, options)):
+            raise InputError(
+                f"What {name} holds was measured on {record.get('samples', 'unknown')} samples with --features "
+                f"{record.get('features', 'unknown')}, and a file cannot be measured again: leave --samples and "
+                "--features out, or name the run or model that it is of."
+            )
         records.append(record)
     names = _names(options.names, found, records)
     if missing := [place for place, record in enumerate(records) if record is None]:
-        known = next((record for record in records if record and "samples" in record), {})
+        known = next((record for record in before if record and "samples" in record), {})
         protocol = {
             "samples": options.samples or known.get("samples", 2000),
             "features": options.features or known.get("features", "auto"),
             "seed": known.get("seed", 0),
         }
+        if there := [place for place, record in enumerate(records) if record]:
+            # What does not belong together is said before anything is measured.
+            tables([records[place] for place in there], [names[place] for place in there], options.anyway)
         for place in missing:
             records[place] = _measure(names[place], *found[place], protocol, options)
     made = [] if options.no_distances else tables(records, names, options.anyway)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -80,13 +80,10 @@ def _evaluate(options: Evaluate) -> None:
     if options.combination and not on_texts:
         raise InputError(f"--combination asks a model on texts. Received: {trained.title}, which is none.")
     if options.combination:
-        from utils.data.catalogue import find_source, reading
-        from utils.data.rows import places_of
+        from utils.data.catalogue import check_without
 
-        own = trained.experiment.data
-        described = find_source(own.name, data_dir=options.data_dir, **reading(own)).describe()
-        for each in options.combination:  # what is wrong is said before anything is measured
-            places_of(each, described.attribute_names, described.title)
+        # Made as those that are left out are, and what is wrong with one is said before anything is measured.
+        check_without(replace(trained.experiment.data, without=options.combination), options.data_dir)
     target = options.out or (trained.run.quality_file if is_newest(trained) and options.data is None else None)
 
     from utils import runtime

@@ -63,8 +63,8 @@ class Folder(Pictures):
     """
 
     cure = (
-        "Small ones are enlarged with --small enlarge, or fit a smaller --image-size; --tolerated is the share that "
-        "may be left out."
+        "Give larger ones where they are too small; a training can also enlarge them (--small enlarge), take a smaller "
+        "--image-size, or do with fewer (--tolerated is the share that may be left out)."
     )
 
     def __init__(

@@ -143,6 +143,8 @@ class Zip:
         try:
             return BytesIO(self.file.read(member))
         except DAMAGED_ZIP as error:
+            if isinstance(error, OSError) and error.errno in _MAY_PASS:  # no fault of the zip
+                raise
             raise InputError(f"{name} in {self.path} is damaged ({error}).") from error
 
 

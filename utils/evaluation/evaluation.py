@@ -9,6 +9,7 @@ import keras
 
 from utils import config
 from utils.config import DataConfig
+from utils.data.catalogue import place_of
 from utils.errors import InputError
 from utils.evaluation.asked import Asked, asked_and_seen
 from utils.evaluation.distances import LEAST_SAMPLES, SAMPLES
@@ -80,8 +81,9 @@ def evaluate(
 
 
 def was_trained_on(trained: TrainedNetwork, data: DataConfig) -> bool | None:
-    """Whether a network was trained on these images; None where nothing is known of its training."""
-    return None if trained.experiment is None else data == trained.experiment.data
+    """Whether a network was trained on images of this dataset, however many and which; None where that is not known."""
+    own = trained.experiment and trained.experiment.data
+    return own and place_of(data.name) == place_of(own.name)
 
 
 def agreement(

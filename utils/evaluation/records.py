@@ -79,9 +79,10 @@ def read_record(file: str | Path) -> dict:
         record = read_json(file)
         for measured in spaces_of(record):
             for side in (measured, measured["floor"]):
-                format(Interval.of(side["kernel"]), ".4f")
-            measured["space"], measured["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+                Interval.of(side["kernel"]), [in_words(side, name) for name in MEASURES]
+            hash((measured["space"], measured["fingerprint"]))  # they tell spaces apart
+        passports_of(record)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{file} is not what `./dcgan evaluate --out FILE` writes.") from error
     return record
 
