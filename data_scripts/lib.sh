@@ -215,7 +215,7 @@ $http); run this again later to go on where it stopped, or $advice."
 
 was_unpacked() {
     if [[ ! -f $1 ]]; then
-        [[ ! -e $2 || $2 == "$folder" ]] || fail 4 "$2 is there, but this script did not unpack it; move it away."
+        [[ ! -e $2 || $2 == "$folder" ]] || fail 4 "$2 is there, but not from this source, or this script did not unpack it; move it away."
         return 1
     fi
     say "Checking $2"

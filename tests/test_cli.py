@@ -62,6 +62,9 @@ def said(capsys, *arguments) -> tuple[int, str, str]:
         (["train", "--minutes", "0"], "minutes must be a number above 0. Received: 0.0."),
         (["resume", "0042"], "There is no run '0042'"),
         (["sample", "nothing.keras"], "There is no file nothing.keras"),
+        (["study", "ladder", "--seeds", "-1"], "--seeds must be at least 0. Received: -1."),
+        (["publish", "0042", "my model"], "name must be made of letters, digits, - and _. Received: 'my model'."),
+        (["publish", "0042", "last"], "name must be another than last, which means the newest run"),
         (
             ["show", "nothing"],
             "cifar10, cifar10_best, cifar10_recipe, faces, faces64, faces_attributes, faces_text, house_numbers, "
@@ -194,6 +197,20 @@ def test_sample_refuses_an_out_that_does_not_fit(capsys, run, tmp_path):
     assert code == 2 and "--out must be the name of a .png file for a grid" in err
     code, _, err = said(capsys, "sample", run.folder, "-n", 0)
     assert code == 2 and "-n must be at least 1. Received: 0." in err
+
+
+def test_what_has_no_value_at_the_last_update_is_left_out_of_json(capsys, run, tmp_path):
+    run = Run(shutil.copytree(run.folder, tmp_path / run.folder.name))
+    first, *rest = run.steps_file.read_text().splitlines()
+    lines = [json.dumps(json.loads(first) | {"penalty_r1": 0.5}), *rest]  # as of a penalty whose turn comes rarely
+    run.steps_file.write_text("".join(f"{line}\n" for line in lines))
+
+    def refused(constant):
+        raise AssertionError(constant)
+
+    code, out, _ = said(capsys, "show", run.folder, "--json")
+    last = json.loads(out, parse_constant=refused)["last_update"]
+    assert code == 0 and "loss_true" in last and "penalty_r1" not in last
 
 
 def test_show_tells_settings_and_figures_as_recorded(capsys, run):

@@ -28,6 +28,7 @@ from utils.studies.losses import correlations, crossings, losses, plot_losses, r
 from utils.studies.perfect_generator import perfect_generator, plot_perfect
 from utils.studies.recipes import by_arm, by_augmentation, plot_augmentation, plot_recipes, recipes
 from utils.studies.study import Arm, Study, train_arms
+from utils.studies.train import train_study
 from utils.training.estimate import seconds_per_update
 from utils.viz import read_png, write_png
 
@@ -138,6 +139,19 @@ def test_arms_are_trained_once_taken_up_where_they_stopped_and_kept(study, tmp_p
     assert [axes.get_title("left") for axes in strips] == ["a", "b"]
     both = [read_png(tmp_path / "results" / "little" / f"a-{seed}.png") for seed in (0, 1)]
     np.testing.assert_array_equal(strips[0].images[0].get_array(), np.concatenate(both))
+
+
+def test_too_few_images_are_refused_before_any_arm_is_trained(study, tmp_path):
+    few = tmp_path / "few.npz"
+    np.savez(few, images=np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8))
+    places = {"data_dir": tmp_path / "data", "progress": False}
+    for changes, words in (
+        ({"name": str(few), "count": 24}, "400 true images are needed. Received: .* which has 40"),
+        ({"name": str(few), "count": 60}, "count must be at most the 40 images"),
+    ):
+        with pytest.raises(InputError, match=words):
+            train_study(study.changed(**changes), tmp_path / "runs", samples=200, **places)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_an_arm_that_does_not_exist_is_refused_with_those_that_do(study):

@@ -334,6 +334,15 @@ def test_a_model_with_a_name_draws_what_a_text_says(run, dataset, tmp_path, monk
     assert "no word 'beardd' (near: beard" in capsys.readouterr().err
 
 
+def test_grids_of_texts_lie_in_the_run_or_bear_the_name_of_the_file(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    network = run.model("generator").resolve()
+    assert cli.main(["sample", str(network), "--text", "a beard", "-n", "1"]) == 0
+    (alone,) = tmp_path.iterdir()
+    assert alone.name == f"faces-{run.folder.name}-1-seed-0-a-beard.png"
+    capsys.readouterr()
+
+
 def test_each_text_has_a_row_of_its_own_and_unknown_words_are_refused(run, tmp_path, capsys):
     out = tmp_path / "texts.png"
     texts = [RED_IN_SUNGLASSES, "a bearded man in a hat"]

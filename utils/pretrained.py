@@ -189,6 +189,8 @@ def check_name(name: str) -> None:
     """
     if not name or not name.replace("-", "").replace("_", "").isalnum():
         raise InputError(f"name must be made of letters, digits, - and _. Received: {name!r}.")
+    if name == "last":
+        raise InputError("name must be another than last, which means the newest run.")
 
 
 def keep(

@@ -38,6 +38,7 @@ class Publish:
         from utils.data import load_for
         from utils.runs import Run, check_place
 
+        pretrained.check_name(self.name)
         run = Run.find(self.run_name, self.runs_dir)
         where = command("resume", run.folder, "--data", "FOLDER")
         check_place(run.name, run.experiment.data.name, f"`{where}`")

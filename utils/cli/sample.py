@@ -95,10 +95,10 @@ def _sample_texts(options: Sample) -> None:
     if options.n < 1:
         raise InputError(f"-n must be at least 1. Received: {options.n}.")
     columns = min(options.n, TEXT_COLUMNS)
-    name = f"{columns}-seed-{options.seed}-{slug('-'.join(options.text))}.png"
-    target = options.out or (
-        trained.home / "samples" / name if trained.run else trained.home / f"{label(trained)}-{name}"
-    )
+    name = f"{options.kept}-" if options.kept else ""
+    name += f"{columns}-seed-{options.seed}-{slug('-'.join(options.text))}.png"
+    in_run = trained.run and trained.home == trained.run.folder
+    target = options.out or (trained.home / "samples" / name if in_run else trained.home / f"{label(trained)}-{name}")
     if target.is_dir() or target.suffix.lower() != ".png":
         raise InputError(f"--out must be the name of a .png file for a grid. Received: {target}.")
     was_there = target.is_file()

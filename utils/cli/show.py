@@ -1,6 +1,7 @@
 """`./dcgan show` and `./dcgan presets`."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -72,7 +73,8 @@ def _show(options: Show) -> None:
             "best": run.best,
             "stands": run.in_words(),
             "last_epoch": last,
-            "last_update": {name: values[-1].item() for name, values in steps.items()},
+            # What has its turn every few updates has no value at the others: NaN, which JSON does not know.
+            "last_update": {name: values[-1].item() for name, values in steps.items() if math.isfinite(values[-1])},
         }
         print(json.dumps(record, indent=2))
         return

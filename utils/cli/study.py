@@ -47,6 +47,8 @@ class Study:
         from utils import runtime
         from utils.figure import write_figure
 
+        if any(seed < 0 for seed in self.seeds):
+            raise InputError(f"--seeds must be at least 0. Received: {', '.join(map(str, self.seeds))}.")
         if self.name is None and not self.list:
             raise InputError(f"Which study? Choose from {', '.join(STUDIES)}; ./dcgan study --list says what they ask.")
         if self.name is None:

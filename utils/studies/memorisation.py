@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from utils.config import replace
+from utils.errors import InputError
 from utils.figure import new_figure
 from utils.intervals import Interval
 from utils.studies.copies import SIDE, SPACES, audited, kinds_seen
@@ -107,7 +108,14 @@ def carry_out(
 
     most = max((arm.experiment for arm in study.arms), key=lambda experiment: experiment.data.count)
     places = {"data_dir": data_dir, "progress": progress}
-    pool = np.asarray(unseen(most.data, most.model.image_size, POOL * study.samples, **places).images)
+    apart = unseen(most.data, most.model.image_size, POOL * study.samples, **places)
+    if apart is None or len(apart) < POOL * study.samples:
+        there = 0 if apart is None else len(apart)
+        raise InputError(
+            f"The tests deal out {POOL * study.samples:,} images of {most.data.name} that are not trained on. "
+            f"Received: {there:,}."
+        )
+    pool = np.asarray(apart.images)
     extractor = extractor_for(most.data.name, most.model.image_size, **places)
     entry = find_entry(most.data.name)
     home = Path(home or runs_folder() / "studies")

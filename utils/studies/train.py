@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from utils.data.catalogue import count_for
 from utils.runs import Run, runs_folder
 from utils.studies import measure, results
 from utils.studies.study import Study, train_arms
@@ -33,10 +34,12 @@ def train_study(
         The run of each (arm, seed), and the file of the results, which `results.load` reads.
     """
     home = Path(home or runs_folder() / "studies")
+    for arm in study.arms:  # what is missing is said before hours of training
+        count_for(arm.experiment, data_dir)
+    measured = measure.measure_for(study, data_dir, samples, progress) if samples else None
     runs = train_arms(study, home / study.name, data_dir=data_dir, progress=progress)
     out = Path(out or home / "results")
     speeds = measure.speeds(study) if study.base and not results.has_speeds(study, out) else None
-    measured = measure.measure_for(study, data_dir, samples, progress) if samples else None
 
     def measure_all(run: Run) -> dict:
         return (measured(run) if measured else {}) | (also(run) if also else {})
