@@ -12,10 +12,9 @@ from utils import registries
 from utils.config import ModelConfig, preset, replace
 from utils.data import Dataset
 from utils.errors import InputError
-from utils.lengths import updates_per_epoch
 from utils.models import SpectralConv2D, build_discriminator, forward, load_network
 from utils.training import augmentations, losses, resume, train
-from utils.training.batches import Batch, Schedule
+from utils.training.batches import Batch
 from utils.training.losses import Loss
 from utils.training.players import build_players
 from utils.training.recipes import Phase, Term, due_at, recipe_of
@@ -398,21 +397,6 @@ def test_a_player_from_outside_learns_is_kept_in_checkpoints_and_goes_on_exactly
     found = whole.steps()["loss_encoder"]
     assert np.isnan(found).tolist() == [False, True] * 6  # its turn is every other update
     assert whole.steps_file.read_bytes() == part.steps_file.read_bytes()
-
-
-def of_three_batches(experiment):
-    """The DCGAN, whose last phase sees a third batch of images."""
-    *phases, last = registries.chosen(registries.RECIPES, "dcgan")(experiment)
-    return (*phases, dataclasses.replace(last, images=2))
-
-
-@pytest.mark.parametrize(("recipe", "batches"), [("dcgan", 1), ("of_three_batches", 3)])
-def test_an_epoch_has_as_many_updates_before_a_training_as_in_it(recipe, batches, tiny, monkeypatch):
-    monkeypatch.setitem(registries.RECIPES, "of_three_batches", of_three_batches)
-    experiment = replace(tiny, recipe=recipe)
-    for images in (100, 1_001):
-        expected = images // (batches * experiment.training.batch_size)
-        assert updates_per_epoch(experiment, images) == Schedule.of(experiment, images).updates_per_epoch == expected
 
 
 def test_a_training_with_all_parts_at_once_goes_on_to_the_same_bits(tiny, noise_dataset, tmp_path):

@@ -23,9 +23,7 @@ SUMMARIES = 50
 
 def updates_per_epoch(experiment: Experiment, images: int) -> int:
     """Updates of one epoch over so many images; 0 if they do not fill one."""
-    from utils.training.recipes import images_per_update, recipe_of  # it starts TensorFlow, which --help need not
-
-    return images // (experiment.training.batch_size * images_per_update(recipe_of(experiment)))
+    return images // (experiment.training.batch_size * experiment.training.discriminator_steps)
 
 
 def updates_before_worse(experiment: Experiment, images: int) -> int | None:
