@@ -215,23 +215,30 @@ def test_features_are_told_with_their_controls_but_not_taken_for_the_papers_figu
 
 
 @pytest.mark.parametrize(
-    ("own", "other", "alone", "verdict"),
-    [(0.9, 0.1, 0.3, CONFIRMED), (0.9, 0.1, 0.9, OPEN), (0.1, 0.1, 0.1, REFUTED)],
+    ("own", "other", "left", "without", "verdict", "why"),
+    [
+        (0.9, 0.1, 0.4, (0.3, 0.5, 0.2), CONFIRMED, "in 1 of 1; clearly thanks to: f-constancy, identity, both"),
+        (0.9, 0.1, 0.4, (0.3, 0.9, 0.2), OPEN, "in 1 of 1; clearly thanks to: f-constancy, both"),
+        (0.9, 0.1, 0.95, (0.3, 0.5, 0.2), OPEN, "in 0 of 1; clearly thanks to: f-constancy, identity, both"),
+        (0.9, 0.1, 0.4, (0.9, 0.9, 0.9), OPEN, "in 1 of 1; clearly thanks to: none of these losses"),
+        (0.1, 0.1, 0.1, (0.1, 0.1, 0.1), REFUTED, "not kept"),
+    ],
 )
-def test_what_is_carried_over_is_told_beside_another_image_and_without_the_losses(kept, own, other, alone, verdict):
+def test_what_is_carried_over_is_told_beside_its_controls(kept, own, other, left, without, verdict, why):
     for file in kept.results.glob("cross_domain-*.json"):
         file.unlink()
     with pytest.raises(NotKeptError):
         evidence(kept, "L summary 2")
     runs = [
         {"arm": arm, "seed": 0, "source": "digits", "target": "house numbers",
-         "kept": {"transferred": reading(value), "others": reading(other)}}
-        for arm, value in (("dtn", own), ("game_alone", alone))
+         "kept": {"transferred": reading(value), "others": reading(other), "untouched": reading(left)}}
+        for arm, value in zip(("dtn", "no_constancy", "no_identity", "game_alone"), (own, *without))
     ]  # fmt: skip
     results = {"study": "cross_domain-digits", "question": "?", "runs": runs}
     write_json(kept.results / "cross_domain-digits.json", results)
     found = evidence(kept, "L summary 2")
     assert found.verdict == verdict and f"digits as house numbers: {own:.0%}" in found.measured
+    assert why in found.why
 
 
 def test_a_turn_vector_is_believed_where_it_turns_more_than_a_random_one(kept):

@@ -90,15 +90,14 @@ def by_amount(results: dict) -> list[dict]:
     return rows
 
 
-def plot_amounts(results: dict, late: int = 1) -> Figure:
+def plot_amounts(results: dict, late: bool = False) -> Figure:
     """Draw the kernel distance over updates and over epochs, what it is at the end of each comparison, and neighbours.
 
     Thin lines and dots are single runs (with the 95% interval of the distance), thick lines their means.
 
     Args:
         results: as `results.load` gives them.
-        late: of so many last networks of a run, where there are several, the median distance stands for its end, with
-            the lowest and the highest.
+        late: whether the median distance of the second half of a run stands for its end, with the lowest and highest.
     """
     figure = new_figure(16, 4.4)
     by_update, by_epoch, ends, nearest = figure.subplots(1, 4)
@@ -129,7 +128,7 @@ def plot_amounts(results: dict, late: int = 1) -> Figure:
     nearest.axhline(1, color="grey", linestyle=":", linewidth=1)
     by_update.set(title="kernel distance, by updates", xlabel="update", yscale="log")
     by_epoch.set(title="the same, by epochs", xlabel="epoch", xscale="log", yscale="log")
-    at_the_end = "at the end" if late == 1 else f"of the last {late} networks:\nmedian, lowest and highest"
+    at_the_end = "over the second half:\nmedian, lowest and highest" if late else "at the end"
     ends.set(title=f"kernel distance {at_the_end}", xlabel="images", xscale="log", yscale="log")
     nearest.set(title="distance to nearest training image,\nsamples / held-out images", xlabel="images", xscale="log")
     for axes in (by_update, by_epoch, ends):
@@ -156,11 +155,16 @@ def _images(arm: str) -> int:
     return int(arm.split("-")[0])
 
 
-def _end(run: dict, late: int) -> list[float]:
+def second_half(run: dict) -> list[float]:
+    """Kernel distances of the networks that were kept in the second half of a run's updates."""
+    return [row["kernel"][0] for row in run["snapshots"] if 2 * row["update"] > run["updates"]]
+
+
+def _end(run: dict, late: bool) -> list[float]:
     """The distance at the end of a run, and the ends of its bar."""
-    if late == 1:
+    if not late:
         return run["snapshots"][-1]["kernel"]
-    values = [row["kernel"][0] for row in run["snapshots"][-late:]]
+    values = second_half(run)
     return [np.median(values), min(values), max(values)]
 
 

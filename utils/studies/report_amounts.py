@@ -14,7 +14,7 @@ from utils.figure import new_figure
 from utils.fitting import AUGMENTATION
 from utils.presets import preset
 from utils.runs import Run, runs_folder
-from utils.studies.amount_of_data import plot_amounts
+from utils.studies.amount_of_data import plot_amounts, second_half
 from utils.studies.moments import COLUMNS, keep_moments, moments
 from utils.studies.study import Arm, Study, at_scale, base_for, images_for, samples_for, study_name, watch_every
 
@@ -177,12 +177,6 @@ def by_course(kept: dict) -> list[dict]:
     return rows
 
 
-def second_half(run: dict) -> list[float]:
-    """Kernel distances of the networks that were kept in the second half of a run; of a single one, its own."""
-    of = [row["kernel"][0] for row in run["snapshots"][1:]]
-    return of[-max(1, len(of) // 2) :]
-
-
 def after_about_one(run: dict) -> dict:
     """What was measured nearest to the end of the first epoch."""
     return min(run["snapshots"][1:], key=lambda row: abs(row["epoch"] - 1))
@@ -190,7 +184,7 @@ def after_about_one(run: dict) -> dict:
 
 def plot_courses(kept: dict) -> Figure:
     """Draw the courses of the kept results, as in the study `amount_of_data`; the second half of a run is its end."""
-    return plot_amounts(kept, late=min(len(second_half(run)) for run in kept["runs"]))
+    return plot_amounts(kept, late=True)
 
 
 def plot_by_heart(kept: dict) -> Figure:
