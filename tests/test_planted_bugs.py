@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from utils.errors import InputError
 from utils.registries import LOSSES, RECIPES
+from utils.runs import Run, State
 from utils.studies import planted_bugs, results
 from utils.studies.planted_bugs import BUGS, HEALTHY, planted, signature, treated
 from utils.training.recipes import dcgan, recipe_of
@@ -75,3 +77,43 @@ def test_a_treatment_changes_the_patient_and_nothing_else():
     ill, cured = treated("faces", "smallest", "B", {"learning_rate": 4e-4}).arms
     healthy = planted_bugs.planted_bugs("faces", "smallest").arms[0]
     assert ill.experiment != healthy.experiment == cured.experiment
+
+
+def test_what_is_there_is_not_trained_again_also_if_it_failed_and_wherever_the_pictures_are(tmp_path, monkeypatch):
+    np.savez(tmp_path / "own.npz", images=np.random.default_rng(2).integers(0, 256, (40, 16, 16, 3), np.uint8))
+    trained, kept = [], {}
+
+    def train(experiment, *, dataset, runs_dir, progress):
+        trained.append(experiment.training.learning_rate)
+        run = Run.create(experiment, {"images": len(dataset), "fingerprint": dataset.fingerprint}, runs_dir)
+        if experiment.training.learning_rate == 4e-2:
+            run.save_state(State("failed", why="Losses are no longer finite."))
+            raise InputError("Losses are no longer finite.")
+        run.save_state(State("finished", epoch=run.goal))
+        return run
+
+    def keep(study, runs, folder, measure, images):
+        kept.update({arm: (run.folder, measure(run)["ended"]) for (arm, _), run in runs.items()})
+        return folder / "kept.json"
+
+    monkeypatch.setattr("utils.training.train", train)
+    monkeypatch.setattr(results, "keep", keep)
+    monkeypatch.chdir(tmp_path)
+    before = None
+    for place in (str(tmp_path / "own.npz"), "own.npz", "./own.npz"):
+        study = planted_bugs.planted_bugs(place, "smallest").only([HEALTHY, "B", "G"])
+        planted_bugs.carry_out(study, tmp_path / "runs", data_dir=tmp_path / "data", progress=False)
+        assert before in (None, kept)
+        before = dict(kept)
+    assert trained == [4e-4, 4e-2, 4e-4]
+    assert [ended for _, ended in kept.values()] == ["", "Losses are no longer finite.", ""]
+
+
+def test_what_ends_a_training_without_a_run_that_failed_is_no_finding(tmp_path, monkeypatch):
+    def train(*_, **__):
+        raise InputError("Runs cannot be written.")
+
+    monkeypatch.setattr("utils.training.train", train)
+    study = planted_bugs.planted_bugs("house_numbers", "smallest").only([HEALTHY])
+    with pytest.raises(InputError, match="Runs cannot be written"):
+        planted_bugs.carry_out(study, tmp_path / "runs", data_dir=tmp_path / "data", progress=False)

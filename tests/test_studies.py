@@ -3,6 +3,7 @@
 import gc
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -11,9 +12,11 @@ from dataclasses import replace as replace_fields
 import keras
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from utils import cli, config
-from utils.config import preset, replace
+from utils.config import DataConfig, preset, replace
+from utils.data import load
 from utils.errors import InputError
 from utils.evaluation import features
 from utils.evaluation.features import Extractor
@@ -27,7 +30,7 @@ from utils.studies.figures import Panel, plot_arms, plot_samples
 from utils.studies.losses import correlations, crossings, losses, plot_losses, readings
 from utils.studies.perfect_generator import perfect_generator, plot_perfect
 from utils.studies.recipes import by_arm, by_augmentation, plot_augmentation, plot_recipes, recipes
-from utils.studies.study import Arm, Study, train_arms
+from utils.studies.study import Arm, Study, images_for, samples_for, train_arms
 from utils.studies.train import train_study
 from utils.training.estimate import seconds_per_update
 from utils.viz import read_png, write_png
@@ -154,6 +157,59 @@ def test_too_few_images_are_refused_before_any_arm_is_trained(study, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def pictures(folder, count, broken):
+    """A folder of different pictures of 32 pixels, the last of them broken."""
+    folder.mkdir(parents=True)
+    for number, image in enumerate(np.random.default_rng(7).integers(0, 256, (count, 32, 32, 3), np.uint8)):
+        write_png(folder / f"{number:03}.png", image)
+    for number in range(count - broken, count):
+        (folder / f"{number:03}.png").write_bytes(b"no picture")
+    return str(folder)
+
+
+def test_own_pictures_that_cannot_be_used_do_not_count_once_they_have_been_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("DCGAN_DATA_DIR", str(tmp_path / "data"))
+    beds = pictures(tmp_path / "beds", 340, 20)
+    assert (images_for(beds, "report", 1, 1), samples_for(beds, "report")) == (340 - 2 * 42, 42)
+    load(beds, 32, progress=False)
+    assert (images_for(beds, "report", 1, 1), samples_for(beds, "report")) == (320 - 2 * 40, 40)
+
+
+def test_a_study_that_was_made_for_pictures_which_cannot_be_used_says_so_and_is_made_anew(study, tmp_path):
+    study = study.changed(name=pictures(tmp_path / "beds", 32, 2), count=12)
+    for words in ("Of its 32 pictures 30 can be used, as is known now", "nothing to measure against.$"):
+        with pytest.raises(InputError, match=words):
+            train_study(study, tmp_path / "runs", data_dir=tmp_path / "data", samples=10, progress=False)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_results_of_other_images_of_the_same_name_are_refused_before_any_arm_is_trained(study, tmp_path, monkeypatch):
+    monkeypatch.setenv("DCGAN_DATA_DIR", str(tmp_path / "data"))
+    for place, seed in (("a", 0), ("b", 1)):
+        (tmp_path / place).mkdir()
+        images = np.random.default_rng(seed).integers(0, 256, (40, 32, 32, 3), np.uint8)
+        np.savez(tmp_path / place / "photos.npz", images=images)
+    (tmp_path / "moved").mkdir()
+    shutil.copy(tmp_path / "a" / "photos.npz", tmp_path / "moved")
+    first, other, moved = (
+        results.images_of(DataConfig(str(tmp_path / place / "photos.npz")), 32, progress=False)
+        for place in ("a", "b", "moved")
+    )
+    assert first == moved != other and results.images_of(DataConfig("faces"), 32) == "faces"
+
+    file = results.write(study, {("a", 0): {}}, tmp_path / "kept", images=first)
+    results.write(study, {("a", 1): {}}, tmp_path / "kept")  # on what is kept there
+    results.write(study, {("b", 0): {}}, tmp_path / "kept", images=moved)
+    before = file.read_text()
+    for add in (results.write, results.keep):
+        with pytest.raises(InputError, match="have to be of the same images. Received: little on .*--out"):
+            add(study, {}, tmp_path / "kept", images=other)
+    elsewhere = study.changed(name=str(tmp_path / "b" / "photos.npz"), count=16)
+    with pytest.raises(InputError, match="have to be of the same images. Received: little on .*--out"):
+        train_study(elsewhere, tmp_path / "runs", tmp_path / "kept", samples=None, progress=False)
+    assert file.read_text() == before and not (tmp_path / "runs").exists()
+
+
 def test_an_arm_that_does_not_exist_is_refused_with_those_that_do(study):
     with pytest.raises(InputError, match="no arm 'c'; choose from a, b"):
         study.only(["c"])
@@ -192,6 +248,33 @@ def test_committed_figures_have_no_legend_over_curves_and_more_than_one_number_o
             low, high = sorted(axis.get_view_interval())
             shown = [t for t in axis.get_majorticklocs() if low <= t <= high]
             assert scale == "linear" or len(shown) >= 2, (axes.get_title(), shown)
+
+
+def parts_of_kept_studies() -> list:
+    """Each arm of each kept study alone, and all others than the first, which is the base where there is one."""
+    parts = []
+    for file in sorted(results.RESULTS.glob("*.json")):
+        first, *others = arms = list(json.loads(file.read_text(encoding="utf-8"))["arms"])
+        parts += [pytest.param(file.stem, [arm], id=f"{file.stem}-{arm}") for arm in arms]
+        parts.append(pytest.param(file.stem, others, id=f"{file.stem}-without-{first}"))
+    return parts
+
+
+@pytest.mark.parametrize(("name", "arms"), parts_of_kept_studies())
+def test_some_arms_of_a_study_have_a_table_and_a_figure_whichever_are_missing(name, arms):
+    kept = results.load(name)
+    part = {"arms": {arm: kept["arms"][arm] for arm in arms}, "runs": [r for r in kept["runs"] if r["arm"] in arms]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a legend of nothing
+        rows, figure = importlib.import_module(f"utils.studies.{name.split('-')[0]}").answer(kept | part)
+    assert rows
+    words = [text.get_text() for text in figure.findobj(Text)]
+    assert any(axes.has_data() for axes in figure.axes) or any("none of the arms" in word for word in words)
+
+
+def test_samples_of_arms_that_have_none_are_said_to_be_missing(tmp_path):
+    figure = plot_samples({"arms": {}, "runs": [], "pictures": tmp_path}, ["a", "b"])
+    assert [text.get_text() for text in figure.texts] == ["no samples are kept of a, b"]
 
 
 def kept_run(arm, seed, generator, discriminator, distances, epochs=(1, 2, 3, 4)):

@@ -101,19 +101,21 @@ def plot_amounts(results: dict, late: bool = False) -> Figure:
     """
     figure = new_figure(16, 4.4)
     by_update, by_epoch, ends, nearest = figure.subplots(1, 4)
-    at_updates = sorted({_images(run["arm"]) for run in results["runs"] if not run["arm"].endswith("-epochs")})
+    at_updates = sorted({_images(run["arm"]) for run in results["runs"]})
     for number, images in enumerate(at_updates):
         runs = [run for run in results["runs"] if run["arm"] == str(images)]
         for axes, name in ((by_update, "update"), (by_epoch, "epoch")):
             _course(axes, runs, name, f"C{number}", f"{images:,} images")
         early = [run for run in results["runs"] if run["arm"] == f"{images}-epochs"]
-        _course(by_epoch, early, "epoch", f"C{number}", None)
+        _course(by_epoch, early, "epoch", f"C{number}", None if runs else f"{images:,} images")
     largest = str(at_updates[-1])
     for shift, colour, label, suffix in (
         (0.96, "tab:blue", "equal updates", ""),
         (1.04, "tab:orange", "equal epochs", "-epochs"),
     ):
         runs = [run for run in results["runs"] if run["arm"] in {largest, *(f"{n}{suffix}" for n in at_updates)}]
+        if not runs:
+            continue
         amounts = np.array([_images(run["arm"]) for run in runs])
         kernel = np.array([_end(run, late) for run in runs])
         ratio = np.array([run["nearest"]["fake"] / run["nearest"]["held_out"] for run in runs])
@@ -140,7 +142,9 @@ def plot_amounts(results: dict, late: bool = False) -> Figure:
         axes.title.set_fontsize(10)
         axes.grid(alpha=0.25)
         axes.tick_params(labelsize=9)
-    for axes, place in ((by_update, "outside lower left"), (ends, "outside lower right")):  # no curve is there
+    if not by_epoch.lines:
+        figure.suptitle("none of the arms is compared at equal updates or at equal epochs", fontsize=10)
+    for axes, place in ((by_epoch, "outside lower left"), (ends, "outside lower right")):  # no curve is there
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc=place, ncols=len(labels), fontsize=9, frameon=False)
     return figure

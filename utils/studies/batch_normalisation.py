@@ -123,11 +123,14 @@ def _digits(value: float) -> str:
 
 
 def answer(results: dict) -> tuple[list[dict], Figure]:
-    """The table and the figure that answer the question, of kept results."""
+    """The table and the figure that answer the question, of kept results; the figure shows the main arms, or whichever
+    there are if none of these is there."""
+    there = {run["arm"] for run in results["runs"]}
+    arms = [arm for arm in MAIN if arm in there] or [arm for arm in results["arms"] if arm in there]
     figure = new_figure(12.6, 5.7)
     courses, samples = figure.subfigures(2, 1, height_ratios=(4.0, 1.7))
-    plot_arms(results, MAIN, [PANELS[0], *PANELS[-2:]], figure=courses)
-    plot_samples(results, MAIN, seeds=[results["runs"][0]["seed"]], figure=samples)
+    plot_arms(results, arms, [PANELS[0], *PANELS[-2:]], figure=courses)
+    plot_samples(results, arms, seeds=[results["runs"][0]["seed"]], figure=samples)
     return verdicts(results), figure
 
 

@@ -102,7 +102,8 @@ def carry_out(
         The record of each (arm, seed), and the file of the results.
 
     Raises:
-        InputError: there is no such dataset, or it has too few images.
+        InputError: there is no such dataset, or it has too few images, or the results that are kept under the study's
+            name are of others.
     """
     from utils import pretrained, runtime
     from utils.config import DataConfig
@@ -114,6 +115,9 @@ def carry_out(
     from utils.viz import grid, write_png
 
     runtime.start()
+    folder, records = Path(out or Path(home or runs_folder() / "studies") / "results"), {}
+    images = results.images_of(DataConfig(study.data), SIDE, data_dir, progress)
+    results.expect_same_images(study, images, folder)
     model = pretrained.find(study.data) if study.data in MODELS else None
     most = max(arm.count for arm in study.arms)
     places = {"data_dir": data_dir, "progress": progress}
@@ -130,7 +134,6 @@ def carry_out(
     extractor = extractor_for(study.data, SIDE, **places)
     spaces = {"pixels": _flat, "discriminator": _of_discriminator(model, train), "fixed": extractor}
     spaces = {name: of for name, of in spaces.items() if of is not None}
-    folder, records = Path(out or Path(home or runs_folder() / "studies") / "results"), {}
     for arm in study.arms:
         for seed in study.seeds:
             trained, hosts = train[: arm.count], {}
@@ -148,7 +151,7 @@ def carry_out(
                 **record,
                 "versions": {name: runtime.environment()[name] for name in ("tensorflow", "keras", "numpy", "python")},
             }
-    return records, results.write(study, records, folder)
+    return records, results.write(study, records, folder, images=images)
 
 
 def audited(

@@ -189,7 +189,8 @@ def carry_out(
         The record of each (arm, seed), and the file of the results.
 
     Raises:
-        InputError: there is no such dataset, or source and target know nothing in common.
+        InputError: there is no such dataset, or source and target know nothing in common, or the results that are kept
+            under the study's name are of other images.
     """
     from utils import runtime
 
@@ -200,13 +201,16 @@ def carry_out(
 
     updates, batch_size, judged = at_scale(SIZES, study.scale)
     target = study.target or target_for(study.source, data_dir)
+    home = Path(home or runs_folder() / "studies")
+    folder = Path(out or home / "results")
+    images = results.images_of(DataConfig(study.source), SIDE, data_dir, progress)
+    results.expect_same_images(study, images, folder)
     settings = {"updates": updates, "batch_size": batch_size, "ema_decay": SHORT_AVERAGE, **KERNEL_4}
     base = base_for("quick64", target.name, study.scale, **settings)
     base = config.replace(at_size(base, SIDE), choices=target.choices, count=target.count or FEW.get(study.scale))
     task = task_for(study.source, base, judged, data_dir, progress)
     usual = Weights() if task.classes else Weights(variation=1.0)  # drawn faces are made of even areas
-    home = Path(home or runs_folder() / "studies")
-    folder, shown = Path(out or home / "results"), task.held_out[examples(task.known)]
+    shown = task.held_out[examples(task.known)]
 
     def write_sheet(name: str, images: np.ndarray) -> None:
         write_png(folder / study.name / name, grid(images, columns=len(images), tile=SIDE))
@@ -220,7 +224,8 @@ def carry_out(
             record = _trained_before(task, config.replace(base, seed=seed), weights, place, progress, title)
             write_sheet(arm_picture(arm.name, seed), drawn(load_network(place / "transfer.keras"), shown))
             records[arm.name, seed] = record
-            file = results.write(study, records, folder)  # so that a study that is stopped keeps what it has
+            # Each time, so that a study that is stopped keeps what it has.
+            file = results.write(study, records, folder, images=images)
     return records, file
 
 

@@ -218,8 +218,9 @@ def plot_features(results: dict) -> Figure:
     figure = new_figure(12.5, 7)
     (courses, ends, against), (layers, labels, names) = figure.subplots(2, 3)
     everybody = _runs(results)
+    others = [arm for arm in everybody if arm != "base"]
     for number, (arm, runs) in enumerate(everybody.items()):
-        look = {"color": "black" if arm == "base" else f"C{number - 1}", "marker": "o", "markersize": 3}
+        look = {"color": "black" if arm == "base" else f"C{others.index(arm)}", "marker": "o", "markersize": 3}
         random = [_at_most(run["read"]["random"]["by_labels"]) for run in runs]
         margins = [
             [(row["update"], 100 * (row["value"] - of_random)) for row in run["read"]["by_update"]]

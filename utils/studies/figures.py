@@ -92,7 +92,7 @@ def plot_samples(
 
     Args:
         results: as `results.load` gives them.
-        arms: which; those without a run are left out.
+        arms: which; those without a run are left out, and if none has one, the figure says so.
         seeds: which of theirs; all by default.
         columns: arms side by side.
         figure: what to draw into; a new one by default.
@@ -102,6 +102,10 @@ def plot_samples(
     strips = {
         arm: [viz.read_png(results["pictures"] / name) for name in names] for arm, names in strips.items() if names
     }
+    if not strips:
+        figure = figure or new_figure(6.4 * columns, 1)
+        figure.text(0.5, 0.5, f"no samples are kept of {', '.join(arms)}", ha="center", va="center", fontsize=9)
+        return figure
     rows, most = -(-len(strips) // columns), max(map(len, strips.values()))
     figure = figure or new_figure(6.4 * columns, rows * (0.56 * most + 0.3))
     grid = figure.subplots(rows, columns, squeeze=False)

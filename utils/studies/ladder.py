@@ -88,7 +88,8 @@ def carry_out(
         The record of each (space, seed), and the file of the results.
 
     Raises:
-        InputError: there is no such dataset, or it has too few images, or a space cannot be had.
+        InputError: there is no such dataset, or it has too few images, or a space cannot be had, or the results that
+            are kept under the study's name are of other images.
     """
     from utils import runtime
     from utils.evaluation.features import extractor_for
@@ -99,9 +100,11 @@ def carry_out(
 
     runtime.start()
     size = side_of(study.data)
+    folder = Path(out or Path(home or runs_folder() / "studies") / "results")
+    images = results.images_of(DataConfig(study.data), size, data_dir, progress)
+    results.expect_same_images(study, images, folder)
     dataset, samples = _true_images(study, size, data_dir, progress)
     in_half, about_half = half_of_the_classes(dataset)
-    folder = Path(out or Path(home or runs_folder() / "studies") / "results")
     records, commit = {}, runtime.commit()
     for arm in study.arms:
         extractor = extractor_for(study.data, size, features=arm.features, data_dir=data_dir, progress=progress)
@@ -120,7 +123,7 @@ def carry_out(
                 "commit": commit,
                 "versions": {name: runtime.environment()[name] for name in ("tensorflow", "keras", "numpy", "python")},
             }
-    return records, results.write(study, records, folder)
+    return records, results.write(study, records, folder, images=images)
 
 
 def side_of(data: str) -> int:

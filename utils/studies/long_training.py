@@ -62,7 +62,8 @@ def long_training(data: str = "faces", scale: str = "report") -> Study:
         scale: one of `presets.SCALES`: report for hours, quick for half an hour to an hour.
     """
     updates, parts = at_scale(SIZES, scale)
-    size, count = _size(data), images_for(data, scale, drawn=DRAWN.get(scale, MOST), big=MOST)
+    size = _size(data)
+    count = images_for(data, scale, drawn=DRAWN.get(scale, MOST), big=MOST, size=size)
     if scale == "smallest":
         count = 16
 
@@ -138,8 +139,8 @@ def carry_out(
 
     home = Path(home or runs_folder() / "studies")
     out = Path(out or home / "results")
-    data = study.arms[0].experiment.data
-    samples = samples_for(data.name, "smallest" if study.name.endswith("-smallest") else "")
+    data, size = study.arms[0].experiment.data, study.arms[0].experiment.model.image_size
+    samples = samples_for(data.name, "smallest" if study.name.endswith("-smallest") else "", size)
     evaluated = evaluated_for(study, data_dir, samples, progress)
 
     def also(run: Run) -> dict:
@@ -377,7 +378,10 @@ def plot_courses(kept: dict, figure: Figure | SubFigure | None = None) -> Figure
 
 
 def answer(kept: dict) -> tuple[list[dict], Figure]:
-    """The table and the figure that answer the question, of kept results."""
+    """The table and the figure that answer the question, of kept results; without courses, where nothing was trained
+    here."""
+    if not _trained(kept):
+        return by_arm(kept), plot_samples(kept, list(kept["arms"]))
     rows = -(-len({run["arm"] for run in kept["runs"]}) // 2)
     figure = new_figure(12.6, 6.4 + 0.9 * rows)
     courses, samples = figure.subfigures(2, 1, height_ratios=(6.4, 0.9 * rows))

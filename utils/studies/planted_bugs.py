@@ -18,7 +18,7 @@ from utils.config import replace
 from utils.registries import LOSSES, RECIPES
 from utils.runs import Run, runs_folder
 from utils.studies.figures import Panel, plot_arms
-from utils.studies.study import Arm, Study, at_scale, base_for, study_name
+from utils.studies.study import Arm, Study, at_scale, base_for, finish, run_key, runs_begun, study_name
 
 SIZES = {"report": (32, 20, 10, 10), "quick": (32, 20, 5, 10), "smallest": (8, 2, 2, 1)}
 """Images per update, updates per epoch, epochs, updates between measurements, at each scale."""
@@ -351,21 +351,24 @@ def carry_out(
     """Train the patients, and keep their courses, their grids and what the doctor said.
 
     Args:
-        study, home, out, data_dir, progress: as for `train_study`. What is trained already is not repeated.
+        study, home, out, data_dir, progress: as for `train_study`. What is trained already is not repeated, what was
+            begun is finished, and a training that failed is left as it ended: that is a finding, too.
+
+    Raises:
+        InputError: there are too few images, or the results that are kept under the study's name are of others.
     """
     from tqdm.auto import tqdm
 
     from utils.data import load_for
     from utils.errors import InputError
     from utils.studies import results
-    from utils.training import train
 
     home = Path(home or runs_folder() / "studies")
-    folder, runs, ended = home / study.name, {}, {}
+    out = Path(out or home / "results")
+    folder, runs, first = home / study.name, {}, study.arms[0].experiment
+    images = results.images_of(first.data, first.model.image_size, data_dir, progress)
+    results.expect_same_images(study, images, out)
     with planted():
-        there = {
-            (run.experiment, run.environment.get("fingerprint")): run for run in Run.all(folder) if run.is_finished
-        }
         for arm in tqdm(study.arms, desc=study.name, unit="run", disable=not progress):
             for seed in study.seeds:
                 experiment = replace(arm.experiment, seed=seed)
@@ -373,23 +376,31 @@ def carry_out(
                 of = BUGS.get(arm.name.split()[0])  # a treated patient has the images of the patient
                 change = of and of.images
                 if change:
-                    images = change(np.asarray(dataset.images))
+                    changed = change(np.asarray(dataset.images))
                     print_of = f"{dataset.fingerprint} {arm.name}"
-                    dataset = dataclasses.replace(dataset, images=images, fingerprint=print_of)
-                run = there.get((experiment, dataset.fingerprint))
-                try:
-                    run = run or train(experiment, dataset=dataset, runs_dir=folder, progress=False)
-                except InputError as error:  # numbers that are not finite end a training, and are a finding, too
-                    run, ended[arm.name, seed] = Run.find("last", folder), str(error)
+                    dataset = dataclasses.replace(dataset, images=changed, fingerprint=print_of)
+                key = run_key(experiment, dataset.fingerprint)
+                run = runs_begun(folder).get(key)
+                if not (run and _failed(run)):
+                    try:
+                        run = finish(experiment, dataset, run, folder)
+                    except InputError:
+                        run = runs_begun(folder).get(key)
+                        if not (run and _failed(run)):
+                            raise
                 runs[arm.name, seed] = run
 
         def said(run: Run) -> dict:
             warnings = [line for line in run.logged() if line.startswith(("Warning", "Update"))]
-            key = next(key for key, one in runs.items() if one is run)
             copied = [row["copied"] for row in run.watch() if "copied" in row]
-            return {"doctor": warnings, "ended": ended.get(key, ""), "copied": copied}
+            return {"doctor": warnings, "ended": run.state.why if _failed(run) else "", "copied": copied}
 
-        return runs, results.keep(study, runs, Path(out or home / "results"), said)
+        return runs, results.keep(study, runs, out, said, images=images)
+
+
+def _failed(run: Run) -> bool:
+    """Whether a training has ended by itself, as it does at numbers that are not finite."""
+    return run.state.status == "failed"
 
 
 def doctors_table(results: dict) -> list[dict]:

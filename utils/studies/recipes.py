@@ -129,7 +129,8 @@ def by_arm(results: dict) -> list[dict]:
 
 
 def plot_recipes(results: dict) -> Figure:
-    """Draw each arm's distance beside base's, at equal updates and at equal minutes, and its samples."""
+    """Draw each arm's distance beside base's, where that is there, at equal updates and at equal minutes, and its
+    samples."""
     runs = _recipes_of(results)
     minutes, updates = _shared_minutes(results), _shared_updates(results)
 
@@ -146,14 +147,15 @@ def plot_recipes(results: dict) -> Figure:
             values = [value(run) for run in runs[arm]]
             axes.plot(values, [place] * len(values), "o", color=_colour(arm), markersize=4, alpha=0.6)
             axes.plot(np.mean(values), place, "|", color=_colour(arm), markersize=12, markeredgewidth=2)
-        axes.axvline(np.mean([value(run) for run in runs["base"]]), color="grey", linestyle=":", linewidth=1)
+        if "base" in runs:
+            axes.axvline(np.mean([value(run) for run in runs["base"]]), color="grey", linestyle=":", linewidth=1)
         axes.set(xscale="log", ylim=(len(order) - 0.5, -0.5))
         axes.set_yticks(range(len(order)), order if axes is at_updates else [], fontsize=9)
         axes.grid(alpha=0.25)
         plain_ticks(axes.xaxis)
     at_updates.set_title(f"kernel distance after {updates:,} updates", fontsize=10)
     at_minutes.set_title(f"after {minutes:.1f} minutes", fontsize=10)
-    for arm in dict.fromkeys((*order[:3], "base", order[-1])):
+    for arm in dict.fromkeys((*order[:3], *(["base"] if "base" in runs else []), order[-1])):
         lines = [
             [(_minutes(results, arm, row["update"]), row["kernel"][0]) for row in run["snapshots"] if row["update"]]
             for run in runs[arm]
@@ -197,7 +199,10 @@ def plot_augmentation(results: dict) -> Figure:
 
 
 def answer(results: dict) -> tuple[list[dict], Figure]:
-    """The table and the figure that answer the question, of kept results."""
+    """The table and the figure that answer the question, of kept results; of arms on fewer images alone, those that
+    tell what augmentation does."""
+    if not _recipes_of(results):
+        return by_augmentation(results), plot_augmentation(results)
     return by_arm(results), plot_recipes(results)
 
 

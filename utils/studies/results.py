@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
+from utils import data as datasets
+from utils.config import DataConfig
 from utils.data import scale_back
+from utils.data.catalogue import is_own, reading
 from utils.errors import InputError
 from utils.files import read_json, write_text
 from utils.runs import PROJECT, Run
@@ -26,6 +29,45 @@ SAMPLES = 12
 """Samples that a picture shows, from the same latents in all arms."""
 
 
+def images_of(data: DataConfig, size: int, data_dir: str | Path | None = None, progress: bool = True) -> str:
+    """What tells the images of a study from others of the same name: the name of a dataset; of own pictures, whose
+    results are called after the last part of their path, the fingerprint of them all, wherever they lie.
+
+    Args:
+        data: what the study is on; `count` does not matter.
+        size: side of the images in pixels.
+        data_dir: where datasets are; own pictures are read now if they were not before.
+        progress: whether to show a progress bar.
+
+    Raises:
+        InputError: there is no such dataset, or it cannot be used.
+    """
+    if not is_own(data.name):
+        return data.name
+    return datasets.load(data.name, size, data_dir=data_dir, progress=progress, **reading(data)).fingerprint
+
+
+def expect_same_images(study: Study, images: str | None, folder: str | Path) -> None:
+    """Refuse to add to results of other images. Those that were kept before images were noted are taken for the same.
+
+    Args:
+        study: its name is that of the results.
+        images: as `images_of` gives it; None is not looked at.
+        folder: where results are kept.
+
+    Raises:
+        InputError: results of that name are there, of other images.
+    """
+    file = Path(folder) / f"{study.name}.json"
+    kept = load(study.name, folder).get("images") if file.is_file() else None
+    if images and kept and images != kept:
+        raise InputError(
+            f"Results that are kept together have to be of the same images. Received: {study.name} on {images[:16]}, "
+            f"while {file} is on {kept[:16]}, other images of the same name; choose another folder of results (--out), "
+            "or rename the folder of the pictures."
+        )
+
+
 def keep(
     study: Study,
     runs: dict[tuple[str, int], Run],
@@ -33,6 +75,7 @@ def keep(
     measure: Callable[[Run], dict] | None = None,
     speeds: dict | None = None,
     progress: bool = False,
+    images: str | None = None,
 ) -> Path:
     """Write the results of a study. Those of other arms and seeds, which were kept there before, stay.
 
@@ -43,11 +86,16 @@ def keep(
         measure: gives more figures of a run, as plain values.
         speeds: of the arms, as `measure.speeds` gives them; those of other arms stay.
         progress: whether to show a progress bar over the runs that are measured.
+        images: what the study is on, as `images_of` gives it; None for what is kept there.
 
     Returns:
         The JSON file, `<folder>/<study's name>.json`; the pictures are beside it, `<study's name>/<arm>-<seed>.png`.
+
+    Raises:
+        InputError: results of that name are there, of other images.
     """
     folder = Path(folder)
+    expect_same_images(study, images, folder)
     records = {}
     bar = tqdm(runs.items(), desc=f"{study.name}, measuring", unit="run", disable=not (progress and measure))
     for (arm, seed), run in bar:
@@ -68,22 +116,30 @@ def keep(
             **(measure(run) if measure else {}),
         }
         write_png(folder / study.name / f"{arm}-{seed}.png", grid(_samples(run), columns=SAMPLES, tile=32))
-    return write(study, records, folder, speeds)
+    return write(study, records, folder, speeds, images)
 
 
 def write(
-    study: Study, records: dict[tuple[str, int], dict], folder: str | Path = RESULTS, speeds: dict | None = None
+    study: Study,
+    records: dict[tuple[str, int], dict],
+    folder: str | Path = RESULTS,
+    speeds: dict | None = None,
+    images: str | None = None,
 ) -> Path:
     """Write what is known of each (arm, seed), as plain values. What was kept there of others stays.
 
     Args:
-        study, folder, speeds: as for `keep`.
+        study, folder, speeds, images: as for `keep`.
         records: of each (arm, seed).
 
     Returns:
         The JSON file.
+
+    Raises:
+        InputError: results of that name are there, of other images.
     """
     folder = Path(folder)
+    expect_same_images(study, images, folder)
     file = folder / f"{study.name}.json"
     before = load(study.name, folder) if file.is_file() else {"arms": {}, "runs": []}
     kept = {(run["arm"], run["seed"]): run for run in before["runs"]}
@@ -92,6 +148,8 @@ def write(
     order = list(arms)
     rows = sorted(kept.values(), key=lambda record: (record["seed"], order.index(record["arm"])))
     about = {"study": study.name, "question": study.question, "arms": arms}
+    if images := images or before.get("images"):
+        about["images"] = images
     kept_speeds = before.get("speeds")
     if speeds:
         relative = (kept_speeds or {}).get("relative", {}) | speeds["relative"]

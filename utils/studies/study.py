@@ -5,14 +5,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
 
 from utils import config, presets
-from utils.config import Experiment
+from utils.config import DataConfig, Experiment
 from utils.errors import InputError
 from utils.presets import SCALES
 from utils.runs import Run, dataset_slug
+
+if TYPE_CHECKING:
+    from utils.data import Dataset
 
 WATCHED = 120
 """Measurements of the watch that are kept of a long run, at most."""
@@ -45,13 +49,14 @@ def study_name(study: str, data: str, scale: str) -> str:
     return "-".join([study, dataset_slug(data), *([] if scale == "report" else [scale])])
 
 
-def images_for(data: str, scale: str, drawn: int, big: int) -> int | None:
+def images_for(data: str, scale: str, drawn: int, big: int, size: int = 32) -> int | None:
     """How many images a long training of a dataset is on, so that enough are left to measure against.
 
     Args:
         data: name of a dataset, or the path of own pictures.
         scale: one of `presets.SCALES`.
         drawn, big: how many of a built-in dataset, and of one that is big, at most.
+        size: side of the images in pixels.
 
     Returns:
         The number; None is the whole first split of a dataset that has another to measure against.
@@ -59,12 +64,12 @@ def images_for(data: str, scale: str, drawn: int, big: int) -> int | None:
     Raises:
         InputError: of own pictures there are too few.
     """
-    from utils.data.catalogue import find_entry, find_source
+    from utils.data.catalogue import find_entry
     from utils.evaluation.distances import SAMPLES
 
     entry = find_entry(data)
     if entry is None:
-        there, apart = find_source(data).describe().count, 2 * samples_for(data, scale)
+        there, apart = _own_pictures(data, size), 2 * samples_for(data, scale, size)
         if there - apart < 16:
             raise InputError(f"A long training takes {apart + 16} pictures, {apart} of them to measure against. "
                              f"Received: {data}, which has {there}.")  # fmt: skip
@@ -80,17 +85,25 @@ def watch_every(updates: int) -> int:
     return max(25, -(-updates // WATCHED))
 
 
-def samples_for(data: str, scale: str) -> int:
+def samples_for(data: str, scale: str, size: int = 32) -> int:
     """Samples, and as many true images, that distances are measured on after a long training: of own pictures an
-    eighth, at most as many as of datasets."""
-    from utils.data.catalogue import find_entry, find_source
+    eighth, at most as many as of datasets; arguments as for `images_for`."""
+    from utils.data.catalogue import find_entry
     from utils.evaluation.distances import LEAST_SAMPLES, SAMPLES
 
     if scale == "smallest":
         return LEAST_SAMPLES
     if find_entry(data):
         return SAMPLES
-    return max(LEAST_SAMPLES, min(SAMPLES, find_source(data).describe().count // 8))
+    return max(LEAST_SAMPLES, min(SAMPLES, _own_pictures(data, size) // 8))
+
+
+def _own_pictures(data: str, size: int) -> int:
+    """How many own pictures there are; without those that cannot be used once they have been read at that size, which
+    is not done here: a folder may be large, and whoever lists the arms waits for this."""
+    from utils.data.catalogue import count_of
+
+    return count_of(DataConfig(str(data)), size)[0]
 
 
 @dataclass(frozen=True)
@@ -173,14 +186,8 @@ def train_arms(
         Interrupted: a signal asked to stop; the same call goes on from there.
     """
     from utils.data import load_for
-    from utils.data.catalogue import place_of
-    from utils.training import resume, train
 
-    def key(experiment: Experiment, fingerprint: str | None) -> Experiment:
-        """What decides a run's result: its settings, and which images they are, wherever they lie."""
-        return config.replace(experiment, name=str(fingerprint))
-
-    begun = {key(run.experiment, run.environment.get("fingerprint")): run for run in Run.all(runs_dir)}
+    begun = runs_begun(runs_dir)
     wanted = [(arm, seed) for seed in study.seeds for arm in study.arms]
     runs, datasets = {}, {}
     bar = tqdm(wanted, desc=study.name, unit="run", disable=not progress)
@@ -190,14 +197,44 @@ def train_arms(
         source = (experiment.data, experiment.model.image_size)
         if source not in datasets:
             datasets[source] = load_for(experiment, data_dir, progress)
-        options = {"dataset": datasets[source], "progress": False}
-        experiment = config.replace(experiment, name=place_of(experiment.data.name))
-        if run := begun.get(key(experiment, datasets[source].fingerprint)):
-            if run.experiment != experiment:
-                run.save_experiment(experiment)  # the pictures were moved
-            if not run.is_finished:
-                resume(run, **options)
-        else:
-            run = train(experiment, runs_dir=runs_dir, **options)
-        runs[arm.name, seed] = run
+        dataset = datasets[source]
+        run = begun.get(run_key(experiment, dataset.fingerprint))
+        runs[arm.name, seed] = finish(experiment, dataset, run, runs_dir)
     return runs
+
+
+def run_key(experiment: Experiment, fingerprint: str | None) -> Experiment:
+    """What decides a run's result: its settings, and which images they are, wherever they lie."""
+    return config.replace(experiment, name=str(fingerprint))
+
+
+def runs_begun(runs_dir: str | Path) -> dict[Experiment, Run]:
+    """The runs in a folder, each by its `run_key`."""
+    return {run_key(run.experiment, run.environment.get("fingerprint")): run for run in Run.all(runs_dir)}
+
+
+def finish(experiment: Experiment, dataset: "Dataset", run: Run | None, runs_dir: str | Path) -> Run:
+    """Train an experiment on images, or what is left of a run of it.
+
+    Args:
+        experiment: what to train.
+        dataset: its images.
+        run: what was begun of it, or finished; None if nothing was.
+        runs_dir: where a new run goes.
+
+    Raises:
+        InputError: as `training.train`.
+        Interrupted: a signal asked to stop.
+    """
+    from utils.data.catalogue import place_of
+    from utils.training import resume, train
+
+    options = {"dataset": dataset, "progress": False}
+    experiment = config.replace(experiment, name=place_of(experiment.data.name))
+    if run is None:
+        return train(experiment, runs_dir=runs_dir, **options)
+    if run.experiment != experiment:
+        run.save_experiment(experiment)  # the pictures were moved
+    if not run.is_finished:
+        resume(run, **options)
+    return run

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from utils.data.catalogue import count_for
+from utils import config
+from utils.data.catalogue import count_for, is_own
+from utils.errors import InputError
 from utils.runs import Run, runs_folder
 from utils.studies import measure, results
 from utils.studies.study import Study, train_arms
@@ -32,16 +34,36 @@ def train_study(
 
     Returns:
         The run of each (arm, seed), and the file of the results, which `results.load` reads.
+
+    Raises:
+        InputError: there are too few images, or the results that are kept under the study's name are of others.
+        Interrupted: a signal asked to stop; the same call goes on from there.
     """
     home = Path(home or runs_folder() / "studies")
+    out = Path(out or home / "results")
     for arm in study.arms:  # what is missing is said before hours of training
         count_for(arm.experiment, data_dir)
-    measured = measure.measure_for(study, data_dir, samples, progress) if samples else None
+    everything = config.replace(study.arms[0].experiment, count=None)
+
+    def own_pictures() -> int:
+        return count_for(everything, data_dir)[0] if is_own(everything.data.name) else 0
+
+    before = own_pictures()
+    images = results.images_of(everything.data, everything.model.image_size, data_dir, progress)  # they are read now
+    results.expect_same_images(study, images, out)
+    try:
+        measured = measure.measure_for(study, data_dir, samples, progress) if samples else None
+    except InputError as error:
+        if (there := own_pictures()) == before:
+            raise
+        raise InputError(
+            f"{error} Of its {before:,} pictures {there:,} can be used, as is known now that they have been read: "
+            "start again, so that arms are made for so many."
+        ) from error
     runs = train_arms(study, home / study.name, data_dir=data_dir, progress=progress)
-    out = Path(out or home / "results")
     speeds = measure.speeds(study) if study.base and not results.has_speeds(study, out) else None
 
     def measure_all(run: Run) -> dict:
         return (measured(run) if measured else {}) | (also(run) if also else {})
 
-    return runs, results.keep(study, runs, out, measure_all, speeds, progress)
+    return runs, results.keep(study, runs, out, measure_all, speeds, progress, images)
