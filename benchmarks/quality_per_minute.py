@@ -33,9 +33,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.contenders import CONTENDERS, PEERS, settings_of
 from benchmarks.kept import Data, Result, set_apart
 from utils.errors import InputError
+from utils.evaluation.distances import SAMPLES
 
 MARKS = (1.0, 2.5, 5.0, 10.0, 20.0)
-SAMPLES = 2_000
 TURN = 20.0
 """Seconds of training in a turn."""
 SIZES = (32, 64)

@@ -243,6 +243,23 @@ def test_what_was_kept_is_measured_again_where_other_samples_or_spaces_are_asked
     assert code == 0 and measures[1:] == [(run.name, 5000, "imagenet", 0) for run in runs], "as the first that was kept"
 
 
+def test_a_card_that_has_the_spaces_asked_for_is_not_measured_again(capsys, tmp_path, monkeypatch, measures):
+    """A card does not say what was asked for; what auto means is known of the classifiers that are there."""
+    models = ("faces64", "faces_attributes")
+    how = ("--out", tmp_path / "out", "--data-dir", tmp_path)
+    for features in ("auto", "faces"):
+        code, out, err = said(capsys, "compare", *models, "--features", features, *how)
+        assert code == 0 and "features of the classifier of the built-in faces, 13 attributes" in out, err
+        assert measures == []
+    code, *_ = said(capsys, "compare", *models, "--features", "auto,house_numbers", *how)
+    assert code == 0 and measures == [(name, 2000, "auto,house_numbers", 0) for name in models]
+    measures.clear()
+    other = pretrained.find("faces64").card | {"distance": for_card(record("faces64", 0.3, samples=(2000, 2000)))}
+    monkeypatch.setattr(pretrained.Pretrained, "card", other)
+    code, *_ = said(capsys, "compare", *models, "--features", "auto", *how)
+    assert code == 0 and measures == [(name, 2000, "auto", 0) for name in models], "in the space of other weights"
+
+
 def test_measuring_again_loses_nothing_that_is_known_of_the_same_weights(capsys, runs, tmp_path, measures):
     first, second = runs
     old = json.loads(first.quality_file.read_text()) | {"samples": 500, "asked": {"kind": "labels"}}

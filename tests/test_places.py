@@ -132,6 +132,14 @@ def test_a_folder_is_as_it_was_until_all_that_is_new_has_taken_its_place(tmp_pat
     assert content(tmp_path / "new" / "folder") == LATER
 
 
+def test_what_has_no_successor_goes_in_the_same_step(tmp_path):
+    put(tmp_path, FORMER)
+    with files.appear_together(tmp_path, instead_of=("report.html", "report.json", "pictures", "never there")) as made:
+        put(made, {"report.html": "new"})
+        assert content(tmp_path) == FORMER | {f"{made.name}/report.html": "new"}
+    assert content(tmp_path) == {"report.html": "new", "mine.txt": "mine"}
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "full"), InputError("no")])
 def test_a_failure_leaves_the_former_files_whole_and_nothing_beside_them(tmp_path, error):
     put(tmp_path, FORMER)

@@ -1,5 +1,6 @@
 """Models with a name: what publishing keeps of a run."""
 
+import errno
 import json
 import re
 
@@ -67,6 +68,34 @@ def test_a_run_without_networks_is_refused(run, noise_dataset, tmp_path):
     run.model("generator").unlink()
     with pytest.raises(InputError, match="has no networks yet"):
         pretrained.publish(run, "name", noise_dataset, folder=tmp_path / "named")
+
+
+def test_a_model_is_replaced_by_all_files_of_another_together_or_stays_as_it_is(
+    run, noise_dataset, tmp_path, monkeypatch
+):
+    def content():
+        return {file.name: file.read_bytes() for file in model.folder.iterdir()}
+
+    model = pretrained.publish(run, "some_name", noise_dataset, folder=tmp_path)
+    for name in ("encoder.keras", "directions.npy", "notes.txt"):
+        (model.folder / name).write_text("of the earlier one")
+    before = content()
+    networks = {name: load_network(model.model(name)) for name in ("generator", "discriminator")}
+    networks["generator"].set_weights([0 * weights for weights in networks["generator"].get_weights()])
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrained, "write_json", unwritable)  # which comes last
+        with pytest.raises(OSError, match="full"):
+            pretrained.keep("some_name", networks, run.experiment, {"new": True}, tmp_path)
+    assert content() == before
+    pretrained.keep("some_name", networks, run.experiment, {"new": True}, tmp_path)
+    after = content()
+    assert before.keys() - after.keys() == {"encoder.keras", "directions.npy"} and not after.keys() - before.keys()
+    assert json.loads(after["card.json"]) == {"new": True} and after["notes.txt"] == b"of the earlier one"
+    assert not any(weights.any() for weights in load_network(model.model("generator")).get_weights())
+
+
+def unwritable(*_):
+    raise OSError(errno.ENOSPC, "full")
 
 
 # --- the models that come with the project ----------------------------------------------------------------------------

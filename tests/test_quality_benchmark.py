@@ -13,7 +13,7 @@ from benchmarks import contenders, kept, peers, quality_scores
 from benchmarks.contenders import Clock, Peer, Recipe
 from benchmarks.peers import Trainer
 from benchmarks.quality_per_minute import Gone, Process, main, stops, take_turns, train
-from utils.config import replace
+from utils.config import differences, preset, replace
 from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.features import Extractor
@@ -297,6 +297,11 @@ def test_recipes_of_all_names_make_experiments_of_both_sizes():
         for size in (32, 64):
             experiment = contenders.experiment_for(name, size, seed=3)
             assert (experiment.model.image_size, experiment.training.seed) == (size, 3)
+
+
+def test_the_cure_is_what_the_quick_preset_makes_of_the_reports_networks():
+    cured = contenders.experiment_for("report_cured", 32)
+    assert differences(preset("quick"), cured).keys() == {"preset", "data.name", "data.count", "training.epochs"}
 
 
 @pytest.mark.parametrize(("size", "width", "batch"), [(32, 1.0, 32), (64, 0.5, 16)])

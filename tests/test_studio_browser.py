@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from studio_runs import make_run, serving, training
 
+from utils.config import replace
 from utils.data import scale_back
 from utils.data.captions import grammar_for
 from utils.data.faces import ATTRIBUTES
@@ -382,6 +383,25 @@ def test_what_comes_while_the_page_is_open_is_shown_and_what_was_asked_for_stays
         until(lambda: page.locator(".two > div .grid-image:visible").count() == 2)
         page.locator(".two > div input[type=range]").nth(0).fill("0")
         until(lambda: page.locator(".two > div .caption").all_inner_texts() == ["epoch 0 of 4"] * 2)
+        assert page.wrong == []
+
+
+def test_a_fold_that_is_open_stays_open_and_tells_what_has_changed(browser, tmp_path):
+    run = make_run(tmp_path)
+    with (
+        serving(Studio([str(run.folder)])) as port,
+        visiting(browser, f"http://127.0.0.1:{port}/#watch") as page,
+    ):
+        page.click("summary:text-is('Settings')")
+        epochs = page.locator("details[open] tr", has=page.locator("th:text-is('training › epochs')")).locator("td")
+        assert epochs.all_inner_texts() == ["4"]
+        assert not page.is_visible("summary:text-is('Distance, with its passport')")
+        write_json(run.quality_file, {"distance": {"space": "x"}})
+        run.save_experiment(replace(run.experiment, epochs=6))
+        until(lambda: epochs.all_inner_texts() == ["6"])
+        assert page.locator("details[open] > summary").all_inner_texts() == ["Settings"]
+        page.click("summary:text-is('Distance, with its passport')")
+        page.wait_for_selector("details[open] th:text-is('distance › space')")
         assert page.wrong == []
 
 

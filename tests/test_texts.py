@@ -323,6 +323,16 @@ def test_a_published_model_brings_its_encoder_and_examples(run, dataset, tmp_pat
     assert model.card["conditions"].endswith("the discriminator judges by concatenation")
 
 
+def test_a_model_on_texts_is_never_there_without_its_encoder(run, dataset, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("full")
+
+    monkeypatch.setattr(TextEncoder, "save", full)
+    with pytest.raises(OSError, match="full"):
+        publish(run, "worded", dataset, folder=tmp_path)
+    assert pretrained.names(tmp_path) == [] and not list((tmp_path / "worded").iterdir())
+
+
 def test_a_model_with_a_name_draws_what_a_text_says(run, dataset, tmp_path, monkeypatch, capsys):
     publish(run, "worded", dataset, folder=tmp_path)
     found = pretrained.find

@@ -16,7 +16,7 @@ import time
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 DAMAGED_ZIP = (
@@ -104,7 +104,7 @@ def appears_whole(path: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def appear_together(folder: str | Path) -> Iterator[Path]:
+def appear_together(folder: str | Path, instead_of: Iterable[str] = ()) -> Iterator[Path]:
     """Give an empty folder; when the block ends well, all that is in it takes the places of its names in `folder`.
 
     Until then `folder` is as it was, and it stays so when the block fails or the process is killed. The last step are a
@@ -113,6 +113,7 @@ def appear_together(folder: str | Path) -> Iterator[Path]:
 
     Args:
         folder: where the files and folders are to be; it is made if need be. What it has by their names is removed.
+        instead_of: names of what is removed with it, whether there is anything new of that name or not.
 
     Yields:
         The folder to write to.
@@ -128,6 +129,9 @@ def appear_together(folder: str | Path) -> Iterator[Path]:
         names = sorted(path.name for path in made.iterdir())
         before = make_folder(made / _UNFINISHED)
         with _uninterrupted():
+            for name in set(instead_of).difference(names):
+                with contextlib.suppress(FileNotFoundError):
+                    (folder / name).replace(before / name)
             for name in names:
                 if (folder / name).is_dir():  # a folder that is not empty cannot be replaced, only moved away
                     (folder / name).replace(before / name)

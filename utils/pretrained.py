@@ -4,12 +4,13 @@ A folder `saved_models/pretrained/<name>/` holds `generator.keras`, `discriminat
 that had one), `samples.png` (drawn by the generator, never images of the dataset), `settings.json` (an experiment;
 under another name than a run's, which this is not) and `card.json`; of a conditional model also `conditions.npy`, as in
 a run, and of one on texts `text_encoder.keras` and `.json`; its samples have a row for each class or attribute, or for
-each of some sentences.
+each of some sentences. What `./dcgan directions` has found may be kept beside them, as `directions.npy` and `.json`.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,17 +19,22 @@ from utils.config import Experiment
 from utils.data.conditions import GRID_COLUMNS
 from utils.data.dataset import Dataset
 from utils.errors import InputError
-from utils.files import appears_whole, read_json, write_json
+from utils.files import appear_together, appears_whole, read_json, write_json
 from utils.presets import preset
 from utils.registries import PLAYERS, chosen
 from utils.runs import PROJECT, Run
 from utils.sampling import Sampler
 from utils.viz import grid, write_png
 
+if TYPE_CHECKING:  # it brings TensorFlow
+    from utils.text_encoder import TextEncoder
+
 SHIPPED = PROJECT / "saved_models" / "pretrained"
 """Where they are."""
 SAMPLES = 64
 """Pictures in `samples.png`; their latents have the seed of the run's grids."""
+# Files that only some models have: those of an earlier one do not fit what replaces it.
+_OF_SOME = ("conditions.npy", "text_encoder.json", "text_encoder.keras", "directions.json", "directions.npy")
 
 
 @dataclass(frozen=True)
@@ -148,10 +154,7 @@ def publish(
     }
     if experiment.model.is_conditional:
         card |= {"conditions": _conditions(experiment, encoder and encoder.card)} | (agreement or {})
-    model = keep(name, networks, experiment, card, folder, run.conditions)
-    if encoder:
-        encoder.save(model.folder)
-    return model
+    return keep(name, networks, experiment, card, folder, run.conditions, encoder)
 
 
 def _conditions(experiment: Experiment, encoder: dict | None) -> str:
@@ -200,8 +203,9 @@ def keep(
     card: dict,
     folder: str | Path = SHIPPED,
     conditions: np.ndarray | None = None,
+    encoder: "TextEncoder | None" = None,
 ) -> Pretrained:
-    """Write a model's files; an earlier model of that name is replaced.
+    """Write a model's files; an earlier model of that name is replaced by all of them together.
 
     Args:
         name: what to call it.
@@ -210,23 +214,24 @@ def keep(
         card: what it is, in plain values.
         folder: where models with a name are.
         conditions: of a conditional one, as `Run.conditions`.
+        encoder: of one on texts.
     """
-    model = Pretrained(Path(folder) / name)
-    for network in PLAYERS.keys() - networks.keys():  # of an earlier model
-        model.model(network).unlink(missing_ok=True)
-    for network, trained in networks.items():
-        with appears_whole(model.model(network)) as temporary:
-            trained.save(temporary)
+    home = Path(folder) / name
     sampler, seed = Sampler.of(networks["generator"], experiment, conditions), experiment.training.samples_seed
-    for file in ("conditions.npy", "text_encoder.json", "text_encoder.keras"):  # of an earlier model of that name
-        (model.folder / file).unlink(missing_ok=True)
-    if conditions is None:
-        drawn, names = sampler.draw(SAMPLES, seed), None
-    else:
-        with appears_whole(model.conditions_file) as temporary, temporary.open("wb") as file:
-            np.save(file, conditions)
-        drawn, names = sampler.row_by_row(experiment.model, sampler.make_latents(GRID_COLUMNS, seed))
-    write_png(model.samples, grid(drawn, names=names))
-    write_json(model.folder / "settings.json", config.to_dict(experiment))
-    write_json(model.folder / "card.json", card)
-    return model
+    with appear_together(home, instead_of=(*(f"{player}.keras" for player in PLAYERS), *_OF_SOME)) as made:
+        model = Pretrained(made)
+        for network, trained in networks.items():
+            with appears_whole(model.model(network)) as temporary:
+                trained.save(temporary)
+        if encoder:
+            encoder.save(made)
+        if conditions is None:
+            drawn, names = sampler.draw(SAMPLES, seed), None
+        else:
+            with appears_whole(model.conditions_file) as temporary, temporary.open("wb") as file:
+                np.save(file, conditions)
+            drawn, names = sampler.row_by_row(experiment.model, sampler.make_latents(GRID_COLUMNS, seed))
+        write_png(model.samples, grid(drawn, names=names))
+        write_json(made / "settings.json", config.to_dict(experiment))
+        write_json(made / "card.json", card)
+    return Pretrained(home)

@@ -54,7 +54,7 @@ class Compare:
 def _compare(options: Compare) -> None:
     from utils.config import to_dict
     from utils.evaluation.comparison import orders, settings_that_differ, surroundings_that_differ, tables
-    from utils.evaluation.distances import LEAST_SAMPLES
+    from utils.evaluation.distances import LEAST_SAMPLES, SAMPLES
     from utils.evaluation.records import kept, passports_of, read_record
 
     if len(options.names) < 2:
@@ -78,7 +78,7 @@ def _compare(options: Compare) -> None:
         measured = of_one and record and "distance" in record and not options.no_distances
         if measured and None in passports_of(record) and not options.anyway:
             record = None  # of an earlier version, which did not say how it measured
-        elif measured and not _as_asked(record, options):
+        elif measured and not _as_asked(record, options, of_one):
             record = None
         elif of_one is None and not (options.no_distances or options.anyway or _as_asked(record, options)):
             raise InputError(
@@ -91,7 +91,7 @@ def _compare(options: Compare) -> None:
     if missing := [place for place, record in enumerate(records) if record is None]:
         known = next((record for record in before if record and "samples" in record), {})
         protocol = {
-            "samples": options.samples or known.get("samples", 2000),
+            "samples": options.samples or known.get("samples", SAMPLES),
             "features": options.features or known.get("features", "auto"),
             "seed": known.get("seed", 0),
         }
@@ -128,10 +128,29 @@ def _compare(options: Compare) -> None:
         print("\n" + "\n".join(written(*file) for file in files))
 
 
-def _as_asked(record: dict, options: Compare) -> bool:
+def _as_asked(record: dict, options: Compare, of_one=None) -> bool:
     """Whether a kept record was measured on so many samples and in those spaces, where any are asked for."""
-    asked = {"samples": options.samples, "features": options.features}
-    return all(record.get(name) == value for name, value in asked.items() if value is not None)
+    if options.samples not in (None, record.get("samples")):
+        return False
+    if options.features in (None, record.get("features")):
+        return True
+    return "features" not in record and of_one is not None and _has_spaces(record, options, *of_one)
+
+
+def _has_spaces(record: dict, options: Compare, trained, data) -> bool:
+    """Whether the spaces of a card, which does not say what was asked for, are those that this would be measured in."""
+    from utils import runtime
+    from utils.evaluation.records import spaces_of
+
+    runtime.import_tensorflow()  # quietly, before what brings it
+    from utils.evaluation.features import fingerprint_of
+
+    size, how = trained.experiment.model.image_size, {"small": data.small, "data_dir": options.data_dir}
+    try:
+        asked = {fingerprint_of(data.name, size, features=name, **how) for name in options.features.split(",")}
+    except InputError:  # without its dataset it cannot be told, nor measured, which says why
+        return False
+    return asked <= {measured["fingerprint"] for measured in spaces_of(record)}
 
 
 def _environment(of_one) -> dict:

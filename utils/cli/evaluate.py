@@ -89,6 +89,7 @@ def _evaluate(options: Evaluate) -> None:
     from utils import runtime
 
     runtime.start()
+    from utils.data.dataset import UNKNOWN
     from utils.evaluation.evaluation import evaluate
     from utils.evaluation.records import spaces_of
 
@@ -126,7 +127,7 @@ def _evaluate(options: Evaluate) -> None:
     print(f"{options.samples:,} samples of {short(trained.file)}\nagainst {options.samples:,} {record['true_images']}")
     for measured in spaces_of(record):
         print(f"\nin the features of the {measured['space']}\n\n{table(_rows(measured))}")
-    if record["true_images_trained_on"] and trained.experiment is None:
+    if record["true_images_trained_on"] == UNKNOWN:
         print("\nIt may have been trained on these, and then copies of them count as good samples.")
     elif record["true_images_trained_on"]:
         print(

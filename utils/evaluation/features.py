@@ -5,6 +5,7 @@ A figure belongs to its space: it is called by the space's name, and never FID o
 Inception network on pictures of 299x299 pixels. No space is believed alone: `ladder.py` finds where each misleads.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -24,6 +25,7 @@ from utils import runtime
 from utils.config import DataConfig
 from utils.data import Dataset, load, scale
 from utils.data.catalogue import data_folder, find_entry, find_source
+from utils.data.dataset import Description
 from utils.data.drawn import SIZES
 from utils.data.pixels import fit
 from utils.errors import InputError
@@ -141,14 +143,46 @@ def extractor_for(
     """
     if features in _ON_IMAGENET:
         return _ON_IMAGENET[features]()
-    wanted = str(dataset) if features == "auto" else features
-    how = {"seed": seed, "small": small, "data_dir": data_dir, "progress": progress}
-    if features != "auto" or _has_classifier(wanted, size, data_dir):
-        return classifier(wanted, size, **how)
-    if size in SIZES:
-        return classifier(FALLBACK, size, **how)
-    side = min(FALLBACK_SIDES, key=lambda side: abs(side - size))
-    return taking(classifier(FALLBACK, side, **how), size)
+    name, side = _chosen(dataset, size, features, data_dir)
+    found = classifier(name, side, seed=seed, small=small, data_dir=data_dir, progress=progress)
+    return found if side == size else taking(found, size)
+
+
+def fingerprint_of(
+    dataset: str | Path,
+    size: int = 32,
+    *,
+    features: str = "auto",
+    small: str = DataConfig.small,
+    data_dir: str | Path | None = None,
+) -> str | None:
+    """The fingerprint of what `extractor_for` gives, as far as it is known without training or loading anything.
+
+    Args:
+        dataset, size, features, small, data_dir: as for `extractor_for`.
+
+    Returns:
+        None of a classifier that has yet to be trained, and of a network that others trained.
+
+    Raises:
+        InputError: the dataset is not there.
+    """
+    if features in _ON_IMAGENET:
+        return None
+    name, side = _chosen(dataset, size, features, data_dir)
+    home = _home(name, _described(name, side, small, data_dir), side, data_dir=data_dir)
+    with contextlib.suppress(OSError, ValueError, KeyError):  # it is not there, or damaged
+        return read_json(home / "card.json")["fingerprint"]
+    return None
+
+
+def _chosen(dataset: str | Path, size: int, features: str, data_dir: str | Path | None) -> tuple[str, int]:
+    """The dataset whose classifier gives the features, and the side of the images that it takes."""
+    if features != "auto":
+        return features, size
+    if _has_classifier(dataset, size, data_dir):
+        return str(dataset), size
+    return FALLBACK, size if size in SIZES else min(FALLBACK_SIDES, key=lambda side: abs(side - size))
 
 
 def taking(extractor: Extractor, size: int | None) -> Extractor:
@@ -214,17 +248,8 @@ def kept_classifier(
             f"There is no classifier of {dataset}, since it has neither labels nor attributes, or fewer than "
             f"{LEAST_IMAGES} images; name another dataset, such as faces or cifar10 (on the command line --features)."
         )
-    folder = data_folder(data_dir)
-    there = find_source(dataset, size, data_dir=folder, small=small, tolerated=1.0).describe()
-    entry = find_entry(dataset)
-    count = None if entry and entry.built_in else min(TRAIN_COUNT, there.count)
-    identity = {"recipe": RECIPE_VERSION, "seed": seed, "size": size, "count": count, "data": there.identity}
-    if attributes and "labels" in there.fields:
-        identity["of"] = "attributes"
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-    home = folder / "features" / f"classifier-{slug(Path(dataset).resolve().stem)}-{size}-{digest}"
-    if not (home / "card.json").is_file() and (SHIPPED / home.name / "card.json").is_file():
-        home = SHIPPED / home.name
+    there = _described(dataset, size, small, data_dir)
+    home = _home(dataset, there, size, seed, attributes, data_dir)
     if not (home / "card.json").is_file():  # it is written last
         if progress:
             print(
@@ -233,7 +258,7 @@ def kept_classifier(
                 file=sys.stderr,
             )
         train, test = learned_from(dataset, size, small=small, data_dir=data_dir, progress=progress)
-        if "of" in identity:
+        if attributes and "labels" in there.fields:
             train, test = (data and dataclasses.replace(data, labels=None) for data in (train, test))
         network, card = train_classifier(train, test, seed, progress)
         with appears_whole(home / "classifier.keras") as temporary:
@@ -247,6 +272,32 @@ def kept_classifier(
     if not whole:
         raise InputError(f"{home} was changed after its classifier was trained: delete that folder and start again.")
     return network, card
+
+
+def _described(dataset: str | Path, size: int, small: str, data_dir: str | Path | None) -> Description:
+    return find_source(dataset, size, data_dir=data_dir, small=small, tolerated=1.0).describe()
+
+
+def _home(
+    dataset: str | Path,
+    there: Description,
+    size: int,
+    seed: int = 0,
+    attributes: bool = False,
+    data_dir: str | Path | None = None,
+) -> Path:
+    """The folder of a classifier: where it came with the project, or else is kept once it is trained."""
+    entry = find_entry(dataset)
+    count = None if entry and entry.built_in else min(TRAIN_COUNT, there.count)
+    identity = {"recipe": RECIPE_VERSION, "seed": seed, "size": size, "count": count, "data": there.identity}
+    if attributes and "labels" in there.fields:
+        identity["of"] = "attributes"
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    name = f"classifier-{slug(Path(dataset).resolve().stem)}-{size}-{digest}"
+    home = data_folder(data_dir) / "features" / name
+    if not (home / "card.json").is_file() and (SHIPPED / name / "card.json").is_file():
+        return SHIPPED / name
+    return home
 
 
 def learned_from(

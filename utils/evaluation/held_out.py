@@ -36,14 +36,15 @@ class TrueImages:
     Attributes:
         images: uint8 (N, S, S, 3) in [0, 255], RGB; may be a memory map.
         about: what they are, for a sentence ("held-out images (CelebA test)").
-        seen: whether the training has seen them, so that copies of them count as good samples.
+        seen: whether the training has seen them, so that copies of them count as good samples; UNKNOWN, which is as
+            good as a yes to whoever asks `if seen`, where nobody knows what it was trained on.
         title, split, fingerprint, encoding: as in `Dataset`.
         dedup: what was left out because it repeats others, as in `DataConfig`.
     """
 
     images: np.ndarray
     about: str
-    seen: bool
+    seen: bool | str
     title: str = UNKNOWN
     split: str = UNKNOWN
     fingerprint: str = UNKNOWN
@@ -51,7 +52,7 @@ class TrueImages:
     dedup: str = "off"
 
     @classmethod
-    def of(cls, dataset: Dataset, about: str, seen: bool) -> "TrueImages":
+    def of(cls, dataset: Dataset, about: str, seen: bool | str) -> "TrueImages":
         """All images of a dataset."""
         known = {name: getattr(dataset, name) for name in ("title", "split", "fingerprint", "encoding")}
         return cls(dataset.images, about, seen, **known)
@@ -174,7 +175,7 @@ def true_images_for(
     if trained_on is False:
         return TrueImages.of(dataset, f"images of {dataset.title}", seen=False)
     if trained_on is None:
-        return TrueImages.of(dataset, f"images of {dataset.title}, which it may have been trained on", seen=True)
+        return TrueImages.of(dataset, f"images of {dataset.title}, which it may have been trained on", seen=UNKNOWN)
     part = "in part " if trained < count else ""
     return TrueImages.of(dataset, f"images of {dataset.title} that it was {part}trained on", seen=True)
 

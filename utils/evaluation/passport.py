@@ -45,7 +45,7 @@ class Passport:
         reference_fingerprint: of all true images that were chosen from; it decides every pixel.
         encoding: how those were stored before (see `Dataset.encoding`).
         dedup: what was left out of them because it repeats others.
-        seen: whether the generator was trained on them.
+        seen: whether the generator was trained on them; "unknown" where nobody knows what it was trained on.
         samples: how many fake and true images.
         latents_seed, true_seed: of the latents, and of the choice among the true images.
         interval: how the intervals are made.
@@ -62,7 +62,7 @@ class Passport:
     reference_fingerprint: str
     encoding: str
     dedup: str
-    seen: bool
+    seen: bool | str
     samples: tuple[int, int]
     latents_seed: int
     true_seed: int

@@ -89,7 +89,7 @@ function panel(id, studio) {
   const stop = el("button", { type: "button", onclick: () => act("stop") }, "Stop it"), goOn = el("button", { type: "button", class: "main", onclick: () => act("go_on") }, "Go on");
 
   const lines = el("ul", { class: "log" }), log = el("details", {}, el("summary", {}, "Log"), lines);
-  const report = el("div", { class: "card" });
+  const report = el("div", { class: "card", hidden: true });
   let reported = "";
   const renderReport = (run) => {
     const now = JSON.stringify([run.report, run.reporting]), has = Boolean(run.report?.files.length), here = studio.form === "server";
@@ -137,15 +137,29 @@ function panel(id, studio) {
     }
     grids.hidden = !run.grids.length;
     if (run.grids.length) { where.max = run.grids.length - 1; put(at ?? run.grids.length - 1, false); }
-    if (told(run) !== told(before)) about();
+    tellFilm(run.film);
+    tellTrue(run.true_grid);
+    tellSettings(run.settings);
+    tellQuality(run.quality);
     if (before && before.grids.length === 0 && run.grids.length) studio.refresh().catch(() => {});
   };
-  const told = (run) => JSON.stringify(run && [run.settings, run.quality, run.true_grid, run.film]); // what `about` tells of
-  const about = () => {
-    rest.replaceChildren(report, el("details", { class: "card" }, el("summary", {}, "Settings"), facts(last.settings)), last.quality ? el("details", { class: "card" }, el("summary", {}, "Distance, with its passport"), facts(last.quality)) : "");
-    if (last.true_grid) rest.prepend(el("details", { class: "card" }, el("summary", {}, "True images, to compare"), el("img", { class: "grid-image", src: `${base}grids/true.png`, alt: "True images", loading: "lazy" })));
-    if (last.film) rest.prepend(el("details", { class: "card" }, el("summary", {}, "Film of the training"), el("video", { src: `${base}training.mp4`, controls: true, loop: true, muted: true, playsinline: true, preload: "none" })));
+  // A fold's inside is drawn anew when what it tells of has changed; the fold itself stays, open or not.
+  const fold = (title, draw) => {
+    const inside = el("div"), box = el("details", { class: "card", hidden: true }, el("summary", {}, title), inside);
+    let told = "";
+    rest.append(box);
+    return (what) => {
+      const now = JSON.stringify(what);
+      if (now === told) return;
+      told = now;
+      box.hidden = !what;
+      inside.replaceChildren(...(what ? [draw(what)] : []));
+    };
   };
+  const tellFilm = fold("Film of the training", () => el("video", { src: `${base}training.mp4`, controls: true, loop: true, muted: true, playsinline: true, preload: "none" }));
+  const tellTrue = fold("True images, to compare", () => el("img", { class: "grid-image", src: `${base}grids/true.png`, alt: "True images", loading: "lazy" }));
+  rest.append(report);
+  const tellSettings = fold("Settings", facts), tellQuality = fold("Distance, with its passport", facts);
 
   if (studio.form === "server") {
     let source = null; // it connects again by itself when the server has been away, unless it was refused meanwhile
