@@ -191,7 +191,8 @@ def test_the_card_of_a_model_is_a_record_with_a_passport_and_without(tmp_path, m
     card = pretrained.find("faces").card | {"distance": for_card(record("new", 0.3, [other]))}
     monkeypatch.setattr(pretrained.Pretrained, "card", card)
     assert kept(old)["other_spaces"] == [other] and kept(old)["distance"] == measured(0.3)
-    text = card_text(card)
+    text = card_text(card | {"seconds of training": 621.0458931999965, "decay": 0.998})
+    assert "seconds of training: 621\n" in text and "decay: 0.998\n" in text
     assert "measured in the features of: ImageNet" in text
     assert "500 samples, seed 0, of the last checkpoint, averaged with decay 0.99, against x test" in text
     assert "measured on" not in card_text(pretrained.Pretrained(old.file.parent).card | {"distance": {}})

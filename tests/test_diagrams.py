@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from matplotlib.text import Text
 
 from utils import cli
 from utils.config import preset, replace
@@ -127,6 +128,24 @@ def test_a_kernel_that_the_stride_does_not_divide_sums_unevenly():
     seen, counts = reach(layers.Conv2D(7, 3, strides=2, padding="same"), 10)
     np.testing.assert_array_equal(np.argwhere(seen), [(i, j) for i in (4, 5, 6) for j in (4, 5, 6)])
     assert counts[1, 1] == 9 and counts.shape == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (layers.Conv2D(4, 3, strides=2), "all alike"),  # Keras' own padding, "valid"
+        (layers.Conv2D(4, 5, strides=2), "all alike"),  # as in imported networks
+        (layers.Conv2D(4, 3, strides=3, padding="same"), "all alike"),
+        (layers.Conv2D(4, 11, strides=(2, 1), padding="same"), "all alike"),  # edges reach far
+        (layers.Conv2D(4, 20, strides=4), "all alike"),  # larger than the picture was
+        (layers.Conv2DTranspose(4, 6, strides=2), "all alike"),
+        (layers.Conv2DTranspose(4, 5, strides=2), "4 to 9, a checkerboard"),
+    ],
+)
+def test_any_convolution_with_a_stride_is_drawn_and_its_evenness_told_away_from_the_edge(layer, words):
+    figure = draw_convolutions([keras.Sequential([keras.Input((64, 64, 3)), layer])])
+    captions = [text.get_text() for text in figure.findobj(Text) if "products in each sum" in text.get_text()]
+    assert len(captions) == 1 and words in captions[0]
 
 
 def test_methods_are_drawn_for_any_preset(tmp_path):

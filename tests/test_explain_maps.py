@@ -83,6 +83,8 @@ def test_randomising_changes_the_layers_from_the_place_named_and_gives_other_wei
             assert np.array_equal(old.kernel, new.kernel) == (i < fixed.convolutions[2].start)
     # with its own seed the last layer would come back as it was built
     assert np.asarray(random.layers[-1].kernel).std() == pytest.approx(0.02, rel=0.2)
+    whole = fixed.randomised(0)  # the same draw, whatever else is random
+    assert np.array_equal(random.layers[-1].kernel, whole.layers[-1].kernel)
     again, other = fixed.randomised(0, 0), fixed.randomised(1, 0)
     assert np.array_equal(again.logits(images), fixed.randomised(0, 0).logits(images))
     assert not np.allclose(again.logits(images), other.logits(images), rtol=1e-3)
@@ -304,6 +306,36 @@ def test_a_gradient_passes_only_where_forward_and_backward_are_positive_computed
     np.testing.assert_allclose(fake[1, 0], [0, 0, 0], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "rectifier",
+    [
+        lambda: {"activation": layers.LeakyReLU(0.2)},
+        lambda: {"activation": layers.PReLU(keras.initializers.Constant(0.2))},
+        lambda: {"activation": layers.Activation("leaky_relu")},
+        lambda: {"activation": "relu6"},
+        lambda: layers.PReLU(keras.initializers.Constant(0.2)),
+        lambda: layers.Activation(layers.LeakyReLU(0.2)),
+        lambda: layers.Activation(keras.activations.relu6),
+    ],
+)
+def test_every_kind_of_rectifier_has_the_rule_wherever_it_is(rectifier):
+    """As a layer, or built into the convolution by name, as a function or as a layer. The logit is red - green."""
+    made = rectifier()
+    own, after = (made, []) if isinstance(made, dict) else ({}, [made])
+    convolution = layers.Conv2D(2, 1, use_bias=False, **own)
+    network = keras.Sequential(
+        [keras.Input((2, 2, 3)), convolution, *after, layers.Flatten(), layers.Dense(1, use_bias=False)]
+    )
+    convolution.kernel.assign(np.array([[1, 0], [0, 1], [0, 0]], np.float32).reshape(1, 1, 3, 2))
+    network.layers[-1].kernel.assign(np.tile([1, -1], 4).reshape(-1, 1))
+    image = np.full((1, 2, 2, 3), 255, np.uint8)
+    fixed = fixed_discriminator(network)
+    np.testing.assert_allclose(fixed.logits(image), np.asarray(network(scale(image)))[:, 0])
+    assert fixed.convolution(1).stop == 2  # its block ends behind the rectifier
+    np.testing.assert_allclose(score_saliency(fixed, image, guided=False)[0, 0, 0], [1, -1, 0])
+    np.testing.assert_allclose(score_saliency(fixed, image)[0, 0, 0], [1, 0, 0])
+
+
 def test_the_strongest_images_are_those_of_a_search_over_everything_at_once(normalised, tmp_path):
     discriminator, images = normalised
     np.save(tmp_path / "images.npy", images)
@@ -351,8 +383,20 @@ def test_a_filter_that_prefers_an_attribute_is_told_from_one_that_does_not():
     # all 20 have it: the chance of that is the product of drawing one after the other
     count = attributes[:, 1].sum()
     assert record.p_values[0, 1] == pytest.approx(np.prod((count - np.arange(20)) / (400 - np.arange(20))), rel=1e-6)
+    assert record.telling
     with pytest.raises(InputError, match="those of the 400 searched images"):
         selectivity(found, attributes[:5], ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(("count", "telling"), [(12, False), (50, False), (55, False), (100, True)])
+def test_a_preference_is_told_only_where_there_are_images_enough_to_find_one(count, telling):
+    """At most 50 strongest images: of 50 they are all that there are, and any filter's share is that of all."""
+    found = strongest(fixed_discriminator(finder(np.ones((4, 4)))), squares([(0, 0)] * count), top=50)
+    attributes = (np.arange(count) % 2)[:, None].astype(np.uint8)
+    record = selectivity(found, attributes, ("odd",))
+    assert record.telling == telling and (record.least <= record.p_values).all()
+    if count <= 50:
+        assert (record.p_values == 1).all()
 
 
 # --- filters and activations ------------------------------------------------------------------------------------------

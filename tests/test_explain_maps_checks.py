@@ -17,8 +17,10 @@ from utils.data import Dataset, scale
 from utils.errors import InputError
 from utils.explain import ANALYSES
 from utils.explain.checks import (
+    Randomisation,
     cascading_randomisation,
     deletion_insertion,
+    edges,
     methods,
     occlusion,
     pointing_game,
@@ -27,11 +29,11 @@ from utils.explain.checks import (
 from utils.explain.fixed import fixed_discriminator
 from utils.explain.gradcam import grad_cam
 from utils.explain.pages import explain
-from utils.explain.sections import Finding, Section
+from utils.explain.sections import Finding, Section, bracketed
 from utils.explain.subject import Subject, subject_for
 from utils.features.extract import Part
 from utils.features.questions import Questions
-from utils.intervals import wilson
+from utils.intervals import Interval, wilson
 from utils.models import build_discriminator, build_generator, load_network
 from utils.networks import TrainedNetwork
 from utils.runs import Run
@@ -86,17 +88,44 @@ def test_rank_correlation_is_spearmans():
 
 def test_randomising_the_layers_changes_the_maps_of_a_trained_network(trained):
     images = spotted(32, 2)[0][1::2]
-    compared = {"Grad-CAM": methods()["Grad-CAM"], "pixels": lambda discriminator, images, score: images.mean(-1)}
+    compared = {"Grad-CAM": methods()["Grad-CAM"], "edges": edges}
     record = cascading_randomisation(trained, images, compared, draws=2)
     assert record.stages == ("head", "convolution 2", "convolution 1")
     assert record.correlations["Grad-CAM"].shape == (3, 2, 16)
-    assert np.abs(np.nanmean(record.correlations["Grad-CAM"], (1, 2))).max() < 0.7
+    assert max(size.value for size in record.sizes("Grad-CAM")) < 0.7
     # a "map" that only shows the image never changes: the check tells the two apart
-    np.testing.assert_allclose(record.correlations["pixels"], 1)
+    np.testing.assert_allclose(record.correlations["edges"], 1)
     assert np.array_equal(
         record.correlations["Grad-CAM"],
         cascading_randomisation(trained, images, compared, draws=2).correlations["Grad-CAM"],
     )
+
+
+def test_a_map_with_a_sign_that_ignores_its_image_and_the_weights_fails_the_randomisation(trained):
+    """A random head turns its sign as often as not: with their signs the correlations are zero on average."""
+    place = np.arange(64).reshape(1, 8, 8)
+
+    def turned(discriminator, images, score):
+        logits = discriminator.logits(images)
+        return np.sign(logits[0]) * place.repeat(len(images), 0)
+
+    record = cascading_randomisation(trained, spotted(6, 3)[0], {"turned": turned}, draws=12)
+    of = record.correlations["turned"]
+    assert set(np.unique(of.round(6))) == {-1, 1} and abs(of.mean()) < 0.7
+    assert [size.value for size in record.sizes("turned")] == pytest.approx([1, 1, 1])
+    assert record.between_images["turned"] == pytest.approx(1)
+
+
+def test_the_interval_is_over_draws_of_the_weights_not_over_their_images():
+    random = np.random.default_rng(0)
+    held, many = 0, 200
+    for _ in range(many):  # a draw moves all of its images alike
+        of = random.uniform(0.2, 0.6, (1, 8, 1)) + random.normal(0, 0.02, (1, 8, 32))
+        (size,) = Randomisation(("head",), {"map": of}, {}).sizes("map")
+        held += size.low <= 0.4 <= size.high
+    assert 0.9 * many <= held <= 0.99 * many
+    nothing = Randomisation(("head",), {"map": np.full((1, 8, 4), np.nan)}, {}).sizes("map")[0]
+    assert np.isnan([nothing.value, nothing.low, nothing.high]).all()
 
 
 def test_the_correlation_between_images_is_high_for_maps_that_ignore_their_image(trained):
@@ -104,9 +133,9 @@ def test_the_correlation_between_images_is_high_for_maps_that_ignore_their_image
     place = np.arange(16).reshape(1, 4, 4)
     fixed = {"fixed": lambda discriminator, images, score: place.repeat(len(images), 0)}
     own = {"own": lambda discriminator, images, score: np.random.default_rng(0).standard_normal((len(images), 8, 8))}
-    record = cascading_randomisation(trained, images, fixed | own, draws=1)
+    record = cascading_randomisation(trained, images, fixed | own, draws=2)
     assert record.between_images["fixed"] == pytest.approx(1)
-    assert abs(record.between_images["own"]) < 0.1
+    assert 0.05 < record.between_images["own"] < 0.15  # of chance: the mean of |z| / 8 is 0.1
 
 
 # --- deletion and insertion -------------------------------------------------------------------------------------------
@@ -179,6 +208,8 @@ def test_the_pointing_game_counts_constructed_maps_exactly():
     assert first.share == wilson(2, 4) and first.chance == 1 / 16 and first.centre == 0
     assert first.swapped == 0.5  # every box takes the maps 0 and 3: 8 pairs of 16, less the 2 hits, of 12
     assert (second.shown, second.pointed, second.hits, second.swapped) == (3, 3, 3, 0)
+    assert first.p_swapped == 1 and second.p_swapped == pytest.approx(1 / 6, abs=0.03)  # one order of 3! hits thrice
+    assert not second.beats_others(1) and second.beats_chance(1) and not second.beats_chance(10_000)
     with pytest.raises(InputError, match=r"boxes of shape \(5, 1, 4\)"):
         pointing_game(maps, None, ("corner",), 16)
 
@@ -188,6 +219,17 @@ def test_grad_cam_of_a_trained_network_points_at_what_it_has_learnt_to_find(trai
     (record,) = pointing_game(grad_cam(trained, images, 1).maps("true"), boxes, ("spot",), 16)
     assert record.shown == 64 and record.share.low > 0.6
     assert record.share.low > record.swapped and record.share.low > record.chance == pytest.approx(1 / 16)
+    assert record.beats_others(10) and record.beats_chance(10)
+
+
+def test_maps_that_have_nothing_to_do_with_their_images_seldom_beat_those_of_others():
+    random, found = np.random.default_rng(0), 0
+    for _ in range(100):
+        maps, corners = random.random((40, 4, 4)), 4 * random.integers(0, 2, (40, 2))
+        boxes = np.concatenate((corners, corners + 8), 1)[:, None]
+        (record,) = pointing_game(maps, boxes, ("part",), 16)
+        found += record.beats_others(1)
+    assert 1 <= found <= 10  # 5 are expected
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -224,6 +266,9 @@ def test_the_command_writes_a_page_whose_pictures_are_there(capsys, run, tmp_pat
     assert {"gradcam_true.png", "gradcam_fake.png", "guided.png", "guided_random.png", "filters.png"} <= set(shown)
     assert all((out / name).stat().st_size > 100 for name in shown)
     findings = json.loads(printed)["findings"]
+    said_of = {finding["section"]: finding["measured"] for finding in findings}
+    assert said_of["guided"] == "pictures only: 12 images are too few to tell which filters prefer an attribute"
+    assert "[" not in said_of["gradcam"]  # the mean over 4 images stands without an interval
     assert {finding["section"] for finding in findings} == {"gradcam", "guided", "filters"}
     assert all(finding["claim"] and finding["measured"] and finding["control"] for finding in findings)
     # what cannot be done is said where it would have stood
@@ -248,10 +293,31 @@ def test_the_checks_section_has_a_row_for_every_method_and_every_part(run, tmp_p
     subject = Subject("a model", data=data, experiment=run.experiment, count=3, **networks)
     (section,) = explain(subject, tmp_path, ("checks",))
     randomised, curves, *pointing = section.tables.values()
-    assert [row["method"] for row in randomised] == [name for name in methods() if name != "occlusion"]
+    compared = [name for name in methods() if name != "occlusion"]
+    assert [row["method"] for row in randomised] == [*compared, "edges, which have to fail"]
+    assert randomised[-1]["all random"] == "1.000 [1.000, 1.000]"
     assert [(row["images"], row["method"]) for row in curves] == [(k, m) for k in ("true", "fake") for m in methods()]
     assert len(pointing) == 3 and all([row["part"] for row in table] == ["a", "c"] for table in pointing)
     assert all((tmp_path / picture.file.name).stat().st_size > 1000 for picture in section.pictures)
+
+
+@pytest.mark.parametrize(("activation", "words"), [("leaky_relu", "the leak never enters"), ("elu", "none (ReLU, Re")])
+def test_guided_backpropagation_of_a_network_without_rectifiers_says_that_it_is_the_plain_gradient(
+    activation, words, tmp_path
+):
+    network = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(2, 3, activation=activation), layers.Flatten(), layers.Dense(1)]
+    )
+    data = Dataset("noise", "noise", np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), np.uint8), "f")
+    (section,) = explain(Subject("a model", network, None, data, count=4), tmp_path, ("guided",))
+    assert len(section.text) == 1 and words in section.text[0]
+    assert section.findings[0].measured == "pictures only: the images have neither labels nor attributes"
+
+
+def test_a_bootstraps_interval_is_shown_from_eight_values_on():
+    interval = Interval(0.5, 0.25, 0.75)
+    assert bracketed(interval, ".2f", 7) == "0.50" and bracketed(interval, ".2f", 8) == "0.50 [0.25, 0.75]"
+    assert bracketed(interval, ".2f") == "0.50 [0.25, 0.75]"  # of another kind
 
 
 def brightness(subject, folder):

@@ -200,6 +200,34 @@ def test_a_part_that_is_hardly_ever_shown_is_refused(generator):
 
 
 @pytest.mark.parametrize(
+    ("box", "usable", "words"),
+    [
+        (
+            [0, 0, 16, 16],
+            0,
+            "Only 0 of the 60 samples looked at show square, and at least 10 .* leave some of the picture out",
+        ),
+        ([1, 1, 16, 16], 0, "8x8 maps, and leave others out, in only 0 of the 60 .* at least 10 .* is 2 pixels wide"),
+        ([4, 4, 5, 5], 0, "8x8 maps, and leave others out, in only 0 of the 60 samples looked at"),
+        ([4, 4, 5, 5], 4, "8x8 maps, and leave others out, in only 4 of the 60 samples looked at"),
+    ],
+    ids=["the whole picture", "all places but no edge", "no place", "too few hold places"],
+)
+def test_boxes_that_do_not_tell_places_apart_are_refused_in_one_sentence(generator, box, usable, words):
+    boxes = {row: np.array([[4, 4, 12, 12] if row < usable else box], np.int16) for row in range(60)}
+    with pytest.raises(InputError, match=words):
+        remove_part(Sampler(generator, LATENTS), boxes, part="square", samples=60)
+
+
+def test_boxes_around_whole_pictures_among_others_are_passed_over(generator):
+    boxes = {row: np.array([[4, 4, 12, 12]], np.int16) for row in range(20)}
+    whole = {row: np.array([[0, 0, 16, 16]], np.int16) for row in range(20, 30)}
+    options = {"part": "square", "samples": 30, "draws": 2}
+    record, without = (remove_part(Sampler(generator, LATENTS), of, **options) for of in (boxes | whole, boxes))
+    assert record.measured == record.boxes == 20 and record.table() == without.table()
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("no json", "cannot be read"),
@@ -207,6 +235,7 @@ def test_a_part_that_is_hardly_ever_shown_is_refused(generator):
         ("{}", "at least one image"),
         ('{"x": []}', "number images from 0 to 9. Received: 'x'"),
         ('{"10": []}', "number images from 0 to 9. Received: '10'"),
+        ('{"1": [], "01": [[1, 2, 3, 4]]}', "name each image once. Received: image 1 again, as '01'"),
         ('{"1": [1, 2, 3, 4]}', "image 1 a list of boxes"),
         ('{"1": [[1, 2, 3]]}', r"\[left, top, right, bottom\]"),
         ('{"1": [[1, 2, 3.5, 4]]}', "whole pixels"),

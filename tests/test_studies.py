@@ -350,9 +350,9 @@ def test_correlations_are_within_runs_and_between_them():
     low = kept_run("a", 0, lambda u: u / 100, np.ones_like, (1, 2, 3, 4))
     high = kept_run("b", 0, lambda u: 5 + u / 100, np.ones_like, (0.5, 0.6, 0.7, 0.8))
     rows = {row["what is read"]: row for row in correlations({"runs": [low, high]})}
-    assert rows["generator's loss"]["within a run"] == "+1.00 (+1.00 to +1.00)"  # it rises as samples get worse
-    assert rows["generator's loss"]["between runs"] == "-1.00 (-1.00 to -1.00)"  # the run with more has better ones
-    assert rows["updates done (negative)"]["within a run"] == "-1.00 (-1.00 to -1.00)"
+    assert rows["generator's loss"]["within a run"] == "+1.00"  # it rises as samples get worse
+    assert rows["generator's loss"]["between runs"] == "-1.00"  # the run with more has better ones
+    assert rows["updates done (negative)"]["within a run"] == "-1.00"
     assert rows["discriminator's loss"]["between runs"] == rows["updates done (negative)"]["between runs"] == "–"
 
 
@@ -371,7 +371,8 @@ def test_amounts_stand_in_order_with_their_end_and_their_neighbours():
     assert [(row["images"], row["compared at"], row["epochs"], row["runs"]) for row in rows] == [
         (64, "equal updates", 400, 2), (64, "equal epochs", 4, 1), (1600, "equal updates", 4, 1)
     ]  # fmt: skip
-    assert rows[0]["distance"] == "3 (2 to 4)" and rows[0]["nearest"] == "0.50"
+    assert [row["distance"] for row in rows] == ["3 (2 to 4)", "7", "1"]  # of one run the value alone
+    assert rows[0]["nearest"] == "0.50"
     assert len(plot_amounts(results).axes) == 4
 
 
@@ -394,7 +395,7 @@ def test_recipes_are_compared_at_equal_updates_and_when_the_first_arm_is_through
     }  # fmt: skip
     rows = by_arm(kept)
     assert [(row["arm"], row["equal updates"], row["equal minutes"]) for row in rows] == [
-        ("batch_32", "0.2 (0.2 to 0.2)", "0.1 (0.05 to 0.15)"), ("base", "0.1 (0.1 to 0.1)", "0.4 (0.4 to 0.4)")
+        ("batch_32", "0.2", "0.1 (0.05 to 0.15)"), ("base", "0.1", "0.4")
     ]  # fmt: skip
     assert {row["diversity"] for row in rows} == {"0.75"} and rows[0]["speed"] == "3.00"
     for run in kept["runs"]:
@@ -416,8 +417,9 @@ def test_what_augmentation_does_is_told_by_amount_of_data_and_apart_from_the_rec
     assert [row["arm"] for row in by_arm(kept)] == ["base"]
     few, many = by_augmentation(kept)
     assert few["images"] == "64" and few["as they are, best"] == "0.35 (0.3 to 0.4)"
-    assert few["as they are, last"] == "0.5 (0.4 to 0.6)" and few["moved, last"] == "0.2 (0.2 to 0.2)"
-    assert many == {"images": "1,024", "as they are, best": "0.2 (0.2 to 0.2)", "as they are, last": "0.2 (0.2 to 0.2)"}
+    assert few["as they are, last"] == "0.5 (0.4 to 0.6)"
+    assert few["moved, last"] == "0.2"  # of one run the value alone: no interval
+    assert many == {"images": "1,024", "as they are, best": "0.2", "as they are, last": "0.2"}
     assert [len(axes.lines) for axes in plot_augmentation(kept).axes] == [3, 1]
 
 

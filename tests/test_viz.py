@@ -68,3 +68,8 @@ def test_a_gif_holds_the_same_frames(tmp_path):
 def test_smoothing_keeps_a_constant_and_averages_neighbours():
     np.testing.assert_allclose(viz.smooth(np.full(7, 3.0), 4), 3.0)
     np.testing.assert_allclose(viz.smooth(np.array([0.0, 3.0, 6.0, 3.0]), 3), [1.5, 3.0, 4.0, 4.5])
+
+
+def test_smoothing_passes_over_what_is_not_known_and_is_so_only_where_nothing_is():
+    values = np.array([1.0, np.nan, 3.0, np.nan, np.nan, np.nan, 5.0])
+    np.testing.assert_array_equal(viz.smooth(values, 3), [1, 2, 3, 3, np.nan, 5, 5])

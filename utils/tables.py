@@ -1,5 +1,9 @@
 """How results are put into words: tables, durations, cards of models."""
 
+from collections.abc import Iterable
+
+import numpy as np
+
 
 def table(rows: list[dict]) -> str:
     """Rows of equal keys as aligned text; numbers stand right."""
@@ -13,6 +17,21 @@ def table(rows: list[dict]) -> str:
     return "\n".join(
         "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right)).rstrip() for line in lines
     )
+
+
+def spread(values: Iterable[float], form: str) -> str:
+    """Mean of the values, with the lowest and the highest in brackets; alone where these are one, as of a single run,
+    since what stands in brackets is easily read as an interval. NaN values are left out; "–" where there is no other.
+
+    Args:
+        values: of several runs.
+        form: a format of the numbers, such as ".1%".
+    """
+    values = [value for value in values if value == value]
+    if not values:
+        return "–"
+    mean, low, high = np.mean(values), min(values), max(values)
+    return f"{mean:{form}}" if low == high else f"{mean:{form}} ({low:{form}} to {high:{form}})"
 
 
 def duration(seconds: float) -> str:
@@ -36,7 +55,7 @@ def card_text(card: dict) -> str:
     """The card of a model with a name in lines, without what only a program reads."""
     from utils.intervals import Interval  # brings SciPy, which takes a second, and few need it
 
-    lines = [f"{key}: {value}" for key, value in card.items() if isinstance(value, (str, int, float))]
+    lines = [f"{key}: {_plain(value)}" for key, value in card.items() if isinstance(value, (str, int, float))]
     distance = card["distance"]
     for measured in [distance, *distance.get("other_spaces", [])] if distance else []:
         of_samples, floor = (f"{Interval.of(part['kernel']):.4f}" for part in (measured, measured["floor"]))
@@ -53,6 +72,13 @@ def card_text(card: dict) -> str:
         )
     lines += _agreement_in_words(card, Interval.of)
     return "\n".join(lines)
+
+
+def _plain(value: str | int | float) -> str:
+    """A value of a card; of a fraction no more digits than anybody reads."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def variety_in_words(found: dict[str, dict | None], kind: str) -> str:

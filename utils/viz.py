@@ -181,10 +181,13 @@ _FILMS = {
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
     """Centred moving average of float (N,), over fewer values near the ends; NaN where all values are NaN."""
+    values = np.asarray(values, float)
     if window <= 1 or len(values) < 2:
-        return np.asarray(values, float)
-    kernel = np.ones(min(window, len(values)))
-    return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
+        return values
+    kernel, known = np.ones(min(window, len(values))), ~np.isnan(values)
+    sums = np.convolve(np.where(known, values, 0), kernel, "same")
+    counts = np.convolve(known.astype(float), kernel, "same")
+    return np.divide(sums, counts, out=np.full(len(values), np.nan), where=counts > 0)
 
 
 def plain_ticks(axis, at: Sequence[float] | None = None) -> None:

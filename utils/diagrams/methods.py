@@ -58,8 +58,7 @@ def draw_convolutions(networks: Sequence[keras.Model]) -> Figure:
     canvas = Canvas(9.6, 0.3 + 4.15 * len(chosen))
     top = 4.15 * len(chosen) + 0.2
     for name, layer in chosen:
-        up = isinstance(layer, layers.Conv2DTranspose)
-        seen, counts = reach(layer, 6 if up else 10)
+        seen, counts = reach(layer, _side_drawn(layer))
         colour = colour_of(name)
         kernel = "×".join(map(str, layer.kernel_size))
         title = f"{name}: {type(layer).__name__} {kernel}, stride {max(layer.strides)}"
@@ -67,25 +66,36 @@ def draw_convolutions(networks: Sequence[keras.Model]) -> Figure:
         size = 2.6
         for left, grid, caption in (
             (0.6, seen, "coloured: the places of the input that\nthe framed place of the output is computed from"),
-            (5.6, counts, f"the output; the number of products in each sum:\n{_evenness(counts)}"),
+            (5.6, counts, f"the output; the number of products in each sum:\n{_evenness(layer)}"),
         ):
-            cell, most = size / len(grid), grid.max()
+            cell, most = size / max(grid.shape), grid.max()
             for (row, column), value in np.ndenumerate(grid):
                 place = (left + column * cell, top - 0.6 - (row + 1) * cell)
                 canvas.cell(*place, cell, tint(colour, 0.08 + 0.6 * value / most))
                 if grid is counts:
                     canvas.text(place[0] + cell / 2, place[1] + cell / 2, str(value), size=min(9, cell * 28))
             canvas.text(left + size / 2, top - 0.6 - size - 0.3, caption, size=9, colour=DATA)
-        middle, cell = len(counts) // 2, size / len(counts)
-        y = top - 0.6 - (middle + 1) * cell
-        canvas.cell(5.6 + middle * cell, y, cell, "none", INK, 2.2)
+        (row, column), cell = (length // 2 for length in counts.shape), size / max(counts.shape)
+        y = top - 0.6 - (row + 1) * cell
+        canvas.cell(5.6 + column * cell, y, cell, "none", INK, 2.2)
         canvas.arrow((0.6 + size + 0.15, y + cell / 2), (5.45, y + cell / 2), colour)
         top -= 4.15
     return canvas.figure
 
 
-def _evenness(counts: np.ndarray) -> str:
-    inner = counts[2:-2, 2:-2]
+def _side_drawn(layer: keras.layers.Conv2D | keras.layers.Conv2DTranspose) -> int:
+    """Side of the input in a picture: a convolution's output has five places along its larger stride."""
+    if isinstance(layer, layers.Conv2DTranspose):
+        return 6
+    kernel, stride = max(layer.kernel_size), max(layer.strides)
+    return 4 * stride + kernel if layer.padding == "valid" else 5 * stride
+
+
+def _evenness(layer: keras.layers.Conv2D | keras.layers.Conv2DTranspose) -> str:
+    """Whether neighbours in the output are sums of as many products, in a map so large that no edge is near."""
+    _, counts = reach(layer, 4 * (max(layer.kernel_size) + max(layer.strides)))
+    row, column = (length // 2 for length in counts.shape)
+    inner = counts[row : row + layer.strides[0], column : column + layer.strides[1]]  # counts repeat with the stride
     same = inner.min() == inner.max()
     return "all alike away from the edge" if same else f"{inner.min()} to {inner.max()}, a checkerboard"
 

@@ -1,6 +1,8 @@
 """Do the maps mean anything? Three checks, each beside what it would give by chance.
 
-- Randomisation: a map that explains what the network has learnt must change when the weights become random.
+- Randomisation: a map that explains what the network has learnt must change when the weights become random. How much
+  is told by the size of the correlation: with a random head a map that has a sign is turned over as often as not, so
+  that its correlation is zero on average whatever the map shows.
 - Deletion and insertion: what a map calls important must move the score more than other pixels do.
 - Pointing game: where the parts of an image are known exactly, does a map's strongest place lie on one of them?
 
@@ -24,7 +26,7 @@ from utils.errors import InputError
 from utils.explain.fixed import FixedDiscriminator, Score, sign_of
 from utils.explain.gradcam import enlarge, grad_cam
 from utils.explain.guided import score_saliency
-from utils.intervals import Interval, bootstrap_mean, wilson
+from utils.intervals import LEVEL, REPLICATES, Interval, bootstrap_mean, student, wilson
 
 Method = Callable[[FixedDiscriminator, np.ndarray, Score], np.ndarray]
 """Discriminator, uint8 (N, S, S, 3) and score -> float (N, H, W) maps, high where a pixel speaks for the score."""
@@ -86,23 +88,32 @@ def occlusion(
 
 @dataclass(frozen=True)
 class Randomisation:
-    """How maps change as layers lose what they learnt, from the head down.
+    """How maps change as layers lose what they learnt, from the head down, each in the same draw for good.
 
     Attributes:
         stages: what has been randomised last: "head", then "convolution 4" down to "convolution 1".
         correlations: by method, float (stages, D, N): Spearman rank correlation of each image's map with its map under
             the trained weights, for D draws of random weights. NaN where a map is constant.
-        between_images: by method, the mean correlation between the trained maps of different images: what a map keeps
-            that has nothing to do with its image.
+        between_images: by method, the mean size of the correlation between the trained maps of different images: what
+            a map keeps that has nothing to do with its image.
     """
 
     stages: tuple[str, ...]
     correlations: dict[str, np.ndarray]
     between_images: dict[str, float]
 
+    def sizes(self, method: str) -> list[Interval]:
+        """Of each stage the mean size of the correlations. Each draw is one case, whatever the number of images:
+        Student's interval over draws. NaN where too few draws have a map that is not constant."""
+        of_draws = known_mean(np.abs(self.correlations[method]), 2)
+        return [
+            student(known, (0, 1)) if len(known := draws[np.isfinite(draws)]) > 1 else Interval(*[np.nan] * 3)
+            for draws in of_draws
+        ]
+
 
 def cascading_randomisation(
-    discriminator: FixedDiscriminator, images: np.ndarray, methods: dict[str, Method], draws: int = 3, seed: int = 0
+    discriminator: FixedDiscriminator, images: np.ndarray, methods: dict[str, Method], draws: int = 8, seed: int = 0
 ) -> Randomisation:
     """Randomise the layers one after the other, from the head down to the image, and compare each method's maps.
 
@@ -124,6 +135,12 @@ def cascading_randomisation(
             for name, method in methods.items():
                 correlations[name][stage, draw] = rank_correlation(trained[name], method(random, images, "true"))
     return Randomisation(stages, correlations, {name: _between_images(maps) for name, maps in trained.items()})
+
+
+def edges(discriminator: FixedDiscriminator, images: np.ndarray, score: Score) -> np.ndarray:
+    """How steep an image is at each pixel, float (N, S, S): a "map" that knows no network, and so has to fail."""
+    brightness = scale(images).mean(-1)
+    return np.hypot(*np.gradient(brightness, axis=(1, 2)))
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -241,6 +258,8 @@ class Pointing:
         centre: share of hits for the centre of the image.
         swapped: share of hits when each image gets the map of another, over all pairs: what the usual place of the part
             explains.
+        p_swapped: chance of at least so many hits if the maps had nothing to do with their images: the share of random
+            permutations of the maps among the images that hit as often.
     """
 
     part: str
@@ -250,14 +269,26 @@ class Pointing:
     chance: float
     centre: float
     swapped: float
+    p_swapped: float
 
     @property
     def share(self) -> Interval:
         """Share of hits."""
         return wilson(self.hits, self.pointed)
 
+    def beats_others(self, parts: int) -> bool:
+        """Whether it hits more often than the maps of other images, at 5% after Bonferroni's correction for the number
+        of parts that are looked at."""
+        return self.p_swapped * parts < 1 - LEVEL
 
-def pointing_game(maps: np.ndarray, boxes: np.ndarray, names: tuple[str, ...], side: int) -> list[Pointing]:
+    def beats_chance(self, parts: int) -> bool:
+        """The same beside a place at random, whose share is known: Wilson's interval at the corrected level."""
+        return wilson(self.hits, self.pointed, 1 - (1 - LEVEL) / parts).low > self.chance
+
+
+def pointing_game(
+    maps: np.ndarray, boxes: np.ndarray, names: tuple[str, ...], side: int, seed: int = 0
+) -> list[Pointing]:
     """Play the pointing game for every part. A map points at the centre of its strongest place.
 
     Args:
@@ -266,6 +297,7 @@ def pointing_game(maps: np.ndarray, boxes: np.ndarray, names: tuple[str, ...], s
             not show the part, as `Dataset.boxes`.
         names: of the P parts.
         side: side of the images in pixels.
+        seed: decides the permutations.
 
     Returns:
         One record for each part that at least two images show and point anywhere.
@@ -285,7 +317,7 @@ def pointing_game(maps: np.ndarray, boxes: np.ndarray, names: tuple[str, ...], s
     points = places[maps.reshape(len(maps), -1).argmax(1)]
     points_anywhere = maps.max((1, 2)) > 0
 
-    records = []
+    records, random = [], np.random.default_rng(seed)
     for part, name in enumerate(names):
         shown = boxes[:, part, 0] >= 0
         used = shown & points_anywhere
@@ -295,6 +327,9 @@ def pointing_game(maps: np.ndarray, boxes: np.ndarray, names: tuple[str, ...], s
         box = boxes[used, part].astype(float)
         pairs = _inside(points[used][None], box[:, None])  # [i, j]: the map of image j in the box of image i
         hits = int(pairs.trace())
+        images = np.arange(count)
+        orders = random.permuted(np.tile(images, (REPLICATES, 1)), axis=1)
+        as_often = int((pairs[images, orders].sum(1) >= hits).sum())
         records.append(
             Pointing(
                 part=name,
@@ -304,6 +339,7 @@ def pointing_game(maps: np.ndarray, boxes: np.ndarray, names: tuple[str, ...], s
                 chance=float(_inside(places[None], box[:, None]).mean()),
                 centre=float(_inside(np.full(2, side / 2), box).mean()),
                 swapped=float((pairs.sum() - hits) / (count * (count - 1))),
+                p_swapped=(1 + as_often) / (1 + REPLICATES),  # the maps as they are count as one permutation
             )
         )
     return records
@@ -332,7 +368,7 @@ def _standardised_ranks(maps: np.ndarray) -> np.ndarray:
 def _between_images(maps: np.ndarray) -> float:
     ranks = _standardised_ranks(maps)
     correlations = ranks @ ranks.T / ranks.shape[1]
-    return float(known_mean(correlations[~np.eye(len(maps), dtype=bool)], 0))
+    return float(known_mean(np.abs(correlations[~np.eye(len(maps), dtype=bool)]), 0))
 
 
 def _ranks_from_the_top(maps: np.ndarray, random: np.random.Generator) -> np.ndarray:

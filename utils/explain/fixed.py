@@ -116,13 +116,14 @@ class FixedDiscriminator:
         """The same network with fresh random weights from layer number `start` up to the logit.
 
         Weights are drawn as before training, by each layer's own initialiser, with another seed: its own would give
-        back the weights that the training began with. Normalisation is fixed anew on the reference images.
+        back the weights that the training began with. A layer's new weights do not depend on `start`. Normalisation is
+        fixed anew on the reference images.
         """
         seeds = iter(np.random.default_rng(seed).integers(2**31, size=8 * len(self.layers)).tolist())
-        fresh = [_fresh(layer, seeds) if layer.weights else layer for layer in self.layers[start:]]
+        fresh = [_fresh(layer, seeds) if layer.weights else layer for layer in self.layers]
         kept = [_copy(layer) if layer.weights else layer for layer in self.layers[:start]]
         return FixedDiscriminator(
-            _settled((*kept, *fresh), self.reference), self.side, self.convolutions, self.reference
+            _settled((*kept, *fresh[start:]), self.reference), self.side, self.convolutions, self.reference
         )
 
 
@@ -188,9 +189,11 @@ def normalises(network: keras.Model) -> bool:
 
 
 def is_rectifier(layer: keras.Layer) -> bool:
-    """Whether the layer is ReLU or LeakyReLU: positive exactly where its input is."""
-    rectifying = (keras.activations.relu, keras.activations.leaky_relu)
-    return isinstance(layer, (layers.ReLU, layers.LeakyReLU)) or getattr(layer, "activation", None) in rectifying
+    """Whether the layer is ReLU, ReLU6, LeakyReLU or PReLU, itself or as its activation: it passes what is positive."""
+    activation = getattr(layer, "activation", None)
+    functions = (keras.activations.relu, keras.activations.relu6, keras.activations.leaky_relu)
+    kinds = (layers.ReLU, layers.LeakyReLU, layers.PReLU)
+    return isinstance(layer, kinds) or isinstance(activation, kinds) or activation in functions
 
 
 def _apart(layer: keras.Layer) -> list[keras.Layer]:
@@ -198,7 +201,10 @@ def _apart(layer: keras.Layer) -> list[keras.Layer]:
     activation = getattr(layer, "activation", keras.activations.linear)
     if not layer.weights or activation is keras.activations.linear:
         return [_copy(layer)]
-    return [_copy(layer, activation="linear"), layers.Activation(activation, dtype=layer.variable_dtype)]
+    precision = layer.variable_dtype
+    if isinstance(activation, keras.Layer):
+        return [_copy(layer, activation="linear"), _copy(activation, dtype=precision)]
+    return [_copy(layer, activation="linear"), layers.Activation(activation, dtype=precision)]
 
 
 def _copy(layer: keras.Layer, **changes) -> keras.Layer:
@@ -207,7 +213,7 @@ def _copy(layer: keras.Layer, **changes) -> keras.Layer:
     copy = type(layer).from_config(config)
     if layer.weights:
         copy.build_from_config(layer.get_build_config())
-        copy.set_weights(layer.get_weights())
+        copy.set_weights(layer.get_weights()[: len(copy.weights)])  # behind its own are those of an activation
     return copy
 
 

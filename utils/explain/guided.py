@@ -3,8 +3,8 @@
 The rule (§3.4 of the reference) is for ReLU: going back through a rectifier, a gradient passes only where the forward
 activation was positive and the gradient itself is positive. The paper (Radford, Metz, Chintala, §6.2) applies it to a
 discriminator with LeakyReLU. Here the rule is kept to the letter: a LeakyReLU unit that was negative passes nothing, so
-its slope never enters, and the result is that of a ReLU network on the units that were on. All other layers pass their
-gradient on unchanged.
+its slope never enters, and the result is that of a ReLU network on the units that were on. So with all rectifiers (see
+`fixed.is_rectifier`); all other layers pass their gradient on unchanged.
 
 Reference:
     Springenberg, Dosovitskiy, Brox, Riedmiller: Striving for Simplicity (arXiv:1412.6806).
@@ -152,6 +152,8 @@ class Selectivity:
         share: float (K, A), share of each filter's strongest images that have it.
         p_values: float (K, A), chance of at least so many in a random choice of images (hypergeometric).
         alive: bool (K,), whether any searched image makes the filter positive.
+        least: float (A,), the smallest p-value that there can be: all that a filter's strongest images can hold have
+            the attribute.
     """
 
     names: tuple[str, ...]
@@ -159,11 +161,17 @@ class Selectivity:
     share: np.ndarray
     p_values: np.ndarray
     alive: np.ndarray
+    least: np.ndarray
 
     @property
     def selective(self) -> np.ndarray:
         """bool (K,): filters with an attribute at p < 5%, corrected for all filters and attributes (Bonferroni)."""
         return self.alive & (self.p_values.min(1) * self.p_values.size < 0.05)
+
+    @property
+    def telling(self) -> bool:
+        """Whether the test can find anything: with few images no filter is selective, whatever it answers to."""
+        return bool(self.least.min() * self.p_values.size < 0.05)
 
     @property
     def best(self) -> np.ndarray:
@@ -196,6 +204,7 @@ def selectivity(best: Strongest, attributes: np.ndarray, names: tuple[str, ...])
         share=having / top,
         p_values=stats.hypergeom.sf(having - 1, best.searched, total, top),
         alive=best.responses[:, 0] > 0,
+        least=stats.hypergeom.sf(np.minimum(top, total) - 1, best.searched, total, top),
     )
 
 

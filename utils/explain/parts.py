@@ -216,7 +216,13 @@ def read_boxes(path: str | Path, count: int, size: int) -> dict[int, np.ndarray]
         raise InputError(f"{path} should be a JSON file of boxes, but cannot be read ({error}).") from error
     if not isinstance(read, dict) or not read:
         raise InputError(f'{path} should be a JSON object such as {{"0": [[4, 10, 12, 20]]}}, with at least one image.')
-    return {_image_number(path, key, count): _hand_drawn(path, key, boxes, size) for key, boxes in read.items()}
+    drawn = {}
+    for key, boxes in read.items():
+        number = _image_number(path, key, count)
+        if number in drawn:
+            raise InputError(f"{path} should name each image once. Received: image {number} again, as {key!r}.")
+        drawn[number] = _hand_drawn(path, key, boxes, size)
+    return drawn
 
 
 _DIGITS = 20  # of a number of an image; Python refuses to read some thousands of digits

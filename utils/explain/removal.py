@@ -183,15 +183,15 @@ def remove_part(
     by_hand = isinstance(boxes_of, Mapping)
 
     learnt = _in_batches(below, sampler.make_latents(samples, seed))
-    boxes = _boxes(boxes_of, part, lambda: _draw(above, learnt), samples)
     size = generator.output_shape[1]
-    weights, accuracy = _regression(learnt, boxes, size, stream(seed, "removal: negatives"))
+    boxes = _boxes(boxes_of, part, lambda: _draw(above, learnt), samples, size)
+    weights, accuracy = _regression(learnt, boxes, size, part, stream(seed, "removal: negatives"))
 
     features, to_measure = learnt, boxes
     if not by_hand:
         fresh = sampler.make_latents(samples, stream(seed, "removal: fresh latents"))
         features = _in_batches(below, fresh)
-        to_measure = _boxes(boxes_of, part, lambda: _draw(above, features), samples)
+        to_measure = _boxes(boxes_of, part, lambda: _draw(above, features), samples, size)
     rows = [row for row, drawn in to_measure.items() if len(drawn)][:MEASURED]
     features, to_measure = features[rows], tuple(to_measure[row] for row in rows)
     before = _draw(above, features)
@@ -259,9 +259,10 @@ def hidden_convolution(generator: keras.Sequential, layer: str | int | None = No
 
 
 def _boxes(
-    boxes_of: Detector | Mapping[int, np.ndarray], part: str, draw: Callable[[], np.ndarray], samples: int
+    boxes_of: Detector | Mapping[int, np.ndarray], part: str, draw: Callable[[], np.ndarray], samples: int, size: int
 ) -> dict[int, np.ndarray]:
-    """The part's boxes, int16 (B, 4), of each sample that was looked at."""
+    """The part's boxes, int16 (B, 4), of each sample that was looked at; none where they cover the whole picture, since
+    that does not tell where the part is."""
     if isinstance(boxes_of, Mapping):
         if max(boxes_of, default=0) >= samples:
             raise InputError(f"Boxes are for samples 0 to {samples - 1}. Received: sample {max(boxes_of)}.")
@@ -271,17 +272,18 @@ def _boxes(
         detections = boxes_of(draw())
         pairs = zip(detections.boxes[:, [number]], detections.shown[:, [number]])
         boxes = {row: one[shown] for row, (one, shown) in enumerate(pairs)}
+    boxes = {row: one[:0] if _inside(one, size, size).all() else one for row, one in boxes.items()}
     showing = sum(len(one) > 0 for one in boxes.values())
     if showing < LEAST_SHOWING:
         raise InputError(
             f"Only {showing} of the {len(boxes):,} samples looked at show {part}, and at least {LEAST_SHOWING} are "
-            "needed: look at more samples, or choose another part."
+            "needed, in boxes that leave some of the picture out: look at more samples, or choose another part."
         )
     return boxes
 
 
 def _regression(
-    features: np.ndarray, boxes: dict[int, np.ndarray], size: int, random: np.random.Generator
+    features: np.ndarray, boxes: dict[int, np.ndarray], size: int, part: str, random: np.random.Generator
 ) -> tuple[np.ndarray, float]:
     """Tell features inside the boxes from as many outside, in the same samples.
 
@@ -289,9 +291,17 @@ def _regression(
         The weight of each map per standard deviation, and the accuracy on every fifth sample, which is not learnt from.
     """
     side = features.shape[1]
+    masks = {row: _inside(drawn, side, size) for row, drawn in boxes.items()}
+    masks = {row: inside for row, inside in masks.items() if inside.any() and not inside.all()}
+    if len(masks) < LEAST_SHOWING:
+        raise InputError(
+            f"Boxes around {part} hold some places of the {side}x{side} maps, and leave others out, in only "
+            f"{len(masks)} of the {len(boxes):,} samples looked at, and at least {LEAST_SHOWING} are needed: a place "
+            f"counts by its centre and is {size / side:g} pixels wide, so draw boxes at least so wide and high, around "
+            "the part alone."
+        )
     vectors, answers, samples = [], [], []
-    for row, drawn in boxes.items():
-        inside = _inside(drawn, side, size)
+    for row, inside in masks.items():
         count = min(inside.sum(), (~inside).sum())
         for answer, places in ((1, inside), (0, ~inside)):
             vectors.append(random.choice(features[row][places], count, replace=False))

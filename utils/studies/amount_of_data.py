@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from utils.config import replace
 from utils.figure import new_figure
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
+from utils.tables import spread
 from utils.viz import plain_ticks
 
 SIZES = {
@@ -82,7 +83,7 @@ def by_amount(results: dict) -> list[dict]:
                 "compared at": "equal epochs" if arm.endswith("-epochs") else "equal updates",
                 "updates": runs[0]["updates"],
                 "epochs": round(runs[0]["snapshots"][-1]["epoch"]),
-                "distance": f"{np.mean(distances):.3g} ({min(distances):.3g} to {max(distances):.3g})",
+                "distance": spread(distances, ".3g"),
                 "nearest": f"{nearest:.2f}",
                 "runs": len(runs),
             }

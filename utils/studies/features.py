@@ -14,6 +14,7 @@ from utils.intervals import student
 from utils.runs import Run
 from utils.studies.recipes import recipes
 from utils.studies.study import Arm, Study, study_name
+from utils.tables import spread
 from utils.viz import plain_ticks
 
 if TYPE_CHECKING:
@@ -164,10 +165,10 @@ def by_arm(results: dict) -> list[dict]:
             {
                 "arm": arm,
                 "what": results["arms"][arm],
-                "accuracy": _spread(full, ".1%"),
-                "ahead of random weights": _spread(100 * np.subtract(full, random), "+.1f"),
-                "standardised": _spread(_standardised(runs), "+.1f"),
-                "distance": _spread([run["snapshots"][-1]["kernel"][0] for run in runs], ".2g"),
+                "accuracy": spread(full, ".1%"),
+                "ahead of random weights": spread(100 * np.subtract(full, random), "+.1f"),
+                "standardised": spread(_standardised(runs), "+.1f"),
+                "distance": spread([run["snapshots"][-1]["kernel"][0] for run in runs], ".2g"),
                 "best after": f"{max(course[1:], key=lambda row: row['value'])['update']:,}" if course[1:] else "",
                 "nearest after": f"{min(snapshots, key=lambda row: row['kernel'][0])['update']:,}",
                 "runs": len(runs),
@@ -314,8 +315,3 @@ def _of_labels(read: list[dict]) -> tuple[list[int], list[float]]:
 def _at_most(by_labels: dict) -> float:
     """The accuracy with the most labels."""
     return by_labels[max(by_labels, key=int)]["value"]
-
-
-def _spread(values, form: str) -> str:
-    mean, low, high = np.mean(values), np.min(values), np.max(values)
-    return f"{mean:{form}}" if low == high else f"{mean:{form}} ({low:{form}} to {high:{form}})"

@@ -7,6 +7,7 @@ from scipy.stats import spearmanr
 from utils.config import replace
 from utils.figure import new_figure
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
+from utils.tables import spread
 from utils.viz import smooth
 
 SIZES = {"report": (64, 10, 100, 10), "quick": (64, 2, 20, 10), "smallest": (16, 1, 2, 2)}
@@ -125,9 +126,9 @@ def correlations(results: dict) -> list[dict]:
     distance = np.array([distance for *_, distance in runs])
     rows = []
     for name, values in table.items():
-        within = [_rank_correlation(v, d) for v, d in zip(values, distance)]
-        between = [_rank_correlation(v, d) for v, d in zip(values.T, distance.T)]
-        rows.append({"what is read": name, "within a run": _spread(within), "between runs": _spread(between)})
+        within = spread([_rank_correlation(v, d) for v, d in zip(values, distance)], "+.2f")
+        between = spread([_rank_correlation(v, d) for v, d in zip(values.T, distance.T)], "+.2f")
+        rows.append({"what is read": name, "within a run": within, "between runs": between})
     return rows
 
 
@@ -205,10 +206,3 @@ def _snapshots(run: dict) -> tuple[np.ndarray, np.ndarray]:
 def _rank_correlation(values: np.ndarray, distance: np.ndarray) -> float:
     same = np.ptp(values) == 0 or np.ptp(distance) == 0
     return np.nan if same else float(spearmanr(values, distance).statistic)
-
-
-def _spread(values: list[float]) -> str:
-    values = np.array(values)
-    if np.isnan(values).all():
-        return "–"
-    return f"{np.nanmean(values):+.2f} ({np.nanmin(values):+.2f} to {np.nanmax(values):+.2f})"

@@ -9,6 +9,7 @@ from utils.figure import new_figure
 from utils.presets import KERNEL_4, R3GAN
 from utils.studies.figures import plot_samples
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
+from utils.tables import spread
 from utils.viz import plain_ticks
 
 SIZES = {"report": (64, 200, 4), "quick": (64, 60, 4), "smallest": (16, 2, 2)}
@@ -118,8 +119,8 @@ def by_arm(results: dict) -> list[dict]:
                 "arm": arm,
                 "what": results["arms"][arm],
                 "speed": f"{_speed(results, arm):.2f}",
-                "equal updates": _spread(ends),
-                "equal minutes": _spread(timely),
+                "equal updates": spread(ends, ".3g"),
+                "equal minutes": spread(timely, ".3g"),
                 "fake": f"{np.mean([row['fake_batch'] for row in late]):.2f}",
                 "diversity": f"{np.mean([row['diversity'] / row['diversity_true'] for row in late]):.2f}",
                 "runs": len(runs),
@@ -176,8 +177,8 @@ def by_augmentation(results: dict) -> list[dict]:
     for amount, of in _amounts_of(results).items():
         row = {"images": f"{amount:,}"}
         for name, runs in of.items():
-            row[f"{name}, best"] = _spread([min(_distances(run)) for run in runs])
-            row[f"{name}, last"] = _spread([_distances(run)[-1] for run in runs])
+            row[f"{name}, best"] = spread([min(_distances(run)) for run in runs], ".3g")
+            row[f"{name}, last"] = spread([_distances(run)[-1] for run in runs], ".3g")
         rows.append(row)
     return rows
 
@@ -254,10 +255,6 @@ def _at(run: dict, update: float) -> float:
     rows = [row for row in run["snapshots"] if row["update"]]
     logarithms = np.log([max(row["kernel"][0], 1e-4) for row in rows])
     return float(np.exp(np.interp(update, [row["update"] for row in rows], logarithms)))
-
-
-def _spread(values: list[float]) -> str:
-    return f"{np.mean(values):.3g} ({min(values):.3g} to {max(values):.3g})"
 
 
 def _colour(arm: str) -> str:

@@ -13,6 +13,7 @@ from utils.fitting import at_size
 from utils.latent.reconstruction import Reconstruction
 from utils.runs import Run, runs_folder
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
+from utils.tables import spread
 from utils.viz import grid, plain_ticks, read_png, write_png
 
 SIDE = 32
@@ -208,13 +209,13 @@ def by_arm(results: dict) -> list[dict]:
         rows.append(
             {
                 "arm": arm,
-                "distance": _spread([run["snapshots"][-1]["kernel"][0] for run in runs], ".2g"),
-                f"missing of {coverage['are']}": _spread([run["combinations"]["missing"] for run in runs], ".0f"),
-                f"apart (perfect: {coverage['apart_if_perfect']:.0%})": _spread(
+                "distance": spread([run["snapshots"][-1]["kernel"][0] for run in runs], ".2g"),
+                f"missing of {coverage['are']}": spread([run["combinations"]["missing"] for run in runs], ".0f"),
+                f"apart (perfect: {coverage['apart_if_perfect']:.0%})": spread(
                     [run["combinations"]["apart"] for run in runs], ".0%"
                 ),
                 "reconstruction": (
-                    f"{_spread([of['error'] for of in of_encoder], '.0f')}; mean picture {of_encoder[0]['typical']:.0f}"
+                    f"{spread([of['error'] for of in of_encoder], '.0f')}; mean picture {of_encoder[0]['typical']:.0f}"
                     if of_encoder
                     else "no encoder"
                 ),
@@ -262,8 +263,8 @@ def margins(results: dict) -> list[dict]:
                 rows.append(
                     {
                         "features": f"{arm}, {name}",
-                        "ahead of dcgan's D": _spread(np.subtract(own, other), "+.1f"),
-                        "ahead of random weights": _spread(np.subtract(own, random), "+.1f"),
+                        "ahead of dcgan's D": spread(np.subtract(own, other), "+.1f"),
+                        "ahead of random weights": spread(np.subtract(own, random), "+.1f"),
                         "seeds": len(own),
                     }
                 )
@@ -362,9 +363,4 @@ def _read(runs: list[dict], name: str) -> str:
 def _reading(title: str, of: list[dict]) -> dict:
     values = [each["value"] for each in of]
     each_factor = {name: f"{np.mean([each['by_factor'][name] for each in of]):.0%}" for name in of[0]["by_factor"]}
-    return {"features": title, "mean": _spread(values, ".1%")} | each_factor
-
-
-def _spread(values, form: str) -> str:
-    mean, low, high = np.mean(values), np.min(values), np.max(values)
-    return f"{mean:{form}}" if low == high else f"{mean:{form}} ({low:{form}} to {high:{form}})"
+    return {"features": title, "mean": spread(values, ".1%")} | each_factor

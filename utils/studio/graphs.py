@@ -140,7 +140,8 @@ def _rectify(layer) -> Callable:
     @tf.custom_gradient
     def rectified(x):
         y = layer(x)
-        return y, lambda gradient: tf.where((y > 0) & (gradient > 0), gradient, tf.zeros_like(gradient))
+        passed = (y > 0) & (y == x)  # as it came: ReLU6 cuts off at the top
+        return y, lambda gradient: tf.where(passed & (gradient > 0), gradient, tf.zeros_like(gradient))
 
     return rectified
 

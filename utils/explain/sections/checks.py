@@ -10,14 +10,13 @@ from utils.explain.checks import (
     Randomisation,
     cascading_randomisation,
     deletion_insertion,
-    known_mean,
+    edges,
     methods,
     pointing_game,
 )
 from utils.explain.sections import Finding, Picture, Section, bracketed
 from utils.explain.subject import Subject
 from utils.figure import new_figure, write_figure
-from utils.intervals import bootstrap_mean
 
 CHECKED = 32  # images that the slower checks look at
 
@@ -28,7 +27,9 @@ def section(subject: Subject, folder: Path) -> Section:
         "the score follow the pixels that the map marks, and does the map lie on known parts?",
         "Deleting makes pixels grey and inserting starts from a blurred image; to a discriminator both are fake "
         "pictures, so random maps of the same coarseness stand beside every curve, and occlusion (which measures "
-        "deletion itself) shows that the test can be passed.",
+        "deletion itself) shows that the test can be passed. That the first can be failed is shown by the edges of the "
+        "image, which know no network. There the size of a correlation counts: a random head turns a map over as often "
+        "as not, so the mean with its sign is 0 whatever the map shows.",
     )
     checks = [_randomisation(subject, folder), _deletion(subject, folder)]
     if subject.data.boxes is not None:
@@ -43,20 +44,17 @@ def section(subject: Subject, folder: Path) -> Section:
 
 def _randomisation(subject: Subject, folder: Path) -> Section:
     compared = {name: method for name, method in methods(subject.layer).items() if name != "occlusion"}
+    compared["edges, which have to fail"] = edges
     record = cascading_randomisation(subject.fixed, subject.true[:CHECKED], compared, seed=subject.seed)
     rows = []
-
-    def of_images(correlations: np.ndarray) -> str:
-        return bracketed(bootstrap_mean(known_mean(correlations, 0)), ".3f")
-
-    for name, correlations in record.correlations.items():
-        head, everything = (of_images(correlations[stage]) for stage in (0, -1))
+    for name in compared:
+        head, *_, everything = (bracketed(size, ".3f") for size in record.sizes(name))
         between = f"{record.between_images[name]:.3f}"
         rows.append({"method": name, "head random": head, "all random": everything, "between images": between})
     findings = tuple(
         Finding(
             f"{row['method']} shows what the network has learnt (report, Figs 20 to 22)",
-            f"rank correlation with the trained map once all weights are random {row['all random']}",
+            f"size of the rank correlation with the trained map once all weights are random {row['all random']}",
             f"between trained maps of different images {row['between images']}",
         )
         for row in rows
@@ -65,9 +63,13 @@ def _randomisation(subject: Subject, folder: Path) -> Section:
     picture = Picture(
         draw_randomisation(record, folder / "randomisation.png"),
         "Layers lose what they learnt, from the head down. A map that explains the weights falls to the level of maps "
-        "of different images (dotted), or below.",
+        "of different images (dotted), or below. Bars: 95% over draws of the weights.",
     )
-    caption = "Rank correlation with the trained maps (Adebayo et al.), mean over images [95%]"
+    draws = record.correlations["edges, which have to fail"].shape[1]
+    caption = (
+        f"Size of the rank correlation with the trained maps (Adebayo et al.), mean over images [95%, {draws} draws of "
+        "random weights]"
+    )
     return Section(findings=findings, tables={caption: rows}, pictures=(picture,))
 
 
@@ -85,9 +87,9 @@ def _deletion(subject: Subject, folder: Path) -> Section:
             row = {"images": kind, "method": name}
             for unit, record in (("logit", curve), ("probability", curve.probability())):
                 for change in ("deletion", "insertion"):
-                    row[f"{change}, {unit}"] = bracketed(record.advantage(change), ".3f")
+                    row[f"{change}, {unit}"] = bracketed(record.advantage(change), ".3f", len(images))
             rows.append(row)
-        deletion = {name: bracketed(curve.advantage("deletion"), ".3f") for name, curve in curves.items()}
+        deletion = {name: bracketed(curve.advantage("deletion"), ".3f", len(images)) for name, curve in curves.items()}
         findings.append(
             Finding(
                 f"What Grad-CAM marks makes {kind} images {kind}",
@@ -119,6 +121,7 @@ def _pointing(subject: Subject, folder: Path) -> Section:
                 boxes,
                 subject.data.box_names,
                 discriminator.side,
+                subject.seed,
             )
             for discriminator in (subject.fixed, random)
         )
@@ -136,47 +139,49 @@ def _pointing(subject: Subject, folder: Path) -> Section:
             }
             for part in played[title]
         ]
+        count = len(played[title])
         better_than = {
-            level: [part.part for part in played[title] if part.share.low > getattr(part, level)]
-            for level in ("swapped", "chance")
+            "others": [part.part for part in played[title] if part.beats_others(count)],
+            "chance": [part.part for part in played[title] if part.beats_chance(count)],
         }
         told = {
-            level: f"{len(parts)} of {len(played[title])} parts{': ' if parts else ''}{', '.join(parts)}"
+            level: f"{len(parts)} of {count} parts{': ' if parts else ''}{', '.join(parts)}"
             for level, parts in better_than.items()
         }
         findings.append(
             Finding(
                 f"{title} lies on the parts that an image shows",
-                f"more often than the maps of other images do on {told['swapped']}",
+                f"more often than the maps of other images do on {told['others']}",
                 f"more often than a random place on {told['chance']}",
             )
         )
     picture = Picture(
         draw_pointing(played, folder / "pointing.png"),
         "How often the strongest place of a map lies in the box of a part. Below the name: images that show the part "
-        "and have a map that points anywhere. A map that follows its image beats the maps of others.",
+        "and have a map that points anywhere. A map that follows its image beats the maps of others; the findings ask "
+        "that beyond chance, at 5% after Bonferroni's correction for the parts (a permutation test; for a random place "
+        "Wilson's interval).",
     )
     return Section(findings=tuple(findings), tables=tables, pictures=(picture,))
 
 
 def draw_randomisation(record: Randomisation, file: str | Path) -> Path:
-    """Rank correlation with the trained maps, layer after layer, with the correlation between images as a level."""
+    """Size of the rank correlation with the trained maps, layer after layer, with that between images as a level."""
     figure = new_figure(7.5, 4.3)
     axes = figure.subplots()
     x = np.arange(len(record.stages) + 1)
-    for i, (method, correlations) in enumerate(record.correlations.items()):
-        means = known_mean(correlations, (1, 2))
-        axes.plot(x, [1, *means], "o-", color=f"C{i}", label=method)
+    for i, method in enumerate(record.correlations):
+        value, low, high = np.transpose([(1, 1, 1), *((s.value, s.low, s.high) for s in record.sizes(method))])
+        axes.errorbar(x, value, [value - low, high - value], fmt="o-", capsize=2, color=f"C{i}", label=method)
         axes.axhline(record.between_images[method], color=f"C{i}", linestyle=":", linewidth=1)
-    axes.axhline(0, color="grey", linewidth=0.8)
     axes.set_xticks(x, ["trained", *record.stages], rotation=20)
     axes.set(
-        ylabel="rank correlation with the trained map",
+        ylabel="size of the rank correlation\nwith the trained map",
         xlabel="randomised down to (dotted: maps of different images)",
-        ylim=(None, 1.05),
+        ylim=(0, 1.05),
     )
     axes.grid(alpha=0.25)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     return write_figure(file, figure)
 
 

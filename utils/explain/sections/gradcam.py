@@ -20,8 +20,8 @@ def section(subject: Subject, folder: Path) -> Section:
     for kind, discriminator, images in subject.sides():
         record = grad_cam(discriminator, images, subject.layer)
         about = str(record.convolution)
-        agreement = bootstrap_mean(rank_correlation(record.combination, record.contributions))
-        others = bootstrap_mean(rank_correlation(record.combination, np.roll(record.contributions, 1, 0)))
+        agreement = _mean_over_images(rank_correlation(record.combination, record.contributions))
+        others = _mean_over_images(rank_correlation(record.combination, np.roll(record.contributions, 1, 0)))
         opposite = "fake" if kind == "true" else "true"
         empty = {score: int((record.maps(score).max((1, 2)) == 0).sum()) for score in ("true", "fake")}
         findings += [
@@ -33,8 +33,8 @@ def section(subject: Subject, folder: Path) -> Section:
             ),
             Finding(
                 f"Grad-CAM (eq. 2) tells where in {kind} images the logit comes from",
-                f"rank correlation with the contributions of the places {bracketed(agreement, '.3f')}",
-                f"with the contributions of another image {bracketed(others, '.3f')}",
+                f"rank correlation with the contributions of the places {agreement}",
+                f"with the contributions of another image {others}",
             ),
         ]
         pictures += [
@@ -69,6 +69,10 @@ def section(subject: Subject, folder: Path) -> Section:
         "logit at the last convolution.",
     )
     return Section(text=text, findings=tuple(findings), pictures=tuple(pictures), missing=missing)
+
+
+def _mean_over_images(correlations: np.ndarray) -> str:
+    return bracketed(bootstrap_mean(correlations), ".3f", np.isfinite(correlations).sum())
 
 
 def grad_cam_sheet(record: GradCam, shown: int = 8) -> np.ndarray:

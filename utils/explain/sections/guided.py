@@ -7,6 +7,7 @@ import numpy as np
 from utils import viz
 from utils.data import Dataset
 from utils.explain.draw import around_grey, sheet
+from utils.explain.fixed import is_rectifier
 from utils.explain.guided import FilterSaliency, filter_saliency, score_saliency, selectivity, strongest
 from utils.explain.sections import Finding, Picture, Section
 from utils.explain.subject import Subject
@@ -49,8 +50,19 @@ def section(subject: Subject, folder: Path) -> Section:
         "Paper §6.2 and Fig 5, report Figs 21 and 22: filters of the last convolution answer to typical parts of the "
         "images, those of a random network to nothing"
     )
-    tables = {}
-    if preferences:
+    if any(map(is_rectifier, subject.fixed.layers)):
+        rule = (
+            "Going back through a rectifier, a gradient passes only where the forward activation was positive and the "
+            "gradient is positive (Springenberg et al., §3.4). The same rule holds for LeakyReLU here: units that were "
+            "negative pass nothing, and the leak never enters."
+        )
+    else:
+        rule = (
+            "Guided backpropagation has a rule for rectifiers only (Springenberg et al., §3.4), and this network has "
+            "none (ReLU, ReLU6, LeakyReLU or PReLU): what is called guided here is the plain gradient."
+        )
+    tables, text = {}, (rule,)
+    if preferences and preferences["trained"].telling:
         told = {
             kind: f"{p.selective.sum()} of {len(p.alive)} filters prefer an attribute"
             for kind, p in preferences.items()
@@ -61,15 +73,17 @@ def section(subject: Subject, folder: Path) -> Section:
             | {kind: int((p.best[p.selective] == i).sum()) for kind, p in preferences.items()}
             for i, name in enumerate(names)
         ]
+        text += (
+            f"A filter prefers an attribute if among its {SELECTIVE_TOP} strongest images more have it than chance "
+            "allows.",
+        )
     else:
-        findings.append(Finding(claim, "pictures only: the images have neither labels nor attributes", "pictures only"))
-    text = (
-        "Going back through a rectifier, a gradient passes only where the forward activation was positive and the "
-        "gradient is positive (Springenberg et al., §3.4). The same rule holds for LeakyReLU here: units that were "
-        "negative pass nothing, and the leak never enters.",
-        f"A filter prefers an attribute if among its {min(SELECTIVE_TOP, len(images))} strongest images more have it "
-        "than chance allows.",
-    )
+        why = (
+            f"{len(images):,} images are too few to tell which filters prefer an attribute"
+            if preferences
+            else "the images have neither labels nor attributes"
+        )
+        findings.append(Finding(claim, f"pictures only: {why}", "pictures only"))
     return Section(text=text, findings=tuple(findings), tables=tables, pictures=tuple(pictures))
 
 
