@@ -3,7 +3,8 @@
 #
 # A script sets `files`, `choices` and `switches`, defines `usage`, and calls
 #   read_options "$@"
-#   begin NAME TERMS                    chooses the dataset's folder, and says first what its owners ask for
+#   begin NAME TERMS                    chooses the dataset's folder, and says first what its owners ask for; no other
+#                                       run works there until this one has ended
 #   obtain FILE SPACE ADDRESS CHECK…    when it returns, FILE is there and has passed CHECK; SPACE is in bytes
 #   from_kaggle OWNER/NAME SPACE PATTERN=COUNT…    the same for the archive.zip that a dataset of Kaggle comes as
 #   was_unpacked NOTES FOLDER           whether an earlier run has unpacked something there that is still whole
@@ -55,10 +56,11 @@ common_usage() {
 $(fold -s -w 100 <<<"(known by name: ${files// /, })" | sed 's/^/                  /; s/ $//')
 
 A broken download goes on where it stopped when this is run again. What is there already is only checked; what is
-damaged is named, removed and fetched anew.
+damaged is named, removed and fetched anew; what cannot be read is left as it is.
 
-Exit codes: 0 all is there; 2 wrong options, or something is missing that this script needs; 3 the download failed, try
-again; 4 a file is not what it should be; 5 not enough space; 6 an account is needed, or terms have to be accepted.
+Exit codes: 0 all is there; 2 wrong options, or something is missing that this script needs, or another run is at work;
+3 the download failed, try again; 4 a file is not what it should be; 5 not enough space; 6 an account is needed, or
+terms have to be accepted; 7 a file could not be checked or unpacked.
 TXT
 }
 
@@ -104,15 +106,35 @@ begin() {
         fail 2 "Python 3.10 or later is needed; name it with DCGAN_PYTHON=/path/to/python3."
     mkdir -p -- "$folder" 2>/dev/null || fail 2 "$folder cannot be made; name another place with --data-dir."
     [[ -w $folder ]] || fail 2 "$folder cannot be written to; name another place with --data-dir."
+    work_alone
+}
+
+# Two runs would write into the same files. The lock is on the open file 9, which a curl that outlives this shell has too:
+# the system frees it when the last of them has ended, however that came. So a file that was left behind locks nothing.
+work_alone() {
+    lock=$folder/.fetching
+    { exec 9>>"$lock"; } 2>/dev/null || fail 2 "$lock cannot be written; remove it."
+    passes alone "$lock" ||
+        fail 2 "another run is at work in $folder; wait until it has ended, or end it, and run this again."
+    trap 'rm -f -- "$lock"' EXIT
 }
 
 finish() { say "$folder is complete. Next: $1"; }
 
 # passes CHECK FILE …: whether a file is what it should be; if not, `trouble` says what it is, and `code` how to exit.
+# Whoever calls it may then remove the file. So it returns only if the check has come to an answer; a check that could
+# not read the file, or was killed, says nothing about it, and is the end.
 passes() {
+    local doing=checked
+    [[ $1 != unpack ]] || doing=unpacked
     code=0
     trouble=$("$python" -I "$here/unpack.py" "$@") || code=$?
-    ((code == 0))
+    case $code in
+    0) ;;
+    [3-6]) return 1 ;;
+    *) fail 7 "$2 could not be $doing: ${trouble:-Python ended with code $code}; it is left as it is. Run this again when \
+the cause is mended." ;;
+    esac
 }
 
 obtain() {
@@ -219,12 +241,12 @@ was_unpacked() {
         return 1
     fi
     say "Checking $2"
-    passes verify "$1" "$2" && say "$2 is there and whole." && return
+    passes verify "$2" "$1" && say "$2 is there and whole." && return
     warn "$2 is $trouble; it is fetched anew."
     return 1
 }
 
-unpack() { # the archive is removed afterwards: all that is wanted of it is in FOLDER, with checksums in NOTES
+unpack() { # the archive is removed afterwards: all that is wanted of it is on the disk in FOLDER, with checksums in NOTES
     say "Unpacking $1"
     passes unpack "$folder/$1" "${@:2}" || fail "$code" "$folder/$1 is $trouble."
     rm -- "$folder/$1"

@@ -6,24 +6,27 @@
     unpack.py values FILE CHECKSUM                        is it an array of NumPy with these numbers (sha256)?
     unpack.py holds FILE PATTERN=COUNT…                   is it a whole archive with so many files so named?
     unpack.py unpack FILE PATTERN=COUNT LIMIT NOTES FOLDER   unpack those files into FOLDER, and note them in NOTES
-    unpack.py verify NOTES FOLDER                         are the unpacked files as they were noted?
+    unpack.py verify FOLDER NOTES                         are the unpacked files as they were noted?
+    unpack.py alone LOCK                                  lock LOCK, which the caller has open as its file 9, for him
 
 PATTERN is a regular expression for a whole name in the archive; COUNT is a number, or two with a dash between; LIMIT is
 in bytes. What is wrong is said in one sentence on standard output, and by the exit code: 0 nothing; 3 try again later;
-4 it is not what it should be; 5 there is not enough space; 6 an account is asked for.
+4 it is not what it should be; 5 there is not enough space; 6 an account is asked for; 7 something could not be read or
+written, so that nothing is known about the file.
 """
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import html
 import lzma
+import os
 import re
 import shutil
 import stat
 import struct
 import sys
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -31,12 +34,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-TRY_LATER, WRONG, NO_SPACE, ACCOUNT = 3, 4, 5, 6
+TRY_LATER, WRONG, NO_SPACE, ACCOUNT, UNKNOWN = 3, 4, 5, 6, 7
 PIECE = 1 << 20  # bytes read at a time
 DAMAGED = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError),
-    *(ValueError, OverflowError, RuntimeError),
-)  # what reading a damaged archive may raise, OSError aside
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, OverflowError, RuntimeError),
+    OSError,
+)  # what reading a damaged archive may raise
+ITS_OWN_FAULT = (None, errno.EINVAL)  # an OSError's number if no disk failed: bz2's, and of a place before the beginning
 
 
 class Trouble(Exception):
@@ -117,7 +121,8 @@ def unpack(file: Path, expected: str, limit: int, notes: Path, folder: Path) -> 
     """Unpack the expected files of an archive side by side into a folder.
 
     Nothing is written before every member of the archive was looked at. The files are unpacked into a fresh folder
-    beside `notes`. When all are there it becomes `folder`; if that exists, each file takes its place in there.
+    beside `notes`. When all are there it becomes `folder`; if that exists, each file takes its place in there. At the
+    end all of it is on the disk, so the archive may be removed.
 
     Args:
         file: the archive. Its folders are not made again.
@@ -151,16 +156,19 @@ def unpack(file: Path, expected: str, limit: int, notes: Path, folder: Path) -> 
                     (fresh / name).replace(folder / name)
             else:
                 fresh.rename(folder)
+            _force(*(folder / name for name in names), folder, notes.parent)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def verify(notes: Path, folder: Path) -> None:
+def verify(folder: Path, notes: Path) -> None:
     """Raise Trouble unless the files in the folder are those that were noted."""
-    lines = notes.read_text(encoding="utf-8").splitlines()
+    lines = notes.read_text(encoding="utf-8", errors="replace").splitlines()
+    noted_files = [re.fullmatch(r"([0-9a-f]{64})  ([^/]+)", line) for line in lines]
+    if not lines or None in noted_files:
+        raise Trouble(f"not to be checked, for {notes} is damaged")
     damaged = []
-    for line in lines:
-        noted, name = line.split("  ", 1)
+    for noted, name in (match.groups() for match in noted_files):
         digest = hashlib.sha256()
         with contextlib.suppress(FileNotFoundError), (folder / name).open("rb") as stream:
             _pour(stream, (digest.update,))
@@ -170,28 +178,44 @@ def verify(notes: Path, folder: Path) -> None:
         raise Trouble(f"damaged: {len(damaged)} of {len(lines)} files are not as unpacked, {damaged[0]} the first")
 
 
+def alone(lock: Path) -> None:
+    """Raise Trouble if another run holds the lock. The caller has opened it as its file 9, and holds it from then on.
+
+    On a disk without locks, as some network disks are, nobody is kept away.
+    """
+    try:
+        fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(9), lock.stat()):
+            return
+    except FileNotFoundError:  # as with another file: a run that ended just now has removed the one that is open
+        pass
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES):
+            return
+    raise Trouble("taken")
+
+
 @contextlib.contextmanager
 def _members(file: Path, limit: float = float("inf")) -> Iterator[list[Member]]:
-    """Open an archive and give its regular files. Raise Trouble if it holds anything that could do harm.
+    """Open a zip archive and give its regular files. Raise Trouble if it holds anything that could do harm.
 
-    These are names that lead elsewhere, links, devices, and more bytes than `limit` by their declared sizes. Neither
-    module can write more than a member's declared size, so a lie about it is no way around.
+    These are names that lead elsewhere, links, devices, and more bytes than `limit` by their declared sizes. zipfile
+    cannot write more than a member's declared size, so a lie about it is no way around.
     """
     try:
         with contextlib.ExitStack() as stack:
             members, declared = [], 0
-            for member in _zipped(file, stack) if zipfile.is_zipfile(file) else _tarred(file, stack):
+            for member in _zipped(file, stack):
                 declared += member.bytes
                 if declared > limit:
                     raise Trouble(f"an archive that declares more than the {limit >> 20} MiB it may take unpacked")
                 members.append(member)
             yield members
     except DAMAGED as error:
-        raise Trouble(f"no archive, or a damaged one ({_printable(str(error))})") from error
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # it is when a zip leads to a place before the file's beginning
-            raise
-        raise Trouble("no archive, or one without its beginning") from error
+        for system in (error, error.__context__):  # zipfile calls it no zip if the disk fails while it looks for the end
+            if isinstance(system, OSError) and system.errno not in ITS_OWN_FAULT:
+                raise system from None
+        raise Trouble(f"no zip archive, or a damaged one ({_printable(str(error))})") from error
 
 
 def _zipped(file: Path, stack: contextlib.ExitStack) -> Iterator[Member]:
@@ -205,16 +229,6 @@ def _zipped(file: Path, stack: contextlib.ExitStack) -> Iterator[Member]:
             raise Trouble(f"an archive with a password ({_printable(info.filename)})")
         if not info.is_dir():
             yield Member(info.filename, info.file_size, lambda info=info: archive.open(info))
-
-
-def _tarred(file: Path, stack: contextlib.ExitStack) -> Iterator[Member]:
-    archive = stack.enter_context(tarfile.open(file))
-    for info in archive:
-        _refuse_elsewhere(info.name)
-        if not (info.isreg() or info.isdir()):
-            raise Trouble(f"an archive with a link or a device ({_printable(info.name)})")
-        if info.isreg():
-            yield Member(info.name, info.size, lambda info=info: archive.extractfile(info))
 
 
 def _refuse_elsewhere(name: str) -> None:
@@ -245,10 +259,29 @@ def _pour(stream: BinaryIO, into: tuple[Callable, ...], doing: str = "", size: i
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a text that appears whole or not at all."""
+    """Write a text that appears whole or not at all, also if the machine is switched off."""
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
+    _force(part)
     part.replace(path)
+
+
+def _force(*paths: Path) -> None:
+    """Force files and folders to disk.
+
+    A sync takes thousands of files in one go, where as many fsync would each wait for the disk. But it does not say
+    whether it worked, nor wait on every system; the fsync that follow do, and find little left to do.
+    """
+    os.sync()
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # of folders some network disks refuse it
+                raise
+        finally:
+            os.close(handle)
 
 
 def _printable(text: str) -> str:
@@ -273,6 +306,8 @@ def main(command: str, file: str, *rest: str) -> int:
             unpack(path, expected, int(limit), Path(notes), Path(folder))
         elif command == "verify":
             verify(path, Path(rest[0]))
+        elif command == "alone":
+            alone(path)
         else:
             raise ValueError(f"there is no command {command}")
     except Trouble as trouble:
@@ -281,8 +316,9 @@ def main(command: str, file: str, *rest: str) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        print(f"unreadable, or cannot be written ({error})")
-        return NO_SPACE if error.errno == errno.ENOSPC else WRONG
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        print(f"too large for the disk ({error})" if full else error)
+        return NO_SPACE if full else UNKNOWN
     return 0
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import time
 import zlib
 from pathlib import Path
 
@@ -20,6 +21,8 @@ UNPACKED = "cifar-10-batches-bin"  # the folder in the archive
 NAMES = "batches.meta.txt"
 FILES = {"train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test": ("test_batch.bin",)}
 FETCH = "`bash data_scripts/get_cifar10.sh`"
+_UNPACKING = ".unpacking-"  # how the names of folders begin that the archive is being unpacked to
+_ABANDONED = 3600  # seconds after which nobody is still writing a folder of such a name
 
 
 class Cifar10:
@@ -45,6 +48,7 @@ class Cifar10:
         self.records = self.RECORDS
         home = Path(data_dir).resolve() / "cifar10"
         self.folder = home / UNPACKED
+        self._clear_up(home)  # always, for the run after a kill unpacks too early to call what was left abandoned
         if not self.folder.exists():
             self._unpack(home / ARCHIVE)
         for name in FILES[split]:
@@ -98,13 +102,21 @@ class Cifar10:
     def _file_bytes(self) -> int:
         return self.records * (1 + self.PIXELS)
 
+    @staticmethod
+    def _clear_up(home: Path) -> None:
+        """Remove what processes that were killed have left of unpacking, unless another may still be at it."""
+        for left in home.glob(f"{_UNPACKING}*"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                if time.time() - left.stat().st_mtime > _ABANDONED:
+                    shutil.rmtree(left, ignore_errors=True)
+
     def _unpack(self, archive: Path) -> None:
         """Unpack what is needed; the folder appears whole or not at all.
 
         Only members of known name and size are copied out, to paths made here. So nothing in the archive decides where
         something is written or how much, on any version of Python.
         """
-        building = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=archive.parent))
+        building = Path(tempfile.mkdtemp(prefix=_UNPACKING, dir=archive.parent))
         try:
             with tarfile.open(archive, "r:gz") as tar:
                 for name in (*FILES["train"], *FILES["test"], NAMES):
