@@ -109,11 +109,11 @@ begin() {
     work_alone
 }
 
-# Two runs would write into the same files. The lock is on the open file 9, which a curl that outlives this shell has too:
-# the system frees it when the last of them has ended, however that came. So a file that was left behind locks nothing.
+# Two runs would write into the same files. The lock is on the open file 9, which a curl that outlives this shell has
+# too: the system frees it when the last of them has ended, however they end. A file that was left behind locks nothing.
 work_alone() {
     lock=$folder/.fetching
-    { exec 9>>"$lock"; } 2>/dev/null || fail 2 "$lock cannot be written; remove it."
+    { exec 9>>"$lock"; } 2>/dev/null || fail 2 "$lock cannot be written; remove it if it is there, or name another place with --data-dir."
     passes alone "$lock" ||
         fail 2 "another run is at work in $folder; wait until it has ended, or end it, and run this again."
     trap 'rm -f -- "$lock"' EXIT
@@ -132,8 +132,8 @@ passes() {
     case $code in
     0) ;;
     [3-6]) return 1 ;;
-    *) fail 7 "$2 could not be $doing: ${trouble:-Python ended with code $code}; it is left as it is. Run this again when \
-the cause is mended." ;;
+    *) fail 7 "$2 could not be $doing: ${trouble:-Python ended with code $code}; it is left as it is. Mend the cause and \
+run this again, or remove it to have it fetched anew." ;;
     esac
 }
 
@@ -246,7 +246,7 @@ was_unpacked() {
     return 1
 }
 
-unpack() { # the archive is removed afterwards: all that is wanted of it is on the disk in FOLDER, with checksums in NOTES
+unpack() { # the archive is removed afterwards: what is wanted of it is on the disk in FOLDER, with checksums in NOTES
     say "Unpacking $1"
     passes unpack "$folder/$1" "${@:2}" || fail "$code" "$folder/$1 is $trouble."
     rm -- "$folder/$1"

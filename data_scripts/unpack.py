@@ -40,7 +40,7 @@ DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, OverflowError, RuntimeError),
     OSError,
 )  # what reading a damaged archive may raise
-ITS_OWN_FAULT = (None, errno.EINVAL)  # an OSError's number if no disk failed: bz2's, and of a place before the beginning
+NO_DISK = (None, errno.EINVAL)  # numbers of OSErrors by damage alone: bz2's, and of a place before the beginning
 
 
 class Trouble(Exception):
@@ -212,8 +212,8 @@ def _members(file: Path, limit: float = float("inf")) -> Iterator[list[Member]]:
                 members.append(member)
             yield members
     except DAMAGED as error:
-        for system in (error, error.__context__):  # zipfile calls it no zip if the disk fails while it looks for the end
-            if isinstance(system, OSError) and system.errno not in ITS_OWN_FAULT:
+        for system in (error, error.__context__):  # zipfile says there is no zip if it cannot read the file's end
+            if isinstance(system, OSError) and system.errno not in NO_DISK:
                 raise system from None
         raise Trouble(f"no zip archive, or a damaged one ({_printable(str(error))})") from error
 
@@ -319,6 +319,9 @@ def main(command: str, file: str, *rest: str) -> int:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         print(f"too large for the disk ({error})" if full else error)
         return NO_SPACE if full else UNKNOWN
+    except MemoryError:
+        print("there is not enough memory")
+        return UNKNOWN
     return 0
 
 

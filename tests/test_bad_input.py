@@ -538,7 +538,7 @@ def good(tmp_path_factory):
         "picture PNG": picture("PNG"), "picture JPEG": picture("JPEG"), ".npy": npy(IMAGES), ".npz": npz(**NUMBERS),
         "CIFAR-10": written(lambda home: genuine.write_cifar10(home, IMAGES, np.arange(12))),
         ".mat": written(lambda home: genuine.write_svhn(home, IMAGES, np.arange(12) % 10)),
-        "zip": zipped(), "archive to unpack": tarred(), ".keras": network(), "LMDB": written(database),
+        "zip": zipped(), "archive to unpack": zipped(), ".keras": network(), "LMDB": written(database),
     }  # fmt: skip
 
 

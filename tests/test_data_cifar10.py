@@ -1,7 +1,9 @@
 """The reader of CIFAR-10's binary distribution, on tiny files in its format."""
 
 import io
+import os
 import tarfile
+import time
 
 import numpy as np
 import pytest
@@ -128,6 +130,21 @@ def test_an_archive_that_ends_too_early_is_refused_and_leaves_nothing(tmp_path, 
     with pytest.raises(InputError, match="damaged"):
         load("cifar10", data_dir=tmp_path)
     assert [path.name for path in (tmp_path / "cifar10").iterdir()] == ["cifar-10-binary.tar.gz"]
+
+
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_what_a_killed_process_left_of_unpacking_is_removed_unless_another_may_be_at_it(tmp_path, content, unpacked):
+    if unpacked:
+        _write(tmp_path, content)
+    else:
+        _archive(tmp_path, content)
+    home = tmp_path / "cifar10"
+    for name, age in ((".unpacking-old", 2 * 3600), (".unpacking-new", 60)):
+        (home / name).mkdir()
+        (home / name / FILES[0]).write_bytes(content[FILES[0]])
+        os.utime(home / name, (time.time() - age,) * 2)
+    Cifar10(32, tmp_path)
+    assert [path.name for path in home.glob(".unpacking-*")] == [".unpacking-new"]
 
 
 def test_an_archive_cannot_write_outside_its_folder(tmp_path, content):
