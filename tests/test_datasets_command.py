@@ -186,7 +186,23 @@ def test_show_names_its_folder_after_the_place_and_says_what_is_odd_about_the_pi
     monkeypatch.chdir(tmp_path / "grey ones")
     code, out, _ = _said(capsys, ".", "--show", "--data-dir", tmp_path / "data")
     assert code == 0 and "All pictures are grey." in out
-    assert [path.name for path in (tmp_path / "data" / "statistics").iterdir()] == ["grey-ones-train-32"]
+    fingerprint = load(tmp_path / "grey ones", 32, data_dir=tmp_path / "data", progress=False).fingerprint
+    home = tmp_path / "data" / "statistics"
+    assert [path.name for path in home.iterdir()] == [f"grey-ones-train-32-{fingerprint[:8]}"]
+
+
+def test_show_leaves_what_it_wrote_about_other_images_of_the_same_name(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.data.statistics.draw", lambda *_: [])  # it takes a while
+    for place in ("a", "b"):
+        (tmp_path / place / "cats").mkdir(parents=True)
+        for number in range(4):
+            picture = Image.fromarray(RANDOM.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+            picture.save(tmp_path / place / "cats" / f"{number}.png")
+    calls = [[tmp_path / "a" / "cats"], [tmp_path / "b" / "cats"], ["faces", "--count", 8], ["faces", "--count", 9]]
+    for call in calls:
+        assert _said(capsys, *call, "--show", "--size", 16, "--data-dir", tmp_path / "data")[0] == 0
+    homes = sorted(path.parent.name for path in (tmp_path / "data" / "statistics").glob("*/statistics.json"))
+    assert len(homes) == 4 and homes[2:] == ["faces-train-16-8", "faces-train-16-9"]
 
 
 def test_show_writes_sheet_statistics_and_pictures_of_a_folder_with_classes(capsys, tmp_path):
@@ -196,7 +212,8 @@ def test_show_writes_sheet_statistics_and_pictures_of_a_folder_with_classes(caps
         picture.save(tmp_path / "pets" / ("cat", "dog")[number % 3 == 0] / f"{number}.png")
     Image.new("RGB", (9, 9)).save(tmp_path / "pets" / "cat" / "small.png")
     code, out, _ = _said(capsys, tmp_path / "pets", "--show", "--size", 16, "--data-dir", tmp_path / "data")
-    folder = tmp_path / "data" / "statistics" / "pets-train-16"
+    dataset = load(tmp_path / "pets", 16, data_dir=tmp_path / "data", progress=False)
+    folder = tmp_path / "data" / "statistics" / f"pets-train-16-{dataset.fingerprint[:8]}"
     assert code == 0 and str(folder) in out
     written = sorted(path.name for path in folder.iterdir())
     assert written == ["labels.png", "mean.png", "samples.png", "sizes.png", "statistics.json"]
@@ -204,8 +221,7 @@ def test_show_writes_sheet_statistics_and_pictures_of_a_folder_with_classes(caps
     assert record["labels"] == [{"label": "cat", "images": 8}, {"label": "dog", "images": 4}]
     assert record["file_sizes"][0] == {"width": 50, "height": 40, "files": 12} and record["files_measured"] == 13
     assert record["skipped"] == ["cat/small.png: smaller than 16x16 (9x9)"]
-    images = load(tmp_path / "pets", 16, data_dir=tmp_path / "data", progress=False).images
-    np.testing.assert_allclose(record["mean_rgb"], np.asarray(images, float).mean(axis=(0, 1, 2)), atol=0.006)
+    np.testing.assert_allclose(record["mean_rgb"], np.asarray(dataset.images, float).mean(axis=(0, 1, 2)), atol=0.006)
     assert "cat         8  66.7%" in out and "50x40 (12)" in out
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+import shutil
 import subprocess
 import sys
 
@@ -12,7 +14,7 @@ from PIL import Image
 from benchmarks.dedup import KINDS, brightened, judge, plant, recompressed, shifted
 from utils import cli
 from utils.config import preset, replace
-from utils.data import Dataset, faces, load_for
+from utils.data import Dataset, faces, load, load_for
 from utils.data import rows as data_rows
 from utils.data.dedup import Duplicates, autoencoder, copies, deduplicated, draw_groups, exact, find_duplicates, near
 from utils.data.dedup.autoencoder import train_encoder
@@ -348,7 +350,8 @@ def _said(capsys, *arguments) -> tuple[int, str, str]:
 def test_the_command_writes_groups_by_row_and_their_picture(capsys, folder, tmp_path):
     code, out, _ = _said(capsys, folder, "--method", "exact", "--data-dir", tmp_path / "data")
     assert code == 0 and "3, all but the first of each group" in out and "21.43%" in out
-    home = tmp_path / "data" / "duplicates" / "pictures-train-32-exact"
+    dataset = load(folder, 32, data_dir=tmp_path / "data", progress=False)
+    home = tmp_path / "data" / "duplicates" / f"pictures-train-32-exact-{dataset.fingerprint[:8]}"
     record = json.loads((home / "duplicates.json").read_text())
     assert record["images"] == 14 and record["removed"] == 3 and len(record["groups"]) == 3
     images = load_for(replace(preset("report32"), name=str(folder), batch_size=4), tmp_path / "data", False).images
@@ -363,7 +366,20 @@ def test_however_the_place_is_typed_the_command_writes_under_the_name_of_the_fol
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert _said(capsys, place, "--method", "exact", "--data-dir", tmp_path / "data")[0] == 0
-    assert [path.name for path in (tmp_path / "data" / "duplicates").iterdir()] == ["pictures-train-32-exact"]
+    (home,) = (tmp_path / "data" / "duplicates").iterdir()
+    assert re.fullmatch("pictures-train-32-exact-[0-9a-f]{8}", home.name)
+
+
+def test_what_is_written_about_other_images_of_the_same_name_stays(capsys, folder, tmp_path):
+    """Of another folder, another number, and another number of a dataset."""
+    other = tmp_path / "other" / folder.name
+    shutil.copytree(folder, other)
+    next(path for path in sorted(other.rglob("*")) if path.is_file()).unlink()
+    calls = [(folder,), (other,), (folder, "--count", 9), ("faces", "--count", 9), ("faces", "--count", 8)]
+    for call in calls:
+        assert _said(capsys, *call, "--method", "exact", "--data-dir", tmp_path / "data")[0] == 0
+    homes = sorted(path.parent.name for path in (tmp_path / "data" / "duplicates").glob("*/duplicates.json"))
+    assert len(homes) == 5 and homes[:2] == ["faces-train-32-exact-8", "faces-train-32-exact-9"]
 
 
 def test_the_command_speaks_json(capsys, folder, tmp_path):

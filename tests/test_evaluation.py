@@ -1,5 +1,6 @@
 """Feature spaces, held-out images, and the distance of a generator; `./dcgan evaluate`."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -16,6 +17,7 @@ from utils.cli import walk
 from utils.cli.walk import Walk
 from utils.config import DataConfig, preset, replace
 from utils.data import load, scale, scale_back
+from utils.data.dedup import deduplicated
 from utils.errors import InputError
 from utils.evaluation import evaluation, features, judge
 from utils.evaluation.distances import frechet_at_infinity
@@ -296,7 +298,11 @@ def test_what_a_model_has_not_seen_is_one_answer(squares, home):
     apart = unseen(DataConfig(str(squares), count=100), 16, 90, **places)
     assert not {image.tobytes() for image in apart.images} & {image.tobytes() for image in trained.images}
     assert len(apart) == 90 and [label_of[image.tobytes()] for image in apart.images] == apart.labels.tolist()
-    assert apart.label_names == everything.label_names and apart.fingerprint != everything.fingerprint
+    assert apart.label_names == everything.label_names
+    drawn = load(squares, 16, 190, **places)  # no copies are among them, so they are what they always were
+    np.testing.assert_array_equal(apart.images, drawn.images[100:])
+    named = f"{drawn.fingerprint} rows slice(100, None, None)"
+    assert apart.fingerprint == hashlib.sha256(named.encode()).hexdigest()
     old = unseen(DataConfig(str(squares), count=100, rules=1), 16, 90, **places)
     np.testing.assert_array_equal(old.images, everything.images[100:190])
     assert len(unseen(DataConfig(str(squares), count=100), 16, 900, **places)) == 140
@@ -313,7 +319,8 @@ def pets(tmp_path):
             path = tmp_path / "pets" / split / ("cat", "dog")[number % 2] / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             side = 9 if (split, number) == ("test", 3) else 16
-            Image.fromarray(np.random.default_rng(number).integers(0, 256, (side, side, 3), np.uint8)).save(path)
+            random = np.random.default_rng([number, split == "test"])
+            Image.fromarray(random.integers(0, 256, (side, side, 3), np.uint8)).save(path)
     return tmp_path / "pets"
 
 
@@ -326,6 +333,78 @@ def test_own_pictures_with_a_test_split_are_compared_with_that(pets, tmp_path):
     assert len(true_images_for(DataConfig(str(pets), small="enlarge"), 16, 6, **places).images) == 6
     assert held_out(pets, 16, trained_on="test", **places).split == "train"
     assert held_out(pets, 16, trained_on="all", **places) is None
+
+
+def test_files_of_train_that_are_in_test_too_are_not_held_out(pets, tmp_path, capsys):
+    places, test = {"data_dir": tmp_path / "data", "progress": False}, set(pixels(pets, tmp_path, "test"))
+    for number in range(4):  # among the first, by name
+        name = f"{number}.png"
+        shutil.copy(pets / "train" / ("cat", "dog")[number % 2] / name, pets / "test" / "cat" / f"0 copy {name}")
+    trained = set(pixels(pets, tmp_path, "train"))
+    apart = true_images_for(DataConfig(str(pets)), 16, 5, **places)
+    assert {image.tobytes() for image in apart.images} == test and not test & trained
+    about = re.fullmatch(r"held-out images \(pets\)(, exact copies of images to train on left out: [1-4])", apart.about)
+    assert apart.seen is False and apart.dedup == "copies of images to train on"
+    assert unseen(DataConfig(str(pets)), 16, 5, data_dir=tmp_path / "data").fingerprint == apart.fingerprint
+    assert f"Held-out images of {pets}{about[1]}.\n" in capsys.readouterr().err
+    for wanted in (1, 3):  # others take the place of copies
+        few = unseen(DataConfig(str(pets)), 16, wanted, **places)
+        assert len(few) == len(few.labels) == wanted and {image.tobytes() for image in few.images} <= test
+    part = unseen(DataConfig(str(pets), count=2), 16, 90, **places)  # copies of what is not trained on may stay
+    first_two = {image.tobytes() for image in load(pets, 16, 2, **places).images}
+    assert {image.tobytes() for image in part.images} == set(pixels(pets, tmp_path, "test")) - first_two
+    assert len(part) > 5
+    shutil.rmtree(pets / "test")
+    shutil.copytree(pets / "train", pets / "test")
+    assert unseen(DataConfig(str(pets)), 16, 5, **places) is None
+
+
+def pixels(folder, tmp_path, split):
+    """Of each picture of a split."""
+    return [image.tobytes() for image in load(folder, 16, split=split, data_dir=tmp_path / "data").images]
+
+
+@pytest.fixture
+def repeated(tmp_path):
+    """120 pictures in the file of a user: 80 different ones, of which 40 are there twice."""
+    images = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 3), np.uint8)
+    np.savez(tmp_path / "repeated.npz", images=np.concatenate([images, images[:40]]))
+    return str(tmp_path / "repeated.npz")
+
+
+@pytest.mark.parametrize("dedup", ["off", "exact", "near"])
+def test_no_copy_of_an_image_trained_on_is_among_those_behind_it(repeated, tmp_path, dedup):
+    places = {"data_dir": tmp_path / "data", "progress": False}
+    data = DataConfig(repeated, count=60, dedup=dedup)
+    trained, everything = (
+        [image.tobytes() for image in load(repeated, 16, count, **places).images] for count in (60, 120)
+    )
+    rows = [row for row, image in enumerate(everything[60:]) if image not in trained]
+    fresh = [everything[60 + row] for row in rows]
+    assert 20 < len(fresh) < 60 and any(image in trained for image in everything[60:80])
+    for wanted in (20, 60):
+        apart = unseen(data, 16, wanted, **places)
+        assert [image.tobytes() for image in apart.images] == fresh[:wanted]
+    true = true_images_for(data, 16, 20, **places)
+    told = f"that it was not trained on, exact copies of images to train on left out: {rows[19] - 19}"
+    assert true.about == f"images of repeated {told}"
+    assert true.seen is False and true.dedup == "copies of images to train on"
+    assert true.fingerprint == unseen(data, 16, 20, **places).fingerprint
+
+
+def test_true_images_of_a_training_without_repeats_are_without_repeats_too(repeated, tmp_path):
+    places = {"data_dir": tmp_path / "data", "progress": False}
+    data = DataConfig(repeated, dedup="exact")
+    true = true_images_for(data, 16, 80, **places)
+    assert true.seen is True and true.dedup == "exact"
+    assert true.about == "images of repeated without duplicates (exact) that it was trained on"
+    trained = deduplicated(load(repeated, 16, **places), "exact", tmp_path / "data" / "prepared", progress=False)
+    assert true.fingerprint == trained.fingerprint and len(true.images) == 80
+    with_repeats = true_images_for(data, 16, 81, **places)  # there are not so many without
+    assert len(with_repeats.images) == 120 and with_repeats.dedup == "off"
+    extractor = Extractor("pixels", "f" * 64, {}, lambda images: images.reshape(len(images), -1)[:, :5].astype(float))
+    assert Quality(true, extractor, samples=40).measure(true.images[:40]).passport.dedup == "exact"
+    assert true_images_for(DataConfig(repeated), 16, 80, **places).dedup == "off"
 
 
 def test_pictures_that_cannot_be_used_do_not_count_among_the_true_images_there_are(pets, tmp_path):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from utils.config import preset, replace
+from utils.data import Dataset
 from utils.errors import InputError
 from utils.files import appears_whole, is_locked, locked, read_json, remove_unfinished, write_json
-from utils.runs import Curves, Rows, Run, State, Thinned, columns, dataset_slug
+from utils.runs import Curves, Rows, Run, State, Thinned, columns, dataset_slug, results_slug
 from utils.runtime import cpu_name
 
 ENVIRONMENT = {"images": 3, "fingerprint": "f"}
@@ -229,6 +230,13 @@ def test_curves_have_all_points_until_there_are_many_then_means_and_never_more(t
 )
 def test_a_dataset_gives_its_runs_folder_a_plain_name(name, slug):
     assert dataset_slug(name) == slug
+
+
+def test_what_is_found_out_about_a_dataset_has_a_folder_of_its_own():
+    images = np.zeros((1, 16, 16, 3), np.uint8)
+    own, faces = (Dataset(name, "title", images, "0123456789abcdef", split="test") for name in ("/a/my cats", "faces"))
+    assert results_slug(own, None, "near") == results_slug(own, 20, "near") == "my-cats-test-16-near-01234567"
+    assert (results_slug(faces, None), results_slug(faces, 20)) == ("faces-test-16", "faces-test-16-20")
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):

@@ -39,6 +39,7 @@ import numpy as np
 from utils import config, viz
 from utils.config import Experiment
 from utils.data.catalogue import is_own
+from utils.data.dataset import Dataset
 from utils.errors import InputError
 from utils.files import holder, is_locked, locked, make_folder, read_json, write_json
 from utils.lengths import unit_of
@@ -543,6 +544,16 @@ def dataset_name(name: str) -> str:
 def dataset_slug(name: str) -> str:
     """A folder name for a dataset: its name, or the last part of its path."""
     return slug(_last_part(name)) or "data"
+
+
+def results_slug(dataset: Dataset, count: int | None, *more: str) -> str:
+    """A folder name for what is found out about a dataset: NAME-SPLIT-SIZE, with `more` behind it.
+
+    What else decides the images comes last, so that nothing is overwritten: `count`, where one is asked for; of own
+    pictures digits of their fingerprint, since many folders have the same name.
+    """
+    last = (dataset.fingerprint[:8],) if is_own(dataset.name) else () if count is None else (str(count),)
+    return "-".join([dataset_slug(dataset.name), dataset.split, str(dataset.images.shape[1]), *more, *last])
 
 
 def _last_part(name: str) -> str:

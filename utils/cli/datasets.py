@@ -42,7 +42,8 @@ class Datasets:
     count: int | None = None
     """With --show and --prepare: how many images; by default all, but to be shown 10,000 of CelebA, LSUN, ImageNet."""
     out: Path | None = None
-    """With --show: folder to write to; by default statistics/NAME-SPLIT-SIZE/ in the folder of the datasets."""
+    """With --show: folder to write to; by default statistics/NAME-SPLIT-SIZE/ in the folder of the datasets, with
+    --count behind it, or digits of the fingerprint of own pictures."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON."""
     data_dir: Path | None = None
@@ -149,7 +150,7 @@ def _show(options: Datasets) -> None:
     from utils.data.catalogue import data_folder, find_entry, find_source, load
     from utils.data.statistics import draw, statistics, summary
     from utils.files import write_json
-    from utils.runs import dataset_slug
+    from utils.runs import results_slug
 
     if options.name is None:
         raise InputError("--show needs the name of a dataset, such as ./dcgan datasets faces --show.")
@@ -173,7 +174,7 @@ def _show(options: Datasets) -> None:
         "notes": list(dataset.notes),
         "terms": dataset.terms,
     }
-    name = f"{dataset_slug(options.name)}-{dataset.split}-{options.size}"
+    name = results_slug(dataset, options.count)
     folder = options.out or data_folder(options.data_dir) / "statistics" / name
     drawn = draw(figures, dataset, folder)
     write_json(folder / "statistics.json", record)

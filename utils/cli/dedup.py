@@ -36,7 +36,8 @@ class Dedup:
     seed: int = 0
     """Seed of what is random in the methods near and autoencoder; a training uses 0."""
     out: Path | None = None
-    """Folder to write to; by default duplicates/NAME-SPLIT-SIZE-METHOD/ in the folder of the datasets."""
+    """Folder to write to; by default duplicates/NAME-SPLIT-SIZE-METHOD/ in the folder of the datasets, with --count
+    behind it, or digits of the fingerprint of own pictures."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON."""
     data_dir: Path | None = None
@@ -51,14 +52,14 @@ def _dedup(options: Dedup) -> None:
     from utils.data.catalogue import data_folder
     from utils.data.dedup import draw_groups, find_duplicates
     from utils.files import write_json
-    from utils.runs import dataset_slug
+    from utils.runs import results_slug
 
     pictures = {"split": options.split, "small": options.small, "tolerated": 1.0}
     dataset = load(options.name, options.size, options.count, data_dir=options.data_dir, **pictures)
     for remark in dataset.remarks("the statistics.json of `./dcgan datasets --show`"):
         print(remark, file=sys.stderr)
     found = find_duplicates(dataset.images, options.method, options.seed)
-    place = f"{dataset_slug(options.name)}-{options.split}-{options.size}-{options.method}"
+    place = results_slug(dataset, options.count, options.method)
     folder = options.out or data_folder(options.data_dir) / "duplicates" / place
     summary = {
         "dataset": dataset.name,
