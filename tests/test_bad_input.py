@@ -246,6 +246,8 @@ BAD: dict[str, dict[str, bytes]] = {
         "no arrays inside": npz_of(images=b"nothing", labels=b""),
         "a password": locked(npz_of(images=npy(IMAGES))),
         "names that are numbers": npz(images=IMAGES, label_names=np.arange(3)),
+        "names without attributes": npz(images=IMAGES, attribute_names=np.array(["hat"])),
+        "labels that int64 does not hold": npz(images=IMAGES, labels=np.full(12, 2**64 - 1, np.uint64)),
     },
     "CIFAR-10": harmed(written(lambda home: genuine.write_cifar10(home, IMAGES, np.arange(12)))) | {
         "nothing in it": tarred(named("else", 4)),

@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from utils.data import load, scale, scale_back
-from utils.data.catalogue import catalogue
+from utils.data import Dataset, load, scale, scale_back
+from utils.data.catalogue import catalogue, data_folder, find_source, place_of
+from utils.data.dedup import deduplicated
+from utils.data.rows import places_of
 from utils.errors import InputError
 
 ALL = np.arange(256, dtype=np.uint8)
@@ -128,21 +131,47 @@ def test_datasets_live_where_the_environment_says(array_file, tmp_path, monkeypa
     assert list((tmp_path / "elsewhere" / "prepared").iterdir())
 
 
-def test_the_catalogue_is_plain_values_and_knows_what_is_present(tmp_path):
+def test_the_home_of_nobody_is_a_path_like_any_other():
+    with pytest.raises(InputError, match="There is no dataset '~nouserx/p': choose one of"):
+        find_source("~nouserx/p")
+    assert place_of("~nouserx/p") == "~nouserx/p" and data_folder("~nouserx/p") == Path("~nouserx/p")
+    assert place_of("~") == str(Path.home().resolve()) and data_folder("~/x") == Path.home() / "x"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"no array"])
+def test_a_damaged_file_of_the_rows_that_stay_is_made_again(tmp_path, content):
+    images = np.arange(40, dtype=np.uint8).repeat(48).reshape(40, 4, 4, 3) % 30
+    dataset = Dataset(name="a", title="a", images=images, fingerprint="f")
+    first = deduplicated(dataset, "exact", tmp_path, progress=False)
+    (kept,) = tmp_path.glob("kept-*.npy")
+    whole = kept.read_bytes()
+    kept.write_bytes(content)
+    again = deduplicated(dataset, "exact", tmp_path, progress=False)
+    assert len(first) == 30 and again.fingerprint == first.fingerprint and kept.read_bytes() == whole
+
+
+def test_attributes_are_named_with_spaces_or_underscores_in_any_letters():
+    names = ("red hat", "long_hair", "Beard", "beard")
+    assert places_of("red hat", names, "t") == places_of("Red_Hat & red hat", names, "t") == [0]
+    assert places_of("beard & LONG HAIR & Beard", names, "t") == [3, 1, 2]  # as it is written counts first
+    with pytest.raises(InputError, match="Received: 'BEARD' in 'BEARD & red hat'"):  # which of the two?
+        places_of("BEARD & red hat", names, "t")
+
+
+def test_the_catalogue_is_plain_values_and_knows_what_is_there(tmp_path):
     entries = {entry.name: entry for entry in catalogue()}
     json.dumps([dataclasses.asdict(entry) for entry in entries.values()])
-    assert entries["faces"].present(tmp_path)
-    assert not entries["cifar10"].present(tmp_path)
+    assert entries["faces"].available(tmp_path) and not entries["cifar10"].available(tmp_path)
     (tmp_path / "cifar10" / "cifar-10-batches-bin").mkdir(parents=True)
-    assert entries["cifar10"].present(tmp_path)
+    assert entries["cifar10"].available(tmp_path)
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in catalogue() if entry.built_in])
-def test_built_in_datasets_draw_as_many_as_asked_and_bear_one_text_of_terms_everywhere(name, tmp_path):
+def test_built_in_datasets_draw_as_many_as_asked_and_bear_the_terms_of_the_catalogue(name, tmp_path):
     dataset = load(name, size=16, count=3, data_dir=tmp_path, progress=False)
     assert dataset.images.shape == (3, 16, 16, 3)
     entry = next(entry for entry in catalogue() if entry.name == name)
-    assert dataset.terms == entry.terms == entry.source(16, 3, 0, "independent", tmp_path).describe().terms
+    assert dataset.terms == entry.terms
     assert not np.array_equal(dataset.images[0], dataset.images[1])
 
 

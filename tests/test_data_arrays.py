@@ -2,14 +2,17 @@
 
 import dataclasses
 import os
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from utils.config import preset, replace
 from utils.data import load
 from utils.data.arrays import ArrayFile
+from utils.data.conditions import MOST_UNNAMED, with_names
 from utils.data.folder import Folder
 from utils.data.prepare import _key, prepare
 from utils.errors import InputError
@@ -71,6 +74,19 @@ def test_smaller_images_are_enlarged_without_new_extremes(tmp_path):
     assert images.min() >= small.min() and images.max() <= small.max()
 
 
+@pytest.mark.parametrize("shape", [(24, 512, 512, 4), (24, 512, 512)], ids=["RGBA", "grey"])
+def test_of_large_pictures_one_at_a_time_is_in_memory(tmp_path, shape):
+    large = RANDOM.integers(0, 256, shape, dtype=np.uint8)
+    source = ArrayFile(_npy(tmp_path, large), 8)
+    tracemalloc.start()
+    images = source.read(range(24))[0]["images"]
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 << 20, f"{most >> 20} MiB"  # 8 per pixel of one; a colour of all is 18
+    for image, picture in zip(images, large):
+        assert np.array_equal(image, _load(_npy(tmp_path, picture[None])).images[0])
+
+
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_an_npz_gives_images_labels_attributes_and_their_names(tmp_path, save):
     attributes = RANDOM.integers(0, 2, (6, 2))
@@ -120,15 +136,31 @@ def test_images_of_another_kind_are_refused_in_a_sentence_with_what_was_received
         ({"labels": np.zeros(5, int)}, "labels"),
         ({"labels": np.full(6, 2), "label_names": np.array(["a", "b"])}, "2 to 2, with 2 names"),
         ({"labels": np.full(6, -1)}, "-1"),
+        ({"labels": np.full(6, 2**64 - 1, np.uint64)}, "without label_names below 2,147,483,648. Received: 184467"),
+        ({"labels": np.full(6, 2**31)}, "Received: 2147483648 to 2147483648, with 0 names"),
         ({"attributes": np.full((6, 1), 2), "attribute_names": np.array(["a"])}, "0 or 1"),
         ({"attributes": np.zeros((6, 2), int), "attribute_names": np.array(["a"])}, "attribute_names"),
         ({"label_names": np.arange(3)}, "strings"),
+        ({"label_names": np.array(["a"])}, "names of its labels, .*leave label_names out"),
+        ({"attribute_names": np.array(["hat"])}, "names of its attributes, .*leave attribute_names out"),
     ],
-    ids=["float", "too few", "beyond the names", "negative", "not binary", "more than names", "names of numbers"],
+    ids=[
+        *("float", "too few", "beyond the names", "negative", "too large for int64", "too large", "not binary"),
+        *("more than names", "names of numbers", "names of no labels", "names of no attributes"),
+    ],
 )
 def test_labels_and_attributes_that_do_not_fit_are_refused(tmp_path, wrong, said):
     with pytest.raises(InputError, match=said):
         _load(_npz(tmp_path, images=RGB, **wrong))
+
+
+def test_labels_that_are_no_numbers_of_classes_are_no_conditions(tmp_path):
+    experiment = replace(preset("quick"), name=str(tmp_path / "a.npz"), count=None, conditions="labels")
+    _npz(tmp_path, images=RGB, labels=np.arange(6) + MOST_UNNAMED - 6)
+    assert len(with_names(experiment).model.condition_names) == MOST_UNNAMED
+    _npz(tmp_path, images=RGB, labels=np.full(6, 20231105))
+    with pytest.raises(InputError, match="number the classes of a from 0 .*label_names. Received: labels up to 202311"):
+        with_names(experiment)
 
 
 class _Bomb:

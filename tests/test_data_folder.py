@@ -135,6 +135,21 @@ def test_sixteen_bits_with_alpha_are_laid_on_white(tmp_path):
     assert np.array_equal(_read(tmp_path)[0], _on_white(narrow[..., :3], narrow[..., 3]))
 
 
+def test_a_transparent_value_of_sixteen_bits_becomes_white(tmp_path):
+    wide = RANDOM.integers(0, 65536, (SIZE, SIZE), dtype=np.uint16)
+    _save(tmp_path, "a.png", wide, transparency=int(wide[2, 3]))
+    colours = RANDOM.integers(0, 65536, (SIZE, SIZE, 3), dtype=np.uint16)
+    cv2.imwrite(str(tmp_path / "b.png"), colours[..., ::-1])
+    content = (tmp_path / "b.png").read_bytes()
+    clear = b"tRNS" + colours[2, 3].astype(">u2").tobytes()
+    chunk = struct.pack(">I", 6) + clear + struct.pack(">I", zlib.crc32(clear))
+    place = content.index(b"IDAT") - 4
+    (tmp_path / "b.png").write_bytes(content[:place] + chunk + content[place:])
+    expected = np.stack([np.rint(wide / 257)[..., None].repeat(3, -1), np.rint(colours / 257)])
+    expected[:, 2, 3] = 255
+    assert np.array_equal(_read(tmp_path), expected)
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.webp"])
 def test_alpha_is_laid_on_white(tmp_path, name):
     _save(tmp_path, name, np.dstack([RGB, ALPHA]), **({"lossless": True, "exact": True} if "webp" in name else {}))
@@ -396,6 +411,31 @@ def test_sixteen_bits_of_grey_are_scaled_in_tiff_and_pgm_too(tmp_path):
     assert np.array_equal(_read(tmp_path), [expected, expected])
 
 
+def _tiff(path, grey, bits, white_is_zero=False):
+    """Save grey values as a TIFF of so many bits a value, uncompressed."""
+    if bits == 16:
+        pixels = grey.astype("<u2").tobytes()
+    else:  # each value from its highest bit, one behind the other
+        spread = (grey[..., None] >> np.arange(bits)[::-1]) & 1
+        pixels = np.packbits(spread.reshape(len(grey), -1), axis=1).tobytes()
+    height, width = grey.shape
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: int(not white_is_zero), 273: 8, 277: 1, 278: height}
+    tags[279] = len(pixels)
+    listed = b"".join(struct.pack("<HHII", tag, 4 if tag in (273, 279) else 3, 1, tags[tag]) for tag in sorted(tags))
+    head = b"II*\0" + struct.pack("<I", 8 + len(pixels))
+    path.write_bytes(head + pixels + struct.pack("<H", len(tags)) + listed + bytes(4))
+
+
+@pytest.mark.parametrize(("bits", "white_is_zero"), [(8, False), (8, True), (12, False), (16, False), (16, True)])
+def test_grey_of_a_tiff_goes_from_what_it_calls_black_to_what_it_calls_white(tmp_path, bits, white_is_zero):
+    most = 2**bits - 1
+    grey = RANDOM.integers(0, most + 1, (SIZE, SIZE))
+    grey[0, :2] = 0, most
+    _tiff(tmp_path / "a.tif", grey, bits, white_is_zero)
+    light = (most - grey if white_is_zero else grey) * 255 / most
+    assert np.array_equal(_read(tmp_path)[0], np.rint(light)[..., None].repeat(3, -1))
+
+
 def test_values_of_unknown_range_are_not_guessed(tmp_path):
     for number in range(8):
         _save(tmp_path / "p", f"{number}.png")
@@ -465,10 +505,10 @@ def test_what_this_project_wrote_below_the_pictures_is_no_picture(tmp_path, rule
 
 
 def test_a_folder_with_a_file_of_such_a_name_that_says_something_else_is_the_users(tmp_path):
-    for name, content in (("a", '{"microscope": 3}'), ("b", "not JSON"), ("c", "[1]")):
+    for name, content in (("a", '{"microscope": 3}'), ("b", "not JSON"), ("c", "[1]"), ("d", "[" * 100_000)):
         _save(tmp_path / name)
         (tmp_path / name / "experiment.json").write_text(content)
-    assert Folder(tmp_path, SIZE).names == ["a/a.png", "b/a.png", "c/a.png"]
+    assert Folder(tmp_path, SIZE).names == ["a/a.png", "b/a.png", "c/a.png", "d/a.png"]
 
 
 def test_pictures_in_a_run_can_be_asked_for(tmp_path):

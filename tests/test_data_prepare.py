@@ -243,7 +243,7 @@ def test_a_reader_that_breaks_its_word_is_found_out(tmp_path):
         _prepare(WrongShape(count=10), tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["lost", "cut", "other rows"])
+@pytest.mark.parametrize("damage", ["lost", "cut", "empty", "other rows", "[]", "{}", "3"])
 def test_a_prepared_folder_with_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path, damage):
     _prepare(Numbers(count=10), tmp_path)
     path = _home(tmp_path) / "labels.npy"
@@ -251,8 +251,13 @@ def test_a_prepared_folder_with_a_damaged_file_is_an_error_that_says_what_to_do(
     path.unlink()
     if damage == "cut":
         path.write_bytes(content[:-8])
-    if damage == "other rows":
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "other rows":
         np.save(path, np.arange(9))
+    elif damage != "lost":  # another JSON
+        path.write_bytes(content)
+        path.with_name("meta.json").write_text(damage)
     with pytest.raises(InputError, match="delete that folder"):
         _prepare(Numbers(count=10), tmp_path)
 
@@ -326,6 +331,20 @@ def test_a_line_of_the_journal_that_was_cut_off_does_not_count(tmp_path):
     kill_after(8)
     _prepare(source, tmp_path / "p")
     _prepare(Numbers(), tmp_path / "undisturbed")
+    assert _files(tmp_path / "p") == _files(tmp_path / "undisturbed")
+
+
+def test_a_line_of_the_journal_that_a_power_cut_left_as_zeros_does_not_count(tmp_path):
+    source = replace(Numbers(failing=(3,)), log=str(tmp_path / "log"))
+    prepare_part(source, SIZE, tmp_path / "p", 1, 2, progress=False, workers=1)
+    journal = _home(tmp_path / "p") / "journal-1-of-2.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    zeros = bytes(len(lines[5]) - 1)
+    # A line that is lost, and zeros that the next line was written behind.
+    journal.write_bytes(b"".join([*lines[:5], zeros + b"\n", *lines[6:8], zeros + lines[8], *lines[9:]]))
+    _prepare(source, tmp_path / "p")
+    assert len(_reads(source.log)) == CHUNKS + 2
+    _prepare(replace(source, log=None), tmp_path / "undisturbed")
     assert _files(tmp_path / "p") == _files(tmp_path / "undisturbed")
 
 
@@ -486,6 +505,22 @@ def test_errors_of_the_disk_become_one_sentence(tmp_path, monkeypatch, code):
     monkeypatch.setattr(module, "_start_anew", fail)
     with pytest.raises(InputError, match=os.strerror(code)):
         _prepare(Numbers(count=10), tmp_path)
+
+
+def test_a_file_of_the_source_that_may_not_be_read_is_no_fault_of_the_disk_that_is_written_to(tmp_path):
+    class Locked(Numbers):
+        def read(self, rows):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/pictures/a.npy")
+
+    with pytest.raises(PermissionError, match="/pictures/a.npy"):
+        _prepare(Locked(count=10), tmp_path)
+
+    class ReadOnly(Numbers):
+        def read(self, rows):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(_home(tmp_path) / "images.npy.part"))
+
+    with pytest.raises(InputError, match="may not be written to .*images.npy.part"):
+        _prepare(ReadOnly(count=10), tmp_path)
 
 
 def test_large_pictures_come_in_smaller_chunks(tmp_path, monkeypatch):

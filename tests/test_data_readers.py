@@ -1,8 +1,10 @@
 """The readers of the real datasets, on small archives in exactly the genuine formats."""
 
+import errno
 import io
 import os
 import pickle
+import shutil
 import struct
 import zipfile
 
@@ -99,6 +101,22 @@ def test_svhn_with_other_arrays_is_refused_with_what_was_found(tmp_path):
         _load("svhn", tmp_path)
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EINVAL, None])
+def test_svhn_that_cannot_be_opened_is_not_called_damaged(tmp_path, monkeypatch, number):
+    path = genuine.write_svhn(tmp_path / "svhn", _noise(3), np.zeros(3, int))
+
+    def fails(*_, **__):
+        raise OSError(number, os.strerror(number), str(path)) if number else OSError("could not read bytes")
+
+    source = Svhn(32, tmp_path)
+    raised = InputError if number in (None, errno.EINVAL) else OSError
+    for function, call in (("whosmat", lambda: Svhn(32, tmp_path)), ("loadmat", lambda: source.unpack(tmp_path))):
+        with monkeypatch.context() as patch, pytest.raises(raised) as error:
+            patch.setattr(f"scipy.io.{function}", fails)
+            call()
+        assert ("is damaged" in str(error.value)) == (raised is InputError)
+
+
 def test_svhn_images_without_a_digit_are_skipped_and_listed(tmp_path):
     genuine.write_svhn(tmp_path / "svhn", _noise(30), np.where(np.arange(30) == 4, 77, 1))
     dataset = _load("svhn", tmp_path)
@@ -180,6 +198,21 @@ def test_celeba_reads_only_as_many_as_are_asked_for(tmp_path, faces):
     assert len(_load("celeba", tmp_path, count=7)) == 6  # of the first seven, one is broken
     with pytest.raises(InputError, match="at most the 10 images of CelebA. Received: 11"):
         _load("celeba", tmp_path, count=11)
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_celeba_in_a_folder_says_how_a_mended_picture_is_read_again(tmp_path, faces, form):
+    files = [*faces[1][:5], b"broken", *faces[1][6:]]
+    genuine.write_celeba(tmp_path / "celeba", files, [0] * 10, faces[2], form)
+    dataset = _load("celeba", tmp_path)
+    (prepared,) = (tmp_path / "prepared").iterdir()
+    said = f"Pictures that were left out and are mended are read again once {prepared} is deleted."
+    assert len(dataset) == 9 and (said in dataset.notes) == (form == "folder")
+    if form == "folder":
+        (tmp_path / "celeba" / "img_align_celeba" / "000006.jpg").write_bytes(faces[1][5])
+        shutil.rmtree(prepared)
+        dataset = _load("celeba", tmp_path)
+        assert len(dataset) == 10 and said not in dataset.notes
 
 
 def test_celeba_images_that_the_archive_lacks_or_that_are_damaged_in_it_are_skipped_and_listed(tmp_path, faces):
@@ -465,7 +498,7 @@ def test_a_missing_dataset_names_the_script_that_fetches_it(tmp_path, entry):
         with pytest.raises(InputError) as error:
             _load(entry.name, tmp_path, split=split)
         assert f"`bash data_scripts/get_{entry.name}.sh`" in str(error.value) and f"split {split}" in str(error.value)
-    assert not entry.present(tmp_path) and entry.available(tmp_path) == ()
+    assert entry.available(tmp_path) == ()
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in catalogue()])
@@ -484,7 +517,7 @@ def test_an_array_has_no_other_split_than_train(tmp_path):
 def test_a_split_that_was_not_fetched_is_told_apart_from_those_that_were(tmp_path):
     genuine.write_svhn(tmp_path / "svhn", _noise(3), np.zeros(3, int), "test")
     (entry,) = [entry for entry in catalogue() if entry.name == "svhn"]
-    assert entry.available(tmp_path) == ("test",) and entry.present(tmp_path)
+    assert entry.available(tmp_path) == ("test",)
     with pytest.raises(InputError, match=r"train of SVHN is not in .*; its split test is there \(--split test\)"):
         _load("svhn", tmp_path)
 

@@ -178,6 +178,23 @@ def test_a_folder_is_described_with_what_was_left_out_and_why_its_classes_and_sp
     assert record["images"] == 12 and record["classes"] == ["cat", "dog"] and len(record["others"]) == 2
 
 
+def test_prepare_as_json_lists_all_that_was_left_out_and_what_is_odd(capsys, tmp_path):
+    home = tmp_path / "pets"
+    for number in range(20):
+        home.mkdir(exist_ok=True)
+        Image.fromarray(RANDOM.integers(0, 256, (16, 16), dtype=np.uint8)).save(home / f"{number:02}.png")
+    for number in range(4):
+        (home / f"x{number}.png").write_bytes(b"broken")
+    (home / "über.txt").write_text("pets")
+    arguments = (home, "--prepare", "--size", 16, "--data-dir", tmp_path / "data")
+    code, out, _ = _said(capsys, *arguments)
+    assert code == 0 and "All that was left out is listed in what the same command prints with --json." in out
+    record = json.loads(_said(capsys, *arguments, "--json")[1])
+    assert record["images"] == 20 and record["others"] == ["über.txt: text"]
+    assert record["skipped"] == [f"x{number}.png: not a picture" for number in range(4)]
+    assert "All pictures are grey." in record["notes"]
+
+
 def test_show_names_its_folder_after_the_place_and_says_what_is_odd_about_the_pictures(capsys, tmp_path, monkeypatch):
     (tmp_path / "grey ones").mkdir()
     for number in range(4):
@@ -250,6 +267,7 @@ def test_show_looks_at_a_part_of_a_big_dataset_unless_told(capsys, tmp_path, mon
     ("arguments", "words"),
     [
         (["--show"], "--show needs the name of a dataset"),
+        (["~nouserx/p"], "There is no dataset '~nouserx/p': choose one of"),
         (["svhn", "--show"], "fetch it with `bash data_scripts/get_svhn.sh`"),
         (["faces", "--show", "--split", "val"], "The splits of built-in faces are train, test. Received: split='val'."),
         (["lsun_bedroom", "--show"], "fetch it with `bash data_scripts/get_lsun_bedroom.sh`"),

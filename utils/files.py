@@ -32,6 +32,11 @@ _UNFINISHED = ".unfinished-"  # how the names of files begin that are being writ
 _ABANDONED = 3600  # seconds after which nobody is still writing a folder of such a name
 
 
+def expanded(path: str | Path) -> Path:
+    """A path with its ~ written out; as it was typed where there is no such user, for which pathlib would raise."""
+    return Path(os.path.expanduser(path))
+
+
 def make_folder(path: str | Path) -> Path:
     """Make a folder, and those above it, unless it is there.
 

@@ -41,7 +41,7 @@ from utils.config import Experiment
 from utils.data.catalogue import is_own
 from utils.data.dataset import Dataset
 from utils.errors import InputError
-from utils.files import holder, is_locked, locked, make_folder, read_json, write_json
+from utils.files import expanded, holder, is_locked, locked, make_folder, read_json, write_json
 from utils.lengths import unit_of
 from utils.text import one_line, shorten, slug
 
@@ -55,7 +55,7 @@ POINTS = 16_384
 
 def runs_folder(runs_dir: str | Path | None = None) -> Path:
     """Where runs go: as given, else the environment's DCGAN_RUNS_DIR, else `saved_models/` of the project."""
-    return Path(runs_dir or os.environ.get("DCGAN_RUNS_DIR") or PROJECT / "saved_models").expanduser()
+    return expanded(runs_dir or os.environ.get("DCGAN_RUNS_DIR") or PROJECT / "saved_models")
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Run:
         root = runs_folder(root)
         if str(name) == "last" and (known := cls.all(root)):
             return known[-1]
-        for folder in (Path(name).expanduser(), root / name):
+        for folder in (expanded(name), root / name):
             if (folder / "experiment.json").is_file():
                 return cls(folder.resolve())
         listed = ", ".join(run.name for run in cls.all(root)[-5:]) or "none yet; `./dcgan train` makes one"
@@ -528,7 +528,7 @@ def check_place(title: str, data: str, cure: str = "--data") -> None:
     Raises:
         InputError: it says so, and how to say where they are.
     """
-    if is_own(data) and not Path(data).expanduser().exists():
+    if is_own(data) and not expanded(data).exists():
         seen_from = "" if Path(data).is_absolute() else ", as seen from where it was started"
         raise InputError(
             f"The pictures of {title} were in {data}{seen_from}, where there is nothing now; say where they are now "

@@ -1,9 +1,12 @@
-"""Every random number of the project comes from a stream that is named here.
+"""The streams of random numbers that trainings, evaluations and analyses draw from, by name.
 
 A stream is decided by a seed, its own number and counters (an epoch, an update), so nothing has to be remembered in
 order to go on, and no stream depends on how many numbers another has given. NumPy pads the entropy of a seed with
 zeros, so [3, 1] and [3, 1, 0] would be one stream: numbers are unique below a seed, and a stream always has the same
-counters, so no two of them can meet.
+counters, so no two streams of this table that have the same kind of seed can meet.
+
+What is not in the table has generators of its own, which may meet these where seeds are equal: the drawing of built-in
+images (see `data.drawn`), and what draws some rows, pieces or resamples by a seed alone.
 """
 
 from typing import NamedTuple

@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 NAME_BYTES = 80
@@ -43,6 +44,22 @@ def slug(text: str) -> str:
     kept = "".join(c if _in_names(c) else " " for c in unicodedata.normalize("NFC", text))
     whole = "-".join(kept.split()).encode()[:NAME_BYTES]
     return whole.decode(errors="ignore").strip("-.")
+
+
+def find_name(name: str, names: Sequence[str]) -> int | None:
+    """The place of the name that a user means; None if it is none of them, or may be more than one.
+
+    Capitals do not count, nor whether words are parted by spaces or by underscores, but a name as it is comes first.
+    """
+
+    def plain(text: str) -> str:
+        return text.strip().casefold().replace(" ", "_")
+
+    for same in (str, plain):
+        found = [place for place, known in enumerate(names) if same(known) == same(name)]
+        if len(found) == 1:
+            return found[0]
+    return None
 
 
 @functools.cache

@@ -121,8 +121,9 @@ def _prepare(options: Datasets) -> None:
     if options.part is None:
         dataset = load(options.name, options.size, options.count, progress=not options.json, **which)
         record = {"title": dataset.title, "images": len(dataset), "fingerprint": dataset.fingerprint}
+        record |= {name: list(getattr(dataset, name)) for name in ("skipped", "others", "notes")}
         said = [f"{dataset.title}: {len(dataset):,} images of {options.size}x{options.size}, ready"]
-        said += dataset.remarks("--json of ./dcgan datasets")
+        said += dataset.remarks("what the same command prints with --json")
     else:
         part, _, parts = options.part.partition("/")
         if not (part.isdecimal() and parts.isdecimal()):
@@ -134,7 +135,7 @@ def _prepare(options: Datasets) -> None:
         title = source.describe().title
         record = {"title": title, "part": int(part), "parts": int(parts)}
         said = [f"{title}: part {options.part} is prepared; when all are, --prepare without --part finishes."]
-    print(json.dumps(record, indent=2) if options.json else "\n".join(said))
+    print(json.dumps(record, indent=2, ensure_ascii=False) if options.json else "\n".join(said))
 
 
 def _state(entry, data_dir: Path | None) -> str:

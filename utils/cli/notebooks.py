@@ -15,7 +15,7 @@ from tyro.conf import Positional, arg
 from utils import start
 from utils.cli.text import short
 from utils.errors import InputError
-from utils.files import appears_whole, write_text
+from utils.files import appears_whole, expanded, write_text
 from utils.presets import SCALES
 from utils.tables import table
 
@@ -177,7 +177,7 @@ def _cleaned(path: Path) -> str:
 
 def _in_full(path: str | Path | None) -> str | None:
     """A path for the kernels, which do not run in the folder that the user named it from."""
-    return None if path is None else str(Path(path).expanduser().resolve())
+    return None if path is None else str(expanded(path).resolve())
 
 
 def _let_kernels_start_apart() -> None:

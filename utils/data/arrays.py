@@ -99,14 +99,9 @@ class ArrayFile:
     def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:
         """Cut, resize and give RGB; no row of an array can fail."""
         part = slice(rows.start, rows.stop)
-        pictures = np.asarray(np.load(self.mapped, mmap_mode="r", allow_pickle=False)[part])
-        if pictures.ndim == 3:
-            pictures = pictures[..., None]
-        if pictures.shape[-1] == 1:
-            pictures = pictures.repeat(3, axis=-1)
-        if pictures.shape[-1] == 4:
-            pictures = on_white(pictures)
-        arrays = {"images": np.stack([fit(picture, self.size) for picture in pictures])}
+        pictures = np.load(self.mapped, mmap_mode="r", allow_pickle=False)[part]
+        # One by one: a chunk of rows is small in the size that is wanted, and may be gigabytes in their own.
+        arrays = {"images": np.stack([fit(_rgb(picture), self.size) for picture in pictures])}
         if self.labels is not None:
             arrays["labels"] = self.labels[part]
         if self.attributes is not None:
@@ -140,10 +135,15 @@ class ArrayFile:
     def _take_others(self, others: dict[str, np.ndarray]) -> None:
         """Check and keep labels, attributes and their names."""
         count = self.shape[0]
-        for key in ("label_names", "attribute_names"):
+        for key, named in (("label_names", "labels"), ("attribute_names", "attributes")):
             names = others.get(key, np.array([], "U1"))
             if names.ndim != 1 or names.dtype.kind != "U":
                 raise InputError(f"{key} of {self.path} should be strings (K,). Received: {_kind(names)}.")
+            if len(names) and named not in others:
+                raise InputError(
+                    f"{key} of {self.path} should be the names of its {named}, an array that it does not hold: add "
+                    f"{named}, or leave {key} out. Received: {', '.join(others)}."
+                )
             setattr(self, key, tuple(map(str, names)))
         encoding = others.get("encoding", np.array(UNKNOWN))
         if encoding.shape or encoding.dtype.kind != "U":
@@ -155,10 +155,11 @@ class ArrayFile:
                 raise InputError(
                     f"labels of {self.path} should be whole numbers ({count},). Received: {_kind(labels)}."
                 )
-            if labels.min() < 0 or (self.label_names and labels.max() >= len(self.label_names)):
+            if labels.min() < 0 or labels.max() >= (len(self.label_names) or _LABELS):
                 raise InputError(
-                    f"labels of {self.path} should lie from 0 to the number of label_names less one. Received: "
-                    f"{labels.min()} to {labels.max()}, with {len(self.label_names)} names."
+                    f"labels of {self.path} should be numbers of classes: from 0 to the number of label_names less "
+                    f"one, and without label_names below {_LABELS:,}. Received: {labels.min()} to {labels.max()}, "
+                    f"with {len(self.label_names)} names."
                 )
             self.labels = labels.astype(np.int64)
         if "attributes" in others:
@@ -173,6 +174,7 @@ class ArrayFile:
 
 
 _MOST = 1 << 30  # bytes that labels, attributes and names may take in memory
+_LABELS = 1 << 31  # labels without names lie below this: no classes are so many, and what is above 2**63 would wrap
 _OTHERS = ("labels", "attributes", "label_names", "attribute_names", "encoding")
 
 
@@ -188,6 +190,15 @@ def npy_header(stream) -> tuple[tuple[int, ...], np.dtype]:
         raise ValueError(f"unknown version {version} of the .npy format")
     shape, _, dtype = read[version](stream)
     return shape, dtype
+
+
+def _rgb(picture: np.ndarray) -> np.ndarray:
+    """One picture of any kind that an array may hold as uint8 (H, W, 3)."""
+    if picture.ndim == 2:
+        picture = picture[..., None]
+    if picture.shape[-1] == 1:
+        return picture.repeat(3, axis=-1)
+    return on_white(picture) if picture.shape[-1] == 4 else picture
 
 
 def _kind(array: np.ndarray) -> str:

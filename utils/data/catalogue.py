@@ -20,6 +20,7 @@ from utils.data.likeness import look_at
 from utils.data.prepare import prepare, prepared_count
 from utils.data.rows import copy_rows, leave_out, places_of
 from utils.errors import InputError
+from utils.files import expanded
 from utils.text import one_line, say_once
 
 MEASURED = 200  # files at most whose size is looked up before anything is read, spread evenly
@@ -64,10 +65,6 @@ class Entry:
     def available(self, data_dir: str | Path | None = None) -> tuple[str, ...]:
         """The splits that can be loaded without fetching anything."""
         return tuple(self.splits) if self.built_in else self._reader().available(data_folder(data_dir))
-
-    def present(self, data_dir: str | Path | None = None) -> bool:
-        """Whether any of it can be loaded without fetching anything."""
-        return bool(self.available(data_dir))
 
     def source(
         self, size: int, count: int | None, seed: int, choices: str, data_dir: str | Path, split: str = "train"
@@ -211,7 +208,7 @@ def find_entry(name: str | Path) -> Entry | None:
 
 def data_folder(data_dir: str | Path | None = None) -> Path:
     """Where datasets live: as given, else the environment's DCGAN_DATA_DIR, else `data/` in this project."""
-    return Path(data_dir or os.environ.get("DCGAN_DATA_DIR") or Path(__file__).parents[2] / "data").expanduser()
+    return expanded(data_dir or os.environ.get("DCGAN_DATA_DIR") or Path(__file__).parents[2] / "data")
 
 
 def load(
@@ -412,7 +409,7 @@ def find_source(
     if entry:
         say_if_ambiguous(name, data_dir)
         return entry.source(size, count, seed, choices, data_folder(data_dir), split)
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir():
         from utils.data.folder import Folder  # imported when used, as in the catalogue
 
@@ -449,7 +446,7 @@ def place_of(name: str | Path, known: str = "") -> str:
         name: as it was typed.
         known: what was written down before; it stays if that is what was typed.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     return str(path.resolve()) if is_own(name) and str(name) != known and path.exists() else str(name)
 
 

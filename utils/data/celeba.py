@@ -51,6 +51,7 @@ class CelebA(Pictures):
         self.home = Path(data_dir).resolve() / "celeba"
         self.place = next((place for place in _places(self.home) if place.exists()), self.home / IMAGES)
         self.zip = Zip(self.place) if self.place.suffix == ".zip" else None
+        self.unwatched = self.zip is None  # looking at each of 200,000 files would take longer than all else at a start
         self.partition, self.attribute_list = self._find_list(PARTITION), self._find_list(ATTRIBUTES)
         listed = _read_list(self.partition, columns=1)
         self.rows = np.flatnonzero(listed["values"] == SPLITS.index(split))[:count]

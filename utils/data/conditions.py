@@ -11,7 +11,7 @@ from utils.data.captions import captions_of, grammar_for
 from utils.data.catalogue import find_source, reading
 from utils.data.dataset import Dataset
 from utils.errors import InputError
-from utils.text import one_line
+from utils.text import find_name, one_line
 
 KEPT = 2_048
 """Conditions of training images that a run, or a model with a name, keeps: what is not asked for is as in them."""
@@ -20,6 +20,9 @@ KEPT_TEXTS, EXAMPLES = 1_024, 8
 MOST_ROWS, GRID_COLUMNS = 20, 8
 """Rows of a grid that has one for each class or attribute, at most, and pictures in a row where nobody says how many.
 """
+MOST_UNNAMED = 1 << 15
+"""Classes that labels without names may stand for: more than the 21,841 of the whole ImageNet. Larger labels are dates
+or numbers of things, and each number up to them would be a name, and a place in every condition."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,16 @@ def _names(model: ModelConfig, there, known) -> tuple[str, ...]:
             + (f"{other} are, so use --conditions {other}." if has else "leave --conditions out.")
         )
     names = there.label_names if model.conditions == "labels" else there.attribute_names
-    return tuple(names) or tuple(map(str, range(int(np.max(known)) + 1)))
+    if names:
+        return tuple(names)
+    classes = int(np.max(known)) + 1
+    if classes > MOST_UNNAMED:
+        raise InputError(
+            f"Labels without label_names should be numbers of at most {MOST_UNNAMED:,} classes to be conditioned on: "
+            f"number the classes of {one_line(there.title)} from 0 without gaps, and name them in label_names. "
+            f"Received: labels up to {classes - 1}."
+        )
+    return tuple(map(str, range(classes)))
 
 
 def _wanted(model: ModelConfig, there: tuple[str, ...], title: str) -> tuple[str, ...]:
@@ -269,13 +281,8 @@ def _assignment(word: str, names: tuple[str, ...]) -> tuple[int, int]:
 
 
 def _place(name: str, names: tuple[str, ...], what: str) -> int:
-    """The place of a name; capitals do not count, nor whether words are parted by spaces or by underscores."""
-
-    def plain(text: str) -> str:
-        return text.strip().casefold().replace(" ", "_")
-
-    for same in (str, plain):
-        found = [place for place, known in enumerate(names) if same(known) == same(name)]
-        if len(found) == 1:
-            return found[0]
-    raise InputError(f"There is no {what} {one_line(name)!r} in this model: choose from {', '.join(names)}.")
+    """The place of a name; see `find_name`."""
+    place = find_name(name, names)
+    if place is None:
+        raise InputError(f"There is no {what} {one_line(name)!r} in this model: choose from {', '.join(names)}.")
+    return place

@@ -180,7 +180,8 @@ class Source(Protocol):
 
     A source of picture files may have a method `sizes(rows: range) -> Counter` of their (width, height) in pixels. A
     source of which many rows may be of no use says what share of them may fail, as `tolerated`, and what to do when
-    more do, as `cure`, a sentence.
+    more do, as `cure`, a sentence. One whose identity stays the same when single pictures change is `unwatched`: where
+    some were left out, users are told how to have them read again.
     """
 
     def describe(self) -> Description:

@@ -268,8 +268,6 @@ class Faces(Drawn):
             },
             attribute_names=ATTRIBUTES,
             box_names=BOXES,
-            terms="Drawn here from the style Avataaars by Pablo Stanley (avataaars.com), free for personal and "
-            "commercial use; packaged by DiceBear (MIT).",
             encoding=ENCODING,
         )
 

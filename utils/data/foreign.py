@@ -5,8 +5,9 @@ and folders that this project wrote (a run's grids would be learned from), known
 says, never by a name alone.
 """
 
-import json
 from pathlib import Path
+
+from utils.files import read_json
 
 _HIDDEN = "hidden"
 _THUMBNAILS = "thumbnails that a system, a camera or a network disk made"
@@ -66,7 +67,7 @@ def why_own(folder: str, names: list[str]) -> str | None:
 
 def _is_mark(path: Path) -> bool:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and _MARKS[path.name] <= set(content)

@@ -255,8 +255,6 @@ class HouseNumbers(Drawn):
             label_names=LABELS,
             attribute_names=ATTRIBUTES,
             box_names=BOXES,
-            terms="Drawn here with the fonts DejaVu (Bitstream Vera licence), STIX (SIL Open Font License 1.1) and "
-            "Computer Modern (BaKoMa licence) that come with matplotlib.",
             encoding=ENCODING,
         )
 

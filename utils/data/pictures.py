@@ -256,9 +256,11 @@ def _eight_bits(image: Image.Image, file: BinaryIO) -> Image.Image:
     """The image with 8 bits a channel, its orientation still to be applied.
 
     Of 16 bits Pillow keeps grey as it is and cuts off the lower half of colours, so such PNGs go through OpenCV. They
-    are loaded by Pillow all the same, because it notices when a file ends too early.
+    are loaded by Pillow all the same, because it notices when a file ends too early. Grey as it is means that in a TIFF
+    white may be 4095, or 0.
     """
     image.load()
+    white, clear = 65_535, None
     if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
         raise InputError("32 bits a value, of which nobody says what is white: save it with 8 bits")
     if image.format == "PNG":
@@ -267,13 +269,20 @@ def _eight_bits(image: Image.Image, file: BinaryIO) -> Image.Image:
             return image
         file.seek(0)
         wide = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+        clear = image.info.get("transparency")
     elif image.mode.startswith("I"):
         wide = np.asarray(image)
+        if image.format == "TIFF":
+            white = 2 ** image.tag_v2[ExifTags.Base.BitsPerSample][0] - 1
+            if image.tag_v2.get(ExifTags.Base.PhotometricInterpretation, 0) == 0:  # white is; Pillow's default, too
+                wide = white - wide
     else:
         return image
-    narrow = np.rint(wide / 257).astype(np.uint8)
+    narrow = np.rint(wide / (white / 255)).astype(np.uint8)
     if narrow.ndim == 3:
         narrow = cv2.cvtColor(narrow, cv2.COLOR_BGRA2RGBA if narrow.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    elif clear is not None:  # of a transparent colour OpenCV has made alpha, of a transparent grey it does not
+        narrow = np.dstack([narrow, np.where(wide == clear, 0, 255).astype(np.uint8)])
     result = Image.fromarray(narrow)
     result.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
     return result

@@ -38,7 +38,7 @@ from tqdm import tqdm
 
 from utils.data.dataset import Dataset, Description, Source
 from utils.errors import InputError
-from utils.files import appears_whole, is_locked, locked, make_folder, read_json, write_json, write_text
+from utils.files import NO_ARRAY, appears_whole, is_locked, locked, make_folder, read_json, write_json, write_text
 
 VERSION = 1  # part of the folder's name: raise it when the layout on disk, or what a chunk is, changes
 CHUNK_ROWS = 256  # few enough that a kill costs little, many enough that the journal does
@@ -79,6 +79,9 @@ def prepare(
                 _prepare(source, description, layout, home, progress, verb, workers)
     dataset = _open(home, description, layout)
     _check_failures(source, description, home, dict(enumerate(dataset.skipped)))  # less may be tolerated than then
+    if dataset.skipped and getattr(source, "unwatched", False):
+        note = f"Pictures that were left out and are mended are read again once {home} is deleted."
+        dataset = dataclasses.replace(dataset, notes=(*dataset.notes, note))
     return dataset
 
 
@@ -305,7 +308,8 @@ def _finished_before(home: Path, layout: Layout) -> tuple[dict[int, str], dict[i
 
 
 def _journals(home: Path, own: Path | None = None) -> tuple[dict[int, str], dict[int, str]]:
-    """Digests by chunk, and reasons by failed row, of all parts; a line that was cut off does not count.
+    """Digests by chunk, and reasons by failed row, of all parts; a line that was cut off does not count, nor one that a
+    power cut left as zeros: their chunks are read again.
 
     Args:
         home: the prepared folder.
@@ -317,7 +321,11 @@ def _journals(home: Path, own: Path | None = None) -> tuple[dict[int, str], dict
         whole = content[: content.rfind(b"\n") + 1]
         if own in (None, journal):
             os.truncate(journal, len(whole))  # what was cut off must not spoil the next line
-        for record in map(json.loads, whole.splitlines()):
+        for line in whole.splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
             digests[record["chunk"]] = record["digest"]
             failed |= {int(row): reason for row, reason in record["failed"].items()}
     return digests, failed
@@ -376,21 +384,22 @@ def _open(home: Path, description: Description, layout: Layout) -> Dataset:
     try:
         meta = read_json(home / "meta.json")
         arrays = {name: np.load(home / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in layout}
-        whole = all(arrays[name].shape == (meta["count"], *layout[name][0]) for name in layout)
-    except (OSError, ValueError, KeyError):
+        count, fingerprint, skipped = meta["count"], meta["fingerprint"], tuple(meta["skipped"])
+        whole = all(arrays[name].shape == (count, *layout[name][0]) for name in layout)
+    except (*NO_ARRAY, KeyError, TypeError):  # the last two where the JSON is another than was written
         whole = False
     if not whole:
         raise InputError(f"{home} was changed after it was prepared: delete that folder and start again.")
     return Dataset(
         name=description.title,
         title=description.title,
-        fingerprint=meta["fingerprint"],
+        fingerprint=fingerprint,
         label_names=description.label_names,
         attribute_names=description.attribute_names,
         box_names=description.box_names,
         terms=description.terms,
-        skipped=tuple(meta["skipped"]),
-        found=meta["count"] + len(meta["skipped"]),
+        skipped=skipped,
+        found=count + len(skipped),
         others=description.others,
         notes=description.notes,
         encoding=description.encoding,
@@ -416,10 +425,12 @@ def _alone(home: Path, progress: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _disk_explained(title: str, home: Path) -> Iterator[None]:
-    """Say in one sentence that the disk is full or may not be written to."""
+    """Say in one sentence that the disk is full or may not be written to. Errors of the source's own files pass."""
     try:
         yield
     except OSError as error:
+        if error.filename is not None and not Path(str(error.filename)).absolute().is_relative_to(home.absolute()):
+            raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             reason, cure = "is full", "What is finished is kept: free some space and start again"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

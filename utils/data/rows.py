@@ -10,7 +10,7 @@ import numpy as np
 from utils.data.dataset import Dataset, Description
 from utils.data.prepare import prepare
 from utils.errors import InputError
-from utils.text import one_line
+from utils.text import find_name, one_line
 
 _FIELDS = ("labels", "attributes", "captions", "boxes")  # what a dataset may hold beside its images
 
@@ -68,21 +68,20 @@ def places_of(combination: str, names: Sequence[str], title: str) -> list[int]:
     """The places of the attributes of a combination, such as "hat & sunglasses".
 
     Args:
-        combination: names of attributes, with "&" between them.
+        combination: names of attributes, with "&" between them; see `find_name`.
         names: of all attributes.
         title: whose they are, for a message.
 
     Raises:
         InputError: there is no such attribute.
     """
-    plain = {name.casefold(): place for place, name in enumerate(names)}
-    asked = [name.strip().casefold().replace(" ", "_") for name in combination.split("&")]
-    if odd := [name for name in asked if name not in plain]:
+    places = {name: find_name(name, names) for name in map(str.strip, combination.split("&"))}
+    if odd := [name for name, place in places.items() if place is None]:
         raise InputError(
             f"A combination is made of attributes with & between them, such as 'hat & sunglasses'; {title} has "
             f"{', '.join(names) or 'none'}. Received: {one_line(odd[0])!r} in {one_line(combination)!r}."
         )
-    return [plain[name] for name in dict.fromkeys(asked)]
+    return list(dict.fromkeys(places.values()))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@
 is the digit 0.
 """
 
+import contextlib
+import errno
 import io
 import struct
 import zlib
@@ -47,10 +49,8 @@ class Svhn:
 
         self.size, self.split = size, split
         self.path = Path(data_dir).resolve() / "svhn" / f"{split}_32x32.mat"
-        try:
+        with self._judged():
             shapes = {name: shape for name, shape, _ in whosmat(str(self.path))}
-        except Exception as error:  # for malformed files SciPy raises many kinds
-            raise self._damaged(error) from error
         self.count = (*shapes.get("X", ()), 0, 0, 0, 0)[3]
         if shapes.get("X") != (32, 32, 3, self.count) or shapes.get("y") != (self.count, 1):
             raise self._damaged(f"X should be (32, 32, 3, N) and y (N, 1), but there is {shapes}")
@@ -76,16 +76,12 @@ class Svhn:
         from scipy.io import loadmat
 
         self.images, self.labels = folder / "images.npy", folder / "labels.npy"
-        try:
+        with self._judged():
             if not self.images.exists():
                 with self.path.open("rb") as file, appears_whole(self.images) as temporary:
                     _unpack_images(file, self.count, temporary)
             with appears_whole(self.labels) as temporary:
                 np.save(temporary, loadmat(str(self.path), variable_names=["y"])["y"][:, 0].astype(np.int64))
-        except OSError:
-            raise
-        except Exception as error:
-            raise self._damaged(error) from error
 
     def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:
         """Turn columns first into rows first; a label that is no digit makes an image fail."""
@@ -98,6 +94,17 @@ class Svhn:
             if not 1 <= label <= 10
         }
         return {"images": np.stack([fit(image, self.size) for image in images]), "labels": labels % 10}, failed
+
+    @contextlib.contextmanager
+    def _judged(self) -> Iterator[None]:
+        """Say that the file is damaged, whatever is raised about it, but not for what the system says of its place."""
+        try:
+            yield
+        except Exception as error:  # for malformed files SciPy raises many kinds
+            # An OSError of SciPy's own has no number; the system's EINVAL is a place in the file that cannot be.
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                raise
+            raise self._damaged(error) from error
 
     def _damaged(self, why: object) -> InputError:
         return InputError(f"{self.path} is not SVHN's file, or is damaged ({why}): delete it and run {FETCH} again.")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import InputError
-from utils.files import NO_ARRAY
+from utils.files import NO_ARRAY, expanded
 from utils.sampling import Sampler
 from utils.text import from_here
 
@@ -81,7 +81,7 @@ def read_latents(path: str | Path, latent_dim: int) -> np.ndarray:
     Raises:
         InputError: there is no such file, or it holds something else.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.is_file():
         raise InputError(f"There is no file {from_here(path)}.")
     try:

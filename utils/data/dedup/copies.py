@@ -9,7 +9,7 @@ import numpy as np
 from utils.data.dataset import Dataset
 from utils.data.dedup.find import find_duplicates
 from utils.data.rows import copy_rows
-from utils.files import appears_whole
+from utils.files import NO_ARRAY, appears_whole
 
 VERSION = 1  # raise it when a method finds other duplicates than before
 
@@ -33,12 +33,20 @@ def deduplicated(dataset: Dataset, method: str, folder: str | Path, progress: bo
     identity = {"fingerprint": dataset.fingerprint, "method": method, "version": VERSION}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     found = Path(folder) / f"kept-{method}-{digest[:12]}.npy"
-    if not found.exists():
+    kept = _found_before(found)
+    if kept is None:
         kept = find_duplicates(dataset.images, method, progress=progress).kept
         with appears_whole(found) as temporary:
             np.save(temporary, kept)
-    kept = np.load(found, allow_pickle=False)
     if len(kept) == len(dataset):
         return dataset
     title = f"{dataset.title} without duplicates ({method})"
     return copy_rows(dataset, kept, identity, title, folder, progress)
+
+
+def _found_before(path: Path) -> np.ndarray | None:
+    """The rows that stay, as they were found before; None if they were not, or the file was damaged since."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except NO_ARRAY:  # among them that there is no file
+        return None
