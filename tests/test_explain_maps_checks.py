@@ -29,7 +29,7 @@ from utils.explain.checks import (
 from utils.explain.fixed import fixed_discriminator
 from utils.explain.gradcam import grad_cam
 from utils.explain.pages import explain
-from utils.explain.sections import Finding, Section, bracketed
+from utils.explain.sections import Finding, Section, bracketed, checks
 from utils.explain.subject import Subject, subject_for
 from utils.features.extract import Part
 from utils.features.questions import Questions
@@ -278,7 +278,7 @@ def test_the_command_writes_a_page_whose_pictures_are_there(capsys, run, tmp_pat
     assert [section["name"] for section in record["sections"]] == ["gradcam", "guided", "filters", "memory"]
 
 
-def test_the_checks_section_has_a_row_for_every_method_and_every_part(run, tmp_path):
+def test_the_checks_section_has_a_row_for_every_method_and_every_part(run, tmp_path, monkeypatch):
     random = np.random.default_rng(1)
     boxes = np.tile(np.array([[0, 0, 16, 16], [16, 16, 32, 32], [8, 8, 24, 24]]), (12, 1, 1))
     boxes[1:, 1] = -1  # the second part is shown once, too seldom to play
@@ -292,7 +292,10 @@ def test_the_checks_section_has_a_row_for_every_method_and_every_part(run, tmp_p
     )
     networks = {name: load_network(run.model(name)) for name in ("generator", "discriminator")}
     subject = Subject("a model", data=data, experiment=run.experiment, count=3, **networks)
+    headings, write = [], checks.write_figure
+    monkeypatch.setattr(checks, "write_figure", lambda file, of: headings.append(of.get_suptitle()) or write(file, of))
     (section,) = explain(subject, tmp_path, ("checks",))
+    assert set(headings) == {"a model on noise, seed 0"} and len(headings) == 4  # each figure by itself
     randomised, curves, *pointing = section.tables.values()
     compared = [name for name in methods() if name != "occlusion"]
     assert [row["method"] for row in randomised] == [*compared, "edges, which have to fail"]
@@ -347,6 +350,7 @@ def test_an_analysis_is_one_function_and_one_line_of_the_list(run, tmp_path, mon
             "--count must be at least 2, because an image's maps are compared with others'. Received: 0.",
         ),
         (["--data", "nowhere"], "There is no dataset 'nowhere'"),
+        (["--boxes", "nowhere.json"], "nowhere.json should be a JSON file of boxes, but cannot be read"),
         (
             ["--only", "memory"],
             "has no images set apart from training to compare samples with; at least 400 are needed.",

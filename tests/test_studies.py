@@ -3,6 +3,7 @@
 import gc
 import importlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -311,6 +312,8 @@ def test_of_kept_runs_only_those_cross_whose_networks_are_not_both_normalised_al
     assert {row["kind"] for row in rows if row["crossings"]} == {"apart", "generator"}
     counts = {(row["training"], row["data"]): (row["runs"], row["cross"]) for row in by_kind(rows)}
     assert counts[KINDS["generator"], "faces"] == (8, 6) and counts[KINDS["off"], "cifar10"] == (5, 0)
+    cells = [cell for row in by_kind(rows) for cell in row.values()]
+    assert not [cell for cell in cells if re.search(r"\((\S+) to \1\)", str(cell))]  # of one run no range is told
     assert plot_kept_runs(rows).axes[0].get_yscale() == "log"
 
 

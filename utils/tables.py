@@ -1,6 +1,6 @@
 """How results are put into words: tables, durations, cards of models."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -19,19 +19,21 @@ def table(rows: list[dict]) -> str:
     )
 
 
-def spread(values: Iterable[float], form: str) -> str:
-    """Mean of the values, with the lowest and the highest in brackets; alone where these are one, as of a single run,
-    since what stands in brackets is easily read as an interval. NaN values are left out; "–" where there is no other.
+def spread(values: Iterable[float], form: str, middle: Callable[[list[float]], float] = np.mean) -> str:
+    """The middle of the values, with the lowest and the highest in brackets; alone where these read alike, as of a
+    single run, since what stands in brackets is easily read as an interval. NaN values are left out; "–" where there is
+    no other.
 
     Args:
         values: of several runs.
         form: a format of the numbers, such as ".1%".
+        middle: what is their middle, the mean or np.median.
     """
     values = [value for value in values if value == value]
     if not values:
         return "–"
-    mean, low, high = np.mean(values), min(values), max(values)
-    return f"{mean:{form}}" if low == high else f"{mean:{form}} ({low:{form}} to {high:{form}})"
+    value, low, high = (f"{of(values):{form}}" for of in (middle, min, max))
+    return value if low == high else f"{value} ({low} to {high})"
 
 
 def duration(seconds: float) -> str:

@@ -30,6 +30,7 @@ RECIPE_VERSION = 1  # raise it whenever a change of this file changes what the d
 SIDE = 32  # of the pictures that the network sees, in pixels
 FILTERS = (32, 64, 64, 128)  # of its convolutions
 STRIDES = (2, 1, 2, 2)
+BOXED = 1_000  # samples that a part is looked for in; boxes drawn by hand are on the first so many of a seed
 TRAIN_COUNT, TEST_COUNT = 8_000, 2_000  # pictures to learn from, and to be judged by
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 6, 64, 1e-3
 BLUR = (0.3, 1.0)  # standard deviation in pixels, from which half of the pictures draw theirs

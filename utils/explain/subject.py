@@ -14,10 +14,12 @@ from utils.data.dataset import ALL
 from utils.errors import InputError
 from utils.evaluation.held_out import SPLITS, unseen
 from utils.explain.fixed import FixedDiscriminator, fixed_discriminator, normalises
+from utils.explain.parts import BOXED, read_boxes
 from utils.models import load_network
 from utils.networks import TrainedNetwork, with_data
 from utils.runs import Run
 from utils.sampling import Sampler
+from utils.text import shorten
 
 REFERENCE = 256  # images that fix batch statistics
 SEARCHED = 2000  # true images that are looked through
@@ -38,7 +40,7 @@ class Subject:
         seed: decides images, latents and every random control.
         run: the run whose epochs make the film, or None.
         data_dir: where datasets live.
-        boxes: a file of boxes drawn by hand around a part of samples (see `parts.read_boxes`), or None.
+        boxes: boxes drawn by hand on samples (see `parts.read_boxes`), by what they are drawn around, or None.
         most: images that copies are looked for among, and samples that a part is looked for in, at most, by a detector
             that learns from ten times as many; None for as many as tell something.
     """
@@ -53,8 +55,13 @@ class Subject:
     seed: int = 0
     run: Run | None = None
     data_dir: Path | None = None
-    boxes: Path | None = None
+    boxes: dict[str, dict[int, np.ndarray]] | None = None
     most: int | None = None
+
+    @property
+    def about(self) -> str:
+        """What figures are of: model, images, seed."""
+        return f"{shorten(self.title, 60)} on {shorten(self.data.title, 60)}, seed {self.seed}"
 
     @property
     def sampler(self) -> Sampler:
@@ -139,13 +146,17 @@ def subject_for(
         trained: which discriminator, as `utils.networks.find_network` gives it.
         data: a dataset or own pictures; by default what it was trained on. Images that nothing was trained on are
             taken where there are such.
-        count, layer, seed, data_dir, boxes, most: as in `Subject`.
+        boxes: a file of boxes drawn by hand around a part, named after it.
+        count, layer, seed, data_dir, most: as in `Subject`.
 
     Raises:
-        InputError: nobody says which images to show it, they cannot be had, or the layer does not exist.
+        InputError: nobody says which images to show it, they cannot be had, the layer does not exist, or the boxes
+            cannot be read.
     """
     discriminator = load_network(trained.file)
-    fixed_discriminator(discriminator).convolution(layer)  # before any image is read: what is wrong is said at once
+    # Before any image is read: what is wrong is said at once.
+    fixed_discriminator(discriminator).convolution(layer)
+    drawn = boxes and {Path(boxes).stem: read_boxes(boxes, BOXED, discriminator.input_shape[1])}
     trained, data = with_data(trained, data, data_dir)
     beside = trained.file.with_name("generator.keras")
     return Subject(
@@ -159,7 +170,7 @@ def subject_for(
         seed=seed,
         run=trained.run,
         data_dir=data_dir,
-        boxes=boxes,
+        boxes=drawn,
         most=most,
     )
 

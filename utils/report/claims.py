@@ -202,7 +202,7 @@ def _some(kept: Kept, study: str, names: Iterable[str] = ("faces", "cifar10")) -
 def _spread(values: Sequence[float], form: str = ".2g") -> str:
     mean, low, high = (float(end(values)) for end in (np.mean, np.min, np.max))
     written = [format(v, form) if abs(v) < 10 or form != ".2g" else f"{v:.0f}" for v in (mean, low, high)]
-    return written[0] if low == high else f"{written[0]} ({written[1]} to {written[2]})"
+    return written[0] if written[1] == written[2] else f"{written[0]} ({written[1]} to {written[2]})"
 
 
 def _updates(studies: dict[str, dict]) -> str:

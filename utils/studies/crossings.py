@@ -19,6 +19,7 @@ from utils.config import STATISTICS
 from utils.figure import new_figure
 from utils.studies import results
 from utils.studies.losses import crossings, loss_curves, plot_panels
+from utils.tables import spread
 
 STUDIES = (
     "batch_normalisation", "amount_of_data", "report_amounts", "losses", "recipes", "features", "long_training",
@@ -109,6 +110,7 @@ def by_kind(rows: list[dict]) -> list[dict]:
         for data in dict.fromkeys(row["data"] for row in rows):
             some = [row for row in rows if (row["kind"], row["data"]) == (kind, data)]
             crossed = [row for row in some if row["crossings"]]
+            apart = [row["distance"] for row in some if not row["crossings"]]
             if not some:
                 continue
             small = [row["crossings"] > 0 for row in some if row["images"] <= FEW]
@@ -119,9 +121,9 @@ def by_kind(rows: list[dict]) -> list[dict]:
                     "runs": len(some),
                     "cross": len(crossed),
                     f"of those with up to {FEW:,} images": f"{sum(small)} of {len(small)}" if small else "none there",
-                    "first crossing, update": _range([row["first"] for row in crossed], ".0f"),
-                    "distance where they cross": _range([row["distance"] for row in crossed], ".2g"),
-                    "where they do not": _range([row["distance"] for row in some if not row["crossings"]], ".2g"),
+                    "first crossing, update": spread([row["first"] for row in crossed], ".0f", np.median),
+                    "distance where they cross": spread([row["distance"] for row in crossed], ".2g", np.median),
+                    "where they do not": spread(apart, ".2g", np.median),
                 }
             )
     return table
@@ -184,9 +186,3 @@ def plot_on_the_reports_terms(folder: str | Path = results.RESULTS) -> Figure | 
             of = (runs[arm] for arm in ON_THE_REPORTS_TERMS)
             columns.append([(f"{run['settings']['data']['name']}, {run['images']:,} images", run) for run in of])
     return plot_panels([list(row) for row in zip(*columns)]) if columns else None
-
-
-def _range(values: list[float], spec: str) -> str:
-    if not values:
-        return "–"
-    return f"{np.median(values):{spec}} ({min(values):{spec}} to {max(values):{spec}})"

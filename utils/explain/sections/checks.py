@@ -61,7 +61,7 @@ def _randomisation(subject: Subject, folder: Path) -> Section:
         if row["method"] in ("Grad-CAM", "guided backpropagation")
     )
     picture = Picture(
-        draw_randomisation(record, folder / "randomisation.png"),
+        draw_randomisation(record, folder / "randomisation.png", subject.about),
         "Layers lose what they learnt, from the head down. A map that explains the weights falls to the level of maps "
         "of different images (dotted), or below. Bars: 95% over draws of the weights.",
     )
@@ -100,7 +100,7 @@ def _deletion(subject: Subject, folder: Path) -> Section:
         )
         pictures.append(
             Picture(
-                draw_curves(curves, folder / f"deletion_insertion_{kind}.png"),
+                draw_curves(curves, folder / f"deletion_insertion_{kind}.png", subject.about),
                 f"The logit of {kind} as pixels of {len(images)} {kind} images are deleted or inserted, in the order "
                 "of each method's maps.",
             )
@@ -156,7 +156,7 @@ def _pointing(subject: Subject, folder: Path) -> Section:
             )
         )
     picture = Picture(
-        draw_pointing(played, folder / "pointing.png"),
+        draw_pointing(played, folder / "pointing.png", subject.about),
         "How often the strongest place of a map lies in the box of a part. Below the name: images that show the part "
         "and have a map that points anywhere. A map that follows its image beats the maps of others; the findings ask "
         "that beyond chance, at 5% after Bonferroni's correction for the parts (a permutation test; for a random place "
@@ -165,9 +165,9 @@ def _pointing(subject: Subject, folder: Path) -> Section:
     return Section(findings=tuple(findings), tables=tables, pictures=(picture,))
 
 
-def draw_randomisation(record: Randomisation, file: str | Path) -> Path:
+def draw_randomisation(record: Randomisation, file: str | Path, heading: str = "") -> Path:
     """Size of the rank correlation with the trained maps, layer after layer, with that between images as a level."""
-    figure = new_figure(7.5, 4.3)
+    figure = new_figure(7.5, 4.5, heading)
     axes = figure.subplots()
     x = np.arange(len(record.stages) + 1)
     for i, method in enumerate(record.correlations):
@@ -185,9 +185,9 @@ def draw_randomisation(record: Randomisation, file: str | Path) -> Path:
     return write_figure(file, figure)
 
 
-def draw_curves(records: dict[str, Curves], file: str | Path) -> Path:
+def draw_curves(records: dict[str, Curves], file: str | Path, heading: str = "") -> Path:
     """Mean deletion and insertion curves of several methods, each with its random maps dotted."""
-    figure = new_figure(10, 4.3)
+    figure = new_figure(10, 4.5, heading)
     for axes, name in zip(figure.subplots(1, 2), ("deletion", "insertion")):
         for i, (method, curves) in enumerate(records.items()):
             x = 100 * curves.fractions
@@ -203,9 +203,9 @@ def draw_curves(records: dict[str, Curves], file: str | Path) -> Path:
     return write_figure(file, figure)
 
 
-def draw_pointing(records: dict[str, list[Pointing]], file: str | Path) -> Path:
+def draw_pointing(records: dict[str, list[Pointing]], file: str | Path, heading: str = "") -> Path:
     """Share of hits of each part with its interval, beside chance, the image's centre and the maps of other images."""
-    figure = new_figure(4.6 * len(records), 3.8)
+    figure = new_figure(4.6 * len(records), 4, heading)
     for axes, (title, parts) in zip(figure.subplots(1, len(records), sharey=True, squeeze=False)[0], records.items()):
         x = np.arange(len(parts))
         share = np.array([p.share.value for p in parts])

@@ -66,7 +66,7 @@ def section(subject: Subject, folder: Path) -> Section:
         tables={"Read right, by attribute": table},
         pictures=(
             Picture(
-                draw_layers(read, without, folder / "features.png"),
+                draw_layers(read, without, folder / "features.png", subject.about),
                 "Mean accuracy by layer, with 95% intervals over test images, beside the same network with random "
                 "weights, the pixels, and guessing the most frequent value.",
             ),
@@ -85,11 +85,13 @@ def _read(network, asked: Questions) -> dict[str, Reading]:
     return layers | {ALL: read_factors(train, asked.known, test, asked.answers)}
 
 
-def draw_layers(read: dict[str, dict[str, Reading]], without: dict[str, Reading], file: str | Path) -> Path:
+def draw_layers(
+    read: dict[str, dict[str, Reading]], without: dict[str, Reading], file: str | Path, heading: str = ""
+) -> Path:
     """Accuracies by layer of several networks, and what is had without one as lines."""
     from matplotlib.ticker import PercentFormatter
 
-    figure = new_figure(8, 3.6)
+    figure = new_figure(8, 3.8, heading)
     axes = figure.subplots()
     for shift, (name, of) in zip((-0.06, 0.06), read.items()):
         found = [reading.accuracy for reading in of.values()]

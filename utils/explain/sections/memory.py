@@ -70,7 +70,7 @@ def section(subject: Subject, folder: Path) -> Section:
         "The same for held-out true images, which cannot be copies.",
         "Distances to the nearest training image.",
     )
-    pictures = tuple(Picture(*pair) for pair in zip(draw_neighbours(record, folder), captions))
+    pictures = tuple(Picture(*pair) for pair in zip(draw_neighbours(record, folder, heading=subject.about), captions))
     tables = {"Distances to the nearest training image against those of held-out images": readable(record)}
     text = (
         "copied: estimated share of copies (0%: none), from how often the image nearest to a picture is a training "
@@ -101,7 +101,7 @@ def readable(record: Memorisation) -> list[dict]:
     ]
 
 
-def draw_neighbours(record: Memorisation, folder: str | Path, shown: int = 5) -> list[Path]:
+def draw_neighbours(record: Memorisation, folder: str | Path, shown: int = 5, heading: str = "") -> list[Path]:
     """Draw samples beside their nearest training images, held-out images likewise, and the distances.
 
     Args:
@@ -109,6 +109,7 @@ def draw_neighbours(record: Memorisation, folder: str | Path, shown: int = 5) ->
         folder: where to write.
         shown: how many pictures are shown as they come; as many again are those with the smallest relative distance in
             the fixed feature space.
+        heading: of the figure of distances.
 
     Returns:
         neighbours_fake.png, neighbours_held_out.png, distances.png.
@@ -129,12 +130,12 @@ def draw_neighbours(record: Memorisation, folder: str | Path, shown: int = 5) ->
         labels = [f"{kind} {i}" for kind in ("number", "closest") for i in range(1, shown + 1)]
         files.append(Path(folder) / f"neighbours_{group}.png")
         viz.write_png(files[-1], sheet(columns, labels))
-    return [*files, _draw_distances(record, Path(folder) / "distances.png")]
+    return [*files, _draw_distances(record, Path(folder) / "distances.png", heading)]
 
 
-def _draw_distances(record: Memorisation, file: Path) -> Path:
+def _draw_distances(record: Memorisation, file: Path, heading: str) -> Path:
     """Histograms of both kinds of distance in each space, with the mark up to which a picture counts as close."""
-    figure = new_figure(13, 7.2)
+    figure = new_figure(13, 7.4, heading)
     rows = figure.subplots(2, 3)
     for (above, below), space in zip(rows.T, record.spaces.values()):
         copied, close, further = str(space.copying["fake"]).split("; ")

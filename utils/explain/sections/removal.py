@@ -9,7 +9,7 @@ import numpy as np
 from utils import viz
 from utils.errors import InputError
 from utils.explain.draw import TILE, sheet
-from utils.explain.parts import TRAIN_COUNT, detector_for, read_boxes
+from utils.explain.parts import BOXED, TRAIN_COUNT, detector_for
 from utils.explain.removal import Removal, remove_part
 from utils.explain.sections import Finding, Picture, Section, bracketed, rounded
 from utils.explain.subject import Subject
@@ -17,14 +17,11 @@ from utils.figure import new_figure, write_figure
 from utils.intervals import Interval
 from utils.text import shorten, slug
 
-BOXED = 1000  # samples that a part is looked for in; hand-drawn boxes are on the first so many of a seed
-
 
 def section(subject: Subject, folder: Path) -> Section:
     sampler, experiment = subject.trained("Removing a part")
-    if subject.boxes:  # drawn by hand around one part
-        finders = {subject.boxes.stem: read_boxes(subject.boxes, BOXED, subject.fixed.side)}
-    else:
+    finders = subject.boxes
+    if not finders:
         count = min(TRAIN_COUNT, 10 * subject.most) if subject.most else TRAIN_COUNT
         detector = detector_for(experiment.data.name, count=count, data_dir=subject.data_dir)
         finders = dict.fromkeys(detector.parts, detector)
@@ -46,7 +43,7 @@ def section(subject: Subject, folder: Path) -> Section:
             "in a sample need not be what people see there.",
             f"What dropping ever more maps does ({part}).",
         )
-        pictures += [Picture(*pair) for pair in zip(draw_removal(record, folder), captions)]
+        pictures += [Picture(*pair) for pair in zip(draw_removal(record, folder, shorten(subject.title, 60)), captions)]
         if subject.boxes:  # nobody counts how often the part is gone
             measured = f"{last.maps} of {len(record.weights)} maps dropped: pixels change by {last.chosen.inside:.0f} "
             measured += f"inside the boxes, {last.chosen.outside:.0f} outside, of 255"
@@ -93,7 +90,7 @@ def readable(record: Removal) -> list[dict]:
     return rows
 
 
-def draw_removal(record: Removal, folder: str | Path) -> list[Path]:
+def draw_removal(record: Removal, folder: str | Path, model: str = "") -> list[Path]:
     """Draw samples with and without the maps, and the effect of dropping ever more of them.
 
     Returns:
@@ -111,13 +108,13 @@ def draw_removal(record: Removal, folder: str | Path) -> list[Path]:
     last = record.droppings[-1]
     columns[f"{last.maps} random\nmaps dropped"] = last.random_pictures.repeat(factor, 1).repeat(factor, 2)
     viz.write_png(pictures, sheet(columns))
-    return [pictures, _draw_effect(record, effect)]
+    return [pictures, _draw_effect(record, effect, model)]
 
 
-def _draw_effect(record: Removal, file: Path) -> Path:
+def _draw_effect(record: Removal, file: Path, model: str) -> Path:
     """Against the number of dropped maps: how often the part is gone, what is kept, what changes where."""
     about = f"{shorten(record.part, 40)}: maps of {record.layer}, dropped; {record.measured} samples that show it"
-    figure = new_figure(13, 4.1, about)
+    figure = new_figure(13, 4.1, f"{model}; {about}" if model else about)
     maps = [dropping.maps for dropping in record.droppings]
     gone, kept, moved = figure.subplots(1, 3)
 
