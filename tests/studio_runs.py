@@ -16,7 +16,8 @@ from utils.data.faces import ATTRIBUTES
 from utils.fitting import at_size
 from utils.models import build_discriminator, build_generator
 from utils.runs import PROJECT, Run, State
-from utils.studio.server import LOOPBACK, application, listen, server_for
+from utils.studio.offers import LOOPBACK
+from utils.studio.server import application, listen, server_for
 from utils.text_encoder import TextEncoder, _fingerprint, build_text_network
 
 NAMES = ("glasses", "hat", "beard")

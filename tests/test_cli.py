@@ -231,6 +231,10 @@ def test_show_says_how_to_go_on_unless_a_process_is_at_it(capsys, run, tmp_path)
     assert f"killed; go on with ./dcgan resume {other.folder}\n" in said(capsys, "show", other.folder)[1]
     with other.locked():
         assert said(capsys, "show", other.folder)[1].count("update 2, running\n") == 1
+    other.save_experiment(run.experiment)  # of one that was killed behind its last summary
+    other.save_state(State("running", epoch=1, update=2))
+    assert f"go on with ./dcgan resume {other.folder}\n" in said(capsys, "show", other.folder)[1]
+    assert json.loads(said(capsys, "show", other.folder, "--json")[1])["finished"] is False
 
 
 def test_show_tells_the_card_of_a_model_with_a_name(capsys):

@@ -12,13 +12,11 @@ from utils import viz
 from utils.config import preset, replace
 from utils.data import Dataset, scale_back
 from utils.errors import InputError
-from utils.evaluation.judge import Judge
 from utils.explain import parts
 from utils.explain.parts import Detections, detector_for, overlap_of, read_boxes, train_detector
 from utils.explain.removal import hidden_convolution, remove_part
 from utils.explain.sections.removal import draw_removal, readable
 from utils.intervals import Interval
-from utils.latent.trust import trust
 from utils.models import build_generator, load_network
 from utils.sampling import Sampler, make_latent_samples
 from utils.streams import stream
@@ -128,20 +126,6 @@ def test_boxes_drawn_by_hand_find_the_same_map_and_leave_open_what_only_a_detect
     assert len(draw_removal(record, tmp_path)) == 2
     first = readable(record)[0]
     assert len(first) == 7 and first["gone"] == "– | –" and first["inside"].startswith(f"{rows[0]['inside']:.0f} | ")
-
-
-def test_a_judge_and_a_detector_both_notice_that_a_part_is_gone(generator):
-    """What `latent.trust` asks, on the one generator here whose part can be removed."""
-
-    def bright(images):
-        return images[:, 4:12, 4:12].mean((1, 2, 3))[:, None].astype(np.float32) - 90
-
-    judge = Judge("squares", ("square",), bright, {}, bright)
-    images = scale_back(np.asarray(generator(make_latent_samples(100, LATENTS, 1))))
-    (record,) = trust(Sampler(generator, LATENTS), judge, SquareDetector(), images, judge.shown(images), samples=200)
-    assert 70 <= record.removed <= 130 and record.fake.value == 0
-    assert record.judge_gone == record.detector_gone and record.judge_gone.value == 1
-    assert record.removal_row()["gone, says the judge"].startswith("100%")
 
 
 def test_the_generator_is_left_as_it_was_and_the_same_seed_gives_the_same_record(generator):

@@ -68,7 +68,6 @@ STREAMS: dict[str, Stream] = {
     "arithmetic: noise": Stream("latent", 2),
     "arithmetic: trials": Stream("latent", 3),
     "turn: latents": Stream("latent", 4),
-    "trust: latents": Stream("latent", 10),
     "directions: latents": Stream("latent", 5),
     "directions: random": Stream("latent", 6),
     "inversion: starts": Stream("latent", 7),

@@ -162,7 +162,7 @@ def _trust(options: Arithmetic, trained, sampler, judge) -> list:
     places = {"data_dir": options.data_dir, "progress": not options.json}
     true = load(name, sampler.generator.output_shape[1], TRUE_IMAGES, split="test", **places)
     detector, images = detector_for(name, **places), np.asarray(true.images)
-    return trust(sampler, judge, detector, images, true.attributes, remove=False, seed=options.seed)
+    return trust(sampler, judge, detector, images, true.attributes, seed=options.seed)
 
 
 def _in_words(text: str) -> bool:

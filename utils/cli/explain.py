@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.text import label, written
+from utils.cli.text import place_for, written
 from utils.errors import InputError
 from utils.explain import ANALYSES
 
@@ -57,8 +57,7 @@ def _explain(options: Explain) -> None:
     from utils.networks import find_network
 
     trained = find_network(options.name, "discriminator", options.runs_dir)
-    in_run = trained.run and trained.home == trained.run.folder
-    folder = options.out or trained.home / ("explain" if in_run else f"{label(trained)}-explain")
+    folder = options.out or place_for(trained, "explain", "explain")
     was_there = (folder / "index.html").is_file()
 
     from utils import runtime

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from utils.cli.text import label, short, written
+from utils.cli.text import place_for, short, written
 from utils.errors import InputError
 from utils.tables import table
 from utils.text import shorten, slug
@@ -80,8 +80,7 @@ def folder_for(trained, what: str, asked: Path | None, about: str = "") -> Path:
             raise InputError(f"--out must be a folder. Received: {asked}, which is a file.")
         return asked
     name = "-".join(part for part in (what, slug(shorten(about, 60))) if part)
-    in_run = trained.run and trained.home == trained.run.folder
-    return trained.home / "latent" / name if in_run else trained.home / f"{label(trained)}-{name}"
+    return place_for(trained, f"latent/{name}", name)
 
 
 def sampler_for(trained, conditions=None):

@@ -106,7 +106,7 @@ def _report(options: Report) -> None:
     from utils.report.write import write
 
     if subjects:
-        title, about = " and ".join(subject.title for subject in subjects), "A report of what is on disk."
+        title = " and ".join(subject.title for subject in subjects)
         about = f"Made by `./dcgan report` of {', '.join(subject.stamp.of for subject in subjects)}."
     elif studies:
         title, about = f"Study: {options.study}", f"Made by `./dcgan report` of {', '.join(studies)}."

@@ -9,7 +9,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils.cli import asked
-from utils.cli.text import label, short, written
+from utils.cli.text import place_for, short, written
 from utils.errors import InputError
 from utils.text import slug
 
@@ -97,8 +97,7 @@ def _sample_texts(options: Sample) -> None:
     columns = min(options.n, TEXT_COLUMNS)
     name = f"{options.kept}-" if options.kept else ""
     name += f"{columns}-seed-{options.seed}-{slug('-'.join(options.text))}.png"
-    in_run = trained.run and trained.home == trained.run.folder
-    target = options.out or (trained.home / "samples" / name if in_run else trained.home / f"{label(trained)}-{name}")
+    target = options.out or place_for(trained, f"samples/{name}", name)
     if target.is_dir() or target.suffix.lower() != ".png":
         raise InputError(f"--out must be the name of a .png file for a grid. Received: {target}.")
     was_there = target.is_file()
@@ -139,8 +138,7 @@ def _sample(options: Sample) -> None:
     which = "" if options.kept is None else f"{options.kept}-"
     kind = "" if options.mode == "files" else "-numbers.png" if options.numbers else ".png"
     name = f"{which}{options.n}-seed-{options.seed}{f'-{slug(wanted)}' if wanted else ''}{kind}"
-    in_run = trained.run and trained.home == trained.run.folder
-    target = options.out or (trained.home / "samples" / name if in_run else trained.home / f"{label(trained)}-{name}")
+    target = options.out or place_for(trained, f"samples/{name}", name)
     if options.mode == "files" and target.is_file():
         raise InputError(f"--out must be a folder for single files. Received: {target}, which is a file.")
     if options.mode == "grid" and (target.is_dir() or target.suffix.lower() != ".png"):

@@ -61,7 +61,7 @@ def _show(options: Show) -> None:
     experiment, steps, epochs = run.experiment, run.steps(SHOWN_UPDATES), run.epochs(SHOWN_EPOCHS)
     updates = int(steps["update"][-1]) if steps else 0
     last = epochs[-1] if epochs else {}
-    done = last.get(run.unit, 0) >= run.goal
+    done = run.is_finished
     if options.json:
         record = {
             "folder": str(run.folder),
@@ -108,7 +108,7 @@ def _show(options: Show) -> None:
 
 def _settings_in_words(experiment: Experiment) -> str:
     """The preset, what differs from it, the command that trains the same, and what that needs of a machine."""
-    changed = config.differences(config.preset(experiment.preset), experiment)
+    changed = config.differences(preset(experiment.preset), experiment)
     changes = ", ".join(f"{name}={now}" for name, (_, now) in changed.items())
     lines = [
         f"preset    {experiment.preset}{', with ' if changes else ''}{changes}",

@@ -43,13 +43,13 @@ class Studio:
 
 
 def _serve(options: Studio) -> None:
-    public = options.host not in ("127.0.0.1", "localhost", "::1")
+    from utils.studio.offers import LOOPBACK, find_offers
+
+    public = options.host not in LOOPBACK
     if not 0 <= options.port <= 65_535:
         raise InputError(f"--port must lie between 0 and 65535. Received: {options.port}.")
     if options.token is not None and (not public or len(options.token) < 8):
         raise InputError("--token goes with --host, and has at least 8 characters: others could guess a shorter one.")
-    from utils.studio.offers import find_offers
-
     find_offers(options.names, options.runs_dir)  # what does not exist is said at once
     from utils import runtime
 
@@ -57,7 +57,7 @@ def _serve(options: Studio) -> None:
     import secrets
     from urllib.parse import quote
 
-    from utils.studio.server import LOOPBACK, Studio, application, listen, server_for
+    from utils.studio.server import Studio, application, listen, server_for
 
     token = (options.token or secrets.token_urlsafe(16)) if public else None
     opened = listen(options.host, options.port)

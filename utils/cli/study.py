@@ -21,9 +21,10 @@ from utils.tables import table
 class Study:
     """Train the arms of a study with several seeds and keep what is measured; what is there already is not repeated."""
 
-    name: Annotated[Positional[Literal[tuple(STUDIES)] | None], arg(metavar="STUDY")] = None  # type: ignore[valid-type]
-    """Which: batch_normalisation, amount_of_data, report_amounts, losses, recipes, features, regularised, cross_domain,
-    long_training, copies, memorisation, planted_bugs or ladder; --list says what they ask."""
+    name: Annotated[
+        Positional[Literal[tuple(STUDIES)] | None],  # type: ignore[valid-type]
+        arg(metavar="STUDY", help=f"Which: {', '.join(STUDIES)}; --list says what they ask."),
+    ] = None
     data: str = "faces"
     """Name of a dataset, or a folder of pictures."""
     scale: Literal[SCALES] = "report"  # type: ignore[valid-type]

@@ -15,6 +15,18 @@ def label(found) -> str:
     return "-".join([found.run.folder.parent.name, found.run.folder.name, *at])
 
 
+def place_for(trained, inside: str, name: str) -> Path:
+    """Where a command puts what it makes of a network: into its run's folder, else here, named after it.
+
+    Args:
+        trained: the `utils.networks.TrainedNetwork`.
+        inside: the place in a run's folder, "samples/8.png".
+        name: what stands behind the network's label elsewhere, "8.png".
+    """
+    in_run = trained.run and trained.home == trained.run.folder
+    return trained.home / (inside if in_run else f"{label(trained)}-{name}")
+
+
 def written(path: Path, was_there: bool) -> str:
     """A file or folder that was written, and whether it replaces one, in words."""
     return f"{short(path)}{' (replaces what was there)' if was_there else ''}"

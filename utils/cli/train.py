@@ -417,7 +417,7 @@ def command_for(experiment: Experiment, data_dir: Path | None = None) -> str:
         data_dir: where its dataset was said to be, if that was said.
     """
     options = ["--preset", experiment.preset]
-    base, size = config.preset(experiment.preset), experiment.model.image_size
+    base, size = preset(experiment.preset), experiment.model.image_size
     if experiment.data.name != base.data.name:
         options += ["--data", experiment.data.name]
         base = config.replace(base, name=experiment.data.name, count=None)

@@ -86,7 +86,6 @@ BOXES = ("glasses", "sunglasses", "eyes", "mouth", "hair", "beard", "hat")
 
 # --- how it is drawn --------------------------------------------------------------------------------------------------
 
-STYLE_SIDE = 280  # side of the style's drawing, in its own units
 CANVAS_PER_PIXEL = 3  # parts are rasterised at this multiple of the image's side,
 LARGEST_CANVAS = 384  # but no larger than this, for the sake of memory
 OVERSAMPLING = 2  # the turned face is sampled so many times per pixel and direction, then averaged

@@ -6,6 +6,7 @@ once. The splits of the datasets in the catalogue are taken as they were publish
 others' (CIFAR-10 has no such copies); those of built-in ones are drawn from random numbers of their own.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import sys
@@ -226,6 +227,23 @@ def true_images_for(
     elif trained_on:
         about = f"{about} that it was {'in part ' if trained < count else ''}trained on"
     return TrueImages.of(dataset, about, seen, dedup)
+
+
+def unseen_images_for(data: DataConfig, size: int, count: int, **how) -> TrueImages:
+    """True images that the training has not seen.
+
+    Args:
+        data, size, count, **how: as for `true_images_for`.
+
+    Raises:
+        InputError: there are not so many.
+    """
+    with contextlib.suppress(TooFewImages):
+        if not (true := true_images_for(data, size, count, **how)).seen:
+            return true
+    raise InputError(
+        f"{data.name} has no {count:,} images set apart from training here, so there is nothing to measure against."
+    )
 
 
 def _left_out(copies: int) -> str:

@@ -10,10 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from utils.config import DataConfig
-from utils.data import scale
-from utils.data.pixels import fit
 from utils.errors import InputError
-from utils.evaluation.features import Extractor, classifier, extractor_for, kept_classifier, taking
+from utils.evaluation.features import Extractor, classifier, extractor_for, taking
 from utils.evaluation.names import names_for
 
 SIDE = 32
@@ -40,8 +38,7 @@ class Judge:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Log-odds of each attribute, float32 (N, K): above 0 it is more probably there than not."""
-        starts = range(0, len(images), 256)
-        return np.concatenate([self._log_odds(images[start : start + 256]) for start in starts])
+        return self._log_odds(images)
 
     def shown(self, images: np.ndarray) -> np.ndarray:
         """Whether each picture shows each attribute, bool (N, K)."""
@@ -80,16 +77,13 @@ def judge_for(
     """
     names, side = names_for(dataset, data_dir, attributes), min(size, SIDE)
     how = {"small": small, "attributes": attributes, "data_dir": data_dir, "progress": progress}
-    network, card = kept_classifier(dataset, side, **how)
-    classes = "accuracies" not in card
-    names = names or tuple(f"class {number}" for number in range(network.output_shape[-1]))
-
-    def log_odds(images: np.ndarray) -> np.ndarray:
-        logits = np.asarray(network(scale(_at_side(images, side)), training=False), np.float32)
-        return _of_classes(logits) if classes else logits
-
     space = taking(classifier(dataset, side, **how), None)
-    return Judge(card["name"], names, space, card, log_odds)
+    classes = "accuracies" not in space.card
+    if not names:
+        black = np.zeros((1, side, side, 3), np.uint8)
+        names = tuple(f"class {number}" for number in range(space.answers(black).shape[1]))
+    log_odds = (lambda images: _of_classes(space.answers(images))) if classes else space.answers
+    return Judge(space.name, names, space, space.card, log_odds)
 
 
 def space_for(
@@ -104,10 +98,6 @@ def space_for(
     """The feature space of `extractor_for`, at `SIDE` pixels where images are larger; it takes images of any size."""
     places = {"small": small, "data_dir": data_dir, "progress": progress}
     return taking(extractor_for(dataset, min(size, SIDE), features=features, **places), None)
-
-
-def _at_side(images: np.ndarray, side: int) -> np.ndarray:
-    return np.asarray(images) if images.shape[1] == side else np.stack([fit(image, side) for image in images])
 
 
 def _of_classes(logits: np.ndarray) -> np.ndarray:

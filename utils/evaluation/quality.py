@@ -11,7 +11,7 @@ from utils.config import Experiment
 from utils.errors import InputError
 from utils.evaluation.distances import SAMPLES, frechet_at_infinity, frechet_distance, kernel_distance
 from utils.evaluation.features import Extractor, extractor_for
-from utils.evaluation.held_out import TrueImages, true_images_for
+from utils.evaluation.held_out import TrueImages, unseen_images_for
 from utils.evaluation.neighbourhoods import Neighbourhoods, neighbourhoods
 from utils.evaluation.passport import INTERVAL, Origin, Passport
 from utils.intervals import Interval
@@ -189,12 +189,7 @@ def quality_for(
         InputError: the dataset has no images set apart from training, or too few.
     """
     data, size = experiment.data, experiment.model.image_size
-    true = true_images_for(data, size, 2 * samples, data_dir=data_dir, progress=progress)
-    if true.seen:
-        raise InputError(
-            f"{data.name} has no {2 * samples:,} images set apart from training here, so there is nothing to measure "
-            "against."
-        )
+    true = unseen_images_for(data, size, 2 * samples, data_dir=data_dir, progress=progress)
     options = {"small": data.small, "data_dir": data_dir, "progress": progress}
     extractor = extractor_for(data.name, size, features=features, **options)
     return Quality(true, extractor, samples, seed)

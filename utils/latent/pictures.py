@@ -10,6 +10,7 @@ from utils import viz
 from utils.latent.arithmetic import Arithmetic, Concept
 from utils.latent.directions import Direction
 from utils.latent.inversion import Inversion
+from utils.latent.paths import legs
 from utils.latent.turn import Turning
 from utils.latent.walk import Walk
 from utils.text import shorten
@@ -32,10 +33,10 @@ def walk_strip(walk: Walk, pictures: int = 10) -> np.ndarray:
         pictures: in a row, at most.
     """
     count = len(walk.stops)
-    legs = count if walk.closed else count - 1
-    rows = [walk.images[walk.leg(number, pictures)] for number in range(legs)]
+    numbers = range(legs(count, walk.closed))
+    rows = [walk.images[walk.leg(number, pictures)] for number in numbers]
     names = walk.names or tuple(f"stop {number}" for number in range(count))
-    labels = [f"{names[number]} → {names[(number + 1) % count]}" for number in range(legs)]
+    labels = [f"{names[number]} → {names[(number + 1) % count]}" for number in numbers]
     return sheet(np.stack(rows), labels)
 
 

@@ -399,11 +399,12 @@ def _distances(subject: Subject) -> list[dict]:
     return blocks
 
 
-def _beside(subject: Subject) -> dict:
+def figures_of(experiment: Experiment) -> tuple[str, ...]:
+    """The figures of `FIGURES`, in its order, of an experiment."""
     from utils.parameters import discriminator_parameters, generator_parameters
 
-    model, training = subject.experiment.model, subject.experiment.training
-    own = (
+    model, training = experiment.model, experiment.training
+    return (
         f"{generator_parameters(model):,}",
         f"{discriminator_parameters(model):,}",
         str(model.image_size),
@@ -412,9 +413,12 @@ def _beside(subject: Subject) -> dict:
         str(model.batch_norm),
         str(model.weights),
     )
+
+
+def _beside(subject: Subject) -> dict:
     rows = [
         {"": name, "the course report": theirs, "the paper": paper, subject.title: value}
-        for (name, theirs, paper), value in zip(FIGURES, own)
+        for (name, theirs, paper), value in zip(FIGURES, figures_of(subject.experiment))
     ]
     return table(rows, stamp=subject.stamp)
 

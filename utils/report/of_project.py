@@ -12,7 +12,7 @@ from utils.pretrained import environment_of
 from utils.report.claims import SOURCES, Row, verdict_counts
 from utils.report.document import Report, Stamp, code, listing, missing, table, text
 from utils.report.kept import Kept, NotKeptError
-from utils.report.of_networks import FIGURES, shipped
+from utils.report.of_networks import FIGURES, figures_of, shipped
 from utils.report.of_study import add_study, claims_table, command_of
 from utils.tables import duration
 
@@ -59,7 +59,7 @@ def add_project(report: Report, kept: Kept, claims: Sequence[Row]) -> None:
     for letter, source in SOURCES.items():
         rows = [row for row in claims if row.claim.id[0] == letter]
         report.section(f"Claims of {source}", claims_table(rows))
-    report.section("Beside the course report and the paper", _beside(kept))
+    report.section("Beside the course report and the paper", _beside())
     report.section("Limits", listing(_limits()))
     report.section("How to make it again", text("Every study, and then this report:"), code(_commands(names)))
 
@@ -183,19 +183,11 @@ def _tables(kept: Kept) -> list[dict]:
     return blocks
 
 
-def _beside(kept: Kept) -> dict:
-    def of(name: str) -> list[str]:
-        from utils.parameters import discriminator_parameters, generator_parameters
-
-        model, training = preset(name).model, preset(name).training
-        return [
-            f"{generator_parameters(model):,}", f"{discriminator_parameters(model):,}", str(model.image_size),
-            str(training.batch_size), f"{training.learning_rate:g}", str(model.batch_norm), str(model.weights),
-        ]  # fmt: skip
-
+def _beside() -> dict:
+    both = (figures_of(preset(name)) for name in ("report32", "paper64"))
     rows = [
         {"": name, "the course report": theirs, "preset report32": own, "the paper": paper, "preset paper64": ours}
-        for (name, theirs, paper), own, ours in zip(FIGURES, of("report32"), of("paper64"))
+        for (name, theirs, paper), own, ours in zip(FIGURES, *both)
     ]
     return table(rows, small=True)
 

@@ -20,6 +20,8 @@ from utils.networks import TrainedNetwork, find_model, find_network, find_run
 from utils.runs import Run
 from utils.text import one_line, slug
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Under these names only this machine can ask."""
 PAGE = Path(__file__).with_name("page")
 """The front end of both forms."""
 KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

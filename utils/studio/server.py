@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, quote
 
 import numpy as np
 import uvicorn
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -32,6 +32,7 @@ from utils.errors import InputError
 from utils.studio.networks import MOST, Networks
 from utils.studio.offers import (
     KINDS,
+    LOOPBACK,
     PAGE,
     Offer,
     TrueImages,
@@ -49,7 +50,6 @@ UPLOAD = 25 << 20
 """Bytes that a picture may have."""
 BODY = 32 << 20
 """Bytes that any request may have: MOST pictures of 128x128 pixels fit."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 COOKIE = "studio_token"
 EVERY = 1.0
 """Seconds between looks at the records of a run."""
@@ -196,11 +196,10 @@ def read_picture(name: str, content: bytes, size: int) -> tuple[np.ndarray, str]
 
 
 def _quiet(content: bytes) -> Image.Image:
+    """A picture that `decode` has read, however large; nothing is said of that."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         return Image.open(BytesIO(content), formats=FORMATS)
-    except UnidentifiedImageError as error:  # `decode` has read it, so this cannot be
-        raise InputError("not a picture") from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
 
@@ -372,9 +371,9 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
 
     of_model = {"draw": draw, "judge": judge, "explain": explain, "over_time": over_time, "picture": picture}
     routes = [
+        Route("/studio.json", everything),  # before the pages, whose names it looks like
         Route("/", page),
         Route("/{name}", page),
-        Route("/studio.json", everything),
         Route("/models/{key}/model.json", model),
         Route("/models/{key}/directions.json", directions),
         Route("/models/{key}/true.bin", true),
@@ -389,7 +388,6 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
         Route("/runs/{key}/stop", stop, methods=["POST"]),
         Route("/runs/{key}/go_on", go_on, methods=["POST"]),
     ]
-    routes.insert(0, routes.pop(2))  # before the pages, whose names it looks like
     handlers = {InputError: refused, HTTPException: refused}
     return Guarded(Starlette(routes=routes, exception_handlers=handlers), token, hosts)
 
