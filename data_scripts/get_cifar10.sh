@@ -11,7 +11,7 @@ usage: bash data_scripts/get_cifar10.sh [--data-dir DIR] [--from FILE]
 
 Fetches CIFAR-10 (Krizhevsky, 2009; 50,000 pictures of 32x32 for training and 10,000 for testing, ten classes) from
 https://www.cs.toronto.edu/~kriz/cifar.html to DIR/cifar10/. The checksum is the one that this page gives. The archive
-stays packed; the reader unpacks it.
+stays packed; the reader unpacks it elsewhere, while it prepares the images.
 TXT
 }
 

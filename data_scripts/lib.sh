@@ -60,7 +60,7 @@ damaged is named, removed and fetched anew; what cannot be read is left as it is
 
 Exit codes: 0 all is there; 2 wrong options, or something is missing that this script needs, or another run is at work;
 3 the download failed, try again; 4 a file is not what it should be; 5 not enough space; 6 an account is needed, or
-terms have to be accepted; 7 a file could not be checked or unpacked.
+terms have to be accepted; 7 a file could not be checked, copied or unpacked.
 TXT
 }
 
@@ -125,20 +125,23 @@ finish() { say "$folder is complete. Next: $1"; }
 # Whoever calls it may then remove the file. So it returns only if the check has come to an answer; a check that could
 # not read the file, or was killed, says nothing about it, and is the end.
 passes() {
-    local doing=checked
-    [[ $1 != unpack ]] || doing=unpacked
+    local doing=checked otherwise="remove it to have it fetched anew"
+    case $1 in
+    unpack) doing=unpacked ;;
+    copy) doing=copied otherwise="leave out --from to have it fetched" ;;
+    esac
     code=0
     trouble=$("$python" -I "$here/unpack.py" "$@") || code=$?
     case $code in
     0) ;;
     [3-6]) return 1 ;;
     *) fail 7 "$2 could not be $doing: ${trouble:-Python ended with code $code}; it is left as it is. Mend the cause and \
-run this again, or remove it to have it fetched anew." ;;
+run this again, or $otherwise." ;;
     esac
 }
 
 obtain() {
-    local name=$1 space=$2 address=$3 check=$4 file=$folder/$1 part=$folder/$1.part given begun
+    local name=$1 space=$2 address=$3 check=$4 file=$folder/$1 part=$folder/$1.part given copy begun
     shift 4
     if [[ -f $file ]]; then
         say "Checking $file"
@@ -147,18 +150,18 @@ obtain() {
         rm -- "$file"
     fi
     given=$(given_as "$name")
-    make_room "$name" "$space" "$part"
     if [[ -n $given ]]; then
+        copy=$part.again # beside what an earlier run left, which stays until the file is there
+        make_room "$name" "$space" "$copy"
         say "Copying $given"
-        if ! cp -- "$given" "$part"; then
-            rm -f -- "$part"
-            fail 5 "$given cannot be copied to $folder."
-        fi
-        if ! passes "$check" "$part" "$@"; then
-            rm -f -- "$part"
+        passes copy "$given" "$copy" || fail "$code" "$given is $trouble."
+        if ! passes "$check" "$copy" "$@"; then
+            rm -f -- "$copy"
             fail 4 "$given is $trouble."
         fi
+        mv -- "$copy" "$part"
     else
+        make_room "$name" "$space" "$part"
         while true; do
             begun=$(size "$part")
             download "$name" "$address" "$part"
@@ -169,6 +172,7 @@ obtain() {
         done
     fi
     mv -- "$part" "$file"
+    rm -f -- "$part.again"
     say "$name is there and whole."
 }
 

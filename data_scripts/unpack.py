@@ -6,6 +6,7 @@
     unpack.py values FILE CHECKSUM                        is it an array of NumPy with these numbers (sha256)?
     unpack.py holds FILE PATTERN=COUNT…                   is it a whole archive with so many files so named?
     unpack.py unpack FILE PATTERN=COUNT LIMIT NOTES FOLDER   unpack those files into FOLDER, and note them in NOTES
+    unpack.py copy FILE TO                                copy a file
     unpack.py verify FOLDER NOTES                         are the unpacked files as they were noted?
     unpack.py alone LOCK                                  lock LOCK, which the caller has open as its file 9, for him
 
@@ -161,6 +162,15 @@ def unpack(file: Path, expected: str, limit: int, notes: Path, folder: Path) -> 
             shutil.rmtree(fresh, ignore_errors=True)
 
 
+def copy(file: Path, to: Path) -> None:
+    """Copy a file. If that fails, nothing is left of the copy."""
+    try:
+        shutil.copyfile(file, to)
+    except BaseException:
+        to.unlink(missing_ok=True)
+        raise
+
+
 def verify(folder: Path, notes: Path) -> None:
     """Raise Trouble unless the files in the folder are those that were noted."""
     lines = notes.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -304,6 +314,8 @@ def main(command: str, file: str, *rest: str) -> int:
         elif command == "unpack":
             expected, limit, notes, folder = rest
             unpack(path, expected, int(limit), Path(notes), Path(folder))
+        elif command == "copy":
+            copy(path, Path(rest[0]))
         elif command == "verify":
             verify(path, Path(rest[0]))
         elif command == "alone":

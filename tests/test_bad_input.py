@@ -344,7 +344,9 @@ def read_array(file: Path) -> None:
 
 
 def read_cifar10(file: Path) -> None:
-    Cifar10(32, file.parent.parent).read(range(10))
+    source = Cifar10(32, file.parent.parent)
+    source.unpack(file.parent)
+    source.read(range(10))
 
 
 def read_svhn(file: Path) -> None:

@@ -405,6 +405,67 @@ def test_a_part_is_not_taken_twice_nor_finished_over(tmp_path):
             prepare_part(Numbers(), SIZE, tmp_path / "p", part, parts)
 
 
+def test_who_prepares_all_in_the_moment_in_which_a_part_begins_hears_of_the_part(tmp_path, monkeypatch):
+    alone, tried = module._alone, []
+
+    @contextlib.contextmanager
+    def then_another(home, progress):
+        with alone(home, progress):
+            yield
+        if not tried:  # the part has let go of the whole, and has read nothing yet
+            tried.append(home)
+            with pytest.raises(InputError, match=r"still being prepared \(1-of-2\): wait for them"):
+                _prepare(Numbers(), tmp_path / "p")
+
+    monkeypatch.setattr(module, "_alone", then_another)
+    prepare_part(Numbers(), SIZE, tmp_path / "p", 1, 2, progress=False, workers=1)
+    assert (tried[0] / "journal-1-of-2.jsonl").read_bytes().count(b"\n") == CHUNKS // 2
+
+
+@pytest.mark.parametrize(
+    ("fate", "words"),
+    [
+        ("finished", None),
+        ("failed", "is gone: another part had too many pictures that cannot be used"),
+        ("deleted", "is gone: somebody has deleted it"),
+    ],
+)
+def test_a_part_whose_arrays_are_gone_says_why_and_is_done_if_all_is_prepared(tmp_path, monkeypatch, fate, words):
+    class Disturbed(Numbers):
+        def read(self, rows):
+            if rows.start == 0:
+                befall(_home(tmp_path / "p"))
+            return super().read(rows)
+
+    def befall(home):
+        if fate == "finished":
+            monkeypatch.setattr(module, "is_locked", lambda path: None)  # as on a disk without locks
+            _prepare(Numbers(), tmp_path / "p")
+        elif fate == "deleted":
+            shutil.rmtree(home)
+        else:
+            failed = dict.fromkeys(range(CHUNKS * CHUNK_ROWS), "broken")
+            with pytest.raises(InputError, match="None of"):
+                module._check_failures(Numbers(), Numbers().describe(), home, failed)
+
+    with pytest.raises(InputError, match=words) if words else contextlib.nullcontext():
+        prepare_part(Disturbed(), SIZE, tmp_path / "p", 1, 2, progress=False, workers=1)
+    assert fate != "finished" or len(_prepare(Numbers(), tmp_path / "p")) == CHUNKS * CHUNK_ROWS
+
+
+@pytest.mark.parametrize(("end", "kept"), [(InputError("it is damaged"), False), (KeyboardInterrupt(), True)])
+def test_what_was_unpacked_of_a_damaged_file_goes_and_stays_when_unpacking_is_stopped(tmp_path, end, kept):
+    class Packed(Numbers):
+        def unpack(self, folder):
+            folder.mkdir()
+            (folder / "some").write_bytes(b"of it")
+            raise end
+
+    with pytest.raises(type(end)):
+        _prepare(Packed(count=10), tmp_path)
+    assert (_home(tmp_path) / "unpacked" / "some").exists() == kept
+
+
 def test_two_processes_at_once_share_the_work_of_one(tmp_path):
     source = Numbers(seconds=0.01, log=str(tmp_path / "log"))
     both = [_prepare_elsewhere(source, tmp_path / "p") for _ in range(2)]

@@ -19,7 +19,9 @@ from utils.config import preset, replace
 from utils.data import load, load_for
 from utils.data.catalogue import catalogue, find_source
 from utils.data.celeba import CelebA
+from utils.data.imagenet32 import ImageNet32
 from utils.data.lsun import LsunBedroom
+from utils.data.pictures import Zip
 from utils.data.prepare import prepare
 from utils.data.svhn import Svhn
 from utils.errors import InputError
@@ -253,8 +255,25 @@ def test_celeba_with_damaged_parts_is_refused_in_one_sentence(tmp_path, faces):
     spoil("list_attr_celeba.txt", lambda whole: whole[: whole.index(b"000009")], "same files in the same order")
     spoil("list_eval_partition.txt", lambda whole: b"<html>quota exceeded</html>", "list_eval_partition.txt is damaged")
     spoil("list_eval_partition.txt", lambda whole: b"", "list_eval_partition.txt is damaged")
+    for name in ("list_attr_celeba.txt", "list_eval_partition.txt"):
+        spoil(name, lambda whole: b"\xff \xfe\n" * 12, f"{name} is damaged")  # no text
     (home / "list_attr_celeba.txt").unlink()
     refused("list_attr_celeba.txt is not in .*get_celeba.sh")
+
+
+def test_celeba_reads_the_lists_in_an_archive_that_was_fetched_again(tmp_path, faces):
+    for attributes in (faces[2], 1 - faces[2]):
+        genuine.write_celeba(tmp_path / "celeba", faces[1], [0] * 10, attributes, "kaggle")
+        assert np.array_equal(_load("celeba", tmp_path).attributes, attributes)
+
+
+def test_celeba_with_a_damaged_list_in_its_archive_names_both(tmp_path, faces):
+    path = genuine.write_celeba(tmp_path / "celeba", faces[1], [0] * 10, faces[2], "kaggle")
+    with zipfile.ZipFile(path, "w") as file:
+        for name in ("list_attr_celeba.csv", "list_eval_partition.csv"):
+            file.writestr(name, "image_id,partition\n000001.jpg,none\n")
+    with pytest.raises(InputError, match="list_eval_partition.csv in .*archive.zip is damaged .*: delete archive.zip"):
+        CelebA(32, tmp_path)
 
 
 def test_celeba_does_not_unpack_a_member_that_claims_to_be_huge(tmp_path, faces, monkeypatch):
@@ -480,6 +499,20 @@ def test_imagenet32_images_without_a_class_are_skipped_and_listed(tmp_path):
     assert _load("imagenet32", tmp_path).skipped == ("image 7 of train: no class has label 1001",)
 
 
+class FailingDisk(io.BytesIO):
+    """A file of which nothing can be read."""
+
+    def read(self, *_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize("read", [lambda home: Zip(home / "a.zip").names(), lambda home: ImageNet32(32, home, "val")])
+def test_a_zip_on_a_disk_that_fails_is_not_called_damaged(tmp_path, monkeypatch, read):
+    with monkeypatch.context() as patch, pytest.raises(InputError, match=r"cannot be read \(Input/output error\)"):
+        patch.setattr("zipfile.io.open", lambda *_, **__: FailingDisk(bytes(100)))
+        read(tmp_path)
+
+
 # --- CIFAR-10, and what all have in common ----------------------------------------------------------------------------
 
 
@@ -490,6 +523,47 @@ def test_cifar10_test_split_is_loaded_by_name(tmp_path, monkeypatch):
     train, test = _load("cifar10", tmp_path), _load("cifar10", tmp_path, split="test")
     assert np.array_equal(train.images, images[:50]) and np.array_equal(test.images, images[50:])
     assert np.array_equal(test.labels, labels[50:]) and test.title == "CIFAR-10 test"
+
+
+LABELS = np.arange(12) % 10
+WRITTEN = {
+    "cifar10, archive": lambda home, faces, bedrooms: genuine.write_cifar10(home, _noise(12), LABELS),
+    "cifar10, folder": lambda home, faces, bedrooms: genuine.write_cifar10(home, _noise(12), LABELS, unpacked=True),
+    "svhn": lambda home, faces, bedrooms: genuine.write_svhn(home, _noise(12), LABELS),
+    "imagenet32": lambda home, faces, bedrooms: genuine.write_imagenet32(home, _noise(12), LABELS),
+    "lsun_bedroom, database": lambda home, faces, bedrooms: genuine.write_lsun(home, bedrooms),
+    "lsun_bedroom, sample": lambda home, faces, bedrooms: genuine.write_lsun_sample(home, bedrooms),
+    "lsun_bedroom, archive": lambda home, faces, bedrooms: genuine.write_lsun_sample(home, bedrooms, zipped=True),
+    "anime": lambda home, faces, bedrooms: genuine.write_anime(home, {"a.jpg": faces[1][0], "b.jpg": faces[1][1]}),
+} | {
+    f"celeba, {form}": lambda home, faces, bedrooms, form=form: genuine.write_celeba(
+        home, faces[1], [0] * 10, faces[2], form
+    )
+    for form in ("zip", "folder", "kaggle")
+}
+
+
+def test_every_dataset_that_is_fetched_is_among_those_that_are_written_here():
+    assert {name.split(",")[0] for name in WRITTEN} == {entry.name for entry in FETCHED}
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+def test_reading_writes_nothing_into_the_folder_of_a_dataset(tmp_path, monkeypatch, faces, bedrooms, form):
+    """A link to a disk for reading only will do. (Tests may run as root, who may write everywhere; so they look.)"""
+    monkeypatch.setattr("utils.data.cifar10.Cifar10.RECORDS", 2)
+    name = form.split(",")[0]
+    share, mine = tmp_path / "share" / name, tmp_path / "mine"
+    WRITTEN[form](share, faces, dict(list(bedrooms.items())[:4]))
+    mine.mkdir()
+    (mine / name).symlink_to(share)
+
+    def state():
+        """A folder has another time after something in it was made or removed, also if it is as before."""
+        return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in (share, *share.rglob("*"))}
+
+    before = state()
+    assert len(_load(name, mine, size=16)) > 0
+    assert state() == before and sorted(path.name for path in mine.iterdir()) == sorted([name, "prepared"])
 
 
 @pytest.mark.parametrize("entry", FETCHED, ids=lambda entry: entry.name)

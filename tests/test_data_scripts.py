@@ -352,6 +352,48 @@ def test_a_file_fetched_by_hand_is_checked_taken_and_left_where_it_is(cifar):
     assert not cifar.server.asked
 
 
+@pytest.mark.parametrize(("mine", "code", "reason"), [
+    ("unreadable", 7, "mine.tgz could not be copied: [Errno 5] Input/output error; it is left as it is. Mend"),
+    ("too large", 5, "mine.tgz is too large for the disk (full)."),
+    ("another", 4, "mine.tgz is not the published file"),
+])  # fmt: skip
+def test_a_file_given_by_hand_that_cannot_be_taken_costs_nothing_of_what_was_fetched_before(cifar, mine, code, reason):
+    part, given, python = cifar.data / "cifar10" / "cifar-10-binary.tar.gz.part", cifar.folder / "mine.tgz", {}
+    part.parent.mkdir(parents=True)
+    part.write_bytes(CONTENT[:100_000])
+    if mine == "unreadable":
+        given.symlink_to(UNREADABLE)
+    else:
+        given.write_bytes(b"another file")
+    if mine == "too large":
+        deed = "{ echo 'too large for the disk (full)'; exit 5; }"
+        python = {"DCGAN_PYTHON": cifar.failing_python("copy", deed)}
+    answer = cifar.run("get_cifar10.sh", "--from", given, **python)
+    assert answer.returncode == code and reason in answer.stderr and answer.stderr.count("\n") == 1, answer.stderr
+    assert cifar.there("cifar10") == {part.name: CONTENT[:100_000]}
+    assert cifar.run("get_cifar10.sh").returncode == 0
+    assert cifar.server.ranges(CIFAR10) == ["bytes=100000-"]
+
+
+def test_of_a_copy_that_fails_nothing_is_left_and_a_full_disk_is_told(tmp_path, monkeypatch, capsys):
+    def fill(file, to):
+        to.write_bytes(b"some of it")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(unpack.shutil, "copyfile", fill)
+    assert unpack.main("copy", str(tmp_path / "mine"), str(tmp_path / "copy")) == 5
+    assert capsys.readouterr().out.startswith("too large for the disk") and not list(tmp_path.iterdir())
+
+
+def test_a_file_given_by_hand_takes_the_place_of_what_was_fetched_before(cifar):
+    part, mine = cifar.data / "cifar10" / "cifar-10-binary.tar.gz.part", cifar.folder / "mine.tgz"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(CONTENT[:100_000])
+    mine.write_bytes(CONTENT)
+    assert cifar.run("get_cifar10.sh", "--from", mine).returncode == 0
+    assert cifar.there("cifar10") == {"cifar-10-binary.tar.gz": CONTENT} and mine.exists()
+
+
 def test_options_take_the_place_of_the_environment(cifar):
     assert cifar.run("get_cifar10.sh", "--data-dir", cifar.folder / "else where").returncode == 0
     assert (cifar.folder / "else where" / "cifar10" / "cifar-10-binary.tar.gz").exists() and not cifar.data.exists()

@@ -382,6 +382,21 @@ def test_what_is_written_about_other_images_of_the_same_name_stays(capsys, folde
     assert len(homes) == 5 and homes[:2] == ["faces-train-32-exact-8", "faces-train-32-exact-9"]
 
 
+def test_what_is_written_about_another_seed_stays_where_it_decides_anything(capsys, folder, tmp_path):
+    data = tmp_path / "data"
+    for method, seed in (("near", 0), ("near", 1), ("near", 2), ("exact", 0), ("exact", 1)):
+        assert _said(capsys, folder, "--method", method, "--seed", seed, "--data-dir", data)[0] == 0
+    written = {
+        path.parent.name[:-9]: json.loads(path.read_text()) for path in data.glob("duplicates/*/duplicates.json")
+    }
+    assert {name: record["settings"] for name, record in written.items()} == {
+        "pictures-train-32-near": {"seed": 0},
+        "pictures-train-32-near-seed1": {"seed": 1},
+        "pictures-train-32-near-seed2": {"seed": 2},
+        "pictures-train-32-exact": {},
+    }
+
+
 def test_the_command_speaks_json(capsys, folder, tmp_path):
     code, out, _ = _said(capsys, folder, "--json", "--out", tmp_path / "here", "--data-dir", tmp_path / "data")
     record = json.loads(out)

@@ -36,8 +36,8 @@ class Dedup:
     seed: int = 0
     """Seed of what is random in the methods near and autoencoder; a training uses 0."""
     out: Path | None = None
-    """Folder to write to; by default duplicates/NAME-SPLIT-SIZE-METHOD/ in the folder of the datasets, with --count
-    behind it, or digits of the fingerprint of own pictures."""
+    """Folder to write to; by default duplicates/NAME-SPLIT-SIZE-METHOD/ in the folder of the datasets, with a --seed
+    other than 0 behind it, then --count, or digits of the fingerprint of own pictures."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON."""
     data_dir: Path | None = None
@@ -59,7 +59,8 @@ def _dedup(options: Dedup) -> None:
     for remark in dataset.remarks("the statistics.json of `./dcgan datasets --show`"):
         print(remark, file=sys.stderr)
     found = find_duplicates(dataset.images, options.method, options.seed)
-    place = results_slug(dataset, options.count, options.method)
+    seeded = [f"seed{seed}"] if (seed := found.settings.get("seed")) else []
+    place = results_slug(dataset, options.count, options.method, *seeded)
     folder = options.out or data_folder(options.data_dir) / "duplicates" / place
     summary = {
         "dataset": dataset.name,

@@ -2,7 +2,9 @@
 
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +13,6 @@ import numpy as np
 from utils.data.dataset import Description
 from utils.data.pictures import Pictures, Zip
 from utils.errors import InputError
-from utils.files import appears_whole
 
 SPLITS = ("train", "valid", "test")  # numbered so in list_eval_partition: 162,770, 19,867 and 19,962 images
 FETCH = "`bash data_scripts/get_celeba.sh`"
@@ -22,12 +23,13 @@ KAGGLE_IMAGES = f"{IMAGES}/{IMAGES}"  # and where the images are in it
 
 
 class CelebA(Pictures):
-    """One of the official splits of CelebA, in the order of the file names. All of it lives in `<data_dir>/celeba/`:
+    """One of the official splits of CelebA, in the order of the file names. All of it lives in `<data_dir>/celeba/`,
+    where nothing is written, so it may be a link to a disk for reading:
 
     - the images: the folder `img_align_celeba/`, else `img_align_celeba.zip`, else Kaggle's `archive.zip`; zips are
       read directly;
-    - `list_attr_celeba.txt` and `list_eval_partition.txt`, or Kaggle's `.csv` of the same names, which are copied out
-      of its `archive.zip` if they are not there.
+    - `list_attr_celeba.txt` and `list_eval_partition.txt`, or Kaggle's `.csv` of the same names, which are read in its
+      `archive.zip` if they are not there.
 
     Of each image of 178x218 the centre square of 178x178 is kept and averaged over areas down to `size`: the crop of
     PyTorch's DCGAN tutorial and example (Resize(64), CenterCrop(64)). Others are in use, so figures of different
@@ -52,15 +54,11 @@ class CelebA(Pictures):
         self.place = next((place for place in _places(self.home) if place.exists()), self.home / IMAGES)
         self.zip = Zip(self.place) if self.place.suffix == ".zip" else None
         self.unwatched = self.zip is None  # looking at each of 200,000 files would take longer than all else at a start
-        self.partition, self.attribute_list = self._find_list(PARTITION), self._find_list(ATTRIBUTES)
-        listed = _read_list(self.partition, columns=1)
+        self.partition, self.attribute_list = _find_list(self.home, PARTITION), _find_list(self.home, ATTRIBUTES)
+        listed = self.partition.read(columns=1)
         self.rows = np.flatnonzero(listed["values"] == SPLITS.index(split))[:count]
         self.names = listed["name"][self.rows]
-        with self.attribute_list.open(encoding="utf-8") as lines:
-            first, second = lines.readline(), lines.readline()
-        self.attribute_names = tuple(
-            first.strip().split(",")[1:] if self.attribute_list.suffix == ".csv" else second.split()
-        )
+        self.attribute_names = self.attribute_list.columns()
 
     @staticmethod
     def available(data_dir: str | Path) -> tuple[str, ...]:
@@ -69,7 +67,7 @@ class CelebA(Pictures):
 
     def describe(self) -> Description:
         """The split's images; archives and lists that were fetched again are read again."""
-        status = [path.stat() for path in (self.place, self.partition, self.attribute_list)]
+        status = [path.stat() for path in (self.place, self.partition.path, self.attribute_list.path)]
         return Description(
             title="CelebA" if self.split == "train" else f"CelebA {self.split}",
             count=len(self.names),
@@ -86,7 +84,7 @@ class CelebA(Pictures):
 
     def unpack(self, folder: Path) -> None:
         """Read the attributes, and find out that a zip is damaged before many processes do."""
-        listed = _read_list(self.attribute_list, columns=len(self.attribute_names))
+        listed = self.attribute_list.read(columns=len(self.attribute_names))
         if len(listed) <= self.rows.max(initial=-1) or (listed["name"][self.rows] != self.names).any():
             raise InputError(
                 f"{self.attribute_list} and {self.partition} should list the same files in the same order: delete both "
@@ -109,30 +107,73 @@ class CelebA(Pictures):
         arrays, failed = super().read(rows)
         return arrays | {"attributes": self.attributes[rows.start : rows.stop]}, failed
 
-    def _find_list(self, name: str) -> Path:
-        """The .txt or .csv of a list; if only Kaggle's archive has it, it is copied out first."""
-        text, table, archive = (self.home / file for file in (f"{name}.txt", f"{name}.csv", KAGGLE))
-        if not text.exists() and not table.exists():
-            if not archive.exists():
-                raise InputError(f"{text.name} is not in {self.home}: fetch it with {FETCH}.")
-            content = Zip(archive).open(table.name).read()
-            with appears_whole(table) as temporary:
-                temporary.write_bytes(content)
-        return text if text.exists() else table
-
 
 def _places(home: Path) -> tuple[Path, ...]:
     """Where the images may be, the first that is there being used."""
     return (home / KAGGLE_IMAGES, home / IMAGES, home / f"{IMAGES}.zip", home / KAGGLE)
 
 
-def _read_list(path: Path, columns: int) -> np.ndarray:
-    """The lines of a list as records of a "name" and whole "values"."""
-    record = np.dtype([("name", "U32"), ("values", np.int8, (columns,) if columns > 1 else ())])
-    header, separator = (1, ",") if path.suffix == ".csv" else (HEADER_LINES[path.stem], None)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # that there is no line at all
-            return np.loadtxt(path, record, skiprows=header, delimiter=separator, ndmin=1)
-    except (ValueError, UserWarning) as error:
-        raise InputError(f"{path} is damaged ({error}): delete it and run {FETCH} again.") from error
+def _find_list(home: Path, name: str) -> "_List":
+    """The list of that name: its .txt, else Kaggle's .csv, else that in Kaggle's archive."""
+    text, table, archive = home / f"{name}.txt", home / f"{name}.csv", home / KAGGLE
+    for path, file in ((text, text.name), (table, table.name), (archive, table.name)):
+        if path.exists():
+            return _List(path, file)
+    raise InputError(f"{text.name} is not in {home}: fetch it with {FETCH}.")
+
+
+@dataclass(frozen=True)
+class _List:
+    """A list of all images.
+
+    Attributes:
+        path: the file of that name, or the archive that holds it.
+        name: such as "list_attr_celeba.csv".
+    """
+
+    path: Path
+    name: str
+
+    def __str__(self) -> str:
+        return str(self.path) if self.path.name == self.name else f"{self.name} in {self.path}"
+
+    def columns(self) -> tuple[str, ...]:
+        """The names of its columns, without that of the first."""
+        with self._open() as lines:
+            first, second = lines.readline(), lines.readline()
+        return tuple(first.strip().split(",")[1:] if self._is_table else second.split())
+
+    def read(self, columns: int) -> np.ndarray:
+        """Its lines as records of a "name" and whole "values".
+
+        Raises:
+            InputError: it is damaged.
+        """
+        record = np.dtype([("name", "U32"), ("values", np.int8, (columns,) if columns > 1 else ())])
+        header, separator = (1, ",") if self._is_table else (HEADER_LINES[Path(self.name).stem], None)
+        try:
+            with self._open() as lines, warnings.catch_warnings():
+                warnings.simplefilter("error")  # that there is no line at all
+                return np.loadtxt(lines, record, skiprows=header, delimiter=separator, ndmin=1)
+        except (ValueError, UserWarning) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{self} is damaged ({error}): delete {self.path.name} and run {FETCH} again.") from error
+
+    @property
+    def _is_table(self) -> bool:
+        return self.name.endswith(".csv")
+
+    def _open(self) -> TextIOWrapper:
+        as_text = {"encoding": "utf-8", "errors": "replace"}  # what is no text is found out when it is read as a list
+        if self.path.name == self.name:
+            return self.path.open(**as_text)
+        status = self.path.stat()
+        return TextIOWrapper(BytesIO(_packed(self.path, status.st_size, status.st_mtime_ns)[self.name]), **as_text)
+
+
+@lru_cache(maxsize=1)  # a command makes several readers, and it takes a second to open an archive of 200,000 members
+def _packed(archive: Path, size: int, changed: int) -> dict[str, bytes]:
+    """Both lists in an archive, by their names; another size or time of change makes it another archive."""
+    members = Zip(archive)
+    return {name: members.open(name).read() for name in (f"{PARTITION}.csv", f"{ATTRIBUTES}.csv")}

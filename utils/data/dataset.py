@@ -176,7 +176,8 @@ class Source(Protocol):
 
     A source that cannot be read at any row straight away (a compressed archive) may also have a method
     `unpack(folder: Path) -> None`. It is called once before the first `read`, in the process that prepares, with a
-    folder of its own that is there for as long as `read` may be called; after a kill it finds there what it left.
+    folder of its own that is there for as long as `read` may be called; after a kill it finds there what it left. Where
+    it raises InputError, since what it reads is damaged, that folder is removed.
 
     A source of picture files may have a method `sizes(rows: range) -> Counter` of their (width, height) in pixels. A
     source of which many rows may be of no use says what share of them may fail, as `tolerated`, and what to do when

@@ -9,6 +9,7 @@ import numpy as np
 
 from utils.data.arrays import npy_header
 from utils.data.dataset import Description
+from utils.data.pictures import unreadable
 from utils.data.pixels import fit
 from utils.errors import InputError
 from utils.files import NO_ARRAY, appears_whole
@@ -128,7 +129,7 @@ def _rows(path: Path) -> int:
     except (*NO_ARRAY, KeyError) as error:
         raise _damaged(path, error) from error
     if len(shape) != 2 or shape[1] != 3072 or dtype != np.uint8:
-        raise _damaged(path, f"data should be uint8 (N, 3072), but is {dtype} {shape}")
+        raise _damaged(path, ValueError(f"data should be uint8 (N, 3072), but is {dtype} {shape}"))
     return shape[0]
 
 
@@ -143,5 +144,5 @@ def _names(path: Path) -> tuple[str, ...]:
         raise InputError(f"{path} is not the list of ImageNet's classes ({error!r}): mend or remove it.") from error
 
 
-def _damaged(path: Path, why: object) -> InputError:
-    return InputError(f"{path} is not ImageNet's file, or is damaged ({why}): delete it and run {FETCH} again.")
+def _damaged(path: Path, error: Exception) -> InputError:
+    return unreadable(path, error, f"delete it and run {FETCH} again", "is not ImageNet's file, or is damaged")

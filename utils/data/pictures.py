@@ -118,7 +118,7 @@ class Zip:
         except (FileNotFoundError, PermissionError):
             raise
         except DAMAGED_ZIP as error:
-            raise InputError(f"{self.path} is damaged ({error}): delete it and fetch it again.") from error
+            raise unreadable(self.path, error, "delete it and fetch it again") from error
 
     def names(self) -> list[str]:
         """Names of all members.
@@ -146,6 +146,22 @@ class Zip:
             if isinstance(error, OSError) and error.errno in _MAY_PASS:  # no fault of the zip
                 raise
             raise InputError(f"{name} in {self.path} is damaged ({error}).") from error
+
+
+def unreadable(path: str | Path, error: Exception, cure: str, what: str = "is damaged") -> InputError:
+    """What to say of an archive that could not be read: that it is damaged, unless it is its disk that fails.
+
+    Args:
+        path: the archive.
+        error: what was raised. zipfile and tarfile turn what the system says into words on the archive.
+        cure: what to do about an archive that is damaged, without a full stop.
+        what: in other words, that it is damaged.
+    """
+    for said in (error, error.__cause__, error.__context__):
+        # An OSError without a number is none of the system's; its EINVAL is a place in the file that cannot be.
+        if isinstance(said, OSError) and said.errno not in (None, errno.EINVAL):
+            return InputError(f"{path} cannot be read ({said.strerror}): mend that, and start again.")
+    return InputError(f"{path} {what} ({error}): {cure}.")
 
 
 def decode(file: BinaryIO, size: int, enlarge: bool = False) -> np.ndarray:

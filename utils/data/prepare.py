@@ -102,7 +102,7 @@ def prepare_part(
 
     Raises:
         InputError: as `prepare`; the source has to be unpacked first, which is one process's work; another process is
-            at this part; or another part had too many failures.
+            at this part; or the arrays are gone, since another part had too many failures, or somebody deleted them.
     """
     if not 1 <= part <= parts:
         raise InputError(f"A part must be one of those that there are, such as 2/8. Received: {part}/{parts}.")
@@ -112,14 +112,16 @@ def prepare_part(
     if (home / "meta.json").exists():
         return
     name = f"{part}-of-{parts}"
-    with _disk_explained(description.title, home):
+    with _disk_explained(description.title, home), contextlib.ExitStack() as at_part:
         with _alone(home, progress):
             if (home / "meta.json").exists():  # somebody finished it while this process waited
                 return
             if not (home / "journal.jsonl").exists():
                 _start_anew(description, layout, home)
-        lock = locked(home / f"lock-{name}", lambda: _refuse_part(name, home), lambda sentence: None)
-        with lock, _shared_fate(home):
+            # While the whole is still locked: whoever prepares all of it, and comes next, has to see this part.
+            lock = locked(home / f"lock-{name}", lambda: _refuse_part(name, home), lambda sentence: None)
+            at_part.enter_context(lock)
+        with _shared_fate(home):
             chunks = _chunks(description, layout)
             journal = home / f"journal-{name}.jsonl"
             digests, failed = _journals(home, journal)
@@ -136,16 +138,18 @@ def _refuse_part(name: str, home: Path) -> None:
 
 @contextlib.contextmanager
 def _shared_fate(home: Path) -> Iterator[None]:
-    """Say what it means when the arrays are gone that parts write to."""
+    """Say what it means when the arrays are gone that parts write to, unless all is prepared."""
     try:
         yield
     except FileNotFoundError as error:
         if list(home.glob("*.part")):
             raise
-        raise InputError(
-            f"What was prepared in {home} is gone: another part had too many pictures that cannot be used "
-            "(left_out.txt lists them), or somebody has deleted it."
-        ) from error
+        if (home / "meta.json").exists():  # on a disk without locks, by a process that did not know of this part
+            return
+        why = "somebody has deleted it"
+        if (home / "left_out.txt").exists():
+            why = "another part had too many pictures that cannot be used (left_out.txt lists them)"
+        raise InputError(f"What was prepared in {home} is gone: {why}.") from error
 
 
 def prepared_count(source: Source, size: int, folder: str | Path) -> int | None:
@@ -195,7 +199,11 @@ def _prepare(
     digests, failed = before or ({}, {})
     todo = {index: rows for index, rows in enumerate(chunks) if index not in digests}
     if todo and hasattr(source, "unpack"):
-        source.unpack(home / "unpacked")
+        try:
+            source.unpack(home / "unpacked")
+        except InputError:  # it is damaged; what takes its place is prepared in another folder, and this one forgotten
+            shutil.rmtree(home / "unpacked", ignore_errors=True)
+            raise
     read = _read(source, description, layout, home, todo, journal, failed, progress, verb, workers)
     with contextlib.closing(read) as results:
         digests |= results
@@ -439,7 +447,7 @@ def _disk_explained(title: str, home: Path) -> Iterator[None]:
             raise
         raise InputError(
             f"{title} cannot be prepared because the disk of {home.parent} {reason} ({error}). {cure}, or set "
-            "DCGAN_DATA_DIR to another folder."
+            "DCGAN_DATA_DIR to another folder (of datasets that were fetched, links in there will do)."
         ) from error
 
 
