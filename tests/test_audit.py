@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import hypergeom, mannwhitneyu
+from test_studies import shrunk
 
-from utils.evaluation import audit
+from utils.evaluation import audit, features
 from utils.evaluation.audit import DOSES, KINDS, TESTS, Alarms, Asked, Pictures, dose_response, look_up
+from utils.evaluation.features import Extractor
 from utils.studies import results
 from utils.studies.copies import audited, copies, detected, false_alarms, kinds_seen, plot_copies, verdicts
-from utils.studies.memorisation import LONG, TRUSTED, memorisation
+from utils.studies.memorisation import LONG, SHOWN, TRUSTED, carry_out, memorisation
 from utils.studies.results import RESULTS
+from utils.viz import read_png
 
 SAMPLES = 100
 
@@ -128,6 +131,7 @@ def test_the_kept_study_says_what_notebook_9_says():
 
 def test_arms_are_amounts_and_the_last_one_has_the_model():
     assert [(arm.count, arm.model) for arm in copies("faces").arms] == [(128, False), (1_000, False), (20_000, True)]
+    assert [arm.count for arm in copies("cifar10").arms] == [128, 1_000, 50_000]  # its model learnt from all of them
     assert not any(arm.model for arm in copies("somebody's pictures").arms)
 
 
@@ -155,3 +159,16 @@ def test_the_audited_runs_are_of_several_amounts_and_the_smallest_are_trained_fo
     assert {name for name, e in of.items() if e.training.updates == 10_000} == {f"{count}-long" for count in LONG}
     assert all(e.training.keep_models and e.training.summary_updates * 5 == e.training.updates for e in of.values())
     assert {e.model.image_size for e in of.values()} == {32}
+
+
+def test_every_kept_generator_is_asked_and_each_arm_has_a_picture_of_its_nearest_samples(tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "classifier", lambda *_, **__: Extractor("pixels", "0", {}, shrunk))
+    monkeypatch.setattr("utils.studies.measure.measure_for", lambda *_: lambda run: {"snapshots": []})
+    study = memorisation("house_numbers", "smallest")
+    places = {"data_dir": tmp_path / "data", "progress": False}
+    runs, file = carry_out(study, tmp_path / "runs", tmp_path / "kept", **places)
+    (kept,) = results.load(study.name, file.parent)["runs"]
+    assert [row["update"] for row in kept["asked"]] == [1, 2] and list(runs) == [("40", 0)]
+    pictures = sorted(file.name for file in (tmp_path / "kept" / study.name).iterdir())
+    assert pictures == ["40-0-nearest.png", "40-0.png"]
+    assert read_png(tmp_path / "kept" / study.name / pictures[0]).shape == (2 * 66 + 2, SHOWN * 66 + 2, 3)

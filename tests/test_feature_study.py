@@ -38,7 +38,7 @@ def test_discriminators_are_read_after_every_summary_by_layer_and_by_labels(tmp_
     monkeypatch.setitem(study.MEASURED, "smallest", (16, 8))
     run = Run.create(experiment, {}, tmp_path / "runs")
     monkeypatch.setattr(Run, "epochs", lambda self, last=None: [{"epoch": 0}, {"epoch": 1}][-(last or 2) :])
-    monkeypatch.setattr(Run, "steps", lambda self, last=None: {"update": [6]})
+    monkeypatch.setattr(Run, "steps", lambda self, last=None: {"update": np.arange(1, 7), "epoch": np.ones(6)})
     for number in (None, 0, 1):
         run.model("discriminator", number).parent.mkdir(parents=True, exist_ok=True)
         build_discriminator(experiment.model, number or 0).save(run.model("discriminator", number))
@@ -59,6 +59,16 @@ def test_discriminators_are_read_after_every_summary_by_layer_and_by_labels(tmp_
     assert set(widths) == {32 * 32 * 3, 16, 8, sum((16, 8))} and len(fixed.convolutions) == 2
     before = len(asked)
     assert read(run)["random"] is found["random"] and len(asked) == before
+
+
+def test_as_much_is_read_as_the_scale_says_whatever_the_pictures_are_called(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(study, "reader", lambda study, scale, *places: asked.append(scale))
+    monkeypatch.setattr("utils.studies.train.train_study", lambda *places, **options: None)
+    for scale in ("report", "quick"):
+        for name in ("photos-quick.npz", "photos-smallest.npz", "photos.npz"):
+            study.carry_out(study.features(str(tmp_path / name), scale))
+    assert asked == ["report"] * 3 + ["quick"] * 3
 
 
 def test_standardised_features_have_one_scale_and_keep_what_never_varies_out():

@@ -21,7 +21,7 @@ from utils.evaluation.pictures import draw_curves
 from utils.figure import new_figure
 from utils.files import write_json
 from utils.models import build_discriminator, build_generator
-from utils.report import document, of_networks
+from utils.report import document, of_networks, of_study
 from utils.report.claims import rows
 from utils.report.document import (
     Report,
@@ -477,6 +477,12 @@ def test_a_report_of_a_study_has_its_answer_and_every_run_of_it(few, tmp_path):
         names_of("ladder", few)
 
 
+def test_runs_of_the_same_images_on_two_devices_are_told_apart():
+    run = {"curves": {}, "images": 1000, "fingerprint": "ab" * 32}
+    runs = [run | {"device": device} for device in ("a CPU", "a GPU", "a CPU")]
+    assert [(row["device"], row["runs"]) for row in of_study._data(runs)] == [("a CPU", 2), ("a GPU", 1)]
+
+
 def test_the_projects_report_says_what_is_missing_where_nothing_is_kept(tmp_path):
     for name in ("results", "notebooks", "models"):
         (tmp_path / name).mkdir()
@@ -604,6 +610,18 @@ def test_what_is_wrong_with_a_run_is_found(tmp_path, reported, check, spoil):
     assert answers(whole, reported, check) == {check: YES}
     spoil(whole)
     assert answers(Run(whole.folder), reported, check) == {check: NO}
+
+
+def test_a_run_that_was_killed_in_the_middle_of_a_line_can_be_checked(tmp_path):
+    killed = run_in(tmp_path)
+    for file in (killed.steps_file, killed.epochs_file, killed.watch_file):
+        with file.open("a", encoding="utf-8") as record:
+            record.write('{"update": 7, "lo')
+    names = ("finite", "healthy", "records_agree")
+    subject = Graded(subject_of(killed.folder), tmp_path, lambda report: None)
+    found = grade(subject, {"items": [{"check": name, "says": "?"} for name in names]})
+    assert [(answer.item, answer.answer) for answer in found] == [(name, YES) for name in names]
+    assert found[0].why == "6 updates looked at"
 
 
 def test_weights_or_a_grid_that_are_not_the_runs_are_found(tmp_path, reported):

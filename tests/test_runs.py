@@ -47,6 +47,23 @@ def test_a_line_that_is_only_half_written_is_not_read(tmp_path):
     assert {name: values.tolist() for name, values in run.steps().items()} == {"update": [1], "loss_true": [0.5]}
 
 
+def test_kept_networks_are_known_by_the_updates_they_have_had(tmp_path):
+    for changes, unit, numbers, updates in (
+        ({"epochs": 4, "summary_epochs": 2}, "epoch", (0, 2), [0, 6]),
+        ({"updates": 8, "summary_updates": 5}, "update", (0, 5), [0, 5]),
+    ):
+        run = Run.create(replace(preset("quick"), keep_models=True, **changes), ENVIRONMENT, tmp_path)
+        assert run.kept("generator") == {}
+        for number in numbers:
+            run.model("generator", number).parent.mkdir(parents=True)
+            run.model("generator", number).touch()
+        steps = [{"update": n, "epoch": 1 + (n - 1) // 3} for n in range(1, 9)]  # it was stopped in its third epoch
+        run.steps_file.write_text("".join(json.dumps(row) + "\n" for row in steps))
+        run.epochs_file.write_text("".join(json.dumps({unit: number}) + "\n" for number in (*numbers, 7)))
+        assert run.kept("generator") == dict(zip(updates, (run.model("generator", number) for number in numbers)))
+        assert run.kept("discriminator") == {}
+
+
 def test_a_folder_in_use_is_not_trained_in_twice(tmp_path):
     run = Run.create(preset("quick"), ENVIRONMENT, tmp_path)
     with run.locked(), pytest.raises(InputError, match="Another process is training"), run.locked():

@@ -22,6 +22,7 @@ from utils.errors import InputError
 from utils.evaluation import features
 from utils.evaluation.features import Extractor
 from utils.presets import SCALES
+from utils.report.of_study import command_of
 from utils.runs import PROJECT
 from utils.studies import STUDIES, measure, results
 from utils.studies.amount_of_data import amount_of_data, by_amount, plot_amounts
@@ -67,6 +68,21 @@ def test_a_study_has_the_same_question_at_every_scale_and_its_results_a_name_of_
     assert make(str(tmp_path / "my pictures"), "quick").name == f"{name}-my-pictures-quick"
     with pytest.raises(InputError, match="scale must be one of quick, report, smallest. Received: 'big'"):
         make("faces", "big")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_has_the_scale_that_was_asked_for_whatever_its_pictures_are_called(name, tmp_path):
+    make = getattr(importlib.import_module(f"utils.studies.{name}"), name)
+    images = np.random.default_rng(0).integers(0, 256, (400, 8, 8, 3), np.uint8)
+    for called in ("photos-quick", "photos-smallest", "photos-report"):
+        np.savez(tmp_path / f"{called}.npz", images=images)
+        for scale in SCALES:
+            made = make(str(tmp_path / f"{called}.npz"), scale)
+            assert made.scale == scale and made.only(seeds=[5]).scale == scale
+            file = results.write(made, {}, tmp_path / scale)
+            shown = command_of(made.name, results.load(made.name, file.parent)["scale"])
+            assert f"--data {called} " in shown and ("--scale" in shown) == (scale != "report")
+    assert "--data faces --scale quick " in command_of(f"{name}-faces-quick"), "as results say it that were kept before"
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -214,6 +230,12 @@ def test_results_of_other_images_of_the_same_name_are_refused_before_any_arm_is_
 def test_an_arm_that_does_not_exist_is_refused_with_those_that_do(study):
     with pytest.raises(InputError, match="no arm 'c'; choose from a, b"):
         study.only(["c"])
+
+
+def test_runs_stand_under_their_arms_in_the_order_of_these_without_arms_that_have_none():
+    runs = [{"arm": arm, "seed": seed} for seed in (0, 1) for arm in ("b", "a")]
+    found = results.runs_by_arm({"arms": {"a": "", "none": "", "b": ""}, "runs": runs})
+    assert list(found) == ["a", "b"] and found["b"] == [{"arm": "b", "seed": 0}, {"arm": "b", "seed": 1}]
 
 
 def test_curves_are_means_of_equal_parts():

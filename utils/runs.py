@@ -251,6 +251,17 @@ class Run:
         folder = self._numbered(which) if isinstance(which, int) else which or ""
         return self.folder / "models" / folder / f"{name}.keras"
 
+    def kept(self, player: str) -> dict[int, Path]:
+        """The networks of a player ("generator", …) that were kept at summaries, each by how many updates it has had,
+        the fewest first; {} of a run without `keep_models`."""
+        numbers = [row[self.unit] for row in self.epochs()]
+        files = {number: self.model(player, number) for number in numbers}
+        there = {number: file for number, file in files.items() if file.is_file()}
+        if self.unit == "update" or not there:
+            return there
+        each = int(np.count_nonzero(self.steps().get("epoch", np.empty(0)) == 1))  # updates of the first epoch
+        return {number * each: file for number, file in there.items()}
+
     def _numbered(self, number: int) -> str:
         return f"epoch_{number:04d}" if self.unit == "epoch" else f"update_{number:06d}"
 

@@ -221,16 +221,16 @@ def _by_data(texts: dict[str, str]) -> str:
 
 def _late(run: dict, name: str, source: str = "watch") -> float:
     """The median of a record over the last quarter of a run."""
+    from utils.training.doctor import at_the_end
+
     values = [row[name] for row in run[source]] if source == "watch" else run[source][name]
-    values = [value for value in values if value is not None]
-    return float(np.median(values[-max(1, len(values) // 4) :]))
+    return at_the_end([value for value in values if value is not None])
 
 
 def _is_healthy(run: dict) -> bool:
-    """Whether the two updates of a run saw one discriminator, and its samples were not nearly alike, at its end."""
-    from utils.training.doctor import COLLAPSE, GAP
+    from utils.training.doctor import End
 
-    return _late(run, "gap") <= GAP and _late(run, "diversity") >= COLLAPSE * run["watch"][-1]["diversity_true"]
+    return End.of(run["watch"]).is_healthy
 
 
 def _healthy(runs: Sequence[dict]) -> tuple[int, int]:

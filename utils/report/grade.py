@@ -20,7 +20,7 @@ from utils.errors import InputError
 from utils.report.document import Report
 from utils.report.of_networks import Subject
 from utils.report.write import PAGE, PDF, mark_of, page_of
-from utils.runs import Run
+from utils.runs import Rows, Run
 
 RUBRIC = Path(__file__).resolve().parent / "rubric.json"
 """The rubric that comes with the project."""
@@ -205,26 +205,23 @@ def _reproducible(graded: Graded) -> Found:
 
 
 def _finite(graded: Graded) -> Found:
-    steps = graded.run.steps()
-    losses = [name for name in steps if name.startswith("loss")]
-    if not losses:
+    rows = Rows(graded.run.steps_file).read()
+    losses = [[value for name, value in row.items() if name.startswith("loss")] for row in rows]
+    if not any(losses):
         return UNKNOWN, "no losses are recorded"
-    rows = [json.loads(line) for line in graded.run.steps_file.read_text(encoding="utf-8").splitlines() if line]
-    bad = [row["update"] for row in rows if any(not math.isfinite(row[name]) for name in losses if name in row)]
+    bad = [row["update"] for row, values in zip(rows, losses) if not all(map(math.isfinite, values))]
     return (NO, f"update {bad[0]:,} is the first with one") if bad else (YES, f"{len(rows):,} updates looked at")
 
 
 def _healthy(graded: Graded) -> Found:
-    from utils.training.doctor import COLLAPSE, GAP
+    from utils.training.doctor import End
 
     rows = [row for row in graded.run.watch() if "gap" in row]
     if not rows:
         return UNKNOWN, "nothing watched this training"
-    late = rows[-max(1, len(rows) // 4) :]
-    gap = float(np.median([row["gap"] for row in late]))
-    share = float(np.median([row["diversity"] for row in late])) / late[-1]["diversity_true"]
-    told = f"last quarter: gap {gap:.2f}, diversity {share:.2f} of the true images'"
-    return (YES if gap <= GAP and share >= COLLAPSE else NO), told
+    end = End.of(rows)
+    told = f"last quarter: gap {end.gap:.2f}, diversity {end.diversity:.2f} of the true images'"
+    return (YES if end.is_healthy else NO), told
 
 
 def _distance(graded: Graded) -> Found:

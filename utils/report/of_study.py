@@ -79,14 +79,20 @@ def add_study(
     if rows := [row for row in claims if f"`{study}`" in row.claim.tested]:
         report.section("What it says about the sources' claims", claims_table(rows), of=of)
     report.section("Limits", listing(_limits(runs, seeds)), of=of)
-    report.section("How to make it again", code(command_of(name)), of=of)
+    report.section("How to make it again", code(command_of(name, results.get("scale"))), of=of)
 
 
-def command_of(name: str) -> str:
-    """The command that carries a study out again."""
-    study, scale = study_of(name), next((scale for scale in SCALES if name.endswith(f"-{scale}")), "")
-    data = name.removeprefix(study).removesuffix(scale).strip("-")
-    options = [*(("--data", data) if data else ()), *(("--scale", scale) if scale else ())]
+def command_of(name: str, scale: str | None = None) -> str:
+    """The command that carries a study out again.
+
+    Args:
+        name: of its results.
+        scale: that these were made at, as they say it; None of those that do not, where the end of the name tells it.
+    """
+    scale = scale or next((each for each in SCALES if name.endswith(f"-{each}")), "report")
+    study, ending = study_of(name), "" if scale == "report" else scale  # as `study_name` writes it
+    data = name.removeprefix(study).removesuffix(ending).strip("-")
+    options = [*(("--data", data) if data else ()), *(("--scale", ending) if ending else ())]
     return command("study", study, *options, "--out", "notebooks/results")
 
 
@@ -115,14 +121,14 @@ def _shown_in(row: Row) -> str:
 
 
 def _data(runs: Sequence[dict]) -> list[dict]:
-    """A row for each set of images that runs were trained on, or measured."""
+    """A row for each set of images that runs were trained on, or measured, on each device."""
     rows: dict[tuple, dict] = {}
     for run in runs:
         images = f"{run['images']:,}" if isinstance(run.get("images"), int) else str(run.get("images", ""))
-        key = (images, str(run.get("fingerprint" if "curves" in run else "images_fingerprint", "")))
-        row = rows.setdefault(key, {"images": images, "fingerprint": key[1][:16], "runs": 0, "device": ""})
-        row["runs"] += 1
-        row["device"] = str(run.get("device", "not recorded"))
+        fingerprint = str(run.get("fingerprint" if "curves" in run else "images_fingerprint", ""))
+        device = str(run.get("device", "not recorded"))
+        new = {"images": images, "fingerprint": fingerprint[:16], "runs": 0, "device": device}
+        rows.setdefault((images, fingerprint, device), new)["runs"] += 1
     return list(rows.values())
 
 

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from utils.config import replace
 from utils.figure import new_figure
+from utils.studies.results import runs_by_arm
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.tables import spread
 from utils.viz import plain_ticks
@@ -59,6 +60,7 @@ def amount_of_data(data: str = "faces", scale: str = "report") -> Study:
         study_name("amount_of_data", data, scale),
         "Do samples get better with more training images, at equal updates and at equal epochs?",
         tuple(arms),
+        scale=scale,
     )
 
 
@@ -71,10 +73,9 @@ def by_amount(results: dict) -> list[dict]:
     (few epochs) as the control, copying would show as a smaller value.
     """
     rows = []
-    for arm in sorted(results["arms"], key=lambda arm: (_images(arm), arm)):
-        runs = [run for run in results["runs"] if run["arm"] == arm]
-        if not runs:
-            continue
+    everybody = runs_by_arm(results)
+    for arm in sorted(everybody, key=lambda arm: (_images(arm), arm)):
+        runs = everybody[arm]
         distances = [run["snapshots"][-1]["kernel"][0] for run in runs]
         nearest = np.mean([run["nearest"]["fake"] / run["nearest"]["held_out"] for run in runs])
         rows.append(
@@ -102,12 +103,13 @@ def plot_amounts(results: dict, late: bool = False) -> Figure:
     """
     figure = new_figure(16, 4.4)
     by_update, by_epoch, ends, nearest = figure.subplots(1, 4)
-    at_updates = sorted({_images(run["arm"]) for run in results["runs"]})
+    everybody = runs_by_arm(results)
+    at_updates = sorted({_images(arm) for arm in everybody})
     for number, images in enumerate(at_updates):
-        runs = [run for run in results["runs"] if run["arm"] == str(images)]
+        runs = everybody.get(f"{images}", [])
         for axes, name in ((by_update, "update"), (by_epoch, "epoch")):
             _course(axes, runs, name, f"C{number}", f"{images:,} images")
-        early = [run for run in results["runs"] if run["arm"] == f"{images}-epochs"]
+        early = everybody.get(f"{images}-epochs", [])
         _course(by_epoch, early, "epoch", f"C{number}", None if runs else f"{images:,} images")
     largest = str(at_updates[-1])
     for shift, colour, label, suffix in (

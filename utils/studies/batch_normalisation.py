@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 from utils.config import replace
 from utils.figure import new_figure
 from utils.studies.figures import Panel, plot_arms, plot_samples
+from utils.studies.results import runs_by_arm
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
-from utils.training.doctor import COLLAPSE, GAP
+from utils.training.doctor import GAP, End, at_the_end
 
 SIZES = {"report": (64, 100, 4), "quick": (64, 25, 4), "smallest": (16, 2, 2)}
 """Images per update, updates per epoch, epochs, at each scale."""
@@ -82,6 +83,7 @@ def batch_normalisation(data: str = "faces", scale: str = "report") -> Study:
         study_name("batch_normalisation", data, scale),
         "Why did batch normalisation break the report's training, and what makes it work?",
         arms + chain if data == "faces" else arms,
+        scale=scale,
     )
 
 
@@ -94,20 +96,20 @@ def verdicts(results: dict) -> list[dict]:
     distance of samples to held-out images at the end of the run, with the lowest and the highest.
     """
     rows = []
-    for arm, about in results["arms"].items():
-        runs = [_last_quarter(run) for run in results["runs"] if run["arm"] == arm]
-        if not runs:
-            continue
-        split = sum(run["gap"] > GAP for run in runs)
-        alike = sum(run["gap"] <= GAP and run["diversity"] < COLLAPSE for run in runs)
-        counts = {"updates disagree": split, "samples alike": alike, "neither": len(runs) - split - alike}
+    for arm, runs in runs_by_arm(results).items():
+        ends = [End.of(run["watch"]) for run in runs]
+        split, healthy = sum(end.gap > GAP for end in ends), sum(end.is_healthy for end in ends)
+        counts = {"updates disagree": split, "samples alike": len(runs) - split - healthy, "neither": healthy}
+        medians = [
+            _medians(run["curves"]) | {"gap": end.gap, "diversity": end.diversity} for run, end in zip(runs, ends)
+        ]
         rows.append(
             {
                 "arm": arm,
-                "what": about,
+                "what": results["arms"][arm],
                 "verdict": ", ".join(f"{what} {count}/{len(runs)}" for what, count in counts.items() if count),
-                **{name: _digits(np.mean([run[name] for run in runs])) for name in runs[0]},
-                **_distance([run for run in results["runs"] if run["arm"] == arm and "snapshots" in run]),
+                **{name: _digits(np.mean([of[name] for of in medians])) for name in medians[0]},
+                **_distance([run for run in runs if "snapshots" in run]),
             }
         )
     return rows
@@ -134,18 +136,11 @@ def answer(results: dict) -> tuple[list[dict], Figure]:
     return verdicts(results), figure
 
 
-def _last_quarter(run: dict) -> dict[str, float]:
-    """Medians over the last quarter of a run."""
-
-    def median(rows: list[dict], name: str) -> float:
-        return float(np.median([row[name] for row in rows[-max(1, len(rows) // 4) :]]))
-
-    updates = [dict(zip(run["curves"], values)) for values in zip(*run["curves"].values())]
+def _medians(curves: dict[str, list[float]]) -> dict[str, float]:
+    """Of the curves of a run, by what the table calls them."""
     return {
-        "loss G": median(updates, "loss_generator"),
-        "loss D true": median(updates, "loss_true"),
-        "loss D fake": median(updates, "loss_fake"),
-        "gradient": median(updates, "gradient_norm"),
-        "gap": median(run["watch"], "gap"),
-        "diversity": median(run["watch"], "diversity") / run["watch"][-1]["diversity_true"],
+        "loss G": at_the_end(curves["loss_generator"]),
+        "loss D true": at_the_end(curves["loss_true"]),
+        "loss D fake": at_the_end(curves["loss_fake"]),
+        "gradient": at_the_end(curves["gradient_norm"]),
     }

@@ -66,18 +66,21 @@ def copies(data: str = "faces", scale: str = "report") -> CopiesStudy:
         scale: one of `presets.SCALES`.
     """
     from utils import pretrained
+    from utils.data.catalogue import find_entry
 
     amounts, samples, held_out, draws = at_scale(SIZES, scale)
     arms = [Amount(f"{count}", f"{count:,} training images", count) for count in amounts]
     model = pretrained.find(data) if data in MODELS else None
     if model is not None:
-        count = model.experiment.data.count if scale == "report" else amounts[-1]
+        every = model.experiment.data.count or find_entry(data).images
+        count = every if scale == "report" else amounts[-1]
         part = "" if scale == "report" else ", of those that the model was trained on"
         arms.append(Amount("model", f"{count:,} training images{part}; samples of the model {data}, too", count, True))
     return CopiesStudy(
         study_name("copies", data, scale),
         "From which share of copies on does which test of memorisation see them, and how often does it err?",
         tuple(arms),
+        scale=scale,
         data=str(data),
         samples=samples,
         held_out=held_out,
@@ -110,14 +113,12 @@ def carry_out(
     from utils.data import load
     from utils.evaluation.features import extractor_for
     from utils.evaluation.held_out import unseen
-    from utils.runs import runs_folder
     from utils.studies import results
     from utils.viz import grid, write_png
 
     runtime.start()
-    folder, records = Path(out or Path(home or runs_folder() / "studies") / "results"), {}
-    images = results.images_of(DataConfig(study.data), SIDE, data_dir, progress)
-    results.expect_same_images(study, images, folder)
+    _, folder = results.folders(home, out)
+    images = results.images_expected(study, DataConfig(study.data), SIDE, folder, data_dir, progress)
     model = pretrained.find(study.data) if study.data in MODELS else None
     most = max(arm.count for arm in study.arms)
     places = {"data_dir": data_dir, "progress": progress}
@@ -134,6 +135,7 @@ def carry_out(
     extractor = extractor_for(study.data, SIDE, **places)
     spaces = {"pixels": _flat, "discriminator": _of_discriminator(model, train), "fixed": extractor}
     spaces = {name: of for name, of in spaces.items() if of is not None}
+    records = {}
     for arm in study.arms:
         for seed in study.seeds:
             trained, hosts = train[: arm.count], {}

@@ -26,7 +26,6 @@ from utils.files import appears_whole, read_json, write_json
 from utils.fitting import at_size
 from utils.intervals import REPLICATES, Interval, percentiles, wilson
 from utils.presets import KERNEL_4, SHORT_AVERAGE
-from utils.runs import runs_folder
 from utils.streams import stream
 from utils.studies.study import Study, at_scale, base_for, study_name
 from utils.tables import duration
@@ -84,13 +83,11 @@ class CrossDomain(Study):
 
     Attributes:
         source: name of a dataset, or the path of own pictures, with labels or attributes.
-        scale: one of `presets.SCALES`.
         target: what they are to become; None for what `target_for` finds.
     """
 
     seeds: tuple[int, ...] = (0,)
     source: str = DIGITS
-    scale: str = "report"
     target: DataConfig | None = None
 
 
@@ -145,8 +142,8 @@ def cross_domain(data: str = DIGITS, scale: str = "report", target: DataConfig |
             Losses("no_identity", "without L_TID: target images need not stay as they are", True, False),
             Losses("game_alone", "without both: it only has to look like the target", False, False),
         ),
-        source=str(data),
         scale=scale,
+        source=str(data),
         target=target,
     )
 
@@ -201,10 +198,8 @@ def carry_out(
 
     updates, batch_size, judged = at_scale(SIZES, study.scale)
     target = study.target or target_for(study.source, data_dir)
-    home = Path(home or runs_folder() / "studies")
-    folder = Path(out or home / "results")
-    images = results.images_of(DataConfig(study.source), SIDE, data_dir, progress)
-    results.expect_same_images(study, images, folder)
+    home, folder = results.folders(home, out)
+    images = results.images_expected(study, DataConfig(study.source), SIDE, folder, data_dir, progress)
     settings = {"updates": updates, "batch_size": batch_size, "ema_decay": SHORT_AVERAGE, **KERNEL_4}
     base = base_for("quick64", target.name, study.scale, **settings)
     base = config.replace(at_size(base, SIDE), choices=target.choices, count=target.count or FEW.get(study.scale))

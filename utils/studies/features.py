@@ -13,6 +13,7 @@ from utils.figure import new_figure
 from utils.intervals import student
 from utils.runs import Run
 from utils.studies.recipes import recipes
+from utils.studies.results import rounded, runs_by_arm
 from utils.studies.study import Arm, Study, study_name
 from utils.tables import spread
 from utils.viz import plain_ticks
@@ -63,9 +64,8 @@ def carry_out(
     """
     from utils.studies.train import train_study
 
-    scale = next((name for name in MEASURED if study.name.endswith(f"-{name}")), "report")
     # It refuses a dataset of which nothing is known before anything is trained.
-    read = reader(study, scale, options.get("data_dir"), options.get("progress", True))
+    read = reader(study, study.scale, options.get("data_dir"), options.get("progress", True))
     return train_study(study, home, out, **options, also=lambda run: {"read": read(run)})
 
 
@@ -137,12 +137,9 @@ def reader(
             "random": in_full(last.randomised(run.experiment.training.seed + 1), "random"),
             "pixels": ready["pixels"],
         }
-        each = int(run.steps(1)["update"][-1]) // run.epochs(1)[-1][run.unit]
-        kept = [(row[run.unit], run.model("discriminator", row[run.unit])) for row in run.epochs()]
         found["by_update"] = [
-            {"update": number * each} | with_all_labels(fixed_discriminator(load_network(file)))
-            for number, file in kept
-            if file.is_file()
+            {"update": update} | with_all_labels(fixed_discriminator(load_network(file)))
+            for update, file in run.kept("discriminator").items()
         ]
         return found
 
@@ -157,7 +154,7 @@ def by_arm(results: dict) -> list[dict]:
     "nearest after" that at which the distance was lowest, of the first seed.
     """
     rows = []
-    for arm, runs in _runs(results).items():
+    for arm, runs in runs_by_arm(results).items():
         full = [_at_most(run["read"]["by_labels"]) for run in runs]
         random = [_at_most(run["read"]["random"]["by_labels"]) for run in runs]
         course, snapshots = runs[0]["read"]["by_update"], [row for row in runs[0]["snapshots"] if row["update"]]
@@ -190,7 +187,7 @@ def agreement(results: dict) -> dict:
 
     by_seed: dict[int, list[tuple[float, float, float]]] = {}
     within = []
-    for runs in _runs(results).values():
+    for runs in runs_by_arm(results).values():
         for run, alike in zip(runs, _standardised(runs)):
             distances = {row["update"]: row["kernel"][0] for row in run["snapshots"]}
             random = _at_most(run["read"]["random"]["by_labels"])
@@ -218,7 +215,7 @@ def plot_features(results: dict) -> Figure:
 
     figure = new_figure(12.5, 7)
     (courses, ends, against), (layers, labels, names) = figure.subplots(2, 3)
-    everybody = _runs(results)
+    everybody = runs_by_arm(results)
     others = [arm for arm in everybody if arm != "base"]
     for number, (arm, runs) in enumerate(everybody.items()):
         look = {"color": "black" if arm == "base" else f"C{others.index(arm)}", "marker": "o", "markersize": 3}
@@ -283,12 +280,7 @@ def answer(results: dict) -> tuple[list[dict], Figure]:
 
 
 def _plain(found: "Reading") -> dict:
-    return {name: float(f"{value:.5g}") for name, value in found.accuracy.plain().items()}
-
-
-def _runs(results: dict) -> dict[str, list[dict]]:
-    runs = {arm: [run for run in results["runs"] if run["arm"] == arm] for arm in results["arms"]}
-    return {arm: found for arm, found in runs.items() if found}
+    return {name: rounded(value) for name, value in found.accuracy.plain().items()}
 
 
 def _amounts(runs: list[dict]) -> list[str]:

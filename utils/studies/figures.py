@@ -8,6 +8,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from utils import viz
 from utils.figure import new_figure
+from utils.studies.results import runs_by_arm
 
 COLOURS = (*(f"C{number}" for number in range(10)), "black", "gold", "navy", "lime", "tan", "pink")
 """Of arms, in their order."""
@@ -58,10 +59,11 @@ def plot_arms(
     """
     rows, explained = -(-len(panels) // columns), len(arms) <= FEW_ARMS
     figure = figure or new_figure(4.2 * columns, 3 * rows + (0.4 if not explained else 0.3 + 0.2 * len(arms)))
+    everybody = runs_by_arm(results)
     for axes, panel in zip(np.ravel(figure.subplots(rows, columns, squeeze=False)), panels):
         lines = {}
         for number, arm in enumerate(arms):
-            runs = [run for run in results["runs"] if run["arm"] == arm]
+            runs = everybody.get(arm, [])
             lines[arm] = _draw(axes, runs, panel, COLOURS[number % len(COLOURS)], _label(results, arm, explained))
         if note := _one_line(lines):
             axes.annotate(note, (0.97, 0.36), xycoords="axes fraction", ha="right", fontsize=8)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from utils.config import DataConfig
 from utils.errors import InputError
 from utils.figure import new_figure
+from utils.studies.results import rounded
 from utils.studies.study import Study, at_scale, study_name
 
 SIZES = {"report": (500,), "quick": (150,), "smallest": (40,)}
@@ -66,6 +67,7 @@ def ladder(data: str = "faces", scale: str = "report") -> LadderStudy:
             Space("classifier", "a small classifier of the dataset, or else of the faces, trained here", "auto"),
             Space("imagenet", "EfficientNet-Lite0, trained on ImageNet by others", "imagenet"),
         ),
+        scale=scale,
         data=str(data),
         samples=samples,
     )
@@ -94,15 +96,13 @@ def carry_out(
     from utils import runtime
     from utils.evaluation.features import extractor_for
     from utils.evaluation.ladder import climb, rungs
-    from utils.runs import runs_folder
     from utils.studies import results
     from utils.viz import write_png
 
     runtime.start()
     size = side_of(study.data)
-    folder = Path(out or Path(home or runs_folder() / "studies") / "results")
-    images = results.images_of(DataConfig(study.data), size, data_dir, progress)
-    results.expect_same_images(study, images, folder)
+    _, folder = results.folders(home, out)
+    images = results.images_expected(study, DataConfig(study.data), size, folder, data_dir, progress)
     dataset, samples = _true_images(study, size, data_dir, progress)
     in_half, about_half = half_of_the_classes(dataset)
     records, commit = {}, runtime.commit()
@@ -273,9 +273,9 @@ def _true_images(study: LadderStudy, size: int, data_dir: str | Path | None, pro
 
 
 def _rounded(plain: dict) -> dict:
-    """Distances to five digits."""
+    """What a ladder gives, with rounded distances."""
     distances = {
-        measure: {rung: {end: float(f"{v:.5g}") for end, v in values.items()} for rung, values in of.items()}
+        measure: {rung: {end: rounded(value) for end, value in values.items()} for rung, values in of.items()}
         for measure, of in plain["distances"].items()
     }
     return plain | {"distances": distances}

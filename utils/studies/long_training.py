@@ -8,6 +8,7 @@ Only generated pictures are kept. True ones are kept beside them where the proje
 these it may pass them on.
 """
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from utils.data.catalogue import find_entry, shorter_sides
 from utils.figure import new_figure
 from utils.fitting import recommended
 from utils.presets import SHORT_AVERAGE
-from utils.runs import Run, dataset_slug, runs_folder
+from utils.runs import Run, dataset_slug
 from utils.studies import results
 from utils.studies.crossings import FEW
 from utils.studies.figures import COLOURS, plot_samples
@@ -100,6 +101,7 @@ def long_training(data: str = "faces", scale: str = "report") -> Study:
             ),
         ),
         seeds=(0,),
+        scale=scale,
     )
 
 
@@ -137,17 +139,15 @@ def carry_out(
     from utils.studies.measure import evaluated_for
     from utils.studies.train import train_study
 
-    home = Path(home or runs_folder() / "studies")
-    out = Path(out or home / "results")
     data, size = study.arms[0].experiment.data, study.arms[0].experiment.model.image_size
-    samples = samples_for(data.name, "smallest" if study.name.endswith("-smallest") else "", size)
+    samples = samples_for(data.name, study.scale, size)
     evaluated = evaluated_for(study, data_dir, samples, progress)
 
     def also(run: Run) -> dict:
         return evaluated(run) | {"signs": signs(run)}
 
     runs, file = train_study(study, home, out, data_dir=data_dir, samples=samples, progress=progress, also=also)
-    folder = out / study.name
+    out, folder = file.parent, file.parent / study.name
     for (arm, seed), run in runs.items():
         keep_moments(folder, arm, seed, run)
     _keep_true(folder / "true.png", study.arms[0].experiment, data_dir)
@@ -201,7 +201,7 @@ def _keep_authors(study: Study, out: Path) -> None:
     viz.write_png(out / study.name / f"{AUTHORS}-{seed}.png", sheet)
     arm = Arm(AUTHORS, "the authors' own generator of 2015, learnt from SVHN itself: other images", model.experiment)
     record = {"images": model.card["data"], "about": model.card["about"], "parameters": model.card["parameters"]}
-    results.write(Study(study.name, study.question, (*study.arms, arm)), {(AUTHORS, seed): record}, out)
+    results.write(dataclasses.replace(study, arms=(*study.arms, arm)), {(AUTHORS, seed): record}, out)
 
 
 def write_film(kept: dict, path: str | Path) -> None:

@@ -55,6 +55,7 @@ def losses(data: str = "faces", scale: str = "report") -> Study:
             for per_epoch in per_epochs
             for loss in ("non_saturating", "saturating")
         ),
+        scale=scale,
     )
 
 

@@ -15,6 +15,7 @@ from utils.intervals import Interval
 from utils.models import load_network
 from utils.runs import Run, dataset_slug
 from utils.sampling import Sampler
+from utils.studies.results import rounded
 from utils.studies.study import Study
 
 NEIGHBOURS = 500
@@ -42,22 +43,19 @@ def measure_for(
         images; and "fixed_pattern", of both, what their fine details have in common (see there). Kernel distances and
         what is in common are [value, low, high], the ends of the 95% interval.
     """
+    from utils.training.batches import Schedule
+
     quality = quality_for(study.on_most_images(), data_dir, samples=samples, progress=progress)
     held_out = quality.reference.images[:NEIGHBOURS]
 
     def measure(run: Run) -> dict:
-        last = run.epochs(1)[-1][run.unit]
-        each = int(run.steps(1)["update"][-1]) // last
-        kept = {row[run.unit]: run.model("generator", row[run.unit]) for row in run.epochs()}
-        kept = {number: file for number, file in kept.items() if file.is_file()}
-        kept = kept or {last: run.model("generator")}
+        kept = run.kept("generator") or {int(run.steps(1)["update"][-1]): run.model("generator")}
         trained_on = load_for(run.experiment, data_dir, progress=False).images
-        per_epoch = run.environment["images"] // run.experiment.training.batch_size
+        per_epoch = Schedule.of(run.experiment, run.environment["images"]).updates_per_epoch
         snapshots = []
-        for number, file in kept.items():
+        for update, file in kept.items():
             distance = quality.of(Sampler.of(load_network(file), run.experiment)).kernel
-            update = number * each
-            epoch = number if run.unit == "epoch" else _short(update / per_epoch)
+            epoch = update // per_epoch if run.unit == "epoch" else rounded(update / per_epoch)
             judged = _judged(file.with_name("discriminator.keras"), trained_on, held_out)
             snapshots.append({"epoch": epoch, "update": update, "kernel": _plain(distance), "judged": judged})
         fake = Sampler.of(load_network(run.model("generator")), run.experiment).draw(NEIGHBOURS, quality.seed)
@@ -139,18 +137,14 @@ def _judged(discriminator: Path, trained_on: np.ndarray, held_out: np.ndarray) -
     in training. A discriminator that knows its images by heart takes others for fake."""
     network, count = load_network(discriminator), min(JUDGED, len(trained_on), len(held_out))
     images = {"trained_on": np.asarray(trained_on[:count]), "held_out": held_out[:count]}
-    return {name: _short(np.mean(network(scale(of), training=True))) for name, of in images.items()}
+    return {name: rounded(np.mean(network(scale(of), training=True))) for name, of in images.items()}
 
 
 def _nearest(fake: np.ndarray, quality: Quality, trained_on: np.ndarray) -> dict[str, float]:
     features = quality.extractor(np.asarray(trained_on))
     queries = {"fake": quality.extractor(fake), "held_out": quality.true[:NEIGHBOURS]}
-    return {name: _short(nearest_neighbours(of, features).distances.mean()) for name, of in queries.items()}
+    return {name: rounded(nearest_neighbours(of, features).distances.mean()) for name, of in queries.items()}
 
 
 def _plain(interval: Interval) -> list[float]:
-    return [_short(value) for value in interval.plain().values()]
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.5g}")
+    return [rounded(value) for value in interval.plain().values()]

@@ -73,6 +73,7 @@ def memorisation(data: str = "house_numbers", scale: str = "report") -> Memorisa
         study_name("memorisation", data, scale),
         "Are samples copies of training images, where there are few of these, or training goes on for too long?",
         tuple(arms),
+        scale=scale,
         samples=samples,
         draws=draws,
     )
@@ -102,11 +103,10 @@ def carry_out(
     from utils.data.catalogue import find_entry
     from utils.evaluation.features import extractor_for
     from utils.evaluation.held_out import unseen
-    from utils.runs import runs_folder
     from utils.studies.train import train_study
     from utils.viz import grid, write_png
 
-    most = max((arm.experiment for arm in study.arms), key=lambda experiment: experiment.data.count)
+    most = study.on_most_images()
     places = {"data_dir": data_dir, "progress": progress}
     apart = unseen(most.data, most.model.image_size, POOL * study.samples, **places)
     if apart is None or len(apart) < POOL * study.samples:
@@ -118,21 +118,19 @@ def carry_out(
     pool = np.asarray(apart.images)
     extractor = extractor_for(most.data.name, most.model.image_size, **places)
     entry = find_entry(most.data.name)
-    home = Path(home or runs_folder() / "studies")
-    pictures = Path(out or home / "results") / study.name
-    arms = {arm.experiment: arm.name for arm in study.arms}
+    strips: dict[Run, np.ndarray] = {}
 
     def also(run: "Run") -> dict:
-        record, strip = audit_of(
+        record, strips[run] = audit_of(
             run, pool, extractor, samples=study.samples, draws=study.draws, data_dir=data_dir, progress=progress
         )
-        if entry and entry.built_in:  # photographs may not be passed on
-            seed = run.experiment.training.seed
-            name = next(name for each, name in arms.items() if replace(each, seed=seed) == run.experiment)
-            write_png(pictures / f"{name}-{seed}-nearest.png", grid(strip, SHOWN))
         return record
 
-    return train_study(study, home, out, data_dir=data_dir, progress=progress, also=also)
+    runs, file = train_study(study, home, out, data_dir=data_dir, progress=progress, also=also)
+    if entry and entry.built_in:  # photographs may not be passed on
+        for (arm, seed), run in runs.items():
+            write_png(file.parent / study.name / f"{arm}-{seed}-nearest.png", grid(strips[run], SHOWN))
+    return runs, file
 
 
 def audit_of(
@@ -175,10 +173,9 @@ def audit_of(
         "fixed": extractor,
     }
     of_true = {name: (of(trained), of(pool)) for name, of in spaces.items()}
-    each = int(run.steps(1)["update"][-1]) // run.epochs(1)[-1][run.unit]
-    kept = {row[run.unit] * each: run.model("generator", row[run.unit]) for row in run.epochs()}
+    kept = {update: file for update, file in run.kept("generator").items() if update}
     asked, near, shown = [], {}, None
-    for update, file in ((update, file) for update, file in kept.items() if update and file.is_file()):
+    for update, file in kept.items():
         fake = Sampler.of(load_network(file), run.experiment).draw(2 * samples, seed)
         row = {"update": update}
         for name, of in spaces.items():

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from utils.config import replace
 from utils.registries import LOSSES, RECIPES
-from utils.runs import Run, runs_folder
+from utils.runs import Run
 from utils.studies.figures import Panel, plot_arms
 from utils.studies.study import Arm, Study, at_scale, base_for, finish, run_key, runs_begun, study_name
 
@@ -290,22 +290,24 @@ def planted_bugs(data: str = "faces", scale: str = "report") -> Study:
     """
     batch_size, per_epoch, epochs, watched = at_scale(SIZES, scale)
     base = base_for(
-        "quick", data, "report", image_size=16, width=0.25,
+        "quick", data, scale, image_size=16, width=0.25, summary_epochs=max(1, epochs // 5), summary_samples=64,
         batch_size=batch_size, count=batch_size * per_epoch, epochs=epochs,
         learning_rate=4e-4, discriminator_updates="separate", shared_latents=False, ema_decay=0.0,
         generator={"filters": (128, 128), "strides": (2, 2)},
         discriminator={"filters": (64, 128, 256), "strides": (1, 2, 2)},
     )  # fmt: skip
-    base = replace(base, watch_updates=watched, summary_epochs=max(1, epochs // 5), summary_samples=64)
-    if scale == "smallest":
-        base = replace(base, width=0.0625, summary_samples=16)
+    base = replace(base, watch_updates=watched)  # at scale quick as often as in the report
     arms = [Arm(HEALTHY, "nothing is wrong", base)]
     for letter, bug in BUGS.items():
         name = f"planted {letter}"
         named = {"loss": name} if bug.loss else {"recipe": name} if bug.recipe else {}
         arms.append(Arm(letter, f"patient {letter}", replace(base, **bug.changes, **named)))
     return Study(
-        study_name("planted_bugs", data, scale), "What is wrong with each of these trainings?", tuple(arms), seeds=(0,)
+        study_name("planted_bugs", data, scale),
+        "What is wrong with each of these trainings?",
+        tuple(arms),
+        seeds=(0,),
+        scale=scale,
     )
 
 
@@ -363,11 +365,9 @@ def carry_out(
     from utils.errors import InputError
     from utils.studies import results
 
-    home = Path(home or runs_folder() / "studies")
-    out = Path(out or home / "results")
+    home, out = results.folders(home, out)
     folder, runs, first = home / study.name, {}, study.arms[0].experiment
-    images = results.images_of(first.data, first.model.image_size, data_dir, progress)
-    results.expect_same_images(study, images, out)
+    images = results.images_expected(study, first.data, first.model.image_size, out, data_dir, progress)
     with planted():
         for arm in tqdm(study.arms, desc=study.name, unit="run", disable=not progress):
             for seed in study.seeds:

@@ -8,6 +8,7 @@ from utils.data.catalogue import find_entry
 from utils.figure import new_figure
 from utils.presets import KERNEL_4, R3GAN
 from utils.studies.figures import plot_samples
+from utils.studies.results import runs_by_arm
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.tables import spread
 from utils.viz import plain_ticks
@@ -98,6 +99,7 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
         "Which change of the recipe gives better pictures after as many updates, and after as many minutes?",
         tuple(arms),
         base=arms[0],
+        scale=scale,
     )
 
 
@@ -207,21 +209,15 @@ def answer(results: dict) -> tuple[list[dict], Figure]:
     return by_arm(results), plot_recipes(results)
 
 
-def _runs(results: dict) -> dict[str, list[dict]]:
-    """The runs of each arm that has some."""
-    runs = {arm: [run for run in results["runs"] if run["arm"] == arm] for arm in results["arms"]}
-    return {arm: found for arm, found in runs.items() if found}
-
-
 def _recipes_of(results: dict) -> dict[str, list[dict]]:
     """The arms on all images."""
-    return {arm: runs for arm, runs in _runs(results).items() if not arm[0].isdigit()}
+    return {arm: runs for arm, runs in runs_by_arm(results).items() if not arm[0].isdigit()}
 
 
 def _amounts_of(results: dict) -> dict[int, dict[str, list[dict]]]:
     """For each number of images the runs "as they are" and "moved"."""
     amounts = {}
-    for arm, runs in _runs(results).items():
+    for arm, runs in runs_by_arm(results).items():
         if arm[0].isdigit():
             amount, *moved = arm.split("-")
             amounts.setdefault(int(amount), {})["moved" if moved else "as they are"] = runs

@@ -11,7 +11,8 @@ from utils.features.questions import apart, questions_for
 from utils.figure import new_figure
 from utils.fitting import at_size
 from utils.latent.reconstruction import Reconstruction
-from utils.runs import Run, runs_folder
+from utils.runs import Run
+from utils.studies.results import folders, runs_by_arm
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.tables import spread
 from utils.viz import grid, plain_ticks, read_png, write_png
@@ -51,6 +52,7 @@ def regularised(data: str = "faces", scale: str = "report") -> Study:
             Arm("rdcgan", "an encoder, reconstructions as the released code weighs them", base),
             Arm("weak", f"the same, squared error times {WEAK:g}", replace(base, reconstruction=WEAK)),
         ),
+        scale=scale,
     )
 
 
@@ -71,16 +73,13 @@ def carry_out(
     data, places = study.arms[0].experiment.data, (options.get("data_dir"), options.get("progress", True))
     find_source(data.name, SIDE, data.count, data_dir=places[0])  # refuses what is no dataset
     drawn_source(study.arms[0].experiment)  # and such as are not built in
-    home = Path(home or runs_folder() / "studies")
-    out = Path(out or home / "results")
-    scale = next((name for name in SIZES if study.name.endswith(f"-{name}")), "report")
-    read = reader(study, scale, *places)
+    home, out = folders(home, out)
+    read = reader(study, study.scale, *places)
 
     def also(run: Run) -> dict:
-        seen = combinations(run, scale, *places)
-        return {"combinations": seen, "read": read(run)} | _encoded(
-            run, MEASURED[scale][2], places[0], out / study.name
-        )
+        seen = combinations(run, study.scale, *places)
+        drawn_again = _encoded(run, MEASURED[study.scale][2], places[0], out / study.name)
+        return {"combinations": seen, "read": read(run)} | drawn_again
 
     return train_study(study, home, out, **options, also=also)
 
@@ -200,10 +199,7 @@ def by_arm(results: dict) -> list[dict]:
     linear classifier on the network's features, with what the same network with random weights reaches in brackets.
     """
     rows = []
-    for arm in results["arms"]:
-        runs = [run for run in results["runs"] if run["arm"] == arm]
-        if not runs:
-            continue
+    for arm, runs in runs_by_arm(results).items():
         coverage = runs[0]["combinations"]
         of_encoder = [run["reconstruction"] for run in runs if "reconstruction" in run]
         rows.append(
@@ -275,12 +271,12 @@ def plot_regularised(results: dict) -> Figure:
     """Draw distances over updates, combinations that are missing, what is read, and samples of each arm."""
     from matplotlib.ticker import PercentFormatter
 
-    arms = [arm for arm in results["arms"] if any(run["arm"] == arm for run in results["runs"])]
+    everybody = runs_by_arm(results)
+    arms = list(everybody)
     figure = new_figure(14, 3.6 + 0.75 * len(arms))
     above, below = figure.subfigures(2, 1, height_ratios=(3.6, 0.75 * len(arms)))
     courses, missing, read = above.subplots(1, 3, width_ratios=(1, 0.8, 1.5))
-    for place, arm in enumerate(arms):
-        runs = [run for run in results["runs"] if run["arm"] == arm]
+    for place, (arm, runs) in enumerate(everybody.items()):
         colour = _COLOURS.get(arm, f"C{place + 4}")
         lines = np.array([[(row["update"], row["kernel"][0]) for row in run["snapshots"]] for run in runs])
         for line in lines:
@@ -300,7 +296,7 @@ def plot_regularised(results: dict) -> Figure:
     rows = []
     for arm in arms:
         for name in OF:
-            of = [run["read"] for run in results["runs"] if run["arm"] == arm and name in run["read"]["trained"]]
+            of = [run["read"] for run in everybody[arm] if name in run["read"]["trained"]]
             rows += [(f"{arm}, {name}", arm, of, name)] if of else []
     for place, (_, arm, of, name) in enumerate(rows):
         for kind, shift, style in (("trained", 0, "o"), ("random", 0.22, "x")):

@@ -13,7 +13,7 @@ from utils.errors import InputError
 from utils.figure import new_figure
 from utils.fitting import AUGMENTATION
 from utils.presets import preset
-from utils.runs import Run, runs_folder
+from utils.runs import Run
 from utils.studies.amount_of_data import plot_amounts, second_half
 from utils.studies.moments import COLUMNS, keep_moments, moments
 from utils.studies.study import Arm, Study, at_scale, base_for, images_for, samples_for, study_name, watch_every
@@ -82,6 +82,7 @@ def report_amounts(data: str = "faces", scale: str = "report") -> Study:
         "What is left of the report's comparison, 19,000 bedrooms with 300,000, at equal updates?",
         tuple(arms),
         seeds=(0,),
+        scale=scale,
     )
 
 
@@ -104,13 +105,11 @@ def carry_out(
     from utils.studies.measure import evaluated_for
     from utils.studies.train import train_study
 
-    home = Path(home or runs_folder() / "studies")
-    out = Path(out or home / "results")
-    samples = samples_for(study.arms[0].experiment.data.name, "smallest" if study.name.endswith("-smallest") else "")
+    samples = samples_for(study.arms[0].experiment.data.name, study.scale)
     also = evaluated_for(study, data_dir, samples, progress)
     runs, file = train_study(study, home, out, data_dir=data_dir, samples=samples, progress=progress, also=also)
     for (arm, seed), run in runs.items():
-        keep_moments(out / study.name, arm, seed, run)
+        keep_moments(file.parent / study.name, arm, seed, run)
     return runs, file
 
 

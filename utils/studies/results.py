@@ -16,7 +16,7 @@ from utils.data import scale_back
 from utils.data.catalogue import is_own, reading
 from utils.errors import InputError
 from utils.files import read_json, write_text
-from utils.runs import PROJECT, Run
+from utils.runs import PROJECT, Run, runs_folder
 from utils.sampling import Sampler
 from utils.studies.study import Study
 from utils.viz import grid, write_png
@@ -27,6 +27,20 @@ POINTS = 80
 """Values that a curve is kept with: means over as many parts of the run."""
 SAMPLES = 12
 """Samples that a picture shows, from the same latents in all arms."""
+
+
+def folders(home: str | Path | None = None, out: str | Path | None = None) -> tuple[Path, Path]:
+    """Where a study puts what it makes.
+
+    Args:
+        home: folder of the runs of studies; by default `studies/` where runs go.
+        out: folder of the results; by default `results/` in `home`.
+
+    Returns:
+        Both.
+    """
+    home = Path(home or runs_folder() / "studies")
+    return home, Path(out or home / "results")
 
 
 def images_of(data: DataConfig, size: int, data_dir: str | Path | None = None, progress: bool = True) -> str:
@@ -66,6 +80,28 @@ def expect_same_images(study: Study, images: str | None, folder: str | Path) -> 
             f"while {file} is on {kept[:16]}, other images of the same name; choose another folder of results (--out), "
             "or rename the folder of the pictures."
         )
+
+
+def images_expected(
+    study: Study,
+    data: DataConfig,
+    size: int,
+    folder: str | Path,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> str:
+    """What tells the images of a study from others, as `images_of` gives it, before anything is made of them.
+
+    Args:
+        study, folder: as for `expect_same_images`.
+        data, size, data_dir, progress: as for `images_of`.
+
+    Raises:
+        InputError: there is no such dataset, or it cannot be used, or results of that name are there, of other images.
+    """
+    images = images_of(data, size, data_dir, progress)
+    expect_same_images(study, images, folder)
+    return images
 
 
 def keep(
@@ -111,8 +147,8 @@ def keep(
             "fingerprint": environment["fingerprint"],
             "commit": environment.get("commit"),
             "curves": curves(steps),
-            "watch": [_rounded(row) for row in run.watch() if "gap" in row],  # summaries look for copies only
-            "epochs": [_rounded(row) for row in run.epochs()],
+            "watch": [_rounded_row(row) for row in run.watch() if "gap" in row],  # summaries look for copies only
+            "epochs": [_rounded_row(row) for row in run.epochs()],
             **(measure(run) if measure else {}),
         }
         write_png(folder / study.name / f"{arm}-{seed}.png", grid(_samples(run), columns=SAMPLES, tile=32))
@@ -147,7 +183,7 @@ def write(
     arms = before["arms"] | {arm.name: arm.about for arm in study.arms}
     order = list(arms)
     rows = sorted(kept.values(), key=lambda record: (record["seed"], order.index(record["arm"])))
-    about = {"study": study.name, "question": study.question, "arms": arms}
+    about = {"study": study.name, "question": study.question, "arms": arms, "scale": study.scale}
     if images := images or before.get("images"):
         about["images"] = images
     kept_speeds = before.get("speeds")
@@ -183,6 +219,23 @@ def load(name: str, folder: str | Path = RESULTS) -> dict:
     return read_json(folder / f"{name}.json") | {"pictures": folder / name}
 
 
+def runs_by_arm(results: dict) -> dict[str, list[dict]]:
+    """The kept runs of each arm that has some, in the order of the arms; of an arm in that of the seeds.
+
+    Args:
+        results: as `load` gives them.
+    """
+    runs: dict[str, list[dict]] = {arm: [] for arm in results["arms"]}
+    for run in results["runs"]:
+        runs.setdefault(run["arm"], []).append(run)
+    return {arm: found for arm, found in runs.items() if found}
+
+
+def rounded(value: float) -> float:
+    """To five digits, as figures are kept."""
+    return float(f"{value:.5g}")
+
+
 def curves(steps: dict[str, np.ndarray], points: int = POINTS) -> dict[str, list[float]]:
     """The records of all updates as means over `points` parts of the run; "update" is the middle of each part."""
     parts = np.array_split(np.arange(len(steps["update"])), min(points, len(steps["update"])))
@@ -190,9 +243,9 @@ def curves(steps: dict[str, np.ndarray], points: int = POINTS) -> dict[str, list
 
 
 def _mean(values: np.ndarray) -> float | None:
-    """The mean of what there is, to five digits: some terms have their turn every few updates only."""
+    """The mean of what there is: some terms have their turn every few updates only."""
     there = values[np.isfinite(values)]
-    return float(f"{there.mean():.5g}") if len(there) else None
+    return rounded(there.mean()) if len(there) else None
 
 
 def _samples(run: Run) -> np.ndarray:
@@ -202,5 +255,5 @@ def _samples(run: Run) -> np.ndarray:
     return scale_back(Sampler.of(load_network(run.model("generator")), run.experiment).images(latents))
 
 
-def _rounded(row: dict) -> dict:
-    return {name: float(f"{v:.5g}") if isinstance(v, float) else v for name, v in row.items()}
+def _rounded_row(row: dict) -> dict:
+    return {name: rounded(value) if isinstance(value, float) else value for name, value in row.items()}

@@ -132,6 +132,8 @@ class Study:
         seeds: of initial weights, order of the images, latents and dropout.
         base: the arm that the speeds of all others are measured against, side by side, where arms are compared at equal
             time, too.
+        scale: one of `presets.SCALES`, which it was made at; its name does not tell it, since that of own pictures may
+            end in one.
     """
 
     name: str
@@ -139,6 +141,7 @@ class Study:
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...] = (0, 1, 2)
     base: Arm | None = None
+    scale: str = "report"
 
     def only(self, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> "Study":
         """The study with some of its arms and other seeds."""

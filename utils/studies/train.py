@@ -6,7 +6,7 @@ from pathlib import Path
 from utils import config
 from utils.data.catalogue import count_for, is_own
 from utils.errors import InputError
-from utils.runs import Run, runs_folder
+from utils.runs import Run
 from utils.studies import measure, results
 from utils.studies.study import Study, train_arms
 
@@ -25,8 +25,7 @@ def train_study(
 
     Args:
         study: what to train.
-        home: folder of the runs of studies, each in a folder of its name; by default `studies/` where runs go.
-        out: folder of the results; by default `results/` in `home`.
+        home, out: as for `results.folders`; the runs of each study are in a folder of its name.
         data_dir: where datasets are.
         samples: fake and true images to measure distances on; None measures none.
         progress: whether to show progress bars.
@@ -39,8 +38,7 @@ def train_study(
         InputError: there are too few images, or the results that are kept under the study's name are of others.
         Interrupted: a signal asked to stop; the same call goes on from there.
     """
-    home = Path(home or runs_folder() / "studies")
-    out = Path(out or home / "results")
+    home, out = results.folders(home, out)
     for arm in study.arms:  # what is missing is said before hours of training
         count_for(arm.experiment, data_dir)
     everything = config.replace(study.arms[0].experiment, count=None)
@@ -49,8 +47,8 @@ def train_study(
         return count_for(everything, data_dir)[0] if is_own(everything.data.name) else 0
 
     before = own_pictures()
-    images = results.images_of(everything.data, everything.model.image_size, data_dir, progress)  # they are read now
-    results.expect_same_images(study, images, out)
+    size = everything.model.image_size
+    images = results.images_expected(study, everything.data, size, out, data_dir, progress)  # they are read now
     try:
         measured = measure.measure_for(study, data_dir, samples, progress) if samples else None
     except InputError as error:

@@ -5,8 +5,10 @@ after the other and says what is wrong in a sentence: the evidence, and settings
 it is known from; else it is called a lead.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from utils.config import STATISTICS, Experiment
 from utils.training.copies import NEAR
@@ -56,6 +58,38 @@ LEADS = 2
 """The most leads that a sentence names."""
 NEIGHBOURING = 25
 """Updates within which the limits of movement hold."""
+
+# --- the end of a training --------------------------------------------------------------------------------------------
+
+
+def at_the_end(values: Sequence[float]) -> float:
+    """The median of the last quarter of a record, of one value at least."""
+    return float(np.median(values[-max(1, len(values) // 4) :]))
+
+
+@dataclass(frozen=True)
+class End:
+    """How a training stood at its end: medians over the last quarter of what the watch measured.
+
+    Attributes:
+        gap: by how much the scores differ that the same fakes get in the two updates, in [0, 1].
+        diversity: of the samples, as a share of the true images'.
+    """
+
+    gap: float
+    diversity: float
+
+    @classmethod
+    def of(cls, watch: Sequence[dict]) -> "End":
+        """Of a run's measurements of the watch, at least one: rows with "gap", "diversity" and "diversity_true"."""
+        diversity = at_the_end([row["diversity"] for row in watch]) / max(watch[-1]["diversity_true"], 1e-9)
+        return cls(at_the_end([row["gap"] for row in watch]), diversity)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether both updates saw one discriminator, and the samples were not nearly alike."""
+        return self.gap <= GAP and self.diversity >= COLLAPSE
+
 
 # --- how a sign is made -----------------------------------------------------------------------------------------------
 
