@@ -28,12 +28,14 @@ from utils.intervals import Interval
 from utils.runs import PROJECT, Run
 
 STEMS = sorted(path.stem for path in (PROJECT / "notebooks").glob("*.ipynb"))
-OF_DATASETS = ["01_cifar10", "02_svhn", "03_celeba", "04_lsun_bedroom"]
+REPORTED = ["01_cifar10", "02_svhn", "03_celeba", "04_lsun_bedroom"]  # of whose datasets long trainings are kept
+OF_DATASETS = [*REPORTED, "04b_anime", "04c_imagenet32"]
 ABOUT_TRAINING = ["00_first_steps", *OF_DATASETS]
 AT_64 = {"03_celeba", "04_lsun_bedroom"}  # which train networks for that size, too
 SHOWING_THE_ALGORITHM = ["00b_from_scratch", "17_clinic"]  # where layers and the update themselves are the subject
 SOLUTIONS = sorted(path.stem for path in (PROJECT / "notebooks" / "solutions").glob("*.ipynb"))
 REPORT32, REPORT64, QUICK = ("522,497", "1,466,115"), ("1,112,577", "1,728,387"), ("133,249", "472,195")
+OTHERS = {"04b_anime": ("272,944", "1,504,480"), "04c_imagenet32": ("168,192", "378,752")}
 
 
 def read(stem: str, folder: Path = PROJECT / "notebooks") -> nbformat.NotebookNode:
@@ -134,8 +136,8 @@ def test_every_cell_runs_in_a_fresh_kernel_without_any_dataset(execute, stem):
 @pytest.mark.parametrize("stem", ABOUT_TRAINING)
 def test_summaries_samplers_and_training_say_what_they_are_to_say(execute, stem):
     text = text_of(execute(stem))
-    counts = {"00_first_steps": QUICK, "04_lsun_bedroom": REPORT64}.get(stem, REPORT32)
-    assert re.findall(r"Total params: ([\d,]+)", text)[:2] == list(counts)
+    counts = {"00_first_steps": QUICK, "04_lsun_bedroom": REPORT64} | OTHERS
+    assert re.findall(r"Total params: ([\d,]+)", text)[:2] == list(counts.get(stem, REPORT32))
     assert "scale_back gives every pixel back: True" in text
     assert "true samples: labels [1. 1. 1. 1.]" in text and "fake samples: labels [0. 0. 0. 0.]" in text
     assert re.search(r"Run folder: \w+/0001-\w+\nStarted on .*, 16 images of built-in", text)
@@ -156,7 +158,7 @@ def test_pictures_and_a_film_that_plays_are_inside_the_page(execute, stem, tmp_p
     films = {
         name: [p for p in of_kind(of, "text/html") if "<video" in p] for name, of in (("all", book), ("live", live))
     }
-    assert len(films["live"]) == 1 and len(films["all"]) == 1 + (stem in OF_DATASETS)
+    assert len(films["live"]) == 1 and len(films["all"]) == 1 + (stem in REPORTED)
     (tmp_path / "film.mp4").write_bytes(film_in(films["live"][0]))
     frames = imageio.mimread(tmp_path / "film.mp4")
     assert len(frames) == 2 + 8  # epochs 0 and 1, and the last for two seconds more
@@ -173,7 +175,7 @@ def test_a_banner_names_what_is_missing_its_script_and_the_stand_in(execute, ste
     name = stem.split("_", 1)[1]
     stand_in = "built-in house numbers" if name == "svhn" else "built-in faces"
     assert len(banners) == 1 and f"bash data_scripts/get_{name}.sh" in banners[0] and stand_in in banners[0]
-    size = 64 if name == "lsun_bedroom" else 32
+    size = 64 if name in ("lsun_bedroom", "anime") else 32
     assert f"on 16 {stand_in} of {size}x{size} pixels" in text
 
 
@@ -221,23 +223,25 @@ def test_a_notebook_defines_no_function_and_is_short(stem):
 def test_the_notebooks_of_datasets_have_the_same_code_apart_from_their_parameters():
     codes = [code_of(read(stem)) for stem in ABOUT_TRAINING]
     parameters = [code.pop("parameters") for code in codes]
-    longer = [code.pop("longer", None) for code in codes]
+    longer = {stem: code.pop("longer", None) for stem, code in zip(ABOUT_TRAINING, codes)}
     second = {stem: code.pop("second", None) for stem, code in zip(ABOUT_TRAINING, codes)}
+    own = {stem: {code.pop(name, None) for name in ("scores", "features")} for stem, code in zip(ABOUT_TRAINING, codes)}
     assert codes == [codes[0]] * len(codes)
     assert len(set(parameters)) == len(parameters)
-    assert longer[0] is None and len(set(longer[1:])) == 1 and longer[1]
+    assert {stem for stem, code in longer.items() if code} == {*REPORTED} and len(set(longer.values()) - {None}) == 1
+    assert {stem for stem, codes in own.items() if codes != {None}} == {"04b_anime", "04c_imagenet32"}
     assert {stem for stem, code in second.items() if code} == AT_64 and len({second[stem] for stem in AT_64}) == 1
 
 
 def test_notebooks_of_datasets_show_the_long_trainings_of_their_own_pictures():
     shown = {}
-    for stem in OF_DATASETS:
+    for stem in REPORTED:
         parameters = {}
         exec(code_of(read(stem))["parameters"], parameters)
         shown[stem] = parameters["kept"]
         text = next(cell.source for cell in read(stem).cells if cell.id == "longer-text")
         assert f"`./dcgan study long_training --data {parameters['kept']}" in text
-    assert shown == dict(zip(OF_DATASETS, ("cifar10", "house_numbers", "celeba", "bedrooms")))
+    assert shown == dict(zip(REPORTED, ("cifar10", "house_numbers", "celeba", "bedrooms")))
 
 
 @pytest.mark.parametrize("stem", STEMS)
@@ -318,6 +322,8 @@ def test_the_first_lines_find_the_project_however_jupyter_was_started(place):
         (("report32", "celeba", "report"), 10_000, 50 * 78, 128),
         (("report64", "lsun_bedroom"), 512, 5 * 64, 8),
         (("quick64", "faces"), 2_880, 5 * 180, 16),
+        (("paper_cifar", "imagenet32"), 1_280, 5 * 80, 16),
+        (("quick32", "imagenet32"), 4_800, 10 * 150, 32),
         (("report64", "lsun_bedroom", "report"), 10_000, 50 * 78, 128),  # the stand-in has no 303,125 to draw
         (("paper64", "faces", "smallest"), 16, 2, 8),
     ],

@@ -1194,8 +1194,8 @@ CLAIMS = (
     Claim("G1", "§ results", "RDCGAN's features classify better than DCGAN's and others'", "study `regularised`",
           ("12", "margins"), _rdcgan),
     Claim("G2", "§ anime", "anime faces: the fake score is above the real one at pictures 1 and 5, equal at 10, below "
-          "at 20 and 25", "–", None, _never("no anime faces come with the project; scores of a run of yours are in its "
-                                         "report")),
+          "at 20 and 25", "notebook 04b, where the pictures have been fetched", ("04b", "scores"),
+          _never("no anime faces come with the project, and the scores of its faces say nothing of these")),
     Claim("G3", "outlook", "longer training sometimes collapses a subset of filters to an oscillating mode", "–", None,
           _never("nothing here follows single filters over a training")),
     Claim("G4", "outlook", "some instability remains", "study `regularised`", ("12", "kept"), _instability),
