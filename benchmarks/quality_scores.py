@@ -178,7 +178,7 @@ def _rows(measured: dict[tuple, list[dict]], floor: dict[str, Interval]) -> list
                 "updates": round(float(np.mean([run["updates"] for run in runs]))),
                 "seeds": [run["seed"] for run in runs],
                 "each": {part: [interval.value for interval in each] for part, each in values.items()},
-                **{part: over_seeds(each).plain() for part, each in values.items()},
+                **{part: over_seeds(each, part not in DISTANCES).plain() for part, each in values.items()},
             }
         )
     for row in rows:
@@ -191,9 +191,11 @@ def _rows(measured: dict[tuple, list[dict]], floor: dict[str, Interval]) -> list
     return rows
 
 
-def over_seeds(intervals: Sequence[Interval]) -> Interval:
-    """The mean of several seeds with Student's interval; of one, what was measured."""
-    return intervals[0] if len(intervals) == 1 else student(np.array([interval.value for interval in intervals]))
+def over_seeds(intervals: Sequence[Interval], shares: bool = False) -> Interval:
+    """The mean of several seeds, or of shares in [0, 1], with Student's interval; of one, what was measured."""
+    if len(intervals) == 1:
+        return intervals[0]
+    return student(np.array([interval.value for interval in intervals]), (0, 1) if shares else (-np.inf, np.inf))
 
 
 def _share(value: float, peers: Sequence[float], floor: float) -> float | None:

@@ -243,6 +243,14 @@ def test_a_grid_has_a_row_for_each_class_or_of_images_that_have_each_attribute(d
     assert which.tolist() == [23, 20, 17, 23, 22, 20] and names == ("tail", "light")
 
 
+def test_rows_of_true_images_are_of_the_first_classes_that_occur_and_there_is_always_one():
+    many = Conditions(tuple(map(str, range(40))), np.array([39, 25, 39, 31]))
+    which, names = rows_having(many, np.arange(4), 2)
+    assert which.tolist() == [1, 1, 3, 3, 0, 2] and names == ("25", "31", "39")
+    none = Conditions(("hat", "beard"), np.zeros((4, 2), np.uint8))
+    assert rows_having(none, np.array([2, 0, 1, 3]), 2)[0].tolist() == [2, 0]
+
+
 def test_what_is_not_asked_for_is_as_it_occurs_in_the_training_data():
     names = ("hat", "long beard", "glasses")
     model = tiny(conditions="attributes", condition_names=names).model

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from utils.config import differences, replace
+from utils.config import differences, preset, replace
 from utils.data import Dataset
 from utils.errors import InputError
 from utils.explain.fixed import fixed_discriminator
 from utils.features.factors import by_majority, standardised
-from utils.features.questions import questions_for
+from utils.features.questions import apart, questions_for
 from utils.models import build_discriminator, load_network
 from utils.runs import Run
 from utils.studies import features as study
@@ -27,6 +27,13 @@ def test_its_arms_are_those_of_the_recipes_so_that_runs_of_one_serve_the_other()
     assert all(of_recipes[arm.name] == arm.experiment for arm in shared) and len(shared) == len(study.ARMS)
     assert set(differences(shared[0].experiment, rotation.experiment)) == {"training.recipe"}
     assert [arm.name for arm in study.features("faces", "smallest").arms] == ["base"]
+
+
+def test_what_judges_features_is_no_part_that_was_trained_on(tmp_path):
+    of_test = replace(preset("report32"), name="house_numbers", split="test", count=200)
+    assert apart(of_test, 20, tmp_path, progress=False).split == "train"
+    of_train = replace(of_test, split="train")
+    assert apart(of_train, 20, tmp_path, progress=False).split == "test"
 
 
 def test_discriminators_are_read_after_every_summary_by_layer_and_by_labels(tmp_path, monkeypatch):

@@ -384,6 +384,15 @@ def test_cifar_gives_an_interval_a_row_and_is_not_measured_twice(measured, monke
     assert measured("--data", "cifar10", *without) == record
 
 
+def test_six_labels_leave_one_image_to_choose_a_step_size_by(measured, monkeypatch, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), np.uint8)
+    np.savez(tmp_path / "two.npz", images=images, labels=np.arange(60) % 2)
+    monkeypatch.setattr(controls, "RATES", (1e-3,))
+    others = ("random", "pixels", "components", "k_means", "imagenet")
+    record = measured("--data", str(tmp_path / "two.npz"), "--labels", "6", "--without", *others)
+    assert [row["kind"] for row in record["rows"]] == ["model", "supervised"]
+
+
 def test_draws_are_the_same_for_all_features_and_never_leave_the_training_part(monkeypatch, tmp_path):
     labels = np.arange(200) % 4
     whole = part_of(noise(200), labels)

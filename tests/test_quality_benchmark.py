@@ -267,6 +267,8 @@ def test_seeds_give_their_mean_with_students_interval():
     assert quality_scores.over_seeds([one]) == one
     three = quality_scores.over_seeds([one, Interval(2.0, 0, 9), Interval(3.0, 0, 9)])
     assert (three.value, three.high - three.value) == pytest.approx((2.0, 4.302653 / 3**0.5), abs=1e-5)
+    shares = quality_scores.over_seeds([Interval(0.4, 0.3, 0.5), Interval(0.6, 0.5, 0.7)], shares=True)
+    assert (shares.value, shares.low, shares.high) == (0.5, 0, 1)
 
 
 def test_the_reports_loop_goes_on_training_its_discriminator_once_it_is_frozen_for_the_generator():

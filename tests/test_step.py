@@ -31,6 +31,15 @@ def fused(experiment):
     return networks, [update(batch).read() for batch in batches_of(experiment)]
 
 
+@pytest.mark.parametrize("updates", ["separate", "joint"])
+def test_scores_are_those_before_the_discriminators_steps_also_where_a_penalty_is_due(tiny, updates):
+    plain = replace(tiny, discriminator_updates=updates, discriminator={"dropout": 0.0})
+    (_, (without, *_)), (_, (beside, *_)) = (fused(replace(plain, r1=r1)) for r1 in (0.0, 10.0))
+    assert beside["penalty_r1"] > 0
+    for name in ("score_true", "score_fake"):
+        assert beside[name] == pytest.approx(without[name], abs=1e-6)
+
+
 def assert_same_weights(one, other, atol):
     for a, b in zip(one, other, strict=True):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=0, atol=atol)

@@ -1,5 +1,6 @@
 """The studio without a browser: networks as graphs, the server, the export's files."""
 
+import dataclasses
 import http.client
 import io
 import json
@@ -502,6 +503,13 @@ def test_records_that_are_cut_back_are_read_anew_and_nothing_is_read_twice(tmp_p
     assert watched.snapshot()["curves"]["update"] == list(range(1, 9))
     watched.run.steps_file.write_text("".join(rows))
     assert watched.snapshot()["curves"]["update"] == list(range(1, 17))
+    # A rollback while nobody looked: cut back, and written on past the old end with longer rows.
+    after = [json.dumps(json.loads(row) | {"loss_true": 7.0, "step_sizes": 0.5}) + "\n" for row in rows[8:]]
+    watched.run.steps_file.write_text("".join(rows[:8] + after))
+    back = {"from": 16, "to": 8, "step_sizes": 0.5, "why": "a test"}
+    watched.run.save_state(dataclasses.replace(watched.run.state, rollbacks=[back]))
+    curves = watched.snapshot()["curves"]
+    assert curves["update"] == list(range(1, 17)) and curves["loss_true"][8:] == [7.0] * 8
 
 
 def test_a_training_is_streamed_and_shows_as_stopped_once_it_is_killed(tmp_path):

@@ -187,6 +187,17 @@ def test_tensorboard_gets_scalars_and_grids(tiny, noise_dataset, tmp_path):
     assert [event.step for event in events.Tensors("grid")] == [0, 1, 2]
 
 
+def test_a_run_without_one_of_its_grids_goes_on(tiny, noise_dataset, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path, progress=False)
+    run.grid(1).unlink()  # somebody needed the space
+    run = resume(run, changed=replace(tiny, epochs=3), dataset=noise_dataset, progress=False)
+    events = EventAccumulator(str(run.board), size_guidance={"tensors": 0})
+    events.Reload()
+    assert {event.step for event in events.Tensors("grid")} >= {0, 2, 3}
+
+
 def test_tensorboard_shows_a_lazy_penalty_as_the_mean_of_the_updates_that_had_it(
     tiny, noise_dataset, tmp_path, monkeypatch
 ):
@@ -288,8 +299,10 @@ def test_a_trial_weighs_updates_by_how_often_they_have_their_turn(tiny, monkeypa
 
     monkeypatch.setattr(estimate, "Update", Fake)
     monkeypatch.setattr(estimate.time, "perf_counter", lambda: sum(timed))
-    trial = try_updates(replace(tiny, r1=1.0, penalty_every=4, discriminator_updates="joint"))
+    lazy = replace(tiny, r1=1.0, penalty_every=4, discriminator_updates="joint")
+    trial = try_updates(lazy)
     assert trial.update_seconds == pytest.approx((1.0 + 3 * 0.125) / 4)
+    assert 2 * try_updates(replace(lazy, on_collapse="rollback")).checkpoint_bytes == 3 * trial.checkpoint_bytes
     assert trial.updates == 5 + 16  # five, and until they took two seconds
 
 

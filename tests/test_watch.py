@@ -68,6 +68,22 @@ def test_a_joined_batch_is_seen_as_joined(tiny):
     assert row["gap"] == pytest.approx(abs(seen - alone), abs=1e-6) and row["gap"] > 1e-5
 
 
+def test_fakes_of_a_joined_batch_are_drawn_as_its_update_draws_them(tiny):
+    network = {"batch_norm": "on", "discriminator": {"dropout": 0.0}}
+    experiment = replace(tiny, **network, statistics="moving_fakes", discriminator_updates="joint", join_batches=True)
+    row, networks, watch = measured(experiment, spoil_averages)
+    fake = np.asarray(networks.generator(watch._latents, training=False))
+    joined = np.asarray(networks.discriminator(np.concatenate([watch._true, fake]), training=True))
+    assert row["gap"] == pytest.approx(abs(joined[len(fake) :].mean() - row["fake_batch"]), abs=1e-5)
+    assert row["gap"] > 1e-3
+
+
+@pytest.mark.parametrize("join", [False, True])
+def test_players_that_descend_one_pass_see_no_gap(tiny, join):
+    together = replace(tiny, batch_norm="on", discriminator_updates="joint", shared_latents=True, simultaneous=True)
+    assert measured(replace(together, join_batches=join))[0]["gap"] == 0
+
+
 def test_diversity_is_the_deviation_over_samples(tiny):
     row, _, watch = measured(tiny)
     assert row["diversity_true"] == pytest.approx(watch._true.std(axis=0).mean(), rel=1e-6)

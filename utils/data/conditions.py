@@ -205,7 +205,7 @@ def grid_rows(model: ModelConfig, kept: np.ndarray, columns: int) -> tuple[np.nd
 
 
 def rows_having(conditions: Conditions, order: np.ndarray, columns: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Images for a grid with a row for each class or attribute that an image has.
+    """Images for a grid with a row for each class or attribute that an image has, the first `MOST_ROWS` of these.
 
     Args:
         conditions: of the images.
@@ -213,14 +213,16 @@ def rows_having(conditions: Conditions, order: np.ndarray, columns: int) -> tupl
         columns: pictures in a row of the grid; where fewer have what it is of, they are repeated.
 
     Returns:
-        int64 (rows * columns,), which images; and what to write beside each row.
+        int64 (rows * columns,), which images; and what to write beside each row. One row where no image has any.
     """
     rows, names = [], []
-    for place, name in enumerate(conditions.names[:MOST_ROWS]):
+    for place, name in enumerate(conditions.names):
         having = order[conditions.having(place)[order]]
-        if len(having):
+        if len(having) and len(rows) < MOST_ROWS:
             rows.append(np.resize(having, columns))
             names.append(name)
+    if not rows:
+        return np.resize(order, columns), ("none of these",)
     return np.concatenate(rows), tuple(names)
 
 

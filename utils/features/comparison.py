@@ -296,7 +296,8 @@ class _Bench:
             first, judge = of(1), split.validation
             if judge is None:
                 order = stream(self.seed, "features: folds").permutation(len(first))
-                judge, first = first.take(order[: len(first) // 10]), first.take(order[len(first) // 10 :])
+                tenth = max(1, len(first) // 10)
+                judge, first = first.take(order[:tenth]), first.take(order[tenth:])
             scores = []
             for rate in controls.RATES:
                 classifier = train(first, max(1, sizes.updates // 4), rate, 1)

@@ -76,10 +76,10 @@ def apart(experiment: Experiment, count: int, data_dir: str | Path | None = None
     Raises:
         InputError: the dataset has no such part.
     """
-    from utils.evaluation.held_out import held_out
+    from utils.evaluation.held_out import unseen
 
     data, size = experiment.data, experiment.model.image_size
-    found = held_out(data.name, size, count, choices=data.choices, data_dir=data_dir, progress=progress)
+    found = unseen(data, size, count, data_dir=data_dir, progress=progress)
     if found is None:
         raise InputError(f"{data.name} has no part that was not trained on, which features could be judged by.")
     return found

@@ -43,6 +43,7 @@ class Watched:
         self.run = run
         self._lock, self._stamp, self._last = threading.Lock(), None, {}
         self._since: tuple[float, int] | None = None  # when which update was seen first while it ran
+        self._turns: tuple[int, int] | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -67,7 +68,12 @@ class Watched:
 
     def _look(self) -> dict:
         self.run = run = Run(self.run.folder)  # which reads its settings once, and `resume` may have changed them
-        state, steps = run.state, self._steps.columns()
+        state = run.state
+        # After a rollback, or with other devices, rows may have been cut back and written on past their old end since.
+        if (turns := (len(state.rollbacks), len(state.replicas))) != self._turns:
+            self._begin()
+            self._turns = turns
+        steps = self._steps.columns()
         summaries = _plain(self._epochs.columns())
         there = [int(row[run.unit]) for row in run.epochs() if run.grid(row[run.unit]).is_file()]
         # What is saved may be ahead of the curve, whose last value is a mean, and is not ahead of the training.

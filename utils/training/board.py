@@ -52,6 +52,7 @@ class Board:
             for name, value in record.items():
                 if name != unit:
                     tf.summary.scalar(f"summaries/{name}", value, number)
-            tf.summary.image("grid", read_png(self._run.grid(number))[None], number)
+            if (grid := self._run.grid(number)).is_file():  # whoever needs the space may have deleted it
+                tf.summary.image("grid", read_png(grid)[None], number)
         self._written = number
         self._writer.flush()

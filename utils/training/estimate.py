@@ -89,7 +89,7 @@ def _timed(experiment: Experiment) -> dict:
         "update_seconds": sum(len(numbers) * medians[which] for which, numbers in turns.items()) / period(recipe),
         "updates": count,
         "state_bytes": variables + gradients,
-        "checkpoint_bytes": KEPT * variables,
+        "checkpoint_bytes": (KEPT + (experiment.training.on_collapse == "rollback")) * variables,  # and a healthy one
     }
 
 

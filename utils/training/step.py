@@ -231,7 +231,8 @@ def run_phase(
                 recorded[term.name] = value if term.recorded is None else term.recorded(view)
             weighted = [value * term.every if term.every > 1 else value for term, value in zip(terms, values)]
             descended[name] = players[name].optimizer.scale_loss(functools.reduce(operator.add, weighted))
-        if "discriminator" in phase.terms:
+        # Not where a penalty has a phase of its own: after the discriminator's steps it would see other scores.
+        if any(term.name.startswith("loss") for term in phase.terms.get("discriminator", ())):
             recorded |= {f"score_{of}": tf.reduce_mean(tf.sigmoid(logits)) for of, logits in view.judged.items()}
     gradients = {name: _gradient(name, value, tape, players, drawn) for name, value in descended.items()}
     for name, values in gradients.items():

@@ -73,14 +73,16 @@ class Watch:
             for kind, samples in (("true", self._true), ("fake", fake))
             for by in ("batch", "moving")
         }
-        seen_by_discriminator = scores["fake_batch"]
-        if statistics.fakes == "moving":
-            seen_by_discriminator = self._judge(self._draw("moving"), "batch")
+        drawn = self._draw("moving") if statistics.fakes == "moving" else fake
         if training.join_batches:
-            seen_by_discriminator = self._judge(np.concatenate([self._true, fake]), "batch", len(self._true))
+            seen_by_discriminator = self._judge(np.concatenate([self._true, drawn]), "batch", len(self._true))
+        else:
+            seen_by_discriminator = scores["fake_batch"] if drawn is fake else self._judge(drawn, "batch")
+        # In a simultaneous update both descend what one pass has judged.
+        seen_by_generator = seen_by_discriminator if training.simultaneous else scores[f"fake_{statistics.judge}"]
         return {
             "update": update,
-            "gap": abs(seen_by_discriminator - scores[f"fake_{statistics.judge}"]),
+            "gap": abs(seen_by_discriminator - seen_by_generator),
             **scores,
             "diversity": float(fake.std(axis=0).mean()),
             "diversity_true": float(self._true.std(axis=0).mean()),

@@ -85,17 +85,19 @@ export function show(root, studio) {
 
   // --- a random walk
   const film = el("canvas", { width: model.size, height: model.size, role: "img", "aria-label": "A walk through the latents" });
-  let walking = false, recorder = null;
+  let walking = false, walk = 0, recorder = null;
   const play = el("button", { type: "button", class: "main", "aria-pressed": "false" }, "Walk");
   const speed = el("input", { type: "range", min: 0.1, max: 2, step: 0.1, value: 0.5, "aria-label": "Speed" });
   const path = { from: null, to: null, at: 0, random: new Random(Date.now() % 4294967296) };
   const next = () => samples(path.random.next32(), 1, model, model.rows ? [chosen().c] : null)[0];
   const step = async () => {
+    const mine = ++walk; // of two loops, the earlier may still wait for its picture: it ends
     let before = performance.now();
     path.from ??= chosen();
     path.to ??= next();
-    while (walking && alive) {
+    while (walking && alive && mine === walk) {
       const [picture] = await model.draw([{ z: between(path.from.z, path.to.z, path.at, model.latents), c: path.from.c }]);
+      if (mine !== walk) return;
       paint(film, picture);
       await new Promise(requestAnimationFrame);
       const now = performance.now();
