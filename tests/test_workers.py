@@ -13,6 +13,7 @@ import pytest
 from utils import cli, cluster, models
 from utils.cluster import Cluster, find_cluster
 from utils.config import preset, replace
+from utils.data.conditions import Conditions
 from utils.errors import InputError
 from utils.models import build_discriminator, build_generator, forward
 from utils.runs import PROJECT, Run
@@ -20,7 +21,7 @@ from utils.start import command
 from utils.training import resume, traffic, train
 from utils.training.batches import Schedule, batches
 from utils.training.players import build_players
-from utils.training.recipes import recipe_of
+from utils.training.recipes import due_at, period, recipe_of
 from utils.training.step import Update
 from utils.training.team import team_for
 
@@ -113,6 +114,10 @@ def test_gradients_are_those_of_the_variables_that_each_update_trains(changes):
     assert (amount.statistics > 0) == (model.batch_norm == "on")
 
 
+ASKED = {"conditions": "labels", "condition_names": ("even", "odd")}
+"""An experiment that draws what it is asked for, for `replace`."""
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -123,13 +128,25 @@ def test_gradients_are_those_of_the_variables_that_each_update_trains(changes):
         {"recipe": "regularised"},
         {"recipe": "regularised", "generator_steps": 2, "shared_latents": False},
         {"recipe": "rotation"},
+        {"simultaneous": True},
+        {"simultaneous": True, "join_batches": True, "mode_seeking": 1.0},
+        {"loss": "relativistic"},
+        {"loss": "relativistic", "simultaneous": True},
+        {"loss": "relativistic", "join_batches": True, "r1": 1.0, "r2": 1.0, "penalty_every": 2},
+        {"discriminator_updates": "separate", "r1": 1.0, "penalty_every": 2},
+        {"discriminator_updates": "separate", "discriminator_steps": 2, "shared_latents": False, "r1": 1.0, "r2": 1.0},
+        {"statistics": "moving", "shared_latents": False, "loss": "relativistic", "mode_seeking": 1.0},
+        {"loss": "gan_cls", "discriminator_updates": "separate", **ASKED},
+        {"loss": "gan_int_cls", **ASKED},
+        {"loss": "gan_int_cls", "simultaneous": True, "conditioning": "concatenation", **ASKED},
     ],
     ids=str,
 )
 def test_statistics_are_those_of_all_that_goes_through_a_normalised_layer(changes, noise_images, monkeypatch):
-    """Counted while an update is compiled."""
+    """Counted while updates are compiled: one of each kind, as often as they come."""
     experiment = replace(preset("quick"), width=0.0625, batch_size=8, **changes)
-    batch = next(batches(noise_images, experiment, Schedule.of(experiment, len(noise_images)), 1, 1))
+    recipe, schedule = recipe_of(experiment), Schedule.of(experiment, len(noise_images))
+    classes = Conditions(("even", "odd"), np.arange(len(noise_images)) % 2) if experiment.model.is_conditional else None
     step, through, passed = Update(build_players(experiment), experiment), models._passed, []
 
     def counting(layer, x, training, statistics, batches):
@@ -138,10 +155,12 @@ def test_statistics_are_those_of_all_that_goes_through_a_normalised_layer(change
         return through(layer, x, training, statistics, batches)
 
     monkeypatch.setattr(models, "_passed", counting)
-    step(batch)
-    amount, updates = traffic.traffic(experiment), sum(len(phase.terms) for phase in recipe_of(experiment))
-    assert amount.statistics == 2 * 2 * traffic.BYTES * sum(passed)
-    assert amount.waits == updates + 3 * len(passed)
+    amount, often, updates = traffic.traffic(experiment), period(recipe), 0
+    for batch in batches(noise_images, experiment, schedule, 1, often, classes):
+        step(batch)
+        updates += sum(len(phase.terms) for phase in due_at(recipe, batch.update).values())
+    assert amount.statistics == 2 * 2 * traffic.BYTES * sum(passed) / often
+    assert amount.waits == (updates + 3 * len(passed)) / often
 
 
 def test_a_ring_sends_twice_what_is_summed_but_for_one_part_of_it():

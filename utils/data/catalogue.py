@@ -4,7 +4,6 @@ To add a dataset: write its reader in a file of this folder, and add one entry t
 """
 
 import dataclasses
-import hashlib
 import importlib
 import os
 from collections import Counter
@@ -18,7 +17,7 @@ from utils.data.dataset import ALL, Dataset, Source
 from utils.data.drawn import Drawn
 from utils.data.likeness import look_at
 from utils.data.prepare import prepare, prepared_count
-from utils.data.rows import copy_rows, leave_out, places_of
+from utils.data.rows import copy_rows, leave_out, places_of, some_of
 from utils.errors import InputError
 from utils.files import expanded
 from utils.text import one_line, say_once
@@ -464,13 +463,8 @@ def available_splits(
 
 
 def _first(dataset: Dataset, count: int) -> Dataset:
-    """The first rows of a dataset, without a second copy on disk; all if there are less."""
-    if count >= len(dataset):
-        return dataset
-    rows = {name: getattr(dataset, name) for name in ("images", "labels", "attributes", "captions", "boxes")}
-    rows = {name: array[:count] for name, array in rows.items() if array is not None}
-    fingerprint = hashlib.sha256(f"{dataset.fingerprint} first {count}".encode()).hexdigest()
-    return dataclasses.replace(dataset, fingerprint=fingerprint, **rows)
+    """The first rows of a dataset; all if there are less."""
+    return dataset if count >= len(dataset) else some_of(dataset, slice(count), f"first {count}")
 
 
 def _sample(dataset: Dataset, count: int, seed: int, folder: Path, progress: bool) -> Dataset:

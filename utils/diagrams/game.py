@@ -9,13 +9,13 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import keras
 import tensorflow as tf
 from matplotlib.figure import Figure
 
 from utils.config import Experiment, replace
 from utils.diagrams.architecture import shape_in_words
 from utils.diagrams.canvas import DATA, FAINT, INK, LINE, Canvas, colour_of
+from utils.explain.fixed import normalises
 from utils.models import forward
 from utils.training.players import Players, build_players
 from utils.training.recipes import Phase, Term, recipe_of
@@ -165,12 +165,9 @@ def _step(phase: Phase, players: Players, experiment: Experiment) -> Step:
             )
         )
     by_what = {"generator": phase.drawn_by, "discriminator": phase.judged_by}
-    averages = tuple(player for player, what in by_what.items() if what == "moving" and _normalised(players, player))
+    by_average = [player for player, what in by_what.items() if what == "moving"]
+    averages = tuple(player for player in by_average if normalises(players[player].network))
     return Step(tuple(phase.terms), tuple(described), averages)
-
-
-def _normalised(players: Players, player: str) -> bool:
-    return any(isinstance(layer, keras.layers.BatchNormalization) for layer in players[player].network.layers)
 
 
 def _ways(players: Sequence[str], of_images: bool, of_latents: bool, judges_images: bool) -> tuple[Way, ...]:

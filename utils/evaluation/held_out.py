@@ -7,8 +7,6 @@ others' (CIFAR-10 has no such copies); those of built-in ones are drawn from ran
 """
 
 import contextlib
-import dataclasses
-import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from utils.config import DataConfig
 from utils.data import Dataset, load
 from utils.data.catalogue import available_splits, data_folder, find_entry, find_source, is_own, reading
 from utils.data.dataset import ALL, UNKNOWN
+from utils.data.rows import some_of
 from utils.errors import InputError
 from utils.text import one_line
 
@@ -154,7 +153,7 @@ def _unseen(data: DataConfig, size: int, count: int, places: dict) -> tuple[Data
         return load(data.name, size, min(most, number(which)), **which, **places)
 
     def behind(most: int) -> Dataset:
-        return _rows(first(data.count + most, of_run), slice(data.count, None))
+        return some_of(first(data.count + most, of_run), slice(data.count, None))
 
     apart = held_out(data.name, size, count, choices=data.choices, trained_on=data.split, **alike, **places)
     if apart is not None and is_own(data.name):
@@ -170,7 +169,7 @@ def _unseen(data: DataConfig, size: int, count: int, places: dict) -> tuple[Data
     if len(everything) - data.count <= found:
         return apart, copies
     # Also with --dedup: what it leaves out repeats what stays, so copies of either are copies of images trained on.
-    trained, rest = everything.images[: data.count], _rows(everything, slice(data.count, None))
+    trained, rest = everything.images[: data.count], some_of(everything, slice(data.count, None))
     rest, more = _without_copies(rest, behind, trained, count, places["progress"])
     return (rest, more) if rest is not None and len(rest) > found else (apart, copies)
 
@@ -276,19 +275,13 @@ def _without_copies(
             break
         before, drawn = len(drawn), draw(2 * max(count, len(drawn)))
     looked_at, fresh = fresh[count - 1] + 1 if len(fresh) >= count else len(drawn), fresh[:count]
-    return _rows(drawn, fresh) if fresh else None, looked_at - len(fresh)
+    return some_of(drawn, fresh) if fresh else None, looked_at - len(fresh)
 
 
 def _digests(images: np.ndarray, progress: bool) -> Iterator[bytes]:
     """A digest of the pixels of each image, as exact de-duplication makes them; a memory map is read image by image."""
+    from utils.data.dedup.exact import digest_of  # imported when used: imagehash comes with it
+
     disable = not progress or len(images) < MANY
     for image in tqdm(np.asarray(images), "Looking for copies", unit=" images", disable=disable):
-        yield hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-
-
-def _rows(dataset: Dataset, rows: slice | list[int]) -> Dataset:
-    """Some rows of a dataset."""
-    arrays = {name: getattr(dataset, name) for name in ("images", "labels", "attributes", "captions", "boxes")}
-    arrays = {name: array[rows] for name, array in arrays.items() if array is not None}
-    fingerprint = hashlib.sha256(f"{dataset.fingerprint} rows {rows}".encode()).hexdigest()
-    return dataclasses.replace(dataset, fingerprint=fingerprint, **arrays)
+        yield digest_of(image)

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from utils.data import Dataset, scale
 from utils.errors import InputError
 from utils.evaluation.features import Extractor
-from utils.explain.fixed import Convolution, FixedDiscriminator
+from utils.explain.fixed import Convolution, FixedDiscriminator, normalises
 from utils.files import appears_whole, locked, make_folder, write_json
 from utils.models import fix_statistics, forward
 from utils.text import one_line, slug
@@ -114,10 +114,10 @@ def discriminator_features(network: FixedDiscriminator, reference: Part, name: s
         fix_statistics(network.layers, map(scale, reference.batches()))
         return _pooled(network)
 
-    normalises = any(isinstance(layer, keras.layers.BatchNormalization) for layer in network.layers)
+    normalised_by = reference.fingerprint if normalises(network) else ""
     return Extractor(
         name=name,
-        fingerprint=digest_of("discriminator", weights.hexdigest(), reference.fingerprint if normalises else ""),
+        fingerprint=digest_of("discriminator", weights.hexdigest(), normalised_by),
         card={"name": name, "features": width_of(network)},
         _features=lambda images: np.asarray(settled()(images)),
         size=network.side,

@@ -215,8 +215,8 @@ def _squared_error(view: View):
 
 
 RECONSTRUCTION = (
-    Term("loss_encoder", judged_reconstruction),
-    Term("loss_reconstruction", reconstruction, recorded=reconstruction_error),
+    Term("loss_encoder", judged_reconstruction, passes=("encoder", "generator", "discriminator")),
+    Term("loss_reconstruction", reconstruction, recorded=reconstruction_error),  # the same one, already passed
 )
 # --- rotations: Chen et al., arXiv:1811.11212 (self-supervised GAN), §3, weights of its experiments ------------------
 
@@ -237,29 +237,36 @@ def _of_turns(logits):
 
 
 ROTATION_OF_TRUE, ROTATION_OF_FAKE = (
-    Term("loss_rotation", rotation_of_true),
-    Term("loss_rotation_fake", rotation_of_fake),
+    Term("loss_rotation", rotation_of_true, passes=("discriminator",)),
+    Term("loss_rotation_fake", rotation_of_fake, passes=("discriminator",)),
 )
-R1, R2 = Term("penalty_r1", r1), Term("penalty_r2", r2)
-MODE_SEEKING = Term("loss_mode_seeking", mode_seeking)
-_TRUE_FAKE = (Term("loss_true", true), Term("loss_fake", fake))
-_HIGHER_FAKE = (Term("loss_generator", higher_fake),)
+_OF_TRUE, _OF_FAKE, _OF_BOTH = {"judges": ("true",)}, {"judges": ("fake",)}, {"judges": ("true", "fake")}
+R1, R2 = Term("penalty_r1", r1, **_OF_TRUE), Term("penalty_r2", r2, **_OF_BOTH)  # R2: see `_squared_slope`
+MODE_SEEKING = Term("loss_mode_seeking", mode_seeking, passes=("generator",))
+_TRUE_FAKE = (Term("loss_true", true, **_OF_TRUE), Term("loss_fake", fake, **_OF_FAKE))
+_HIGHER_FAKE = (Term("loss_generator", higher_fake, **_OF_FAKE),)
 
-NON_SATURATING = Loss(_TRUE_FAKE, (Term("loss_generator", non_saturating),))
-SATURATING = Loss(_TRUE_FAKE, (Term("loss_generator", saturating, recorded=non_saturating),))
+NON_SATURATING = Loss(_TRUE_FAKE, (Term("loss_generator", non_saturating, **_OF_FAKE),))
+SATURATING = Loss(_TRUE_FAKE, (Term("loss_generator", saturating, recorded=non_saturating, **_OF_FAKE),))
 RELATIVISTIC = Loss(
-    (Term("loss_discriminator", relativistic_discriminator),), (Term("loss_generator", relativistic_generator),)
+    (Term("loss_discriminator", relativistic_discriminator, **_OF_BOTH),),
+    (Term("loss_generator", relativistic_generator, **_OF_BOTH),),
 )
-HINGE = Loss((Term("loss_true", hinge_true), Term("loss_fake", hinge_fake)), _HIGHER_FAKE)
+HINGE = Loss((Term("loss_true", hinge_true, **_OF_TRUE), Term("loss_fake", hinge_fake, **_OF_FAKE)), _HIGHER_FAKE)
 LEAST_SQUARES = Loss(
-    (Term("loss_true", least_squares_true), Term("loss_fake", least_squares_fake)),
-    (Term("loss_generator", least_squares_generator),),
+    (Term("loss_true", least_squares_true, **_OF_TRUE), Term("loss_fake", least_squares_fake, **_OF_FAKE)),
+    (Term("loss_generator", least_squares_generator, **_OF_FAKE),),
 )
-_TRUE_WRONG_FAKE = (Term("loss_true", true), Term("loss_mismatched", mismatched), Term("loss_fake", half_fake))
+_TRUE_WRONG_FAKE = (
+    Term("loss_true", true, **_OF_TRUE),
+    Term("loss_mismatched", mismatched, passes=("discriminator",)),
+    Term("loss_fake", half_fake, **_OF_FAKE),
+)
+_INTERPOLATED = Term("loss_interpolated", interpolated, passes=("generator", "discriminator"))
 GAN_CLS = Loss(_TRUE_WRONG_FAKE, NON_SATURATING.generator)
-GAN_INT_CLS = Loss(_TRUE_WRONG_FAKE, (*NON_SATURATING.generator, Term("loss_interpolated", interpolated)))
+GAN_INT_CLS = Loss(_TRUE_WRONG_FAKE, (*NON_SATURATING.generator, _INTERPOLATED))
 WASSERSTEIN = Loss(
-    (Term("loss_true", higher_true), Term("loss_fake", lower_fake)),
+    (Term("loss_true", higher_true, **_OF_TRUE), Term("loss_fake", lower_fake, **_OF_FAKE)),
     _HIGHER_FAKE,
-    penalties=(Term("penalty_gradient", gradient_penalty),),
+    penalties=(Term("penalty_gradient", gradient_penalty, passes=("discriminator",)),),
 )

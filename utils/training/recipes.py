@@ -22,12 +22,16 @@ class Term:
         value: a pure function of a `View`, a scalar.
         recorded: what is recorded under the name, if it is not the value.
         every: updates between its turns. Its value is multiplied by as much, so that it weighs the same on average.
+        judges: the images whose logits it asks for, "true", "fake" or both; terms of one phase share these.
+        passes: players that it sends more through, by their names, one for each pass. `training.traffic` counts both.
     """
 
     name: str
     value: Callable
     recorded: Callable | None = None
     every: int = 1
+    judges: tuple[str, ...] = ()
+    passes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from utils.config import STATISTICS, Experiment
+from utils.config import Experiment
 from utils.parameters import PER_NORMALISED, network_parameters
-from utils.training.recipes import Phase, due_at, latents_per_update, period, recipe_of
+from utils.training.recipes import Phase, due_at, period, recipe_of
 
 BYTES = 4
 """Of a number: gradients and statistics are float32 in every precision."""
@@ -63,46 +63,44 @@ LINKS = (
 
 
 def traffic(experiment: Experiment) -> Traffic:
-    """What an update of an experiment has to add up; lazy terms count as often as they have their turn."""
+    """What an update of an experiment has to add up; lazy terms count as often as they have their turn.
+
+    Of a loss the passes are counted that its terms name (`Term.judges`, `Term.passes`). Not counted: what a penalty on
+    slopes adds up once more where it is itself differentiated.
+    """
     model, recipe = experiment.model, recipe_of(experiment)
     trained, channels = _trained(experiment)
-    often, updates, more = period(recipe), Counter(), Counter()
+    often, updates, through = period(recipe), Counter(), Counter()
     for number in range(1, often + 1):
         for phase in due_at(recipe, number).values():
             updates.update(phase.terms.keys())
-            more.update(_passes_beside(phase))
+            through.update(_passes(phase))
     steps = {player: count / often for player, count in updates.items()}
     gradients = BYTES * sum(trained[player] * count for player, count in steps.items())
 
-    by_batch = STATISTICS[experiment.training.statistics]
     blocks = len(model.discriminator.filters)
+    mixed = model.is_conditional and model.conditioning == "concatenation"
     layers = {
         "generator": 1 + len(model.generator.filters),
-        "discriminator": blocks - (not model.discriminator.norm_first),
+        "discriminator": blocks - (not model.discriminator.norm_first) + mixed,
         "encoder": blocks - 1,
     }
-    judged = len({phase.images for phase in recipe}) * (1 if experiment.training.join_batches else 2)
-    judged += (by_batch.judge == "batch") * experiment.training.generator_steps
-    drawn = latents_per_update(recipe) if by_batch.fakes == "batch" else experiment.training.generator_steps
-    passes = {player: count / often for player, count in more.items()}
-    for player, count in (("generator", drawn), ("discriminator", judged)):
-        passes[player] = passes.get(player, 0) + count
-    passes = {player: count for player, count in passes.items() if channels[player]}
+    # Phases share what is drawn from the same latents.
+    through["generator"] += often * len({phase.latents for phase in recipe if phase.drawn_by == "batch"})
+    passes = {player: count / often for player, count in through.items() if channels[player]}
     statistics = 2 * 2 * BYTES * sum(count * channels[player] for player, count in passes.items())
     waits = sum(steps.values()) + WAITS * sum(count * layers[player] for player, count in passes.items())
     return Traffic(gradients, statistics, waits)
 
 
-def _passes_beside(phase: Phase) -> Iterator[str]:
-    """The players that a phase sends more through, normalised by the batch, than samples and what is to be judged."""
-    from utils.training.losses import RECONSTRUCTION, ROTATION_OF_FAKE, ROTATION_OF_TRUE
-
-    terms = {term for those in phase.terms.values() for term in those}
-    judges = ("discriminator",) if phase.judged_by == "batch" else ()
-    if terms & {*RECONSTRUCTION}:
-        yield from ("encoder", "generator", *judges)
-    for _ in terms & {ROTATION_OF_TRUE, ROTATION_OF_FAKE}:
-        yield from judges
+def _passes(phase: Phase) -> Iterator[str]:
+    """The players that a phase sends something through, normalised by the batch, beside drawing its fakes; each once
+    for every pass."""
+    terms = {term for those in phase.terms.values() for term in those}  # several players may descend the same one
+    passes = [player for term in terms for player in term.passes]
+    judged = {images for term in terms for images in term.judges}
+    passes += ["discriminator"] * (min(len(judged), 1) if phase.joined else len(judged))
+    yield from (player for player in passes if player != "discriminator" or phase.judged_by == "batch")
 
 
 def _trained(experiment: Experiment) -> tuple[dict[str, int], dict[str, int]]:

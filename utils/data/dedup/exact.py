@@ -22,8 +22,13 @@ def find_exact(images: np.ndarray, progress: bool = True) -> np.ndarray:
     digests = np.empty((len(images), 16), np.uint8)
     for start, pictures in chunks(images, "Comparing pixels", progress):
         for row, picture in enumerate(pictures, start):
-            digests[row] = np.frombuffer(hashlib.blake2b(picture.tobytes(), digest_size=16).digest(), np.uint8)
+            digests[row] = np.frombuffer(digest_of(picture), np.uint8)
     return leaders_of_equal(digests)
+
+
+def digest_of(picture: np.ndarray) -> bytes:
+    """128 bits that tell pictures of one shape and type apart, by their pixels."""
+    return hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
 
 
 def leaders_of_equal(keys: np.ndarray) -> np.ndarray:
