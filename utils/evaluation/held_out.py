@@ -6,7 +6,6 @@ once. The splits of the datasets in the catalogue are taken as they were publish
 others' (CIFAR-10 has no such copies); those of built-in ones are drawn from random numbers of their own.
 """
 
-import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -237,11 +236,15 @@ def unseen_images_for(data: DataConfig, size: int, count: int, **how) -> TrueIma
     Raises:
         InputError: there are not so many.
     """
-    with contextlib.suppress(TooFewImages):
+    there = ""
+    try:
         if not (true := true_images_for(data, size, count, **how)).seen:
             return true
+    except TooFewImages as error:
+        there = f" ({error.there:,} in all)"
     raise InputError(
-        f"{data.name} has no {count:,} images set apart from training here, so there is nothing to measure against."
+        f"{data.name} has no {count:,} images set apart from training here{there}, so there is nothing to measure "
+        "against."
     )
 
 
