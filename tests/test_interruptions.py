@@ -46,47 +46,37 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_random_moments_ends_with_the_same_bits(undisturbed, tmp_path):
-    """SIGKILL, four times; checkpoints are written after every update, so kills hit them too."""
+def test_a_run_killed_while_it_writes_a_checkpoint_and_at_random_moments_ends_with_the_same_bits(undisturbed, tmp_path):
+    """SIGKILL, three times; a checkpoint is written after every update, so those at random may hit one, too."""
     whole, data_dir, _ = undisturbed
     moments = random.Random(20)
-    places = {"data_dir": data_dir, "runs_dir": tmp_path}
-    process = dcgan("train", *SETTINGS, "--epochs", "6", **places)
-    kills = []
-    for _ in range(4):
-        wait_for(lambda: any(tmp_path.glob("*/*/experiment.json")), process)
-        run = Run.find("last", tmp_path)
-        enough = len(run.steps().get("update", ())) + moments.randrange(1, 12)
-        wait_for(lambda: len(run.steps().get("update", ())) >= min(enough, 47), process)
-        time.sleep(moments.random() * 0.1)
-        assert run.in_words() == "running"
-        process.kill()
-        process.communicate()
-        kills.append(len(run.steps().get("update", ())))
-        assert run.state.status == "running" and run.in_words() == "no process is at work on it: it was killed"
-        process = dcgan("resume", "last", "--checkpoint-seconds", "0", **places)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    assert kills[0] < 48
-    assert_same_contents(whole, Run.find("last", tmp_path))
-    assert run.state.status == "finished" and run.state.update == 48
-
-
-@pytest.mark.slow
-def test_a_process_killed_while_it_writes_a_checkpoint_leaves_the_one_before(undisturbed, tmp_path):
-    whole, data_dir, _ = undisturbed
     places = {"data_dir": data_dir, "runs_dir": tmp_path}
     process = dcgan("train", *SETTINGS, "--epochs", "6", **places)
     # A temporary file beside the checkpoints that is not empty: one is being written at this moment.
     wait_for(
         lambda: any(f.stat().st_size for f in _existing(tmp_path.glob("*/*/checkpoints/.unfinished-update_*"))), process
     )
-    process.kill()
-    process.communicate()
+    run = Run.find("last", tmp_path)
+    _kill(process, run)
+    assert len(run.steps().get("update", ())) < 48
+    for _ in range(2):
+        process = dcgan("resume", "last", "--checkpoint-seconds", "0", **places)
+        enough = len(run.steps().get("update", ())) + moments.randrange(1, 12)
+        wait_for(lambda: len(run.steps().get("update", ())) >= min(enough, 47), process)
+        time.sleep(moments.random() * 0.1)
+        assert run.in_words() == "running"
+        _kill(process, run)
     process = dcgan("resume", **places)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert_same_contents(whole, Run.find("last", tmp_path))
+    assert run.state.status == "finished" and run.state.update == 48
+
+
+def _kill(process, run):
+    process.kill()
+    process.communicate()
+    assert run.state.status == "running" and run.in_words() == "no process is at work on it: it was killed"
 
 
 def _existing(paths):
@@ -94,23 +84,25 @@ def _existing(paths):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_and_sigterm_save_say_how_to_go_on_and_lose_nothing(undisturbed, tmp_path, number, code):
+def test_ctrl_c_and_sigterm_save_say_how_to_go_on_and_lose_nothing(undisturbed, tmp_path):
+    """One after the other, of the same run."""
     whole, data_dir, _ = undisturbed
     places = {"data_dir": data_dir, "runs_dir": tmp_path}
-    settings = [*SETTINGS[:-1], "1000"]  # no checkpoint but that of the signal and those of the epochs
-    process = dcgan("train", *settings, "--epochs", "6", **places)
+    # No checkpoint but those of the signals and of the epochs.
+    process = dcgan("train", *SETTINGS[:-1], "1000", "--epochs", "6", **places)
     wait_for(lambda: any(tmp_path.glob("*/*/steps.jsonl")), process)
-    run = Run.find("last", tmp_path)
-    wait_for(lambda: len(run.steps().get("update", ())) >= 2, process)
-    process.send_signal(number)
-    output, errors = process.communicate()
-    assert process.returncode == code
-    assert "Traceback" not in errors
-    command = re.search(r"Go on with: \./dcgan (resume \S+)", output)[1].split()
-    assert checkpoint.latest(run.checkpoints) == len(run.steps()["update"]) == run.state.update
-    assert run.in_words() == f"stopped (by signal {int(number)})" and run.seconds is None
-    process = dcgan(*command, **places)
+    run, before = Run.find("last", tmp_path), 0
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        wait_for(lambda: len(run.steps().get("update", ())) >= before + 2, process)
+        process.send_signal(number)
+        output, errors = process.communicate()
+        assert process.returncode == code
+        assert "Traceback" not in errors
+        command = re.search(r"Go on with: \./dcgan (resume \S+)", output)[1].split()
+        before = len(run.steps()["update"])
+        assert checkpoint.latest(run.checkpoints) == before == run.state.update < 48
+        assert run.in_words() == f"stopped (by signal {int(number)})" and run.seconds is None
+        process = dcgan(*command, **places)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert_same_contents(whole, run)

@@ -500,7 +500,6 @@ def test_pictures_that_are_not_there_are_refused_before_anything_runs(capsys, tm
     )
 
 
-@pytest.mark.slow
 def answered(address: str, until: float):
     """What a server answers, as soon as it does: Jupyter says where it is before it listens there."""
     while True:
@@ -512,6 +511,7 @@ def answered(address: str, until: float):
             time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_lab_serves_the_project_and_opens_the_notebook_asked_for(tmp_path):
     settings = {"JUPYTER_CONFIG_DIR": str(tmp_path / "config"), "JUPYTER_DATA_DIR": str(tmp_path / "data")}
     settings |= {"JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"), "HOME": str(tmp_path)}

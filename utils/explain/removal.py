@@ -32,6 +32,7 @@ from utils.streams import stream
 LEAST_SHOWING = 10  # samples that must show the part, both to learn from and to measure on
 MEASURED = 200  # at most so many samples are measured on
 SHOWN = 8  # of them are kept as pictures
+DRAWS = 10  # times that random maps are chosen
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1)  # of the maps with positive weights; the last is the paper's
 
 _BOUNDS = {"gone": (0, 1), "inside": (0, 255), "outside": (0, 255), "kept": (0, 1)}  # of each value of a `Change`
@@ -156,7 +157,7 @@ def remove_part(
     part: str,
     layer: str | int | None = None,
     samples: int = 1000,
-    draws: int = 10,
+    draws: int = DRAWS,
     seed: int = 0,
 ) -> Removal:
     """Drop the feature maps that draw a part, and measure what that does beside dropping as many random ones.

@@ -42,7 +42,7 @@ class Subject:
         data_dir: where datasets live.
         boxes: boxes drawn by hand on samples (see `parts.read_boxes`), by what they are drawn around, or None.
         most: images that copies are looked for among, and samples that a part is looked for in, at most, by a detector
-            that learns from ten times as many; None for as many as tell something.
+            that learns from ten times as many, beside two draws of random maps; None for as many as tell something.
     """
 
     title: str

@@ -10,7 +10,7 @@ from utils import viz
 from utils.errors import InputError
 from utils.explain.draw import TILE, sheet
 from utils.explain.parts import BOXED, TRAIN_COUNT, detector_for
-from utils.explain.removal import Removal, remove_part
+from utils.explain.removal import DRAWS, Removal, remove_part
 from utils.explain.sections import Finding, Picture, Section, bracketed, rounded
 from utils.explain.subject import Subject
 from utils.figure import new_figure, write_figure
@@ -26,10 +26,11 @@ def section(subject: Subject, folder: Path) -> Section:
         detector = detector_for(experiment.data.name, count=count, data_dir=subject.data_dir)
         finders = dict.fromkeys(detector.parts, detector)
     samples = BOXED if subject.boxes else min(BOXED, subject.most or BOXED)
+    draws = DRAWS if subject.most is None else 2  # the fewest that give an interval
     findings, shown, rows, pictures, missing = [], [], [], [], []
     for part, finder in finders.items():
         try:
-            record = remove_part(sampler, finder, part=part, samples=samples, seed=subject.seed)
+            record = remove_part(sampler, finder, part=part, samples=samples, draws=draws, seed=subject.seed)
         except InputError as error:  # a part that the samples hardly show
             missing.append(str(error))
             continue
