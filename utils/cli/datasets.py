@@ -112,11 +112,12 @@ def _list(options: Datasets) -> None:
 
 
 def _prepare(options: Datasets) -> None:
-    from utils.data.catalogue import check_asked, check_count, data_folder, find_source, load
+    from utils.data.catalogue import check_asked, check_count, check_small, data_folder, find_source, load
     from utils.data.prepare import prepare_part
 
     if options.name is None or options.show:
         raise InputError("--prepare needs the name of a dataset, or a folder of pictures, and goes without --show.")
+    check_small(options.name, options.small)
     which = {"data_dir": options.data_dir, "split": options.split, "small": options.small}
     if options.part is None:
         dataset = load(options.name, options.size, options.count, progress=not options.json, **which)
@@ -148,13 +149,14 @@ def _state(entry, data_dir: Path | None) -> str:
 
 
 def _show(options: Datasets) -> None:
-    from utils.data.catalogue import data_folder, find_entry, find_source, load
+    from utils.data.catalogue import check_small, data_folder, find_entry, find_source, load
     from utils.data.statistics import draw, statistics, summary
     from utils.files import write_json
     from utils.runs import results_slug
 
     if options.name is None:
         raise InputError("--show needs the name of a dataset, such as ./dcgan datasets faces --show.")
+    check_small(options.name, options.small)
     entry = find_entry(options.name)
     count, source = options.count, None
     which = {"data_dir": options.data_dir, "split": options.split, "small": options.small, "tolerated": 1.0}

@@ -49,11 +49,12 @@ class Dedup:
 
 def _dedup(options: Dedup) -> None:
     from utils.data import load
-    from utils.data.catalogue import data_folder
+    from utils.data.catalogue import check_small, data_folder
     from utils.data.dedup import draw_groups, find_duplicates
     from utils.files import write_json
     from utils.runs import results_slug
 
+    check_small(options.name, options.small)
     pictures = {"split": options.split, "small": options.small, "tolerated": 1.0}
     dataset = load(options.name, options.size, options.count, data_dir=options.data_dir, **pictures)
     for remark in dataset.remarks("the statistics.json of `./dcgan datasets --show`"):

@@ -177,10 +177,11 @@ class Train:
             timed: whether updates may be timed for that, which one device does.
         """
         from utils.choice import Choice, choose, choose_length
-        from utils.data.catalogue import check_without, is_own
+        from utils.data.catalogue import check_small, check_without, is_own
 
         data, given = self.settings.data, _given(self.options)
-        check_without(data, self.places.data_dir)  # before updates are timed
+        check_small(data.name, data.small)  # before updates are timed
+        check_without(data, self.places.data_dir)
         minutes = self.minutes
         if minutes is None and not {"--updates", "--epochs"} & given and (self._is_free or is_own(data.name)):
             minutes = MINUTES

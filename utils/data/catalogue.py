@@ -293,6 +293,19 @@ def check_without(data: DataConfig, data_dir: str | Path | None = None) -> None:
             places_of(combination, there.attribute_names, there.title)
 
 
+def check_small(name: str | Path, small: str) -> None:
+    """Refuse to enlarge the pictures of a dataset that leaves small ones out.
+
+    Raises:
+        InputError: `small` is not the default, and `name` is no folder or array of own pictures.
+    """
+    if small != DataConfig.small and find_entry(name):
+        raise InputError(
+            f"--small says what becomes of your own pictures only. Received: --small {small} with the dataset {name}; "
+            "leave it out, or name the folder of its pictures."
+        )
+
+
 def reading(data: DataConfig) -> dict:
     """The settings that say which images a name stands for, as `load` and `find_source` take them (but for `count`)."""
     return {

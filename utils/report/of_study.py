@@ -96,7 +96,7 @@ def command_of(name: str, scale: str | None = None) -> str:
     return command("study", study, *options, "--out", "notebooks/results")
 
 
-def claims_table(rows: Sequence[Row], caption: str = "") -> dict:
+def claims_table(rows: Sequence[Row]) -> dict:
     """Claims as a table of a report."""
     return table(
         [
@@ -109,7 +109,6 @@ def claims_table(rows: Sequence[Row], caption: str = "") -> dict:
             }
             for row in rows
         ],
-        caption,
         small=True,
     )
 

@@ -75,12 +75,11 @@ def rows(kept: Kept | None = None) -> list[Row]:
     return made
 
 
-def as_markdown(made: Sequence[Row], home: str = "notebooks/") -> str:
+def as_markdown(made: Sequence[Row]) -> str:
     """CLAIMS.md: one table for each source, and how many claims have which verdict.
 
     Args:
         made: as `rows` gives them.
-        home: where notebooks are, as seen from the file.
     """
     counted = ", ".join(f"{n} {verdict}" for verdict, n in verdict_counts(made).items())
     lines = [
@@ -97,7 +96,7 @@ def as_markdown(made: Sequence[Row], home: str = "notebooks/") -> str:
         lines.append("|" + "---|" * 7)
         for row in made:
             if row.claim.id[0] == letter:
-                lines.append(f"| {' | '.join(map(_escaped, _cells(row, home)))} |")
+                lines.append(f"| {' | '.join(map(_escaped, _cells(row)))} |")
     return "\n".join(lines) + "\n"
 
 
@@ -107,11 +106,11 @@ def verdict_counts(made: Sequence[Row]) -> dict[str, int]:
     return {verdict: found.count(verdict) for verdict in (CONFIRMED, REFUTED, OPEN, MISSING)}
 
 
-def _cells(row: Row, home: str) -> list[str]:
+def _cells(row: Row) -> list[str]:
     claim, evidence = row.claim, row.evidence
     link = "–"
     if row.notebook:
-        link = f"[{row.notebook.stem}]({home}{row.notebook.name})" + (
+        link = f"[{row.notebook.stem}](notebooks/{row.notebook.name})" + (
             f", cell `{claim.cell[1]}`" if claim.cell[1] else ""
         )
     verdict = f"**{evidence.verdict}**: {evidence.why}"
