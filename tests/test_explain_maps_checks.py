@@ -276,6 +276,15 @@ def test_the_command_writes_a_page_whose_pictures_are_there(capsys, run, tmp_pat
     assert "has kept no models of its epochs" in page and "no images set apart from training" in page
     record = json.loads((out / "explain.json").read_text())
     assert [section["name"] for section in record["sections"]] == ["gradcam", "guided", "filters", "memory"]
+    values = {section["name"]: section["values"] for section in record["sections"]}
+    trained, untrained = values["filters"]["first filters"]
+    assert (trained["weights"], untrained["weights"]) == ("trained", "random")
+    assert said_of["filters"] == f"correlation between neighbouring weights {trained['correlation']:+.3f}"
+    of_true, of_fake = values["gradcam"]["Grad-CAM"]
+    assert (of_true["images"], of_true["count"], of_fake["images"]) == ("true", 4, "fake")
+    assert 0 <= of_true["empty for true"] <= 4 and -1 <= of_true["correlation"] <= 1
+    assert said_of["gradcam"] == f"rank correlation with the contributions of the places {of_fake['correlation']:.3f}"
+    assert values["guided"] == values["memory"] == {}
 
 
 def test_the_checks_section_has_a_row_for_every_method_and_every_part(run, tmp_path, monkeypatch):
@@ -302,6 +311,24 @@ def test_the_checks_section_has_a_row_for_every_method_and_every_part(run, tmp_p
     assert randomised[-1]["all random"] == "1.000 [1.000, 1.000]"
     assert [(row["images"], row["method"]) for row in curves] == [(k, m) for k in ("true", "fake") for m in methods()]
     assert len(pointing) == 3 and all([row["part"] for row in table] == ["a", "c"] for table in pointing)
+    stages, areas, played = section.values.values()
+    assert len(stages) == len(randomised) * len({row["random down to"] for row in stages})
+    assert [row["correlation"] for row in stages if "have to fail" in row["method"]] == [1.0] * (
+        len(stages) // len(randomised)
+    )
+    assert len(areas) == len(curves) * 4 and {row["count"] for row in areas} == {3}
+    for row in areas:
+        (said,) = [
+            c[f"{row['change']}, {row['in']}"]
+            for c in curves
+            if (c["images"], c["method"]) == (row["images"], row["method"])
+        ]
+        assert said == f"{row['area less that of random maps']:.3f}"
+    assert [row["part"] for row in played if row["weights"] == "trained"] == ["a", "c"] * 3
+    for row, told in zip(
+        [row for row in played if row["weights"] == "trained"], [row for table in pointing for row in table]
+    ):
+        assert f"{row['hits']:.0%} [" in told["hits"] and row["shown"] == told["shown"]
     assert all((tmp_path / picture.file.name).stat().st_size > 1000 for picture in section.pictures)
 
 

@@ -37,6 +37,10 @@ class Interval:
         """As plain values, for a record: "value", "low", "high"."""
         return {"value": self.value, "low": self.low, "high": self.high}
 
+    def columns(self, name: str) -> dict[str, float]:
+        """As columns of a table: `name`, "NAME_low", "NAME_high"."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
     def __format__(self, spec: str) -> str:
         return f"{self.value:{spec}} ({self.low:{spec}} to {self.high:{spec}})"
 

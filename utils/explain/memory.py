@@ -98,9 +98,7 @@ class Memorisation:
             for group, copying in space.copying.items():
                 row = {"space": space.title, "pictures": GROUPS[group], "count": len(self.images[group])}
                 for name, value in vars(copying).items():
-                    interval = isinstance(value, Interval)
-                    row |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high} if interval else {}
-                    row |= {} if interval else {name: value}
+                    row |= value.columns(name) if isinstance(value, Interval) else {name: value}
                 rows.append(row | {"caught": copying.caught, "verdict": copying.verdict})
         return rows
 

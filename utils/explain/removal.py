@@ -115,15 +115,15 @@ class Removal:
         return Interval(share, share, share) if np.isnan(share) else wilson(round(share * self.measured), self.measured)
 
     def table(self) -> list[dict]:
-        """One row for each number of maps, of plain values; None where nothing can be told."""
+        """One row for each number of maps, of plain values; NaN where nothing can be told."""
         rows = []
         for dropping in self.droppings:
             row = {"part": self.part, "maps": dropping.maps, "of": len(self.weights)}
             for name, share in (("gone", self.gone(dropping)), ("random_gone", dropping.of_random("gone"))):
-                row |= {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
+                row |= share.columns(name)
             for name in ("inside", "outside", "kept"):
                 row |= {name: getattr(dropping.chosen, name), f"random_{name}": dropping.of_random(name).value}
-            rows.append({name: None if value != value else value for name, value in row.items()})
+            rows.append(row)
         return rows
 
 

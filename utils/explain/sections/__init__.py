@@ -5,6 +5,7 @@ lists them. Captions and findings state what was computed, whatever it turned ou
 """
 
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
 
 from utils.intervals import Interval
@@ -35,7 +36,7 @@ class Section:
         name, title: for links and as heading; `pages.explain` sets them, from `ANALYSES`.
         text: paragraphs.
         findings, tables, pictures: what was found; tables are rows of equal keys by caption, for people to read.
-        values: the same as numbers, for programs: rows of plain values by what they are of.
+        values: the same as numbers, for programs: rows of plain values by what they are of, as `rounded` gives them.
         missing: why something could not be done.
     """
 
@@ -69,5 +70,11 @@ def bracketed(interval: Interval, spec: str, cases: int = LEAST_CASES) -> str:
 
 
 def rounded(rows: list[dict]) -> list[dict]:
-    """Rows of a table with three decimals."""
-    return [{k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+    """Rows of plain values with three decimals, None for NaN, as JSON takes them."""
+
+    def plain(value):
+        if not isinstance(value, Real) or isinstance(value, Integral):
+            return value
+        return None if value != value else round(float(value), 3)
+
+    return [{name: plain(value) for name, value in row.items()} for row in rows]

@@ -14,7 +14,7 @@ from utils.explain.checks import (
     methods,
     pointing_game,
 )
-from utils.explain.sections import Finding, Picture, Section, bracketed
+from utils.explain.sections import Finding, Picture, Section, bracketed, rounded
 from utils.explain.subject import Subject
 from utils.figure import new_figure, write_figure
 
@@ -38,6 +38,7 @@ def section(subject: Subject, folder: Path) -> Section:
         text=text,
         findings=tuple(finding for check in checks for finding in check.findings),
         tables={caption: rows for check in checks for caption, rows in check.tables.items()},
+        values={of: rows for check in checks for of, rows in check.values.items()},
         pictures=tuple(picture for check in checks for picture in check.pictures),
     )
 
@@ -70,11 +71,18 @@ def _randomisation(subject: Subject, folder: Path) -> Section:
         f"Size of the rank correlation with the trained maps (Adebayo et al.), mean over images [95%, {draws} draws of "
         "random weights]"
     )
-    return Section(findings=findings, tables={caption: rows}, pictures=(picture,))
+    values = [
+        {"method": name, "random down to": stage} | size.columns("correlation") | {"between images": between}
+        for name, between in record.between_images.items()
+        for stage, size in zip(record.stages, record.sizes(name))
+    ]
+    return Section(
+        findings=findings, tables={caption: rows}, values={"randomisation": rounded(values)}, pictures=(picture,)
+    )
 
 
 def _deletion(subject: Subject, folder: Path) -> Section:
-    findings, rows, pictures = [], [], []
+    findings, rows, values, pictures = [], [], [], []
     for kind, discriminator, images in subject.sides():
         images = images[:CHECKED]
         curves = {
@@ -87,7 +95,10 @@ def _deletion(subject: Subject, folder: Path) -> Section:
             row = {"images": kind, "method": name}
             for unit, record in (("logit", curve), ("probability", curve.probability())):
                 for change in ("deletion", "insertion"):
-                    row[f"{change}, {unit}"] = bracketed(record.advantage(change), ".3f", len(images))
+                    advantage = record.advantage(change)
+                    row[f"{change}, {unit}"] = bracketed(advantage, ".3f", len(images))
+                    value = {"images": kind, "count": len(images), "method": name, "change": change, "in": unit}
+                    values.append(value | advantage.columns("area less that of random maps"))
             rows.append(row)
         deletion = {name: bracketed(curve.advantage("deletion"), ".3f", len(images)) for name, curve in curves.items()}
         findings.append(
@@ -106,13 +117,18 @@ def _deletion(subject: Subject, folder: Path) -> Section:
             )
         )
     caption = "Area under the curve less that of random maps (Petsiuk et al.), mean over images [95%]"
-    return Section(findings=tuple(findings), tables={caption: rows}, pictures=tuple(pictures))
+    return Section(
+        findings=tuple(findings),
+        tables={caption: rows},
+        values={"deletion and insertion": rounded(values)},
+        pictures=tuple(pictures),
+    )
 
 
 def _pointing(subject: Subject, folder: Path) -> Section:
     images, boxes = np.asarray(subject.data.images[subject.rows]), subject.data.boxes[subject.rows]
     random, known = subject.fixed.randomised(subject.seed), methods(subject.layer)
-    findings, tables, played = [], {}, {}
+    findings, tables, values, played = [], {}, [], {}
     for method, score in (("Grad-CAM", "true"), ("Grad-CAM", "fake"), ("contributions", "true")):
         title = f"{method} for {score}"
         played[title], control = (
@@ -139,6 +155,13 @@ def _pointing(subject: Subject, folder: Path) -> Section:
             }
             for part in played[title]
         ]
+        values += [
+            {"map": title, "weights": weights, "part": part.part, "shown": part.shown, "point": part.pointed}
+            | part.share.columns("hits")
+            | {"maps of other images": part.swapped, "a random place": part.chance, "the centre": part.centre}
+            for weights, parts in (("trained", played[title]), ("random", control))
+            for part in parts
+        ]
         count = len(played[title])
         better_than = {
             "others": [part.part for part in played[title] if part.beats_others(count)],
@@ -162,7 +185,8 @@ def _pointing(subject: Subject, folder: Path) -> Section:
         "that beyond chance, at 5% after Bonferroni's correction for the parts (a permutation test; for a random place "
         "Wilson's interval).",
     )
-    return Section(findings=tuple(findings), tables=tables, pictures=(picture,))
+    values = {"pointing game": rounded(values)}
+    return Section(findings=tuple(findings), tables=tables, values=values, pictures=(picture,))
 
 
 def draw_randomisation(record: Randomisation, file: str | Path, heading: str = "") -> Path:

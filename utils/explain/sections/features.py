@@ -6,7 +6,7 @@ import numpy as np
 
 from utils.errors import InputError
 from utils.explain.fixed import fixed_discriminator
-from utils.explain.sections import Finding, Picture, Section, bracketed
+from utils.explain.sections import Finding, Picture, Section, bracketed, rounded
 from utils.explain.subject import Subject
 from utils.features import controls
 from utils.features.extract import discriminator_features
@@ -56,6 +56,12 @@ def section(subject: Subject, folder: Path) -> Section:
         {"attribute": name} | {title: f"{found.right[place].mean():.0%}" for title, found in columns.items()}
         for place, name in enumerate(asked.names)
     ]
+    values = [
+        {"features": name, "of": layer} | found.accuracy.columns("accuracy")
+        for name, of in read.items()
+        for layer, found in of.items()
+    ]
+    values += [{"features": name, "of": ALL} | found.accuracy.columns("accuracy") for name, found in without.items()]
     return Section(
         text=(
             f"One linear support vector machine a value learns from {len(asked.labelled):,} labelled images and is "
@@ -64,6 +70,7 @@ def section(subject: Subject, folder: Path) -> Section:
         ),
         findings=(finding,),
         tables={"Read right, by attribute": table},
+        values={"read right": rounded(values)},
         pictures=(
             Picture(
                 draw_layers(read, without, folder / "features.png", subject.about),

@@ -7,7 +7,7 @@ import numpy as np
 from utils import viz
 from utils.explain.activations import Activations, Filters, activations, first_filters, neighbour_correlation
 from utils.explain.draw import GAP, TILE, around_grey
-from utils.explain.sections import Finding, Picture, Section
+from utils.explain.sections import Finding, Picture, Section, rounded
 from utils.explain.subject import Subject
 
 
@@ -31,7 +31,8 @@ def section(subject: Subject, folder: Path) -> Section:
             "grey is 0, white positive.",
         ),
     )
-    return Section(findings=(finding,), pictures=pictures)
+    values = [{"weights": "trained", "correlation": trained}, {"weights": "random", "correlation": random}]
+    return Section(findings=(finding,), values={"first filters": rounded(values)}, pictures=pictures)
 
 
 def draw_first_filters(record: Filters, file: str | Path) -> Path:

@@ -10,20 +10,25 @@ from utils.errors import InputError
 from utils.explain.checks import rank_correlation
 from utils.explain.draw import around_grey, colour, overlay, sheet
 from utils.explain.gradcam import GradCam, enlarge, grad_cam, grad_cam_over_epochs
-from utils.explain.sections import Finding, Picture, Section, bracketed
+from utils.explain.sections import Finding, Picture, Section, bracketed, rounded
 from utils.explain.subject import Subject
 from utils.intervals import bootstrap_mean
 
 
 def section(subject: Subject, folder: Path) -> Section:
-    findings, pictures, missing = [], [], ""
+    findings, rows, pictures, missing = [], [], [], ""
     for kind, discriminator, images in subject.sides():
         record = grad_cam(discriminator, images, subject.layer)
         about = str(record.convolution)
-        agreement = _mean_over_images(rank_correlation(record.combination, record.contributions))
-        others = _mean_over_images(rank_correlation(record.combination, np.roll(record.contributions, 1, 0)))
+        compared = {"correlation": record.contributions, "with another image's": np.roll(record.contributions, 1, 0)}
+        found = {name: rank_correlation(record.combination, maps) for name, maps in compared.items()}
+        means = {name: bootstrap_mean(each) for name, each in found.items()}
+        agreement, others = (bracketed(means[name], ".3f", np.isfinite(found[name]).sum()) for name in compared)
         opposite = "fake" if kind == "true" else "true"
         empty = {score: int((record.maps(score).max((1, 2)) == 0).sum()) for score in ("true", "fake")}
+        row = {"images": kind, "count": len(images), "logit": float(record.logits.mean())}
+        row |= {f"empty for {score}": number for score, number in empty.items()}
+        rows.append(row | {column: v for name, mean in means.items() for column, v in mean.columns(name).items()})
         findings += [
             Finding(
                 f"Report, Fig 20: the heat map shows what makes the discriminator call {kind} images {kind}",
@@ -68,11 +73,8 @@ def section(subject: Subject, folder: Path) -> Section:
         "averages them away. The contributions (gradient times activation, place by place) keep them and add up to the "
         "logit at the last convolution.",
     )
-    return Section(text=text, findings=tuple(findings), pictures=tuple(pictures), missing=missing)
-
-
-def _mean_over_images(correlations: np.ndarray) -> str:
-    return bracketed(bootstrap_mean(correlations), ".3f", np.isfinite(correlations).sum())
+    values = {"Grad-CAM": rounded(rows)}
+    return Section(text=text, findings=tuple(findings), values=values, pictures=tuple(pictures), missing=missing)
 
 
 def grad_cam_sheet(record: GradCam, shown: int = 8) -> np.ndarray:

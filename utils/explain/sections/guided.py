@@ -9,7 +9,7 @@ from utils.data import Dataset
 from utils.explain.draw import around_grey, sheet
 from utils.explain.fixed import is_rectifier
 from utils.explain.guided import FilterSaliency, filter_saliency, score_saliency, selectivity, strongest
-from utils.explain.sections import Finding, Picture, Section
+from utils.explain.sections import Finding, Picture, Section, rounded
 from utils.explain.subject import Subject
 
 SELECTIVE_TOP = 50  # images by which a filter's preference is tested
@@ -61,17 +61,25 @@ def section(subject: Subject, folder: Path) -> Section:
             "Guided backpropagation has a rule for rectifiers only (Springenberg et al., §3.4), and this network has "
             "none (ReLU, ReLU6, LeakyReLU or PReLU): what is called guided here is the plain gradient."
         )
-    tables, text = {}, (rule,)
+    tables, values, text = {}, {}, (rule,)
     if preferences and preferences["trained"].telling:
         told = {
             kind: f"{p.selective.sum()} of {len(p.alive)} filters prefer an attribute"
             for kind, p in preferences.items()
         }
         findings.append(Finding(claim, told["trained"], f"random weights: {told['random weights']}"))
-        tables["Filters by the attribute that they prefer (hypergeometric test, 5% after Bonferroni's correction)"] = [
-            {"attribute": name, "share of all images": f"{preferences['trained'].base[i]:.0%}"}
+        values["filters"] = [
+            {"weights": kind, "filters": len(p.alive), "prefer": int(p.selective.sum())}
+            for kind, p in preferences.items()
+        ]
+        preferred = [
+            {"attribute": name, "share of all images": float(preferences["trained"].base[i])}
             | {kind: int((p.best[p.selective] == i).sum()) for kind, p in preferences.items()}
             for i, name in enumerate(names)
+        ]
+        values["preferred attributes"] = rounded(preferred)
+        tables["Filters by the attribute that they prefer (hypergeometric test, 5% after Bonferroni's correction)"] = [
+            row | {"share of all images": f"{row['share of all images']:.0%}"} for row in preferred
         ]
         text += (
             f"A filter prefers an attribute if among its {SELECTIVE_TOP} strongest images more have it than chance "
@@ -84,7 +92,7 @@ def section(subject: Subject, folder: Path) -> Section:
             else "the images have neither labels nor attributes"
         )
         findings.append(Finding(claim, f"pictures only: {why}", "pictures only"))
-    return Section(text=text, findings=tuple(findings), tables=tables, pictures=tuple(pictures))
+    return Section(text=text, findings=tuple(findings), tables=tables, values=values, pictures=tuple(pictures))
 
 
 def draw_filter_saliency(record: FilterSaliency, file: str | Path) -> Path:
