@@ -558,7 +558,7 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_read(small_disk,
     assert not Path(source.log).exists()
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
 def test_errors_of_the_disk_become_one_sentence(tmp_path, monkeypatch, code):
     def fail(*_):
         raise OSError(code, os.strerror(code))

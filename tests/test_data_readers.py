@@ -368,6 +368,14 @@ def test_a_database_or_a_split_without_images_is_refused(tmp_path, faces):
             _load(name, tmp_path, split=split)
 
 
+def test_lsun_that_the_system_does_not_let_open_is_not_called_damaged(tmp_path):
+    data = tmp_path / "lsun_bedroom" / "bedroom_train_lmdb" / "data.mdb"
+    data.parent.mkdir(parents=True)
+    data.symlink_to(data)  # opening it fails for everyone, also for root
+    with pytest.raises(InputError, match="data.mdb cannot be read .Too many levels of symbolic links.: mend that"):
+        _load("lsun_bedroom", tmp_path)
+
+
 def test_lsun_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "lsun_bedroom" / "bedroom_train_lmdb").mkdir(parents=True)
     for content in (None, b"<html>not here</html>" * 1000):

@@ -16,7 +16,7 @@ import lmdb
 
 from utils.data.dataset import Description
 from utils.data.folder import Folder
-from utils.data.pictures import SUFFIXES, Pictures, Zip
+from utils.data.pictures import SUFFIXES, Pictures, Zip, unreadable
 from utils.errors import InputError
 
 SPLITS = ("train", "val")
@@ -141,15 +141,23 @@ class _Database:
         """The database, for reading; opened anew each time, because an open one cannot be sent to another process.
 
         Raises:
-            InputError: it is no database, or ends too early, which would kill the process that reads it (it is mapped).
+            InputError: it cannot be read, is no database, or ends too early, which would kill the process that reads it
+                (it is mapped).
         """
+        data = self.path / "data.mdb"
+        try:
+            data.open("rb").close()  # LMDB has words of its own for what the system says
+        except FileNotFoundError:
+            pass  # no database, as LMDB says
+        except OSError as error:
+            raise unreadable(data, error, f"delete {self.path} and run {FETCH} again") from error
         try:
             with lmdb.open(str(self.path), readonly=True, create=False, lock=False, readahead=False) as database:
                 needed = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
-                found = (self.path / "data.mdb").stat().st_size
+                found = data.stat().st_size
                 if found < needed:
                     raise InputError(
-                        f"{self.path}/data.mdb should have at least {needed:,} bytes. Received: {found:,}. Delete "
+                        f"{data} should have at least {needed:,} bytes. Received: {found:,}. Delete "
                         f"{self.path} and run {FETCH} again."
                     )
                 yield database

@@ -443,6 +443,8 @@ def _disk_explained(title: str, home: Path) -> Iterator[None]:
             reason, cure = "is full", "What is finished is kept: free some space and start again"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             reason, cure = "may not be written to", "Ask its owner"
+        elif error.errno == errno.EIO:  # without a name it may be that of what is read
+            reason, cure = "fails, or that of its files", "Mend that"
         else:
             raise
         raise InputError(
