@@ -1,8 +1,13 @@
 """Two runs compared bit by bit."""
 
+import io
+import shutil
+from pathlib import Path
+from zipfile import ZipFile
+
+import h5py
 import numpy as np
 
-from utils.models import load_network
 from utils.runs import Run
 
 
@@ -11,15 +16,29 @@ def contents(run: Run) -> dict:
     files = {
         str(path.relative_to(run.folder)): path.read_bytes()
         for path in sorted(run.folder.rglob("*"))
-        if path.suffix in (".jsonl", ".png", ".npy") or path.name == "experiment.json"
+        if path.suffix in (".jsonl", ".png", ".npy", ".mp4") or path.name == "experiment.json"
     }
-    for name in ("generator", "discriminator"):
-        for i, weights in enumerate(load_network(run.model(name)).get_weights()):
-            files[f"{name} {i}"] = weights.tobytes()
+    for path in sorted(run.folder.rglob("*.keras")):
+        files |= {f"{path.relative_to(run.folder)} {name}": bits for name, bits in weights_in(path).items()}
     newest = max((run.folder / "checkpoints").iterdir())
     with np.load(newest) as file:
         files |= {f"{newest.name} {name}": file[name].tobytes() for name in file.files if name != "state"}
     return files
+
+
+def weights_in(path: Path) -> dict[str, bytes]:
+    """The bits of each weight in a .keras file, by its place there."""
+    found = {}
+    with ZipFile(path) as model, h5py.File(io.BytesIO(model.read("model.weights.h5"))) as file:
+        file.visititems(lambda name, node: found.update({name: node[()].tobytes()} if hasattr(node, "dtype") else {}))
+    return found
+
+
+def killed_late(run: Run, folder: Path) -> Run:
+    """A copy of a run, in a folder of runs, as if it had been killed behind the checkpoint before its last."""
+    copy = Run(shutil.copytree(run.folder, folder / run.folder.parent.name / run.folder.name))
+    max(copy.checkpoints.glob("*.npz")).unlink()
+    return copy
 
 
 def assert_same_contents(one: Run, other: Run) -> None:

@@ -1,6 +1,7 @@
 """What several tests need: TensorFlow started as the project starts it, and tiny experiments that train in seconds."""
 
 import collections
+import shutil
 import signal
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from utils import runtime
 from utils.config import preset, replace
 from utils.data import Dataset
+from utils.runs import Run
 
 pytest.register_assert_rewrite("comparing")
 
@@ -59,3 +61,19 @@ def noise_images():
 @pytest.fixture
 def noise_dataset(noise_images):
     return Dataset(name="noise", title="noise", images=noise_images, fingerprint="0123456789abcdef")
+
+
+@pytest.fixture(scope="session")
+def _kept(tmp_path_factory):
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture
+def trained(tiny, noise_dataset, _kept, tmp_path):
+    """A copy, for each test, of one finished run of `tiny`: two epochs of three updates each."""
+    from utils.training import train  # once the runtime is set up
+
+    if not any(_kept.iterdir()):
+        train(tiny, dataset=noise_dataset, runs_dir=_kept, progress=False)
+    whole = Run.find("last", _kept)
+    return Run(shutil.copytree(whole.folder, tmp_path / "faces" / whole.folder.name))

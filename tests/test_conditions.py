@@ -140,7 +140,7 @@ def test_a_batch_brings_the_conditions_of_its_own_images_however_late_one_begins
         assert batch.conditions.shape == (2, 4, 3) and batch.conditions.dtype == np.float32
         np.testing.assert_array_equal(batch.conditions.argmax(-1), batch.images[:, :, 0, 0, 0] // 100)
     late = list(batches(dataset.images, experiment, schedule, 4, 5, conditions))
-    for a, b in zip(whole[3:], late):
+    for a, b in zip(whole[3:], late, strict=True):
         np.testing.assert_array_equal(a.conditions, b.conditions)
 
 

@@ -40,7 +40,8 @@ def test_scale_back_undoes_scale_for_every_value():
 
 @pytest.mark.parametrize("jit", [False, True])
 def test_scale_in_a_compiled_tensorflow_function_equals_numpy_in_every_bit(jit):
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     compiled = tf.function(scale, jit_compile=jit)(tf.constant(ALL))
     assert np.array_equal(compiled.numpy().view(np.uint32), scale(ALL).view(np.uint32))
     assert np.array_equal(scale_back(compiled), ALL)

@@ -55,7 +55,7 @@ def test_a_fixed_discriminator_gives_its_reference_images_the_logits_that_they_h
     np.testing.assert_allclose(fixed.logits(images), np.asarray(expected)[:, 0], rtol=1e-5, atol=1e-6)
     # one image alone is judged as among the others
     np.testing.assert_allclose(fixed.logits(images[5:6]), np.asarray(expected)[5], rtol=1e-5, atol=1e-6)
-    assert all(np.array_equal(a, b) for a, b in zip(before, discriminator.variables))
+    assert all(np.array_equal(a, b) for a, b in zip(before, discriminator.variables, strict=True))
 
 
 def test_without_reference_images_the_moving_averages_decide(normalised):

@@ -1,6 +1,5 @@
 """Finding parts, and removing one from a generator of which it is known by construction what draws it."""
 
-import dataclasses
 import json
 
 import keras
@@ -340,4 +339,3 @@ def test_images_that_a_detector_cannot_look_at_are_refused(detector, images):
 def test_a_found_record_shows_what_is_more_probable_than_not():
     detections = Detections(np.array([[0.49, 0.5]], np.float32), np.zeros((1, 2, 4), np.int16))
     assert detections.shown.tolist() == [[False, True]]
-    assert dataclasses.is_dataclass(detections)

@@ -9,22 +9,7 @@ import pytest
 from utils import files
 from utils.config import replace
 from utils.errors import InputError
-from utils.runs import Run
 from utils.training import checkpoint, resume, train
-
-
-@pytest.fixture(scope="module")
-def _kept(tmp_path_factory):
-    return tmp_path_factory.mktemp("kept")
-
-
-@pytest.fixture
-def run(tiny, noise_dataset, _kept, tmp_path):
-    """A copy of a finished run of two epochs, of three updates each."""
-    if not any(_kept.iterdir()):
-        train(tiny, dataset=noise_dataset, runs_dir=_kept, progress=False)
-    whole = Run.find("last", _kept)
-    return Run(shutil.copytree(whole.folder, tmp_path / "faces" / whole.folder.name))
 
 
 def test_content_reaches_the_disk_before_its_name_and_the_name_before_what_comes_next(tmp_path, monkeypatch):
@@ -41,22 +26,22 @@ def test_content_reaches_the_disk_before_its_name_and_the_name_before_what_comes
     assert unfinished.startswith(f"{tmp_path}/.unfinished-") and name == "renamed" and folder == str(tmp_path)
 
 
-def test_records_reach_the_disk_before_the_checkpoint_that_counts_them(tiny, noise_dataset, run, monkeypatch):
+def test_records_reach_the_disk_before_the_checkpoint_that_counts_them(tiny, noise_dataset, trained, monkeypatch):
     done, save = [], checkpoint.save
     monkeypatch.setattr("utils.training.loop.force", lambda file: done.append(file.name))
     monkeypatch.setattr(checkpoint, "save", lambda *given: (done.append("saved"), save(*given))[1])
-    longer = replace(run.experiment, epochs=run.experiment.training.epochs + 1)
-    resume(run, changed=longer, dataset=noise_dataset, progress=False)
+    longer = replace(trained.experiment, epochs=trained.experiment.training.epochs + 1)
+    resume(trained, changed=longer, dataset=noise_dataset, progress=False)
     assert done == ["steps.jsonl", "epochs.jsonl", "watch.jsonl", "saved"]
 
 
-def test_a_checkpoint_whose_records_a_disk_has_lost_is_passed_over_for_the_one_before(noise_dataset, run):
-    whole = run.steps_file.read_bytes()
-    run.steps_file.write_bytes(whole[:-20])
-    resume(run, dataset=noise_dataset, progress=False)
-    assert run.steps_file.read_bytes() == whole and run.state.status == "finished"
+def test_a_checkpoint_whose_records_a_disk_has_lost_is_passed_over_for_the_one_before(noise_dataset, trained):
+    whole = trained.steps_file.read_bytes()
+    trained.steps_file.write_bytes(whole[:-20])
+    resume(trained, dataset=noise_dataset, progress=False)
+    assert trained.steps_file.read_bytes() == whole and trained.state.status == "finished"
     said = "update_00000006.npz cannot be used (the end of steps.jsonl is lost); taking the one before."
-    assert said in (run.folder / "log.txt").read_text()
+    assert said in (trained.folder / "log.txt").read_text()
 
 
 def test_where_no_checkpoint_can_be_read_that_is_said(tmp_path):
@@ -67,12 +52,12 @@ def test_where_no_checkpoint_can_be_read_that_is_said(tmp_path):
     assert len(said) == 3 and said[-1] == "No checkpoint can be used, so the training begins anew."
 
 
-def test_a_clock_that_goes_backwards_changes_nothing(tiny, noise_dataset, run, tmp_path, monkeypatch):
+def test_a_clock_that_goes_backwards_changes_nothing(tiny, noise_dataset, trained, tmp_path, monkeypatch):
     now = iter(range(10**9, 0, -3600))
     monkeypatch.setattr(time, "time", lambda: float(next(now)))
     again = train(tiny, dataset=noise_dataset, runs_dir=tmp_path / "again", progress=False)
     assert again.state.status == "finished" and again.state.seconds > 0
-    assert again.steps_file.read_bytes() == run.steps_file.read_bytes()
+    assert again.steps_file.read_bytes() == trained.steps_file.read_bytes()
 
 
 def test_a_folder_that_disappears_is_said_and_not_made_anew(tiny, noise_dataset, tmp_path, monkeypatch):

@@ -92,7 +92,7 @@ def test_normal_weights_have_the_papers_spread_and_zero_biases():
 def test_the_seed_decides_the_weights_and_the_networks_do_not_share_them():
     model = preset("quick").model
     one, same, other = (build_generator(model, seed) for seed in (3, 3, 4))
-    assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), same.get_weights()))
+    assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), same.get_weights(), strict=True))
     assert not np.array_equal(one.layers[0].kernel, other.layers[0].kernel)
 
 
@@ -118,7 +118,7 @@ def test_forward_gives_what_the_model_gives_and_the_batch_mode_normalises_withou
     states = [np.asarray(v) for v in discriminator.non_trainable_variables]
 
     by_batch = np.asarray(forward(discriminator.layers, images, training=False, statistics="batch"))
-    assert all(np.array_equal(a, b) for a, b in zip(states, discriminator.non_trainable_variables))
+    assert all(np.array_equal(a, b) for a, b in zip(states, discriminator.non_trainable_variables, strict=True))
     without_dropout = [layer for layer in discriminator.layers if not isinstance(layer, layers.Dropout)]
     np.testing.assert_allclose(by_batch, forward(without_dropout, images, training=True, statistics="batch"), rtol=1e-5)
     assert any(not np.array_equal(a, b) for a, b in zip(states, discriminator.non_trainable_variables))

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from comparing import killed_late
 
 from utils import cli, pretrained
 from utils.config import differences, preset, replace
@@ -162,9 +163,8 @@ def test_what_the_recipe_requires_is_said(tiny, changes, words):
 
 
 def test_a_training_with_an_encoder_goes_on_to_the_same_bits(run, tmp_path):
-    again = Run(shutil.copytree(run.folder, tmp_path / "runs" / "faces" / run.folder.name))
-    last, before = sorted(again.checkpoints.glob("*.npz"), reverse=True)
-    last.unlink()  # as if it had been killed after the first epoch
+    again = killed_late(run, tmp_path / "runs")
+    (before,) = again.checkpoints.glob("*.npz")
     shutil.rmtree(again.model("encoder").parent)
     with np.load(before) as file:
         assert sum(name.startswith("encoder/") for name in file.files) == 10  # kernels, biases, one normalisation

@@ -72,6 +72,7 @@ def carried_out(tmp_path_factory):
     return SimpleNamespace(runs=runs, kept=results.load(file.stem, home / "kept"), text=file.read_text(), home=home)
 
 
+@pytest.mark.slow
 def test_a_run_of_equal_epochs_is_the_beginning_of_that_of_equal_updates(carried_out):
     short, long = (carried_out.runs[arm, 0].steps() for arm in ("16-epochs", "16"))
     assert len(short["update"]) == 2 and len(long["update"]) == 32

@@ -69,6 +69,7 @@ def reports_loop(experiment):
     return networks, losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_norm", ["off", "moving"])
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 def test_fused_updates_give_the_weights_of_the_reports_three_calls(tiny, batch_norm, precision, request):
@@ -191,12 +192,16 @@ def test_an_update_moves_every_trainable_weight_of_both_networks(tiny):
 
 
 def test_the_generators_update_leaves_the_discriminator_alone(tiny):
-    """With a discriminator that does not learn, its weights stay to the bit while the generator's move."""
+    """A discriminator that does not learn stays to the bit while the generator moves; its steps are two, its own."""
     networks = build_players(tiny)
     networks["discriminator"].optimizer.learning_rate = 0.0
-    frozen = [v.numpy() for v in networks.discriminator.trainable_weights]
+    frozen, moving = ([v.numpy() for v in n.trainable_weights] for n in (networks.discriminator, networks.generator))
     Update(networks, tiny)(next(batches_of(tiny)))
-    assert all(np.array_equal(a, b) for a, b in zip(frozen, networks.discriminator.trainable_weights))
+    assert all(np.array_equal(a, b) for a, b in zip(frozen, networks.discriminator.trainable_weights, strict=True))
+    after = networks.generator.trainable_weights
+    assert all(np.abs(a - b.numpy()).max() > UNTRAINED for a, b in zip(moving, after, strict=True))
+    steps = {name: int(networks[name].optimizer.iterations) for name in ("discriminator", "generator")}
+    assert steps == {"discriminator": 2, "generator": 1}  # true, fake; and none in the generator's phase
 
 
 @pytest.mark.parametrize("steps", [1, 2])

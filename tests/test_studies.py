@@ -557,15 +557,15 @@ def test_a_study_starts_tensorflow_as_the_project_does_and_says_what_is_wrong_in
 @pytest.mark.slow
 def test_the_command_trains_measures_and_leaves_a_table_a_figure_and_samples(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(features, "classifier", lambda *_, **__: Extractor("pixels", "0", {}, shrunk))
-    options = ["--scale", "smallest", "--arms", "16", "32", "--seeds", "3", "--runs-dir", tmp_path / "runs"]
+    options = ["--scale", "smallest", "--arms", "16", "--seeds", "3", "--runs-dir", tmp_path / "runs"]
     options += ["--data-dir", tmp_path / "data", "--out", tmp_path / "kept"]
     code, out, err = said(capsys, "study", "amount_of_data", *options, "--json")
     assert code == 0, err
     about = json.loads(out)
     name = tmp_path / "kept" / "amount_of_data-faces-smallest"
     assert about["files"] == [f"{name}.json", f"{name}.png"] and read_png(f"{name}.png").shape[2] == 3
-    assert [(row["images"], row["updates"], row["runs"]) for row in about["rows"]] == [(16, 4, 1), (32, 4, 1)]
-    assert sorted(file.name for file in name.iterdir()) == ["16-3.png", "32-3.png"]
+    assert [(row["images"], row["updates"], row["runs"]) for row in about["rows"]] == [(16, 4, 1)]
+    assert sorted(file.name for file in name.iterdir()) == ["16-3.png"]
     kept = results.load(name.name, name.parent)
     for run in kept["runs"]:
         assert [row["update"] for row in run["snapshots"]] == [0, 2, 4]

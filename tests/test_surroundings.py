@@ -111,6 +111,7 @@ def test_closed_streams_change_no_exit_code(closed):
     assert refused.stderr.startswith("dcgan: STUDY must be one of") or "2>&-" in closed
 
 
+@pytest.mark.slow
 @ready
 def test_a_reader_that_leaves_ends_a_list_and_not_a_training(tmp_path):
     leave = "2>&1 | head -n 1; exit ${PIPESTATUS[0]}"

@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import imageio.v2 as imageio
@@ -148,12 +149,14 @@ def test_the_time_of_the_whole_training_is_said_once_by_the_speed_of_its_first_u
     assert "\n6 updates of 8 images, about" in capsys.readouterr().out  # of those that are left
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, noise_dataset, tmp_path):
-    one, same, other = (
-        train(replace(tiny, seed=seed), dataset=noise_dataset, runs_dir=tmp_path, progress=False) for seed in (3, 3, 4)
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, noise_dataset, trained, tmp_path):
+    same, other = (
+        train(replace(tiny, seed=seed), dataset=noise_dataset, runs_dir=tmp_path, progress=False)
+        for seed in (tiny.training.seed, 4)
     )
-    assert_same_contents(one, same)
-    assert contents(one)["steps.jsonl"] != contents(other)["steps.jsonl"]
+    assert_same_contents(trained, same)
+    assert contents(trained)["steps.jsonl"] != contents(other)["steps.jsonl"]
 
 
 def test_the_summary_counts_right_scores_and_changes_nothing(tiny, noise_images, tmp_path):
@@ -173,27 +176,25 @@ def test_the_summary_counts_right_scores_and_changes_nothing(tiny, noise_images,
     assert len(run.epochs()) == 2
 
 
-def test_tensorboard_gets_scalars_and_grids(tiny, noise_dataset, tmp_path):
+def test_tensorboard_gets_scalars_and_grids(tiny, noise_dataset, trained):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path, progress=False)
-    events = EventAccumulator(str(run.board), size_guidance={"tensors": 0})
+    events = EventAccumulator(str(trained.board), size_guidance={"tensors": 0})
     events.Reload()
     losses = events.Tensors("updates/loss_true")
     assert [event.step for event in losses] == [1, 2, 3, 4, 5, 6]
-    recorded = run.steps()["loss_true"]
+    recorded = trained.steps()["loss_true"]
     np.testing.assert_allclose([np.frombuffer(e.tensor_proto.tensor_content, "<f4")[0] if e.tensor_proto.tensor_content
                                 else e.tensor_proto.float_val[0] for e in losses], recorded, rtol=1e-6)  # fmt: skip
     assert [event.step for event in events.Tensors("grid")] == [0, 1, 2]
 
 
-def test_a_run_without_one_of_its_grids_goes_on(tiny, noise_dataset, tmp_path):
+def test_a_run_without_one_of_its_grids_goes_on(tiny, noise_dataset, trained):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path, progress=False)
-    run.grid(1).unlink()  # somebody needed the space
-    run = resume(run, changed=replace(tiny, epochs=3), dataset=noise_dataset, progress=False)
-    events = EventAccumulator(str(run.board), size_guidance={"tensors": 0})
+    trained.grid(1).unlink()  # somebody needed the space
+    resume(trained, changed=replace(tiny, epochs=3), dataset=noise_dataset, progress=False)
+    events = EventAccumulator(str(trained.board), size_guidance={"tensors": 0})
     events.Reload()
     assert {event.step for event in events.Tensors("grid")} >= {0, 2, 3}
 
@@ -219,19 +220,19 @@ def test_tensorboard_shows_a_lazy_penalty_as_the_mean_of_the_updates_that_had_it
 # --- stopping and going on --------------------------------------------------------------------------------------------
 
 
-def test_a_run_that_another_process_trains_is_left_as_it_is(tiny, noise_dataset, tmp_path, capsys):
-    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path, progress=False)
-    before = contents(run) | {"log": (run.folder / "log.txt").read_text()}
+def test_a_run_that_another_process_trains_is_left_as_it_is(tiny, noise_dataset, trained, capsys):
+    before = contents(trained) | {"log": (trained.folder / "log.txt").read_text()}
     longer = replace(tiny, epochs=5, summary_epochs=2)
-    with run.locked(), pytest.raises(InputError, match="Another process is training"):
-        resume(run, changed=longer, dataset=noise_dataset)
-    assert contents(run) | {"log": (run.folder / "log.txt").read_text()} == before
-    assert run.experiment == tiny and run.is_finished and "Resuming" not in capsys.readouterr().out
+    with trained.locked(), pytest.raises(InputError, match="Another process is training"):
+        resume(trained, changed=longer, dataset=noise_dataset)
+    assert contents(trained) | {"log": (trained.folder / "log.txt").read_text()} == before
+    assert trained.experiment == tiny and trained.is_finished and "Resuming" not in capsys.readouterr().out
 
 
-def test_more_epochs_continue_as_if_asked_for_from_the_start(tiny, noise_dataset, tmp_path):
+@pytest.mark.slow
+def test_more_epochs_continue_as_if_asked_for_from_the_start(tiny, noise_dataset, trained, tmp_path):
     whole = train(replace(tiny, epochs=3), dataset=noise_dataset, runs_dir=tmp_path / "a", progress=False)
-    part = train(tiny, dataset=noise_dataset, runs_dir=tmp_path / "b", progress=False)
+    part = trained
     resume(part, changed=replace(tiny, epochs=3), dataset=noise_dataset, progress=False)
     assert_same_contents(whole, part)
     assert part.state.status == "finished" and (part.state.update, part.state.epoch) == (9, 3)
@@ -244,6 +245,7 @@ def test_more_epochs_continue_as_if_asked_for_from_the_start(tiny, noise_dataset
         resume(part, changed=replace(tiny, updates=50), dataset=noise_dataset, progress=False)
 
 
+@pytest.mark.slow
 def test_a_training_by_updates_has_exactly_so_many_and_more_continue_as_if_asked_for_from_the_start(
     tiny, noise_dataset, tmp_path
 ):
@@ -321,20 +323,18 @@ def test_a_run_killed_between_its_last_update_and_its_film_is_finished_by_resume
     assert run.film.read_bytes() == film and run.state.status == "finished" and run.state.update == 3
 
 
-def test_resume_refuses_changed_settings_and_names_them(tiny, noise_dataset, tmp_path):
-    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path, progress=False)
-    before = contents(run)
+def test_resume_refuses_changed_settings_and_names_them(tiny, noise_dataset, trained):
+    before = contents(trained)
     with pytest.raises(InputError, match=r"training.learning_rate: 0.0002 in the run, 0.001 asked for"):
-        resume(run, changed=replace(tiny, learning_rate=0.001), dataset=noise_dataset, progress=False)
+        resume(trained, changed=replace(tiny, learning_rate=0.001), dataset=noise_dataset, progress=False)
     with pytest.raises(InputError, match="epochs can only be raised"):
-        resume(run, changed=replace(tiny, epochs=1), dataset=noise_dataset, progress=False)
-    assert contents(run) == before
+        resume(trained, changed=replace(tiny, epochs=1), dataset=noise_dataset, progress=False)
+    assert contents(trained) == before
 
 
-def test_resume_refuses_other_images(tiny, noise_dataset, tmp_path):
-    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path, progress=False)
+def test_resume_refuses_other_images(tiny, noise_dataset, trained):
     with pytest.raises(InputError, match="fingerprint feedfeedfeed, the run has 0123456789ab"):
-        resume(run, dataset=dataclasses.replace(noise_dataset, fingerprint="feedfeedfeed00"), progress=False)
+        resume(trained, dataset=dataclasses.replace(noise_dataset, fingerprint="feedfeedfeed00"), progress=False)
 
 
 def test_losses_that_are_not_finite_stop_the_run_and_keep_the_last_good_checkpoint(tiny, noise_dataset, tmp_path):
@@ -346,14 +346,13 @@ def test_losses_that_are_not_finite_stop_the_run_and_keep_the_last_good_checkpoi
     assert all(np.isfinite(values).all() for values in run.steps().values())
 
 
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tiny, noise_dataset, tmp_path):
-    whole = train(tiny, dataset=noise_dataset, runs_dir=tmp_path / "a", progress=False)
-    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path / "b", progress=False)
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(noise_dataset, trained, tmp_path):
+    run = Run(shutil.copytree(trained.folder, tmp_path / "damaged" / "faces" / trained.folder.name))
     newest = max(run.checkpoints.iterdir())
     newest.write_bytes(newest.read_bytes()[:-1000])
     resume(run, dataset=noise_dataset, progress=False)
     assert "cannot be used" in (run.folder / "log.txt").read_text()
-    assert_same_contents(whole, run)
+    assert_same_contents(trained, run)
 
 
 def test_a_full_disk_stops_the_run_in_one_sentence_and_the_run_goes_on_afterwards(tiny, noise_dataset, tmp_path):
@@ -379,14 +378,15 @@ def test_a_full_disk_stops_the_run_in_one_sentence_and_the_run_goes_on_afterward
         subprocess.run(["umount", disk], check=True)
 
 
+@pytest.mark.slow
 def test_a_training_leaves_no_graph_behind_in_its_process(tiny, noise_dataset, tmp_path):
     """What TensorFlow's registry of gradients holds is never freed: 15 MB each, in a notebook that trains again."""
-    train(tiny, dataset=noise_dataset, runs_dir=tmp_path, progress=False)
 
     def graphs() -> int:
         gc.collect()
         return sum(type(each).__name__ == "FuncGraph" for each in gc.get_objects())
 
     before = graphs()
-    train(replace(tiny, seed=1), dataset=noise_dataset, runs_dir=tmp_path, progress=False)
-    assert graphs() <= before
+    for seed in (0, 1):
+        train(replace(tiny, seed=seed), dataset=noise_dataset, runs_dir=tmp_path, progress=False)
+    assert graphs() <= before + 1  # the newest may stay until the next

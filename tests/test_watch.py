@@ -230,6 +230,7 @@ def test_a_training_that_fails_from_the_start_says_so_while_it_runs_and_at_its_e
     assert not [line for line in again if "Warning" in line] and "At the end of training: " in again[-2]
 
 
+@pytest.mark.slow
 def test_watching_does_not_change_the_training(tiny, tmp_path):
     dataset = Dataset(name="noise", title="noise", images=IMAGES, fingerprint="f")
     records = []

@@ -55,7 +55,7 @@ def test_a_worker_reads_its_rows_of_every_batch_and_all_workers_together_read_it
     schedule = Schedule.of(tiny, len(noise_images))
     whole = [*batches(noise_images, tiny, schedule, 1, 4)]
     parts = [[*batches(noise_images, tiny, schedule, 1, 4, worker=worker, workers=2)] for worker in (0, 1)]
-    for batch, *halves in zip(whole, *parts):
+    for batch, *halves in zip(whole, *parts, strict=True):
         assert np.array_equal(batch.images, np.concatenate([half.images for half in halves], axis=1))
         assert halves[0].images.shape[1] == 4
         assert all(np.array_equal(batch.latents, half.latents) for half in halves)
