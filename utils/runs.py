@@ -459,12 +459,12 @@ class Curves:
             self._last = time.monotonic()
             self._cost = self._last - begun
 
-    def draw(self) -> Path | None:
+    def draw(self, folder: str | Path | None = None) -> Path | None:
         """Draw losses, scores and accuracies so far to losses.png; None before the first update."""
         from utils.figure import write_figure  # it takes a while to load
 
-        figure = self.figure()
-        return figure and write_figure(self._run.losses_plot, figure)
+        figure, plot = self.figure(), self._run.losses_plot
+        return figure and write_figure(Path(folder) / plot.name if folder else plot, figure)
 
     def figure(self) -> "Figure | None":
         """Losses, scores and accuracies so far; None before the first update."""
@@ -486,9 +486,17 @@ class Curves:
         return self._per_epoch
 
 
-def draw_curves(run: Run) -> Path | None:
-    """Draw losses, scores and accuracies of a run so far to losses.png; None before the first update."""
-    return Curves(run).draw()
+def draw_curves(run: Run, folder: str | Path | None = None) -> Path | None:
+    """Draw losses, scores and accuracies of a run so far.
+
+    Args:
+        run: the run.
+        folder: where to write losses.png; the run folder by default.
+
+    Returns:
+        The file; None before the first update.
+    """
+    return Curves(run).draw(folder)
 
 
 def draw_film(run: Run, fps: float = 4, folder: str | Path | None = None) -> list[Path]:

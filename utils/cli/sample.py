@@ -9,7 +9,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils.cli import asked
-from utils.cli.text import place_for, short, written
+from utils.cli.text import place_for, written
 from utils.errors import InputError
 from utils.text import slug
 
@@ -58,7 +58,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Film:
-    """Make a run's film (MP4 and GIF) and curves anew from its epoch grids."""
+    """Make a run's film (MP4 and GIF) and curves anew from its grids and records."""
 
     name: Annotated[Positional[str], arg(metavar="RUN")] = "last"
     """The run."""
@@ -76,10 +76,9 @@ class Film:
             raise InputError(f"fps must lie between 0 and 60. Received: {self.fps}.")
         run = Run.find(self.name, self.runs_dir)
         replaced = {path.name for path in self.out.iterdir()} if self.out and self.out.is_dir() else set()
-        for file in draw_film(run, self.fps, self.out):
-            print(written(file, file.name in replaced))
-        if curves := draw_curves(run):
-            print(short(curves))
+        for file in (*draw_film(run, self.fps, self.out), draw_curves(run, self.out)):
+            if file:
+                print(written(file, file.name in replaced))
 
 
 def _sample_texts(options: Sample) -> None:
