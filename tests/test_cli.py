@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+import imageio.v2 as imageio
 import numpy as np
 import pytest
 from PIL import Image
@@ -306,9 +307,15 @@ def test_options_by_the_names_of_any_version_become_todays(before, today):
 
 
 def test_film_and_curves_are_made_anew_from_what_the_folder_holds(capsys, run, tmp_path):
+    before = {file: file.read_bytes() for file in (run.film, run.losses_plot)}
     code, out, _ = said(capsys, "film", run.folder, "--out", tmp_path, "--fps", 2)
-    assert code == 0 and (tmp_path / "training.mp4").stat().st_size > 1000 and (tmp_path / "training.gif").exists()
-    assert str(tmp_path / "training.mp4") in out
+    made = [tmp_path / name for name in ("training.mp4", "training.gif", "losses.png")]
+    assert code == 0 and out.splitlines() == list(map(str, made)) and {*tmp_path.iterdir()} == {*made}
+    assert made[2].read_bytes() == before[run.losses_plot]
+    frames, slower = (imageio.mimread(file, memtest=False) for file in (run.film, made[0]))
+    assert (len(frames), len(slower)) == (2 + 8, 2 + 4)  # the last one stays for two seconds
+    assert all(np.abs(a.astype(int) - b).mean() < 4 for a, b in zip(frames, slower))
+    assert {file: file.read_bytes() for file in before} == before
 
 
 def test_presets_as_json_has_the_golden_counts(capsys):
@@ -712,3 +719,109 @@ def test_no_network_at_set_up_is_said_in_one_sentence_and_tried_again_next_time(
         answer = launcher("train", home=project, PATH=path, **nowhere)
         assert answer.returncode == 2
         assert "could not be downloaded; check the network" in answer.stderr.splitlines()[-1]
+
+
+def fake_uv(project):
+    """A uv that makes an environment with a Python of its own and notes where it was called for what.
+
+    Where `bin/<its command>.fails` is, it says the words in there and fails. Returns a PATH that finds it first, and a
+    function that takes the notes.
+    """
+    path, notes = fake_python(project / "bin", "3.12"), project / "bin" / "notes"
+    script = project / "bin" / "uv"
+    script.write_text(
+        f"""#!/bin/sh
+echo "$(pwd -P): $*" >>'{notes}'
+if [ -f "{project}/bin/$1.fails" ]; then
+  cat "{project}/bin/$1.fails" >&2
+  exit 1
+fi
+if [ "$1" = venv ]; then
+  for environment; do :; done # the last argument
+  mkdir -p "$environment/bin"
+  printf '#!/bin/sh\\necho "$(pwd -P): $*"\\n' >"$environment/bin/python"
+  chmod +x "$environment/bin/python"
+fi
+"""
+    )
+    script.chmod(0o755)
+
+    def taken():
+        lines = notes.read_text().splitlines() if notes.exists() else []
+        notes.unlink(missing_ok=True)
+        return lines
+
+    return path, taken
+
+
+def calls_of_uv(project):
+    """What a set-up calls uv for: from the launcher's folder, where no settings of the user's folder are read."""
+    environment = project / ".venv"
+    return [
+        f"{project}: venv --quiet --allow-existing --python python3 {environment}",
+        f"{project}: pip install --python {environment}/bin/python -r {project}/requirements.txt",
+    ]
+
+
+def test_uv_sets_up_where_it_is_there_and_again_only_for_other_requirements(project):
+    path, taken = fake_uv(project)
+    requirements, kept = project / "requirements.txt", project / ".venv" / "requirements.hash"
+    for text in (requirements.read_text(), "another-package==2\n"):
+        requirements.write_text(text)
+        for calls in (calls_of_uv(project), []):
+            answer = launcher("train", "--name", "two words", home=project, PATH=path)
+            assert answer.returncode == 0, answer.stderr
+            assert answer.stdout == f"{os.getcwd()}: -I {project}/utils/start.py utils train --name two words\n"
+            assert taken() == calls
+            assert ("Set up after " in answer.stderr) == bool(calls)
+        summed = subprocess.run(["cksum"], input=text, capture_output=True, text=True, check=True).stdout
+        assert kept.read_text() == summed
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "sentence"),
+    [
+        ("venv", "error: Permission denied", "the set-up failed as shown above; remove {} and try again."),
+        ("pip", "error: Failed to build `a-package==1`", "the set-up failed as shown above; remove {} and try again."),
+        ("pip", "error: No space left on device (os error 28)", "the disk is full; about 3 GB are needed in {}."),
+        (
+            "pip",
+            "error: Failed to fetch: `https://pypi.org/simple/numpy/`\n  Caused by: dns error",
+            "the packages could not be downloaded; check the network (and proxy), then try again.",
+        ),
+    ],
+)
+def test_a_uv_that_fails_is_explained_and_tried_again_next_time(project, command, words, sentence):
+    path, taken = fake_uv(project)
+    fails = project / "bin" / f"{command}.fails"
+    fails.write_text(f"{words}\n")
+    logs = project / "logs"
+    logs.mkdir()
+    calls = calls_of_uv(project)
+    for _ in range(2):
+        answer = launcher("train", home=project, PATH=path, TMPDIR=str(logs))
+        assert (answer.returncode, answer.stdout) == (2, "")
+        assert answer.stderr.splitlines()[-1] == f"dcgan: {sentence.format(project / '.venv')}"
+        assert words in answer.stderr or "disk" in sentence
+        assert taken() == calls[: 1 if command == "venv" else 2]
+        assert not (project / ".venv" / "requirements.hash").exists() and not list(logs.iterdir())
+    fails.unlink()
+    answer = launcher("train", home=project, PATH=path, TMPDIR=str(logs))
+    assert answer.returncode == 0 and taken() == calls
+    assert (project / ".venv" / "requirements.hash").exists() and not list(logs.iterdir())
+
+
+def test_an_environment_that_a_failed_set_up_has_touched_is_not_taken_for_that_of_before(project):
+    """Requirements that change and change back: what was installed in between may be anything."""
+    path, taken = fake_uv(project)
+    requirements, fails = project / "requirements.txt", project / "bin" / "pip.fails"
+    before = requirements.read_text()
+    assert launcher("train", home=project, PATH=path).returncode == 0
+    requirements.write_text("another-package==2\n")
+    fails.write_text("error: stopped half-way\n")
+    assert launcher("train", home=project, PATH=path).returncode == 2
+    fails.unlink()
+    requirements.write_text(before)
+    taken()
+    assert launcher("train", home=project, PATH=path).returncode == 0
+    assert taken() == calls_of_uv(project)

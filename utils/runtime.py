@@ -19,6 +19,9 @@ from pathlib import Path
 
 from utils.errors import InputError
 
+OWN: set[str] = set()
+"""Variables of the environment that `set_environment` has set, and not the user."""
+
 
 def set_environment() -> None:
     """Set what TensorFlow reads when it is imported; whatever the user has set stays.
@@ -27,8 +30,10 @@ def set_environment() -> None:
     Informational log lines are left out; warnings and errors are shown. The models are written for TensorFlow, so the
     backend that Keras takes elsewhere does not count here.
     """
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    for name in ("TF_ENABLE_ONEDNN_OPTS", "TF_CPP_MIN_LOG_LEVEL"):
+        if name not in os.environ:
+            os.environ[name] = "1"
+            OWN.add(name)
     os.environ["KERAS_BACKEND"] = "tensorflow"
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from utils import runtime
 from utils.cli.options import read
 from utils.cluster import Cluster, free_ports
 from utils.errors import InputError
@@ -17,6 +18,7 @@ from utils.start import command
 COMMANDS = ("train", "resume")
 GRACE = 30.0
 """Seconds that the other workers have, once one has ended, to notice it and to end by themselves."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,15 @@ class Launch:
         """
         addresses = tuple(f"127.0.0.1:{port}" for port in free_ports(self.workers))
         # TensorFlow's own words about a loss are many and frightening; ours are one sentence.
-        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE"} | dict(os.environ)
-        started = []
+        users = {name: value for name, value in os.environ.items() if name not in runtime.OWN}
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE"} | users
+        started, asked = [], []
+        for number in SIGNALS:  # until all are there who are to get it
+            signal.signal(number, lambda number, _: asked.append(number))
         for index in range(self.workers):
             environment = quiet | {"TF_CONFIG": Cluster(addresses, index).tf_config()}
-            pipe = {} if index == 0 else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+            text = {"text": True, "errors": "backslashreplace"}  # nobody would read on behind a byte that is none
+            pipe = {} if index == 0 else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} | text
             process = subprocess.Popen(
                 [*command("utils"), *arguments],
                 env=environment,
@@ -71,8 +77,10 @@ class Launch:
         for index, process in enumerate(started[1:], 1):
             readers.append(threading.Thread(target=_pass_on, args=(index, process.stdout), daemon=True))
             readers[-1].start()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             signal.signal(number, lambda number, _: _send(started, number))
+        for number in asked:
+            _send(started, number)
         try:
             code = _wait(started)
         finally:
@@ -98,10 +106,10 @@ def _send(processes: list[subprocess.Popen], number: int) -> None:
 
 
 def _wait(processes: list[subprocess.Popen]) -> int:
-    """Wait until all have ended; those that do not within GRACE of the first that failed are ended."""
-    until = None
-    while any(process.poll() is None for process in processes):
-        if until is None and any(process.returncode for process in processes):
+    """Wait until all have ended; those that do not within GRACE of the chief, or the first that failed, are ended."""
+    until, chief = None, processes[0]
+    while [process for process in processes if process.poll() is None]:  # all are asked, not up to the first that runs
+        if until is None and (chief.returncode is not None or any(process.returncode for process in processes)):
             until = time.monotonic() + GRACE
         if until is not None and time.monotonic() > until:
             _send(processes, signal.SIGKILL)

@@ -1,0 +1,236 @@
+"""What is decided by the GPUs that there are, on a machine that pretends to have some: no GPU computes here."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import tensorflow as tf
+
+from utils import runtime
+from utils.cli.train import Resume, Train
+from utils.config import replace
+from utils.errors import InputError
+from utils.runtime import Device
+from utils.training import loop, team
+from utils.training.players import build_players
+from utils.training.step import Update, use_xla
+from utils.training.team import team_for
+
+NAME = "NVIDIA A100-SXM4-40GB"
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """A function that lets TensorFlow find so many GPUs; it returns what is asked of them, as it comes."""
+    for variable in ("TF_CONFIG", "SLURM_STEP_NUM_TASKS"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def found(count: int) -> SimpleNamespace:
+        asked = SimpleNamespace(grown=[], strategies=[], numbers=[])
+        there = [tf.config.PhysicalDevice(f"/physical_device:GPU:{number}", "GPU") for number in range(count)]
+        cpus = tf.config.list_physical_devices("CPU")
+
+        def list_physical_devices(kind=None):
+            return {"GPU": there, "CPU": cpus, None: cpus + there}[kind]
+
+        def strategy(*devices):
+            asked.strategies.append(devices)
+            places = devices or ("GPU:0",) * max(1, count)
+
+            def distribute(value_of):
+                contexts = [SimpleNamespace(replica_id_in_sync_group=number) for number in range(len(places))]
+                asked.numbers.append([value_of(context) for context in contexts])
+
+            return SimpleNamespace(
+                extended=SimpleNamespace(worker_devices=places),
+                experimental_distribute_values_from_function=distribute,
+            )
+
+        details = {gpu.name: {"device_name": f"{NAME} {number}"} for number, gpu in enumerate(there)}
+        monkeypatch.setattr(tf.config, "list_physical_devices", list_physical_devices)
+        monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details[gpu.name])
+        monkeypatch.setattr(
+            tf.config.experimental, "set_memory_growth", lambda gpu, grows: asked.grown.append((gpu.name, grows))
+        )
+        monkeypatch.setattr(team, "_strategy", strategy)
+        return asked
+
+    return found
+
+
+# --- the device -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, f"{NAME} 0"), (2, f"2 x {NAME} 0")])
+def test_the_device_is_the_first_gpu_by_its_name_and_how_many_there_are(gpus, count, words):
+    gpus(count)
+    assert runtime.device() == Device("GPU", f"{NAME} 0", count)
+    assert str(runtime.device()) == words
+
+
+def test_without_a_gpu_the_device_is_the_processor(gpus):
+    gpus(0)
+    assert runtime.device().kind == "CPU" and runtime.device().name == runtime.cpu_name()
+
+
+def test_every_gpu_takes_memory_as_it_needs_it_and_one_in_use_is_left_as_it_is(gpus, monkeypatch):
+    asked = gpus(2)
+    assert runtime.start() == Device("GPU", f"{NAME} 0", 2)
+    assert asked.grown == [("/physical_device:GPU:0", True), ("/physical_device:GPU:1", True)]
+
+    def in_use(gpu, grows):
+        raise RuntimeError("Physical devices cannot be modified after being initialized")
+
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", in_use)
+    assert runtime.start().count == 2
+
+
+def test_bfloat16_is_left_to_a_gpu_whatever_the_processor_has(gpus):
+    old = "processor\t: 0\nflags\t\t: fpu avx2 avx512f\n"
+    gpus(1)
+    runtime.check_precision("mixed_bfloat16", cpu=old)
+    gpus(0)
+    with pytest.raises(InputError, match="--force-precision"):
+        runtime.check_precision("mixed_bfloat16", cpu=old)
+
+
+# --- XLA --------------------------------------------------------------------------------------------------------------
+
+COMPILED = [
+    ("auto", "CPU", False),
+    ("auto", "GPU", True),
+    ("on", "CPU", True),
+    ("on", "GPU", True),
+    ("off", "CPU", False),
+    ("off", "GPU", False),
+]
+
+
+@pytest.mark.parametrize(("setting", "kind", "compiled"), COMPILED)
+def test_xla_compiles_on_a_gpu_unless_it_is_off_and_on_a_processor_only_where_it_is_on(
+    monkeypatch, setting, kind, compiled
+):
+    monkeypatch.setattr(runtime, "device", lambda: Device(kind, "some name", 1))
+    assert use_xla(setting) is compiled
+
+
+def test_the_update_is_compiled_as_that_says(tiny, monkeypatch):
+    """Nothing is traced: what TensorFlow is asked for is enough."""
+    players, asked = build_players(tiny), []
+    monkeypatch.setattr(tf, "function", lambda of, **options: asked.append(options["jit_compile"]) or of)
+    for setting, kind, _ in COMPILED:
+        monkeypatch.setattr(runtime, "device", lambda: Device(kind, "some name", 1))
+        Update(players, replace(tiny, xla=setting))._compile({})
+    assert asked == [compiled for _, _, compiled in COMPILED]
+
+
+# --- several GPUs -----------------------------------------------------------------------------------------------------
+
+
+def test_all_gpus_are_used_unless_the_command_says_otherwise():
+    assert Train.default([]).strategy == "auto"
+    assert Resume.__dataclass_fields__["strategy"].default == "auto"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "count", "devices"),
+    [
+        ("auto", 0, None),
+        ("auto", 1, None),
+        ("auto", 2, ("GPU:0", "GPU:1")),
+        ("auto", 4, ("GPU:0", "GPU:1", "GPU:2", "GPU:3")),
+        ("mirrored", 2, ("GPU:0", "GPU:1")),
+        ("mirrored", 0, ("CPU:0", "CPU:1")),  # for trying
+        ("one", 2, None),
+    ],
+)
+def test_who_computes_is_decided_by_the_strategy_and_the_gpus_there_are(tiny, gpus, strategy, count, devices):
+    asked = gpus(count)
+    found = team_for(strategy, tiny)
+    if devices is None:
+        assert found is None and asked.strategies == []
+        return
+    assert asked.strategies == [devices] and asked.numbers == [[*range(len(devices))]]
+    assert (found.workers, found.index, found.devices, found.is_chief) == (1, 0, len(devices), True)
+    assert str(found) == f"{len(devices)} devices"
+
+
+def test_mirrored_on_one_gpu_is_refused_with_the_mend(tiny, gpus):
+    asked = gpus(1)
+    with pytest.raises(InputError, match=r"^--strategy mirrored needs several GPUs, and this machine has one: leave"):
+        team_for("mirrored", tiny)
+    assert asked.strategies == []
+
+
+@pytest.mark.parametrize(
+    ("count", "changes", "sentence"),
+    [
+        (3, {}, "batch_size must be a multiple.*batch_size=8, devices=3"),
+        (2, {"xla": "on"}, "--xla on is not made for several devices; leave it out, or use --strategy one"),
+        (2, {"precision": "mixed_float16"}, "mixed_float16 .*or use --strategy one"),
+    ],
+)
+def test_what_several_gpus_cannot_share_is_refused_though_nobody_asked_for_them(tiny, gpus, count, changes, sentence):
+    experiment = replace(tiny, **changes)
+    asked = gpus(count)
+    with pytest.raises(InputError, match=sentence):
+        team_for("auto", experiment)
+    assert asked.strategies == []
+    assert team_for("one", experiment) is None
+
+
+@pytest.mark.parametrize(("count", "batch_size", "fits"), [(0, 6, True), (1, 6, True), (2, 6, False), (2, 8, True)])
+def test_workers_share_a_batch_among_all_gpus_of_all_of_them(tiny, gpus, monkeypatch, count, batch_size, fits):
+    experiment = replace(tiny, batch_size=batch_size)
+    asked = gpus(count)
+    told = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(told))
+    if not fits:
+        with pytest.raises(InputError, match="batch_size must be a multiple.*batch_size=6, devices=4"):
+            team_for("auto", experiment)
+        return
+    found = team_for("auto", experiment)
+    assert asked.strategies == [()]  # the workers of TF_CONFIG
+    assert (found.workers, found.index, found.devices, found.is_chief) == (2, 1, max(1, count), False)
+    assert str(found) == f"2 workers with {max(1, count)} device{'s' * (count > 1)} each"
+
+
+def test_gpus_are_taken_as_they_are_and_the_processor_is_divided(monkeypatch):
+    made, divided = [], []
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda devices: made.append(devices))
+    monkeypatch.setattr(
+        tf.config, "set_logical_device_configuration", lambda of, parts: divided.append((of.device_type, len(parts)))
+    )
+    make = team._strategy.__wrapped__  # the one that the process has stays
+    make("GPU:0", "GPU:1")
+    assert (made, divided) == ([("GPU:0", "GPU:1")], [])
+    make("CPU:0", "CPU:1")
+    assert (made[1:], divided) == ([("CPU:0", "CPU:1")], [("CPU", 2)])
+
+
+def test_devices_that_can_no_longer_be_set_up_are_told_of_in_a_sentence(monkeypatch):
+    def too_late(devices):
+        raise RuntimeError("Virtual devices cannot be modified")
+
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", too_late)
+    with pytest.raises(InputError, match="before TensorFlow computes anything in this process: Virtual devices cannot"):
+        team._strategy.__wrapped__("GPU:0", "GPU:1")
+
+
+# --- what a training says of them -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("strategy", "count", "device"),
+    [("auto", 1, f"{NAME} 0"), ("one", 1, f"{NAME} 0"), ("auto", 2, f"2 x {NAME} 0, 2 devices")],
+)
+def test_a_training_says_on_which_gpu_it_runs_and_keeps_it_with_the_run(
+    tiny, gpus, noise_dataset, tmp_path, monkeypatch, capsys, strategy, count, device
+):
+    monkeypatch.setattr(loop, "_train", lambda run, *others: run)  # all that comes before the first update
+    monkeypatch.setattr(runtime, "commit", lambda: None)
+    gpus(count)
+    run = loop.train(tiny, dataset=noise_dataset, runs_dir=tmp_path, strategy=strategy)
+    assert f"Started on {device}: report32, 24 images of noise." in (run.folder / "log.txt").read_text()
+    assert f"6 updates on {device} (how long they take" in capsys.readouterr().out
+    assert run.environment["device"] == {"kind": "GPU", "name": f"{NAME} 0", "count": count}
