@@ -228,7 +228,7 @@ def test_launch_says_what_it_needs(capsys, arguments):
 
 # --- real workers -----------------------------------------------------------------------------------------------------
 
-UPDATES, SECONDS = 40, 90
+UPDATES, SECONDS = 40, 60
 """Updates of the run below; how long the others may take to notice that a worker is lost. TensorFlow's limit is about
 ten seconds on a quiet machine."""
 
