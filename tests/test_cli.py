@@ -1,5 +1,6 @@
 """The command line and the launcher, as a user meets them: real processes, exit codes, what is on the screen."""
 
+import dataclasses
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from PIL import Image
 from utils import choice, cli, lengths, pretrained, runtime
 from utils.cli.options import read, todays
 from utils.cli.train import Resume, Train, _say_finished, command_for
-from utils.config import preset, presets, replace
+from utils.config import DataConfig, Experiment, TrainingConfig, preset, presets, replace
 from utils.data import Dataset
 from utils.fitting import at_size
 from utils.parameters import encoder_parameters
@@ -177,7 +178,7 @@ def test_what_is_written_here_is_named_after_its_model_and_replaces_nothing_with
     own = said(capsys, "sample", run.model("generator"), "-n", 4)[1]
     assert own == f"{run.folder.parent.name}-{run.folder.name}-4-seed-0.png\n"
     assert said(capsys, "film", run.folder, "--out", ".")[1].count("replaces") == 0
-    assert said(capsys, "film", run.folder, "--out", ".")[1].count("replaces") == 2
+    assert said(capsys, "film", run.folder, "--out", ".")[1].count("replaces") == 3
     code, _, err = said(capsys, "publish", run.folder, "faces")
     assert code == 2 and "There is a model faces already" in err
 
@@ -652,6 +653,13 @@ def test_the_command_that_is_shown_trains_the_same_experiment(experiment):
     if experiment.model.conditions == "text":  # its names are sentences about its first images
         experiment = replace(experiment, condition_names=())
     assert resolved(*options) == experiment
+
+
+def test_an_experiment_put_together_in_python_is_told_as_changes_of_the_first_commands_preset():
+    made = Experiment(data=DataConfig(name="faces", count=64), training=TrainingConfig(epochs=1, batch_size=16))
+    told = command_for(made)
+    assert told.startswith("./dcgan train --preset quick64 ") and "custom" not in told
+    assert dataclasses.replace(resolved(*shlex.split(told)[2:]), preset="custom") == made
 
 
 # --- the launcher -----------------------------------------------------------------------------------------------------

@@ -23,13 +23,23 @@ def test_every_preset_survives_being_written_as_json(name):
         ({"image_size": 64}, "make images of 32 pixels, but image_size is 64"),
         ({"ema_decay": 1.0}, "ema_decay must lie in [0, 1). Received: 1.0."),
         ({"learning_rate": -1.0}, "learning_rate must be a number above 0. Received: -1.0."),
-        ({"learning_rate": float("nan")}, "learning_rate must be a number above 0. Received: nan."),
+        ({"learning_rate": float("nan")}, "experiment.training.learning_rate should be a number. Received: nan."),
         ({"discriminator_updates": "separate", "join_batches": True}, "--discriminator-updates joint"),
         ({"discriminator_steps": 2}, "shared_latents"),
         ({"batch_norm": "moving"}, "leave one of the two off"),
         ({"generator": {"filters": (8, 8)}}, "generator.filters and generator.strides"),
         ({"discriminator": {"strides": (1, 2, 3, 2)}}, "do not divide image_size 32"),
         ({"epoch": 3}, "No setting is called 'epoch'"),
+        ({"generator": {"kernl": 5}}, "The generator has no setting kernl"),
+        ({"r1": float("inf")}, "experiment.training.r1 should be a number. Received: inf."),
+        ({"epochs": 2.5}, "experiment.training.epochs should be a whole number. Received: 2.5."),
+        ({"batch_size": "8"}, "experiment.training.batch_size should be a whole number. Received: '8'."),
+        ({"batch_norm": True}, "experiment.model.batch_norm should be one of off, on. Received: True."),
+        ({"weights": "glorto"}, "experiment.model.weights should be one of glorot, normal. Received: 'glorto'."),
+        ({"augment": ("colour", "sharpen")}, "experiment.training.augment should be a list, each one of colour, "),
+        ({"loss": 3}, "experiment.training.loss should be one of non_saturating, saturating, "),
+        ({"discriminator": {"dropout_at": "all"}}, "experiment.model.discriminator.dropout_at should be one of"),
+        ({"discriminator": 3}, "experiment.model.discriminator should be a DiscriminatorConfig. Received: 3."),
         ({"tolerated": 90.0}, "tolerated is a share, so it must lie in [0, 1]. Received: 90.0."),
     ],
 )
@@ -37,6 +47,15 @@ def test_settings_that_cannot_be_are_refused_with_one_sentence(changes, words):
     with pytest.raises(InputError) as refusal:
         replace(preset("quick"), **changes)
     assert words in str(refusal.value)
+
+
+def test_whatever_can_be_put_together_can_be_read_back():
+    for name in presets():
+        assert config.from_dict(json.loads(json.dumps(config.to_dict(preset(name)), allow_nan=False))) == preset(name)
+    listed = replace(preset("quick"), augment=["colour", "cutout"])
+    assert listed == replace(preset("quick"), augment=("colour", "cutout"))
+    with pytest.raises(InputError, match="experiment.data should be a DataConfig. Received: 'faces'"):
+        config.Experiment(data="faces")
 
 
 def test_differences_name_the_changed_fields_and_no_others():

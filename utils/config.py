@@ -8,6 +8,7 @@ Sources: P = Radford, Metz, Chintala (arXiv:1511.06434).
 """
 
 import dataclasses
+import functools
 import importlib
 import math
 import types
@@ -329,7 +330,7 @@ def replace(experiment: Experiment, **changes) -> Experiment:
             network (`generator={"kernel": 5}`).
 
     Raises:
-        InputError: a name that is no setting, or settings that contradict each other.
+        InputError: a name that is no setting, a value of the wrong kind, or settings that contradict each other.
     """
     sections = {name: {} for name in ("data", "model", "training")}
     if "epochs" in changes:  # whichever of the two is asked for says how long to train
@@ -339,19 +340,23 @@ def replace(experiment: Experiment, **changes) -> Experiment:
         if not homes:
             raise InputError(f"No setting is called {name!r}; `./dcgan train --help` lists them.")
         if name in ("generator", "discriminator") and isinstance(value, dict):
-            value = dataclasses.replace(getattr(experiment.model, name), **value)
-        sections[homes[0]][name] = value
+            network = getattr(experiment.model, name)
+            if odd := ", ".join(sorted(set(value) - set(vars(network)))):
+                raise InputError(f"The {name} has no setting {odd}; `./dcgan train --help` lists those that it has.")
+            value = dataclasses.replace(network, **value)
+        sections[homes[0]][name] = tuple(value) if isinstance(value, list) else value
     return dataclasses.replace(
         experiment, **{s: dataclasses.replace(getattr(experiment, s), **v) for s, v in sections.items() if v}
     )
 
 
 def check(experiment: Experiment) -> None:
-    """Refuse settings that are out of range or contradict each other.
+    """Refuse settings that are of the wrong kind, out of range or contradict each other.
 
     Raises:
         InputError: one sentence that names the setting, what was expected and what was received.
     """
+    _check_kinds(experiment)
     model, training = experiment.model, experiment.training
     generator, discriminator = model.generator, model.discriminator
 
@@ -397,7 +402,7 @@ def check(experiment: Experiment) -> None:
     rates = ((training, "learning_rate"), (training, "discriminator_learning_rate"), (training, "learning_rate_decay"))
     for section, name in (*rates, (model, "width")):
         value = getattr(section, name)
-        expect(value is None or 0 < value < math.inf, f"{name} must be a number above 0. Received: {value}.")
+        expect(value is None or value > 0, f"{name} must be a number above 0. Received: {value}.")
     for name, section in (("generator", generator), ("discriminator", discriminator)):
         expect(
             len(section.filters) == len(section.strides) > 0,
@@ -561,7 +566,7 @@ def _build(cls: type, values: object, where: str):
     if odd := ", ".join(sorted(set(values) - set(fields))):
         raise InputError(f"{where} was written by another version of this project: unknown settings: {odd}.")
     built = {}
-    for name, kind in typing.get_type_hints(cls).items():
+    for name, kind in _kinds(cls).items():
         if name not in values:  # a setting that is younger than the file: how it was before, mostly its default
             if "before" in fields[name].metadata:
                 built[name] = fields[name].metadata["before"]
@@ -570,21 +575,32 @@ def _build(cls: type, values: object, where: str):
             built[name] = _build(kind, values[name], f"{where}.{name}")
         else:
             built[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
-            if not _is_of(built[name], kind):
-                received = repr(values[name])
-                shown = received if len(received) <= 100 else f"{received[:100]}…"
-                raise InputError(f"{where}.{name} should be {_in_words(kind)}. Received: {shown}.")
     return cls(**built)
 
 
-_REGISTERED = {tuple(LOSSES): LOSSES, tuple(AUGMENTATIONS): AUGMENTATIONS}
+def _check_kinds(section: object, where: str = "experiment") -> None:
+    """Refuse values that are not of the kinds that the settings of a section, and of those in it, have."""
+    for name, kind in _kinds(type(section)).items():
+        value = getattr(section, name)
+        if dataclasses.is_dataclass(kind) and isinstance(value, kind):
+            _check_kinds(value, f"{where}.{name}")
+        elif dataclasses.is_dataclass(kind) or not _is_of(value, kind):
+            received = repr(list(value) if isinstance(value, tuple) else value)
+            shown = received if len(received) <= 100 else f"{received[:100]}…"
+            raise InputError(f"{where}.{name} should be {_in_words(kind)}. Received: {shown}.")
+
+
+_kinds = functools.cache(typing.get_type_hints)
+_LOSSES, _AUGMENTATIONS = tuple(LOSSES), tuple(AUGMENTATIONS)
 
 
 def _is_of(value: object, kind: object) -> bool:
-    """Whether a value from a file is of the kind that a setting has."""
+    """Whether a value is of the kind that a setting has."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Literal and inner in _REGISTERED:
-        return isinstance(value, str) and value in _REGISTERED[inner]  # others may have added to it
+    if origin is Literal and inner == _AUGMENTATIONS:
+        return isinstance(value, str) and value in AUGMENTATIONS  # others may have added to it
+    if origin is Literal and inner == _LOSSES:
+        return isinstance(value, str)  # planted ones are there only while they are trained with; `recipe_of` asks
     if origin is Literal:
         return any(value == choice and type(value) is type(choice) for choice in inner)
     if origin is tuple:
@@ -592,11 +608,13 @@ def _is_of(value: object, kind: object) -> bool:
     if origin in (typing.Union, types.UnionType):
         return any(_is_of(value, each) for each in inner)
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return type(value) is (kind or type(None))
 
 
 def _in_words(kind: object) -> str:
+    if dataclasses.is_dataclass(kind):
+        return f"a {kind.__name__}"
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
         return f"one of {', '.join(map(str, inner))}"

@@ -1,4 +1,5 @@
-"""How many parameters networks have, counted from their settings without building them."""
+"""How many parameters networks have, counted from their settings without building them. What spectral normalisation
+remembers of each layer, a vector that is not trained, is no parameter here."""
 
 import dataclasses
 

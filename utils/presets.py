@@ -349,6 +349,13 @@ def presets() -> dict[str, str]:
     return {name: about for name, (about, _) in _PRESETS.items()}
 
 
+def told_by(experiment: Experiment) -> tuple[Experiment, Experiment]:
+    """The preset of which an experiment's settings are told as changes, and the experiment under its name: the one that
+    it names, or the first command's where none has that name, as of an experiment that was put together in Python."""
+    base = preset(experiment.preset if experiment.preset in _PRESETS else FIRST)
+    return base, dataclasses.replace(experiment, preset=base.preset)
+
+
 def preset(name: str) -> Experiment:
     """The experiment called `name`, with `.data`, `.model` and `.training`.
 

@@ -20,7 +20,7 @@ from utils.data.conditions import GRID_COLUMNS
 from utils.data.dataset import Dataset
 from utils.errors import InputError
 from utils.files import appear_together, appears_whole, read_json, write_json
-from utils.presets import preset
+from utils.presets import told_by
 from utils.registries import PLAYERS, chosen
 from utils.runs import PROJECT, Run
 from utils.sampling import Sampler
@@ -127,7 +127,8 @@ def publish(
         from utils.text_encoder import encoder_beside
 
         encoder = encoder_beside(run.model("generator"))
-    changed = config.differences(preset(experiment.preset), experiment)
+    base, told = told_by(experiment)
+    changed = config.differences(base, told)
     networks = {}
     for network in (player for player in PLAYERS if run.model(player).is_file()):
         trained = load_network(run.model(network))
@@ -140,7 +141,7 @@ def publish(
         "about": about,
         "data": f"{dataset.title}, {environment['images']:,} images, fingerprint {environment['fingerprint'][:12]}",
         "terms of the data": dataset.terms,
-        "preset": experiment.preset,
+        "preset": base.preset,
         "changed settings": {key: value for key, (_, value) in changed.items()},
         "parameters": {name: network.count_params() for name, network in networks.items()},
         "updates": int(steps["update"][-1]) if steps else 0,

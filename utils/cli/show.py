@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 from utils import config
 from utils.cli.train import command_for
 from utils.config import Experiment
-from utils.presets import preset, presets
+from utils.presets import preset, presets, told_by
 from utils.tables import card_text, table
 from utils.text import command, one_line
 
@@ -108,10 +108,11 @@ def _show(options: Show) -> None:
 
 def _settings_in_words(experiment: Experiment) -> str:
     """The preset, what differs from it, the command that trains the same, and what that needs of a machine."""
-    changed = config.differences(preset(experiment.preset), experiment)
+    base, experiment = told_by(experiment)
+    changed = config.differences(base, experiment)
     changes = ", ".join(f"{name}={now}" for name, (_, now) in changed.items())
     lines = [
-        f"preset    {experiment.preset}{', with ' if changes else ''}{changes}",
+        f"preset    {base.preset}{', with ' if changes else ''}{changes}",
         f"command   {command_for(experiment)}",
     ]
     if experiment.training.precision == "mixed_bfloat16":

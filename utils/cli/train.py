@@ -23,7 +23,7 @@ from utils.errors import InputError
 from utils.files import expect_writable
 from utils.fitting import TOO_SMALL, at_size, few_images, recommended, with_fitting_batches
 from utils.lengths import FEW_UPDATES, MANY_UPDATES, Length, seconds_of, unit_of, updates_per_epoch, with_few_summaries
-from utils.presets import FIRST, preset, presets
+from utils.presets import FIRST, preset, presets, told_by
 from utils.tables import duration, roughly
 from utils.text import command, one_line
 
@@ -417,8 +417,8 @@ def command_for(experiment: Experiment, data_dir: Path | None = None) -> str:
         experiment: what to train.
         data_dir: where its dataset was said to be, if that was said.
     """
-    options = ["--preset", experiment.preset]
-    base, size = preset(experiment.preset), experiment.model.image_size
+    (base, experiment), size = told_by(experiment), experiment.model.image_size
+    options = ["--preset", base.preset]
     if experiment.data.name != base.data.name:
         options += ["--data", experiment.data.name]
         base = config.replace(base, name=experiment.data.name, count=None)
