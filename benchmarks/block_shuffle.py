@@ -13,14 +13,17 @@ images lie in no order, blocks of them are as mixed as single images.
 import argparse
 import dataclasses
 import json
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.sentences import at_least_one, in_a_sentence
 from utils import runtime
 from utils.data import Dataset
 from utils.data.order import shuffled
+from utils.errors import InputError
 from utils.presets import preset
 from utils.tables import table
 
@@ -49,12 +52,15 @@ def unevenness(labels: np.ndarray, block: int, batch: int) -> float:
     return float(np.sqrt(np.mean(((shares - means) / chance) ** 2)))
 
 
+@in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="cifar10", help="a dataset with labels and images set apart from training")
-    parser.add_argument("--blocks", type=int, nargs="+", default=[256, 1024], help="images of a block, to compare")
+    parser.add_argument(
+        "--blocks", type=at_least_one, nargs="+", default=[256, 1024], help="images of a block, to compare"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--updates", type=int, help="of each training; those of the preset by default")
+    parser.add_argument("--updates", type=at_least_one, help="of each training; those of the preset by default")
     parser.add_argument("--features", nargs="+", default=["auto", "imagenet"], help="spaces, as for ./dcgan evaluate")
     parser.add_argument("--data-dir", help="where datasets are")
     parser.add_argument("--runs-dir", help="where to keep the runs; a temporary folder by default")
@@ -74,7 +80,7 @@ def main() -> None:
     base = replace(base, summary_updates=base.training.updates)
     whole = load_for(base, options.data_dir)
     if whole.labels is None:
-        raise SystemExit(f"--data should name a dataset with labels, such as cifar10. {options.data} has none.")
+        raise InputError(f"--data should name a dataset with labels, such as cifar10. {options.data} has none.")
     dataset, batch = by_class(whole), base.training.batch_size
     spaces = [quality_for(base, options.data_dir, features=features) for features in options.features]
     rows = []
@@ -106,4 +112,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

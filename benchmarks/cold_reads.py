@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.limits import memory_group
+from benchmarks.sentences import above_zero, at_least_one, existing_folder, in_a_sentence
 from utils.data.order import MIXED, InBlocks, shuffled
 from utils.tables import table
 
@@ -78,7 +80,7 @@ def little_cache(cache: int) -> Iterator[tuple[str, Callable[[int], None] | None
 
 
 def measure(path: Path, block: int, batch: int, seconds: float, dropping: bool) -> dict:
-    """Read batches in one order for some seconds.
+    """Read batches in one order for some seconds, at least one.
 
     Args:
         path: the array.
@@ -92,7 +94,7 @@ def measure(path: Path, block: int, batch: int, seconds: float, dropping: bool) 
     reader = InBlocks(images, block) if block else images
     row = int(np.prod(images.shape[1:]))
     read, began, done, longest = device_bytes(), time.perf_counter(), 0, 0.0
-    while time.perf_counter() - began < seconds and done + batch <= len(order):
+    while (not done or time.perf_counter() - began < seconds) and done + batch <= len(order):
         start = time.perf_counter()
         assert len(reader[order[done : done + batch]]) == batch
         longest = max(longest, time.perf_counter() - start)
@@ -120,18 +122,30 @@ def measure(path: Path, block: int, batch: int, seconds: float, dropping: bool) 
     }
 
 
+@in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--gb", type=float, default=8.0, help="size of the array")
-    parser.add_argument("--size", type=int, default=64, help="side of the images")
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--blocks", type=int, nargs="+", default=[64, 256, 1024], help="images of a block, to compare")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each order")
-    parser.add_argument("--cache", type=int, default=256, help="MB that the system may keep, where it can be limited")
-    parser.add_argument("--folder", help="where to make the temporary folder: the disk to measure")
+    parser.add_argument("--gb", type=above_zero, default=8.0, help="size of the array")
+    parser.add_argument("--size", type=at_least_one, default=64, help="side of the images")
+    parser.add_argument("--batch-size", type=at_least_one, default=128)
+    parser.add_argument(
+        "--blocks", type=at_least_one, nargs="+", default=[64, 256, 1024], help="images of a block, to compare"
+    )
+    parser.add_argument("--seconds", type=above_zero, default=60.0, help="of each order")
+    parser.add_argument(
+        "--cache", type=at_least_one, default=256, help="MB that the system may keep, where it can be limited"
+    )
+    parser.add_argument(
+        "--folder", type=existing_folder, help="where to make the temporary folder: the disk to measure"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
     count = int(options.gb * 1e9 / (options.size**2 * 3))
+    if count < options.batch_size:
+        parser.error(
+            f"--gb {options.gb:g} holds {count:,} images of {options.size}x{options.size}, fewer than the "
+            f"{options.batch_size:,} of a batch: use a larger --gb or a smaller --batch-size"
+        )
     rows = []
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = Path(folder) / "images.npy"
@@ -149,4 +163,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

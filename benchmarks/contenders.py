@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import peers
 from benchmarks.peers import Trainer
+from benchmarks.sentences import in_a_sentence
 from utils.config import differences
 from utils.presets import FIRST, FIRST_32, R3GAN, preset
 
@@ -89,13 +90,15 @@ class Peer:
 
 PEERS: dict[str, Peer] = {
     "tutorial": Peer("TensorFlow's tutorial", peers.tutorial),
-    "tutorial_narrow": Peer("TensorFlow's tutorial, our width", lambda i, s: peers.tutorial(i, s, narrow=True)),
+    "tutorial_narrow": Peer(
+        "TensorFlow's tutorial, at the width of `paper`", lambda i, s: peers.tutorial(i, s, narrow=True)
+    ),
     "torch": Peer("PyTorch's example", peers.torch_example, True),
     "torch_channels_last": Peer(
         "PyTorch's example, channels last", lambda i, s: peers.torch_example(i, s, channels_last=True), True
     ),
     "torch_narrow": Peer(
-        "PyTorch's example, channels last, our width",
+        "PyTorch's example, channels last, at the width of `paper`",
         lambda i, s: peers.torch_example(i, s, channels_last=True, narrow=True),
         True,
     ),
@@ -206,6 +209,7 @@ class Clock:
         self.cpu_seconds = time.process_time() - cpu_began
 
 
+@in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=CONTENDERS)
@@ -225,4 +229,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,8 +11,8 @@ duplicates, so that precision is at least what is printed; `--groups` draws them
 import argparse
 import json
 import sys
-import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -20,8 +20,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.sentences import at_least_one, in_a_sentence
 from utils.data import Dataset, load
 from utils.data.dedup import METHODS, Duplicates, draw_groups, find_duplicates
+from utils.errors import InputError
 from utils.tables import table
 
 
@@ -70,7 +72,15 @@ def plant(images: np.ndarray, copies: int, seed: int) -> tuple[np.ndarray, np.nd
 
     Returns:
         Uint8 (N + kinds * copies, S, S, 3), the copies kind by kind; and the row that each was made of.
+
+    Raises:
+        InputError: there are fewer images than copies.
     """
+    if len(KINDS) * copies > len(images):
+        raise InputError(
+            f"{len(KINDS)} kinds of {copies:,} copies take {len(KINDS) * copies:,} different images. Received: "
+            f"{len(images):,}; use --copies {len(images) // len(KINDS):,} at most, or more images (--count)."
+        )
     rows = np.random.default_rng(seed).choice(len(images), len(KINDS) * copies, replace=False)
     made = [change(images[row]) for change, part in zip(KINDS.values(), np.split(rows, len(KINDS))) for row in part]
     return np.concatenate([images, made]), rows
@@ -104,10 +114,10 @@ def among_originals(found: Duplicates, originals: int) -> Duplicates:
     return Duplicates(found.method, np.setdiff1d(np.arange(originals), gone), groups, originals, found.settings)
 
 
-def datasets(options: argparse.Namespace, data_dir: str):
+def datasets(options: argparse.Namespace) -> Iterator[Dataset]:
     """The datasets to try, as named by the options."""
     for name in options.data or ("faces", "house_numbers"):
-        yield load(name, options.size, data_dir=data_dir, progress=False)
+        yield load(name, options.size, data_dir=options.data_dir, progress=False)
 
 
 def measure(dataset: Dataset, method: str, options: argparse.Namespace) -> dict:
@@ -123,19 +133,20 @@ def measure(dataset: Dataset, method: str, options: argparse.Namespace) -> dict:
     return {"dataset": Path(dataset.name).stem, "method": method, **judge(found, made_of), "seconds": seconds}
 
 
+@in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", help="datasets, folders, .npy or .npz files; else both built-in ones")
-    parser.add_argument("--size", type=int, default=32, help="side of the images")
-    parser.add_argument("--count", type=int, default=10_000, help="images of each dataset")
-    parser.add_argument("--copies", type=int, default=250, help="planted copies of each kind")
+    parser.add_argument("--size", type=at_least_one, default=32, help="side of the images")
+    parser.add_argument("--count", type=at_least_one, default=10_000, help="images of each dataset")
+    parser.add_argument("--copies", type=at_least_one, default=250, help="planted copies of each kind")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data-dir", help="folder of the datasets; data/ by default")
     parser.add_argument("--groups", type=Path, help="folder for pictures of the originals that were removed")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as data_dir:
-        results = [measure(d, method, options) for d in datasets(options, data_dir) for method in options.methods]
+    results = [measure(dataset, method, options) for dataset in datasets(options) for method in options.methods]
     if options.json:
         print(json.dumps(results, indent=2))
         return
@@ -155,4 +166,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -26,7 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tqdm.auto import tqdm
 
+from benchmarks.sentences import in_a_sentence
 from utils.config import Experiment, replace
+from utils.data.catalogue import place_of
 from utils.errors import InputError
 from utils.figure import new_figure, write_figure
 from utils.fitting import recommended
@@ -126,10 +128,16 @@ def base(size: int, data: str, scale: str) -> tuple[Experiment, int]:
 
 def experiments(options: argparse.Namespace) -> Iterator[tuple[Case, str, Experiment]]:
     """All that is to be trained, seed by seed."""
+    sides = {side for case in CASES for side in case.sizes}
     for seed in options.seeds:
         for place in options.data or DATA:
             data, _, side = place.rpartition(":") if place.rpartition(":")[2].isdecimal() else (place, "", "32")
-            small, most = base(int(side), data, options.scale)
+            if int(side) not in sides:
+                known = " or ".join(map(str, sorted(sides)))
+                raise InputError(
+                    f"Outcomes are known of images of {known} pixels; use these. Received: --data {place}."
+                )
+            small, most = base(int(side), place_of(data), options.scale)  # as `train` writes it down
             for case in CASES:
                 if int(side) not in case.sizes or (options.only and case.name not in options.only):
                     continue
@@ -151,16 +159,26 @@ def trained(case: Case, experiment: Experiment, options: argparse.Namespace) -> 
     """The run of a case, to its end: its last update, or numbers that are not finite."""
     from utils.training import resume, train
 
-    there = (run for run in Run.all(runs_of(case, options)) if run.experiment == experiment)
-    run, places = next(there, None), {"data_dir": options.data_dir, "progress": False}
-    if run and run.state.status in ("finished", "failed"):
+    def known() -> Run | None:
+        return next((run for run in Run.all(runs_of(case, options)) if run.experiment == experiment), None)
+
+    run, places = known(), {"data_dir": options.data_dir, "progress": False}
+    if run and at_its_end(run):
         return run
-    with planted(case, experiment, options), contextlib.suppress(InputError):  # why it has failed is in its state
-        run = resume(run, **places) if run else train(experiment, runs_dir=runs_of(case, options), **places)
-    run = run or Run.find("last", runs_of(case, options))
-    if run.state.status == "failed" and "finite" not in run.state.why:
-        raise InputError(f"{run.folder}: {run.state.why}")
-    return run
+    try:
+        with planted(case, experiment, options):
+            return resume(run, **places) if run else train(experiment, runs_dir=runs_of(case, options), **places)
+    except InputError:
+        run = known()
+        if not (run and at_its_end(run)):  # it was refused, or something else than its numbers has stopped it
+            raise
+        return run
+
+
+def at_its_end(run: Run) -> bool:
+    """Whether a run has come to its last update, or to numbers that are not finite, which is an outcome too."""
+    state = run.state
+    return state.status == "finished" or (state.status == "failed" and "finite" in state.why)
 
 
 @contextlib.contextmanager
@@ -313,6 +331,7 @@ def _tables(rows: list[dict], figures: dict) -> str:
     )
 
 
+@in_a_sentence
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", help=f"datasets or folders, with :SIZE; else {' '.join(DATA)}")
@@ -327,6 +346,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     wanted = list(experiments(options))
+    if not wanted:
+        raise InputError(f"At the sizes of --data no outcome is known of {', '.join(options.only)}; ask for another.")
     seconds = duration(SECONDS * len(wanted))
     print(f"{len(wanted)} runs, about {seconds} on 2 quiet cores if none is trained yet.", file=sys.stderr)
     rows, drawn = [], []
@@ -349,4 +370,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

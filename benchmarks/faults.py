@@ -32,6 +32,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.limits import memory_group
+from benchmarks.sentences import above_zero, at_least_one, in_a_sentence
 from tests.comparing import contents
 from utils.cli.launch import on_cores
 from utils.cluster import Cluster, free_ports
@@ -519,15 +520,18 @@ def _stopped_after_updates(runs: Path) -> Iterator[None]:
         watching.join()
 
 
+@in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tries", type=int, default=4, help="of each fault")
+    parser.add_argument("--tries", type=at_least_one, default=4, help="of each fault")
     parser.add_argument("--only", nargs="+", default=[], help="faults whose names begin so")
     parser.add_argument("--seed", type=int, default=0, help="of the moments at which harm is done")
-    parser.add_argument("--soak", type=float, help="minutes of resuming, in place of faults")
+    parser.add_argument("--soak", type=above_zero, help="minutes of resuming, in place of faults")
     parser.add_argument("--work", type=Path, help="folder to work in, which is kept; a temporary one by default")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
+    if odd := [start for start in options.only if not any(name.startswith(start) for name in FAULTS)]:
+        parser.error(f"argument --only: no fault's name begins with {', '.join(odd)}; there are {', '.join(FAULTS)}")
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(options.work or temporary)
         work.mkdir(parents=True, exist_ok=True)
@@ -544,4 +548,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,25 +15,28 @@ import sys
 import tempfile
 from pathlib import Path
 
-import atheris
-
+from benchmarks.sentences import at_least_one, in_a_sentence
 from utils.runs import PROJECT
 
-sys.path.insert(0, str(PROJECT / "tests"))  # where its helpers are
-with atheris.instrument_imports(include=["utils.data", "utils.cluster", "utils.config", "utils.runs", "utils.files"]):
-    from tests import test_bad_input as bad
-for _part in vars(bad.unpack).values():  # the scripts' unpacker is loaded from its file, which that does not see
-    _part = inspect.unwrap(_part) if callable(_part) else _part
-    if inspect.isfunction(_part) and _part.__module__ == bad.unpack.__name__:
-        atheris.instrument_func(_part)
-
+PARTS = ["utils.data", "utils.cluster", "utils.config", "utils.runs", "utils.files"]
 LONGEST = 1 << 16  # bytes of an input
 
 
+@in_a_sentence
 def main() -> None:
+    import atheris
+
+    sys.path.insert(0, str(PROJECT / "tests"))  # where its helpers are
+    with atheris.instrument_imports(include=PARTS):
+        from tests import test_bad_input as bad
+    for part in vars(bad.unpack).values():  # the scripts' unpacker is loaded from its file, which that does not see
+        part = inspect.unwrap(part) if callable(part) else part
+        if inspect.isfunction(part) and part.__module__ == bad.unpack.__name__:
+            atheris.instrument_func(part)
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kinds", nargs="+", choices=sorted(bad.BAD), default=sorted(bad.BAD), metavar="KIND")
-    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--seconds", type=at_least_one, default=60)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         corpus, work = Path(temporary) / "corpus", Path(temporary) / "work"
@@ -53,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

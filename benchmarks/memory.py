@@ -11,16 +11,20 @@ that may not hold more, pages of the array counted: whether it ends well, and wh
 """
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.limits import memory_group
+from benchmarks.limits import MemoryGroup, memory_group
+from benchmarks.sentences import at_least_one, existing_folder, in_a_sentence
 from utils.config import preset
+from utils.errors import InputError
 from utils.presets import presets
 from utils.runs import PROJECT
 from utils.start import command
@@ -86,8 +90,23 @@ def compare(name: str, updates: int, work: Path) -> dict:
 def under_limit(name: str, megabytes: int, count: int, updates: int, work: Path) -> dict:
     """Train on very many images with little memory.
 
-    The images are made in the same group, a piece at a time, and prepared by the training itself.
+    The images are written a piece at a time; the training, which alone is in the group, prepares them itself.
+
+    Raises:
+        InputError: control groups are not permitted here.
     """
+    with contextlib.ExitStack() as stack:
+        try:
+            group = stack.enter_context(memory_group(megabytes * 1_000_000))
+        except OSError as error:
+            raise InputError(
+                f"--limit needs control groups, which are not permitted here ({error.strerror}): use it as root, or "
+                "leave it out."
+            ) from error
+        return _under(group, name, megabytes, count, updates, work)
+
+
+def _under(group: MemoryGroup, name: str, megabytes: int, count: int, updates: int, work: Path) -> dict:
     size, data = 64, work / "many.npy"
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, 3)}
     chance = np.random.default_rng(0)
@@ -97,9 +116,8 @@ def under_limit(name: str, megabytes: int, count: int, updates: int, work: Path)
             file.write(chance.bytes(min(1_000, count - start) * size * size * 3))
     asked = ["train", "--preset", name, "--data", str(data), "--updates", str(updates), "--image-size", str(size)]
     asked += ["--summary-updates", str(updates), "--runs-dir", str(work / "runs"), "--data-dir", str(work / "data")]
-    with memory_group(megabytes * 1_000_000) as group:
-        peak, _, code = peak_of(asked, group)
-        held = group.peak
+    peak, _, code = peak_of(asked, group)
+    held = group.peak
     return {
         "preset": name,
         "images": count,
@@ -110,27 +128,27 @@ def under_limit(name: str, megabytes: int, count: int, updates: int, work: Path)
     }
 
 
+@in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--presets", nargs="+", choices=presets(), default=list(PRESETS), metavar="PRESET")
-    parser.add_argument("--updates", type=int, default=6, help="of each training")
-    parser.add_argument("--limit", type=int, help="MB that a training may take, in place of the comparison")
-    parser.add_argument("--count", type=int, default=300_000, help="with --limit: images of 64x64")
-    parser.add_argument("--folder", help="where to make the temporary folder")
+    parser.add_argument("--presets", nargs="+", choices=presets(), metavar="PRESET", help=f"else {' '.join(PRESETS)}")
+    parser.add_argument("--updates", type=at_least_one, default=6, help="of each training")
+    parser.add_argument("--limit", type=at_least_one, help="MB that a training may take, in place of the comparison")
+    parser.add_argument("--count", type=at_least_one, default=300_000, help="with --limit: images of 64x64")
+    parser.add_argument("--folder", type=existing_folder, help="where to make the temporary folder")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
+    if options.limit and len(options.presets or ()) > 1:
+        parser.error(f"--limit is for one preset. Received: --presets {' '.join(options.presets)}")
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         work = Path(temporary)
         if options.limit is None:
-            rows = [compare(name, options.updates, work) for name in options.presets]
+            rows = [compare(name, options.updates, work) for name in options.presets or PRESETS]
         else:
-            name = options.presets[0] if options.presets != list(PRESETS) else "quick64"
-            try:
-                rows = [under_limit(name, options.limit, options.count, options.updates, work)]
-            except OSError as error:
-                raise SystemExit(f"Control groups are not permitted here ({error.strerror}).") from error
+            (name,) = options.presets or ("quick64",)
+            rows = [under_limit(name, options.limit, options.count, options.updates, work)]
     print(json.dumps(rows, indent=2) if options.json else table(rows))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,6 +11,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.sentences import at_least_one, existing_folder, in_a_sentence
 from utils.data.dataset import Dataset, Description
 from utils.data.prepare import prepare
 
@@ -75,13 +77,14 @@ def read_batches(dataset: Dataset, batches: int, batch_size: int) -> None:
             raise SystemExit("A batch holds other rows than it should.")
 
 
+@in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=300_000, help="images to prepare")
-    parser.add_argument("--size", type=int, default=64, help="side of the images")
-    parser.add_argument("--batches", type=int, default=2000, help="random batches to read")
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--folder", help="where to make the temporary folder")
+    parser.add_argument("--count", type=at_least_one, default=300_000, help="images to prepare")
+    parser.add_argument("--size", type=at_least_one, default=64, help="side of the images")
+    parser.add_argument("--batches", type=at_least_one, default=2000, help="random batches to read")
+    parser.add_argument("--batch-size", type=at_least_one, default=128)
+    parser.add_argument("--folder", type=existing_folder, help="where to make the temporary folder")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
 
@@ -107,4 +110,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

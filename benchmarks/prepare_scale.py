@@ -20,6 +20,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.sentences import at_least_one, existing_folder, in_a_sentence
 from utils.runs import PROJECT
 from utils.start import command
 
@@ -135,16 +137,19 @@ def on_disk(folder: Path) -> int:
     return sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file())
 
 
+@in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=1_000_000, help="pictures")
+    parser.add_argument("--count", type=at_least_one, default=1_000_000, help="pictures")
     parser.add_argument("--kind", choices=("lmdb", "files"), default="lmdb", help="how they are kept")
-    parser.add_argument("--side", type=int, default=64, help="of the pictures")
-    parser.add_argument("--size", type=int, default=64, help="side of the images in the array")
-    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="of each process that prepares")
+    parser.add_argument("--side", type=at_least_one, default=64, help="of the pictures")
+    parser.add_argument("--size", type=at_least_one, default=64, help="side of the images in the array")
+    parser.add_argument(
+        "--cores", type=at_least_one, default=len(os.sched_getaffinity(0)), help="of each process that prepares"
+    )
     parser.add_argument("--kills", type=int, default=0, help="how often to kill it on the way")
-    parser.add_argument("--parts", type=int, default=1, help="parts that are prepared at the same time")
-    parser.add_argument("--folder", help="where to make the temporary folder")
+    parser.add_argument("--parts", type=at_least_one, default=1, help="parts that are prepared at the same time")
+    parser.add_argument("--folder", type=existing_folder, help="where to make the temporary folder")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
     figures: dict = {"pictures": options.count, "kind": options.kind, "cores": options.cores}
@@ -202,4 +207,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.contenders import CONTENDERS, PEERS, settings_of
 from benchmarks.kept import Data, Result, set_apart
+from benchmarks.sentences import in_a_sentence
 from utils.errors import InputError
 from utils.evaluation.distances import SAMPLES
 
@@ -256,6 +257,7 @@ def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespa
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
+@in_a_sentence
 def main(arguments: Sequence[str] | None = None) -> int:
     names = "\n".join(f"  {name:<20} {contender.about}" for name, contender in CONTENDERS.items())
     parser = argparse.ArgumentParser(
@@ -283,9 +285,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return _run(options)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("\nStopped. Contenders that had reached all marks are kept; the others begin anew.", file=sys.stderr)
         return 130
@@ -311,9 +310,12 @@ def _run(options: argparse.Namespace) -> int:
         set_apart(name, options.size, options.work, options.samples, options.count, options.data_dir)
         for name in options.data or ["faces"]
     ]
+    names = options.only or list(CONTENDERS)
     for seed in options.seeds:  # a session that is stopped has whole seeds
         for data in sets:
-            train(data, options.only or list(CONTENDERS), seed, options)
+            train(data, names, seed, options)
+    if not any(result.name in names and result.seed in options.seeds for data in sets for result in data.results()):
+        raise InputError("Nothing was trained, and nothing was kept before: the lines above say what each lacks.")
     print(f"To measure what is kept: python {sys.argv[0]} --work {options.work} --score", file=sys.stderr)
     return 0
 

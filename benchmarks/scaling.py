@@ -9,16 +9,19 @@ measured. What is measured on one machine: `./dcgan launch --workers 2 train …
 
 import argparse
 import json
+import sys
 
+from benchmarks.sentences import above_zero, in_a_sentence
 from utils import runtime
 from utils.presets import preset, presets
 from utils.tables import table
 
 
+@in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--presets", nargs="+", choices=presets(), default=list(presets()), metavar="PRESET")
-    parser.add_argument("--seconds", type=float, help="of an update on one device")
+    parser.add_argument("--seconds", type=above_zero, help="of an update on one device")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
     runtime.start()
@@ -45,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

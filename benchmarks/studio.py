@@ -28,11 +28,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from playwright.sync_api import Browser, Page, sync_playwright
-
+from benchmarks.sentences import at_least_one, in_a_sentence
 from utils import runtime
 
 runtime.import_tensorflow()  # before anything else of the project can: it starts with less noise this way
@@ -41,6 +41,9 @@ from utils.studio.export import export  # noqa: E402
 from utils.studio.offers import Offer, find_offers  # noqa: E402
 from utils.studio.server import Studio, application, listen, server_for  # noqa: E402
 from utils.tables import table  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 SECONDS = 3.0
 """That a slider is moved for."""
@@ -87,14 +90,14 @@ def studio_served(names: list[str], data_dir: Path | None) -> Iterator[str]:
     thread.join(5)
 
 
-def first_picture(page: Page, address: str) -> float:
+def first_picture(page: "Page", address: str) -> float:
     """Seconds from the beginning of the navigation."""
     page.goto(address)
     page.wait_for_selector("main .wall canvas")
     return page.evaluate(FIRST) / 1000
 
 
-def measure(browser: Browser, address: str, repeats: int) -> dict:
+def measure(browser: "Browser", address: str, repeats: int) -> dict:
     """First picture, each time with an empty cache, and pictures a second along a slider."""
     firsts = []
     for _ in range(repeats):
@@ -111,7 +114,7 @@ def measure(browser: Browser, address: str, repeats: int) -> dict:
     return {"first picture, s": round(statistics.median(firsts), 2), "slider, pictures/s": round(rate, 1)}
 
 
-def visit(browser: Browser, address: str, visitors: int) -> float:
+def visit(browser: "Browser", address: str, visitors: int) -> float:
     """Seconds until every one of so many pages that are opened at once shows a picture."""
     contexts = [browser.new_context() for _ in range(visitors)]
     pages = [context.new_page() for context in contexts]
@@ -126,7 +129,7 @@ def visit(browser: Browser, address: str, visitors: int) -> float:
     return round(taken, 2)
 
 
-def rows_of(browser: Browser, offer: Offer, repeats: int, visitors: int, data_dir: Path | None) -> list[dict]:
+def rows_of(browser: "Browser", offer: Offer, repeats: int, visitors: int, data_dir: Path | None) -> list[dict]:
     """A row for each form."""
     about = {"model": offer.title, "pixels": offer.experiment.model.image_size}
     with tempfile.TemporaryDirectory() as folder:
@@ -153,14 +156,18 @@ def missed(rows: list[dict]) -> list[str]:
     return result
 
 
+@in_a_sentence
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["faces64", "faces"])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--visitors", type=int, default=20)
+    parser.add_argument("--repeats", type=at_least_one, default=5)
+    parser.add_argument("--visitors", type=at_least_one, default=20)
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    offers = find_offers(options.models)
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
         parser.error("no Chromium is installed (Debian: apt install chromium)")
@@ -168,7 +175,7 @@ def main() -> int:
     rows = []
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium)
-        for offer in find_offers(options.models):
+        for offer in offers:
             rows += rows_of(browser, offer, options.repeats, options.visitors, options.data_dir)
         browser.close()
     lacks = missed(rows)

@@ -12,15 +12,20 @@ gradient of the weights F, the gradient of the inputs F (but for a network's fir
 """
 
 import argparse
+import contextlib
+import importlib.metadata
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.sentences import at_least_one, in_a_sentence
 
 CONTENDERS = {
     "report": "the report's loop: train_on_batch three times, predict for fakes; TensorFlow as installed",
@@ -172,6 +177,124 @@ def operations(model, name: str) -> float:
 # --- taking turns -----------------------------------------------------------------------------------------------------
 
 
+class Gone(Exception):
+    """A contender's process has ended; why."""
+
+
+class Process:
+    """A contender in a process of its own, which waits whenever it is not asked for anything.
+
+    Args:
+        command: its command line.
+        environment: its variables.
+
+    Raises:
+        Gone: it did not get ready.
+    """
+
+    def __init__(self, command: list[str], environment: dict[str, str]):
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  as long as the process
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=environment
+        )
+        self._read()
+
+    def seconds(self, updates: int) -> float:
+        """Have it do so many updates; how long they took."""
+        with contextlib.suppress(BrokenPipeError):  # reading tells why
+            self._process.stdin.write(f"{updates}\n")
+            self._process.stdin.flush()
+        return float(self._read())
+
+    def end(self) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it has ended before
+            self._process.stdin.close()
+        self._process.wait()
+
+    def _read(self) -> str:
+        if line := self._process.stdout.readline():
+            return line
+        code = self._process.wait()
+        self._errors.seek(0)
+        raise Gone(_last_line(self._errors.read()) or f"it ended with code {code}")
+
+
+def _last_line(text: str) -> str:
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def started(commands: dict[str, list[str]], inherited: dict[str, str]) -> dict[str, Process]:
+    """The contenders that can take part, each ready; of the others it is said why."""
+    processes = {}
+    for name, command in commands.items():
+        environment = dict(inherited, TF_CPP_MIN_LOG_LEVEL="3")
+        if name == "tutorial_onednn":
+            environment["TF_ENABLE_ONEDNN_OPTS"] = "1"
+        try:
+            processes[name] = Process(command, environment)
+        except Gone as reason:
+            print(f"{name} is left out: {reason}", file=sys.stderr)
+    return processes
+
+
+def take_turns(processes: dict[str, Process], rounds: int, updates: int) -> dict[str, list[float]]:
+    """Seconds of an update in each round, of all that came to the last one; of the others it is said why."""
+    seconds = {name: [] for name in processes}
+    for _ in range(rounds):
+        for name in list(seconds):
+            try:
+                seconds[name].append(processes[name].seconds(updates) / updates)
+            except Gone as reason:
+                print(f"{name} is left out: {reason}", file=sys.stderr)
+                del seconds[name]
+    return seconds
+
+
+def compared(seconds: dict[str, list[float]], ceiling: float | None, experiment) -> list[dict]:
+    """A row of plain numbers for each contender; None stands for what nobody was there to compare with.
+
+    Args:
+        seconds: of an update in each round.
+        ceiling: GFLOP/s of the matrix product.
+        experiment: what was trained.
+    """
+    medians, batch = {name: statistics.median(times) for name, times in seconds.items()}, experiment.training.batch_size
+    best_peer = min((median for name, median in medians.items() if name.startswith("torch")), default=None)
+    report = medians.get("report")
+    rows = []
+    for name, median in medians.items():
+        speed = operations(experiment.model, name) * batch / median / 1e9
+        rows.append(
+            {
+                "step": CONTENDERS[name],
+                "images/s": round(batch / median, 1),
+                "spread": [round(batch / times(seconds[name]), 1) for times in (max, min)],
+                "GFLOP/s": round(speed, 1),
+                "of ceiling": ceiling and round(speed / ceiling, 3),
+                "x report": report and round(report / median, 2),
+                "x PyTorch's best": best_peer and round(best_peer / median, 2),
+            }
+        )
+    return rows
+
+
+def in_words(row: dict) -> dict:
+    """A row for the table."""
+    low, high = row["spread"]
+    share = row["of ceiling"] and f"{row['of ceiling']:.0%}"
+    words = row | {"spread": f"{low:.0f} to {high:.0f}", "of ceiling": share}
+    return {name: "" if value is None else value for name, value in words.items()}
+
+
+def versions() -> dict[str, str]:
+    """Of what computes, as far as it is installed."""
+    found = {}
+    for name in ("tensorflow", "keras", "torch", "numpy"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
 def serve(name: str, experiment, images, latents) -> None:
     """A contender's process: does as many updates as each line of standard input asks for, and answers the seconds."""
     update = matmul() if name == "matmul" else contender(name, experiment, images, latents)
@@ -186,6 +309,7 @@ def serve(name: str, experiment, images, latents) -> None:
 
 def profile(command: list[str], environment: dict, updates: int = 5, shown: int = 12) -> None:
     """Where the time of one update goes, by oneDNN's own record of its kernels (which may run side by side)."""
+    from utils.errors import InputError
     from utils.tables import table
 
     process = subprocess.run(
@@ -195,7 +319,10 @@ def profile(command: list[str], environment: dict, updates: int = 5, shown: int 
         text=True,
         env=dict(environment, ONEDNN_VERBOSE="profile_exec"),
     )
-    lines = process.stdout.split("ready\n", 1)[1].splitlines()
+    if process.returncode:
+        why = _last_line(process.stderr) or f"it ended with code {process.returncode}"
+        raise InputError(f"The update cannot be measured here: {why}")
+    lines = process.stdout.partition("ready\n")[2].splitlines()
     seconds = float(next(line for line in lines if not line.startswith("onednn"))) / updates
     spent: dict[tuple, list[float]] = {}
     for line in lines:
@@ -204,6 +331,11 @@ def profile(command: list[str], environment: dict, updates: int = 5, shown: int 
             at = fields.index("exec")
             what = " ".join(fields[at + i] for i in (2, 4, 3)).replace("undef ", "")
             spent.setdefault((what, fields[-2]), []).append(float(fields[-1]) / updates)
+    if not spent:
+        raise InputError(
+            "oneDNN has recorded no kernels, so it is switched off: leave TF_ENABLE_ONEDNN_OPTS unset, or measure on a "
+            "processor that it knows."
+        )
     total = sum(map(sum, spent.values()))
     rows = [
         {"kernel": what, "shape": shape, "calls": len(times) // updates, "ms": round(sum(times), 1),
@@ -219,12 +351,13 @@ def usual_contenders(has_bfloat16: bool | None) -> list[str]:
     return [name for name in CONTENDERS if has_bfloat16 is not False or not name.endswith("bfloat16")]
 
 
+@in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="report32", choices=["report32", "report64"])
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--updates", type=int, default=3, help="updates per contender and round")
+    parser.add_argument("--batch-size", type=at_least_one, default=128)
+    parser.add_argument("--rounds", type=at_least_one, default=5)
+    parser.add_argument("--updates", type=at_least_one, default=3, help="updates per contender and round")
     parser.add_argument(
         "--only",
         nargs="*",
@@ -235,6 +368,8 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="show where the time of this project's update goes")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.profile and options.json:
+        parser.error("--profile prints a table: leave --json out")
 
     inherited = dict(os.environ)  # before the project sets any switch
     if options.contender in ("report", "tutorial"):
@@ -243,7 +378,9 @@ def main() -> None:
     import numpy as np
 
     from utils.config import preset, replace
-    from utils.runtime import has_bfloat16
+    from utils.errors import InputError
+    from utils.runtime import cpu_name, has_bfloat16
+    from utils.tables import table
 
     experiment = replace(preset(options.preset), batch_size=options.batch_size)
     side = experiment.model.image_size
@@ -259,69 +396,30 @@ def main() -> None:
 
     if options.profile:
         return profile(command("ours_shared"), inherited)
-    processes = {}
-    names = options.only or usual_contenders(has_bfloat16())
-    for name in [*names, "matmul"]:
-        environment = dict(inherited, TF_CPP_MIN_LOG_LEVEL="3")
-        if name == "tutorial_onednn":
-            environment["TF_ENABLE_ONEDNN_OPTS"] = "1"
-        process = subprocess.Popen(
-            command(name),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-        if process.stdout.readline().strip() == "ready":
-            processes[name] = process
-        else:
-            print(f"{name}: not available, left out", file=sys.stderr)
-
-    seconds = {name: [] for name in processes}
-    for _ in range(options.rounds):
-        for name, process in processes.items():
-            process.stdin.write(f"{options.updates}\n")
-            process.stdin.flush()
-            seconds[name].append(float(process.stdout.readline()) / options.updates)
+    names = [*(options.only or usual_contenders(has_bfloat16())), "matmul"]
+    processes = started({name: command(name) for name in names}, inherited)
+    seconds = take_turns(processes, options.rounds, options.updates)
     for process in processes.values():
-        process.stdin.close()
-        process.wait()
+        process.end()
 
-    ceiling = 2 * MATMUL**3 / statistics.median(seconds.pop("matmul")) / 1e9
-    peers = [name for name in seconds if name.startswith("torch")]
-    best_peer = min((statistics.median(seconds[name]) for name in peers), default=None)
-    rows = []
-    for name, times in seconds.items():
-        median = statistics.median(times)
-        speed = operations(experiment.model, name) * options.batch_size / median / 1e9
-        rows.append(
-            {
-                "step": CONTENDERS[name],
-                "images/s": round(options.batch_size / median, 1),
-                "spread": f"{options.batch_size / max(times):.0f} to {options.batch_size / min(times):.0f}",
-                "GFLOP/s": round(speed, 1),
-                "of ceiling": f"{speed / ceiling:.0%}",
-                "x report": round(statistics.median(seconds["report"]) / median, 2) if "report" in seconds else "",
-                "x PyTorch's best": round(best_peer / median, 2) if best_peer else "",
-            }
-        )
+    product = seconds.pop("matmul", None)
+    ceiling = product and 2 * MATMUL**3 / statistics.median(product) / 1e9
+    if not seconds:
+        raise InputError("No contender could be measured: the lines above say what each lacks.")
+    rows = compared(seconds, ceiling, experiment)
     if options.json:
-        print(
-            json.dumps(
-                {"preset": options.preset, "batch_size": options.batch_size, "ceiling_gflops": ceiling, "steps": rows}
-            )
-        )
+        settings = {name: getattr(options, name) for name in ("preset", "batch_size", "rounds", "updates")}
+        machine = {"device": cpu_name(), "cores": len(os.sched_getaffinity(0)), "versions": versions()}
+        print(json.dumps({**settings, **machine, "ceiling_gflops": ceiling, "steps": rows}))
         return
-    from utils.tables import table
-
     print(
         f"{options.preset}, batch {options.batch_size}, "
         f"median of {options.rounds} rounds of {options.updates} updates each\n"
     )
-    print(table(rows))
-    print(f"\nCeiling: {ceiling:.0f} GFLOP/s in a float32 matrix product of {MATMUL} x {MATMUL}.")
+    print(table([in_words(row) for row in rows]))
+    if ceiling:
+        print(f"\nCeiling: {ceiling:.0f} GFLOP/s in a float32 matrix product of {MATMUL} x {MATMUL}.")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,7 +10,10 @@ number of workers, and with or without Ray.
 """
 
 import argparse
+import sys
 from pathlib import Path
+
+from benchmarks.sentences import above_zero, at_least_one, in_a_sentence
 
 WORKERS = 2
 
@@ -57,25 +60,29 @@ def train(experiment, runs_dir: str | Path, data_dir: str | Path | None = None, 
     ).fit()
 
 
+@in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="quick")
-    parser.add_argument("--updates", type=int, default=500)
+    parser.add_argument("--updates", type=at_least_one, default=500)
     parser.add_argument("--data", help="images, if not the preset's")
-    parser.add_argument("--width", type=float, help="factor on the numbers of channels, if not the preset's")
-    parser.add_argument("--workers", type=int, default=WORKERS)
+    parser.add_argument("--width", type=above_zero, help="factor on the numbers of channels, if not the preset's")
+    parser.add_argument("--workers", type=at_least_one, default=WORKERS)
     parser.add_argument("--runs-dir", default="saved_models")
     parser.add_argument("--data-dir")
     options = parser.parse_args()
     from utils.config import preset, replace
+    from utils.data.catalogue import find_source, place_of
 
     experiment = replace(preset(options.preset), updates=options.updates)
     if options.width:
         experiment = replace(experiment, width=options.width)
     if options.data:
-        experiment = replace(experiment, name=str(Path(options.data).resolve()), count=None)
+        # What is not there is refused before Ray starts, whose workers' errors are pages long.
+        find_source(options.data, experiment.model.image_size, data_dir=options.data_dir)
+        experiment = replace(experiment, name=place_of(options.data), count=None)
     train(experiment, options.runs_dir, options.data_dir, options.workers)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

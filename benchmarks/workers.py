@@ -15,12 +15,15 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.sentences import above_zero, at_least_one, in_a_sentence
+from utils.errors import InputError
 from utils.presets import preset, presets
 from utils.runs import PROJECT
 from utils.start import command
@@ -77,7 +80,7 @@ def compare(name: str, turns: int, seconds: float, work: Path) -> dict:
 
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:
-        raise SystemExit("Two workers with a core each need two cores; this process may use one.")
+        raise InputError("Two workers with a core each need two cores; this process may use one.")
     arms = {
         "one worker, one core": Arm([], cores[:1]),
         "two workers, a core each": Arm(["launch", "--workers", "2"], cores),
@@ -107,11 +110,12 @@ def compare(name: str, turns: int, seconds: float, work: Path) -> dict:
     }
 
 
+@in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--presets", nargs="+", choices=presets(), default=["quick64", "paper_svhn"], metavar="PRESET")
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each arm and turn")
+    parser.add_argument("--turns", type=at_least_one, default=3)
+    parser.add_argument("--seconds", type=above_zero, default=20.0, help="of each arm and turn")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
@@ -120,4 +124,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

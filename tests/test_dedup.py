@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import dedup as benchmark
 from benchmarks.dedup import KINDS, brightened, judge, plant, recompressed, shifted
 from utils import cli
 from utils.config import preset, replace
@@ -444,3 +445,29 @@ def test_judging_counts_hits_wrong_groups_and_originals():
     assert judged["recall"] == dict(zip(KINDS, (1, 0, 0, 0, 0, 0, 1)))
     assert judged["wrong"] == dict(zip(KINDS, (0, 1, 0, 0, 0, 0, 0)))
     assert judged["originals"] == 10 and judged["originals removed"] == 1 and judged["precision"] == 2 / 4
+
+
+def test_more_copies_than_there_are_images_are_refused(originals):
+    with pytest.raises(InputError, match="take 280 different images. Received: 41; use --copies 5 at most"):
+        plant(originals[:41], COPIES, seed=0)
+
+
+def test_the_benchmark_takes_datasets_from_the_folder_that_is_named(originals, tmp_path, capsys, monkeypatch):
+    np.save(tmp_path / "own.npy", originals[:21])
+    data_dir = str(tmp_path / "data")
+    asked = [
+        "--data",
+        str(tmp_path / "own.npy"),
+        "--data-dir",
+        data_dir,
+        "--copies",
+        "3",
+        "--methods",
+        "exact",
+        "--json",
+    ]
+    monkeypatch.setattr(sys, "argv", ["dedup", *asked])
+    assert benchmark.main() == 0
+    (result,) = json.loads(capsys.readouterr().out)
+    assert result["recall"]["identical"] == 1 and result["originals"] == 21
+    assert list((tmp_path / "data").rglob("*.npy"))

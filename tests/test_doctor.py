@@ -460,7 +460,8 @@ def test_detections_and_false_alarms_are_counted_by_sign_and_in_all():
 def test_the_benchmark_trains_what_is_not_there_yet_and_judges_it(light, tmp_path, capsys, monkeypatch):
     np.savez(tmp_path / "own.npz", images=np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8))
     arms = ["the recipe", "copies of 64 images"]
-    options = ["--scale", "smallest", "--only", *arms, "--data", str(tmp_path / "own.npz")]
+    monkeypatch.chdir(tmp_path)  # own pictures are known again by a path as it is typed
+    options = ["--scale", "smallest", "--only", *arms, "--data", "own.npz"]
     options += ["--runs-dir", str(tmp_path / "runs"), "--data-dir", str(tmp_path / "data"), "--no-kept", "--json"]
     benchmark.main(options)
     first = json.loads(capsys.readouterr().out)
@@ -471,3 +472,49 @@ def test_the_benchmark_trains_what_is_not_there_yet_and_judges_it(light, tmp_pat
     monkeypatch.setattr("utils.training.train", None)  # nothing is trained again
     benchmark.main([*options, "--sheet", str(tmp_path / "sheet.png")])
     assert json.loads(capsys.readouterr().out) == first and (tmp_path / "sheet.png").stat().st_size > 10_000
+
+
+@pytest.fixture
+def recipe_of(tmp_path, capsys):
+    """Runs the benchmark on one case with images of that name; gives its exit code, its runs and what else it said."""
+    np.savez(tmp_path / "own.npz", images=np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8))
+    places = ["--runs-dir", str(tmp_path / "runs"), "--data-dir", str(tmp_path / "data")]
+
+    def run(name):
+        asked = ["--scale", "smallest", "--only", "the recipe", "--data", str(tmp_path / name), "--no-kept", "--json"]
+        code = benchmark.main([*asked, *places])
+        out, err = capsys.readouterr()
+        return code, json.loads(out)["runs"] if out else [], err
+
+    return run
+
+
+def test_a_training_that_is_refused_is_not_judged_by_another_of_its_case(light, recipe_of):
+    assert recipe_of("own.npz")[0] == 0
+    code, runs, said = recipe_of("none.npz")
+    assert (code, runs) == (2, []) and "none.npz" in said and "Traceback" not in said
+
+
+def test_numbers_that_are_not_finite_are_an_outcome_and_are_not_trained_again(light, recipe_of, monkeypatch):
+    read = loop.Record.read
+    broken = {"loss_generator": float("nan")}
+    monkeypatch.setattr(loop.Record, "read", lambda record: read(record) | (broken if record.update == 5 else {}))
+    code, (run,), _ = recipe_of("own.npz")
+    assert code == 0 and run["not finite"] == 5
+    monkeypatch.setattr("utils.training.train", None)
+    monkeypatch.setattr("utils.training.resume", None)
+    assert recipe_of("own.npz")[:2] == (0, [run])
+
+
+def test_a_training_that_something_else_has_stopped_is_no_outcome_and_goes_on_the_next_time(
+    light, recipe_of, monkeypatch
+):
+    def full(*_, **__):
+        raise InputError("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Light, "__call__", full)
+        code, runs, said = recipe_of("own.npz")
+        assert (code, runs) == (2, []) and "The disk is full." in said
+    code, (run,), _ = recipe_of("own.npz")
+    assert (code, run["updates"], run["not finite"]) == (0, 8, None)

@@ -327,3 +327,15 @@ def test_wrong_input_is_refused_in_a_sentence(tmp_path, capsys):
     ):
         assert main(["--work", str(tmp_path), "--data-dir", str(tmp_path), *arguments]) == 2
         assert sentence in capsys.readouterr().err
+
+
+def test_a_session_in_which_nobody_takes_part_and_a_folder_that_is_a_file_end_in_a_sentence(tmp_path, capsys):
+    np.save(tmp_path / "own.npy", np.random.default_rng(0).integers(0, 256, (300, SIDE, SIDE, 3), np.uint8))
+    (tmp_path / "file").touch()
+    asked = ["--data", str(tmp_path / "own.npy"), "--data-dir", str(tmp_path / "data"), "--size", str(SIDE)]
+    asked += ["--samples", "40", "--only", "torch", "--torch-python", str(tmp_path / "nowhere")]
+    assert main(["--work", str(tmp_path / "work"), *asked]) == 2
+    said = capsys.readouterr().err
+    assert "nowhere cannot be run" in said and "Nothing was trained" in said and "To measure" not in said
+    assert main(["--work", str(tmp_path / "file"), *asked]) == 2
+    assert "choose another place" in capsys.readouterr().err.splitlines()[-1]

@@ -1,0 +1,77 @@
+"""How a benchmark ends that cannot do what it was asked: with one sentence on standard error and exit code 2.
+
+Nothing of the project is imported at the top: that switches oneDNN on, and `train_step` measures TensorFlow without it.
+"""
+
+import argparse
+import errno
+import functools
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+EXTRAS = {"atheris": "atheris", "playwright": "playwright", "ray": "'ray[train]'", "torch": "torch", "lmdb": "'lmdb<4'"}
+"""Packages without which the other benchmarks go on, and what to ask pip for."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, None)  # NumPy tells of a full disk without a number
+
+
+def in_a_sentence(main: Callable) -> Callable[..., int]:
+    """The `main` of a benchmark, giving its exit code: 2, without a traceback, for what `sentence_of` has words for."""
+
+    @functools.wraps(main)
+    def ending(*arguments) -> int:
+        try:
+            return main(*arguments) or 0
+        except Exception as error:
+            if not (sentence := sentence_of(error)):
+                raise
+            print(sentence, file=sys.stderr)
+            return 2
+
+    return ending
+
+
+def sentence_of(error: Exception) -> str | None:
+    """What to say of bad input, a missing package or a place that cannot be used; None of a fault of our own."""
+    from utils.errors import InputError
+    from utils.text import one_line
+
+    if isinstance(error, InputError):
+        return one_line(str(error))
+    if isinstance(error, ModuleNotFoundError) and error.name and (name := error.name.partition(".")[0]) in EXTRAS:
+        return f"This needs {name}, which this Python lacks: {sys.executable} -m pip install {EXTRAS[name]}"
+    if isinstance(error, OSError) and (error.filename or error.errno in _FULL):
+        place = one_line(str(error.filename or "writing"))
+        return f"{place}: {error.strerror or error}; choose another place, or free some space."
+    return None
+
+
+# --- what options take, as `type=` of argparse ------------------------------------------------------------------------
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1. Received: {text!r}.")
+    return int(text)
+
+
+def above_zero(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0. Received: {text!r}.")
+    return number
+
+
+def existing_folder(text: str) -> Path:
+    """A folder that is there."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(
+            f"must be a folder that is there: make it, or name another. Received: {text!r}."
+        )
+    return Path(text)
