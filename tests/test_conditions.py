@@ -18,6 +18,7 @@ from utils.data.conditions import Conditions, asked_for, grid_rows, kept_rows, r
 from utils.errors import InputError
 from utils.evaluation import evaluation
 from utils.evaluation.asked import asked_and_seen, compare_asked
+from utils.evaluation.judge import Judge
 from utils.evaluation.records import digest
 from utils.evaluation.variety import within_and_over
 from utils.models import build_combined, build_discriminator, build_generator, forward, load_network
@@ -269,6 +270,8 @@ def test_what_is_not_asked_for_is_as_it_occurs_in_the_training_data():
             "no attribute 'wings' in this model: choose from hat, long beard, glasses",
         ),
         ((model, {"attributes": "hat=2"}), "An attribute is 1 or 0.* Received: 'hat=2'"),
+        ((model, {"attributes": "hat=1,Hat=0"}), "named once.* Received: 'hat=1,Hat=0'"),
+        ((model, {"attributes": "glasses, hat, glasses"}), "named once"),
         ((model, {"label": "bee"}), "trained with --conditions attributes: ask with --attributes"),
         ((classes, {"label": "dog"}), "no label 'dog' in this model: choose from ant, bee, cat"),
         ((classes, {"attributes": "hat=1"}), "trained with --conditions labels: ask with --label NAME"),
@@ -341,6 +344,32 @@ def test_a_generator_is_judged_on_images_that_it_has_not_seen(data, kind, condit
     assert found.right[1].low > 0.9 and found.right[0].high < 0.5  # of true images, of stripes
     varied = {name: interval.value for name, interval in found.variety.items()}
     assert varied["within"] == 0 < varied["over"] and 0 < varied["true_within"] < varied["true_over"]
+
+
+@pytest.mark.parametrize("known", [2, 4], ids=["fewer classes known to the judge", "more"])
+def test_classes_without_names_are_those_of_the_training_also_where_held_out_images_lack_some(
+    dataset, monkeypatch, known
+):
+    rows = dataset.labels < 2  # the class with the largest number is missing
+    apart = dataclasses.replace(
+        dataset, images=dataset.images[rows], labels=dataset.labels[rows], label_names=(), attributes=None
+    )
+    experiment = tiny(condition_names=("0", "1", "2"))
+    conditions = Conditions.of(apart, experiment.model)
+    assert conditions.names == ("0", "1", "2") and conditions[:].shape == (16, 3)
+
+    def generator(given):  # as grey as the class that it is asked for
+        grey = 100 * given[1].argmax(1)[:, None, None, None] / 127.5 - 1
+        return np.broadcast_to(grey, (len(given[1]), 16, 16, 3)).astype(np.float32)
+
+    def odds(images):
+        return -abs(images.mean((1, 2, 3))[:, None] - 100 * np.arange(known))
+
+    judge = Judge("greys", (), lambda images: images[:, 0, :4, 0].astype(np.float32), {}, odds)
+    monkeypatch.setattr("utils.evaluation.asked.unseen", lambda *_, **__: apart)
+    monkeypatch.setattr("utils.evaluation.asked.judge_for", lambda *_, **__: judge)
+    found = asked_and_seen(Sampler.of(generator, experiment, np.eye(3)), experiment, samples=16)
+    assert [each.value for each in found.right] == [1, 1] and [each.count for each in found.names] == [8, 8, 0]
 
 
 # --- a run, as a user sees it -----------------------------------------------------------------------------------------

@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from known_latents import DIM, entangled
+from known_latents import DIM, NAMES, entangled, judge
 from PIL import Image
 
 from utils import cli, viz
+from utils.errors import InputError
+from utils.latent.directions import read_directions
 from utils.sampling import Sampler
 
 
@@ -69,6 +71,44 @@ def test_directions_of_a_model_of_which_nothing_is_known_are_those_that_need_no_
     assert np.load("found/directions.npy").shape == (15, DIM)
 
 
+def test_directions_and_their_names_stay_together_also_where_measuring_fails(capsys, monkeypatch, tmp_path, model):
+    def measuring(*_, **__):
+        raise InputError("Measuring failed.")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("utils.evaluation.names.names_for", lambda *where: NAMES)
+    monkeypatch.setattr("utils.evaluation.judge.judge_for", lambda *_, **__: judge())
+    command = ("directions", model, "--classifier", "quarters", "--samples", "8", "--out", "found")
+    code, out, err = said(capsys, *command)
+    assert code == 0 and "measured on the other half" in out, err
+    files = [tmp_path / "found" / f"directions.{kind}" for kind in ("npy", "json")]
+    before, names = [file.read_bytes() for file in files], [one.name for one in read_directions("found", DIM)]
+    assert {*NAMES} < {*names}
+    monkeypatch.setattr("utils.latent.directions.effects", measuring)
+    code, _, err = said(capsys, *command, "--seed", "1")
+    assert code == 2 and "Measuring failed" in err and [file.read_bytes() for file in files] == before
+
+    np.save(files[0], np.load(files[0])[::-1])  # of another time
+    with pytest.raises(
+        InputError, match="damaged .directions.npy was not written together with directions.json.*again"
+    ):
+        read_directions("found", DIM)
+    record = json.loads(before[1])
+    del record["vectors_sha256"]
+    files[1].write_text(json.dumps(record))
+    assert [one.name for one in read_directions("found", DIM)] == names, "older records do not know their vectors"
+
+
+def test_a_walk_through_more_stops_than_its_film_has_frames_for_is_refused_before_any_is_drawn(
+    capsys, monkeypatch, tmp_path, model
+):
+    drawn = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("utils.latent.stops.find_stops", lambda *stops: drawn.append(stops))
+    code, _, err = said(capsys, "walk", model, "--stops", "90000")
+    assert code == 2 and "Received: 60 for 90,000 stops" in err and not drawn, err
+
+
 def test_sample_draws_the_numbers_that_walk_and_arithmetic_go_by(capsys, monkeypatch, tmp_path, model):
     monkeypatch.chdir(tmp_path)
     assert said(capsys, "sample", model, "-n", "9", "--numbers")[0] == 0
@@ -89,8 +129,16 @@ def test_sample_draws_the_numbers_that_walk_and_arithmetic_go_by(capsys, monkeyp
         ("arithmetic MODEL glasses", "--classifier"),
         ("arithmetic faces glases", "did you mean glasses"),
         ("arithmetic faces 3 - 5 --score", "terms in words"),
+        ("arithmetic MODEL glasses: 3 9 -", "ends with a term"),
+        ("arithmetic MODEL glasses - - hat", "Between two signs there must be a term"),
+        ("arithmetic MODEL glasses -", "ends with a term"),
+        ("arithmetic faces --turn --score", "Received beside it: --score."),
+        ("arithmetic faces --turn --exemplars 3 --trials 60", "Received beside it: --exemplars, --trials."),
+        ("arithmetic faces 3 - 5 --turn", "Received beside it: an expression."),
+        ("arithmetic faces --score --trials 1", "--trials must be at least 2. Received: 1."),
+        ("arithmetic faces hat --exemplars 0", "--exemplars must be at least 1. Received: 0."),
         ("arithmetic house_numbers --turn", "built-in faces only"),
-        ("directions MODEL --samples 1", "--samples must be at least 2"),
+        ("directions MODEL --samples 3", "--samples must be at least 4"),
         ("directions faces --classifier nothing", "There is no dataset 'nothing'"),
         ("invert MODEL", "Name at least one picture"),
         ("invert MODEL nothing.png", "There is no picture nothing.png"),

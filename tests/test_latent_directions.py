@@ -5,16 +5,18 @@ import json
 import keras
 import numpy as np
 import pytest
-from known_latents import DIM, GAINS, NAMES, SIDE, entangled, judge, network, quarters, sampler
+from known_latents import DIM, GAINS, NAMES, SIDE, brightness, entangled, judge, network, quarters, sampler
 
 from utils.data import scale_back
 from utils.errors import InputError
+from utils.evaluation.judge import Judge
 from utils.intervals import student
 from utils.latent import figures, pictures
 from utils.latent.arithmetic import make_pool
 from utils.latent.directions import (
     Direction,
     Effects,
+    _apart,
     conditional,
     differences_of_means,
     edited,
@@ -136,13 +138,30 @@ def test_changes_are_counted_on_the_same_samples_one_way_and_the_other(generator
     assert not record.changes.any() and record.changes.shape == (1, 20, 4)
 
 
-def test_of_leakage_that_is_chance_alone_over_a_third_is_taken_off():
-    random = np.random.default_rng(0)
-    changes = random.choice([-1, 0, 1], (12, 100, 4)).astype(np.int8)  # nothing depends on any direction
+def by_chance(seed):
+    """What 12 directions without a name change on which nothing depends."""
+    changes = np.random.default_rng(seed).choice([-1, 0, 1], (12, 100, 4)).astype(np.int8)
     directions = tuple(Direction("random", str(number), np.eye(DIM)[0], {}) for number in range(12))
-    found = Effects("chance", NAMES, directions, 3.0, changes).leakage("random")
-    chance = np.delete(np.abs(changes.mean(1)), 0, 1).mean()
-    assert chance > 0.05 and 0.3 * chance < found.value < 0.67 * chance and found.low < found.value < found.high
+    return Effects("chance", NAMES, directions, 3.0, changes)
+
+
+def test_directions_that_change_nothing_gain_nothing_though_each_is_taken_for_its_largest_change():
+    gains = [by_chance(seed).gain("random") for seed in range(20)]
+    assert sum(gain.low <= 0 <= gain.high for gain in gains) >= 17  # 19 are expected of 95% intervals
+    assert abs(np.mean([gain.value for gain in gains])) < 0.03
+    record = by_chance(0)
+    record.changes[::2, :, 2] = -1
+    record.changes[1::2, :, 1] = 1
+    assert record.gain("random").value == pytest.approx(1), "its largest change, whichever way it goes"
+    assert record.plain()["kinds"]["random"]["samples"] == 50 and record.plain()["samples"] == 100
+
+
+def test_of_leakage_that_is_chance_alone_over_a_third_is_taken_off():
+    records = [by_chance(seed) for seed in range(10)]
+    found = [record.leakage("random") for record in records]
+    chance = np.mean([np.abs(record.changes[:, 1::2].mean(1)).mean() for record in records])
+    assert chance > 0.05 and 0.3 * chance < np.mean([each.value for each in found]) < 0.67 * chance
+    assert all(each.low < each.value < each.high for each in found)
 
 
 def test_the_matrix_names_attributes_directions_gain_and_leakage(changed):
@@ -163,6 +182,40 @@ def test_the_further_a_sample_is_moved_the_surer_it_shows_the_attribute_and_rand
     assert "other attributes kept" in said
     with pytest.raises(InputError, match="no direction of the kind 'means'"):
         follow(drawn, judge(), found, "means")
+
+
+def test_every_attribute_is_followed_on_samples_that_no_other_has_begun_at(found):
+    calls, begun = [], []
+
+    def watched(latents):
+        calls.append(np.asarray(latents))
+        return quarters(latents)
+
+    for kind in ("regression", "conditional", "random"):
+        calls.clear()
+        record = follow(Sampler(watched, DIM), judge(), found, kind, each=10, strengths=(0.0, 2.0))
+        starts = np.concatenate([moved[:10] for moved in calls[1:]])  # after the pool, attribute by attribute
+        assert len(np.unique(starts, axis=0)) == 40 == record.has.shape[1] == record.plain()["distinct"]
+        begun.append(starts)
+    assert all(np.array_equal(starts, begun[0]) for starts in begun), "or kinds could not be compared"
+
+
+def test_where_samples_are_too_few_for_all_attributes_the_rarest_choose_first_and_the_rest_is_shared():
+    able = np.array([[1, 1, 1, 1, 1, 0], [1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0]], bool).T
+    rows = [part.tolist() for part in _apart(able, 2)]
+    assert rows == [[3, 4], [0, 1], [], [0, 2]]
+
+
+def test_an_attribute_that_every_sample_shows_is_left_out_and_if_all_are_that_is_said(found):
+    def seeing(always):
+        def odds(images):
+            return np.where(np.arange(4) < always, 1, brightness(images))
+
+        return Judge("quarters", NAMES, brightness, {}, odds)
+
+    assert follow(sampler(), seeing(1), found, "regression", each=5, strengths=(0.0, 1.0)).has.shape == (2, 15)
+    with pytest.raises(InputError, match="all 100 show every attribute .* 'regression' is named after: choose another"):
+        follow(sampler(), seeing(4), found, "regression", each=5)
 
 
 def test_edits_are_in_standard_deviations_of_the_latents():

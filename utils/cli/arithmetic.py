@@ -27,15 +27,15 @@ class Arithmetic:
     """Terms with + or - between them. A term is a name and the numbers of samples, as `./dcgan sample RUN --numbers`
     draws them ("glasses: 3 9 14"); or latents that `./dcgan invert` wrote ("me: latents.npy:0"); or attributes in words
     ("smiling", "long hair without glasses")."""
-    exemplars: int = 3
-    """How many samples a classifier finds for a term in words."""
+    exemplars: int | None = None
+    """How many samples a classifier finds for a term in words; by default 3, as in the paper."""
     score: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Also count how often it works, with 1, 3 and 10 exemplars and beside controls; without an expression for every
     attribute. Some minutes."""
-    trials: int = 60
-    """For --score: trials of each expression and number of exemplars."""
+    trials: int | None = None
+    """For --score: trials of each expression and number of exemplars; by default 60."""
     turn: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Instead of an expression: the turn vector of the built-in faces, in degrees."""
+    """Instead of an expression: the turn vector of the built-in faces, in degrees, from 1, 4 and 16 samples a side."""
     classifier: Annotated[str | None, arg(metavar="NAME|FILE")] = None
     """The dataset whose attributes, or classes, terms in words mean; by default what the model was trained on. Its
     classifier is trained once."""
@@ -59,26 +59,30 @@ def _arithmetic(options: Arithmetic) -> None:
         raise InputError(
             'There is nothing to do: write terms, such as "glasses: 3 9 14" - "plain: 2 5 7", or --score or --turn.'
         )
-    if options.expression and options.turn:
-        raise InputError("--turn takes no expression: it finds its own exemplars.")
-    if options.exemplars < 1 or options.trials < 2:
+    given = {"--exemplars": options.exemplars, "--trials": options.trials}
+    beside = {"an expression": options.expression or None, "--score": options.score or None, **given}
+    if options.turn and (named := [name for name, value in beside.items() if value is not None]):
         raise InputError(
-            f"--exemplars must be at least 1, --trials at least 2. Received: {options.exemplars} and {options.trials}."
+            "--turn finds its own exemplars and measures what they do: leave the expression, --score, --exemplars and "
+            f"--trials out, or --turn. Received beside it: {', '.join(named)}."
         )
+    for (name, value), least in zip(given.items(), (1, 2)):
+        if value is not None and value < least:
+            raise InputError(f"{name} must be at least {least}. Received: {value}.")
     from utils.evaluation.names import names_for
     from utils.latent.terms import parse
     from utils.networks import find_network
 
     trained = find_network(options.name, "generator", options.runs_dir)
     text = " ".join(options.expression)
-    in_words = options.score or options.turn or _in_words(text)
+    in_words = (bool(options.expression) and _in_words(text)) or options.score or options.turn
     known = names_for(known_to(trained, options.classifier), options.data_dir) if in_words else ()
     if in_words and not known:
         raise InputError(
             f"Nothing is known about the images of {trained.title}: name a dataset whose attributes are known with "
             "--classifier, or write terms as numbers of samples."
         )
-    terms = parse(text, known) if text else ()
+    terms = parse(text, known) if options.expression else ()
     if options.turn and known_to(trained, options.classifier) != "faces":
         raise InputError(f"How far a picture is turned is known of the built-in faces only. Received: {trained.title}.")
     if options.score and not all(term.wanted for term in terms):
@@ -100,21 +104,26 @@ def _arithmetic(options: Arithmetic) -> None:
 def _add(options: Arithmetic, trained, sampler, judge, terms, results: Results) -> None:
     """Do the sum, and count how often it works."""
     from utils.latent import pictures
-    from utils.latent.arithmetic import arithmetic, make_pool, score
+    from utils.latent.arithmetic import EXEMPLARS, TRIALS, arithmetic, make_pool, score
     from utils.latent.figures import scores_figure
 
     pool = make_pool(sampler, judge, seed=options.seed) if judge else None
     if terms:
-        record = arithmetic(sampler, terms, judge, pool, options.exemplars, options.seed)
+        record = arithmetic(sampler, terms, judge, pool, options.exemplars or EXEMPLARS, options.seed)
         results.picture("arithmetic.png", pictures.arithmetic_sheet(record))
         results.latents("latents.npy", record.latents[None])
         results.plain |= record.plain()
     if options.score:
-        counted = {"trials": options.trials, "seed": options.seed, "progress": not options.json}
+        counted = {"trials": options.trials or TRIALS, "seed": options.seed, "progress": not options.json}
         scores = score(sampler, judge, pool, [terms] if terms else None, **counted)
         results.figure("score.png", scores_figure(scores, shorten(trained.title, 60)))
         results.plain["score"] = scores.plain()
-        results.table(f"How often the result is what it should be, as the {scores.judge} sees it", scores.table())
+        results.table(
+            f"How often the result is what it should be, as the {scores.judge} sees it. Each trial draws its exemplars "
+            f"anew, among {scores.candidates:,}\nor more samples that show the concept; where these are few, trials "
+            "share them, and the intervals are too narrow",
+            scores.table(),
+        )
         if found := _trust(options, trained, sampler, judge):
             results.plain["trust"] = [one.plain() for one in found]
             heading = "How far that judge can be trusted on samples: it against a detector, which learnt something else"
@@ -166,11 +175,15 @@ def _trust(options: Arithmetic, trained, sampler, judge) -> list:
 
 
 def _in_words(text: str) -> bool:
-    """Whether any term of an expression asks for attributes."""
-    from utils.latent.terms import parse
+    """Whether any term of an expression asks for attributes.
+
+    Raises:
+        InputError: it is no expression, whatever attributes there are.
+    """
+    from utils.latent.terms import NeedsClassifier, parse
 
     try:
         parse(text)
-    except InputError:
+    except NeedsClassifier:
         return True
     return False

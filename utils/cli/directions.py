@@ -30,7 +30,7 @@ class Directions:
     strength: float = 3.0
     """How far samples are moved to measure what changes, in standard deviations of the latents."""
     samples: int = 128
-    """On how many samples it is measured."""
+    """On how many samples it is measured; of directions that no attribute has given a name, on half of them."""
     classifier: Annotated[str | None, arg(metavar="NAME|FILE")] = None
     """The dataset whose attributes, or classes, are looked for; by default what the model was trained on. Its
     classifier is trained once."""
@@ -50,9 +50,9 @@ class Directions:
 
 
 def _directions(options: Directions) -> None:
-    if options.samples < 2 or not options.strength > 0:
+    if options.samples < 4 or not options.strength > 0:
         raise InputError(
-            f"--samples must be at least 2, --strength above 0. Received: {options.samples} and {options.strength}."
+            f"--samples must be at least 4, --strength above 0. Received: {options.samples} and {options.strength}."
         )
     from utils.evaluation.names import names_for
     from utils.networks import find_network
@@ -71,6 +71,7 @@ def _directions(options: Directions) -> None:
     import numpy as np
 
     from utils.evaluation.judge import judge_for
+    from utils.evaluation.records import digest
     from utils.latent import pictures
     from utils.latent.arithmetic import make_pool
     from utils.latent.directions import edited, find_directions
@@ -89,10 +90,12 @@ def _directions(options: Directions) -> None:
         if shown := [direction for direction in found if direction.kind in kinds]:
             drawn = np.concatenate([edited(sampler, start, direction.vector, SHOWN) for direction in shown])
             results.picture(name, pictures.directions_sheet(shown, drawn, SHOWN))
-    results.latents("directions.npy", np.stack([direction.vector for direction in found]))
     if judge:
         _measure(options, trained, sampler, judge, pool, found, results)
     results.plain["missing"] = missing
+    # Just before the record with their names: where measuring fails, an older pair of files stays together.
+    results.latents("directions.npy", np.stack([direction.vector for direction in found]))
+    results.plain["vectors_sha256"] = digest(folder / "directions.npy")
     results.tell(options.json, *([f"What they change cannot be measured: {missing}"] if missing else []))
 
 
@@ -116,6 +119,7 @@ def _measure(options: Directions, trained, sampler, judge, pool, found, results:
     results.table(
         f"{options.samples} samples moved by {options.strength:g} standard deviations, forwards against backwards: by "
         "how much more often they show\nthe attribute (gain), and how much the others change (leakage), as shares of "
-        f"the samples. Judged by the {judge.name}.",
+        "the samples. Directions without a name\nare taken for what they change most in half of the samples, and "
+        f"measured on the other half. Judged by the {judge.name}.",
         record.table(),
     )

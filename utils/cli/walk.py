@@ -66,8 +66,10 @@ def _walk(options: Walk) -> None:
     named = _named(options)
     if not 0 < options.fps <= 60:
         raise InputError(f"fps must lie between 0 and 60. Received: {options.fps}.")
+    from utils.latent.paths import expect_frames
     from utils.networks import find_network
 
+    expect_frames(options.frames, len(named) or options.stops)  # before anything is drawn; a file may hold more stops
     trained = find_network(options.name, "generator", options.runs_dir)
     wanted = options.label or options.attributes or ""
     about = "-".join([*(Path(stop).stem for stop in named), *([wanted] if wanted else [])])

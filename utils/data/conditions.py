@@ -150,7 +150,7 @@ def _names(model: ModelConfig, there, known) -> tuple[str, ...]:
             f"number the classes of {one_line(there.title)} from 0 without gaps, and name them in label_names. "
             f"Received: labels up to {classes - 1}."
         )
-    return tuple(map(str, range(classes)))
+    return tuple(map(str, range(max(classes, len(model.condition_names)))))  # not every class is in all rows of a set
 
 
 def _wanted(model: ModelConfig, there: tuple[str, ...], title: str) -> tuple[str, ...]:
@@ -242,7 +242,8 @@ def asked_for(
         that agree most, made to agree. And what that means, in a sentence; "" where all is asked for.
 
     Raises:
-        InputError: there is no such class or attribute, or the model takes none; the message names those that it knows.
+        InputError: there is no such class or attribute, one is named twice, or the model takes none; the message names
+            those that it knows.
     """
     if not model.is_conditional:
         raise InputError(
@@ -260,7 +261,10 @@ def asked_for(
         )
     if label is not None:
         return np.eye(len(names), dtype=np.float32)[[_place(label, names, "label")]], ""
-    wanted = dict(_assignment(word, names) for word in attributes.split(","))
+    assigned = [_assignment(word, names) for word in attributes.split(",")]
+    wanted = dict(assigned)
+    if len(wanted) < len(assigned):
+        raise InputError(f"Each attribute is named once, as in glasses=1,beard=0. Received: {one_line(attributes)!r}.")
     places, values = list(wanted), np.array(list(wanted.values()))
     agreeing = (kept[:, places] == values).sum(1)
     rows = kept[agreeing == agreeing.max()].astype(np.float32)

@@ -2,8 +2,8 @@
 
 As in the paper each concept is the mean of the latents of a few exemplars, and around the result eight more pictures
 are drawn with uniform noise of ±0.25 added to its latents; beside it the same is done with the exemplars' pixels. What
-the paper did not do: count. `score` repeats an expression with other exemplars, and asks a judge how often the result
-has what it should have, and keeps what no term mentions.
+the paper did not do: count. `score` repeats an expression with exemplars that are drawn anew, and asks a judge how
+often the result has what it should have, and keeps what no term mentions.
 
 Reference:
     Radford, Metz, Chintala (arXiv:1511.06434), §6.3.2 and Fig 7.
@@ -220,11 +220,14 @@ class Score:
         expression: in words.
         expected: what the result should show, and what not, by attribute.
         arms: for each number of exemplars, by the names of `ARMS`.
+        candidates: samples that exemplars were drawn from, of the term that has the fewest; where they are hardly more
+            than the exemplars, trials share these, and intervals, which take trials for independent, are too narrow.
     """
 
     expression: str
     expected: dict[str, bool]
     arms: dict[int, dict[str, Arm]]
+    candidates: int
 
 
 @dataclass(frozen=True)
@@ -245,6 +248,11 @@ class Scores:
     def counts(self) -> tuple[int, ...]:
         """Numbers of exemplars."""
         return tuple(self.scores[0].arms)
+
+    @property
+    def candidates(self) -> int:
+        """The fewest samples that any exemplars were drawn from (see `Score`)."""
+        return min(score.candidates for score in self.scores)
 
     def has(self, count: int, arm: str, score: int | None = None) -> Interval:
         """Share of the trials in which the result shows what it should, of one expression or (None) of all."""
@@ -285,7 +293,12 @@ class Scores:
             "trials": [len(score.arms[self.counts[0]]["latents"].has) for score in self.scores],
             "all": of(None),
             "expressions": [
-                {"expression": score.expression, "expected": score.expected, "exemplars": of(number)}
+                {
+                    "expression": score.expression,
+                    "expected": score.expected,
+                    "candidates": score.candidates,
+                    "exemplars": of(number),
+                }
                 for number, score in enumerate(self.scores)
             ],
             "missing": list(self.missing),
@@ -331,7 +344,9 @@ def score(
     seed: int = 0,
     progress: bool = True,
 ) -> Scores:
-    """Count how often arithmetic works, each trial with other exemplars, drawn from all samples that show a concept.
+    """Count how often arithmetic works, each trial with exemplars drawn anew from all samples that show a concept.
+
+    Where hardly more samples show it than there are exemplars, trials share them: see `Score.candidates`.
 
     The base, which "others kept" compares with, is what the generator draws from the last term that is added. The
     random direction leads away from it, as far as the arithmetic does.
@@ -367,7 +382,7 @@ def score(
             continue
         drawn = {count: [_exemplars(found, count, random) for _ in range(trials)] for count in counts}
         arms = _arms(sampler, judge, pool, terms, drawn, of_pool, usual, random)
-        scores.append(Score(in_words(terms), expected(terms), arms))
+        scores.append(Score(in_words(terms), expected(terms), arms, min(map(len, found))))
     if not scores:
         raise InputError(" ".join(missing))
     return Scores(judge.name, tuple(scores), tuple(missing))

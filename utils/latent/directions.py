@@ -6,7 +6,9 @@ others (conditional). Without a judge, SeFa takes the directions that the first 
 along which what that layer makes of latents varies most.
 
 What a direction does is measured on fresh samples, moved one way and the other: the gain is by how much more often they
-show the attribute, leakage by how much the others change. Random directions are the control.
+show the attribute, leakage by how much the others change. Random directions are the control. A direction without a name
+is taken for what it changes most, in half of the samples; what it changes is measured on the others, since the largest
+of several changes that are chance is not 0 where it was found.
 
 References:
     Shen et al., InterFaceGAN (arXiv:1907.10786), with its conditional manipulation; Shen, Zhou, SeFa
@@ -27,6 +29,7 @@ from tqdm.auto import tqdm
 from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.judge import Judge
+from utils.evaluation.records import digest
 from utils.files import NO_ARRAY, read_json
 from utils.intervals import Interval, percentiles, student, wilson
 from utils.latent.arithmetic import Pool
@@ -50,6 +53,7 @@ RANDOM = 3
 STRENGTH = 3.0  # standard deviations of the latents: InterFaceGAN moves by 3 in N(0, 1)
 STRENGTHS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0)
 SAMPLES = 128
+EACH = 24  # samples for each attribute that directions are followed on
 REPLICATES = 500
 
 
@@ -187,13 +191,17 @@ def read_directions(folder: str | Path, latent_dim: int) -> list[Direction]:
     """Directions that `./dcgan directions` has kept in a folder; none if it has none, or those of other latents.
 
     Raises:
-        InputError: they are damaged.
+        InputError: they are damaged, or the names and the vectors were not written together.
     """
     names, vectors = Path(folder) / "directions.json", Path(folder) / "directions.npy"
     if not (names.is_file() and vectors.is_file()):
         return []
     try:
-        about, rows = read_json(names)["directions"], np.load(vectors, mmap_mode="r", allow_pickle=False)
+        record = read_json(names)
+        about = record["directions"]
+        if "vectors_sha256" in record and record["vectors_sha256"] != digest(vectors):  # older records have none
+            raise ValueError(f"{vectors.name} was not written together with {names.name}")
+        rows = np.load(vectors, mmap_mode="r", allow_pickle=False)
         if rows.shape != (len(about), latent_dim):
             return []
         return [
@@ -241,29 +249,29 @@ class Effects:
         return self.changes.mean(1)
 
     def gain(self, kind: str) -> Interval:
-        """Mean change of the attribute that a direction is named after, over the directions of a kind; of a direction
-        that is named after none, the size of its largest change."""
+        """Mean change of the attribute that a direction is named after, over the directions of a kind. One that is
+        named after none is taken for the attribute that it changes most in half of the samples, in that direction; how
+        much it does is measured on the others."""
         changes, own = self._of_kind(kind)
         return _bootstrap(changes, lambda means: means[own].mean())
 
     def leakage(self, kind: str) -> Interval:
-        """Mean size of the changes of all other attributes, without most of what chance alone adds."""
+        """Mean size of the changes of all other attributes, without most of what chance alone adds; on the same samples
+        as the gain."""
         changes, own = self._of_kind(kind)
         return _bootstrap(changes, lambda means: np.abs(means[~own]).mean())
 
     def _of_kind(self, kind: str) -> tuple[np.ndarray, np.ndarray]:
         """Changes along the directions of a kind, float (E, M, K), and which attribute is each one's own, bool (E, K).
-        Directions without a name are turned so that their own attribute grows."""
+        Where they are named after no attribute, only those of every second sample: what is each one's own, and which
+        way it grows, was found in the samples between."""
         chosen = [number for number, direction in enumerate(self.directions) if direction.kind == kind]
-        changes, own = self.changes[chosen].astype(float), np.zeros((len(chosen), len(self.names)), bool)
-        for place, number in enumerate(chosen):
-            name, means = self.directions[number].name, changes[place].mean(0)
-            named = name in self.names
-            column = self.names.index(name) if named else int(np.abs(means).argmax())
-            own[place, column] = True
-            if not named and means[column] < 0:
-                changes[place] *= -1
-        return changes, own
+        changes, names = self.changes[chosen].astype(float), [self.directions[number].name for number in chosen]
+        if set(names) <= set(self.names):
+            return changes, np.array([[name == other for other in self.names] for name in names])
+        found, changes = changes[:, ::2].mean(1), changes[:, 1::2]
+        own = np.eye(len(self.names), dtype=bool)[np.abs(found).argmax(1)]
+        return changes * np.where(found[own] < 0, -1, 1)[:, None, None], own
 
     def table(self) -> list[dict]:
         """A row for each kind of direction, in words."""
@@ -285,7 +293,14 @@ class Effects:
             "judge": self.judge,
             "samples": self.changes.shape[1],
             "strength": self.strength,
-            "kinds": {kind: {"gain": self.gain(kind).plain(), "leakage": self.leakage(kind).plain()} for kind in kinds},
+            "kinds": {
+                kind: {
+                    "samples": self._of_kind(kind)[0].shape[1],
+                    "gain": self.gain(kind).plain(),
+                    "leakage": self.leakage(kind).plain(),
+                }
+                for kind in kinds
+            },
             "directions": [
                 {
                     "kind": direction.kind,
@@ -313,7 +328,7 @@ def effects(
         sampler: draws the pictures.
         judge: says what they show.
         directions: what to move along.
-        samples: the same ones for all directions.
+        samples: the same ones for all directions; at least 4, half of which say what those without a name are for.
         strength: how far, in standard deviations of the latents.
         seed: of the samples.
         progress: whether to show a progress bar.
@@ -332,6 +347,8 @@ def effects(
 class Following:
     """What becomes of samples that are moved ever further along directions of one kind.
 
+    The intervals take the M for independent, which they are as long as they begin at M different samples.
+
     Attributes:
         kind: of the directions, one of `KINDS`.
         strengths: in standard deviations of the latents.
@@ -339,6 +356,7 @@ class Following:
         kept: float (T, M), share of the other attributes that are as they were.
         moved: float (T, M), distance from where it was in the judge's feature space, as a multiple of the mean distance
             between two samples: 0 for the same picture, 1 for another one.
+        distinct: how many different samples the M begin at.
     """
 
     kind: str
@@ -346,6 +364,7 @@ class Following:
     has: np.ndarray
     kept: np.ndarray
     moved: np.ndarray
+    distinct: int
 
     def gained(self) -> list[Interval]:
         """Share of samples that show it, at each strength."""
@@ -362,7 +381,7 @@ class Following:
             {"strength": strength, **{name: column[number].plain() for name, column in columns.items()}}
             for number, strength in enumerate(self.strengths)
         ]
-        return {"kind": self.kind, "samples": self.has.shape[1], "strengths": rows}
+        return {"kind": self.kind, "samples": self.has.shape[1], "distinct": self.distinct, "strengths": rows}
 
 
 def follow(
@@ -370,11 +389,14 @@ def follow(
     judge: Judge,
     directions: Sequence[Direction],
     kind: str,
-    each: int = 24,
+    each: int = EACH,
     strengths: tuple[float, ...] = STRENGTHS,
     seed: int = 0,
 ) -> Following:
     """Move samples that do not show an attribute ever further towards it: strength of an edit against what is kept.
+
+    Each attribute begins at the same samples in every kind, and at none that another begins at while there are enough.
+    One that all samples show is left out.
 
     Args:
         sampler: draws the pictures.
@@ -382,22 +404,33 @@ def follow(
         directions: of any kinds.
         kind: which of them: one that is named after attributes, or "random", for which the same samples are moved along
             random directions instead.
-        each: samples for each attribute; those that do not show it.
+        each: at most so many samples for each attribute; those that do not show it.
         strengths: how far, in standard deviations of the latents.
         seed: of samples and random directions.
+
+    Raises:
+        InputError: no direction of that kind is named after an attribute, or all samples show all of these.
     """
-    pool = sampler.make_latents(20 * each, stream(seed, "directions: latents"))
-    pictures = scale_back(sampler.images(pool))
-    shown, features = judge.shown(pictures), judge.space(pictures)
-    between = float(np.linalg.norm(features - np.roll(features, 1, axis=0), axis=1).mean())
     named = [d for d in directions if d.kind == ("regression" if kind == "random" else kind) and d.name in judge.names]
     if not named:
         raise InputError(f"There is no direction of the kind {kind!r} that is named after an attribute.")
+    columns = sorted({judge.number(d.name) for d in directions if d.name in judge.names})
+    pool = sampler.make_latents(2 * each * max(10, len(columns)), stream(seed, "directions: latents"))
+    pictures = scale_back(sampler.images(pool))
+    shown, features = judge.shown(pictures), judge.space(pictures)
+    between = float(np.linalg.norm(features - np.roll(features, 1, axis=0), axis=1).mean())
+    starts = dict(zip(columns, _apart(~shown[:, columns], each)))
+    named = [d for d in named if len(starts[judge.number(d.name)])]
+    if not named:
+        raise InputError(
+            f"Samples are moved towards attributes that they do not show, and all {len(pool):,} show every attribute "
+            f"that a direction of the kind {kind!r} is named after: choose another classifier or another seed."
+        )
     random = stream(seed, "directions: random")
     has, kept, moved = [], [], []
     for direction in named:
         column = judge.number(direction.name)
-        rows = np.flatnonzero(~shown[:, column])[:each]
+        rows = starts[column]
         vectors = np.broadcast_to(direction.vector, (len(rows), pool.shape[1]))
         if kind == "random":
             vectors = random.standard_normal(vectors.shape)
@@ -409,7 +442,8 @@ def follow(
         has.append(seen[..., column])
         kept.append(np.delete(seen == shown[rows], column, axis=2).mean(2))
         moved.append(np.linalg.norm(now - features[rows], axis=2) / between)
-    return Following(kind, tuple(strengths), *(np.concatenate(parts, 1) for parts in (has, kept, moved)))
+    distinct = len(np.unique(np.concatenate([starts[judge.number(direction.name)] for direction in named])))
+    return Following(kind, tuple(strengths), *(np.concatenate(parts, 1) for parts in (has, kept, moved)), distinct)
 
 
 def edited(sampler: Sampler, latents: np.ndarray, vector: np.ndarray, strengths: Sequence[float]) -> np.ndarray:
@@ -423,6 +457,17 @@ def edited(sampler: Sampler, latents: np.ndarray, vector: np.ndarray, strengths:
 def spread_of(sampler: Sampler) -> float:
     """Standard deviation of each of a generator's latents."""
     return 3**-0.5 if sampler.latents == "uniform" else 1.0
+
+
+def _apart(able: np.ndarray, each: int) -> list[np.ndarray]:
+    """For each column of bool (N, K) at most `each` rows where it is true, int64, in their order; rows that no other
+    column has while there are any. The columns that are true most rarely choose first."""
+    taken, rows = np.zeros(len(able), bool), [np.empty(0, int)] * able.shape[1]
+    for column in np.argsort(able.sum(0), kind="stable"):
+        there = np.flatnonzero(able[:, column])
+        rows[column] = np.sort(there[np.argsort(taken[there], kind="stable")][:each])
+        taken[rows[column]] = True
+    return rows
 
 
 def _bootstrap(changes: np.ndarray, value: Callable[[np.ndarray], float]) -> Interval:

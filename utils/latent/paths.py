@@ -31,6 +31,19 @@ def legs(stops: int, closed: bool) -> int:
     return stops if closed else stops - 1
 
 
+def expect_frames(frames: int, stops: int) -> None:
+    """Find out whether a film has frames enough to pass so many stops, there and back.
+
+    Raises:
+        InputError: it has fewer than two for each.
+    """
+    if frames < 2 * stops:
+        raise InputError(
+            "A film has at least twice as many frames as stops: ask for more frames, or for fewer stops. "
+            f"Received: {frames:,} for {stops:,} stops."
+        )
+
+
 def along(
     stops: np.ndarray, places: np.ndarray, kind: str = "spherical", closed: bool = False, distribution: str = "normal"
 ) -> np.ndarray:

@@ -4,6 +4,7 @@ Sample number i of a seed is row i of the latents of that seed, however many are
 `./dcgan sample MODEL --numbers` draws on its grid.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,11 @@ def is_stop(word: str) -> bool:
     return word.isdecimal() or _file(word)[0].endswith(".npy")
 
 
+def is_there(word: str) -> bool:
+    """Whether a word names a file of latents that exists, or a row of one."""
+    return is_stop(word) and os.path.isfile(expanded(_file(word)[0]))  # pathlib's raises where a name is too long
+
+
 def find_stops(sampler: Sampler, words: Sequence[str], seed: int = 0) -> Stops:
     """The latents that words mean.
 
@@ -52,12 +58,14 @@ def find_stops(sampler: Sampler, words: Sequence[str], seed: int = 0) -> Stops:
         InputError: a word that means nothing, or a file that holds no latents of this generator.
     """
     latents, names = [], []
+    largest = max((int(word) for word in words if word.isdecimal()), default=-1)
+    if largest >= MOST:
+        raise InputError(f"Samples are numbered from 0 to {MOST - 1:,}. Received: {largest}.")
+    samples = sampler.make_latents(largest + 1, seed) if largest >= 0 else None  # once for all of them
     for word in words:
         if word.isdecimal():
             number = int(word)
-            if number >= MOST:
-                raise InputError(f"Samples are numbered from 0 to {MOST - 1:,}. Received: {word}.")
-            latents.append(sampler.make_latents(number + 1, seed)[number:])
+            latents.append(samples[number : number + 1])
             names.append(str(number))
         elif is_stop(word):
             path, row = _file(word)

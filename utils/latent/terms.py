@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from utils.errors import InputError
-from utils.latent.stops import is_stop
+from utils.latent.stops import is_stop, is_there
 
 _SIGNS = {"+": 1, "-": -1, "−": -1, "–": -1}
 _YES, _NO = ("with", "has"), ("without", "no", "not", "non")
@@ -20,6 +20,10 @@ _SYNONYMS = {  # of CelebA's names; they count where a judge knows the name
     "man": ("male", True), "men": ("male", True), "woman": ("male", False), "women": ("male", False),
     "glasses": ("eyeglasses", True), "hat": ("wearing hat", True), "beard": ("no beard", False),
 }  # fmt: skip
+
+
+class NeedsClassifier(InputError):
+    """Words ask for attributes, and no attribute is known."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,10 @@ def parse(expression: str | Sequence[str], known: Sequence[str] = ()) -> tuple[T
 
     Raises:
         InputError: it is empty, two signs or two terms follow each other, or a word means nothing; the message names
-            the word.
+            the word. `NeedsClassifier` where all is well but that no attributes are known.
     """
     words = expression.split() if isinstance(expression, str) else " ".join(expression).split()
-    terms, sign, current = [], 1, []
+    parts, sign, current = [], 1, []
     for position, word in enumerate(words):
         if word not in _SIGNS:
             current.append(word)
@@ -59,14 +63,14 @@ def parse(expression: str | Sequence[str], known: Sequence[str] = ()) -> tuple[T
         if position and not current:
             raise InputError(f"Between two signs there must be a term. Received: {' '.join(words)!r}.")
         if current:
-            terms.append(_term(sign, current, known))
+            parts.append((sign, current))
         sign, current = _SIGNS[word], []
     if not current:
         raise InputError(
             'An expression looks like "glasses: 3 9 14" - "plain: 2 5 7", and ends with a term. '
             f"Received: {' '.join(words)!r}."
         )
-    return (*terms, _term(sign, current, known))
+    return tuple(_term(sign, part, known) for sign, part in [*parts, (sign, current)])
 
 
 def wishes(words: Sequence[str], known: Sequence[str]) -> tuple[tuple[str, bool], ...]:
@@ -126,6 +130,8 @@ def expected(terms: Sequence[Term]) -> dict[str, bool]:
 
 def _term(sign: int, words: list[str], known: Sequence[str]) -> Term:
     text = " ".join(words)
+    if is_there(text):  # its path may have spaces, and a colon before the row
+        return Term(sign, text, (text,))
     named = _plain(text) in map(_plain, known)  # CelebA has an attribute that begins with a number
     if is_stop(words[0].strip(",")) and not named:
         name, listed = text, text
@@ -133,12 +139,13 @@ def _term(sign: int, words: list[str], known: Sequence[str]) -> Term:
         name, colon, listed = text.partition(":")
         if not colon:
             return Term(sign, text, wanted=_known_wishes(text, words, known))
-    return Term(sign, name.strip(), tuple(re.split(r"[\s,]+", listed.strip(" ,"))))
+    listed = listed.strip(" ,")
+    return Term(sign, name.strip(), (listed,) if is_there(listed) else tuple(re.split(r"[\s,]+", listed)))
 
 
 def _known_wishes(text: str, words: list[str], known: Sequence[str]) -> tuple[tuple[str, bool], ...]:
     if not known:
-        raise InputError(
+        raise NeedsClassifier(
             f"{text!r} asks for attributes, and there is no classifier of any for this model: write a name and the "
             'numbers of samples, as in "glasses: 3 9 14", or name a dataset whose attributes are known.'
         )

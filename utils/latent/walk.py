@@ -20,7 +20,7 @@ from utils.errors import InputError
 from utils.evaluation.distances import nearest_neighbours
 from utils.evaluation.features import Extractor
 from utils.intervals import Interval, bootstrap_mean
-from utils.latent.paths import along, legs, usual_path
+from utils.latent.paths import along, expect_frames, legs, usual_path
 from utils.sampling import Sampler
 from utils.streams import stream
 
@@ -97,17 +97,14 @@ def walk(
         names: of the stops.
 
     Raises:
-        InputError: fewer than two stops, or fewer frames than stops.
+        InputError: fewer than two stops, or fewer than two frames for each.
     """
     stops = np.asarray(stops, np.float32)
     if len(stops) < 2:
         raise InputError(f"A walk leads through at least two stops. Received: {len(stops)}.")
     closed = len(stops) > 2 if closed is None else closed
     kind = kind or usual_path(len(stops), sampler.latents)
-    if frames < 2 * len(stops):
-        raise InputError(
-            f"A film has at least twice as many frames as stops. Received: {frames} for {len(stops)} stops."
-        )
+    expect_frames(frames, len(stops))
     pieces = legs(len(stops), closed)
     each = -(-frames // (pieces if closed else 2 * pieces))  # a film of an open path goes there and back
     places = np.arange(pieces * each + (not closed)) / each
