@@ -100,7 +100,30 @@ def test_images_of_which_nothing_is_known_are_refused_in_one_sentence(tmp_path, 
     monkeypatch.setattr("utils.data.load_for", lambda *a: known)
     monkeypatch.setattr("utils.features.questions.apart", lambda *a: known)
     asked = questions_for(experiment, 4, 4, tmp_path, progress=False)
-    assert asked.names == ("class",) and asked.known.tolist() == [[0, 1, 0, 1]] and asked.answers.shape == (1, 8)
+    assert asked.names == ("class",) and asked.known.shape == (1, 4) and asked.answers.shape == (1, 8)
+
+
+@pytest.mark.parametrize("labelled", [60, 200, 500])
+def test_own_pictures_in_the_order_of_their_classes_are_asked_about_in_no_order(tmp_path, monkeypatch, labelled):
+    """A machine learns from the first 80% of them, and C is chosen on the rest: both need every class."""
+    labels = np.arange(200) // 50
+    images = np.broadcast_to(np.arange(200, dtype=np.uint8)[:, None, None, None], (200, 4, 4, 3))
+    pictures = Dataset(name="mine", title="mine", images=images, fingerprint="0", labels=labels)
+    monkeypatch.setattr("utils.data.load_for", lambda *a: pictures)
+    monkeypatch.setattr("utils.features.questions.apart", lambda *a: pictures)
+
+    def ask(name):
+        return questions_for(replace(recipes("cifar10").base.experiment, name=name), labelled, 4, tmp_path, False)
+
+    asked, again = ask("mine"), ask("mine")
+    count = min(labelled, 200)
+    assert len(set(asked.labelled.rows.tolist())) == len(asked.labelled) == asked.known.shape[1] == count
+    for known in np.split(asked.known[0], [round(0.8 * count)]):
+        assert set(known.tolist()) == {0, 1, 2, 3}
+    np.testing.assert_array_equal(asked.known[0], labels[asked.labelled.images()[:, 0, 0, 0]])
+    np.testing.assert_array_equal(asked.labelled.rows, again.labelled.rows)
+    # Datasets of the catalogue come mixed; what was read of them before stays what it was.
+    np.testing.assert_array_equal(ask("cifar10").labelled.rows, np.arange(count))
 
 
 def test_the_study_keeps_distances_and_readings_side_by_side(tmp_path, monkeypatch):

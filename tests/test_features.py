@@ -2,18 +2,21 @@
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import genuine
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.svm import LinearSVC
 from test_paper_weights import TINY, convolved, judged, leaky
 from threadpoolctl import ThreadpoolController
 
 from utils import cli
-from utils.config import preset
-from utils.data import Dataset, scale
+from utils.cli.features import _in_words
+from utils.config import DataConfig, preset, replace
+from utils.data import Dataset, load, scale
 from utils.data.cifar10 import Cifar10
 from utils.errors import InputError
 from utils.evaluation.features import Extractor
@@ -21,8 +24,9 @@ from utils.explain.fixed import fixed_discriminator
 from utils.features import KINDS, comparison, controls, protocols, svm
 from utils.features.extract import Part, discriminator_features, extract, largest_in_cells, width_of
 from utils.features.protocols import SVHN_STRENGTHS, Outcome
-from utils.features.sizes import SIZES, parts
+from utils.features.sizes import SIZES, expect_enough, parts
 from utils.models import build_discriminator, load_network
+from utils.networks import TrainedNetwork
 from utils.paper_weights import import_paper
 
 
@@ -384,6 +388,31 @@ def test_cifar_gives_an_interval_a_row_and_is_not_measured_twice(measured, monke
     assert measured("--data", "cifar10", *without) == record
 
 
+@pytest.mark.parametrize(("labels", "drawn"), [("8", False), ("10", True), ("12", True)])
+def test_classes_of_just_as_many_as_the_second_column_draws_are_enough(measured, monkeypatch, tmp_path, labels, drawn):
+    monkeypatch.setattr(protocols, "FEW", 5)
+    monkeypatch.setattr(comparison, "FEW", 5)
+    np.savez(tmp_path / "two.npz", images=noise(60), labels=np.arange(60) % 2)
+    (row,) = measured("--data", str(tmp_path / "two.npz"), "--labels", labels, "--without", *KINDS)["rows"]
+    assert ("few" in row) == drawn
+
+
+@pytest.mark.parametrize("protocol", ["cifar", "svhn"])
+def test_what_is_drawn_once_has_no_spread_and_of_several_it_is_that_of_a_sample(protocol):
+    name, column, form = {"cifar": ("few", "400 a class", ".1f"), "svhn": ("each", "error %", ".2f")}[protocol]
+
+    def shown(*accuracies):
+        row = comparison._row(Outcome(np.ones(4), 1.0, **{name: np.array(accuracies)}), 0)
+        record = {"protocol": protocol, "rows": [row | {"name": "some", "features": 1}], "published": []}
+        (line,) = comparison.as_table(record)
+        return row[name], line
+
+    kept, line = shown(0.5)
+    assert kept == {"mean": 0.5, "spread": None, "draws": 1} and line["±"] == "" and line[column]
+    kept, line = shown(0.5, 0.6, 0.7)
+    assert kept["spread"] == pytest.approx(1.96 * 0.1) and line["±"] == f"{19.6:{form}}"
+
+
 def test_six_labels_leave_one_image_to_choose_a_step_size_by(measured, monkeypatch, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), np.uint8)
     np.savez(tmp_path / "two.npz", images=images, labels=np.arange(60) % 2)
@@ -415,6 +444,99 @@ def test_draws_are_the_same_for_all_features_and_never_leave_the_training_part(m
     assert outcome.right.mean() == 0.25 and len(outcome.each) == 6  # always the last class
     again = Outcome.of(json.loads(json.dumps(outcome.plain())))
     assert again.right.tolist() == outcome.right.tolist() and again.strength == outcome.strength
+
+
+# --- which images -----------------------------------------------------------------------------------------------------
+
+
+def pictures_in(part):
+    return [image.tobytes() for image in part.images()]
+
+
+def split_of(data, protocol="cifar", labels=None, home=None, scale="smallest"):
+    return comparison.split_for(data, 32, protocol, labels, SIZES[scale], data_dir=home, progress=False)
+
+
+@pytest.fixture
+def repeated(tmp_path):
+    """200 pictures of two classes in a file of a user: 130 different ones, of which 70 are there twice."""
+    images, labels = np.concatenate([noise(130), noise(130)[:70]]), np.arange(130) % 2
+    np.savez(tmp_path / "repeated.npz", images=images, labels=np.concatenate([labels, labels[:70]]))
+    return str(tmp_path / "repeated.npz")
+
+
+@pytest.mark.parametrize("scale", ["smallest", "report"])
+@pytest.mark.parametrize(("protocol", "labels"), [("cifar", None), ("cifar", 20), ("svhn", 20)])
+def test_no_picture_that_is_judged_has_an_exact_copy_among_those_to_learn_from(
+    repeated, tmp_path, protocol, labels, scale
+):
+    for data in (DataConfig(repeated), DataConfig(repeated, count=100), DataConfig(repeated, dedup="exact")):
+        split = split_of(data, protocol, labels, tmp_path / "data", scale)
+        learned = pictures_in(split.train) + (pictures_in(split.validation) if split.validation else [])
+        assert len(split.test) > 10 and not set(pictures_in(split.test)) & set(learned)
+
+
+def test_copies_in_a_folder_of_test_pictures_are_not_judged(tmp_path):
+    for split, count in (("train", 24), ("test", 10)):
+        for number, picture in enumerate(noise(count, seed=len(split))):
+            file = tmp_path / "pets" / split / ("cat", "dog")[number % 2] / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(file)
+    for number in range(4):
+        folder = ("cat", "dog")[number % 2]
+        shutil.copy(tmp_path / "pets/train" / folder / f"{number}.png", tmp_path / "pets/test" / folder / "copy.png")
+    for most in ("smallest", "report"):
+        split = split_of(DataConfig(str(tmp_path / "pets")), home=tmp_path / "data", scale=most)
+        assert set(pictures_in(split.test)) == {picture.tobytes() for picture in noise(10, seed=4)}
+        assert len(split.train) == 24
+
+
+def test_what_a_training_without_repeats_left_out_is_not_learned_from_either(repeated, tmp_path):
+    split = split_of(DataConfig(repeated, dedup="exact"), home=tmp_path / "data")
+    assert len(split.train) + len(split.test) == 130
+    assert len(set(pictures_in(split.train) + pictures_in(split.test))) == 130
+
+
+def test_pictures_of_which_all_that_are_set_apart_are_copies_cannot_be_judged(tmp_path):
+    np.savez(tmp_path / "one.npz", images=np.repeat(noise(2), 20, axis=0), labels=np.arange(40) // 20)
+    with pytest.raises(InputError, match="All 12 images of one that were set apart .* are exact copies of others to"):
+        split_of(DataConfig(str(tmp_path / "one.npz")), home=tmp_path / "data")
+
+
+@pytest.mark.parametrize(("count", "learned", "judged"), [(100, 100, 30), (150, 150, 45), (170, 119, 51)])
+def test_images_behind_those_to_learn_from_judge_where_they_are_enough(tmp_path, count, learned, judged):
+    np.savez(tmp_path / "mine.npz", images=noise(200), labels=np.arange(200) % 2)
+    split = split_of(DataConfig(str(tmp_path / "mine.npz"), count=count), home=tmp_path / "data")
+    first = {image.tobytes() for image in load(tmp_path / "mine.npz", 32, count, data_dir=tmp_path / "data").images}
+    there = set(pictures_in(split.test))
+    assert len(split.train) == learned and set(pictures_in(split.train)) <= first and len(there) == judged
+    assert not there & first if learned == count else there <= first - set(pictures_in(split.train))
+
+
+def test_the_test_file_of_a_dataset_of_the_catalogue_stays_as_it_was_published(data_dir):
+    split, test = split_of(DataConfig("svhn"), "svhn", 20, data_dir), load("svhn", 32, split="test", data_dir=data_dir)
+    np.testing.assert_array_equal(split.test.images(), test.images)
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "count", "seen", "words"),
+    [
+        ("mine", None, True, "(set apart from the same images, which the network has seen, without labels)"),
+        ("mine", 150, False, "45 to be judged by;"),
+        ("svhn", None, False, "(set apart from the same images)"),
+        (None, None, "unknown", "(set apart from the same images)"),
+    ],
+)
+def test_a_record_says_whether_the_network_has_seen_what_judges_it(model, tmp_path, trained_on, count, seen, words):
+    np.savez(tmp_path / "mine.npz", images=noise(200), labels=np.arange(200) % 2)
+    data = DataConfig(str(tmp_path / "mine.npz"), count=count)
+    name = data.name if trained_on == "mine" else trained_on
+    experiment = trained_on and replace(TINY, name=name, count=count)
+    network = TrainedNetwork("tiny", model.model("discriminator"), tmp_path, experiment=experiment)
+    how = {"labels": 6, "scale": "smallest", "without": tuple(KINDS), "data_dir": tmp_path / "data"}
+    record = comparison.compare(network, data, "svhn", progress=False, **how)
+    assert record["data"]["test_seen"] == seen and record["data"]["test_set_apart"] == (count is None)
+    assert words in _in_words(record)
 
 
 # --- wrong uses -------------------------------------------------------------------------------------------------------
@@ -452,8 +574,9 @@ def test_wrong_uses_get_one_sentence(capsys, monkeypatch, tmp_path, model, data_
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--labels", "5"], "--labels must be at least 10, one of each class. Received: 5."),
-        (["--labels", "0"], "--labels must be at least 10, one of each class. Received: 0."),
+        (["--labels", "29"], "--labels must be at least 30, 3 of each class, for cross-validation. Received: 29."),
+        (["--labels", "0"], "--labels must be at least 30, 3 of each class, for cross-validation. Received: 0."),
+        (["--labels", "9", "--protocol", "svhn"], "--labels must be at least 10, one of each class. Received: 9."),
         (["--labels", "20010"], "asks for 2,001 images of each class, and there are only 20,000 of all 10 classes"),
         (["--labels", "9000", "--protocol", "svhn"], "900 images of each class, and there are only 8,000 of all"),
         (["--data", "faces"], "built-in faces has no labels (its attributes are no classes), which a classifier"),
@@ -462,6 +585,25 @@ def test_wrong_uses_get_one_sentence(capsys, monkeypatch, tmp_path, model, data_
 def test_labels_that_cannot_be_had_are_refused_before_a_picture_is_drawn(capsys, tmp_path, options, words):
     assert cli.main(["features", "house_numbers", "--data-dir", str(tmp_path), *options]) == 2
     assert words in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("protocol", "least"), [("cifar", 3), ("svhn", 1)])
+def test_labels_of_classes_without_names_are_refused_too_before_any_image_is_read(tmp_path, protocol, least):
+    np.savez(tmp_path / "two.npz", images=noise(60), labels=np.arange(60) % 2)
+    data, home = DataConfig(str(tmp_path / "two.npz")), tmp_path / "data"
+    for labels in range(-1, least):
+        with pytest.raises(InputError, match=f"--labels must be at least {least}, .*Received: {labels}"):
+            split_of(data, protocol, labels, home)
+    assert not home.exists()
+    expect_enough(data, protocol, least, SIZES["smallest"], home)
+    with pytest.raises(InputError, match=f"--labels must be at least {2 * least}, .*Received: {2 * least - 1}"):
+        split_of(data, protocol, 2 * least - 1, home)  # once it is known how many classes there are
+
+
+def test_cross_validation_without_enough_of_a_class_is_refused_in_words_of_its_own(tmp_path):
+    np.savez(tmp_path / "rare.npz", images=noise(60), labels=(np.arange(60) < 2).astype(int))
+    with pytest.raises(InputError, match="^Cross-validation takes 3 images of each class. Received: [0-2] of class 1,"):
+        split_of(DataConfig(str(tmp_path / "rare.npz")), home=tmp_path / "data")
 
 
 def test_parts_are_what_they_were_and_never_more_than_there_are():

@@ -26,11 +26,11 @@ class Features:
     name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
     """A run, a .keras file of a discriminator, a model that comes with the project, or "last" for the newest run."""
     data: Annotated[str | None, arg(metavar="NAME|FOLDER")] = None
-    """Labelled images; by default those that it was trained on. Those of a dataset's test part are judged, or, where it
-    has none, three tenths that are set apart."""
+    """Labelled images; by default those that it was trained on. Those of a dataset's test part are judged; where it has
+    none, those behind the ones it was trained on; or three tenths that are set apart."""
     labels: int | None = None
     """How many labelled images a classifier learns from, as many of each class. By default all (cifar), or 1,000
-    (svhn)."""
+    (svhn); at least three of each class (cifar)."""
     protocol: Literal["cifar", "svhn"] | None = None
     """cifar: one classifier on all labels, C by cross-validation, and classifiers on 400 a class. svhn: a hundred
     classifiers on 1,000 labels, C by a validation part. By default svhn for SVHN, else cifar."""
@@ -105,7 +105,8 @@ def _in_words(record: dict) -> str:
     each = data["labels"] // data["classes"]
     learned = f"{each:,} of each class" if svhn or data["labels"] < data["train"] else "all labelled"
     validated = f", {data['validation']:,} for validation" if svhn else ""
-    apart = " (set apart from the same images)" if data["test_set_apart"] else ""
+    seen = ", which the network has seen, without labels" if data["test_seen"] is True else ""
+    apart = f" (set apart from the same images{seen})" if data["test_set_apart"] else ""
     lines = [
         f"{data['title']}: {data['train']:,} images to learn from ({learned}){validated}, {data['test']:,} to be "
         f"judged by{apart}; protocol {record['protocol']}, seed {record['seed']}",

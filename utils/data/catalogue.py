@@ -268,8 +268,12 @@ def load(
 
 
 def load_for(experiment: Experiment, data_dir: str | Path | None = None, progress: bool = True) -> Dataset:
-    """Load the images that an experiment asks for, at the size its model takes; see `load` and `dedup.deduplicated`."""
-    data, size = experiment.data, experiment.model.image_size
+    """Load the images that an experiment asks for, at the size its model takes; see `load_of`."""
+    return load_of(experiment.data, experiment.model.image_size, data_dir, progress)
+
+
+def load_of(data: DataConfig, size: int, data_dir: str | Path | None = None, progress: bool = True) -> Dataset:
+    """Load the images that settings stand for, at this size in pixels; see `load` and `dedup.deduplicated`."""
     check_without(data, data_dir)
     dataset = load(data.name, size, data.count, data_dir=data_dir, progress=progress, **reading(data))
     if data.without:

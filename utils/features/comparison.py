@@ -12,11 +12,22 @@ from pathlib import Path
 import numpy as np
 
 from utils.config import DataConfig
-from utils.data import load
-from utils.data.catalogue import data_folder, find_entry, find_source, reading, share_too_small
+from utils.data import Dataset
+from utils.data.catalogue import (
+    data_folder,
+    find_entry,
+    find_source,
+    is_own,
+    load_of,
+    place_of,
+    reading,
+    share_too_small,
+)
+from utils.data.dataset import UNKNOWN
+from utils.data.dedup import exact
 from utils.errors import InputError
 from utils.evaluation.features import Extractor, extractor_for
-from utils.evaluation.held_out import held_out
+from utils.evaluation.held_out import held_out, split_apart, unseen
 from utils.explain.fixed import FixedDiscriminator, fixed_discriminator
 from utils.features import KINDS, controls
 from utils.features.extract import Part, digest_of, discriminator_features, extract
@@ -27,12 +38,13 @@ from utils.features.protocols import (
     SVHN_STRENGTHS,
     Outcome,
     Split,
+    check_folds,
     check_labels,
     cifar,
     draw,
     svhn,
 )
-from utils.features.sizes import SIZES, SVHN_LABELS, Sizes, expect_enough, labels_of_each, parts
+from utils.features.sizes import SIZES, SVHN_LABELS, Sizes, enough_to_judge, expect_enough, labels_of_each, parts
 from utils.files import read_json, write_json
 from utils.intervals import bootstrap_mean
 from utils.models import load_network
@@ -73,8 +85,10 @@ def compare(
     Returns:
         The record, of plain values: "rows", each with "kind", "name", "features", "strength", "accuracy" (an interval
         over test images) and what the protocol adds; "margin", by how much the features are ahead of the same network
-        with random weights; "published"; "missing", kinds that could not be measured, with the reason; and what the
-        images are.
+        with random weights; "published"; "missing", kinds that could not be measured, with the reason; and "data", what
+        the images are: among it "test_set_apart", whether those that judge are a part of those to learn from, and
+        "test_seen", whether the network was trained on them, without their labels ("unknown" where nobody knows what it
+        was trained on).
 
     Raises:
         InputError: the images have no labels, or too few, or are smaller than the network's.
@@ -124,6 +138,7 @@ def compare(
         ahead = rights["model"][0] - np.mean(rights["random"], 0)
         margin = bootstrap_mean(ahead, seed).plain() | {"over": "the same network with random weights"}
     train = split.train.dataset
+    set_apart = split.test.dataset is train
     return {
         "model": trained.title,
         "protocol": protocol,
@@ -135,8 +150,9 @@ def compare(
             "train": len(split.train),
             "validation": len(split.validation) if split.validation else 0,
             "test": len(split.test),
-            "test_set_apart": split.test.dataset.split == train.split,
-            "labels": split.labels * split.classes if split.labels else len(split.train),
+            "test_set_apart": set_apart,
+            "test_seen": _seen(trained, data, set_apart),
+            "labels": len(split.train) if split.labels is None else split.labels * split.classes,
             "classes": split.classes,
         },
         "rows": rows,
@@ -171,7 +187,11 @@ def split_for(
     data_dir: str | Path | None = None,
     progress: bool = True,
 ) -> Split:
-    """The images of an experiment: the dataset's own test part, or, where it has none, 3 of 10 images set apart.
+    """The images of an experiment.
+
+    Judged are those of the dataset's own test part, or those behind the `data.count` to learn from (of own pictures
+    whichever are more); where there are none, or too few behind, 3 of 10 images are set apart. None of them has an
+    exact copy among those to learn from, but for test parts of the catalogue, which stay as they were published.
 
     Args:
         data: labelled images.
@@ -180,39 +200,77 @@ def split_for(
         sizes: how many images at most.
 
     Raises:
-        InputError: the images have no labels, or too few, or are smaller than the network's.
+        InputError: the images have no labels, or too few, or are smaller than the network's, or copies of each other.
     """
-    of_data = reading(data)
     expect_enough(data, protocol, labels, sizes, data_dir)
-    _check_size(data, size, find_source(data.name, size, data_dir=data_dir, **of_data).describe().title)
-    dataset = load(data.name, size, data.count, data_dir=data_dir, progress=progress, **of_data)
-    apart = held_out(
-        data.name, size, choices=data.choices, trained_on=data.split, data_dir=data_dir, progress=progress,
-        small=data.small, rules=data.rules,
-    )  # fmt: skip
+    _check_size(data, size, find_source(data.name, size, data_dir=data_dir, **reading(data)).describe().title)
+    dataset = load_of(data, size, data_dir, progress)
+    others = _others(data, dataset, sizes, data_dir, progress)
     order = stream(seed, "features: parts").permutation(len(dataset))
-    known = apart is not None and apart.labels is not None
-    tested, validated, learned = parts(len(dataset), known, protocol, labels, sizes)
-    if not known:
+    tested, validated, learned = parts(len(dataset), others is not None, protocol, labels, sizes)
+    if others is None:
         test, order = Part(dataset, np.sort(order[:tested])), order[tested:]
+        test = _without_copies(test, Part(dataset, order[: validated + learned]), progress)
     else:
-        test = Part(apart, np.arange(len(apart)))
+        test = Part(others, np.arange(len(others)))
     if sizes.test is not None and sizes.test < len(test):
         some = stream(seed, "features: test part").permutation(len(test))[: sizes.test]
         test = test.take(np.sort(some))
     classes = len(dataset.label_names) or int(np.asarray(dataset.labels).max()) + 1
     train = Part(dataset, order[validated : validated + learned])
     if protocol == "svhn":
-        each = labels_of_each(labels or SVHN_LABELS, classes)
-        check_labels(train, each, classes, f"--labels {labels or SVHN_LABELS}")
+        labels = SVHN_LABELS if labels is None else labels
+        each = labels_of_each(labels, classes, protocol)
+        check_labels(train, each, classes, f"--labels {labels}")
         return Split(train, test, Part(dataset, order[:validated]), each, classes)
-    if labels:
-        each = labels_of_each(labels, classes)
+    if labels is not None:
+        each = labels_of_each(labels, classes, protocol)
         check_labels(train, each, classes, f"--labels {labels}")
         chosen = draw(train.labels, each, classes, stream(seed, "features: labels"))
         train = train.take(np.sort(chosen))
-    check_labels(train, 3, classes, "cross-validation")
+    check_folds(train, classes)
     return Split(train, test, None, None, classes)
+
+
+def _others(
+    data: DataConfig, dataset: Dataset, sizes: Sizes, data_dir: str | Path | None, progress: bool
+) -> Dataset | None:
+    """Labelled images beside those to learn from, which judge them; None if there are none, or too few behind them."""
+    size, places = dataset.images.shape[1], {"data_dir": data_dir, "progress": progress}
+    if split_apart(data.name, data.split, data.rules, data_dir) is None:
+        wanted = enough_to_judge(len(dataset), sizes)
+        found = unseen(data, size, wanted, **places)
+        found = None if found is None or len(found) < wanted else found
+    elif is_own(data.name):
+        found = unseen(data, size, sizes.test or sys.maxsize, **places)
+    else:  # as it was published, so that figures stay comparable
+        found = held_out(data.name, size, choices=data.choices, trained_on=data.split, **places)
+    return None if found is None or found.labels is None else found
+
+
+def _without_copies(test: Part, learned: Part, progress: bool) -> Part:
+    """The images to be judged that have no exact copy among those to learn from."""
+    known = {exact.digest_of(image) for batch in learned.batches() for image in batch}
+    judged = (image for batch in test.batches() for image in batch)
+    fresh = [place for place, image in enumerate(judged) if exact.digest_of(image) not in known]
+    copies, title = len(test) - len(fresh), test.dataset.title
+    if not copies:
+        return test
+    if not fresh:
+        raise InputError(
+            f"All {copies:,} images of {title} that were set apart to be judged are exact copies of others to learn "
+            "from: give pictures that differ, or --data with other ones."
+        )
+    if progress:
+        print(f"Set apart of {title}, exact copies of images to learn from left out: {copies:,}.", file=sys.stderr)
+    return test.take(np.array(fresh))
+
+
+def _seen(trained: TrainedNetwork, data: DataConfig, set_apart: bool) -> bool | str:
+    """Whether a network was trained on the images that judge it; UNKNOWN where nobody knows what it was trained on."""
+    if trained.experiment is None:
+        return UNKNOWN
+    return set_apart and place_of(trained.experiment.data.name) == place_of(data.name)
 
 
 def _check_size(data: DataConfig, size: int, title: str) -> None:
@@ -234,7 +292,8 @@ class _Bench:
         self.split, self.protocol, self.sizes, self.seed = split, protocol, sizes, seed
         self.folder, self.progress = folder, progress
         parts = [part.fingerprint for part in (split.train, split.validation, split.test) if part]
-        counts = (sizes.few_draws,) if protocol == "cifar" else (sizes.choosing_draws, sizes.draws)
+        self.few_draws = sizes.few_draws if np.bincount(split.train.labels).min() >= FEW else 0
+        counts = (FEW, self.few_draws) if protocol == "cifar" else (sizes.choosing_draws, sizes.draws)
         self.identity = [protocol, seed, split.labels, parts, counts]
 
     def say(self, sentence: str) -> None:
@@ -260,9 +319,7 @@ class _Bench:
                 draws = (self.sizes.choosing_draws, self.sizes.draws)
                 outcome = svhn(self.split, features, self.seed, *draws, progress=title)
             else:
-                enough = np.bincount(self.split.train.labels).min() > FEW
-                few = self.sizes.few_draws if enough else 0
-                outcome = cifar(self.split, features, self.seed, few, progress=title)
+                outcome = cifar(self.split, features, self.seed, self.few_draws, progress=title)
             plain = outcome.plain() | {"width": made[0].values.shape[1]}
             if not keep:
                 for each in made:
@@ -329,11 +386,15 @@ class _Bench:
 
 
 def _row(outcome: Outcome, seed: int) -> dict:
-    """What a record says of an outcome."""
+    """What a record says of an outcome.
+
+    Of accuracies that differ by what was drawn: their mean, how many, and "spread", 1.96 standard deviations, what the
+    paper's ± is taken for; None of a single one, which has none.
+    """
     row = {"strength": outcome.strength, "accuracy": bootstrap_mean(outcome.right, seed).plain()}
     for name in ("each", "few"):
         if len(values := getattr(outcome, name)):
-            spread = 1.96 * float(values.std())
+            spread = 1.96 * float(values.std(ddof=1)) if len(values) > 1 else None
             row[name] = {"mean": float(values.mean()), "spread": spread, "draws": len(values)}
     return row
 
@@ -349,7 +410,7 @@ def _measured(row: dict, svhn: bool) -> dict:
         error = {"low": 1 - accuracy["high"], "high": 1 - accuracy["low"]}
         return first | {
             "error %": f"{100 * (1 - accuracy['value']):.2f}",
-            "±": f"{100 * row['each']['spread']:.2f}",
+            "±": _points(row["each"]["spread"], ".2f"),
             "95%": f"{100 * error['low']:.1f} to {100 * error['high']:.1f}",
             "from": "measured",
         }
@@ -358,9 +419,14 @@ def _measured(row: dict, svhn: bool) -> dict:
         "accuracy %": f"{100 * accuracy['value']:.1f}",
         "95%": f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}",
         "400 a class": f"{100 * few['mean']:.1f}" if few else "",
-        "±": f"{100 * few['spread']:.1f}" if few else "",
+        "±": _points(few["spread"], ".1f") if few else "",
         "from": "measured",
     }
+
+
+def _points(share: float | None, form: str) -> str:
+    """A share in percent; nothing for None."""
+    return "" if share is None else f"{100 * share:{form}}"
 
 
 def _published(row: dict, svhn: bool) -> dict:

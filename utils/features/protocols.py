@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from utils.errors import InputError
 from utils.features import svm
 from utils.features.extract import Part
+from utils.features.sizes import FOLDS
 from utils.streams import stream
 
 FEW = 400
@@ -134,14 +135,37 @@ def check_labels(part: Part, count: int, classes: int, option: str) -> None:
     Raises:
         InputError: it names the class with the fewest images.
     """
-    there = np.bincount(part.labels, minlength=classes)
-    if there.min() < count:
-        least, names = int(there.argmin()), part.dataset.label_names
+    name, there = _scarcest(part, classes)
+    if there < count:
         raise InputError(
-            f"{option} asks for {count:,} images of each class, and there are only {there[least]:,} of class "
-            f"{names[least] if names else least} to draw from in {part.dataset.title}: ask for at most "
-            f"{there[least] * classes:,} labels."
+            f"{option} asks for {count:,} images of each class, and there are only {there:,} of class {name} to draw "
+            f"from in {part.dataset.title}: ask for at most {there * classes:,} labels."
         )
+
+
+def check_folds(part: Part, classes: int) -> None:
+    """Refuse to choose C by cross-validation with classes that not every fold can have an image of.
+
+    Args:
+        part: all images to learn from.
+        classes: how many.
+
+    Raises:
+        InputError: it names the class with the fewest images.
+    """
+    name, there = _scarcest(part, classes)
+    if there < FOLDS:
+        raise InputError(
+            f"Cross-validation takes {FOLDS} images of each class. Received: {there:,} of class {name}, of the "
+            f"{len(part):,} images of {part.dataset.title} to learn from; give more of that class, or leave it out."
+        )
+
+
+def _scarcest(part: Part, classes: int) -> tuple[str | int, int]:
+    """The class of a part with the fewest images, by its name or number, and how many these are."""
+    there, names = np.bincount(part.labels, minlength=classes), part.dataset.label_names
+    least = int(there.argmin())
+    return names[least] if names else least, int(there[least])
 
 
 def cifar(

@@ -9,6 +9,7 @@ import numpy as np
 from utils.config import Experiment
 from utils.data import Dataset
 from utils.errors import InputError
+from utils.streams import stream
 
 if TYPE_CHECKING:  # it imports TensorFlow, which a study starts first
     from utils.features.extract import Part
@@ -20,7 +21,8 @@ class Questions:
 
     Attributes:
         names: of the F factors: exact attributes of a built-in dataset, or "class".
-        labelled: the n images to learn from, which the networks were trained on; batch normalisation goes by them.
+        labelled: the n images to learn from, in no particular order, which the networks were trained on; batch
+            normalisation goes by them.
         test: uint8 (T, S, S, 3), images that they were not trained on.
         known, answers: int64 (F, n) and (F, T), which value of each factor the images have.
     """
@@ -66,8 +68,11 @@ def questions_for(
             f"{dataset.title} has neither labels nor exact attributes, which a classifier would read off features: "
             "name a dataset that has, such as --data cifar10 or faces."
         )
-    part = Part(dataset, np.arange(count))
-    return Questions(names, part, np.asarray(test.images), known[:, :count].astype(int), answers.astype(int))
+    rows = np.arange(len(dataset))
+    if entry is None:  # own pictures come in the order of their names, so class by class; other datasets come mixed
+        rows = stream(0, "features: parts").permutation(rows)
+    part = Part(dataset, rows[:count])
+    return Questions(names, part, np.asarray(test.images), known[:, part.rows].astype(int), answers.astype(int))
 
 
 def apart(experiment: Experiment, count: int, data_dir: str | Path | None = None, progress: bool = True) -> Dataset:

@@ -10,8 +10,12 @@ from utils.evaluation.held_out import split_apart
 
 SVHN_LABELS = 1000
 """That classifiers learn from, by default, where the protocol is svhn."""
+FOLDS = 3
+"""Of the cross-validation that chooses C (cifar)."""
+LEAST = {"cifar": FOLDS, "svhn": 1}
+"""Labels of each class that a protocol cannot do without."""
 TEST_SHARE = 0.3
-"""Of the images are set apart for judging where a dataset has no part for it."""
+"""Of the images are set apart for judging where there are no others for it."""
 VALIDATION, VALIDATION_SHARE = 10_000, 0.2
 """Images of the training part that C is chosen on (svhn), by the authors' code; and at most this share of it."""
 
@@ -55,7 +59,7 @@ def parts(images: int, known: bool, protocol: str, labels: int | None, sizes: Si
 
     Args:
         images: how many there are.
-        known: whether there are others to judge by, a test part with labels.
+        known: whether there are others to judge by, such as a test part with labels.
         protocol: "cifar", where C is chosen by cross-validation, or "svhn".
         labels: how many labels are drawn from those to learn from, if they are.
         sizes: how many images at most.
@@ -63,7 +67,7 @@ def parts(images: int, known: bool, protocol: str, labels: int | None, sizes: Si
     test = 0 if known else round(TEST_SHARE * images)
     rest, most = images - test, images if sizes.train is None else sizes.train
     if protocol != "svhn":
-        return test, 0, rest if labels else min(rest, most)
+        return test, 0, min(rest, most) if labels is None else rest
     validation = min(VALIDATION, int(VALIDATION_SHARE * rest))
     if sizes.train is not None:
         rest = min(rest, most)
@@ -71,21 +75,28 @@ def parts(images: int, known: bool, protocol: str, labels: int | None, sizes: Si
     return test, validation, rest - validation
 
 
-def labels_of_each(labels: int, classes: int) -> int:
+def enough_to_judge(images: int, sizes: Sizes) -> int:
+    """How many others are worth more than a part of so many images: as many as would be set apart and looked at."""
+    apart = round(TEST_SHARE * images)
+    return apart if sizes.test is None else min(apart, sizes.test)
+
+
+def labels_of_each(labels: int, classes: int, protocol: str) -> int:
     """Labels of each class.
 
     Raises:
-        InputError: there is less than one.
+        InputError: there are fewer than the protocol takes, see `LEAST`.
     """
-    if labels < classes:
-        raise InputError(f"--labels must be at least {classes}, one of each class. Received: {labels}.")
+    if labels < (least := LEAST[protocol]) * classes:
+        each = "one of each class" if least == 1 else f"{least} of each class, for cross-validation"
+        raise InputError(f"--labels must be at least {least * classes}, {each}. Received: {labels}.")
     return labels // classes
 
 
 def expect_enough(
     data: DataConfig, protocol: str, labels: int | None, sizes: Sizes, data_dir: str | Path | None = None
 ) -> None:
-    """Refuse images without labels, and more labels than there can be, as far as it is known without any image.
+    """Refuse images without labels, and labels too few or too many, as far as it is known without any image.
 
     Args:
         data, protocol, labels, data_dir: as in `comparison.compare`.
@@ -102,13 +113,25 @@ def expect_enough(
             "--data house_numbers or cifar10, or an .npz file with an array of labels."
         )
     asked = labels if labels is not None or protocol != "svhn" else SVHN_LABELS
-    if asked is None or not there.label_names:
+    if asked is None:
         return
-    each, classes = labels_of_each(asked, len(there.label_names)), len(there.label_names)
-    apart = split_apart(data.name, data.split, data.rules, data_dir) is not None
-    *_, most = parts(min(there.count, data.count or there.count), apart, protocol, labels, sizes)
+    classes = len(there.label_names) or 1  # at least, where nobody says how many
+    each = labels_of_each(asked, classes, protocol)
+    if not there.label_names:
+        return
+    images = min(there.count, data.count or there.count)
+    known = split_apart(data.name, data.split, data.rules, data_dir) is not None
+    enough = known or _behind(data, data_dir) >= enough_to_judge(images, sizes)
+    *_, most = parts(images, enough, protocol, labels, sizes)
     if each * classes > most:
         raise InputError(
             f"--labels {asked} asks for {each:,} images of each class, and there are only {most:,} of all {classes} "
             f"classes to draw from in {there.title}: ask for at most {most:,} labels."
         )
+
+
+def _behind(data: DataConfig, data_dir: str | Path | None) -> int:
+    """How many images of a split are left by those that `data.count` takes."""
+    if data.count is None:
+        return 0
+    return find_source(data.name, data_dir=data_dir, **reading(data)).describe().count - data.count

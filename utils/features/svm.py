@@ -24,6 +24,7 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
+from utils.features.sizes import FOLDS
 from utils.streams import stream
 
 PIECE_BYTES = 1 << 26
@@ -33,7 +34,6 @@ TOLERANCE = 1e-3
 MOST_STEPS = 400
 SKETCH, DIRECTIONS = 1000, 50
 """Images that the directions in which features vary most are found from, and how many of these."""
-FOLDS = 3
 STRENGTHS = tuple(10 ** (exponent / 2) for exponent in range(-4, 6))
 """What C is chosen among, in units of 1 / (the features' variance, added up): from 0.01 to 300. The unit makes the
 choice independent of how features are scaled."""
