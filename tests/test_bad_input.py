@@ -42,7 +42,9 @@ from utils.explain.parts import read_boxes
 from utils.latent.directions import read_directions
 from utils.latent.stops import read_latents
 from utils.models import load_network
-from utils.runs import PROJECT, Run
+from utils.pretrained import Pretrained
+from utils.runs import PROJECT, Run, read_conditions
+from utils.text_encoder import TextEncoder, _fingerprint, build_text_network
 from utils.training import checkpoint
 
 SECONDS, BYTES = 5.0, 256 << 20
@@ -225,6 +227,9 @@ NO_JSON = {
 }
 NO_JSON |= {"nested": b"[" * 100_000, "many digits": b'{"a": ' + b"1" * 9000 + b"}", "nothing in it": b"{}"}
 
+ENCODER = build_text_network(3)
+ATTRIBUTES = config.replace(preset("quick"), conditions="attributes", condition_names=("hat", "beard", "smile")).model
+
 PICTURES = [kind for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
             if kind != "AVIF" or features.check("avif")]  # fmt: skip
 BAD: dict[str, dict[str, bytes]] = {
@@ -290,6 +295,17 @@ BAD: dict[str, dict[str, bytes]] = {
     },
     "state.json": NO_JSON | {"no status": b'{"update": 3}', "update in words": b'{"status": "running", "update": "3"}',
                              "no rollbacks": b'{"status": "running", "rollbacks": 1}'},
+    "card.json": NO_JSON | {"a distance in words": json.dumps({
+        "name": "a", "data": "a", "terms of the data": "", "parameters": {}, "distance": "far"}).encode()},
+    "text_encoder.json": NO_JSON | {
+        "no words": json.dumps({"fingerprint": _fingerprint(ENCODER)}).encode(),
+        "of another": json.dumps({"fingerprint": "0", "vocabulary": ["a"]}).encode(),
+    },
+    "conditions.npy": harmed(npy(np.eye(3, dtype=np.uint8))) | HEADERS | {
+        "of another model": npy(np.eye(4, dtype=np.uint8)), "none": npy(np.empty((0, 3), np.uint8)),
+        "one": npy(np.ones(3, np.uint8)), "not finite": npy(np.full((2, 3), np.nan, np.float32)),
+        "words": npy(np.full((2, 3), "hat")), "several arrays": npz(a=np.eye(3, dtype=np.uint8)),
+    },
     "steps.jsonl": {"no JSON": b'{"update": 1}\n{"upd\n', "a list": b"[]\n", "zeros": bytes(100) + b"\n",
                     "no UTF-8": b'{"a": "\xff"}\n', "nested": b"[" * 100_000 + b"\n"},
     ".keras": harmed(network(), flips=6),
@@ -315,6 +331,7 @@ BAD: dict[str, dict[str, bytes]] = {
         }.items()
     },
 }  # fmt: skip
+BAD["settings.json"] = BAD["experiment.json"]  # that of a model with a name
 
 
 # --- what reads them --------------------------------------------------------------------------------------------------
@@ -399,6 +416,11 @@ def read_run(file: Path) -> None:
     run.steps(3)
 
 
+def read_encoder(file: Path) -> None:
+    ENCODER.save(file.with_suffix(".keras"))
+    TextEncoder.load(file.parent)
+
+
 def read_tf_config(file: Path) -> None:
     find_cluster({"TF_CONFIG": file.read_text(errors="surrogateescape")})
 
@@ -418,6 +440,10 @@ READERS = {
     "experiment.json": ("experiment.json", read_run),
     "state.json": ("state.json", read_run),
     "steps.jsonl": ("steps.jsonl", read_run),
+    "settings.json": ("settings.json", lambda file: Pretrained(file.parent).experiment),
+    "card.json": ("card.json", lambda file: Pretrained(file.parent).card),
+    "text_encoder.json": ("text_encoder.json", read_encoder),
+    "conditions.npy": ("conditions.npy", lambda file: read_conditions(file, ATTRIBUTES)),
     ".keras": ("a.keras", load_network),
     "boxes": ("boxes.json", lambda file: read_boxes(file, 5, 32)),
     "TF_CONFIG": ("tf_config", read_tf_config),

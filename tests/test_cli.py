@@ -301,6 +301,8 @@ def test_an_option_is_known_by_its_earlier_name_too(capsys, run, options):
         (["--averaging", "0.9"], ["--ema-decay", "0.9"]),
         (["--augment", "colour,cutout", "--data", "a,b"], ["--augment", "colour", "cutout", "--data", "a,b"]),
         (["--augment=translation"], ["--augment", "translation"]),
+        (["--augment", "colour", "cutout,noise", "-x", "a,b"], ["--augment", "colour", "cutout", "noise", "-x", "a,b"]),
+        (["--augment=colour,", "cutout", "--seed", "1,2"], ["--augment", "colour", "cutout", "--seed", "1,2"]),
     ],
 )
 def test_options_by_the_names_of_any_version_become_todays(before, today):
@@ -575,7 +577,7 @@ def test_digits_of_28_pixels_are_trained_on_and_the_end_says_what_is_next(capsys
     assert "--image-size 64" not in capsys.readouterr().out
     moved.rename(pictures)
     code, _, err = said(capsys, "publish", run.folder, "digits", *places)
-    assert code == 2 and "has had 3 updates" in err and "--anyway" in err
+    assert code == 2 and "have had 3 updates" in err and "--anyway" in err
 
 
 def test_a_training_that_failed_does_not_just_say_done(capsys, run, monkeypatch):

@@ -5,15 +5,17 @@ import numpy as np
 import pytest
 from keras import layers
 from matplotlib.text import Text
+from studio_runs import make_run
 
 from utils import cli
+from utils.cli.draw import _meant
 from utils.config import preset, replace
 from utils.diagrams.architecture import architecture, draw_architectures
 from utils.diagrams.game import Way, game
 from utils.diagrams.methods import draw_convolutions, draw_grad_cam, draw_guided, reach
 from utils.errors import InputError
 from utils.figure import write_figure
-from utils.models import build_discriminator, build_generator
+from utils.models import build_discriminator, build_generator, build_rotation_head
 from utils.presets import R3GAN
 
 REPORT = preset("report32")
@@ -177,6 +179,20 @@ def test_draw_writes_presets_and_models_and_says_what_is_wrong(tmp_path, monkeyp
         assert cli.main(["draw", *arguments]) == 2
         assert sentence in capsys.readouterr().err
     assert cli.main(["draw", "mine.keras"]) == 0 and len(list(tmp_path.glob("*mine-networks.svg"))) == 1
+
+
+def test_guided_backpropagation_is_drawn_without_any_network(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DCGAN_RUNS_DIR", str(tmp_path / "none"))
+    assert cli.main(["draw", "--what", "guided"]) == 0
+    assert capsys.readouterr().out == "guided.svg\n" and (tmp_path / "guided.svg").is_file()
+
+
+def test_all_players_of_a_run_are_drawn(tmp_path):
+    run = make_run(tmp_path)
+    build_rotation_head(run.experiment.model).save(run.model("rotation"))
+    *_, networks = _meant(str(run.folder), None)
+    assert [network.name for network in networks()] == ["generator", "discriminator", "rotation"]
 
 
 def tiny(experiment):

@@ -159,7 +159,7 @@ def test_the_authors_generator_stands_beside_without_a_training_and_without_a_di
     run, out = carried_out.run, tmp_path / "kept"
     card = {"data": "SVHN, as the authors had it", "about": "released", "parameters": {}}
     model = SimpleNamespace(model=run.model, experiment=run.experiment, card=card)
-    monkeypatch.setattr("utils.pretrained.find", lambda name: model if name == "paper_svhn" else None)
+    monkeypatch.setattr("utils.pretrained.find", lambda name: model if name == study.AUTHORS else None)
     study._keep_authors(carried_out.study, out)
     kept = results.load(carried_out.study.name, out)
     (row,) = study.by_arm(kept)

@@ -1,16 +1,22 @@
 """The paper's released networks, against what Theano computes, written out in NumPy."""
 
+import json
+
 import genuine
 import keras
 import numpy as np
 import pytest
 
-from utils import cli, pretrained
+from utils import cli, pretrained, runtime
 from utils.config import preset, replace
 from utils.errors import InputError
 from utils.explain.fixed import fixed_discriminator
 from utils.models import fix_statistics, forward, load_network
 from utils.paper_weights import import_paper, read_networks
+from utils.report import of_networks, of_project
+from utils.report.document import Report, expect_folder
+from utils.report.kept import Kept
+from utils.report.of_networks import report_of, subject_of
 from utils.sampling import Sampler, make_latent_samples
 
 TINY = replace(preset("paper_svhn"), width=1 / 16, latent_dim=7)
@@ -153,6 +159,27 @@ def test_the_model_is_one_of_keras_own_layers_that_other_commands_take(model):
     assert "MIT licence" in model.card["about"] and model.experiment == TINY
 
 
+def test_the_model_is_compared_and_reported_although_nothing_is_known_of_its_training(
+    model, tmp_path, monkeypatch, capsys
+):
+    shipped = pretrained.find
+    monkeypatch.setattr(pretrained, "find", lambda name: shipped(name, model.folder.parent) or shipped(name))
+    options = ("--no-distances", "--json", "--out", str(tmp_path))
+    assert cli.main(["compare", "tiny_paper", "house_numbers", *options]) == 0
+    around = json.loads(capsys.readouterr().out)["surroundings"]
+    assert {name: values[0] for name, values in around.items()} == dict.fromkeys(around, "not recorded")
+    assert around.keys() >= {"images", "fingerprint", "device", "keras"}
+    assert cli.main(["show", "tiny_paper"]) == 0
+    monkeypatch.setattr(of_networks, "_networks", lambda *_: [])  # drawn in tests of reports
+    report = Report("A report", "made by a test", expect_folder(tmp_path / "report"))
+    report_of([subject_of("tiny_paper")], report, lambda experiment: "./dcgan train")
+    told = {section.title: json.dumps(section.blocks, default=str) for section in report.sections}
+    assert "as the authors had it" in told["Abstract"] and "updates" not in told["Abstract"]
+    assert "were not trained here" in told["How to make it again"]
+    rows = of_project._models(report, Kept(models=model.folder.parent))[0]["rows"]
+    assert rows[0][0] == "tiny_paper" and "not recorded" in rows[0]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -184,9 +211,11 @@ def test_an_array_that_is_not_what_it_should_be_is_named(tmp_path, change, words
         (["nowhere", "name"], "There is no folder nowhere; `bash data_scripts/get_paper_weights.sh` fetches one"),
         (["nowhere", "../name"], "name must be made of letters, digits, - and _."),
         (["nowhere", "faces"], "There is a model faces already: choose another name, or add --anyway"),
+        (["nowhere", "paper_svhn"], "name must be another than that of a preset"),
     ],
 )
-def test_the_command_refuses_in_one_sentence(capsys, arguments, words):
+def test_the_command_refuses_in_one_sentence_before_tensorflow_is_started(capsys, monkeypatch, arguments, words):
+    monkeypatch.setattr(runtime, "start", lambda *_: pytest.fail("TensorFlow is started"))
     assert cli.main(["import-paper", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and words in err

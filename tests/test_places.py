@@ -161,7 +161,40 @@ def test_a_signal_during_the_last_step_waits_for_its_end(tmp_path, monkeypatch, 
     finally:
         signal.signal(number, before)
     assert content(tmp_path) == LATER | {"mine.txt": "mine"}
-    assert len(seen) == 4 and all(LATER.items() <= each.items() for each in seen)
+    assert len(seen) == 5 and all(LATER.items() <= each.items() for each in seen)
+
+
+@pytest.mark.parametrize("failing", range(1, 7))
+def test_a_rename_that_fails_in_the_last_step_leaves_the_former_files_whole(tmp_path, monkeypatch, failing):
+    put(tmp_path, FORMER | {"old/only.txt": "old"})
+    before, rename, calls = content(tmp_path), Path.replace, []
+
+    def replace(self, other):
+        calls.append(self.name)
+        if len(calls) == failing:
+            raise OSError(errno.EIO, "broken")
+        return rename(self, other)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(OSError, match="broken"), files.appear_together(tmp_path, instead_of=("old",)) as made:
+        put(made, LATER)
+    assert content(tmp_path) == before and len(list(tmp_path.iterdir())) == 4
+
+
+def test_what_cannot_be_put_back_is_not_removed(tmp_path, monkeypatch):
+    put(tmp_path, FORMER)
+    rename, broken = Path.replace, []
+
+    def replace(self, other):
+        if broken or self.name == "report.html":
+            broken.append(self)
+            raise OSError(errno.EIO, "broken")
+        return rename(self, other)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(OSError, match="broken"), files.appear_together(tmp_path) as made:
+        put(made, LATER)
+    assert set(FORMER.values()) <= set(content(tmp_path).values())
 
 
 def test_what_a_killed_process_left_is_removed_when_nobody_can_be_at_it_any_more(tmp_path):

@@ -3,18 +3,21 @@
 import errno
 import json
 import re
+import shutil
 
 import keras
 import numpy as np
 import pytest
 
-from utils import cli, pretrained, runtime
+from utils import cli, lengths, pretrained, runtime
+from utils.cli.publish import _unfit
 from utils.config import differences, preset, replace
 from utils.data import scale_back
 from utils.data.conditions import GRID_COLUMNS
 from utils.errors import InputError
 from utils.intervals import Interval
 from utils.models import load_network
+from utils.presets import presets
 from utils.runs import Run, State
 from utils.sampling import Sampler, make_latent_samples
 from utils.training.players import build_players
@@ -68,6 +71,55 @@ def test_a_run_without_networks_is_refused(run, noise_dataset, tmp_path):
     run.model("generator").unlink()
     with pytest.raises(InputError, match="has no networks yet"):
         pretrained.publish(run, "name", noise_dataset, folder=tmp_path / "named")
+
+
+def test_a_card_tells_the_updates_of_its_networks_and_none_since(run, noise_dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(lengths, "FEW_UPDATES", 5)
+    run.steps_file.write_text("".join(f'{{"update": {n}, "epoch": {(n + 2) // 3}}}\n' for n in range(1, 9)))
+    for summaries, updates in ((1, 0), (2, 3)):
+        run.epochs_file.write_text("".join(f'{{"epoch": {number}}}\n' for number in range(summaries)))
+        assert pretrained.publish(run, "early", noise_dataset, folder=tmp_path).card["updates"] == updates
+        assert _unfit(run).startswith(f"its networks have had {updates} updates, too few")
+
+
+def test_a_name_that_commands_take_for_something_else_is_refused():
+    for name in (*presets(), "last"):
+        with pytest.raises(InputError, match="name must be another than"):
+            pretrained.check_name(name)
+
+
+def test_publish_refuses_before_it_starts_tensorflow(run, tmp_path, monkeypatch, capsys):
+    def refused(*arguments):
+        assert cli.main(["publish", *arguments]) == 2
+        return capsys.readouterr().err
+
+    monkeypatch.setattr(runtime, "start", lambda *_: pytest.fail("TensorFlow is started"))
+    assert "There is a model faces already" in refused("nothing", "faces")
+    assert "its networks have had 0 updates" in refused(str(run.folder), "mine")
+    run.model("generator").rename(tmp_path / "away.keras")
+    assert "has no networks yet" in refused(str(run.folder), "mine", "--anyway")
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "arguments"),
+    [
+        ("faces", "settings.json", ("show",)),
+        ("faces", "card.json", ("show",)),
+        ("faces", "card.json", ("compare", "cifar10", "--no-distances")),
+        ("faces_attributes", "conditions.npy", ("sample",)),
+        ("faces_text", "text_encoder.json", ("sample", "--text", "a hat")),
+    ],
+)
+def test_a_damaged_file_of_a_model_is_told_in_one_sentence(name, file, arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(pretrained.find(name).folder, tmp_path / "damaged" / name)
+    (tmp_path / "damaged" / name / file).write_bytes(b"{")
+    shipped = pretrained.find
+    monkeypatch.setattr(pretrained, "find", lambda asked: shipped(asked, tmp_path / "damaged") or shipped(asked))
+    command, *options = arguments
+    assert cli.main([command, name, *options]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and file in err
 
 
 def test_a_model_is_replaced_by_all_files_of_another_together_or_stays_as_it_is(

@@ -64,6 +64,19 @@ def test_kept_networks_are_known_by_the_updates_they_have_had(tmp_path):
         assert run.kept("discriminator") == {}
 
 
+def test_its_networks_have_had_the_updates_before_its_last_summary_however_far_its_records_are(tmp_path):
+    steps = [{"update": n, "epoch": 1 + (n - 1) // 3} for n in range(1, 9)]
+    for unit, each in (("epoch", 3), ("update", 1)):
+        run = Run.create(replace(preset("quick"), **{f"{unit}s": 9}), ENVIRONMENT, tmp_path)
+        assert run.updates == 0
+        for number in (0, 1, 2):
+            with run.epochs_file.open("a") as file:
+                file.write(json.dumps({unit: number}) + "\n")
+            for done in range(each * number, 9):  # it was stopped that far on
+                run.steps_file.write_text("".join(json.dumps(row) + "\n" for row in steps[:done]))
+                assert run.updates == each * number, (unit, number, done)
+
+
 def test_a_folder_in_use_is_not_trained_in_twice(tmp_path):
     run = Run.create(preset("quick"), ENVIRONMENT, tmp_path)
     with run.locked(), pytest.raises(InputError, match="Another process is training"), run.locked():

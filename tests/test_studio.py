@@ -628,6 +628,25 @@ def test_an_export_replaces_an_earlier_one_and_nothing_else(tmp_path, exported, 
     assert {file.read_text() for file in project} == {"mine"}
 
 
+def test_an_export_that_fails_at_its_second_model_leaves_the_earlier_one(tmp_path, exported, runs, monkeypatch):
+    def content():
+        return {file: file.read_bytes() for file in home.rglob("*") if file.is_file()}
+
+    def write_model(folder, offer, data_dir):
+        if (folder.parent / offers.find_offers([str(runs[1].folder)])[0].id).is_dir():
+            raise InputError("damaged")
+        export._write(folder / "generator.onnx", b"new")
+
+    monkeypatch.setattr(export, "_write_model", lambda folder, *_: export._write(folder / "generator.onnx", b"old"))
+    home, _ = exported(runs[1])
+    before = content()
+    monkeypatch.setattr(export, "_write_model", write_model)
+    both = offers.find_offers([str(run.folder) for run in runs[1:]])
+    with pytest.raises(InputError, match="damaged"):
+        export.export(home, both, tmp_path / "data")
+    assert content() == before and not list(home.glob(".*"))
+
+
 def test_a_package_that_is_not_what_npm_publishes_is_refused_and_a_missing_npm_is_named(tmp_path, monkeypatch):
     version, _ = packages.PACKAGES["onnxruntime-web"]
     kept = tmp_path / "packages" / f"onnxruntime-web-{version}.tgz"

@@ -19,6 +19,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from utils.errors import InputError
+
 DAMAGED_ZIP = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, OverflowError, RuntimeError),
     OSError,
@@ -113,8 +115,8 @@ def appear_together(folder: str | Path, instead_of: Iterable[str] = ()) -> Itera
     """Give an empty folder; when the block ends well, all that is in it takes the places of its names in `folder`.
 
     Until then `folder` is as it was, and it stays so when the block fails or the process is killed. The last step are a
-    few renames, which Ctrl-C and SIGTERM wait for: only a kill within a millisecond could part them. What else is in
-    `folder` is not touched.
+    few renames, which Ctrl-C and SIGTERM wait for: only a kill within a millisecond could part them. If one of them
+    fails, those before it are taken back. What else is in `folder` is not touched.
 
     Args:
         folder: where the files and folders are to be; it is made if need be. What it has by their names is removed.
@@ -129,21 +131,29 @@ def appear_together(folder: str | Path, instead_of: Iterable[str] = ()) -> Itera
             shutil.rmtree(left, ignore_errors=True)
     with _of_place(folder):
         made = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder))
+    moved: list[tuple[Path, Path]] = []
     try:
         yield made
         names = sorted(path.name for path in made.iterdir())
+        former = [name for name in sorted({*names, *instead_of}) if os.path.lexists(folder / name)]
         before = make_folder(made / _UNFINISHED)
+        moves = [(folder / name, before / name) for name in former] + [(made / name, folder / name) for name in names]
         with _uninterrupted():
-            for name in set(instead_of).difference(names):
-                with contextlib.suppress(FileNotFoundError):
-                    (folder / name).replace(before / name)
-            for name in names:
-                if (folder / name).is_dir():  # a folder that is not empty cannot be replaced, only moved away
-                    (folder / name).replace(before / name)
-                (made / name).replace(folder / name)
+            try:
+                for source, target in moves:
+                    source.replace(target)
+                    moved.append((source, target))
+            except BaseException:
+                while moved:
+                    source, target = moved[-1]
+                    target.replace(source)
+                    moved.pop()
+                raise
+        moved.clear()
         _force(folder)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        if not moved:  # else what could not be put back is in there
+            shutil.rmtree(made, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -191,6 +201,13 @@ def remove_unfinished(folder: str | Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def names_in(folder: str | Path) -> list[str]:
+    """What is in a folder, sorted; [] if it is not there. Hidden names are left out: a system puts such everywhere, and
+    writers that were killed leave them."""
+    folder = Path(folder)
+    return sorted(path.name for path in folder.iterdir() if path.name[0] != ".") if folder.is_dir() else []
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` as UTF-8; the file appears whole or not at all.
 
@@ -215,6 +232,23 @@ def read_json(path: str | Path):
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def read_object(path: str | Path) -> dict:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        InputError: it is not there, is no JSON, or holds something else.
+    """
+    try:
+        value = read_json(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing: take it from a copy.") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not readable JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path} should be a JSON object. Received: {type(value).__name__}.")
+    return value
 
 
 _CONTENTION = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)  # the last where flock is made from fcntl's locks (NFS)

@@ -240,7 +240,9 @@ def is_conditional(network: keras.Model) -> bool:
 
 def is_generator(network: keras.Model) -> bool:
     """Whether a network makes images of latents, or of latents and conditions."""
-    return len(network.inputs[0].shape) == 2 and len(network.output_shape) == 4
+    inputs, outputs = (getattr(network, name, None) or () for name in ("inputs", "outputs"))
+    flat = len(inputs) in (1, 2) and all(len(tensor.shape) == 2 for tensor in inputs)
+    return flat and len(outputs) == 1 and len(outputs[0].shape) == 4
 
 
 def load_network(path: str | Path) -> keras.Model:
@@ -254,6 +256,18 @@ def load_network(path: str | Path) -> keras.Model:
     except Exception as error:  # Keras raises many kinds for a file that is not what it should be
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(f"{path} should be a network saved as .keras, but cannot be loaded: {reason}") from error
+
+
+def load_generator(path: str | Path) -> keras.Model:
+    """Load a saved generator, as `load_network` does.
+
+    Raises:
+        InputError: as `load_network`, or it is another network.
+    """
+    network = load_network(path)
+    if not is_generator(network):
+        raise InputError(f"{path} should be a generator, latents -> images. Received: {network.name}.")
+    return network
 
 
 def forward(

@@ -72,7 +72,7 @@ def import_paper(
         models_dir: where models with a name are.
 
     Raises:
-        InputError: the name cannot be the name of a folder, or an array is missing or not what it should be.
+        InputError: the name cannot be that of a model, or an array is missing or not what it should be.
     """
     pretrained.check_name(name)
     experiment = experiment or preset("paper_svhn")
@@ -112,8 +112,6 @@ def read_networks(folder: str | Path, experiment: Experiment) -> tuple[keras.Seq
         InputError: an array is missing or not what it should be.
     """
     folder, networks = Path(folder), []
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}; {FETCH} fetches one, and says where it is.")
     for network, build in (("generator", build_generator), ("discriminator", build_discriminator)):
         with runtime.full_precision():
             built = _as_theano_has_it(build(experiment.model))

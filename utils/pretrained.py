@@ -1,12 +1,14 @@
 """Trained models with a name and a card: those that come with the project, and those that a user publishes.
 
-A folder `saved_models/pretrained/<name>/` holds `generator.keras`, `discriminator.keras` (and `encoder.keras`, of a run
-that had one), `samples.png` (drawn by the generator, never images of the dataset), `settings.json` (an experiment;
-under another name than a run's, which this is not) and `card.json`; of a conditional model also `conditions.npy`, as in
-a run, and of one on texts `text_encoder.keras` and `.json`; its samples have a row for each class or attribute, or for
-each of some sentences. What `./dcgan directions` has found may be kept beside them, as `directions.npy` and `.json`.
+A folder `saved_models/pretrained/<name>/` holds `generator.keras`, `discriminator.keras` and those of the other players
+that the run had (`encoder.keras`, `rotation.keras`), `samples.png` (drawn by the generator, never images of the
+dataset), `settings.json` (an experiment; under another name than a run's, which this is not) and `card.json`; of a
+conditional model also `conditions.npy`, as in a run, and of one on texts `text_encoder.keras` and `.json`; its samples
+have a row for each class or attribute, or for each of some sentences. What `./dcgan directions` has found may be kept
+beside them, as `directions.npy` and `.json`.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,10 +21,10 @@ from utils.config import Experiment
 from utils.data.conditions import GRID_COLUMNS
 from utils.data.dataset import Dataset
 from utils.errors import InputError
-from utils.files import appear_together, appears_whole, read_json, write_json
-from utils.presets import told_by
+from utils.files import appear_together, appears_whole, read_object, write_json
+from utils.presets import presets, told_by
 from utils.registries import PLAYERS, chosen
-from utils.runs import PROJECT, Run
+from utils.runs import PROJECT, Run, read_conditions
 from utils.sampling import Sampler
 from utils.viz import grid, write_png
 
@@ -33,6 +35,8 @@ SHIPPED = PROJECT / "saved_models" / "pretrained"
 """Where they are."""
 SAMPLES = 64
 """Pictures in `samples.png`; their latents have the seed of the run's grids."""
+# What every card says; of a model that was trained here more is known.
+_CARD = {"name": str, "data": str, "terms of the data": str, "parameters": dict, "distance": dict}
 # Files that only some models have: those of an earlier one do not fit what replaces it.
 _OF_SOME = ("conditions.npy", "text_encoder.json", "text_encoder.keras", "directions.json", "directions.npy")
 
@@ -57,12 +61,20 @@ class Pretrained:
     @cached_property
     def experiment(self) -> Experiment:
         """What it was trained with."""
-        return config.from_dict(read_json(self.folder / "settings.json"))
+        return config.from_dict(read_object(self.folder / "settings.json"))
 
     @cached_property
     def card(self) -> dict:
-        """What it is, in plain values."""
-        return read_json(self.folder / "card.json")
+        """What it is, in plain values.
+
+        Raises:
+            InputError: card.json is damaged.
+        """
+        file = self.folder / "card.json"
+        card = read_object(file)
+        if odd := [key for key, kind in _CARD.items() if not isinstance(card.get(key), kind)]:
+            raise InputError(f"{file} should say of its model: {', '.join(odd)}; take it from a copy.")
+        return card
 
     @property
     def samples(self) -> Path:
@@ -75,10 +87,11 @@ class Pretrained:
     @property
     def conditions(self) -> np.ndarray | None:
         """As `Run.conditions`."""
-        return np.load(self.conditions_file, allow_pickle=False) if self.conditions_file.exists() else None
+        known = (self.folder / "settings.json").is_file()  # a network's file may lie anywhere
+        return read_conditions(self.conditions_file, self.experiment.model if known else None)
 
     def model(self, network: str) -> Path:
-        """The file of the "generator", the "discriminator" or, where it has one, the "encoder"."""
+        """The file of the "generator", the "discriminator" or another player (see `registries.PLAYERS`)."""
         return self.folder / f"{network}.keras"
 
 
@@ -114,15 +127,13 @@ def publish(
             goes into the card.
 
     Raises:
-        InputError: the name cannot be the name of a folder, or the run has no networks yet, or not the encoder of its
-            texts.
+        InputError: the name cannot be that of a model, or the run has no networks yet, or not the encoder of its texts.
     """
     from utils.models import load_network
 
     check_name(name)
-    if not run.model("generator").is_file():
-        raise InputError(f"{run.folder} has no networks yet: train it for an epoch first.")
-    experiment, steps, encoder = run.experiment, run.steps(1), None
+    check_networks(run)
+    experiment, encoder = run.experiment, None
     if experiment.model.conditions == "text":
         from utils.text_encoder import encoder_beside
 
@@ -144,7 +155,7 @@ def publish(
         "preset": base.preset,
         "changed settings": {key: value for key, (_, value) in changed.items()},
         "parameters": {name: network.count_params() for name, network in networks.items()},
-        "updates": int(steps["update"][-1]) if steps else 0,
+        "updates": run.updates,
         "batch size": experiment.training.batch_size,
         "seconds of training": run.seconds and round(run.seconds),
         "device": environment["device"]["name"],
@@ -173,28 +184,38 @@ def _conditions(experiment: Experiment, encoder: dict | None) -> str:
 
 
 def environment_of(card: dict) -> dict:
-    """What a card says of the machine, the images and the commit, as the environment of a run has it."""
-    images, fingerprint = card["data"].rsplit(", fingerprint ", 1)
-    count = images.rsplit(", ", 1)[-1].removesuffix(" images")
-    return {
-        "images": int(count.replace(",", "")),
-        "fingerprint": fingerprint,
-        "commit": card.get("commit"),
-        "device": {"name": card["device"]},
-        **card["versions"],
-    }
+    """What a card says of the machine, the images and the commit, as the environment of a run has it. The card of a
+    model that was not trained here has none of this."""
+    environment = {"commit": card.get("commit"), **card.get("versions", {})}
+    if "device" in card:
+        environment["device"] = {"name": card["device"]}
+    if found := re.search(r", ([\d,]+) images, fingerprint (\S+)$", card["data"]):
+        environment |= {"images": int(found[1].replace(",", "")), "fingerprint": found[2]}
+    return environment
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that cannot be the name of a folder.
+    """Refuse a name that cannot be the name of a folder, or that commands take for something else.
 
     Raises:
-        InputError: it says what a name is made of.
+        InputError: it says what a name is made of, or what has it already.
     """
     if not name or not name.replace("-", "").replace("_", "").isalnum():
         raise InputError(f"name must be made of letters, digits, - and _. Received: {name!r}.")
     if name == "last":
         raise InputError("name must be another than last, which means the newest run.")
+    if name in presets():
+        raise InputError(f"name must be another than that of a preset, which `./dcgan draw` draws. Received: {name!r}.")
+
+
+def check_networks(run: Run) -> None:
+    """Refuse a run that has none.
+
+    Raises:
+        InputError: it says so.
+    """
+    if not run.model("generator").is_file():
+        raise InputError(f"{run.folder} has no networks yet: train it for an epoch first.")
 
 
 def keep(

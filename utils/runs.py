@@ -7,7 +7,8 @@
         state.json        how it stands                  watch.jsonl       what the watch saw
         grids/            true.png, epoch_0000.png …     losses.png        curves
         training.mp4/.gif the grids as a film            tensorboard/      the same for TensorBoard
-        models/           generator.keras, discriminator.keras, encoder.keras (of a recipe that has one)
+        models/           the networks of the last summary: generator.keras, discriminator.keras, and those of other
+                          players (encoder.keras, rotation.keras) that a recipe has
                           (a run on texts has models/text_encoder.keras and .json)
                           (a conditional run has conditions.npy: conditions of training images)
                           (a run that counts updates has update_000000.png … in place of epoch_0000.png …)
@@ -37,11 +38,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from utils import config, viz
-from utils.config import Experiment
+from utils.config import Experiment, ModelConfig
 from utils.data.catalogue import is_own
 from utils.data.dataset import Dataset
 from utils.errors import InputError
-from utils.files import expanded, holder, is_locked, locked, make_folder, read_json, write_json
+from utils.files import NO_ARRAY, expanded, holder, is_locked, locked, make_folder, read_object, write_json
 from utils.lengths import unit_of
 from utils.text import one_line, shorten, slug
 
@@ -146,7 +147,7 @@ class Run:
     @cached_property
     def experiment(self) -> Experiment:
         """The settings of the run."""
-        return config.from_dict(_read(self.folder / "experiment.json"))
+        return config.from_dict(read_object(self.folder / "experiment.json"))
 
     def save_experiment(self, experiment: Experiment) -> None:
         """Write the settings."""
@@ -156,7 +157,7 @@ class Run:
     @cached_property
     def environment(self) -> dict:
         """Versions, device and data fingerprint of the machine that the run was started on."""
-        return _read(self.folder / "environment.json")
+        return read_object(self.folder / "environment.json")
 
     @property
     def unit(self) -> str:
@@ -199,9 +200,8 @@ class Run:
 
     @property
     def conditions(self) -> np.ndarray | None:
-        """Conditions of training images, uint8 (M, C), or float32 of texts, which what is not asked for is drawn from;
-        None if the run has none."""
-        return np.load(self.conditions_file, allow_pickle=False) if self.conditions_file.exists() else None
+        """Conditions of training images, which what is not asked for is drawn from; see `read_conditions`."""
+        return read_conditions(self.conditions_file, self.experiment.model)
 
     @property
     def quality_file(self) -> Path:
@@ -246,8 +246,8 @@ class Run:
         return self.folder / "models"
 
     def model(self, name: str, which: int | str | None = None) -> Path:
-        """The newest "generator", "discriminator" or "encoder", the one kept at a summary (its number, of a run with
-        `keep_models`), or the "best" (of a run with `keep` "best")."""
+        """The file of a player, a name of `registries.PLAYERS`: the newest, the one kept at a summary (its number, of a
+        run with `keep_models`), or the "best" (of a run with `keep` "best")."""
         folder = self._numbered(which) if isinstance(which, int) else which or ""
         return self.folder / "models" / folder / f"{name}.keras"
 
@@ -257,10 +257,19 @@ class Run:
         numbers = [row[self.unit] for row in self.epochs()]
         files = {number: self.model(player, number) for number in numbers}
         there = {number: file for number, file in files.items() if file.is_file()}
-        if self.unit == "update" or not there:
-            return there
-        each = int(np.count_nonzero(self.steps().get("epoch", np.empty(0)) == 1))  # updates of the first epoch
+        each = self._updates_of_a_unit() if there else 1
         return {number * each: file for number, file in there.items()}
+
+    @property
+    def updates(self) -> int:
+        """How many updates its newest networks have had: those before its last summary, which wrote them. Records and
+        checkpoint of a training that was stopped are further on."""
+        last = self.epochs(1)
+        return last[0][self.unit] * self._updates_of_a_unit() if last else 0
+
+    def _updates_of_a_unit(self) -> int:
+        """Of an epoch those of the first, or those of it that there are."""
+        return 1 if self.unit == "update" else int(np.count_nonzero(self.steps().get("epoch", np.empty(0)) == 1))
 
     def _numbered(self, number: int) -> str:
         return f"epoch_{number:04d}" if self.unit == "epoch" else f"update_{number:06d}"
@@ -287,7 +296,7 @@ class Run:
             return _state_by_its_log(self)
         known = {field.name: type(field.default) for field in dataclasses.fields(State) if field.name != "status"}
         known |= {"status": str, "rollbacks": list, "replicas": list, "seconds": (int, float), "written": (int, float)}
-        values = {name: value for name, value in _read(file).items() if name in known}
+        values = {name: value for name, value in read_object(file).items() if name in known}
         odd = [name for name, value in values.items() if not isinstance(value, known[name])]
         if odd or "status" not in values:
             raise InputError(f"{file} does not say how the run stands ({', '.join(odd) or 'no status'}): remove it.")
@@ -301,7 +310,7 @@ class Run:
     def best(self) -> dict | None:
         """What is known of the best networks: the summary that they are of, by its number ("epoch") and "update",
         "rollbacks" before it, and their "distance"."""
-        return _read(self.best_file) if self.best_file.exists() else None
+        return read_object(self.best_file) if self.best_file.exists() else None
 
     @property
     def seconds(self) -> float | None:
@@ -602,14 +611,34 @@ def _state_by_its_log(run: Run) -> State:
     return State("running", update, epoch)
 
 
-def _read(file: Path) -> dict:
+def read_conditions(file: Path, model: ModelConfig | None = None) -> np.ndarray | None:
+    """What is kept beside a network of the conditions of its training images.
+
+    Args:
+        file: conditions.npy.
+        model: the `.model` section of the experiment, where that is known.
+
+    Returns:
+        uint8 (M, C) of 0 and 1, or float32 of texts, M at least 1; None if there is no such file.
+
+    Raises:
+        InputError: it is damaged, or of another model.
+    """
+    if not file.exists():
+        return None
     try:
-        value = read_json(file)
-    except ValueError as error:
-        raise InputError(f"{file} is not readable JSON: {error}.") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{file} should be a JSON object. Received: {type(value).__name__}.")
-    return value
+        found = np.load(file, mmap_mode="r", allow_pickle=False)  # a header may promise more than memory holds
+    except NO_ARRAY as error:
+        raise InputError(f"{file} is no readable .npy file ({one_line(str(error))}): take it from a copy.") from error
+    fits = isinstance(found, np.ndarray) and found.dtype in (np.uint8, np.float32) and found.ndim == 2 and len(found)
+    wide = "C" if model is None or not model.is_conditional else model.condition_size
+    if not fits or wide not in ("C", found.shape[1]) or not np.isfinite(found).all():
+        received = f"{found.dtype} {found.shape}" if isinstance(found, np.ndarray) else "several arrays"
+        raise InputError(
+            f"{file} should hold finite conditions, uint8 or float32 (M, {wide}): take it from a copy. "
+            f"Received: {received}."
+        )
+    return np.array(found)
 
 
 def _row(line: bytes, path: Path) -> dict:

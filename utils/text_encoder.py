@@ -29,7 +29,7 @@ from utils.data.catalogue import data_folder
 from utils.data.conditions import example_rows, next_place
 from utils.data.pixels import fit
 from utils.errors import InputError
-from utils.files import appears_whole, read_json, write_json
+from utils.files import appears_whole, read_object, write_json
 from utils.models import load_network
 from utils.streams import stream
 from utils.tables import duration
@@ -98,13 +98,13 @@ class TextEncoder:
         """The encoder in a folder, or None if there is none.
 
         Raises:
-            InputError: it was changed since it was trained.
+            InputError: it is damaged, or was changed since it was trained.
         """
         home = Path(folder)
         if not (home / f"{_FILE}.json").is_file():  # it is written last
             return None
-        network, card = load_network(home / f"{_FILE}.keras"), read_json(home / f"{_FILE}.json")
-        if card.get("fingerprint") != _fingerprint(network):
+        network, card = load_network(home / f"{_FILE}.keras"), read_object(home / f"{_FILE}.json")
+        if card.get("fingerprint") != _fingerprint(network) or not isinstance(card.get("vocabulary"), list):
             raise InputError(f"{home / _FILE}.keras is not the encoder that {_FILE}.json beside it describes.")
         return cls(network, card)
 

@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 from utils.cli.evaluate import is_newest, subject
 from utils.cli.text import written
 from utils.errors import InputError
-from utils.files import read_json, write_json
+from utils.files import write_json
 from utils.tables import table
 from utils.text import one_line, slug
 
@@ -162,8 +162,8 @@ def _environment(of_one) -> dict:
     trained = of_one[0]
     if trained.run is not None:
         return trained.run.environment
-    card = Pretrained(trained.file.parent).folder / "card.json"
-    return environment_of(read_json(card)) if card.is_file() else {}
+    model = Pretrained(trained.file.parent)
+    return environment_of(model.card) if (model.folder / "card.json").is_file() else {}
 
 
 def _subject(name: str, options: Compare):

@@ -11,6 +11,7 @@ from utils.cli.text import label, written
 from utils.config import Experiment
 from utils.errors import InputError
 from utils.presets import preset, presets
+from utils.registries import PLAYERS
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,20 @@ class Draw:
     what: Literal["networks", "update", "convolutions", "gradcam", "guided"] = "networks"
     """networks: layers, sizes, parameters. update: the steps of one update; who learns, who is fixed, which labels.
     convolutions: what a place of a strided layer is computed from. gradcam: how its heat maps come about. guided: what
-    guided backpropagation lets pass."""
+    guided backpropagation lets pass, which is the same for all networks, so that no name is needed."""
     out: Annotated[Path | None, arg(metavar="FILE.svg|FILE.png")] = None
-    """The file; by default NAME-networks.svg (or -update.svg and so on) here."""
+    """The file; by default NAME-networks.svg (or -update.svg and so on; guided.svg) here."""
     runs_dir: Path | None = None
     """Folder of the runs; saved_models/ by default."""
 
     def run(self) -> None:
         if self.out and self.out.suffix.lower() not in (".svg", ".png"):
             raise InputError(f"--out must end in .svg or .png. Received: {self.out}.")
-        title, name, experiment, networks = _meant(self.name, self.runs_dir)
+        if self.what == "guided":
+            title, file, experiment, networks = "", Path("guided.svg"), None, list
+        else:
+            title, name, experiment, networks = _meant(self.name, self.runs_dir)
+            file = Path(f"{name}-{self.what}.svg")
         if self.what == "update" and experiment is None:
             raise InputError(
                 f"Nothing says how {self.name} was trained: draw the update of a preset, a run or a model."
@@ -42,7 +47,7 @@ class Draw:
         from utils.figure import write_figure
 
         figure = self._figure(title, experiment, networks)
-        file = self.out or Path(f"{name}-{self.what}.svg")
+        file = self.out or file
         was_there = file.exists()
         print(written(write_figure(file, figure), was_there))
 
@@ -76,8 +81,8 @@ def _meant(name: str, runs_dir: Path | None) -> tuple[str, str, Experiment | Non
         raise InputError(f"{error} Presets: {', '.join(presets())}.") from error
     files = [trained.file]
     if Path(name).suffix != ".keras":
-        files.append(find_network(name, "discriminator", runs_dir).file)
-        files += [file for file in (trained.file.with_name("encoder.keras"),) if file.is_file()]  # of some recipes
+        beside = [trained.file.with_name(f"{player}.keras") for player in PLAYERS]
+        files = [file for file in beside if file.is_file()]
     return trained.title, label(trained), trained.experiment, lambda: _loaded(files)
 
 

@@ -29,9 +29,15 @@ class ImportPaper:
     def run(self) -> None:
         from utils import pretrained, runtime
 
+        pretrained.check_name(self.name)
         if not self.anyway and pretrained.find(self.name):
             raise InputError(
                 f"There is a model {self.name} already: choose another name, or add --anyway to replace it."
+            )
+        if not self.folder.is_dir():
+            raise InputError(
+                f"There is no folder {self.folder}; `bash data_scripts/get_paper_weights.sh` fetches one, and says "
+                "where it is."
             )
         runtime.start()
         from utils.paper_weights import import_paper

@@ -105,13 +105,10 @@ def sampler_for(trained, conditions=None):
     from utils import runtime
 
     runtime.start()
-    from utils.models import is_generator, load_network
+    from utils.models import load_generator
     from utils.sampling import Sampler
 
-    generator = load_network(trained.file)
-    if not is_generator(generator):
-        raise InputError(f"{trained.file} should be a generator, latents -> images. Received: {generator.name}.")
-    return Sampler.of(generator, trained.experiment, None if conditions is None else conditions[:1])
+    return Sampler.of(load_generator(trained.file), trained.experiment, None if conditions is None else conditions[:1])
 
 
 def encoder_for(trained, sampler):

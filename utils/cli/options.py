@@ -39,7 +39,7 @@ def as_meant(options: list[str]) -> list[str]:
 
 
 def todays(options: list[str]) -> list[str]:
-    """Options by today's names, from those of any version (see `config.modern`); lists may be parted by commas.
+    """Options by today's names, from those of any version (see `config.modern`); augmentations may be parted by commas.
 
     `--averaging 0.9` becomes `--ema-decay 0.9`, `--batch-norm moving` becomes `--batch-norm on --statistics moving`,
     `--augment colour,cutout` becomes `--augment colour cutout`.
@@ -51,13 +51,15 @@ def todays(options: list[str]) -> list[str]:
         name = name.replace("_", "-") if name.startswith("--") else name
         name = renamed.get(name, name)
         apart += [name, value] if equals and name in ("--batch-norm", "--augment") else [name + equals + value]
-    result: list[str] = []
+    result, of = [], ""  # the option that a value belongs to
     for option in apart:
-        before = result[-1] if result else ""
-        if before == "--batch-norm" and option in config.STATISTICS:
+        if option.startswith("-"):
+            of = option
+            result.append(option)
+        elif of == "--batch-norm" and result[-1] == of and option in config.STATISTICS:
             result += ["on", "--statistics", option]
-        elif before == "--augment":
-            result += option.split(",")
+        elif of == "--augment":
+            result += filter(None, option.split(","))
         else:
             result.append(option)
     return result

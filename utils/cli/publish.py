@@ -39,18 +39,19 @@ class Publish:
         from utils.runs import Run, check_place
 
         pretrained.check_name(self.name)
-        run = Run.find(self.run_name, self.runs_dir)
-        where = command("resume", run.folder, "--data", "FOLDER")
-        check_place(run.name, run.experiment.data.name, f"`{where}`")
-        runtime.start()
         if not self.anyway and pretrained.find(self.name):
             raise InputError(
                 f"There is a model {self.name} already: choose another name, or add --anyway to replace it."
             )
+        run = Run.find(self.run_name, self.runs_dir)
+        where = command("resume", run.folder, "--data", "FOLDER")
+        check_place(run.name, run.experiment.data.name, f"`{where}`")
+        pretrained.check_networks(run)
         if not self.anyway and (reason := _unfit(run)):
             raise InputError(
                 f"{run.folder} is not fit to be published: {reason} Add --anyway to publish it all the same."
             )
+        runtime.start()
         distance, agreement = measured_for_card(run, self.data_dir) if self.distance else (None, None)
         dataset = load_for(run.experiment, self.data_dir)
         model = pretrained.publish(run, self.name, dataset, distance, self.about, agreement=agreement)
@@ -78,10 +79,12 @@ def measured_for_card(run, data_dir: Path | None) -> tuple[dict, dict]:
 def _unfit(run) -> str | None:
     """Why a run's networks are of no use to anybody, in a sentence; None if nothing speaks against them."""
     from utils import lengths
-    from utils.training.doctor import Diagnosis
 
-    steps = run.steps(1)
-    updates = int(steps["update"][-1]) if steps else 0
-    if updates < lengths.FEW_UPDATES:
-        return f"it has had {updates:,} updates, too few for more than rough shapes (train on with `resume`)."
+    if run.updates < lengths.FEW_UPDATES:
+        return (
+            f"its networks have had {run.updates:,} updates, too few for more than rough shapes (train on with "
+            "`resume`, to its next summary at least)."
+        )
+    from utils.training.doctor import Diagnosis  # it brings TensorFlow
+
     return Diagnosis(run.experiment, run.watch()).verdict

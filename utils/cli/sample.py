@@ -1,6 +1,7 @@
 """`./dcgan sample` and `./dcgan film`."""
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -47,8 +48,8 @@ class Sample:
     mode: tyro.conf.DisallowNone[Annotated[Literal["grid", "files"], arg(name="as")]] = "grid"
     """One grid, or N single PNG files."""
     out: Path | None = None
-    """The grid's file, or the folder of the single files; by default in the run's samples/, or here, named after the
-    model."""
+    """The grid's file, or the folder of the single files, whose earlier pictures are replaced; by default in the run's
+    samples/, or here, named after the model."""
     runs_dir: Path | None = None
     """Folder of the runs; saved_models/ by default."""
 
@@ -63,7 +64,7 @@ class Film:
     name: Annotated[Positional[str], arg(metavar="RUN")] = "last"
     """The run."""
     fps: float = 4.0
-    """Epochs per second."""
+    """Grids per second."""
     out: Path | None = None
     """Folder to write to; the run's by default."""
     runs_dir: Path | None = None
@@ -88,6 +89,8 @@ def _sample_texts(options: Sample) -> None:
 
     if options.mode == "files" or options.numbers:
         raise InputError("--text draws a grid with a row for each text: leave --as files and --numbers out.")
+    if options.label is not None or options.attributes is not None:
+        raise InputError("--text says what is to be drawn: leave --label and --attributes out.")
     trained = find_network(options.name, "generator", options.runs_dir, options.kept)
     if trained.experiment is None or trained.experiment.model.conditions != "text":
         raise InputError(f"{trained.title} knows no words: --text is for models trained with --conditions text.")
@@ -101,12 +104,12 @@ def _sample_texts(options: Sample) -> None:
         raise InputError(f"--out must be the name of a .png file for a grid. Received: {target}.")
     was_there = target.is_file()
     runtime.start()
-    from utils.models import load_network
+    from utils.models import load_generator
     from utils.sampling import Sampler
     from utils.text_encoder import encoder_beside
 
     vectors = encoder_beside(trained.file)(options.text)  # words that it does not know are refused here
-    sampler = Sampler.of(load_network(trained.file), trained.experiment, vectors)
+    sampler = Sampler.of(load_generator(trained.file), trained.experiment, vectors)
     images = sampler.rows_of(vectors, sampler.make_latents(columns, options.seed))
     viz.write_png(target, viz.grid(images, columns=columns, names=options.text))
     print(written(target, was_there))
@@ -118,6 +121,7 @@ def _sample(options: Sample) -> None:
     from utils import runtime, viz
     from utils.data import scale_back
     from utils.data.conditions import MOST_ROWS
+    from utils.files import appear_together, names_in
     from utils.networks import find_network
     from utils.sampling import Sampler
 
@@ -143,11 +147,18 @@ def _sample(options: Sample) -> None:
     if options.mode == "grid" and (target.is_dir() or target.suffix.lower() != ".png"):
         raise InputError(f"--out must be the name of a .png file for a grid. Received: {target}.")
 
-    was_there = target.is_file() or (target.is_dir() and any(target.iterdir()))
-    runtime.start()
-    from utils.models import load_network
+    former = names_in(target)  # of single files
+    if others := [name for name in former if not re.fullmatch(r"\d{4,}\.png", name)]:
+        raise InputError(
+            "--out must be a new folder for single files, or one with nothing but earlier ones (0000.png), which are "
+            f"replaced. Received: {target}, which holds {', '.join(others[:3])}."
+        )
 
-    sampler = Sampler.of(load_network(trained.file), trained.experiment, conditions)
+    was_there = target.is_file() or bool(former)
+    runtime.start()
+    from utils.models import load_generator
+
+    sampler = Sampler.of(load_generator(trained.file), trained.experiment, conditions)
     if by_name:
         model = trained.experiment.model
         columns = math.ceil(options.n / min(len(model.condition_names), MOST_ROWS))
@@ -164,9 +175,10 @@ def _sample(options: Sample) -> None:
         return
     digits = max(4, len(str(options.n - 1)))
     latents, given = sampler.inputs(options.n, options.seed)
-    for start in range(0, options.n, 256):  # so that a million pictures need no more memory than 256
-        part = slice(start, start + 256)
-        images = scale_back(sampler.images(latents[part], None if given is None else given[part]))
-        for i, image in enumerate(images, start):
-            viz.write_png(target / f"{i:0{digits}d}.png", image)
+    with appear_together(target, instead_of=former) as made:
+        for start in range(0, options.n, 256):  # so that of all pictures no more than the latents are in memory at once
+            part = slice(start, start + 256)
+            images = scale_back(sampler.images(latents[part], None if given is None else given[part]))
+            for i, image in enumerate(images, start):
+                viz.write_png(made / f"{i:0{digits}d}.png", image)
     print("\n".join(filter(None, (f"{options.n:,} pictures in {written(target, was_there)}", about))))

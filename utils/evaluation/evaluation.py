@@ -18,7 +18,7 @@ from utils.evaluation.passport import Origin
 from utils.evaluation.quality import Quality
 from utils.evaluation.records import digest
 from utils.evaluation.texts import Texts, texts_and_seen
-from utils.models import is_generator, load_network
+from utils.models import load_generator
 from utils.networks import TrainedNetwork
 from utils.sampling import Sampler
 from utils.text_encoder import encoder_beside
@@ -53,9 +53,7 @@ def evaluate(
     Raises:
         InputError: it is no generator, or there are too few true images.
     """
-    generator = load_network(trained.file)
-    if not is_generator(generator):
-        raise InputError(f"{trained.file} should be a generator, latents -> images. Received: {generator.name}.")
+    generator = load_generator(trained.file)
     size, places = generator.output_shape[1], {"data_dir": data_dir, "progress": progress}
     how = {**places, "trained_on": was_trained_on(trained, data)}
     if only_unseen:
@@ -112,7 +110,7 @@ def agreement(
     """
     if trained.experiment is None or not trained.experiment.model.is_conditional:
         return None
-    sampler = Sampler.of(load_network(trained.file), trained.experiment, trained.conditions)
+    sampler = Sampler.of(load_generator(trained.file), trained.experiment, trained.conditions)
     how = {"samples": samples, "seed": seed, "data_dir": data_dir, "progress": progress}
     if trained.experiment.model.conditions == "text":
         reads = encoder_beside(trained.file)

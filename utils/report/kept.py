@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from utils import pretrained
-from utils.files import read_json
+from utils.files import read_json, read_object
 from utils.intervals import Interval
 from utils.runs import PROJECT
 from utils.studies import STUDIES
@@ -177,7 +177,7 @@ class Kept:
         file = self.models / model / "card.json"
         if not file.is_file():
             raise NotKeptError(f"there is no model {model}")
-        return read_json(file)
+        return read_object(file)
 
     def cards(self) -> list[dict]:
         """The cards of all models that come with the project."""

@@ -17,6 +17,7 @@ from utils.errors import InputError
 from utils.evaluation.records import MEASURES, in_words, kept, passports_of, spaces_of
 from utils.networks import TrainedNetwork, find_model, find_run
 from utils.pretrained import Pretrained
+from utils.registries import PLAYERS
 from utils.report.document import Report, Stamp, code, listing, missing, table, text
 from utils.runs import Curves, Run, dataset_name
 from utils.tables import duration
@@ -183,8 +184,10 @@ def _abstract(subject: Subject) -> list[dict]:
             sentences.append(f"This run is not finished, {subject.run.in_words()}: all figures are of where it stands.")
     else:
         card = subject.model.card
-        took = f" in {duration(card['seconds of training'])}" if card.get("seconds of training") else ""
-        sentences += [f"{trained}: {card['updates']:,} updates{took} on {card['device']}, seed {card['seed']}."]
+        if "updates" in card:  # else it was not trained here
+            took = f" in {duration(card['seconds of training'])}" if card.get("seconds of training") else ""
+            trained += f": {card['updates']:,} updates{took} on {card['device']}, seed {card['seed']}"
+        sentences.append(f"{trained}.")
         sentences += [card["about"]] if card.get("about") else []
     if record := subject.record:
         of, floor = record["distance"], record["distance"]["floor"]
@@ -228,10 +231,10 @@ def _networks(subject: Subject, report: Report) -> list[dict]:
     from utils.models import load_network
     from utils.training.players import build_players
 
-    files = [subject.trained(player) for player in ("generator", "discriminator", "encoder")]
+    files = {player: file for player in PLAYERS if (file := subject.trained(player))}
     blocks = []
-    if files[0] and files[1]:
-        networks = [load_network(file) for file in files if file]
+    if files.keys() >= {"generator", "discriminator"}:
+        networks = [load_network(file) for file in files.values()]
     else:
         networks = [player.network for player in build_players(subject.experiment).by_name.values()]
         blocks.append(missing("it has no trained networks yet; these are the ones that its settings describe."))
@@ -443,9 +446,11 @@ def _limits(subject: Subject) -> list[str]:
 
 def _again(subject: Subject) -> list[dict]:
     if subject.model:
-        versions = subject.model.card["versions"]
+        versions = subject.model.card.get("versions", {})
     else:
         versions = {n: subject.run.environment.get(n, "?") for n in ("python", "tensorflow", "keras", "numpy")}
+    if not versions:
+        return [text("This trains networks like these; these themselves were not trained here, as their card says.")]
     said = ", ".join(f"{name} {version}" for name, version in versions.items())
     own = (
         ""

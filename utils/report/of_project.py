@@ -123,8 +123,8 @@ def _models(report: Report, kept: Kept) -> list[dict]:
                 "model": card["name"],
                 "preset": card["preset"],
                 "learnt from": card["data"].rsplit(", fingerprint", 1)[0],
-                "updates": card["updates"],
-                "training": duration(card["seconds of training"] or 0),
+                "updates": card.get("updates", "not recorded"),
+                "training": duration(card.get("seconds of training") or 0),
                 "kernel distance (95%)": in_words(distance, "kernel") if distance else "not measured",
                 "true images": in_words(distance["floor"], "kernel") if distance else "",
             }
@@ -152,7 +152,7 @@ def _stamp(kept: Kept, number: str, cell: str) -> Stamp:
     """A cell of a notebook: what it shows has the seed 0 and is of one model, whose images have a fingerprint."""
     model, name = _MODEL_OF.get(number, "faces"), kept.notebook(number).file.stem
     try:
-        data = environment_of(kept.card(model))["fingerprint"]
+        data = environment_of(kept.card(model)).get("fingerprint", "")
     except NotKeptError:
         data = ""
     return Stamp(f"notebook {name}, cell {cell}, model {model}", 0, data)

@@ -40,9 +40,8 @@ DRAWN = {"report": 20_000, "quick": 8_000}
 MOST = 50_000
 """Images of a big dataset."""
 AUTHORS = "authors_2015"
-"""The generator that the paper's authors released for SVHN, beside the house numbers that stand in for it."""
-AUTHORS_MODEL = "paper_svhn"
-"""What it has to be called among the models (`./dcgan import-paper`)."""
+"""The generator that the paper's authors released for SVHN, beside the house numbers that stand in for it; among the
+models it has to have this name, too (`./dcgan import-paper`)."""
 
 
 def long_training(data: str = "faces", scale: str = "report") -> Study:
@@ -188,11 +187,11 @@ def _keep_authors(study: Study, out: Path) -> None:
     from utils.models import load_network
     from utils.sampling import Sampler
 
-    model = pretrained.find(AUTHORS_MODEL)
+    model = pretrained.find(AUTHORS)
     if model is None:
         say_once(
             f"The generator that the paper's authors released for SVHN is not here, so it is not kept beside: "
-            f"`bash data_scripts/get_paper_weights.sh`, then `{command('import-paper', 'FOLDER', AUTHORS_MODEL)}`."
+            f"`bash data_scripts/get_paper_weights.sh`, then `{command('import-paper', 'FOLDER', AUTHORS)}`."
         )
         return
     seed = study.seeds[0]

@@ -1,13 +1,12 @@
 """The studio as static files that work from any web space: networks as ONNX graphs, run in the reader's browser."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from utils.errors import InputError
-from utils.files import appears_whole, write_json
+from utils.files import appear_together, appears_whole, names_in, write_json
 from utils.studio import graphs
 from utils.studio.networks import Networks
 from utils.studio.offers import KINDS, PAGE, Offer, describe, may_show_true, plain_directions, plain_json, true_images
@@ -56,11 +55,11 @@ def export(
 ) -> int:
     """Write the studio into a folder, which then works from any web space.
 
-    The samples of a graph are those of Python to 1/255 (`graphs.generator_graph` sees to it). True images are copied of
-    built-in datasets only.
+    The samples of a graph are those of Python to 1/255, as `graphs.generator_graph` tests on some. True images are
+    copied of built-in datasets only.
 
     Args:
-        folder: new, empty, or an earlier export, which is replaced.
+        folder: new, empty, or an earlier export, which stays until all of the new one is there to replace it.
         offers: models and runs to put in.
         data_dir: where datasets and fetched packages are.
         say: is told what takes a while.
@@ -76,14 +75,18 @@ def export(
         raise InputError("There is nothing to export: no model and no run.")
     if home.exists() and not home.is_dir():
         raise InputError(f"--export must be a folder. Received: {home}, which is a file.")
-    if home.is_dir() and any(home.iterdir()) and not _is_export(home):
+    if names_in(home) and not _is_export(home):
         raise InputError(f"{home} holds other files: choose a new or an empty folder for the export.")
+    with appear_together(home, instead_of=("models", "runs")) as made:
+        _write_all(made, offers, data_dir, say)
+    return sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
+
+
+def _write_all(home: Path, offers: Sequence[Offer], data_dir: str | Path | None, say: Callable[[str], None]) -> None:
     say("the runtime for the browser (onnxruntime-web)")
     for name in RUNTIME:  # first, since it may not be had
         _write(home / "vendor" / name, package_file("onnxruntime-web", f"dist/{name}", data_dir))
     _write(home / "vendor" / "LICENSE.txt", _LICENCE.format(version=PACKAGES["onnxruntime-web"][0]).encode())
-    for old in ("models", "runs"):
-        shutil.rmtree(home / old, ignore_errors=True)
     for file in PAGE.iterdir():
         if file.suffix in KINDS:
             content = file.read_bytes()
@@ -99,12 +102,11 @@ def export(
             say(f"{offer.title}: records")
             _write_run(home / "runs" / offer.id, offer)
     write_json(home / "studio.json", {"form": "export", "offers": [offer.plain() for offer in offers]})
-    return sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
 
 
 def _is_export(home: Path) -> bool:
-    # By the file that is written first, so that one that was interrupted counts, too. That there is a `vendor/` says
-    # nothing: projects of PHP, Go and Ruby have one.
+    # By the file that earlier versions wrote first, so that one that was interrupted counts, too. That there is a
+    # `vendor/` says nothing: projects of PHP, Go and Ruby have one.
     return (home / "vendor" / RUNTIME[0]).is_file()
 
 

@@ -1,0 +1,109 @@
+"""`./dcgan sample`: which files it draws with, what it refuses, and that no picture is lost or left over."""
+
+import errno
+
+import pytest
+from studio_runs import make_run
+
+from utils import cli, runtime, viz
+from utils.models import build_encoder, build_rotation_head
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run each that is told nothing, attributes and texts, with networks that are not the generator beside it."""
+    made = {told: make_run(tmp_path_factory.mktemp("runs"), told) for told in ("", "attributes", "text")}
+    for name, build in (("encoder", build_encoder), ("rotation", build_rotation_head)):
+        build(made[""].experiment.model).save(made[""].model(name))
+    return made
+
+
+@pytest.fixture
+def sample(capsys):
+    def told(*arguments):
+        code = cli.main(["sample", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        return code, out if code == 0 else err
+
+    return told
+
+
+@pytest.fixture
+def no_start(monkeypatch):
+    monkeypatch.setattr(runtime, "start", lambda *_: pytest.fail("TensorFlow is started"))
+
+
+@pytest.mark.parametrize(
+    ("told", "network", "options"),
+    [
+        ("", "discriminator", ()),
+        ("", "encoder", ()),
+        ("", "rotation", ("--as", "files")),
+        ("attributes", "discriminator", ()),
+        ("attributes", "discriminator", ("--attributes", "hat=1", "--as", "files")),
+        ("text", "discriminator", ()),
+        ("text", "text_encoder", ()),
+        ("text", "discriminator", ("--text", "a smiling woman")),
+        ("text", "text_encoder", ("--text", "a smiling woman")),
+    ],
+)
+def test_a_file_that_is_no_generator_is_refused_in_one_sentence(runs, sample, tmp_path, told, network, options):
+    out = tmp_path / ("pictures" if "files" in options else "a.png")
+    code, said = sample(runs[told].model(network), "-n", 4, "--out", out, *options)
+    assert code == 2 and said.count("\n") == 1
+    assert f"{network}.keras should be a generator, latents -> images. Received: {network}." in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", [("--label", "hat"), ("--attributes", "hat=1")])
+def test_a_text_beside_another_wish_is_refused(runs, sample, no_start, option):
+    code, said = sample(runs["text"].folder, "--text", "a smiling woman", *option)
+    assert code == 2 and "--text says what is to be drawn: leave --label and --attributes out" in said
+
+
+def content(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_single_files_take_the_places_of_all_earlier_ones(runs, sample, tmp_path):
+    folder, place = tmp_path / "pictures", runs[""].folder
+    assert sample(place, "-n", 5, "--as", "files", "--out", folder) == (0, f"5 pictures in {folder}\n")
+    first = content(folder)
+    code, said = sample(place, "-n", 3, "--seed", 7, "--as", "files", "--out", folder)
+    assert code == 0 and said == f"3 pictures in {folder} (replaces what was there)\n"
+    second = content(folder)
+    assert sorted(second) == ["0000.png", "0001.png", "0002.png"]
+    assert not set(first.values()) & set(second.values())
+    (folder / ".DS_Store").write_text("a system's own")
+    assert sample(place, "-n", 5, "--as", "files", "--out", folder)[0] == 0
+    assert content(folder) == first | {".DS_Store": b"a system's own"}
+
+
+@pytest.mark.parametrize("name", ["0005.jpg", "holiday.png", "1.png", "00x1.png", "folder/0001.png"])
+def test_a_folder_that_holds_anything_but_earlier_pictures_is_refused(runs, sample, no_start, tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    (tmp_path / "0000.png").write_text("drawn")
+    code, said = sample(runs[""].folder, "-n", 3, "--as", "files", "--out", tmp_path)
+    assert code == 2 and said.count("\n") == 1 and f"which holds {name.split('/')[0]}." in said
+    assert (tmp_path / name).read_text() == "mine" and (tmp_path / "0000.png").read_text() == "drawn"
+
+
+def test_single_files_that_cannot_all_be_written_leave_the_earlier_ones(runs, sample, tmp_path, monkeypatch):
+    assert sample(runs[""].folder, "-n", 5, "--as", "files", "--out", tmp_path)[0] == 0
+    before, write = content(tmp_path), viz.write_png
+
+    def full(file, image):
+        if file.name == "0002.png":
+            raise OSError(errno.ENOSPC, "full", str(file))
+        write(file, image)
+
+    monkeypatch.setattr(viz, "write_png", full)
+    assert sample(runs[""].folder, "-n", 4, "--seed", 7, "--as", "files", "--out", tmp_path)[0] == 2
+    assert content(tmp_path) == before
+
+
+def test_the_help_of_film_counts_in_grids(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["film", "--help"])
+    assert "Grids per second" in capsys.readouterr().out
