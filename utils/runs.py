@@ -611,7 +611,7 @@ def _state_by_its_log(run: Run) -> State:
     return State("running", update, epoch)
 
 
-def read_conditions(file: Path, model: ModelConfig | None = None) -> np.ndarray | None:
+def read_conditions(file: str | Path, model: ModelConfig | None = None) -> np.ndarray | None:
     """What is kept beside a network of the conditions of its training images.
 
     Args:
@@ -624,7 +624,7 @@ def read_conditions(file: Path, model: ModelConfig | None = None) -> np.ndarray 
     Raises:
         InputError: it is damaged, or of another model.
     """
-    if not file.exists():
+    if not Path(file).exists():
         return None
     try:
         found = np.load(file, mmap_mode="r", allow_pickle=False)  # a header may promise more than memory holds
