@@ -37,12 +37,14 @@ class Recipe:
         presets: what it starts from up to 32 pixels, and above; the networks are fitted to the size.
         settings: what it changes, as `config.replace` takes it.
         widen: by how much it multiplies the channels of what it starts from.
+        widened: of which networks.
     """
 
     about: str
     presets: tuple[str, str]
     settings: dict
     widen: float = 1.0
+    widened: tuple[str, ...] = ("generator", "discriminator")
 
 
 _PAPER = {"width": 0.25, "batch_size": 64, "shared_latents": True, "ema_decay": 0.99}
@@ -58,6 +60,20 @@ RECIPES: dict[str, Recipe] = {
     "first_64": Recipe("the first command's preset, batches of 64", (FIRST_32, FIRST), {"batch_size": 64}),
     "wide_32": Recipe(
         "the first command's preset, twice as wide, batches of 32", (FIRST_32, FIRST), {"batch_size": 32}, widen=2
+    ),
+    "wide_d": Recipe(
+        "the first command's preset, its discriminator twice as wide",
+        (FIRST_32, FIRST),
+        {},
+        widen=2,
+        widened=("discriminator",),
+    ),
+    "wide_g": Recipe(
+        "the first command's preset, its generator twice as wide",
+        (FIRST_32, FIRST),
+        {},
+        widen=2,
+        widened=("generator",),
     ),
     "paper": Recipe("the paper's networks, quarter width", ("paper64", "paper64"), _PAPER),
     "relativistic": Recipe(
@@ -124,8 +140,22 @@ def experiment_for(name: str, size: int, seed: int = 0):
 
     recipe = RECIPES[name]
     start = preset(recipe.presets[size > 32])
-    wider = {"width": recipe.widen * start.model.width} if recipe.widen != 1 else {}
-    return at_size(replace(start, **recipe.settings, **wider, seed=seed), size)
+    return at_size(replace(start, **recipe.settings, **_widened(recipe, start.model), seed=seed), size)
+
+
+def _widened(recipe: Recipe, model) -> dict:
+    """What makes the networks of a recipe wider, as `config.replace` takes it."""
+    if recipe.widen == 1:
+        return {}
+    if recipe.widened == ("generator", "discriminator"):
+        return {"width": recipe.widen * model.width}
+    wider: dict = {}
+    for part in recipe.widened:
+        network = getattr(model, part)
+        wider[part] = {"filters": tuple(int(recipe.widen * channels) for channels in network.filters)}
+        if part == "generator":
+            wider[part]["start_filters"] = int(recipe.widen * network.start_filters)
+    return wider
 
 
 def settings_of(name: str, size: int) -> dict:
