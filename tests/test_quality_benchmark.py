@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import itertools
 import json
 
@@ -18,6 +19,7 @@ from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.features import Extractor
 from utils.intervals import Interval
+from utils.models import build_discriminator, build_generator
 
 SIDE = 32
 
@@ -314,6 +316,21 @@ def test_twice_the_channels_are_all_that_the_wide_recipe_changes(size, width, ba
     of_first, of_wide = (contenders.settings_of(name, size) for name in ("first", "first_wide"))
     of_first["model"]["width"] = width  # by these a kept result is told from one of another width
     assert of_wide == of_first
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_one_wider_network_is_all_that_the_recipes_of_either_change(size):
+    first, both = (contenders.experiment_for(name, size) for name in ("first", "first_wide"))
+    for name, part, other in (("wide_d", "discriminator", "generator"), ("wide_g", "generator", "discriminator")):
+        wider = contenders.experiment_for(name, size)
+        assert replace(wider, **{part: dataclasses.asdict(getattr(first.model, part))}) == first
+        assert _shapes(part, wider.model) == _shapes(part, both.model) != _shapes(part, first.model)
+        assert _shapes(other, wider.model) == _shapes(other, first.model)
+
+
+def _shapes(part, model) -> list:
+    network = {"generator": build_generator, "discriminator": build_discriminator}[part](model)
+    return [tuple(weight.shape) for weight in network.weights]
 
 
 def test_wrong_input_is_refused_in_a_sentence(tmp_path, capsys):
