@@ -16,6 +16,7 @@ import contextlib
 import importlib
 import json
 import math
+import signal
 import statistics
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ from tqdm.auto import tqdm
 from benchmarks.sentences import in_a_sentence
 from utils.config import Experiment, replace
 from utils.data.catalogue import place_of
-from utils.errors import InputError
+from utils.errors import InputError, Interrupted
 from utils.figure import new_figure, write_figure
 from utils.fitting import recommended
 from utils.intervals import Interval, wilson
@@ -38,7 +39,7 @@ from utils.registries import PLAYERS
 from utils.runs import Run, runs_folder
 from utils.studies import results
 from utils.tables import duration, table
-from utils.text import slug
+from utils.text import one_line, slug
 
 DATA = ("faces", "house_numbers", "faces:64")
 SIZES = {"quick": (1024, 500, 25, 0.25), "smallest": (32, 8, 2, 0.0625)}
@@ -332,7 +333,7 @@ def _tables(rows: list[dict], figures: dict) -> str:
 
 
 @in_a_sentence
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", help=f"datasets or folders, with :SIZE; else {' '.join(DATA)}")
     parser.add_argument("--only", nargs="+", choices=[case.name for case in CASES], metavar="CASE")
@@ -344,7 +345,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--sheet", type=Path, help="a .png file for samples of every run")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args(arguments)
+    try:
+        _judge(options)
+        return 0
+    except (Interrupted, KeyboardInterrupt) as stop:
+        place = one_line(str(options.runs_dir))
+        print(f"\nStopped. What was trained is kept in {place}; the same command goes on from there.", file=sys.stderr)
+        return 128 + getattr(stop, "signal", signal.SIGINT)
 
+
+def _judge(options: argparse.Namespace) -> None:
     wanted = list(experiments(options))
     if not wanted:
         raise InputError(f"At the sizes of --data no outcome is known of {', '.join(options.only)}; ask for another.")

@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks.contenders import CONTENDERS, settings_of
 from utils.data import load, scale_back
-from utils.data.catalogue import place_of
+from utils.data.catalogue import check_asked, check_count, find_source, place_of
 from utils.errors import InputError
 from utils.evaluation.distances import LEAST_SAMPLES
-from utils.files import appears_whole, read_json, write_json
+from utils.files import appears_whole, expect_writable, read_json, write_json
 from utils.runs import dataset_slug
 from utils.viz import grid, write_png
 
@@ -57,6 +57,27 @@ class Data:
         return sorted(found, key=lambda result: (known.index(result.name), result.seed))
 
 
+def check_possible(
+    name: str, size: int, work: str | Path, samples: int, count: int | None = None, data_dir: str | Path | None = None
+) -> None:
+    """Refuse what `set_apart` can be known to refuse before an image is read or drawn.
+
+    Args:
+        name, size, work, samples, count, data_dir: as for `set_apart`.
+
+    Raises:
+        InputError: there is no such dataset, or there are too few images.
+        OSError: `work` cannot be written.
+    """
+    if samples < LEAST_SAMPLES:
+        raise InputError(f"--samples must be at least {LEAST_SAMPLES}, which distances need. Received: {samples}.")
+    check_asked(size, count)
+    expect_writable(_data_of(name, size, work).folder / "data.json")
+    source = find_source(name, size, count, data_dir=data_dir)
+    check_count(source, count)
+    _check_enough(name, count or source.describe().count, samples)
+
+
 def set_apart(
     name: str, size: int, work: str | Path, samples: int, count: int | None = None, data_dir: str | Path | None = None
 ) -> Data:
@@ -73,15 +94,8 @@ def set_apart(
     Raises:
         InputError: there are too few, or the folder holds others.
     """
-    if samples < LEAST_SAMPLES:
-        raise InputError(f"--samples must be at least {LEAST_SAMPLES}, which distances need. Received: {samples}.")
-    dataset = load(name, size, count, data_dir=data_dir)
-    data = Data(Path(work) / f"{dataset_slug(name)}-{size}")
-    if len(dataset) < samples + max(samples, LEAST_IMAGES):
-        raise InputError(
-            f"{samples:,} images are set apart, and as many (at least {LEAST_IMAGES}) must be left to train on. "
-            f"Received: {name} with {len(dataset):,}; use fewer --samples."
-        )
+    dataset, data = load(name, size, count, data_dir=data_dir), _data_of(name, size, work)
+    _check_enough(name, len(dataset), samples)  # some may have been left out
     about = {
         "name": place_of(name),
         "title": dataset.title,
@@ -103,6 +117,18 @@ def set_apart(
             np.save(temporary, dataset.images[np.sort(rows)])
     write_json(data.folder / "data.json", about)  # the last: all is there
     return data
+
+
+def _data_of(name: str, size: int, work: str | Path) -> Data:
+    return Data(Path(work) / f"{dataset_slug(name)}-{size}")
+
+
+def _check_enough(name: str, there: int, samples: int) -> None:
+    if there < samples + max(samples, LEAST_IMAGES):
+        raise InputError(
+            f"{samples:,} images are set apart, and as many (at least {LEAST_IMAGES}) must be left to train on. "
+            f"Received: {name} with {there:,}; use fewer --samples."
+        )
 
 
 @dataclass(frozen=True)

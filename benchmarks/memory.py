@@ -18,11 +18,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks.limits import MemoryGroup, memory_group
-from benchmarks.sentences import at_least_one, existing_folder, in_a_sentence
+from benchmarks.sentences import ChildFailed, at_least_one, existing_folder, in_a_sentence
 from utils.config import preset
 from utils.errors import InputError
 from utils.presets import presets
@@ -35,33 +36,60 @@ GOAL = 0.25
 """How far the estimate may be off, as a share of what was measured."""
 
 
-def peak_of(arguments: list[str], inside=None) -> tuple[int, str, int]:
+class Ended(NamedTuple):
+    """A process that has ended.
+
+    Attributes:
+        command: what was run.
+        code: its exit code, or minus the number of the signal that ended it.
+        peak: the most bytes that it held.
+        out, err: what it wrote to standard output and standard error.
+    """
+
+    command: list[str]
+    code: int
+    peak: int
+    out: str
+    err: str
+
+    def checked(self) -> "Ended":
+        """Itself, if it has ended well.
+
+        Raises:
+            ChildFailed: it has not.
+        """
+        if self.code:
+            raise ChildFailed(self.command, self.code, self.err)
+        return self
+
+
+def run(arguments: list[str], inside: MemoryGroup | None = None) -> Ended:
     """Run the command line in a process of its own.
 
     Args:
         arguments: of `./dcgan`.
         inside: a control group to run it in, or None.
-
-    Returns:
-        The most bytes that the process held; what it said; its exit code.
     """
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
 
         def join() -> None:
             if inside is not None:
                 inside.take(os.getpid())
 
-        process = subprocess.Popen(
-            command("utils", *arguments), cwd=PROJECT, stdout=said, stderr=subprocess.DEVNULL, preexec_fn=join
-        )
+        process = subprocess.Popen(command("utils", *arguments), cwd=PROJECT, stdout=out, stderr=err, preexec_fn=join)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        return used.ru_maxrss * 1024, said.read(), process.returncode
+        for stream in (out, err):
+            stream.seek(0)
+        return Ended(process.args, process.returncode, used.ru_maxrss * 1024, out.read(), err.read())
 
 
 def compare(name: str, updates: int, work: Path) -> dict:
-    """What is said, and what is measured, of one preset."""
+    """What is said, and what is measured, of one preset.
+
+    Raises:
+        ChildFailed: it was not said, or the training has failed.
+    """
     experiment = preset(name)
     size, batch = experiment.model.image_size, experiment.training.batch_size
     data = work / f"{size}-{batch}.npy"
@@ -69,13 +97,8 @@ def compare(name: str, updates: int, work: Path) -> dict:
         np.save(data, np.random.default_rng(0).integers(0, 256, (4 * batch, size, size, 3), np.uint8))
     asked = ["train", "--preset", name, "--data", str(data), "--updates", str(updates)]
     asked += ["--summary-updates", str(updates), "--runs-dir", str(work / "runs"), "--data-dir", str(work / "data")]
-    _, said, code = peak_of([*asked, "--dry-run", "--json"])
-    if code:
-        raise SystemExit(f"{name}: the dry run failed.")
-    expected = json.loads(said)["estimate"]["memory_bytes"]
-    peak, _, code = peak_of(asked)
-    if code:
-        raise SystemExit(f"{name}: the training failed.")
+    expected = json.loads(run([*asked, "--dry-run", "--json"]).checked().out)["estimate"]["memory_bytes"]
+    peak = run(asked).checked().peak
     ratio = expected / peak
     return {
         "preset": name,
@@ -116,14 +139,14 @@ def _under(group: MemoryGroup, name: str, megabytes: int, count: int, updates: i
             file.write(chance.bytes(min(1_000, count - start) * size * size * 3))
     asked = ["train", "--preset", name, "--data", str(data), "--updates", str(updates), "--image-size", str(size)]
     asked += ["--summary-updates", str(updates), "--runs-dir", str(work / "runs"), "--data-dir", str(work / "data")]
-    peak, _, code = peak_of(asked, group)
+    trained = run(asked, group)
     held = group.peak
     return {
         "preset": name,
         "images": count,
         "limit MB": megabytes,
-        "ended": "well" if code == 0 else f"with {code}",
-        "process MB": round(peak / 1e6),
+        "ended": "well" if trained.code == 0 else f"with {trained.code}",
+        "process MB": round(trained.peak / 1e6),
         "group MB": None if held is None else round(held / 1e6),
     }
 

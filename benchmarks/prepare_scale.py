@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.sentences import at_least_one, existing_folder, in_a_sentence
+from benchmarks.sentences import ChildFailed, at_least_one, existing_folder, in_a_sentence
 from utils.runs import PROJECT
 from utils.start import command
 
@@ -86,9 +86,11 @@ class Preparation:
 
     def __init__(self, options: list[str], cores: int):
         allowed = sorted(os.sched_getaffinity(0))[:cores]
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  as long as the process
         self.process = subprocess.Popen(
             command("utils", "datasets", *options, "--prepare", "--json"),
-            cwd=PROJECT, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, allowed),
+            cwd=PROJECT, stdout=subprocess.PIPE, stderr=self._errors, text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, allowed),
         )  # fmt: skip
         self.peak = 0
 
@@ -102,12 +104,17 @@ class Preparation:
         self.process.communicate()
 
     def result(self) -> dict:
-        """Wait for the end; what it says."""
+        """Wait for the end; what it says.
+
+        Raises:
+            ChildFailed: it has ended badly.
+        """
         while self.process.poll() is None:
             self.look()
             time.sleep(0.1)
         if self.process.returncode:
-            raise SystemExit("Preparing failed.")
+            self._errors.seek(0)
+            raise ChildFailed(self.process.args, self.process.returncode, self._errors.read())
         return json.loads(self.process.stdout.read())
 
 

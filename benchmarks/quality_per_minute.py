@@ -31,8 +31,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.contenders import CONTENDERS, PEERS, settings_of
-from benchmarks.kept import Data, Result, set_apart
-from benchmarks.sentences import in_a_sentence
+from benchmarks.kept import Data, Result, check_possible, set_apart
+from benchmarks.sentences import in_a_sentence, last_line
 from utils.errors import InputError
 from utils.evaluation.distances import SAMPLES
 
@@ -118,8 +118,8 @@ class Process:
         if line := self._process.stdout.readline():
             return json.loads(line)
         code = self._process.wait()
-        said = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        raise Gone(f"{said[-1] if said else f'it ended with code {code}'}; {self.log} has all that it said")
+        said = last_line(self.log.read_text(errors="replace"))
+        raise Gone(f"{said or f'it ended with code {code}'}; {self.log} has all that it said")
 
 
 def stops(marks: Iterable[float], turn: float) -> list[tuple[float, float | None]]:
@@ -305,11 +305,14 @@ def _run(options: argparse.Namespace) -> int:
         wanted = Wanted(options.data, options.only, options.minutes, options.spaces)
         print(report(options.work, wanted, options.data_dir, as_json=options.json))
         return 0
+    if min(options.seeds) < 0:
+        raise InputError(f"--seeds must be at least 0. Received: {min(options.seeds)}.")
     options.minutes = sorted(set(options.minutes or MARKS))
-    sets = [
-        set_apart(name, options.size, options.work, options.samples, options.count, options.data_dir)
-        for name in options.data or ["faces"]
-    ]
+    how = (options.size, options.work, options.samples, options.count, options.data_dir)
+    asked = options.data or ["faces"]
+    for name in asked:  # all of them before the images of one are drawn, which may take minutes
+        check_possible(name, *how)
+    sets = [set_apart(name, *how) for name in asked]
     names = options.only or list(CONTENDERS)
     for seed in options.seeds:  # a session that is stopped has whole seeds
         for data in sets:

@@ -22,7 +22,7 @@ from benchmarks.contenders import CONTENDERS, PEERS, label
 from benchmarks.kept import Data, Result
 from utils.errors import InputError
 from utils.evaluation.distances import frechet_distance, kernel_distance
-from utils.files import read_json, write_json
+from utils.files import expect_writable, read_json, write_json
 from utils.intervals import Interval, student
 from utils.runs import dataset_slug
 from utils.tables import table
@@ -89,9 +89,12 @@ def report(work: Path, wanted: Wanted, data_dir: Path | None = None, as_json: bo
 
     Raises:
         InputError: there is nothing to measure, or no space to measure it in.
+        OSError: `work` cannot be written.
     """
+    distances = work / "distances.png"
+    expect_writable(distances)  # before minutes are spent on measuring
     record = measure(work, wanted, data_dir)
-    drawn = [draw_distances(record, work / "distances.png")]
+    drawn = [draw_distances(record, distances)]
     drawn += [draw_samples(data, wanted, work / f"samples-{data.folder.name}.png") for data in wanted.sets(work)]
     if as_json:
         return json.dumps(record, indent=2)

@@ -1,4 +1,5 @@
-"""How a benchmark ends that cannot do what it was asked: with one sentence on standard error and exit code 2.
+"""How a benchmark ends that cannot do what it was asked: with one sentence on standard error and exit code 2; or 1
+where it is a process that it has started that has failed.
 
 Nothing of the project is imported at the top: that switches oneDNN on, and `train_step` measures TensorFlow without it.
 """
@@ -8,7 +9,7 @@ import errno
 import functools
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 EXTRAS = {"atheris": "atheris", "playwright": "playwright", "ray": "'ray[train]'", "torch": "torch", "lmdb": "'lmdb<4'"}
@@ -16,8 +17,34 @@ EXTRAS = {"atheris": "atheris", "playwright": "playwright", "ray": "'ray[train]'
 _FULL = (errno.ENOSPC, errno.EDQUOT, None)  # NumPy tells of a full disk without a number
 
 
+class ChildFailed(Exception):
+    """A process of `./dcgan` that a benchmark has started ended badly; the message is one sentence.
+
+    Args:
+        command: what was run, as `utils.start.command("utils", ...)` gives it.
+        code: its exit code, or minus the number of the signal that ended it.
+        said: what it wrote to standard error.
+
+    Attributes:
+        exit_code: of the benchmark: 2 where the process refused what it was given, as `./dcgan` does; else 1.
+    """
+
+    def __init__(self, command: Sequence[str], code: int, said: str):
+        from utils import start, text
+
+        words = text.command(*command[len(start.command("utils")) :])
+        super().__init__(f"{words} ended with code {code}: {last_line(said) or 'it said nothing'}")
+        self.exit_code = 2 if code == 2 else 1
+
+
+def last_line(said: str) -> str:
+    """The last line that is not blank; "" if there is none."""
+    return next((line for line in reversed(said.splitlines()) if line.strip()), "")
+
+
 def in_a_sentence(main: Callable) -> Callable[..., int]:
-    """The `main` of a benchmark, giving its exit code: 2, without a traceback, for what `sentence_of` has words for."""
+    """The `main` of a benchmark, giving its exit code: 2, without a traceback, for what `sentence_of` has words for
+    (and of a `ChildFailed` its own)."""
 
     @functools.wraps(main)
     def ending(*arguments) -> int:
@@ -27,17 +54,18 @@ def in_a_sentence(main: Callable) -> Callable[..., int]:
             if not (sentence := sentence_of(error)):
                 raise
             print(sentence, file=sys.stderr)
-            return 2
+            return error.exit_code if isinstance(error, ChildFailed) else 2
 
     return ending
 
 
 def sentence_of(error: Exception) -> str | None:
-    """What to say of bad input, a missing package or a place that cannot be used; None of a fault of our own."""
+    """What to say of bad input, a process that failed, a missing package or a place that cannot be used; None of a
+    fault of our own."""
     from utils.errors import InputError
     from utils.text import one_line
 
-    if isinstance(error, InputError):
+    if isinstance(error, (InputError, ChildFailed)):
         return one_line(str(error))
     if isinstance(error, ModuleNotFoundError) and error.name and (name := error.name.partition(".")[0]) in EXTRAS:
         return f"This needs {name}, which this Python lacks: {sys.executable} -m pip install {EXTRAS[name]}"

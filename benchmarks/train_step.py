@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.sentences import at_least_one, in_a_sentence
+from benchmarks.sentences import at_least_one, in_a_sentence, last_line
 
 CONTENDERS = {
     "report": "the report's loop: train_on_batch three times, predict for fakes; TensorFlow as installed",
@@ -216,11 +216,7 @@ class Process:
             return line
         code = self._process.wait()
         self._errors.seek(0)
-        raise Gone(_last_line(self._errors.read()) or f"it ended with code {code}")
-
-
-def _last_line(text: str) -> str:
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "")
+        raise Gone(last_line(self._errors.read()) or f"it ended with code {code}")
 
 
 def started(commands: dict[str, list[str]], inherited: dict[str, str]) -> dict[str, Process]:
@@ -320,7 +316,7 @@ def profile(command: list[str], environment: dict, updates: int = 5, shown: int 
         env=dict(environment, ONEDNN_VERBOSE="profile_exec"),
     )
     if process.returncode:
-        why = _last_line(process.stderr) or f"it ended with code {process.returncode}"
+        why = last_line(process.stderr) or f"it ended with code {process.returncode}"
         raise InputError(f"The update cannot be measured here: {why}")
     lines = process.stdout.partition("ready\n")[2].splitlines()
     seconds = float(next(line for line in lines if not line.startswith("onednn"))) / updates

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.sentences import above_zero, at_least_one, in_a_sentence
+from benchmarks.sentences import ChildFailed, above_zero, at_least_one, in_a_sentence
 from utils.errors import InputError
 from utils.presets import preset, presets
 from utils.runs import PROJECT
@@ -70,7 +70,7 @@ class Arm:
                 return done, now
             seen = done
             if process.poll() is not None:
-                raise SystemExit(f"The training ended before it was measured: {process.stderr.read()[-500:]}")
+                raise ChildFailed(process.args, process.returncode, process.stderr.read())
             time.sleep(0.001)
 
 

@@ -5,14 +5,16 @@ import errno
 import importlib
 import json
 import os
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from benchmarks import cold_reads, memory, train_step
-from benchmarks.sentences import in_a_sentence
+from benchmarks import cold_reads, memory, prepare_scale, train_step, workers
+from benchmarks.sentences import ChildFailed, in_a_sentence
 from utils.errors import InputError
+from utils.runs import PROJECT
 
 
 def test_bfloat16_is_left_out_where_the_processor_would_emulate_it():
@@ -113,6 +115,59 @@ def test_only_faults_of_our_own_end_in_a_traceback(error, sentence, capsys):
         assert main() == 2 and sentence in capsys.readouterr().err
 
 
+def _fails(script):
+    """In place of `utils.start.command`: a command of the same length, which ends badly."""
+    return lambda *arguments: ["sh", "-c", script, *arguments]
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "words"),
+    [
+        ("echo; echo '  ValueError: no' >&2; exit 1", 1, "ended with code 1:   ValueError: no"),
+        ("echo Traceback >&2; echo 'dcgan: There is none.' >&2; exit 2", 2, "ended with code 2: dcgan: There is none."),
+        ("kill -9 $$", 1, "ended with code -9: it said nothing"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("module", "arguments", "command"),
+    [
+        (memory, ["--presets", "quick"], "./dcgan train --preset quick "),
+        (prepare_scale, ["--kind", "files", "--count", "1"], "./dcgan datasets "),
+    ],
+)
+def test_a_process_that_fails_is_named_with_what_it_said_last(
+    ends, monkeypatch, module, arguments, command, script, code, words
+):
+    monkeypatch.setattr(module, "command", _fails(script))
+    monkeypatch.setattr(prepare_scale, "DISTINCT", 1)
+    ended, out, said = ends(module.__name__.partition(".")[2], *arguments)
+    assert (ended, out) == (code, "")
+    assert said.startswith(command) and said.endswith(f"{words}\n") and said.count("\n") == 1
+
+
+def test_a_training_that_ends_before_it_was_measured_is_named_too(monkeypatch):
+    monkeypatch.setattr(workers, "command", _fails("echo no >&2; exit 1"))
+    arm = workers.Arm(["launch"], sorted(os.sched_getaffinity(0))[:1])
+    with pytest.raises(ChildFailed, match=r"^\./dcgan launch train --preset quick .* ended with code 1: no$"):
+        arm.seconds_per_update(["--preset", "quick"], 1.0)
+
+
+def test_nothing_of_the_project_is_imported_before_atheris_instruments_what_is():
+    script = """if True:
+        import sys, types
+
+        def instrument_imports(include):
+            sys.exit(f"{include} before {[name for name in sys.modules if name.partition('.')[0] in include]}")
+
+        sys.modules["atheris"] = types.SimpleNamespace(instrument_imports=instrument_imports)
+        from benchmarks.fuzz import main
+
+        main()
+    """
+    ended = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert ended.stderr == "['utils'] before []\n"
+
+
 # --- the step ---------------------------------------------------------------------------------------------------------
 
 
@@ -193,7 +248,7 @@ def test_only_a_group_that_cannot_be_made_is_told_as_one(monkeypatch, tmp_path):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(memory, "peak_of", full)
+    monkeypatch.setattr(memory, "run", full)
     monkeypatch.setattr(memory, "memory_group", lambda most: contextlib.nullcontext())
     with pytest.raises(OSError, match="No space left"):
         memory.under_limit("quick64", 10, 2, 1, tmp_path)

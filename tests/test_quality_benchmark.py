@@ -356,3 +356,22 @@ def test_a_session_in_which_nobody_takes_part_and_a_folder_that_is_a_file_end_in
     assert "nowhere cannot be run" in said and "Nothing was trained" in said and "To measure" not in said
     assert main(["--work", str(tmp_path / "file"), *asked]) == 2
     assert "choose another place" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_what_cannot_be_done_is_refused_before_an_image_is_read_or_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(kept, "load", lambda *_, **__: pytest.fail("images are read"))
+    monkeypatch.setattr(quality_scores, "measure", lambda *_, **__: pytest.fail("samples are measured"))
+    (tmp_path / "file").touch()
+    for arguments, sentence in (
+        (["--work", str(tmp_path / "file")], "Not a directory; choose another place"),
+        (["--work", "/proc/work"], "Operation not permitted; choose another place"),
+        (["--work", "/proc/work", "--score"], "Operation not permitted; choose another place"),
+        (["--data", "faces", "none.npy"], "There is no dataset 'none.npy'"),
+        (["--count", "0"], "must be at least 1. Received: size=64, count=0."),
+        (["--count", "3999"], "Received: faces with 3,999; use fewer --samples."),
+        (["--samples", "39"], "--samples must be at least 40"),
+        (["--seeds", "0", "-1"], "--seeds must be at least 0. Received: -1."),
+    ):
+        assert main(["--work", str(tmp_path / "work"), "--data-dir", str(tmp_path / "data"), *arguments]) == 2
+        assert sentence in capsys.readouterr().err.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

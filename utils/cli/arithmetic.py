@@ -66,6 +66,11 @@ def _arithmetic(options: Arithmetic) -> None:
             "--turn finds its own exemplars and measures what they do: leave the expression, --score, --exemplars and "
             f"--trials out, or --turn. Received beside it: {', '.join(named)}."
         )
+    if options.trials is not None and not options.score:
+        raise InputError(
+            "--trials is about --score, which counts how often a sum works: add it, or leave --trials out. Received: "
+            f"--trials {options.trials}."
+        )
     for (name, value), least in zip(given.items(), (1, 2)):
         if value is not None and value < least:
             raise InputError(f"{name} must be at least {least}. Received: {value}.")

@@ -195,9 +195,10 @@ def _one_by_one(axes, record: Combinations) -> None:
     axes.grid(alpha=0.25, axis="x")
 
 
-def _missed(figure, those: Sequence[Combination], source: Drawn, most: int = 10) -> None:
+def _missed(figure, those: Sequence[Combination], source: Drawn) -> None:
     """What the training set holds and the generator draws least of: a true image of each."""
-    those = those[:most]
+    rows, columns = 2, 5
+    those = those[: rows * columns]
     if not those:
         figure.text(0.5, 0.5, "No combination comes less than half as often as expected.", ha="center", fontsize=9)
         return
@@ -210,8 +211,7 @@ def _missed(figure, those: Sequence[Combination], source: Drawn, most: int = 10)
             found[values] = source.draw(row)["images"]
         if len(found) == len(wanted):
             break
-    columns = 5
-    grid = figure.subplots(2, columns, squeeze=False)
+    grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     for axes, each in zip(grid.flat, those):

@@ -170,7 +170,6 @@ def quality_for(
     *,
     samples: int = SAMPLES,
     features: str = "auto",
-    seed: int = 0,
     progress: bool = True,
 ) -> Quality:
     """What measures the generators of an experiment: held-out images of its dataset, in that dataset's feature space.
@@ -181,7 +180,7 @@ def quality_for(
     Args:
         experiment: names the images that are trained on, and their size.
         data_dir: where datasets are.
-        samples, seed: as for `Quality`.
+        samples: as for `Quality`.
         features: as for `extractor_for`.
         progress: whether to show progress bars.
 
@@ -192,4 +191,4 @@ def quality_for(
     true = unseen_images_for(data, size, 2 * samples, data_dir=data_dir, progress=progress)
     options = {"small": data.small, "data_dir": data_dir, "progress": progress}
     extractor = extractor_for(data.name, size, features=features, **options)
-    return Quality(true, extractor, samples, seed)
+    return Quality(true, extractor, samples)

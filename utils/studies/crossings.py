@@ -8,7 +8,6 @@ its smoothed losses cross, and how good its samples are at the end.
 import functools
 import importlib
 import re
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -43,7 +42,7 @@ ON_THE_REPORTS_TERMS = ("report_few", "report")
 all."""
 
 
-def kept_runs(folder: str | Path = results.RESULTS) -> list[dict]:
+def kept_runs() -> list[dict]:
     """Every kept run with cross-entropies for losses and a measured distance.
 
     Returns:
@@ -51,11 +50,11 @@ def kept_runs(folder: str | Path = results.RESULTS) -> list[dict]:
         with the "first" and the "last" update (None without); and "distance", the kernel distance at the end.
     """
     rows = []
-    for file in sorted(Path(folder).glob("*.json")):
+    for file in sorted(results.RESULTS.glob("*.json")):
         study, data = re.fullmatch(r"(\w+?)-(.+)", file.stem).groups()
         if study not in STUDIES:
             continue
-        kept = results.load(file.stem, folder)
+        kept = results.load(file.stem)
         for run in kept["runs"]:
             if "snapshots" not in run:  # was not trained here, or not measured
                 continue
@@ -176,12 +175,12 @@ def plot_kept_runs(rows: list[dict]) -> Figure:
     return figure
 
 
-def plot_on_the_reports_terms(folder: str | Path = results.RESULTS) -> Figure | None:
+def plot_on_the_reports_terms() -> Figure | None:
     """Draw the losses of the report's networks without batch normalisation: a column for each dataset of the long
     trainings that are kept, few images above, all below (report, Fig 14). None if no training is kept."""
     columns = []
-    for file in sorted(Path(folder).glob("long_training-*.json")):
-        runs = {run["arm"]: run for run in results.load(file.stem, folder)["runs"]}
+    for file in sorted(results.RESULTS.glob("long_training-*.json")):
+        runs = {run["arm"]: run for run in results.load(file.stem)["runs"]}
         if runs.keys() >= set(ON_THE_REPORTS_TERMS):
             of = (runs[arm] for arm in ON_THE_REPORTS_TERMS)
             columns.append([(f"{run['settings']['data']['name']}, {run['images']:,} images", run) for run in of])
