@@ -157,7 +157,7 @@ def test_sample_draws_a_grid_and_the_same_pictures_as_single_files(capsys, run, 
         said(capsys, "sample", run.folder, "-n", 5, "--seed", 3, "--as", "files", "--out", tmp_path / "files")[0] == 0
     )
     files = sorted((tmp_path / "files").iterdir())
-    assert [f.name for f in files] == [f"{i:04d}.png" for i in range(5)]
+    assert [f.name for f in files] == [*(f"{i:04d}.png" for i in range(5)), "samples.json"]
     sheet = np.asarray(Image.open(tmp_path / "grid.png"))
     first = np.asarray(Image.open(files[0]))
     assert first.shape == (32, 32, 3)

@@ -481,7 +481,7 @@ def test_the_commands_ask_a_run_and_refuse_what_it_does_not_know(run, tmp_path, 
 
     place = str(run.folder)
     code, text = said("sample", place, "--label", "cat", "-n", "3", "--as", "files", "--out", str(tmp_path / "cats"))
-    assert code == 0 and len(list((tmp_path / "cats").iterdir())) == 3
+    assert code == 0 and len(list((tmp_path / "cats").glob("*.png"))) == 3
     assert said("sample", place, "-n", "7", "--out", str(tmp_path / "grid.png"))[0] == 0
     assert read_png(tmp_path / "grid.png").shape[0] == 3 * 66 + 2  # a row for each class, three pictures in each
     code, text = said("sample", place, "--label", "dog")

@@ -58,6 +58,24 @@ def test_whatever_can_be_put_together_can_be_read_back():
         config.Experiment(data="faces")
 
 
+def test_a_list_in_place_of_a_tuple_is_the_same_setting():
+    training, model = config.TrainingConfig(augment=["colour"]), config.ModelConfig(condition_names=["a"])
+    assert training.augment == ("colour",) and model.condition_names == ("a",)
+    blocks = {"filters": [8, 8, 8], "strides": [2, 2, 2]}
+    listed = config.Experiment(
+        data=config.DataConfig(without=["hat & beard"]),
+        model=config.ModelConfig(generator=config.GeneratorConfig(**blocks)),
+        training=training,
+    )
+    tuples = replace(
+        config.Experiment(), without=("hat & beard",), augment=("colour",), generator={"filters": (8, 8, 8)}
+    )
+    assert listed == tuples and hash(listed) == hash(tuples)
+    assert json.dumps(config.to_dict(listed)) == json.dumps(config.to_dict(tuples))
+    with pytest.raises(InputError, match=r"training.epochs should be a whole number. Received: \[3\]."):
+        config.Experiment(training=config.TrainingConfig(epochs=[3]))
+
+
 def test_differences_name_the_changed_fields_and_no_others():
     changed = replace(preset("quick"), epochs=9, generator={"kernel": 6})
     assert config.differences(preset("quick"), changed) == {

@@ -1,6 +1,7 @@
 """What is decided by the GPUs that there are, on a machine that pretends to have some: no GPU computes here."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -61,11 +62,11 @@ def gpus(monkeypatch):
 # --- the device -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("count", "words"), [(1, f"{NAME} 0"), (2, f"2 x {NAME} 0")])
-def test_the_device_is_the_first_gpu_by_its_name_and_how_many_there_are(gpus, count, words):
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_device_is_the_first_gpu_by_its_name_however_many_there_are(gpus, count):
     gpus(count)
     assert runtime.device() == Device("GPU", f"{NAME} 0", count)
-    assert str(runtime.device()) == words
+    assert str(runtime.device()) == f"{NAME} 0"  # the others compute where a team says so
 
 
 def test_without_a_gpu_the_device_is_the_processor(gpus):
@@ -162,21 +163,31 @@ def test_mirrored_on_one_gpu_is_refused_with_the_mend(tiny, gpus):
     assert asked.strategies == []
 
 
-@pytest.mark.parametrize(
-    ("count", "changes", "sentence"),
-    [
-        (3, {}, "batch_size must be a multiple.*batch_size=8, devices=3"),
-        (2, {"xla": "on"}, "--xla on is not made for several devices; leave it out, or use --strategy one"),
-        (2, {"precision": "mixed_float16"}, "mixed_float16 .*or use --strategy one"),
-    ],
-)
-def test_what_several_gpus_cannot_share_is_refused_though_nobody_asked_for_them(tiny, gpus, count, changes, sentence):
-    experiment = replace(tiny, **changes)
+ONLY_ONE = [
+    (3, {"batch_size": 7}, 1, "1 of 3 GPUs computes: batch_size must be a multiple.*batch_size=7, devices=3"),
+    (2, {"xla": "on"}, 1, "1 of 2 GPUs computes: --xla on is not made for several devices; leave it out, or use"),
+    (2, {"precision": "mixed_float16"}, 1, "1 of 2 GPUs computes: --precision mixed_float16 .*or use --strategy one"),
+]
+SOME = [
+    (3, {}, 2, "2 of 3 GPUs compute: batch_size must be a multiple.*batch_size=8, devices=3"),
+    (7, {}, 4, "4 of 7 GPUs compute: .*batch_size=8, devices=7"),
+    (4, {"batch_norm": "on", "batch_norm_parts": 2}, 2, "2 of 4 GPUs compute: batch_norm_parts must be a multiple"),
+]
+
+
+@pytest.mark.parametrize(("count", "changes", "used", "sentence"), SOME + ONLY_ONE)
+def test_of_gpus_that_nobody_asked_for_as_many_are_used_as_can_share_the_batch(
+    tiny, gpus, count, changes, used, sentence
+):
+    experiment, told = replace(tiny, **changes), []
     asked = gpus(count)
-    with pytest.raises(InputError, match=sentence):
-        team_for("auto", experiment)
-    assert asked.strategies == []
-    assert team_for("one", experiment) is None
+    found = team_for("auto", experiment, told.append)
+    assert (found.devices if found else 1) == used
+    assert asked.strategies == [tuple(f"GPU:{number}" for number in range(used))][: used > 1]
+    assert re.match(sentence, *told)
+    with pytest.raises(InputError, match=sentence.split(": ")[1]):  # who asks for all is told that it cannot be
+        team_for("mirrored", experiment)
+    assert team_for("one", experiment, told.append) is None and len(told) == 1
 
 
 @pytest.mark.parametrize(("count", "batch_size", "fits"), [(0, 6, True), (1, 6, True), (2, 6, False), (2, 8, True)])
@@ -222,7 +233,13 @@ def test_devices_that_can_no_longer_be_set_up_are_told_of_in_a_sentence(monkeypa
 
 @pytest.mark.parametrize(
     ("strategy", "count", "device"),
-    [("auto", 1, f"{NAME} 0"), ("one", 1, f"{NAME} 0"), ("auto", 2, f"2 x {NAME} 0, 2 devices")],
+    [
+        ("auto", 1, f"{NAME} 0"),
+        ("one", 1, f"{NAME} 0"),
+        ("one", 2, f"{NAME} 0"),
+        ("auto", 2, f"{NAME} 0, 2 devices"),
+        ("auto", 3, f"{NAME} 0, 2 devices"),
+    ],
 )
 def test_a_training_says_on_which_gpu_it_runs_and_keeps_it_with_the_run(
     tiny, gpus, noise_dataset, tmp_path, monkeypatch, capsys, strategy, count, device
@@ -232,5 +249,9 @@ def test_a_training_says_on_which_gpu_it_runs_and_keeps_it_with_the_run(
     gpus(count)
     run = loop.train(tiny, dataset=noise_dataset, runs_dir=tmp_path, strategy=strategy)
     assert f"Started on {device}: report32, 24 images of noise." in (run.folder / "log.txt").read_text()
-    assert f"6 updates on {device} (how long they take" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"6 updates on {device} (how long they take" in out
+    left_out = "2 of 3 GPUs compute: "
+    for said in (out, "\n".join(run.logged())):
+        assert len(re.findall(f"^{left_out}", said, re.MULTILINE)) == (count == 3)
     assert run.environment["device"] == {"kind": "GPU", "name": f"{NAME} 0", "count": count}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from utils.training.copies import MOST_IMAGES, SIDE, Copies
 from utils.training.doctor import SIGNS, Diagnosis
 from utils.training.players import build_players
 from utils.training.step import Record
+from utils.training.summary import save_networks
 from utils.training.watch import Watch, of_updates
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (24, 32, 32, 3), np.uint8)
@@ -233,13 +235,13 @@ def light(monkeypatch, undrawn):
 
 @pytest.fixture
 def planted(monkeypatch, light):
-    """Samples collapse from update 5 on as long as the step size is above the limit, which is given."""
+    """Samples collapse from an update on as long as the step size is above the limit, which is given."""
 
-    def plant(limit):
+    def plant(limit, since=5):
         def measure(watch, update):
             rate = float(watch._networks["generator"].optimizer.learning_rate)
             watch.memory = f"{update}"
-            return row(update, diversity=0.01 if update >= 5 and rate > limit else 0.5)
+            return row(update, diversity=0.01 if update >= since and rate > limit else 0.5)
 
         monkeypatch.setattr(Watch, "measure", measure)
 
@@ -296,6 +298,35 @@ def test_a_training_that_rolls_back_ends_with_the_same_bits_however_often_it_was
     assert "".join(taken_up_at) == "2535"
     assert_same_contents(whole, run)
     assert run.state.rollbacks == whole.state.rollbacks
+
+
+def test_until_the_next_summary_its_networks_are_those_that_it_has_gone_back_to(tiny, planted, tmp_path, monkeypatch):
+    """It fails after a summary that it goes back behind, and is killed twice: while it goes back, and after that."""
+    planted(1e-4, since=6)
+    experiment = replace(tiny, epochs=3, watch_updates=1, on_collapse="rollback", count=None)
+
+    def killed_once(*of):
+        monkeypatch.setattr(loop, "save_networks", save_networks)
+        raise Killed
+
+    def started(players, slowed, team=None):
+        if slowed.training.learning_rate < experiment.training.learning_rate:
+            raise Killed
+        return Light(players, slowed)
+
+    monkeypatch.setattr(loop, "save_networks", killed_once)
+    monkeypatch.setattr(loop, "Update", started)
+    with pytest.raises(Killed):
+        train(experiment, dataset=NOISE, runs_dir=tmp_path, progress=False)
+    run = Run.find("last", tmp_path)
+    with pytest.raises(Killed):
+        resume(run, dataset=NOISE, progress=False)
+    (back,) = run.state.rollbacks
+    assert (back["from"], back["to"], run.updates) == (7, 3, 3)
+    with np.load(next(run.healthy.glob("*.npz"))) as healthy:
+        for player in ("generator", "discriminator"):
+            for i, variable in enumerate(load_network(run.model(player)).variables):
+                assert np.array_equal(variable, healthy[f"{player}/{i:03d}"])
 
 
 def test_a_training_that_fails_with_every_step_size_goes_back_three_times_and_stops(tiny, planted, tmp_path):
@@ -484,7 +515,7 @@ def recipe_of(tmp_path, capsys):
         asked = ["--scale", "smallest", "--only", "the recipe", "--data", str(tmp_path / name), "--no-kept", "--json"]
         code = benchmark.main([*asked, *places])
         out, err = capsys.readouterr()
-        return code, json.loads(out)["runs"] if out else [], err
+        return code, [] if code else json.loads(out)["runs"], err
 
     return run
 
@@ -518,3 +549,34 @@ def test_a_training_that_something_else_has_stopped_is_no_outcome_and_goes_on_th
         assert (code, runs) == (2, []) and "The disk is full." in said
     code, (run,), _ = recipe_of("own.npz")
     assert (code, run["updates"], run["not finite"]) == (0, 8, None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_a_training_ends_in_a_sentence_and_the_same_command_goes_on(
+    light, recipe_of, monkeypatch, number
+):
+    read = loop.Record.read
+
+    def signalled(record):
+        if record.update == 3:
+            signal.raise_signal(number)
+        return read(record)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.Record, "read", signalled)
+        code, runs, said = recipe_of("own.npz")
+    assert (code, runs) == (128 + number, []) and "Traceback" not in said
+    assert re.search(
+        r"^Stopped\. What was trained is kept in .*/runs; the same command goes on from there\.$", said, re.M
+    )
+    code, (run,), _ = recipe_of("own.npz")
+    assert (code, run["updates"]) == (0, 8)
+
+
+def test_ctrl_c_between_trainings_ends_in_the_same_sentence(recipe_of, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmark, "trained", stop)
+    code, runs, said = recipe_of("own.npz")
+    assert (code, runs) == (130, []) and said.endswith("the same command goes on from there.\n")

@@ -21,7 +21,7 @@ from utils.latent import figures, pictures, turn
 from utils.latent.arithmetic import ARMS, arithmetic, candidates, make_pool, one_for_each, score, table_of
 from utils.latent.paths import along
 from utils.latent.stops import find_stops
-from utils.latent.terms import Term, expected, parse
+from utils.latent.terms import NeedsClassifier, Term, expected, parse
 from utils.latent.trust import trust
 from utils.latent.turn import Gauge, turn_gauge, turn_vector
 from utils.latent.walk import smoothness, walk
@@ -256,6 +256,22 @@ def test_terms_are_read_by_number_by_file_and_in_words():
         ("no beard", False),
         ("long hair", True),
     )
+
+
+def test_a_name_that_begins_with_a_number_is_looked_for_before_a_sample_is():
+    known = ("5_o_Clock_Shadow", "Male", "Eyeglasses")
+    terms = parse("5 o Clock Shadow - 5 o clock shadow man without glasses + 5, 3 - 5 o Clock Shadow: 5 3", known)
+    assert [term.wanted for term in terms] == [
+        (("5_o_Clock_Shadow", True),),
+        (("5_o_Clock_Shadow", True), ("Male", True), ("Eyeglasses", False)),
+        (),
+        (),
+    ]
+    assert [term.stops for term in terms] == [(), (), ("5", "3"), ("5", "3")]
+    with pytest.raises(NeedsClassifier):  # by which commands find out that names are needed
+        parse("5 o Clock Shadow")
+    with pytest.raises(InputError, match="is called '5', nor are all words of '5 o Clock' numbers of samples or files"):
+        parse("5 o Clock", known)
 
 
 def test_what_a_sum_should_show_follows_from_its_terms():

@@ -1,6 +1,7 @@
 """`./dcgan sample`: which files it draws with, what it refuses, and that no picture is lost or left over."""
 
 import errno
+import json
 
 import pytest
 from studio_runs import make_run
@@ -72,7 +73,9 @@ def test_single_files_take_the_places_of_all_earlier_ones(runs, sample, tmp_path
     code, said = sample(place, "-n", 3, "--seed", 7, "--as", "files", "--out", folder)
     assert code == 0 and said == f"3 pictures in {folder} (replaces what was there)\n"
     second = content(folder)
-    assert sorted(second) == ["0000.png", "0001.png", "0002.png"]
+    assert sorted(second) == ["0000.png", "0001.png", "0002.png", "samples.json"]
+    about = {"generator": str(runs[""].model("generator")), "pictures": 3, "seed": 7, "asked": None}
+    assert json.loads(second["samples.json"]) == about
     assert not set(first.values()) & set(second.values())
     (folder / ".DS_Store").write_text("a system's own")
     assert sample(place, "-n", 5, "--as", "files", "--out", folder)[0] == 0
@@ -84,9 +87,33 @@ def test_a_folder_that_holds_anything_but_earlier_pictures_is_refused(runs, samp
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
     (tmp_path / "0000.png").write_text("drawn")
+    (tmp_path / "samples.json").write_text('{"generator": "generator.keras", "pictures": 1}')
     code, said = sample(runs[""].folder, "-n", 3, "--as", "files", "--out", tmp_path)
     assert code == 2 and said.count("\n") == 1 and f"which holds {name.split('/')[0]}." in said
     assert (tmp_path / name).read_text() == "mine" and (tmp_path / "0000.png").read_text() == "drawn"
+
+
+@pytest.mark.parametrize(
+    ("record", "refused"),
+    [
+        (None, "0000.png, 0001.png"),
+        ("no JSON", "0000.png, 0001.png, samples.json"),
+        ('{"pictures": 2}', "0000.png, 0001.png, samples.json"),  # somebody's own description
+        ('{"generator": "generator.keras", "pictures": "2"}', "0000.png, 0001.png, samples.json"),
+        ('{"generator": "generator.keras", "pictures": 1}', "0001.png"),  # put beside the one that was drawn
+    ],
+)
+def test_pictures_of_ones_own_are_not_taken_for_earlier_ones_by_their_names(
+    runs, sample, no_start, tmp_path, record, refused
+):
+    for name in ("0000.png", "0001.png"):
+        (tmp_path / name).write_text("mine")
+    if record:
+        (tmp_path / "samples.json").write_text(record)
+    before = content(tmp_path)
+    code, said = sample(runs[""].folder, "-n", 3, "--as", "files", "--out", tmp_path)
+    assert code == 2 and said.count("\n") == 1 and f"which holds {refused}." in said
+    assert content(tmp_path) == before
 
 
 def test_single_files_that_cannot_all_be_written_leave_the_earlier_ones(runs, sample, tmp_path, monkeypatch):

@@ -52,8 +52,18 @@ CHECKPOINT_SECONDS = 120.0
 """Time between checkpoints; there is one after every epoch too. It does not touch the result, so it is no setting."""
 
 
+class _Section:
+    """Settings. A list, as JSON has them and users write them, is kept as a tuple, so that the same settings are equal
+    and can be hashed however they were given."""
+
+    def __post_init__(self):
+        for name, value in list(vars(self).items()):
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
+
+
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(_Section):
     """Which images to train on."""
 
     name: str = "faces"
@@ -88,7 +98,7 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
-class GeneratorConfig:
+class GeneratorConfig(_Section):
     """Latents -> a small map of features -> blocks that enlarge it -> an RGB image through tanh."""
 
     start: int = 4
@@ -119,7 +129,7 @@ class GeneratorConfig:
 
 
 @dataclass(frozen=True)
-class DiscriminatorConfig:
+class DiscriminatorConfig(_Section):
     """Blocks of strided convolutions that shrink the image -> one logit -> a score in (0, 1)."""
 
     filters: tuple[int, ...] = (64, 128, 128, 256)
@@ -143,7 +153,7 @@ class DiscriminatorConfig:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(_Section):
     """The two networks."""
 
     image_size: int = 32
@@ -199,7 +209,7 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(_Section):
     """How the networks are trained."""
 
     epochs: int = 10
@@ -344,7 +354,7 @@ def replace(experiment: Experiment, **changes) -> Experiment:
             if odd := ", ".join(sorted(set(value) - set(vars(network)))):
                 raise InputError(f"The {name} has no setting {odd}; `./dcgan train --help` lists those that it has.")
             value = dataclasses.replace(network, **value)
-        sections[homes[0]][name] = tuple(value) if isinstance(value, list) else value
+        sections[homes[0]][name] = value
     return dataclasses.replace(
         experiment, **{s: dataclasses.replace(getattr(experiment, s), **v) for s, v in sections.items() if v}
     )
@@ -574,7 +584,7 @@ def _build(cls: type, values: object, where: str):
         if dataclasses.is_dataclass(kind):
             built[name] = _build(kind, values[name], f"{where}.{name}")
         else:
-            built[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
+            built[name] = values[name]
     return cls(**built)
 
 

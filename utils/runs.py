@@ -262,8 +262,9 @@ class Run:
 
     @property
     def updates(self) -> int:
-        """How many updates its newest networks have had: those before its last summary, which wrote them. Records and
-        checkpoint of a training that was stopped are further on."""
+        """How many updates its newest networks have had: those before its last summary, which wrote them, or, after a
+        rollback, before the one that it went back to. Records and checkpoint of a training that was stopped are further
+        on."""
         last = self.epochs(1)
         return last[0][self.unit] * self._updates_of_a_unit() if last else 0
 

@@ -83,16 +83,21 @@ def keep_matplotlib_plain() -> None:
 
 @dataclass(frozen=True)
 class Device:
-    """What the arithmetic runs on: kind is "CPU" or "GPU", name as the system tells it, count of them."""
+    """What the arithmetic runs on.
+
+    Attributes:
+        kind: "CPU" or "GPU".
+        name: as the system tells it; of several GPUs the first one's.
+        count: cores, or GPUs that there are. Of these one computes, and is what the words name, unless a
+            `training.team.Team` says how many do.
+    """
 
     kind: str
     name: str
     count: int
 
     def __str__(self) -> str:
-        return f"{self.count} {self.name} core{'s' if self.count > 1 else ''}" if self.kind == "CPU" else (
-            f"{self.count} x {self.name}" if self.count > 1 else self.name
-        )  # fmt: skip
+        return f"{self.count} {self.name} core{'s' * (self.count > 1)}" if self.kind == "CPU" else self.name
 
 
 def import_tensorflow() -> None:

@@ -1,7 +1,6 @@
 """`./dcgan sample` and `./dcgan film`."""
 
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,6 +15,8 @@ from utils.text import slug
 
 TEXT_COLUMNS = 8
 """Pictures of each text, unless -n asks for fewer."""
+RECORD = "samples.json"
+"""Lies beside single files, and says what they are."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Sample:
     numbers: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Draw its number on each picture of the grid: what walk, arithmetic and directions call it, with the same seed."""
     mode: tyro.conf.DisallowNone[Annotated[Literal["grid", "files"], arg(name="as")]] = "grid"
-    """One grid, or N single PNG files."""
+    """One grid, or N single PNG files with a samples.json, which says what they are."""
     out: Path | None = None
     """The grid's file, or the folder of the single files, whose earlier pictures are replaced; by default in the run's
     samples/, or here, named after the model."""
@@ -121,7 +122,7 @@ def _sample(options: Sample) -> None:
     from utils import runtime, viz
     from utils.data import scale_back
     from utils.data.conditions import MOST_ROWS
-    from utils.files import appear_together, names_in
+    from utils.files import appear_together, write_json
     from utils.networks import find_network
     from utils.sampling import Sampler
 
@@ -146,14 +147,7 @@ def _sample(options: Sample) -> None:
         raise InputError(f"--out must be a folder for single files. Received: {target}, which is a file.")
     if options.mode == "grid" and (target.is_dir() or target.suffix.lower() != ".png"):
         raise InputError(f"--out must be the name of a .png file for a grid. Received: {target}.")
-
-    former = names_in(target)  # of single files
-    if others := [name for name in former if not re.fullmatch(r"\d{4,}\.png", name)]:
-        raise InputError(
-            "--out must be a new folder for single files, or one with nothing but earlier ones (0000.png), which are "
-            f"replaced. Received: {target}, which holds {', '.join(others[:3])}."
-        )
-
+    former = _former(target) if options.mode == "files" else []
     was_there = target.is_file() or bool(former)
     runtime.start()
     from utils.models import load_generator
@@ -173,12 +167,48 @@ def _sample(options: Sample) -> None:
         viz.write_png(target, viz.grid(sampler.draw(options.n, options.seed), numbers=numbers))
         print("\n".join(filter(None, (written(target, was_there), about))))
         return
-    digits = max(4, len(str(options.n - 1)))
     latents, given = sampler.inputs(options.n, options.seed)
     with appear_together(target, instead_of=former) as made:
         for start in range(0, options.n, 256):  # so that of all pictures no more than the latents are in memory at once
             part = slice(start, start + 256)
             images = scale_back(sampler.images(latents[part], None if given is None else given[part]))
             for i, image in enumerate(images, start):
-                viz.write_png(made / f"{i:0{digits}d}.png", image)
+                viz.write_png(made / _file_of(i, options.n), image)
+        about_them = {"generator": str(trained.file), "pictures": options.n, "seed": options.seed, "asked": wanted}
+        write_json(made / RECORD, about_them)
     print("\n".join(filter(None, (f"{options.n:,} pictures in {written(target, was_there)}", about))))
+
+
+def _former(folder: Path) -> list[str]:
+    """Names of the single files that are in a folder, and of their record; [] of a new or an empty one.
+
+    Raises:
+        InputError: it holds what no earlier command has written, as far as the record tells.
+    """
+    from utils.files import names_in
+
+    names, count = names_in(folder), _recorded(folder)
+    own = {RECORD, *(_file_of(number, count) for number in range(count))} if count else set()
+    if others := [name for name in names if name not in own]:
+        raise InputError(
+            f"--out must be a new folder for single files, or one with nothing but earlier ones and their {RECORD}, "
+            f"which are replaced. Received: {folder}, which holds {', '.join(others[:3])}."
+        )
+    return names
+
+
+def _recorded(folder: Path) -> int:
+    """How many single files an earlier command has written to a folder; 0 if none has."""
+    from utils.files import read_json
+
+    try:
+        record = read_json(folder / RECORD)
+    except (OSError, ValueError):  # there is none, or it is somebody else's
+        return 0
+    ours = isinstance(record, dict) and "generator" in record and isinstance(record.get("pictures"), int)
+    return record["pictures"] if ours else 0
+
+
+def _file_of(number: int, count: int) -> str:
+    """The name of one of so many single files."""
+    return f"{number:0{max(4, len(str(count - 1)))}d}.png"

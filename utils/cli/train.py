@@ -101,8 +101,8 @@ class Train:
     strategy: Strategy = "auto"
     """Who computes the updates. one: one device. mirrored: all GPUs of this machine (without any, two parts of the
     processor, to try it). workers: all workers that TF_CONFIG or SLURM tell of, each started with the same command;
-    `./dcgan launch` starts some here. auto: whichever there are. A batch is shared equally, and the result is the same
-    but for rounding."""
+    `./dcgan launch` starts some here. auto: whichever there are, of GPUs as many as can share the batch. It is shared
+    equally, and the result is the same but for rounding."""
     options: tyro.conf.Suppress[tuple[str, ...]] = ()  # as they were typed
 
     @classmethod

@@ -98,10 +98,10 @@ def wishes(words: Sequence[str], known: Sequence[str]) -> tuple[tuple[str, bool]
                 wish = word in _YES
             elif word not in _FILLERS:
                 near = " or ".join(difflib.get_close_matches(word, names, 2, 0.75))
-                raise InputError(
-                    f"No attribute is called {words[place]!r}{f', did you mean {near}?' if near else '.'} There are "
-                    f"{', '.join(known)}."
-                )
+                about = f", did you mean {near}?" if near else "."
+                if is_stop(words[place]):
+                    about = f", nor are all words of {' '.join(words)!r} numbers of samples or files."
+                raise InputError(f"No attribute is called {words[place]!r}{about} There are {', '.join(known)}.")
             place += 1
     if not found:
         raise InputError(
@@ -132,15 +132,19 @@ def _term(sign: int, words: list[str], known: Sequence[str]) -> Term:
     text = " ".join(words)
     if is_there(text):  # its path may have spaces, and a colon before the row
         return Term(sign, text, (text,))
-    named = _plain(text) in map(_plain, known)  # CelebA has an attribute that begins with a number
-    if is_stop(words[0].strip(",")) and not named:
+    named = _plain(text) in map(_plain, known)
+    if not named and all(map(is_stop, _items(text.strip(" ,")))):  # CelebA's "5 o Clock Shadow" begins with a number
         name, listed = text, text
     else:
         name, colon, listed = text.partition(":")
         if not colon:
             return Term(sign, text, wanted=_known_wishes(text, words, known))
     listed = listed.strip(" ,")
-    return Term(sign, name.strip(), (listed,) if is_there(listed) else tuple(re.split(r"[\s,]+", listed)))
+    return Term(sign, name.strip(), (listed,) if is_there(listed) else _items(listed))
+
+
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(re.split(r"[\s,]+", text))
 
 
 def _known_wishes(text: str, words: list[str], known: Sequence[str]) -> tuple[tuple[str, bool], ...]:

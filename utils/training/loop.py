@@ -41,7 +41,7 @@ from utils.training.copies import Copies
 from utils.training.doctor import Diagnosis, Finding
 from utils.training.players import build_players
 from utils.training.step import Record, Update, learning_rate
-from utils.training.summary import keep_best, performance_summarizer
+from utils.training.summary import keep_best, performance_summarizer, save_networks
 from utils.training.team import Team, losses_in_words, team_for
 from utils.training.watch import Watch, of_updates
 from utils.viz import grid, write_png
@@ -103,8 +103,8 @@ def train(
     """
     _check_distance(experiment, distance)
     runtime.check_precision(experiment.training.precision, force_precision)
-    device = runtime.start(experiment.training.precision)
-    team = team_for(strategy, experiment)
+    device, remarks = runtime.start(experiment.training.precision), []
+    team = team_for(strategy, experiment, remarks.append)
     dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
     schedule = Schedule.of(experiment, len(dataset))  # refuses before a folder is made
     refuse_hopeless(dataset.images, dataset.title)
@@ -117,12 +117,13 @@ def train(
     run = Run.create(experiment, environment, runs_dir)
     if encoder:
         encoder.save(run.models)
-    device = f"{device}{f', {team}' if team else ''}"
+    device = _in_words(device, team)
     run.log(f"Started on {device}: {experiment.preset}, {len(dataset)} images of {dataset.title}.")
-    for line in (*why, *dataset.notes, *(f"Left out {reason}." for reason in (*dataset.skipped, *dataset.others))):
+    left_out = (f"Left out {reason}." for reason in (*dataset.skipped, *dataset.others))
+    for line in (*remarks, *why, *dataset.notes, *left_out):
         run.log(line)
     if progress:
-        for remark in dataset.remarks("log.txt"):
+        for remark in (*remarks, *dataset.remarks("log.txt")):
             print(remark)
         size, updates = experiment.model.image_size, Length.of(experiment, schedule.updates_per_epoch).updates
         print(
@@ -184,8 +185,8 @@ def resume(
         experiment = changed
     _check_distance(experiment, distance)
     runtime.check_precision(experiment.training.precision, force_precision)
-    device = runtime.start(experiment.training.precision)
-    team = team_for(strategy, experiment)
+    device, remarks = runtime.start(experiment.training.precision), []
+    team = team_for(strategy, experiment, remarks.append)
     moved = experiment.data.name != run.experiment.data.name
     if dataset is None:
         if not moved:
@@ -199,7 +200,7 @@ def resume(
         )
     if team and not team.is_chief:
         return follow(experiment, dataset, team)
-    device = f"{device}{f', {team}' if team else ''}"
+    device = _in_words(device, team)
     encoder = _encoder(experiment, dataset, data_dir, progress, run)
 
     def begin() -> None:
@@ -218,6 +219,8 @@ def resume(
             print(f"Resuming {one_line(str(run.folder))} on {device}.")
             for name, (old, new) in other.items():
                 print(f"Note: {name} was {old}, now {new}: the result may differ in the last bits.")
+        for remark in remarks:
+            _say(run, remark, progress)
 
     return _train(run, dataset, progress, checkpoint_seconds, distance, team, begin)
 
@@ -240,6 +243,11 @@ def _conditions(run: Run, dataset: Dataset):
     from utils.text_encoder import TextConditions, encoder_beside
 
     return TextConditions.of(dataset, encoder_beside(run.model("generator")), run.experiment)
+
+
+def _in_words(device: runtime.Device, team: Team | None) -> str:
+    """What computes the updates."""
+    return f"{device}{f', {team}' if team else ''}"
 
 
 def _identity(dataset: Dataset) -> dict:
@@ -405,6 +413,8 @@ class _Training:
         self.rollbacks: list[dict] = state.get("rollbacks", [])
         self.replicas: list[dict] = state.get("replicas", [])
         self.watch.memory = state.get("watch_memory")
+        if self.rollbacks and self.rollbacks[-1]["to"] == self.update:
+            save_networks(self.run, self.players)  # in place of those of a later summary, whose record is cut off now
         for name, file in self._records.items():
             _cut(file, state.get(f"{name}_bytes", 0))
         self._begun = self.update
@@ -559,7 +569,7 @@ class _Training:
             slower = f" {_SLOWER.format(roughly(expected))}" if seconds > TOO_SLOW * expected else ""
             tqdm.write(
                 f"{self.last - self._begun:,} updates of {self.experiment.training.batch_size} images, about "
-                f"{duration(seconds)} on {runtime.device()}.{slower}"
+                f"{duration(seconds)} on {_in_words(runtime.device(), self.team)}.{slower}"
             )
 
     def _begin(self) -> None:

@@ -64,9 +64,9 @@ def performance_summarizer(
     }
 
     write_png(run.grid(number), sheet(run, sampler))
-    _save(run, players)
+    save_networks(run, players)
     if training.keep_models:
-        _save(run, players, number)
+        save_networks(run, players, number)
     with run.epochs_file.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
     return record
@@ -92,11 +92,18 @@ def keep_best(run: Run, players: Players, about: dict) -> None:
     if run.best and run.best["distance"]["value"] <= about["distance"]["value"]:
         return
     run.best_file.unlink(missing_ok=True)  # it never speaks of other networks than those beside it
-    _save(run, players, "best")
+    save_networks(run, players, "best")
     write_json(run.best_file, about)
 
 
-def _save(run: Run, players: Players, which: int | str | None = None) -> None:
+def save_networks(run: Run, players: Players, which: int | str | None = None) -> None:
+    """Save the networks of all players, of the generator the averaged one; each file appears whole or not at all.
+
+    Args:
+        run: the run folder.
+        players: the networks as they stand.
+        which: in place of the newest, those kept of a summary, by its number, or the "best" (see `Run.model`).
+    """
     networks = {name: player.network for name, player in players.by_name.items()} | {"generator": players.averaged}
     for name, network in networks.items():
         with appears_whole(run.model(name, which)) as temporary:

@@ -34,15 +34,19 @@ _LOST = (
 )
 
 
-def team_for(strategy: str, experiment: Experiment) -> "Team | None":
+def team_for(
+    strategy: str, experiment: Experiment, say: Callable[[str], None] = lambda sentence: None
+) -> "Team | None":
     """Those who compute the updates of an experiment together; None where one device does.
 
     With workers this waits until all of them are there. TensorFlow must not have computed anything before.
 
     Args:
         strategy: "one"; "mirrored": all GPUs of this machine; "workers": all workers that TF_CONFIG or SLURM tell of,
-            each with all its GPUs; "auto": whichever of these there are.
+            each with all its GPUs; "auto": whichever of these there are, and of the GPUs of this machine as many as can
+            share the experiment, since nobody asked for them.
         experiment: what they are to train.
+        say: is told how many GPUs compute, and why no more, where "auto" leaves some out.
 
     Raises:
         InputError: there are no such devices or workers, or the experiment cannot be shared among them.
@@ -56,9 +60,15 @@ def team_for(strategy: str, experiment: Experiment) -> "Team | None":
     if strategy == "mirrored" or (strategy == "auto" and gpus > 1):
         if gpus == 1:
             raise InputError("--strategy mirrored needs several GPUs, and this machine has one: leave it out.")
-        _check(experiment, gpus or TRYING, apart=False)
-        names = [f"{'GPU' if gpus else 'CPU'}:{number}" for number in range(gpus or TRYING)]
-        return Team(_strategy(*names), experiment)
+        count = gpus or TRYING
+        if strategy == "auto":
+            count = next((few for few in range(gpus, 1, -1) if not _obstacle(experiment, few)), 1)
+            if count < gpus:
+                say(f"{count} of {gpus} GPUs compute{'s' * (count == 1)}: {_obstacle(experiment, gpus)}")
+            if count == 1:
+                return None
+        _check(experiment, count)
+        return Team(_strategy(*(f"{'GPU' if gpus else 'CPU'}:{number}" for number in range(count))), experiment)
     return None
 
 
@@ -82,16 +92,22 @@ def _strategy(*devices: str) -> tf.distribute.Strategy:
         ) from error
 
 
-def _check(experiment: Experiment, replicas: int, apart: bool) -> None:
+def _check(experiment: Experiment, replicas: int, apart: bool = False) -> None:
     """Refuse what cannot be shared among replicas, that are workers if they are `apart`."""
+    if why := _obstacle(experiment, replicas, apart):
+        raise InputError(why)
+
+
+def _obstacle(experiment: Experiment, replicas: int, apart: bool = False) -> str | None:
+    """Why an experiment cannot be shared among replicas, in a sentence; None if it can."""
     model, training = experiment.model, experiment.training
     if training.batch_size % replicas:
-        raise InputError(
+        return (
             f"batch_size must be a multiple of the devices that share it. Received: batch_size={training.batch_size}, "
             f"devices={replicas}."
         )
     if model.batch_norm_parts > 1 and model.batch_norm_parts % replicas:
-        raise InputError(
+        return (
             f"batch_norm_parts must be a multiple of the devices that share the batch. "
             f"Received: batch_norm_parts={model.batch_norm_parts}, devices={replicas}."
         )
@@ -106,7 +122,8 @@ def _check(experiment: Experiment, replicas: int, apart: bool) -> None:
         (apart and model.conditions == "text", "--conditions text (of several workers)"),
     ):
         if holds:
-            raise InputError(f"{what} is not made for several devices; leave it out, or use --strategy one.")
+            return f"{what} is not made for several devices; leave it out, or use --strategy one."
+    return None
 
 
 class Team:
