@@ -47,6 +47,38 @@ def float64():
 
 
 @pytest.fixture
+def eagerly(monkeypatch):
+    """Updates as they are written, not compiled, where one or two are done: compiling takes longer than these.
+
+    That a compiled update computes the same is for `test_step.py`, which compiles.
+    """
+    import tensorflow as tf  # once the runtime is set up
+
+    def as_written(step, xla):
+        # A compiled function makes tensors of what it is given.
+        return lambda *given: step(*(None if value is None else tf.constant(value) for value in given))
+
+    monkeypatch.setattr("utils.training.step.compiled", as_written)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Nothing is drawn from the records."""
+    from light import Nothing  # once the runtime is set up
+
+    for name in ("Curves", "Board", "draw_film"):
+        monkeypatch.setattr(f"utils.training.loop.{name}", Nothing)
+
+
+@pytest.fixture
+def light(monkeypatch, undrawn):
+    """Trainings that cost little; batches, epochs, records, checkpoints and models are real."""
+    from light import Light  # once the runtime is set up
+
+    monkeypatch.setattr("utils.training.loop.Update", Light)
+
+
+@pytest.fixture
 def tiny():
     """report32 with few channels and dropout, two epochs of three updates on 24 images."""
     return replace(preset("report32"), name="faces", width=0.0625, count=24, batch_size=8, epochs=2, summary_samples=16)

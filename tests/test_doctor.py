@@ -6,8 +6,8 @@ import signal
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from comparing import assert_same_contents
+from light import Light
 
 from benchmarks import doctor as benchmark
 from utils import cli
@@ -27,7 +27,6 @@ from utils.training import checkpoint, loop, performance_summarizer, resume, tra
 from utils.training.copies import MOST_IMAGES, SIDE, Copies
 from utils.training.doctor import SIGNS, Diagnosis
 from utils.training.players import build_players
-from utils.training.step import Record
 from utils.training.summary import save_networks
 from utils.training.watch import Watch, of_updates
 
@@ -187,50 +186,6 @@ def test_copies_are_found_and_new_blurred_and_typical_pictures_are_none():
 
 
 # --- what is done when training has failed ----------------------------------------------------------------------------
-
-
-class Light:
-    """In place of the compiled update: changes all that it changes, by the batch, the step size and what there is."""
-
-    def __init__(self, players, experiment, team=None):
-        self.players = players
-
-    def __call__(self, batch, stop=False):
-        for player in self.players.by_name.values():
-            step = float(player.optimizer.learning_rate) * float(batch.images.mean() / 255 + batch.latents.mean())
-            for variable in player.network.trainable_variables:
-                variable.assign(0.9 * variable + step)
-            player.optimizer.iterations.assign_add(1)
-        names = ["loss_generator", "score_true", "gradient_norm"]
-        return Record(batch.update, names, tf.constant([float(batch.latents.mean()), 0.5, 1.0]))
-
-
-class Nothing:
-    """In place of curves, film and TensorBoard's events, which are drawn from the records."""
-
-    def __init__(self, *of):
-        pass
-
-    def draw(self):
-        pass
-
-    keep_up = draw
-
-    def write_summary(self, record):
-        pass
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Nothing is drawn from the records."""
-    for name in ("Curves", "Board", "draw_film"):
-        monkeypatch.setattr(loop, name, Nothing)
-
-
-@pytest.fixture
-def light(monkeypatch, undrawn):
-    """Trainings that cost little; batches, epochs, records, checkpoints and models are real."""
-    monkeypatch.setattr(loop, "Update", Light)
 
 
 @pytest.fixture

@@ -26,12 +26,15 @@ def test_content_reaches_the_disk_before_its_name_and_the_name_before_what_comes
     assert unfinished.startswith(f"{tmp_path}/.unfinished-") and name == "renamed" and folder == str(tmp_path)
 
 
-def test_records_reach_the_disk_before_the_checkpoint_that_counts_them(tiny, noise_dataset, trained, monkeypatch):
+def test_records_reach_the_disk_before_the_checkpoint_that_counts_them(
+    tiny, noise_dataset, light, tmp_path, monkeypatch
+):
     done, save = [], checkpoint.save
+    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path, progress=False)
     monkeypatch.setattr("utils.training.loop.force", lambda file: done.append(file.name))
     monkeypatch.setattr(checkpoint, "save", lambda *given: (done.append("saved"), save(*given))[1])
-    longer = replace(trained.experiment, epochs=trained.experiment.training.epochs + 1)
-    resume(trained, changed=longer, dataset=noise_dataset, progress=False)
+    longer = replace(tiny, epochs=tiny.training.epochs + 1)
+    resume(run, changed=longer, dataset=noise_dataset, progress=False)
     assert done == ["steps.jsonl", "epochs.jsonl", "watch.jsonl", "saved"]
 
 
@@ -52,15 +55,16 @@ def test_where_no_checkpoint_can_be_read_that_is_said(tmp_path):
     assert len(said) == 3 and said[-1] == "No checkpoint can be used, so the training begins anew."
 
 
-def test_a_clock_that_goes_backwards_changes_nothing(tiny, noise_dataset, trained, tmp_path, monkeypatch):
+def test_a_clock_that_goes_backwards_changes_nothing(tiny, noise_dataset, light, tmp_path, monkeypatch):
+    whole = train(tiny, dataset=noise_dataset, runs_dir=tmp_path / "whole", progress=False)
     now = iter(range(10**9, 0, -3600))
     monkeypatch.setattr(time, "time", lambda: float(next(now)))
     again = train(tiny, dataset=noise_dataset, runs_dir=tmp_path / "again", progress=False)
     assert again.state.status == "finished" and again.state.seconds > 0
-    assert again.steps_file.read_bytes() == trained.steps_file.read_bytes()
+    assert again.steps_file.read_bytes() == whole.steps_file.read_bytes()
 
 
-def test_a_folder_that_disappears_is_said_and_not_made_anew(tiny, noise_dataset, tmp_path, monkeypatch):
+def test_a_folder_that_disappears_is_said_and_not_made_anew(tiny, noise_dataset, tmp_path, monkeypatch, light):
     begin = checkpoint.save
 
     def save(folder, update, *given):

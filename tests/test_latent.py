@@ -17,7 +17,7 @@ from utils.evaluation.features import Extractor
 from utils.evaluation.judge import _of_classes
 from utils.evaluation.names import names_for
 from utils.explain.parts import Detections
-from utils.latent import figures, pictures, turn
+from utils.latent import figures, pictures
 from utils.latent.arithmetic import ARMS, arithmetic, candidates, make_pool, one_for_each, score, table_of
 from utils.latent.paths import along
 from utils.latent.stops import find_stops
@@ -461,10 +461,8 @@ def test_the_turn_vector_turns_as_far_as_its_exemplars_are_apart_and_random_ones
     assert "16 exemplars a side" in texts(figures.turning_figure([record], "quarters"))
 
 
-def test_the_turn_of_faces_can_be_read_off_their_pixels(monkeypatch, tmp_path):
-    monkeypatch.setattr(turn, "LEARNT_FROM", 250)
-    monkeypatch.setattr(turn, "TESTED_ON", 60)
-    gauge = turn_gauge(16, tmp_path, progress=False)
+def test_the_turn_of_faces_can_be_read_off_their_pixels(tmp_path):
+    gauge = turn_gauge(16, tmp_path, progress=False, count=250)
     assert 3.4 < gauge.spread < 4.7 and gauge.error < 0.9 * gauge.spread  # uniform in ±7: 4.04
     assert gauge(np.zeros((2, 64, 64, 3), np.uint8)).shape == (2,)
 

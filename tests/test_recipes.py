@@ -66,7 +66,7 @@ def test_a_loss_is_its_formula(tiny, name, float64):
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_both_networks_are_trained_by_every_loss_and_its_terms_are_recorded(tiny, name):
+def test_both_networks_are_trained_by_every_loss_and_its_terms_are_recorded(tiny, name, eagerly):
     experiment = replace(tiny, loss=name, **JOINT)
     players = build_players(experiment)
     before = {n: [v.numpy() for v in players[n].network.trainable_weights] for n in ("generator", "discriminator")}
@@ -124,7 +124,7 @@ def test_gradients_of_penalties_agree_with_finite_differences(tiny, penalty, flo
     assert float(np.sum(found * direction)) == pytest.approx(slope, rel=1e-3) and abs(slope) > 1e-9
 
 
-def test_a_lazy_penalty_has_its_turns_with_the_weight_of_those_it_missed(tiny, float64):
+def test_a_lazy_penalty_has_its_turns_with_the_weight_of_those_it_missed(tiny, float64, eagerly):
     """The gradient of a due update is that of the loss plus k penalties; between turns nothing of it is recorded."""
     options = {"r1": 50.0, "discriminator": {"dropout": 0.0}, **JOINT}
     lazy, eager = replace(tiny, penalty_every=3, **options), replace(tiny, **(options | {"r1": 150.0}))
@@ -187,7 +187,7 @@ def test_the_gradient_of_a_normalised_kernel_is_that_of_the_quotient(float64):
     assert float(np.sum(found * direction)) == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-5)
 
 
-def test_power_iteration_takes_one_step_an_update_and_a_saved_network_scores_the_same(tiny, tmp_path):
+def test_power_iteration_takes_one_step_an_update_and_a_saved_network_scores_the_same(tiny, tmp_path, eagerly):
     experiment = replace(tiny, spectral_norm=True, **JOINT)
     players = build_players(experiment)
     layer = next(layer for layer in players.discriminator.layers if hasattr(layer, "iterate"))
@@ -258,7 +258,7 @@ def test_augmentations_follow_their_seed_and_let_gradients_through(name):
     assert np.isfinite(gradient).all() and np.abs(gradient).sum((1, 2, 3)).min() > 0
 
 
-def test_true_and_fake_images_are_augmented_each_by_numbers_of_their_own_in_both_networks_updates(tiny):
+def test_true_and_fake_images_are_augmented_each_by_numbers_of_their_own_in_both_networks_updates(tiny, eagerly):
     experiment = replace(tiny, augment=("cutout",), **JOINT)
     view = view_of(experiment)
     holes = [(np.asarray(images) == 0).all(-1) for images in (view.true, view.fake)]
@@ -274,7 +274,7 @@ def test_true_and_fake_images_are_augmented_each_by_numbers_of_their_own_in_both
 # --- steps and rates --------------------------------------------------------------------------------------------------
 
 
-def test_the_two_networks_have_step_sizes_of_their_own_that_decay(tiny):
+def test_the_two_networks_have_step_sizes_of_their_own_that_decay(tiny, eagerly):
     experiment = replace(tiny, discriminator_learning_rate=1e-3, learning_rate_decay=0.5, **JOINT)
     players = build_players(experiment)
     update = Update(players, experiment)
@@ -284,7 +284,7 @@ def test_the_two_networks_have_step_sizes_of_their_own_that_decay(tiny):
         assert rates == pytest.approx([2e-4 * factor, 1e-3 * factor], rel=1e-5)
 
 
-def test_more_steps_of_the_generator_are_that_many_adam_steps_on_latents_of_their_own(tiny):
+def test_more_steps_of_the_generator_are_that_many_adam_steps_on_latents_of_their_own(tiny, eagerly):
     experiment = replace(tiny, generator_steps=3)
     players, batch = build_players(experiment), batch_of(experiment)
     assert batch.latents.shape == (4, 8, 100)
@@ -293,7 +293,7 @@ def test_more_steps_of_the_generator_are_that_many_adam_steps_on_latents_of_thei
     assert int(players["discriminator"].optimizer.iterations) == 2  # on true, then on fake
 
 
-def test_the_simultaneous_update_is_that_of_one_pass_before_either_network_has_changed(tiny, float64):
+def test_the_simultaneous_update_is_that_of_one_pass_before_either_network_has_changed(tiny, float64, eagerly):
     experiment = replace(tiny, simultaneous=True, shared_latents=True, discriminator={"dropout": 0.0}, **JOINT)
     players, expected, batch = build_players(experiment), build_players(experiment), batch_of(experiment)
     Update(players, experiment)(batch)

@@ -88,7 +88,7 @@ def test_the_recipe_alone_says_whether_there_is_a_regulariser():
     assert [list(phase.terms) for phase in recipe_of(together)] == [["encoder"], ["discriminator", "generator"]]
 
 
-def test_an_update_is_a_step_of_d_then_of_e_then_of_g_by_the_released_formulas(float64):
+def test_an_update_is_a_step_of_d_then_of_e_then_of_g_by_the_released_formulas(float64, eagerly):
     experiment = replace(TINY, reconstruction=0.5)
     players, expected, batch = build_players(experiment), build_players(experiment), batch_of(experiment)
     recorded = Update(players, experiment)(batch).read()

@@ -55,7 +55,7 @@ def test_features_are_what_the_logit_is_a_weighted_sum_of(tiny, head):
     assert build_rotation_head(model).input_shape == (None, features.shape[1])
 
 
-def test_an_update_with_rotations_is_the_papers_sum_computed_by_hand(float64):
+def test_an_update_with_rotations_is_the_papers_sum_computed_by_hand(float64, eagerly):
     players, expected = build_players(LARGER), build_players(LARGER)
     images = np.random.default_rng(1).integers(0, 256, (1, 6, 16, 16, 3), np.uint8)
     batch = Batch.of(LARGER, 1, images)

@@ -32,7 +32,7 @@ def fused(experiment):
 
 
 @pytest.mark.parametrize("updates", ["separate", "joint"])
-def test_scores_are_those_before_the_discriminators_steps_also_where_a_penalty_is_due(tiny, updates):
+def test_scores_are_those_before_the_discriminators_steps_also_where_a_penalty_is_due(tiny, updates, eagerly):
     plain = replace(tiny, discriminator_updates=updates, discriminator={"dropout": 0.0})
     (_, (without, *_)), (_, (beside, *_)) = (fused(replace(plain, r1=r1)) for r1 in (0.0, 10.0))
     assert beside["penalty_r1"] > 0
@@ -183,7 +183,7 @@ def test_each_half_of_the_moving_arm_is_that_half_written_out(tiny, statistics, 
     assert_same_weights(networks.discriminator.weights, expected.discriminator.weights, atol=ATOL)
 
 
-def test_an_update_moves_every_trainable_weight_of_both_networks(tiny):
+def test_an_update_moves_every_trainable_weight_of_both_networks(tiny, eagerly):
     networks = build_players(tiny)
     before = [v.numpy() for n in (networks.generator, networks.discriminator) for v in n.trainable_weights]
     Update(networks, tiny)(next(batches_of(tiny)))
@@ -191,7 +191,7 @@ def test_an_update_moves_every_trainable_weight_of_both_networks(tiny):
     assert all(np.abs(a - b).max() > UNTRAINED for a, b in zip(after, before, strict=True))
 
 
-def test_the_generators_update_leaves_the_discriminator_alone(tiny):
+def test_the_generators_update_leaves_the_discriminator_alone(tiny, eagerly):
     """A discriminator that does not learn stays to the bit while the generator moves; its steps are two, its own."""
     networks = build_players(tiny)
     networks["discriminator"].optimizer.learning_rate = 0.0
@@ -223,7 +223,7 @@ def test_the_average_follows_its_formula(tiny, steps):
     [{}, {"batch_norm": "on"}, {"discriminator_updates": "joint"}, {"loss": "saturating"}],
     ids=lambda options: ",".join(options) or "report's order",
 )
-def test_all_that_an_update_records_is_what_the_formulas_give_written_out(tiny, options, float64):
+def test_all_that_an_update_records_is_what_the_formulas_give_written_out(tiny, options, float64, eagerly):
     experiment = replace(tiny, discriminator={"dropout": 0.0}, **options)
     networks, other = build_players(experiment), build_players(experiment)
     batch = next(batches_of(experiment))

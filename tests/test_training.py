@@ -74,9 +74,9 @@ def test_a_shuffle_in_blocks_gives_the_same_batches_to_any_workers_and_wherever_
 # --- what a run leaves ------------------------------------------------------------------------------------------------
 
 
-def test_a_training_leaves_a_complete_run_folder(tiny, noise_dataset, tmp_path):
-    run = train(tiny, dataset=noise_dataset, runs_dir=tmp_path, progress=False)
-    assert run.folder == tmp_path / "faces" / "0001-report32"
+def test_a_training_leaves_a_complete_run_folder(tiny, noise_dataset, trained):
+    run = trained
+    assert (run.folder.parent.name, run.folder.name) == ("faces", "0001-report32")
     steps, epochs = run.steps(), run.epochs()
     assert steps["update"].tolist() == [1, 2, 3, 4, 5, 6] and steps["epoch"].tolist() == [1, 1, 1, 2, 2, 2]
     assert [record["epoch"] for record in epochs] == [0, 1, 2]
@@ -91,7 +91,7 @@ def test_a_training_leaves_a_complete_run_folder(tiny, noise_dataset, tmp_path):
     assert not [f for f in run.folder.rglob(".*") if f.name != ".lock"]  # no temporary file is left
 
 
-def test_files_that_were_left_out_are_told_and_listed_in_the_log(tiny, noise_dataset, tmp_path, capsys):
+def test_files_that_were_left_out_are_told_and_listed_in_the_log(tiny, noise_dataset, tmp_path, capsys, light):
     skipped = tuple(f"{number}.jpg: cannot be decoded" for number in range(5))
     notes = ("29 pictures, 1 other file left out: 1 text.",)
     dataset = dataclasses.replace(noise_dataset, skipped=skipped, others=("a.txt: text",), notes=notes)
@@ -109,7 +109,9 @@ def test_pictures_that_are_all_alike_are_refused_before_there_is_a_run(tiny, noi
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_of_an_earlier_version_on_own_pictures_goes_on_with_the_images_it_had(tiny, noise_images, tmp_path):
+def test_a_run_of_an_earlier_version_on_own_pictures_goes_on_with_the_images_it_had(
+    tiny, noise_images, tmp_path, light
+):
     folder = tmp_path / "pets"
     for row, image in enumerate(noise_images):
         path = folder / ("cat", "dog")[row >= 12] / f"{row:02}.png"
@@ -136,7 +138,7 @@ def test_a_run_of_an_earlier_version_on_own_pictures_goes_on_with_the_images_it_
 
 
 def test_the_time_of_the_whole_training_is_said_once_by_the_speed_of_its_first_updates(
-    tiny, noise_dataset, tmp_path, capsys, monkeypatch
+    tiny, noise_dataset, light, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr(loop, "FORECAST_SECONDS", 0.0)
     monkeypatch.setattr(loop, "_READ_SECONDS", 0.0)
@@ -314,13 +316,13 @@ def test_a_busy_machine_is_said_to_be(load, busy):
     assert sentence.startswith("; the machine is busy (load 0.6 on 2 processors)") if busy else sentence == ""
 
 
-def test_a_run_killed_between_its_last_update_and_its_film_is_finished_by_resume(tiny, noise_dataset, tmp_path):
-    run = train(replace(tiny, epochs=1), dataset=noise_dataset, runs_dir=tmp_path, progress=False)
+def test_a_run_killed_between_its_last_update_and_its_film_is_finished_by_resume(noise_dataset, trained):
+    run = trained
     film = run.film.read_bytes()
     run.film.unlink()
     run.save_state(dataclasses.replace(run.state, status="running"))
     resume(run, dataset=noise_dataset, progress=False)
-    assert run.film.read_bytes() == film and run.state.status == "finished" and run.state.update == 3
+    assert run.film.read_bytes() == film and run.state.status == "finished" and run.state.update == 6
 
 
 def test_resume_refuses_changed_settings_and_names_them(tiny, noise_dataset, trained):

@@ -243,7 +243,7 @@ def test_watching_does_not_change_the_training(tiny, tmp_path):
     assert all(np.array_equal(records[0][name], records[1][name]) for name in records[0])
 
 
-def test_kept_models_and_rare_summaries(tiny, tmp_path):
+def test_kept_models_and_rare_summaries(tiny, tmp_path, light):
     """With three epochs and a summary every two there are summaries at 0, 2 and 3, each with its networks."""
     dataset = Dataset(name="noise", title="noise", images=IMAGES, fingerprint="f")
     experiment = replace(tiny, count=None, epochs=3, summary_epochs=2, keep_models=True)

@@ -142,8 +142,8 @@ ASKED = {"conditions": "labels", "condition_names": ("even", "odd")}
     ],
     ids=str,
 )
-def test_statistics_are_those_of_all_that_goes_through_a_normalised_layer(changes, noise_images, monkeypatch):
-    """Counted while updates are compiled: one of each kind, as often as they come."""
+def test_statistics_are_those_of_all_that_goes_through_a_normalised_layer(changes, noise_images, monkeypatch, eagerly):
+    """Counted in updates as they are written, one of each kind."""
     experiment = replace(preset("quick"), width=0.0625, batch_size=8, **changes)
     recipe, schedule = recipe_of(experiment), Schedule.of(experiment, len(noise_images))
     classes = Conditions(("even", "odd"), np.arange(len(noise_images)) % 2) if experiment.model.is_conditional else None

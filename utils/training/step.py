@@ -114,7 +114,7 @@ class Update:
         def alone(*given):
             return step(self._players, *given)
 
-        return names, tf.function(alone, jit_compile=use_xla(self._training.xla))
+        return names, compiled(alone, self._training.xla)
 
     def _begin(self, players: Players, update) -> None:
         """What comes before the phases: the day's step sizes, and a step of spectral normalisation's iteration."""
@@ -272,6 +272,11 @@ def _apply(optimizer: keras.Optimizer, gradients: list, variables: list) -> None
     for gradient, variable in zip(gradients, variables):
         optimizer.update_step(gradient, variable, optimizer.learning_rate)
     optimizer.iterations.assign_add(1)
+
+
+def compiled(step: Callable, xla: str) -> Callable:
+    """An update as a function of tensors that is traced once; with XLA as the setting says (`use_xla`)."""
+    return tf.function(step, jit_compile=use_xla(xla))
 
 
 def use_xla(setting: str) -> bool:
