@@ -19,6 +19,7 @@ import pytest
 
 from utils.data import prepare as module
 from utils.data.dataset import Description
+from utils.data.house_numbers import HouseNumbers
 from utils.data.prepare import CHUNK_ROWS, prepare, prepare_part
 from utils.errors import InputError
 
@@ -178,6 +179,24 @@ def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
     for workers in (1, 2, 3):
         _prepare(Numbers(failing=failing), tmp_path / str(workers), workers=workers)
     assert _files(tmp_path / "1") == _files(tmp_path / "2") == _files(tmp_path / "3")
+
+
+def test_processes_are_started_for_drawn_images_where_they_are_worth_it(tmp_path, monkeypatch):
+    asked = []
+
+    def start(workers, *_):
+        asked.append(workers)
+        raise InterruptedError
+
+    monkeypatch.setattr(module, "ProcessPoolExecutor", start)
+    monkeypatch.setattr(module, "_free_cores", lambda: 3)
+    prepare(HouseNumbers(16, 7 * CHUNK_ROWS), 16, tmp_path / "few", progress=False)
+    for chunks in (8, 9, 100):
+        with pytest.raises(InterruptedError):
+            prepare(HouseNumbers(16, chunks * CHUNK_ROWS), 16, tmp_path / str(chunks), progress=False)
+    with pytest.raises(InterruptedError):
+        prepare(Numbers(), SIZE, tmp_path / "read", progress=False)
+    assert asked == [2, 2, 3, min(3, CHUNKS)]
 
 
 def test_the_second_time_nothing_is_read(tmp_path):

@@ -72,11 +72,14 @@ class Drawn:
         title: what to call the dataset in a heading.
         known_choices: names of the sets of choices, each with what it is for.
         factors: what every image has one value of; together they are its combination. None follows from the others.
+        chunks_each: fewer of the chunks that are prepared are not worth a process of their own, which takes seconds to
+            start.
     """
 
     title: ClassVar[str]
     known_choices: ClassVar[dict[str, str]]
     factors: ClassVar[tuple[Factor, ...]] = ()
+    chunks_each: ClassVar[int] = 4
 
     size: int
     count: int = 10_000

@@ -64,7 +64,8 @@ def prepare(
         folder: where prepared folders live. This one is called `<title>-<size>-<digest of the source's identity>`.
         progress: show a progress bar with images per second and the time left.
         verb: what the bar says is happening to the title: "Reading", or "Drawing".
-        workers: processes that read; as many as there are free cores by default. The result does not depend on it.
+        workers: processes that read; by default as many as there are free cores, and work for. The result does not
+            depend on it.
 
     Returns:
         The dataset; its arrays are memory maps.
@@ -460,7 +461,9 @@ def _read_chunks(
     source: Source, layout: Layout, home: Path, chunks: dict[int, range], workers: int | None
 ) -> Iterator[tuple[int, str, dict[int, str]]]:
     """Read chunks into the arrays, in any order; gives (chunk, digest, failed rows) as each is safely on disk."""
-    workers = min(workers or _free_cores(), len(chunks))
+    if workers is None:
+        workers = min(_free_cores(), len(chunks) // getattr(source, "chunks_each", 1))
+    workers = min(workers, len(chunks))
     # Workers could not import a source that a notebook or the main script defines.
     if workers <= 1 or type(source).__module__ == "__main__":
         for index, rows in chunks.items():
