@@ -183,6 +183,7 @@ class Source(Protocol):
     source of which many rows may be of no use says what share of them may fail, as `tolerated`, and what to do when
     more do, as `cure`, a sentence. One whose identity stays the same when single pictures change is `unwatched`: where
     some were left out, users are told how to have them read again.
+    Where a chunk takes less time than a process to start, `chunks_each` says how many are worth one.
     """
 
     def describe(self) -> Description:
