@@ -36,15 +36,13 @@ class Recipe:
         about: what it is, in a few words.
         presets: what it starts from up to 32 pixels, and above; the networks are fitted to the size.
         settings: what it changes, as `config.replace` takes it.
-        widen: by how much it multiplies the channels of what it starts from.
-        widened: of which networks.
+        widen: by how much it multiplies the channels of the generator and of the discriminator that it starts from.
     """
 
     about: str
     presets: tuple[str, str]
     settings: dict
-    widen: float = 1.0
-    widened: tuple[str, ...] = ("generator", "discriminator")
+    widen: tuple[float, float] = (1, 1)
 
 
 _PAPER = {"width": 0.25, "batch_size": 64, "shared_latents": True, "ema_decay": 0.99}
@@ -56,25 +54,15 @@ _CURE = {  # what preset quick makes of the report's networks, but for its image
 
 RECIPES: dict[str, Recipe] = {
     "first": Recipe("the first command's preset", (FIRST_32, FIRST), {}),
-    "first_wide": Recipe("the first command's preset, twice as wide", (FIRST_32, FIRST), {}, widen=2),
+    "first_wide": Recipe("the first command's preset, twice as wide", (FIRST_32, FIRST), {}, widen=(2, 2)),
     "first_64": Recipe("the first command's preset, batches of 64", (FIRST_32, FIRST), {"batch_size": 64}),
     "wide_32": Recipe(
-        "the first command's preset, twice as wide, batches of 32", (FIRST_32, FIRST), {"batch_size": 32}, widen=2
+        "the first command's preset, twice as wide, batches of 32", (FIRST_32, FIRST), {"batch_size": 32}, widen=(2, 2)
     ),
     "wide_d": Recipe(
-        "the first command's preset, its discriminator twice as wide",
-        (FIRST_32, FIRST),
-        {},
-        widen=2,
-        widened=("discriminator",),
+        "the first command's preset, its discriminator twice as wide", (FIRST_32, FIRST), {}, widen=(1, 2)
     ),
-    "wide_g": Recipe(
-        "the first command's preset, its generator twice as wide",
-        (FIRST_32, FIRST),
-        {},
-        widen=2,
-        widened=("generator",),
-    ),
+    "wide_g": Recipe("the first command's preset, its generator twice as wide", (FIRST_32, FIRST), {}, widen=(2, 1)),
     "paper": Recipe("the paper's networks, quarter width", ("paper64", "paper64"), _PAPER),
     "relativistic": Recipe(
         "the paper's networks, relativistic, R1 and R2, D not normalised",
@@ -145,17 +133,19 @@ def experiment_for(name: str, size: int, seed: int = 0):
 
 def _widened(recipe: Recipe, model) -> dict:
     """What makes the networks of a recipe wider, as `config.replace` takes it."""
-    if recipe.widen == 1:
-        return {}
-    if recipe.widened == ("generator", "discriminator"):
-        return {"width": recipe.widen * model.width}
-    wider: dict = {}
-    for part in recipe.widened:
-        network = getattr(model, part)
-        wider[part] = {"filters": tuple(int(recipe.widen * channels) for channels in network.filters)}
-        if part == "generator":
-            wider[part]["start_filters"] = int(recipe.widen * network.start_filters)
-    return wider
+    of_generator, of_discriminator = recipe.widen
+    if of_generator == of_discriminator:
+        return {} if of_generator == 1 else {"width": of_generator * model.width}
+
+    def channels(of: float, network) -> tuple[int, ...]:
+        return tuple(round(of * filters) for filters in network.filters)
+
+    generator, discriminator = model.generator, model.discriminator
+    start = round(of_generator * generator.start_filters)
+    return {
+        "generator": {"start_filters": start, "filters": channels(of_generator, generator)},
+        "discriminator": {"filters": channels(of_discriminator, discriminator)},
+    }
 
 
 def settings_of(name: str, size: int) -> dict:
