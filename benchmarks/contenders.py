@@ -46,6 +46,7 @@ class Recipe:
 
 
 _PAPER = {"width": 0.25, "batch_size": 64, "shared_latents": True, "ema_decay": 0.99}
+_HALF_RATE = preset(FIRST).training.learning_rate / 2  # a step of Adam moves each weight alike, however many add up
 _CURE = {  # what preset quick makes of the report's networks, but for its images and its length
     name.rpartition(".")[2]: value
     for name, (_, value) in differences(preset("report32"), preset("quick")).items()
@@ -63,6 +64,18 @@ RECIPES: dict[str, Recipe] = {
         "the first command's preset, its discriminator twice as wide", (FIRST_32, FIRST), {}, widen=(1, 2)
     ),
     "wide_g": Recipe("the first command's preset, its generator twice as wide", (FIRST_32, FIRST), {}, widen=(2, 1)),
+    "wide_half_rate": Recipe(
+        "the first command's preset, twice as wide, half the learning rate",
+        (FIRST_32, FIRST),
+        {"learning_rate": _HALF_RATE},
+        widen=(2, 2),
+    ),
+    "wide_d_half_rate": Recipe(
+        "the first command's preset, its discriminator twice as wide with half the learning rate",
+        (FIRST_32, FIRST),
+        {"discriminator_learning_rate": _HALF_RATE},
+        widen=(1, 2),
+    ),
     "paper": Recipe("the paper's networks, quarter width", ("paper64", "paper64"), _PAPER),
     "relativistic": Recipe(
         "the paper's networks, relativistic, R1 and R2, D not normalised",
