@@ -76,6 +76,12 @@ RECIPES: dict[str, Recipe] = {
         {"discriminator_learning_rate": _HALF_RATE},
         widen=(1, 2),
     ),
+    "wide_bfloat16": Recipe(
+        "the first command's preset, twice as wide, in bfloat16",
+        (FIRST_32, FIRST),
+        {"precision": "mixed_bfloat16"},
+        widen=(2, 2),
+    ),
     "paper": Recipe("the paper's networks, quarter width", ("paper64", "paper64"), _PAPER),
     "relativistic": Recipe(
         "the paper's networks, relativistic, R1 and R2, D not normalised",
@@ -179,6 +185,7 @@ def ours(name: str, images: np.ndarray, seed: int) -> Trainer:
     from utils import runtime
 
     experiment = experiment_for(name, images.shape[1], seed)
+    runtime.check_precision(experiment.training.precision)
     runtime.start(experiment.training.precision)
     from utils.sampling import Sampler
     from utils.training.batches import Schedule, batches
