@@ -71,7 +71,7 @@ def sentence_of(error: Exception) -> str | None:
         return f"This needs {name}, which this Python lacks: {sys.executable} -m pip install {EXTRAS[name]}"
     if isinstance(error, OSError) and (error.filename or error.errno in _FULL):
         place = one_line(str(error.filename or "writing"))
-        return f"{place}: {error.strerror or error}; choose another place, or free some space."
+        return f"{place}: {error.strerror or error}; choose another place."
     return None
 
 

@@ -94,10 +94,13 @@ def test_a_package_that_is_missing_is_named_with_what_installs_it(
         (InputError("No such thing."), "No such thing."),
         (
             PermissionError(errno.EACCES, "Permission denied", "/there"),
-            "/there: Permission denied; choose another place",
+            "/there: Permission denied; choose another place.",
         ),
-        (OSError(errno.ENOSPC, "No space left on device"), "writing: No space left on device; choose another place"),
-        (OSError("400 requested and 12 written"), "400 requested and 12 written"),  # NumPy, of a full disk
+        (OSError(errno.ENOSPC, "No space left on device"), "writing: No space left on device; choose another place."),
+        (
+            OSError("400 requested and 12 written"),  # NumPy, of a full disk
+            "writing: 400 requested and 12 written; choose another place.",
+        ),
         (KeyError("matmul"), None),
         (ModuleNotFoundError("No module named 'utils.no'", name="utils.no"), None),
         (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), None),
@@ -112,7 +115,7 @@ def test_only_faults_of_our_own_end_in_a_traceback(error, sentence, capsys):
         with pytest.raises(type(error)):
             main()
     else:
-        assert main() == 2 and sentence in capsys.readouterr().err
+        assert main() == 2 and capsys.readouterr().err == f"{sentence}\n"
 
 
 def _fails(script):
