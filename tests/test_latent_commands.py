@@ -136,6 +136,8 @@ def test_sample_draws_the_numbers_that_walk_and_arithmetic_go_by(capsys, monkeyp
         ("arithmetic faces --turn --exemplars 3 --trials 60", "Received beside it: --exemplars, --trials."),
         ("arithmetic faces 3 - 5 --turn", "Received beside it: an expression."),
         ("arithmetic MODEL 3 - 5 --trials 60", "add it, or leave --trials out. Received: --trials 60."),
+        ("arithmetic MODEL 3 - 5 --exemplars 4", "leave --exemplars out. Received: --exemplars 4, 3 - 5."),
+        ("arithmetic faces --score --exemplars 4", "leave --exemplars out. Received: --exemplars 4, no expression."),
         ("arithmetic faces --score --trials 1", "--trials must be at least 2. Received: 1."),
         ("arithmetic faces hat --exemplars 0", "--exemplars must be at least 1. Received: 0."),
         ("arithmetic house_numbers --turn", "built-in faces only"),

@@ -28,7 +28,8 @@ class Arithmetic:
     draws them ("glasses: 3 9 14"); or latents that `./dcgan invert` wrote ("me: latents.npy:0"); or attributes in words
     ("smiling", "long hair without glasses")."""
     exemplars: int | None = None
-    """How many samples a classifier finds for a term in words; by default 3, as in the paper."""
+    """How many samples a classifier finds for a term in words; by default 3, as in the paper. --score counts with 1, 3
+    and 10."""
     score: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Also count how often it works, with 1, 3 and 10 exemplars and beside controls; without an expression for every
     attribute. Some minutes."""
@@ -88,6 +89,11 @@ def _arithmetic(options: Arithmetic) -> None:
             "--classifier, or write terms as numbers of samples."
         )
     terms = parse(text, known) if options.expression else ()
+    if options.exemplars is not None and not any(term.wanted for term in terms):
+        raise InputError(
+            "--exemplars is how many samples a classifier finds for a term in words: write such a term, or leave "
+            f"--exemplars out. Received: --exemplars {options.exemplars}, {text or 'no expression'}."
+        )
     if options.turn and known_to(trained, options.classifier) != "faces":
         raise InputError(f"How far a picture is turned is known of the built-in faces only. Received: {trained.title}.")
     if options.score and not all(term.wanted for term in terms):
