@@ -3,11 +3,14 @@
 import errno
 import json
 
+import numpy as np
 import pytest
 from studio_runs import make_run
 
 from utils import cli, runtime, viz
-from utils.models import build_encoder, build_rotation_head
+from utils.models import build_encoder, build_rotation_head, load_generator
+from utils.sampling import Sampler
+from utils.text_encoder import encoder_beside
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +63,17 @@ def test_a_file_that_is_no_generator_is_refused_in_one_sentence(runs, sample, tm
 def test_a_text_beside_another_wish_is_refused(runs, sample, no_start, option):
     code, said = sample(runs["text"].folder, "--text", "a smiling woman", *option)
     assert code == 2 and "--text says what is to be drawn: leave --label and --attributes out" in said
+
+
+@pytest.mark.parametrize(("asked", "columns"), [((), 8), (("-n", 2), 2), (("-n", 11), 11)])
+def test_of_each_text_as_many_pictures_are_drawn_as_were_asked_for(runs, sample, tmp_path, asked, columns):
+    texts, out = ("a smiling woman", "a man with a hat"), tmp_path / "rows.png"
+    assert sample(runs["text"].folder, "--text", *texts, "--out", out, *asked)[0] == 0
+    generator = runs["text"].model("generator")
+    vectors = encoder_beside(generator)(texts)
+    sampler = Sampler.of(load_generator(generator), runs["text"].experiment, vectors)
+    images = sampler.rows_of(vectors, sampler.make_latents(columns, 0))
+    assert np.array_equal(viz.read_png(out), viz.grid(images, columns=columns, names=texts))
 
 
 def content(folder):

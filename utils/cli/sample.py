@@ -1,7 +1,7 @@
 """`./dcgan sample` and `./dcgan film`."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,8 +13,8 @@ from utils.cli.text import place_for, written
 from utils.errors import InputError
 from utils.text import slug
 
-TEXT_COLUMNS = 8
-"""Pictures of each text, unless -n asks for fewer."""
+PICTURES, OF_A_TEXT = 64, 8
+"""How many are drawn unless -n says so: in all, or of each text."""
 RECORD = "samples.json"
 """Lies beside single files, and says what they are."""
 
@@ -29,8 +29,8 @@ class Sample:
 
     name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
     """A run, a .keras file of a generator, a model that comes with the project, or "last" for the newest run."""
-    n: Annotated[int, arg(aliases=["-n"])] = 64
-    """How many pictures."""
+    n: Annotated[int | None, arg(aliases=["-n"])] = None
+    """How many pictures, 64 by default; with --text of each text, 8 by default."""
     seed: int = 0
     """Seed of the latents."""
     label: asked.Label = None
@@ -55,7 +55,11 @@ class Sample:
     """Folder of the runs; saved_models/ by default."""
 
     def run(self) -> None:
-        _sample(self)
+        usual, draw = (OF_A_TEXT, _sample_texts) if self.text else (PICTURES, _sample)
+        asked_for = usual if self.n is None else self.n
+        if asked_for < 1:
+            raise InputError(f"-n must be at least 1. Received: {asked_for}.")
+        draw(replace(self, n=asked_for))
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,8 @@ def _sample_texts(options: Sample) -> None:
     trained = find_network(options.name, "generator", options.runs_dir, options.kept)
     if trained.experiment is None or trained.experiment.model.conditions != "text":
         raise InputError(f"{trained.title} knows no words: --text is for models trained with --conditions text.")
-    if options.n < 1:
-        raise InputError(f"-n must be at least 1. Received: {options.n}.")
-    columns = min(options.n, TEXT_COLUMNS)
     name = f"{options.kept}-" if options.kept else ""
-    name += f"{columns}-seed-{options.seed}-{slug('-'.join(options.text))}.png"
+    name += f"{options.n}-seed-{options.seed}-{slug('-'.join(options.text))}.png"
     target = options.out or place_for(trained, f"samples/{name}", name)
     if target.is_dir() or target.suffix.lower() != ".png":
         raise InputError(f"--out must be the name of a .png file for a grid. Received: {target}.")
@@ -111,14 +112,12 @@ def _sample_texts(options: Sample) -> None:
 
     vectors = encoder_beside(trained.file)(options.text)  # words that it does not know are refused here
     sampler = Sampler.of(load_generator(trained.file), trained.experiment, vectors)
-    images = sampler.rows_of(vectors, sampler.make_latents(columns, options.seed))
-    viz.write_png(target, viz.grid(images, columns=columns, names=options.text))
+    images = sampler.rows_of(vectors, sampler.make_latents(options.n, options.seed))
+    viz.write_png(target, viz.grid(images, columns=options.n, names=options.text))
     print(written(target, was_there))
 
 
 def _sample(options: Sample) -> None:
-    if options.text:
-        return _sample_texts(options)
     from utils import runtime, viz
     from utils.data import scale_back
     from utils.data.conditions import MOST_ROWS
@@ -126,8 +125,6 @@ def _sample(options: Sample) -> None:
     from utils.networks import find_network
     from utils.sampling import Sampler
 
-    if options.n < 1:
-        raise InputError(f"-n must be at least 1. Received: {options.n}.")
     if options.numbers and options.mode == "files":
         raise InputError("--numbers is for a grid: single files are named by their numbers already.")
     trained = find_network(options.name, "generator", options.runs_dir, options.kept)
