@@ -62,6 +62,10 @@ def said(capsys, *arguments) -> tuple[int, str, str]:
         (["train", "--updates", "9", "--epochs", "2"], "--updates and --epochs both say how long to train"),
         (["train", "--minutes=1", "--updates", "9"], "--minutes and --updates both say how long to train"),
         (["train", "--minutes", "0"], "minutes must be a number above 0. Received: 0.0."),
+        (
+            ["train", "--conditions", "text", "--loss", "gan_cls", "--condition-names", "beard", "hat"],
+            "--condition-names are those of labels or attributes",
+        ),
         (["train", "--data", "anime", "--small", "enlarge"], "Received: --small enlarge with the dataset anime; leave"),
         (["datasets", "lsun_bedroom", "--prepare", "--small", "enlarge"], "your own pictures only"),
         (["datasets", "anime", "--show", "--small", "enlarge"], "or name the folder of its pictures."),

@@ -11,7 +11,7 @@ from genuine import CIFAR10_CLASSES, encoded, write_cifar10, write_svhn
 
 from utils import cli, pretrained
 from utils.cli.publish import measured_for_card
-from utils.config import from_dict, preset, replace, to_dict
+from utils.config import ModelConfig, from_dict, preset, replace, to_dict
 from utils.data import Dataset, load_for, scale
 from utils.data.cifar10 import Cifar10
 from utils.data.conditions import Conditions, asked_for, grid_rows, kept_rows, rows_having, with_names
@@ -57,6 +57,9 @@ def tiny(**changes):
         discriminator_updates="joint", conditions="labels", condition_names=NAMES,
     )  # fmt: skip
     return replace(start, **changes)
+
+
+UNCONDITIONAL = {"conditions": "none", "condition_names": (), "condition_dim": ModelConfig.condition_dim}
 
 
 def some(model, count=6):
@@ -123,7 +126,7 @@ def test_concatenation_lets_what_a_condition_adds_to_the_logit_depend_on_the_ima
 
 
 def test_a_network_without_conditions_is_the_sequential_one_that_it_was():
-    model = tiny(conditions="none", condition_names=()).model
+    model = tiny(**UNCONDITIONAL).model
     for build, count in ((build_generator, generator_parameters), (build_discriminator, discriminator_parameters)):
         network = build(model)
         assert isinstance(network, keras.Sequential) and network.count_params() == count(model)
@@ -181,7 +184,7 @@ def test_conditions_are_one_hot_classes_or_chosen_attributes(dataset):
     np.testing.assert_array_equal(chosen[:3], [[0], [1], [1]])
     unnamed = dataclasses.replace(dataset, label_names=())
     assert with_names(tiny(condition_names=()), unnamed).model.condition_names == ("0", "1", "2")
-    assert Conditions.of(dataset, tiny(conditions="none", condition_names=()).model) is None
+    assert Conditions.of(dataset, tiny(**UNCONDITIONAL).model) is None
 
 
 @pytest.mark.parametrize("name", ["cifar10", "svhn", "folder"])

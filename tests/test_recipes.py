@@ -330,6 +330,8 @@ def test_turned_labels_are_the_share_asked_for(tiny, float64):
         ({"loss": "relativistic"}, "--discriminator-updates joint"),
         ({"loss": "wasserstein", "batch_norm": "on", **JOINT}, "cannot be batch-normalised"),
         ({"loss": "hinge", "label_smoothing": 0.1}, "leave it off"),
+        ({"conditioning": "concatenation"}, "conditioning is about conditions, of which there are none"),
+        ({"condition_dim": 64}, "condition_dim is about conditions, of which there are none"),
         ({"simultaneous": True, **JOINT}, "--shared-latents"),
         ({"shared_latents": True, "generator_steps": 2}, "generator_steps 1"),
         ({"r1": -1.0}, "r1 must be at least 0"),

@@ -451,12 +451,22 @@ def check(experiment: Experiment) -> None:
         f"The discriminator's strides {discriminator.strides} do not divide image_size {model.image_size}.",
     )
     for setting, holds, sentence in _REQUIRED:
-        if getattr(training, setting) != getattr(TrainingConfig, setting):  # only what was chosen requires something
+        section = training if hasattr(training, setting) else model
+        if getattr(section, setting) != getattr(type(section), setting):  # only what was chosen requires something
             expect(holds(experiment), f"{setting} {sentence}")
 
 
-# What settings of an update require of others: setting, what must hold where it is not at its default, and why.
+# What settings of an update, or of both networks, require of others: setting, what must hold where it is not at its
+# default, and why.
 _REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
+    *(
+        (
+            setting,
+            lambda e: e.model.is_conditional,
+            "is about conditions, of which there are none: add --conditions, or leave it out.",
+        )
+        for setting in ("condition_dim", "conditioning")
+    ),
     (
         "shuffle_block",
         lambda e: e.training.shuffle == "blocks",

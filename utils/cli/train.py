@@ -130,6 +130,11 @@ class Train:
         lengths = [option for option in ("--minutes", "--updates", "--epochs") if option in _given(self.options)]
         if len(lengths) > 1:
             raise InputError(f"{' and '.join(lengths)} both say how long to train: give one of them.")
+        if self.settings.model.conditions == "text" and "--condition-names" in _given(self.options):
+            raise InputError(
+                "--condition-names are those of labels or attributes, and of texts they are examples: leave it out, or "
+                "use --conditions attributes."
+            )
         several = _several(self.strategy)
         if self.dry_run:
             return self._dry_run(several)
