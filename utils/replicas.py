@@ -34,7 +34,7 @@ def mean(values):
 
 def whole(shape):
     """The shape that something of this replica's rows has for the whole batch."""
-    replicas = count()  # no walrus: TensorFlow's AutoGraph warns of it
+    replicas = count()
     if replicas == 1:
         return shape
     shape = tf.convert_to_tensor(shape)

@@ -275,8 +275,12 @@ def _apply(optimizer: keras.Optimizer, gradients: list, variables: list) -> None
 
 
 def compiled(step: Callable, xla: str) -> Callable:
-    """An update as a function of tensors that is traced once; with XLA as the setting says (`use_xla`)."""
-    return tf.function(step, jit_compile=use_xla(xla))
+    """An update as a function of tensors that is traced once; with XLA as the setting says (`use_xla`).
+
+    Without AutoGraph, as for a team: it lets Python's `if` and `while` decide by what a tensor holds, which they do
+    nowhere here, and to rewrite all functions of an update takes nearly as long as to trace it.
+    """
+    return tf.function(step, autograph=False, jit_compile=use_xla(xla))
 
 
 def use_xla(setting: str) -> bool:
