@@ -13,6 +13,7 @@ import colorsys
 import functools
 import json
 import math
+import sys
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import ClassVar
@@ -20,10 +21,17 @@ from typing import ClassVar
 import cv2
 import numpy as np
 import resvg_py
-from dicebear import Avatar, Style
 
 from utils.data.dataset import Description
 from utils.data.drawn import ENCODING, Drawn, Factor, box_of, pick
+
+# DiceBear checks styles by jsonschema, and that compiles a grammar of international addresses, of which a style has
+# none, where Jupyter has brought one: most of a second for every process that imports this.
+sys.modules.setdefault("rfc3987_syntax", None)  # meanwhile it is not installed
+from dicebear import Avatar, Style  # noqa: E402
+
+if sys.modules["rfc3987_syntax"] is None:
+    del sys.modules["rfc3987_syntax"]
 
 DRAWING_VERSION = 1  # raise it whenever a change of this file changes any image, attribute, caption or box
 
