@@ -276,9 +276,11 @@ def show_figure(figure: Figure) -> None:
 
 def show_picture(picture: np.ndarray, limit: int = 80_000) -> None:
     """Show a picture, uint8 (H, W, 3): as it is, or, where that would take more than `limit` bytes, as a JPEG."""
-    shown, content = PIL.Image.fromarray(picture), io.BytesIO()
-    shown.save(content, "png", optimize=True)
-    kind = "png"
+    shown, content, kind = PIL.Image.fromarray(picture), io.BytesIO(), "png"
+    shown.save(content, kind, compress_level=1)
+    if content.tell() < 4 * limit:  # else it would not become so small, and would take long to be made smaller
+        content = io.BytesIO()
+        shown.save(content, kind, optimize=True)
     for quality in (90, 80, 70, 55, 40):
         if content.tell() <= limit:
             break
