@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from light import leave_undrawn
 from test_long_training import photographs
 from test_studies import shrunk
 
@@ -58,7 +59,7 @@ def test_a_smaller_set_is_compared_with_the_same_share_of_it(tmp_path):
 
 @pytest.fixture(scope="module")
 def carried_out(tmp_path_factory):
-    """All arms on photographs at the smallest scale: the runs and what is kept of them."""
+    """One arm of each kind on photographs at the smallest scale: the runs and what is kept of them."""
     home = tmp_path_factory.mktemp("amounts")
 
     def missing():
@@ -67,7 +68,9 @@ def carried_out(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "classifier", lambda *_, **__: Extractor("pixels", "0", {}, shrunk))
         patch.setitem(features._ON_IMAGENET, "imagenet", missing)
+        leave_undrawn(patch)
         made = report_amounts(photographs(home / "shots.npz", 360, 32), "smallest")
+        made = made.only(["16", "256", "16-epochs", "16-moved"])
         runs, file = study.carry_out(made, home / "runs", home / "kept", data_dir=home / "data", progress=False)
     return SimpleNamespace(runs=runs, kept=results.load(file.stem, home / "kept"), text=file.read_text(), home=home)
 
@@ -82,11 +85,10 @@ def test_a_run_of_equal_epochs_is_the_beginning_of_that_of_equal_updates(carried
 
 def test_every_arms_moments_are_kept_with_epochs_counted_by_the_images(carried_out):
     assert {run["arm"]: [row["epoch"] for row in run["snapshots"]] for run in carried_out.kept["runs"]} == {
-        "16": [0, 5, 10, 15, 16],  # 2 updates go through 16 images
-        "256": [0, 0.3125, 0.625, 0.9375, 1],
+        "16": [0, 8, 16],  # 2 updates go through 16 images
+        "256": [0, 0.5, 1],
         "16-epochs": [0, 0.5, 1],
-        "16-moved": [0, 5, 10, 15, 16],
-        "256-moved": [0, 0.3125, 0.625, 0.9375, 1],
+        "16-moved": [0, 8, 16],
     }
     for run in carried_out.kept["runs"]:
         assert moments(carried_out.kept, run).shape == (len(run["snapshots"]), 5, 32, 32, 3)
@@ -99,13 +101,12 @@ def test_rows_stand_at_equal_updates_and_at_equal_epochs(carried_out):
     assert [(row["images"], row["compared at"], row["updates"], row["epochs"]) for row in rows] == [
         (16, "equal updates", "32", "16"), (16, "equal epochs", "2", "1"),
         (16, "equal updates, augmented", "32", "16"), (256, "equal updates", "32", "1"),
-        (256, "equal updates, augmented", "32", "1"),
     ]  # fmt: skip
     assert len(figure.axes) == 4
     titles = [axes.get_title().split(":")[0] for axes in study.plot_as_fig_13(carried_out.kept).axes]
     assert titles == [
         "epoch 1.0, update 2", "epoch 1.0, update 2", "epoch 16, update 32", "", "", "epoch 16, update 32",
-        "epoch 1.0, update 32", "epoch 1.0, update 32", "epoch 1.0, update 32", "", "", "epoch 1.0, update 32",
+        "epoch 1.0, update 32", "epoch 1.0, update 32", "epoch 1.0, update 32",
     ]  # fmt: skip
     (first, *_) = study.by_space(carried_out.kept)
     assert list(first) == ["arm", "updates", "pixels", "fixed pattern"] and first["arm"] == "16"
@@ -140,8 +141,6 @@ def test_the_discriminator_judges_images_it_has_seen_and_as_many_it_has_not(carr
     assert kept["snapshots"][-1]["judged"]["trained_on"] == pytest.approx(score, rel=1e-3)
     assert kept["snapshots"][-1]["judged"]["held_out"] != kept["snapshots"][-1]["judged"]["trained_on"]
     panels = study.plot_by_heart(carried_out.kept).axes
-    assert [axes.get_title() for axes in panels] == [
-        "16 images", "16 images, augmented", "256 images", "256 images, augmented"
-    ]  # fmt: skip
+    assert [axes.get_title() for axes in panels] == ["16 images", "16 images, augmented", "256 images"]
     line = panels[2].get_lines()[1]
     assert list(line.get_ydata()) == [row["judged"]["held_out"] for row in kept["snapshots"]]

@@ -28,6 +28,8 @@ from utils.explain.gradcam import enlarge, grad_cam
 from utils.explain.guided import score_saliency
 from utils.intervals import LEVEL, REPLICATES, Interval, bootstrap_mean, student, wilson
 
+DRAWS = 8  # times that random weights are drawn
+
 Method = Callable[[FixedDiscriminator, np.ndarray, Score], np.ndarray]
 """Discriminator, uint8 (N, S, S, 3) and score -> float (N, H, W) maps, high where a pixel speaks for the score."""
 
@@ -113,7 +115,7 @@ class Randomisation:
 
 
 def cascading_randomisation(
-    discriminator: FixedDiscriminator, images: np.ndarray, methods: dict[str, Method], draws: int = 8, seed: int = 0
+    discriminator: FixedDiscriminator, images: np.ndarray, methods: dict[str, Method], draws: int = DRAWS, seed: int = 0
 ) -> Randomisation:
     """Randomise the layers one after the other, from the head down to the image, and compare each method's maps.
 

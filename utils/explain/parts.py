@@ -142,7 +142,8 @@ def detector_for(
         card = read_json(home / "card.json")
         return Detector(load_network(home / "detector.keras"), tuple(card["parts"]), card)
     take = functools.partial(load, dataset, SIDE, data_dir=folder, progress=progress)
-    detector = train_detector(take(count), take(min(count, TEST_COUNT), split="test"), seed=seed, progress=progress)
+    others = take(min(max(1, count // 4), TEST_COUNT), split="test")  # a quarter as many
+    detector = train_detector(take(count), others, seed=seed, progress=progress)
     with appears_whole(home / "detector.keras") as temporary:
         detector.network.save(temporary)
     write_json(home / "card.json", detector.card)

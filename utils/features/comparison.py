@@ -243,8 +243,9 @@ def _others(
         found = None if found is None or len(found) < wanted else found
     elif is_own(data.name):
         found = unseen(data, size, sizes.test or sys.maxsize, **places)
-    else:  # as it was published, so that figures stay comparable
-        found = held_out(data.name, size, choices=data.choices, trained_on=data.split, **places)
+    else:  # as it was published, so that figures stay comparable; of what is drawn no more than is learned from
+        most = sizes.train if find_entry(data.name).built_in else None
+        found = held_out(data.name, size, most, choices=data.choices, trained_on=data.split, **places)
     return None if found is None or found.labels is None else found
 
 

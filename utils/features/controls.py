@@ -52,17 +52,27 @@ def principal_components(part: Part, width: int, size: int) -> Extractor:
         width: how many are wanted.
         size: side of the images.
     """
-    width = min(width, size * size * 3, len(part) - 1)
+    values_each = size * size * 3
+    width = min(width, values_each, len(part) - 1)
 
     @functools.cache
     def projection() -> tuple[np.ndarray, np.ndarray]:
-        total, products = 0.0, 0.0
-        for images in part.batches(1024):
-            flat = scale(images).reshape(len(images), -1)
-            total, products = total + flat.sum(0, dtype=np.float64), products + flat.T @ flat
-        mean = total / len(part)
-        values, vectors = np.linalg.eigh(products / len(part) - np.outer(mean, mean))
-        components = vectors[:, ::-1] / np.sqrt(values[::-1].clip(0) + values.mean())
+        if 2 * len(part) < values_each:  # what few images span is found sooner from them than from all products
+            flat = scale(part.images()).reshape(len(part), -1)
+            mean = flat.mean(0, dtype=np.float64)
+            _, lengths, rows = np.linalg.svd(flat - mean, full_matrices=False)
+            variances, vectors = lengths**2 / len(part), rows.T
+            typical = variances.sum() / values_each
+        else:
+            total, products = 0.0, 0.0
+            for images in part.batches(1024):
+                flat = scale(images).reshape(len(images), -1)
+                total, products = total + flat.sum(0, dtype=np.float64), products + flat.T @ flat
+            mean = total / len(part)
+            variances, vectors = np.linalg.eigh(products / len(part) - np.outer(mean, mean))
+            typical = variances.mean()
+            variances, vectors = variances[::-1].clip(0), vectors[:, ::-1]
+        components = vectors / np.sqrt(variances + typical)
         return mean.astype(np.float32), components[:, :width].astype(np.float32)
 
     def features(images: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ References:
     Marquardt, An Algorithm for Least-Squares Estimation of Nonlinear Parameters (1963).
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -332,6 +333,7 @@ def _in_ball(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     return vectors @ (turned / (values + weight))
 
 
+@functools.lru_cache(maxsize=1)  # a check and the pictures after it are of one generator, and tracing takes a second
 def _compiled(generator) -> tuple[Callable, Callable]:
     """What a generator draws from one latent vector (D,), float64 (M,), and its Jacobian there, float64 (M, D)."""
     runtime.import_tensorflow()

@@ -28,7 +28,7 @@ RECIPE = "quick32"
 """The preset of all arms."""
 MOVED = 5_000
 """Of so many images and fewer there are arms whose images are augmented, as `./dcgan train` does with few."""
-MOMENTS = {"report": 15, "quick": 5, "smallest": 3}
+MOMENTS = {"report": 15, "quick": 5, "smallest": 2}
 """Kept networks of each arm, but for those before the first update."""
 
 
@@ -67,8 +67,9 @@ def report_amounts(data: str = "faces", scale: str = "report") -> Study:
         passes = updates / (count // batch_size)
         about = f"{count:,} images, {updates:,} updates = {passes:,.{0 if passes >= 10 else 1}f} epochs"
         about += ", moved and recoloured before they are judged" if changes else ""
-        watched = {} if scale == "smallest" else {"watch_updates": watch_every(updates)}
-        return Arm(name, about, replace(base, count=count, updates=updates, summary_updates=each, **watched, **changes))
+        watched = each if scale == "smallest" else watch_every(updates)
+        length = {"count": count, "updates": updates, "summary_updates": each, "watch_updates": watched}
+        return Arm(name, about, replace(base, **length, **changes))
 
     amounts = [most]
     while (fewer := amounts[0] * REPORT[0] // REPORT[1]) >= least:

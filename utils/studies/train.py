@@ -6,6 +6,7 @@ from pathlib import Path
 from utils import config
 from utils.data.catalogue import count_for, is_own
 from utils.errors import InputError
+from utils.evaluation.distances import LEAST_SAMPLES
 from utils.runs import Run
 from utils.studies import measure, results
 from utils.studies.study import Study, train_arms
@@ -27,7 +28,7 @@ def train_study(
         study: what to train.
         home, out: as for `results.folders`; the runs of each study are in a folder of its name.
         data_dir: where datasets are.
-        samples: fake and true images to measure distances on; None measures none.
+        samples: fake and true images to measure distances on; None measures none. At scale "smallest" as few as can be.
         progress: whether to show progress bars.
         also: what else is measured of each run, as plain values.
 
@@ -39,6 +40,8 @@ def train_study(
         Interrupted: a signal asked to stop; the same call goes on from there.
     """
     home, out = results.folders(home, out)
+    if samples and study.scale == "smallest":
+        samples = min(samples, LEAST_SAMPLES)
     for arm in study.arms:  # what is missing is said before hours of training
         count_for(arm.experiment, data_dir)
     everything = config.replace(study.arms[0].experiment, count=None)

@@ -1,5 +1,6 @@
 """Removing a part: the sheet of samples without it, the curves of the effect, and the section."""
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from utils.figure import new_figure, write_figure
 from utils.intervals import Interval
 from utils.text import shorten, slug
 
+FEW = 3  # of a detector's parts are removed where `Subject.most` limits what is looked at
+
 
 def section(subject: Subject, folder: Path) -> Section:
     sampler, experiment = subject.trained("Removing a part")
@@ -24,7 +27,7 @@ def section(subject: Subject, folder: Path) -> Section:
     if not finders:
         count = min(TRAIN_COUNT, 10 * subject.most) if subject.most else TRAIN_COUNT
         detector = detector_for(experiment.data.name, count=count, data_dir=subject.data_dir)
-        finders = dict.fromkeys(detector.parts, detector)
+        finders = dict.fromkeys(itertools.islice(detector.parts, FEW if subject.most else None), detector)
     samples = BOXED if subject.boxes else min(BOXED, subject.most or BOXED)
     draws = DRAWS if subject.most is None else 2  # the fewest that give an interval
     findings, shown, rows, pictures, missing = [], [], [], [], []
