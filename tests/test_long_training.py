@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import imageio.v2 as imageio
 import numpy as np
 import pytest
+from light import leave_undrawn
 from test_notebooks import OF_DATASETS, code_of, read
 from test_studies import shrunk
 
@@ -93,6 +94,7 @@ def carried_out(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "classifier", lambda *_, **__: Extractor("pixels", "0", {}, shrunk))
         patch.setitem(features._ON_IMAGENET, "imagenet", missing)
+        leave_undrawn(patch)
         made = long_training(photographs(home / "shots.npz", 120, 32), "smallest").only(["best_recipe"])
         runs, file = study.carry_out(made, home / "runs", home / "kept", data_dir=home / "data", progress=False)
     return SimpleNamespace(

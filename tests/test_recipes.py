@@ -375,7 +375,7 @@ def with_encoder(experiment):
 
 @pytest.mark.slow
 def test_a_player_from_outside_learns_is_kept_in_checkpoints_and_goes_on_exactly(
-    tiny, noise_dataset, tmp_path, monkeypatch
+    tiny, noise_dataset, tmp_path, monkeypatch, undrawn
 ):
     monkeypatch.setitem(registries.PLAYERS, "encoder", build_encoder)
     monkeypatch.setitem(registries.RECIPES, "with_encoder", with_encoder)
@@ -395,7 +395,7 @@ def test_a_player_from_outside_learns_is_kept_in_checkpoints_and_goes_on_exactly
 
 
 @pytest.mark.slow
-def test_a_training_with_all_parts_at_once_goes_on_to_the_same_bits(tiny, noise_dataset, tmp_path):
+def test_a_training_with_all_parts_at_once_goes_on_to_the_same_bits(tiny, noise_dataset, tmp_path, undrawn):
     parts = {
         "loss": "relativistic", "r1": 1.0, "r2": 0.5, "penalty_every": 2, "augment": tuple(registries.AUGMENTATIONS),
         "spectral_norm": True, "simultaneous": True, "shared_latents": True, "batch_norm": "on", "ema_decay": 0.9,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from comparing import killed_late
+from light import leave_undrawn
 
 from utils import cli, pretrained
 from utils.config import differences, preset, replace
@@ -47,7 +48,9 @@ DATASET = Dataset(name="faces", title="noise", images=IMAGES, fingerprint="01234
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return train(TINY, dataset=DATASET, runs_dir=tmp_path_factory.mktemp("runs"), progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        leave_undrawn(patch)
+        return train(TINY, dataset=DATASET, runs_dir=tmp_path_factory.mktemp("runs"), progress=False)
 
 
 def batch_of(experiment):
@@ -162,7 +165,7 @@ def test_what_the_recipe_requires_is_said(tiny, changes, words):
 # --- what is kept -----------------------------------------------------------------------------------------------------
 
 
-def test_a_training_with_an_encoder_goes_on_to_the_same_bits(run, tmp_path):
+def test_a_training_with_an_encoder_goes_on_to_the_same_bits(run, tmp_path, undrawn):
     again = killed_late(run, tmp_path / "runs")
     (before,) = again.checkpoints.glob("*.npz")
     shutil.rmtree(again.model("encoder").parent)
@@ -325,7 +328,7 @@ def test_a_run_is_read_with_its_controls_and_random_networks_once_for_all_arms(t
     assert study.sheet_of(true, fakes).shape == (4 * 34 + 2, 8 * 34 + 2, 3)
 
 
-def test_the_study_keeps_all_that_is_measured_of_a_run_and_a_sheet_of_reconstructions(tmp_path, monkeypatch):
+def test_the_study_keeps_all_that_is_measured_of_a_run_and_a_sheet_of_reconstructions(tmp_path, monkeypatch, light):
     small = study.regularised(scale="smallest").only(["rdcgan"], [0])
     monkeypatch.setattr("utils.studies.measure.measure_for", lambda *a: lambda run: {"snapshots": ["stand-in"]})
     monkeypatch.setattr(study, "combinations", lambda run, scale, *places: {"are": 396})

@@ -101,7 +101,7 @@ def test_an_update_with_rotations_is_the_papers_sum_computed_by_hand(float64, ea
             np.testing.assert_allclose(np.asarray(a), np.asarray(b), atol=2e-6, err_msg=name)
 
 
-def test_a_training_with_rotations_keeps_and_records_them(tmp_path, noise_images):
+def test_a_training_with_rotations_keeps_and_records_them(tmp_path, noise_images, undrawn):
     data = Dataset(name="noise", title="noise", images=noise_images[:12, ::2, ::2], fingerprint="0")
     short = replace(TINY, count=12, epochs=1, summary_samples=4)
     run = train(short, dataset=data, runs_dir=tmp_path, progress=False)

@@ -217,7 +217,7 @@ def test_an_interrupted_training_hears_what_an_uninterrupted_one_does(tiny):
         assert [" ".join(taken_up.diagnose(row)) or None for row in rows[cut:]] == whole[cut:]
 
 
-def test_a_training_that_fails_from_the_start_says_so_while_it_runs_and_at_its_end(tiny, tmp_path):
+def test_a_training_that_fails_from_the_start_says_so_while_it_runs_and_at_its_end(tiny, tmp_path, undrawn):
     dataset = Dataset(name="noise", title="noise", images=IMAGES, fingerprint="f")
     settings = {"count": None, "epochs": 16, "summary_epochs": 16, "learning_rate": 0.3}
     run = train(replace(tiny, **settings), dataset=dataset, runs_dir=tmp_path, progress=False)
@@ -231,7 +231,7 @@ def test_a_training_that_fails_from_the_start_says_so_while_it_runs_and_at_its_e
 
 
 @pytest.mark.slow
-def test_watching_does_not_change_the_training(tiny, tmp_path):
+def test_watching_does_not_change_the_training(tiny, tmp_path, undrawn):
     dataset = Dataset(name="noise", title="noise", images=IMAGES, fingerprint="f")
     records = []
     for every in (0, 2):

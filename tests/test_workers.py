@@ -247,7 +247,7 @@ def workers_of(launcher: subprocess.Popen) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_run_that_loses_a_worker_ends_soon_and_goes_on_with_another_number_of_them(tiny, pictures, tmp_path):
+def test_a_run_that_loses_a_worker_ends_soon_and_goes_on_with_another_number_of_them(tiny, pictures, tmp_path, undrawn):
     settings = {"name": str(pictures), "updates": UPDATES, "summary_updates": UPDATES, "watch_updates": 0}
     experiment = replace(tiny, epochs=1, count=None, **settings)
     options = ["--preset", "report32", "--width", "0.0625", "--batch-size", "8", "--summary-samples", "16"]
