@@ -9,10 +9,11 @@ import time
 
 import numpy as np
 
-from utils import viz
+from utils import config, viz
 from utils.config import preset, replace
 from utils.data.captions import grammar_for
 from utils.data.faces import ATTRIBUTES
+from utils.files import write_json
 from utils.fitting import at_size
 from utils.models import build_discriminator, build_generator
 from utils.runs import PROJECT, Run, State
@@ -63,6 +64,40 @@ def make_run(root, told: str = "", data: str = "faces", status: str = "stopped")
     viz.write_png(run.true_grid, random.integers(0, 256, (36, 36, 3), np.uint8))
     run.log("Started.")
     run.save_state(State(status, update=16, epoch=2, seconds=8.0))
+    return run
+
+
+def give_record(run) -> dict:
+    """What `evaluate` keeps of a run; it names folders of the user's."""
+    figures = {"space": "pixels", "fingerprint": "0", "kernel": {"value": 1.5, "low": 1.25, "high": 1.75}}
+    record = {
+        "name": run.name,
+        "generator": str(run.model("generator")),
+        "experiment": config.to_dict(run.experiment),
+        "samples": 500,
+        "distance": figures | {"floor": figures, "passport": {"reference": f"{run.experiment.data.name} test"}},
+        "other_spaces": [],
+    }
+    write_json(run.quality_file, record)
+    return record
+
+
+def give_report(run, *sections: str, title: str = "") -> None:
+    """A report, as far as the studio reads it, with sections of these titles."""
+    plain = {"title": title or run.name, "about": "", "sections": [{"title": t, "blocks": []} for t in sections]}
+    write_json(run.folder / "report" / "report.json", plain)
+    (run.folder / "report" / "report.html").write_text("<h1>Report</h1>")
+
+
+def make_telling_run(home) -> Run:
+    """A run of own pictures, both in a folder `home`; all of its records name folders in there."""
+    run = make_run(home / "runs", data=str(home / "private" / "holiday"))
+    run.log(f"Pictures were left out: {home / 'private'}.")
+    back = {"from": 16, "to": 8, "step_sizes": 0.5, "why": f"{run.checkpoints} could not be read"}
+    why = f"The disk of {home / 'private' / 'two words'} is full."
+    run.save_state(State("stopped", update=16, epoch=2, seconds=8.0, why=why, rollbacks=[back]))
+    give_record(run)
+    give_report(run)
     return run
 
 

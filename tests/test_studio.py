@@ -5,9 +5,11 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
 import struct
 import sys
+import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -18,22 +20,33 @@ import onnx
 import onnxruntime
 import pytest
 from PIL import Image
-from studio_runs import NAMES, SENTENCES, make_run, serving, training
+from studio_runs import (
+    NAMES,
+    SENTENCES,
+    give_record,
+    give_report,
+    make_run,
+    make_telling_run,
+    serving,
+    training,
+)
 
-from utils import cli, start
-from utils.config import replace
+from utils import cli, config, start
+from utils.config import preset, replace
 from utils.data import scale, scale_back
-from utils.data.pictures import decode
+from utils.data.pictures import FORMATS, decode
 from utils.errors import InputError
 from utils.evaluation.held_out import unseen
 from utils.explain.gradcam import grad_cam
 from utils.explain.guided import score_saliency
 from utils.files import write_json
 from utils.models import forward
+from utils.pretrained import Pretrained
+from utils.report.grade import OWN_TEXT
 from utils.runs import Run, State
 from utils.studio import export, graphs, offers, packages, server, watching
 from utils.studio.networks import Networks
-from utils.studio.server import BODY, UPLOAD, Studio, listen
+from utils.studio.server import BODY, UPLOAD, Studio, application, listen, read_picture
 from utils.text_encoder import WORDS
 
 ASKS = {"X-Studio": "1"}
@@ -73,9 +86,8 @@ def ask(port, method, path, body=None, headers=ASKS):
         connection.close()
 
 
-def give_report(run):
-    (run.folder / "report").mkdir()
-    (run.folder / "report" / "report.html").write_text("<h1>Report</h1>")
+def key_of(run):
+    return offers.find_offers([str(run.folder)])[0].id
 
 
 def refused(port, method, path, body=None, headers=ASKS):
@@ -269,9 +281,10 @@ def test_latents_that_are_none_get_a_sentence(port, plain, body):
     assert status == 400 and sentence.endswith((".", "bytes.")) and "Traceback" not in sentence
 
 
-def test_how_many_pictures_there_are_is_a_number_or_gets_a_sentence(port, plain):
-    status, sentence = refused(port, "POST", f"/models/{plain.offer.id}/judge?count=many", b"0" * 768)
-    assert status == 400 and "'many'" in sentence
+@pytest.mark.parametrize("count", ["many", "-1", "1.5", "9" * 5000, ""])
+def test_how_many_pictures_there_are_is_a_number_or_gets_a_sentence(port, plain, count):
+    status, sentence = refused(port, "POST", f"/models/{plain.offer.id}/judge?count={count}", b"0" * 768)
+    assert status == 400 and f"'{count[:9]}" in sentence and len(sentence) < 150
 
 
 def png(width, height):
@@ -290,7 +303,8 @@ def png(width, height):
     [
         ("page.html", b"<html><script>alert(1)</script></html>", "not a picture"),
         ("empty.png", b"", "not a picture"),
-        ("bomb.png", png(20_000, 20_000), "too large (400 million pixels"),
+        ("bomb.png", png(20_000, 20_000), "too large (20000x20000 pixels; at most 25 million"),
+        ("lesser.png", png(5001, 5000), "too large (5001x5000 pixels; at most 25 million"),
         ("cut.png", png(64, 64), "cannot be decoded"),
         ("huge.jpg", b"\xff\xd8\xff" + b"\0" * UPLOAD, "larger than 25 MB"),
         ("photo.heic", b"\0\0\0\x18ftypheic" + b"\0" * 60, "HEIC, not readable here: convert them"),
@@ -299,6 +313,37 @@ def png(width, height):
 def test_a_bad_upload_gets_one_sentence(port, plain, name, content, said):
     status, sentence = refused(port, "POST", f"/models/{plain.offer.id}/picture?name={name}", content)
     assert status == 400 and said in sentence and sentence.startswith(name) and "\n" not in sentence
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_is_not_decoded_smaller_is_refused_by_its_header_if_it_has_too_many_pixels(kind, monkeypatch):
+    monkeypatch.setattr(server, "PIXELS", 400)
+    for side, fits in ((20, True), (21, kind == "JPEG")):
+        file = io.BytesIO()
+        Image.new("RGB", (side, side), "red").save(file, kind)
+        with monkeypatch.context() as patch:
+            if fits:
+                assert read_picture("a", file.getvalue(), 16)[0].shape == (16, 16, 3)
+            else:
+                patch.setattr(server, "decode", lambda *_, **__: pytest.fail("it is decoded"))
+                with pytest.raises(InputError, match="^a: too large .21x21 pixels; .*make it smaller"):
+                    read_picture("a", file.getvalue(), 16)
+
+
+def test_of_pictures_that_come_at_once_one_is_decoded_at_a_time(monkeypatch):
+    at_once, most = [], []
+
+    def slowly(*_, **__):
+        at_once.append(1)
+        most.append(len(at_once))
+        time.sleep(0.02)
+        at_once.pop()
+        return np.zeros((16, 16, 3), np.uint8)
+
+    monkeypatch.setattr(server, "decode", slowly)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: read_picture("a.png", png(16, 16), 16), range(8)))
+    assert most == [1] * 8
 
 
 def test_a_script_in_a_file_name_is_text_and_a_body_without_end_is_cut_off(port, plain):
@@ -385,8 +430,7 @@ def test_who_opens_an_address_without_the_token_reads_a_sentence_and_not_json(ru
 
 
 def test_others_see_neither_where_own_pictures_lie_nor_true_images_nor_a_report_of_them(tmp_path):
-    run = make_run(tmp_path, data=str(tmp_path / "private" / "holiday"))
-    give_report(run)
+    run = make_telling_run(tmp_path)
     offer = offers.find_offers([str(run.folder)])[0]
     there = {}
     for public in (False, True):
@@ -400,6 +444,166 @@ def test_others_see_neither_where_own_pictures_lie_nor_true_images_nor_a_report_
             assert (json.loads(seen[0])["report"] is None) == public and b"holiday" in seen[0]
             assert public == ("may not" in ask(port, "POST", f"/runs/{offer.id}/report", b"")[2].decode())
     assert there == {False: ([True, True], [200, 200, 200]), True: ([False, False], [404, 404, 200])}
+
+
+def test_no_answer_to_others_names_a_folder_of_this_machine(tmp_path, monkeypatch):
+    run, broken = make_telling_run(tmp_path), make_run(tmp_path / "runs")
+    (broken.folder / "experiment.json").write_text("{")
+    complain = f"import sys; sys.exit(print('dcgan: {run.folder} is full.', file=sys.stderr) or 2)"
+    monkeypatch.setattr(start, "command", lambda *_: [sys.executable, "-I", "-c", complain])
+    studio = Studio([str(run.folder), str(broken.folder)], public=True)
+    studio.trainings.go_on(run)
+    while studio.trainings.about(run)["starting"]:
+        time.sleep(0.02)
+    answers = {}
+
+    def note(port, method, path, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request(method, path, body, ASKS)
+        answer = connection.getresponse()
+        streamed = answer.status == 200 and path.endswith("/events")
+        content = b"".join(answer.readline() for _ in range(4)) if streamed else answer.read()
+        answers[method, path] = (answer.status, content)
+        assert str(tmp_path).encode() not in content and str(tmp_path) not in str(answer.getheaders()), path
+        assert b"private" not in content and answer.status < 500, path
+        connection.close()
+
+    with serving(studio, ()) as port:
+        for route in application(studio, None, ())._inner.routes:  # whatever there is to ask for
+            for key in (key_of(run), "faces-0001-quick"):
+                for name in ("app.js", "epoch_0001.png", "true.png", "report.html", "experiment.json"):
+                    path = re.sub(r"{(\w+)[^}]*}", lambda place: {"key": key, "name": name}[place[1]], route.path)
+                    for method in route.methods - {"HEAD"}:
+                        if (method, path) not in answers:
+                            note(port, method, path, b"" if method == "POST" else None)
+        run.model("generator").write_bytes(b"damaged")
+        note(port, "POST", f"/models/{key_of(run)}/draw", np.zeros((1, 100), "<f4").tobytes())
+        assert answers["POST", f"/models/{key_of(run)}/draw"][0] == 400
+    assert sum(status == 200 for status, _ in answers.values()) > 8 and len(answers) > 40
+    listed = json.loads(answers["GET", "/studio.json"][1])
+    assert [offer["title"] for offer in listed["offers"]] == [run.name]
+    assert "experiment.json is not readable JSON" in listed["unread"][0]
+    seen = json.loads(answers["GET", f"/runs/{key_of(run)}/run.json"][1])
+    assert seen["state"]["words"] == "stopped (The disk of two words is full)"  # these were told, but for the folders
+    assert seen["state"]["rollbacks"][0]["why"] == "checkpoints could not be read"
+    assert seen["complaint"] == f"{run.folder.name} is full."
+    assert seen["quality"]["distance"]["passport"]["reference"] == "holiday test"
+
+
+@pytest.mark.parametrize("place", ["{home}/private/holiday", "private/holiday", "~/private/holiday"])
+def test_the_card_of_a_model_of_own_pictures_tells_others_no_folder(tmp_path, place):
+    name = place.format(home=tmp_path)
+    experiment = replace(preset("quick"), name=name)
+    card = {
+        "about": f"Of {tmp_path / 'private' / 'holiday'}.",
+        "changed settings": {"data.name": name, "training.epochs": 7},
+    }
+    card |= {"name": "mine", "data": "holiday, 64 images", "terms of the data": "", "parameters": {}, "distance": {}}
+    write_json(tmp_path / "mine" / "card.json", card)
+    write_json(tmp_path / "mine" / "settings.json", config.to_dict(experiment))
+    offer = offers.Offer("mine", "mine", tmp_path / "mine")
+    seen = offers.describe(offer, public=True)
+    assert "private" not in json.dumps(seen) and "private" in json.dumps(offers.describe(offer))
+    assert seen["card"]["changed settings"] == {"data.name": "holiday", "training.epochs": 7}
+    assert seen["about"] == "Of holiday."
+    assert seen["settings"]["data"]["name"] == "holiday"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        ("/home/anna/x", "x"),
+        ("/data", "data"),
+        ("The disk of '/home/anna/My Pictures' is full.", "The disk of 'My Pictures' is full."),
+        ("~/x/y and ~anna/z", "z"),
+        ("file:///home/anna/x", "file:x"),
+        ("name=/home/anna/x", "name=x"),
+        ("[Errno 2] No such file: '/home/anna/x'", "[Errno 2] No such file: 'x'"),
+        ("1 / 2 and/or https://a.org/b in faces/0001-quick by ./dcgan", None),
+    ],
+)
+def test_of_a_path_in_a_sentence_its_last_name_is_left(sentence, told):
+    assert offers.without_folders(sentence) == (sentence if told is None else told)
+    assert offers.without_folders({"a": [sentence, 1.5, None]}) == {"a": [told or sentence, 1.5, None]}
+
+
+# What a later version may have written, what is damaged, and what cannot be opened at all.
+UNREADABLE = {
+    "by another version": lambda file: write_json(file, json.loads(file.read_text()) | {"later": 1}),
+    "not readable JSON": lambda file: file.write_text("{"),
+    "should be a JSON object": lambda file: file.write_text("[]"),
+    "unknown settings": lambda file: file.write_text(file.read_text().replace('"kernel"', '"nucleus"', 1)),
+    "Is a directory": lambda file: (file.unlink(), file.mkdir()),
+}
+
+
+@pytest.mark.parametrize("said", UNREADABLE)
+def test_a_run_or_model_that_cannot_be_read_is_told_beside_all_others(tmp_path, monkeypatch, said):
+    quick = replace(preset("quick"), count=64)
+    good, bad = (Run.create(quick, {}, tmp_path / "runs") for _ in range(2))
+    UNREADABLE[said](bad.folder / "experiment.json")
+    write_json(tmp_path / "broken" / "card.json", {"name": "broken"})
+    write_json(tmp_path / "broken" / "settings.json", config.to_dict(quick))
+    UNREADABLE[said](tmp_path / "broken" / "settings.json")
+    monkeypatch.setattr(offers.pretrained, "names", lambda *_: ["broken", "faces"])
+    find = offers.pretrained.find
+    known = {"broken": Pretrained(tmp_path / "broken"), "faces": find("faces")}
+    monkeypatch.setattr(offers.pretrained, "find", lambda name, *_: known.get(name))
+    with serving(Studio(runs_dir=tmp_path / "runs")) as port:
+        status, _, content = ask(port, "GET", "/studio.json")
+    found = json.loads(content)
+    assert status == 200 and {offer["title"] for offer in found["offers"]} == {good.name, "faces"}
+    assert {sentence.partition(" cannot be read: ")[0] for sentence in found["unread"]} == {bad.name, "broken"}
+    assert len(found["unread"]) == 2 and all(said in one and "\n" not in one for one in found["unread"])
+
+
+def test_what_is_damaged_or_removed_while_the_studio_is_open_leaves_the_others_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "EVERY", 0.0)
+    quick = replace(preset("quick"), count=64)
+    good, bad = (Run.create(quick, {}, tmp_path) for _ in range(2))
+    named, all_of_them = Studio([str(good.folder), str(bad.folder)]), Studio(runs_dir=tmp_path)
+    assert named.listed()["unread"] == all_of_them.listed()["unread"] == []
+    before = (bad.folder / "state.json").read_text()
+    (bad.folder / "state.json").write_text("{}")
+    assert good.name in str(all_of_them.listed()["offers"]) and "no status" in all_of_them.listed()["unread"][0]
+    (bad.folder / "state.json").write_text(before)
+    assert all_of_them.listed()["unread"] == []
+    (bad.folder / "experiment.json").unlink()
+    assert good.name in str(named.listed()["offers"]) and "There is no run" in named.listed()["unread"][0]
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"[]", b'{"distance": 1.5}', b"\xff", b"[" * 100_000, b'{"distance": {}, "other_spaces": []}']
+)
+def test_a_damaged_record_of_what_was_measured_is_as_none(runs, tmp_path, content):
+    run = Run.create(runs[1].experiment, {"images": 64}, tmp_path)
+    run.quality_file.write_bytes(content)
+    studio = Studio([str(run.folder)])
+    with serving(studio) as port:
+        status, _, seen = ask(port, "GET", f"/runs/{key_of(run)}/run.json")
+        assert status == 200 and json.loads(seen)["quality"] is None
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", f"/runs/{key_of(run)}/events")
+        stream = connection.getresponse()
+        assert stream.status == 200 and b"retry" in stream.readline()
+        connection.close()
+    assert studio.listed()["unread"] == []
+
+
+def test_a_run_that_can_no_longer_be_read_ends_its_stream_and_is_told_to_who_asks_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "EVERY", 0.05)
+    run = Run.create(replace(preset("quick"), count=64), {"images": 64}, tmp_path)
+    with serving(Studio([str(run.folder)])) as port:
+        address = f"/runs/{key_of(run)}/events"
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", address)
+        stream = connection.getresponse()
+        assert b"data: {" in b"".join(stream.readline() for _ in range(4))
+        (run.folder / "experiment.json").write_text("{")
+        while stream.readline():  # to its end, which comes without an error
+            pass
+        status, sentence = refused(port, "GET", address)
+        assert status == 400 and "not readable JSON" in sentence
 
 
 def test_true_images_that_come_while_the_studio_is_open_are_shown(tmp_path):
@@ -417,15 +621,21 @@ def test_true_images_that_come_while_the_studio_is_open_are_shown(tmp_path):
 
 
 def test_bad_options_of_the_command_get_a_sentence(capsys, tmp_path):
+    exporting = ["no-such-run", "--export", str(tmp_path / "site")]
     for options, said in (
         (["--port", "70000"], "between 0 and 65535"),
         (["--token", "0123456789"], "--token goes with --host"),
         (["--host", "0.0.0.0", "--token", "short"], "at least 8 characters"),
         (["nothing-of-that-name"], "There is no run"),
         (["some.keras"], "name the run"),
+        ([*exporting, "--token", "0123456789"], "Received with it: --token; leave out"),
+        ([*exporting, "--host", "0.0.0.0"], "Received with it: --host; leave out"),
+        ([*exporting, "--port", "80", "--host", "::"], "Received with it: --host, --port; leave out"),
     ):
         assert cli.main(["studio", *options, "--runs-dir", str(tmp_path)]) == 2
-        assert said in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert said in told and told.startswith("dcgan: ") and told.count("\n") == 1
+    assert not (tmp_path / "site").exists()
 
 
 def test_a_port_that_is_taken_gets_a_sentence():
@@ -465,8 +675,8 @@ def test_a_run_that_is_trained_for_longer_or_measured_while_it_is_watched_shows_
     seen = watched.snapshot()
     assert (seen["goal"], seen["state"]["updates"], seen["state"]["finished"]) == (20, 160, False)
     assert seen["settings"]["training"]["epochs"] == 20
-    write_json(run.quality_file, {"distance": 1.5})  # as `evaluate` does
-    assert watched.snapshot()["quality"] == {"distance": 1.5}
+    record = give_record(run)  # as `evaluate` does
+    assert watched.snapshot()["quality"] == {name: record[name] for name in ("samples", "distance", "other_spaces")}
 
 
 def test_a_report_is_made_once_at_a_time_shown_when_it_is_there_and_may_run_nothing(tmp_path, monkeypatch):
@@ -476,7 +686,7 @@ def test_a_report_is_made_once_at_a_time_shown_when_it_is_there_and_may_run_noth
     studio = Studio([str(run.folder)])
     key = offers.find_offers([str(run.folder)])[0].id
     with serving(studio) as port:
-        assert studio.snapshot(key)["report"] == {"files": [], "made": 0}
+        assert studio.snapshot(key)["report"] == {"files": [], "made": 0, "own_text": False}
         assert ask(port, "GET", f"/runs/{key}/report.html")[0] == 404
         assert "is being made" in json.loads(ask(port, "POST", f"/runs/{key}/report", b"")[2])["said"]
         assert "already" in refused(port, "POST", f"/runs/{key}/report", b"")[1] and studio.snapshot(key)["reporting"]
@@ -492,6 +702,32 @@ def test_a_report_is_made_once_at_a_time_shown_when_it_is_there_and_may_run_noth
             and "default-src 'none'" in headers["content-security-policy"]
         )
         assert ask(port, "GET", f"/runs/{key}/experiment.json")[0] == 404
+
+
+def test_a_report_that_begins_with_its_authors_words_is_not_made_anew_and_another_keeps_its_heading(
+    tmp_path, monkeypatch
+):
+    run, asked, served = Run.create(replace(preset("quick"), count=64), {"images": 64}, tmp_path), [], []
+    monkeypatch.setattr(start, "command", lambda *words: asked.append(words) or [sys.executable, "-I", "-c", ""])
+    monkeypatch.setattr(server, "server_for", lambda _: SimpleNamespace(run=lambda sockets: sockets[0].close()))
+    monkeypatch.setattr(server, "application", lambda studio, *_: served.append(studio))
+    assert cli.main(["studio", str(run.folder), "--port", "0"]) == 0
+    (studio,) = served
+    give_report(run, OWN_TEXT, "Settings")
+    with serving(studio) as port:
+        address, key = f"/runs/{key_of(run)}/report", key_of(run)
+        status, sentence = refused(port, "POST", address, b"")
+        assert status == 400 and f"report {run.folder} --text FILE.md`" in sentence and not asked
+        assert studio.snapshot(key)["report"]["own_text"]
+        give_report(run, "Settings", OWN_TEXT, title="-- My first faces")
+        assert not studio.snapshot(key)["report"]["own_text"]
+        assert ask(port, "POST", address, b"")[0] == 200
+        while studio.snapshot(key)["reporting"]:
+            time.sleep(0.02)
+        (run.folder / "report" / "report.json").write_text("[]")
+        assert ask(port, "POST", address, b"")[0] == 200 and not studio.snapshot(key)["report"]["own_text"]
+    plain = ("utils", "report", str(run.folder))
+    assert asked == [(*plain, "--title=-- My first faces"), plain]
 
 
 def test_records_that_are_cut_back_are_read_anew_and_nothing_is_read_twice(tmp_path):
@@ -573,6 +809,65 @@ def test_going_on_starts_resume_and_says_what_it_complains_of(tmp_path, monkeypa
         trainings.go_on(run)
 
 
+def failing(*_):
+    """In place of a command: a process that fails."""
+    return [sys.executable, "-I", "-c", "import sys; sys.exit(print('dcgan: The disk is full.', file=sys.stderr) or 2)"]
+
+
+def wait_for(trainings, run):
+    while trainings.about(run)["starting"] or trainings.about(run)["reporting"]:
+        time.sleep(0.02)
+
+
+def test_a_complaint_goes_once_what_it_is_of_is_done(tmp_path, monkeypatch):
+    monkeypatch.setattr(start, "command", failing)
+    run = Run.create(replace(preset("quick"), count=64), {"images": 64}, tmp_path)
+    run.save_state(State("stopped", update=8))
+    trainings, file = watching.Trainings(), run.folder / "state.json"
+    trainings.go_on(run)
+    wait_for(trainings, run)
+    assert trainings.about(run)["complaint"] == "The disk is full."
+    with training(run):  # by a command elsewhere
+        os.utime(file, (1, 1))
+        assert trainings.about(run)["complaint"] == ""
+    assert trainings.about(run)["complaint"] == "The disk is full."  # it has not written anything
+    later = time.time() + 1
+    os.utime(file, (later, later))
+    assert trainings.about(run)["complaint"] == ""
+    trainings.report(run)
+    wait_for(trainings, run)
+    assert trainings.about(run)["complaint"] == "The disk is full."
+    give_report(run)
+    os.utime(run.folder / "report" / "report.html", (later, later))
+    assert trainings.about(run)["complaint"] == ""
+
+
+@pytest.mark.parametrize("what", ["go_on", "report"])
+def test_of_two_who_ask_at_once_one_starts_it_and_the_other_is_told(tmp_path, monkeypatch, what):
+    started, both = [], threading.Barrier(2)
+
+    def slowly(*words):
+        started.append(words)
+        time.sleep(0.2)  # while the other asks
+        return [sys.executable, "-I", "-c", "import time; time.sleep(5)"]
+
+    monkeypatch.setattr(start, "command", slowly)
+    run = Run.create(replace(preset("quick"), count=64), {"images": 64}, tmp_path)
+    run.save_state(State("stopped", update=8))
+    trainings = watching.Trainings()
+
+    def ask_for():
+        both.wait()
+        try:
+            return getattr(trainings, what)(run)
+        except InputError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        said = [asked.result() for asked in [pool.submit(ask_for) for _ in range(2)]]
+    assert len(started) == 1 and sum("already" in sentence for sentence in said) == 1
+
+
 def test_a_lock_says_which_process_holds_it_and_only_while_it_does(tmp_path):
     run = make_run(tmp_path)
     with run.locked():
@@ -597,10 +892,10 @@ def exported(tmp_path, monkeypatch):
 
 
 def test_an_export_of_own_pictures_tells_no_folder_and_shows_no_true_image(tmp_path, exported):
-    home, size = exported(make_run(tmp_path / "runs", data=str(tmp_path / "private" / "holiday")))
-    texts = [file.read_text() for file in home.rglob("*.json")]
-    assert not any(str(tmp_path) in text or "private" in text for text in texts)
-    assert any("holiday" in text for text in texts)
+    home, size = exported(make_telling_run(tmp_path))
+    contents = [file.read_bytes() for file in home.rglob("*") if file.is_file()]
+    assert not any(str(tmp_path).encode() in content or b"private" in content for content in contents)
+    assert any(b"holiday test" in content for content in contents)
     assert not list(home.rglob("true.*")) and len(list(home.rglob("epoch_*.png"))) == 3
     assert size == sum(file.stat().st_size for file in home.rglob("*") if file.is_file())
     assert {"generator", "discriminator", "guided", "random", "random_guided"} == {f.stem for f in home.rglob("*.onnx")}

@@ -13,14 +13,13 @@ import imageio.v3
 import numpy as np
 import pytest
 from PIL import Image
-from studio_runs import make_run, serving, training
+from studio_runs import give_record, make_run, serving, training
 
 from utils.config import replace
 from utils.data import scale_back
 from utils.data.captions import grammar_for
 from utils.data.faces import ATTRIBUTES
 from utils.errors import InputError
-from utils.files import write_json
 from utils.sampling import make_latent_samples
 from utils.studio import export, offers, packages
 from utils.studio.networks import Networks
@@ -396,7 +395,7 @@ def test_a_fold_that_is_open_stays_open_and_tells_what_has_changed(browser, tmp_
         epochs = page.locator("details[open] tr", has=page.locator("th:text-is('training › epochs')")).locator("td")
         assert epochs.all_inner_texts() == ["4"]
         assert not page.is_visible("summary:text-is('Distance, with its passport')")
-        write_json(run.quality_file, {"distance": {"space": "x"}})
+        give_record(run)
         run.save_experiment(replace(run.experiment, epochs=6))
         until(lambda: epochs.all_inner_texts() == ["6"])
         assert page.locator("details[open] > summary").all_inner_texts() == ["Settings"]
@@ -419,7 +418,7 @@ def test_what_networks_bring_reaches_every_room_and_of_two_models_the_one_chosen
         )
         page.wait_for_selector("text=Beside it")
         page.select_option(".bar select >> nth=1", label=old.name)
-        write_json(new.quality_file, {"distance": 1.5})
+        give_record(new)
         page.wait_for_selector("text=Distance, with its passport")
         other.wait_for_selector("text=Nothing to draw with yet")
         for run in (new, old):

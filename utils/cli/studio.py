@@ -38,8 +38,14 @@ class Studio:
     def run(self) -> None:
         if self.export is None:
             _serve(self)
-        else:
-            _export(self)
+            return
+        serving = [name for name in ("host", "port", "token") if getattr(self, name) != getattr(Studio, name)]
+        if serving:
+            raise InputError(
+                "--export writes files, which are served by whatever web space they are put on. Received with it: "
+                f"{', '.join(f'--{name}' for name in serving)}; leave out one or the other."
+            )
+        _export(self)
 
 
 def _serve(options: Studio) -> None:
@@ -57,11 +63,12 @@ def _serve(options: Studio) -> None:
     import secrets
     from urllib.parse import quote
 
+    from utils.report.grade import OWN_TEXT
     from utils.studio.server import Studio, application, listen, server_for
 
     token = (options.token or secrets.token_urlsafe(16)) if public else None
     opened = listen(options.host, options.port)
-    studio = Studio(options.names, options.runs_dir, options.data_dir, public)
+    studio = Studio(options.names, options.runs_dir, options.data_dir, public, OWN_TEXT)
     host = "localhost" if not public else options.host
     address = f"http://{f'[{host}]' if ':' in host else host}:{opened.getsockname()[1]}/"
     query = f"?token={quote(token, safe='')}" if token else ""

@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,6 @@ from utils.data.catalogue import find_entry
 from utils.data.conditions import Conditions
 from utils.data.dataset import Dataset
 from utils.errors import InputError
-from utils.files import read_json
 from utils.networks import TrainedNetwork, find_model, find_network, find_run
 from utils.runs import Run
 from utils.text import one_line, slug
@@ -30,6 +30,11 @@ TRUE_IMAGES = 192
 """True images that are shown, and played with; the training has not seen them."""
 FEWEST_IMAGES = 20
 """With fewer there is no game."""
+UNREADABLE = (InputError, OSError)
+"""What reading an offer's files may raise: they are of another version, damaged, gone or not allowed."""
+# An absolute path up to its last name, or ~ and what follows it. Where a folder's name ends nobody knows, for it may
+# have spaces, so all from the first path to the last slash counts. An address on the web is none.
+_FOLDERS = re.compile(r"(?<![\w./])(?!(?<=:)//\w)(?:~[\w.-]*)?/(?=\S)(?:.*/)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -63,15 +68,14 @@ class Offer:
 
     @property
     def card(self) -> dict:
-        """Of a model with a name its card, of a run what its last evaluation measured."""
-        if self.run is None:
-            return pretrained.Pretrained(self.folder).card
-        return {"distance": read_json(self.run.quality_file)} if self.run.quality_file.is_file() else {}
+        """Of a model with a name its card; a run has records in place of one, and {} here."""
+        return {} if self.run else pretrained.Pretrained(self.folder).card
 
     @property
     def about(self) -> str:
         """A sentence."""
-        return one_line(str(self.card.get("about", ""))) or f"{self.experiment.preset} on {self.data_title}."
+        said = without_folders(one_line(str(self.card.get("about", ""))))
+        return said or f"{self.experiment.preset} on {self.data_title}."
 
     @property
     def data_title(self) -> str:
@@ -124,8 +128,11 @@ def _of_run(run: Run) -> Offer:
 
 
 def _show_first(offer: Offer) -> tuple:
-    """Those with true images to show first, and of them the largest pictures."""
-    return (not may_show_true(offer, public=True), -offer.experiment.model.image_size, offer.title)
+    """Those with true images to show first, and of them the largest pictures; those that cannot be read last."""
+    try:
+        return (not may_show_true(offer, public=True), -offer.experiment.model.image_size, offer.title)
+    except UNREADABLE:
+        return (True, 0, offer.title)
 
 
 def _with_own_ids(found: Iterable[Offer]) -> list[Offer]:
@@ -201,17 +208,30 @@ def describe(offer: Offer, public: bool = False) -> dict:
         public: whether others may read it: where own pictures lie is then left out.
     """
     experiment, model = offer.experiment, offer.experiment.model
-    settings = config.to_dict(experiment)
-    if public and find_entry(experiment.data.name) is None:
-        settings["data"]["name"] = offer.data_title
+    kept = {"card": offer.card, "settings": config.to_dict(experiment)}
     return offer.plain() | {
         "latent_dim": model.latent_dim,
         "latents": model.latents,
         "data": offer.data_title,
         "conditions": _conditions(offer) if model.is_conditional else None,
-        "card": offer.card,
-        "settings": settings,
+        **(without_folders(kept, experiment.data.name) if public else kept),
     }
+
+
+def without_folders(value, data: str = ""):
+    """Plain values as others than this machine's user may read them: of each absolute path only its last name is left.
+
+    Args:
+        value: a text that is a path or names one, or a dict or list with such texts in it, or anything else.
+        data: name of a dataset; of own pictures it is their path, and need not be absolute.
+    """
+    if isinstance(value, str):
+        return Path(value).name if value == data else _FOLDERS.sub("", value)
+    if isinstance(value, dict):
+        return {key: without_folders(one, data) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_folders(one, data) for one in value]
+    return value
 
 
 def plain_directions(directions: Iterable) -> list[dict]:

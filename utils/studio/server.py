@@ -6,6 +6,7 @@ path is ever made from a request.
 """
 
 import asyncio
+import contextlib
 import functools
 import html
 import secrets
@@ -19,7 +20,7 @@ from urllib.parse import parse_qs, quote
 
 import numpy as np
 import uvicorn
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -27,13 +28,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from utils.data.pictures import FORMATS, decode
+from utils.data.pictures import FORMATS, HEAD, decode, kind_of
 from utils.errors import InputError
 from utils.studio.networks import MOST, Networks
 from utils.studio.offers import (
     KINDS,
     LOOPBACK,
     PAGE,
+    UNREADABLE,
     Offer,
     TrueImages,
     describe,
@@ -42,12 +44,17 @@ from utils.studio.offers import (
     plain_directions,
     plain_json,
     true_images,
+    without_folders,
 )
 from utils.studio.watching import Trainings, Watched, for_others, report_files
 from utils.text import one_line, shorten
 
 UPLOAD = 25 << 20
 """Bytes that a picture may have."""
+PIXELS = 25_000_000
+"""That a picture may have, unless it is a JPEG, which is decoded smaller: what is made of others on the way takes some
+30 bytes for each, however few bytes the file has."""
+_DECODING = threading.Lock()  # one picture at a time, so that many visitors need no more memory than one
 BODY = 32 << 20
 """Bytes that any request may have: MOST pictures of 128x128 pixels fit."""
 COOKIE = "studio_token"
@@ -87,6 +94,7 @@ class Studio:
         names: models and runs, as the user named them; none for all that there are, also those still to come.
         runs_dir, data_dir: where they are.
         public: whether others than this machine's user may look.
+        own_text: heading of the author's words in a report: one that begins with them is not made anew from here.
     """
 
     def __init__(
@@ -95,14 +103,15 @@ class Studio:
         runs_dir: str | Path | None = None,
         data_dir: str | Path | None = None,
         public: bool = False,
+        own_text: str = "",
     ):
         self._names, self._runs_dir, self.public = tuple(names), runs_dir, public
-        self.trainings = Trainings(data_dir)
+        self.trainings = Trainings(data_dir, own_text)
         self._offers: dict[str, Offer] = {}
-        self._networks, self._watched = _Made(Networks), _Made(lambda offer: Watched(offer.run))
+        self._networks, self._watched = _Made(Networks), _Made(lambda offer: Watched(offer.run, own_text))
         self._true = _Made(lambda offer: true_images(offer, data_dir))
         self._lock = threading.Lock()
-        self._listed: tuple[float, list[dict]] | None = None
+        self._listed: tuple[float, dict[str, list]] | None = None
         self.offers()
 
     def offers(self) -> list[Offer]:
@@ -111,14 +120,31 @@ class Studio:
         self._offers = {offer.id: offer for offer in found}
         return found
 
-    def listed(self) -> list[dict]:
-        """Everything that there is, for the list on the page. Each page asks every few seconds whether the server is
-        there: all that ask at once get one answer."""
+    def listed(self) -> dict[str, list]:
+        """For the list on the page: "offers", everything that there is, and "unread", a sentence on each that cannot be
+        read. Each page asks every few seconds whether the server is there: all that ask at once get one answer."""
         with self._lock:
             if self._listed is None or time.monotonic() - self._listed[0] > EVERY:
-                plain = [offer.plain() for offer in self.offers()]
-                self._listed = (time.monotonic(), plain)
+                self._listed = (time.monotonic(), self._look())
             return self._listed[1]
+
+    def _look(self) -> dict[str, list]:
+        plain, unread = [], []
+        try:
+            found = self.offers()
+        except UNREADABLE as error:  # a run that was named is gone, or one does not say how it stands
+            found = list(self._offers.values())
+            unread.append(str(error))
+        for offer in found:
+            try:
+                plain.append(offer.plain())
+            except UNREADABLE as error:
+                unread.append(f"{offer.title} cannot be read: {error}")
+        return {"offers": plain, "unread": [self.told(one_line(sentence)) for sentence in unread]}
+
+    def told(self, value):
+        """Plain values as whoever looks may read them: others than this machine's user without its folders."""
+        return without_folders(value) if self.public else value
 
     def offer(self, key: str) -> Offer:
         """The offer of that id.
@@ -159,7 +185,7 @@ class Studio:
         watched = self.watched(key)
         seen = watched.snapshot()
         seen = for_others(seen, self.offer(key)) if self.public else seen
-        return seen | self.trainings.about(watched.run)
+        return seen | self.told(self.trainings.about(watched.run))
 
 
 def read_picture(name: str, content: bytes, size: int) -> tuple[np.ndarray, str]:
@@ -174,29 +200,41 @@ def read_picture(name: str, content: bytes, size: int) -> tuple[np.ndarray, str]
         uint8 (size, size, 3), and a note on what was done with it, or "".
 
     Raises:
-        InputError: it is no picture that can be read; one sentence.
+        InputError: it is no picture that can be read, or too large; one sentence.
     """
     called = shorten(one_line(name), 60) or "The file"
     if len(content) > UPLOAD:
         raise InputError(f"{called} is larger than {UPLOAD >> 20} MB: make it smaller.")
-    try:
-        picture = decode(BytesIO(content), size, enlarge=True)
-    except InputError as error:
-        raise InputError(f"{called}: {error}.") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # for malformed files Pillow raises nearly every kind there is
-        raise InputError(f"{called} cannot be decoded ({one_line(str(error))[:120]}).") from error
-    with _quiet(content) as image:
-        notes = [
-            "Its first picture was taken: the file holds several." if getattr(image, "is_animated", False) else "",
-            f"It was enlarged to {size}x{size} pixels." if min(image.size) < size else "",
-        ]
+    with _DECODING:
+        try:
+            _check_pixels(content)
+            picture = decode(BytesIO(content), size, enlarge=True)
+        except InputError as error:
+            raise InputError(f"{called}: {error}.") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # for malformed files Pillow raises nearly every kind there is
+            raise InputError(f"{called} cannot be decoded ({one_line(str(error))[:120]}).") from error
+        with _quiet(content) as image:
+            notes = [
+                "Its first picture was taken: the file holds several." if getattr(image, "is_animated", False) else "",
+                f"It was enlarged to {size}x{size} pixels." if min(image.size) < size else "",
+            ]
     return picture, " ".join(filter(None, notes))
 
 
+def _check_pixels(content: bytes) -> None:
+    """Refuse a picture whose header claims more than `PIXELS`. What is no picture passes: `decode` says what it is."""
+    with contextlib.suppress(UnidentifiedImageError), _quiet(content) as image:
+        if image.width * image.height > PIXELS and kind_of(content[:HEAD]) != "JPEG":
+            raise InputError(
+                f"too large ({image.width}x{image.height} pixels; at most {PIXELS / 1e6:g} million are decoded here: "
+                "make it smaller, or save it as a JPEG)"
+            )
+
+
 def _quiet(content: bytes) -> Image.Image:
-    """A picture that `decode` has read, however large; nothing is said of that."""
+    """A picture whose header is read, however large; nothing is said of that."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         return Image.open(BytesIO(content), formats=FORMATS)
@@ -228,7 +266,7 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
 
     @answer
     def everything(request: Request, _: bytes) -> Response:
-        return JSONResponse({"form": "server", "offers": studio.listed()})
+        return JSONResponse({"form": "server", **studio.listed()})
 
     @answer
     def model(request: Request, _: bytes) -> Response:
@@ -339,13 +377,16 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
 
     async def events(request: Request) -> Response:
         key = request.path_params["key"]
-        await run_in_threadpool(studio.watched, key)
+
+        def look() -> str:
+            return plain_json(studio.snapshot(key))
+
+        first = await run_in_threadpool(look)
 
         async def stream():
-            said, waited = "", 0.0
+            said, waited, snapshot = "", 0.0, first
             yield "retry: 1000\n\n"
             while not await request.is_disconnected():
-                snapshot = await run_in_threadpool(lambda: plain_json(studio.snapshot(key)))
                 waited += EVERY
                 if snapshot != said:
                     yield f"data: {snapshot}\n\n"
@@ -354,6 +395,10 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
                     yield ": still here\n\n"
                     waited = 0.0
                 await asyncio.sleep(EVERY)
+                try:
+                    snapshot = await run_in_threadpool(look)
+                except (*UNREADABLE, HTTPException):  # it is gone, or damaged: who asks again is told
+                    return
 
         return StreamingResponse(stream(), media_type="text/event-stream")
 
@@ -367,7 +412,7 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
     async def refused(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
             return _sentence(request, error.detail, error.status_code)
-        return _sentence(request, one_line(str(error)), 400)
+        return _sentence(request, studio.told(one_line(str(error))), 400)
 
     of_model = {"draw": draw, "judge": judge, "explain": explain, "over_time": over_time, "picture": picture}
     routes = [
@@ -442,8 +487,8 @@ class Guarded:
             return JSONResponse({"error": "Such requests are not answered here."}, 405)
         if request.method == "POST" and request.headers.get("x-studio") != "1":
             return JSONResponse({"error": "Only the studio's own page may ask for this."}, 403)
-        length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > BODY:
+        length = _whole(request.headers.get("content-length", "0"))
+        if length is None or length > BODY:
             return JSONResponse({"error": _TOO_LARGE}, 413)
         return None
 
@@ -485,9 +530,17 @@ def _unit(offer: Offer) -> str:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise InputError(f"How many pictures there are is a whole number. Received: {one_line(text)!r}.")
-    return int(text)
+    count = _whole(text)
+    if count is None:
+        received = shorten(one_line(text), 60)
+        raise InputError(f"How many pictures there are is a whole number, 1 to {MOST}. Received: {received!r}.")
+    return count
+
+
+def _whole(text: str) -> int | None:
+    """A whole number of a request; None if it is none, or has more digits than any that means something here (of
+    thousands Python makes no number)."""
+    return int(text) if text.isdecimal() and len(text) <= 20 else None
 
 
 def _pixels(images: np.ndarray, headers: dict[str, str] | None = None) -> Response:

@@ -15,11 +15,12 @@ import numpy as np
 
 from utils import config, lengths, start
 from utils.errors import InputError
+from utils.evaluation.records import read_record
 from utils.files import read_json
 from utils.runs import Run, State, Thinned
-from utils.studio.offers import Offer, describe, may_show_true
+from utils.studio.offers import Offer, may_show_true, without_folders
 from utils.tables import roughly
-from utils.text import one_line, shorten
+from utils.text import command, one_line, shorten
 from utils.training.doctor import Diagnosis
 
 POINTS = 300
@@ -30,6 +31,12 @@ LINES = 8
 """Of the log, the last so many."""
 REPORT = ("report.html", "report.pdf")
 """What `./dcgan report` leaves in the run's folder report/ for readers."""
+_REPORT_RECORD = "report/report.json"  # and for programs
+MEASURED = (
+    *("samples", "features", "seed", "true_images", "true_images_trained_on", "distance", "other_spaces", "spaces"),
+    *("asked", "texts", "combinations"),
+)
+"""Of what `./dcgan evaluate` keeps, what the page shows: whose samples they are it knows, and the settings."""
 
 
 class Watched:
@@ -37,10 +44,11 @@ class Watched:
 
     Args:
         run: the run.
+        own_text: heading of the author's words in a report (see `begins_with`); "" where none is to be made.
     """
 
-    def __init__(self, run: Run):
-        self.run = run
+    def __init__(self, run: Run, own_text: str = ""):
+        self.run, self._own_text = run, own_text
         self._lock, self._stamp, self._last = threading.Lock(), None, {}
         self._since: tuple[float, int] | None = None  # when which update was seen first while it ran
         self._turns: tuple[int, int] | None = None
@@ -53,7 +61,7 @@ class Watched:
         """Changes whenever there is something new to see."""
         run = self.run
         files = [run.steps_file, run.epochs_file, run.watch_file, run.quality_file, *report_files(run).values()]
-        files += [run.folder / name for name in ("experiment.json", "state.json", "log.txt")]
+        files += [run.folder / name for name in ("experiment.json", "state.json", "log.txt", _REPORT_RECORD)]
         return (run.is_running, *(_about(file) for file in files))
 
     def snapshot(self) -> dict:
@@ -105,9 +113,9 @@ class Watched:
             "film": run.film.name if run.film.is_file() else "",
             "warnings": [finding.sentence for finding in diagnosis.findings.values()],
             "log": [shorten(line, 400) for line in run.logged()[-LINES:]],
-            "quality": read_json(run.quality_file) if run.quality_file.is_file() else None,
+            "quality": _measured(run),
             "settings": config.to_dict(run.experiment),
-            "report": _about_report(run),
+            "report": _about_report(run) | {"own_text": begins_with(run, self._own_text)},
         }
 
     def _left(self, state: State, updates: int, total: int) -> float | None:
@@ -134,6 +142,31 @@ def report_files(run: Run) -> dict[str, Path]:
     return {name: run.folder / "report" / name for name in REPORT}
 
 
+def _measured(run: Run) -> dict | None:
+    """The part of what was measured of a run that is shown; None if nothing was, or the record is damaged."""
+    try:
+        record = read_record(run.quality_file)
+    except InputError:
+        return None
+    return {name: record[name] for name in MEASURED if name in record}
+
+
+def begins_with(run: Run, own_text: str) -> bool:
+    """Whether a run's report begins with its author's words, below the heading `own_text`."""
+    sections = _report(run).get("sections")
+    first = sections[0] if isinstance(sections, list) and sections else None
+    return isinstance(first, dict) and first.get("title") == own_text
+
+
+def _report(run: Run) -> dict:
+    """A run's report in plain values; {} if there is none that can be read."""
+    try:
+        plain = read_json(run.folder / _REPORT_RECORD)
+    except (OSError, ValueError):
+        return {}
+    return plain if isinstance(plain, dict) else {}
+
+
 def _about_report(run: Run) -> dict:
     made = {name: _about(file)[0] for name, file in report_files(run).items() if file.is_file()}
     return {"files": list(made), "made": max(made.values(), default=0) / 1e9}
@@ -142,14 +175,15 @@ def _about_report(run: Run) -> dict:
 def for_others(snapshot: dict, offer: Offer) -> dict:
     """A snapshot as others than this machine's user may see it.
 
-    True images, and a report, which holds some, are left out unless they may be passed on; so are the log, which names
-    folders, and the folder of own pictures.
+    True images, and a report, which holds some, are left out unless they may be passed on; so are the log, and the
+    folders that other records name.
     """
     shown = may_show_true(offer, public=True)
+    told = {name: snapshot[name] for name in ("state", "warnings", "quality", "settings")}
     return snapshot | {
+        **without_folders(told, snapshot["settings"]["data"]["name"]),
         "true_grid": snapshot["true_grid"] and shown,
         "report": snapshot["report"] if shown else None,
-        "settings": describe(offer, public=True)["settings"],
         "log": [],
     }
 
@@ -176,15 +210,18 @@ class Started:
         """Whether the process that was started last for a run has not ended."""
         return run.folder in self._processes and self._processes[run.folder][0].poll() is None
 
-    def complaint(self, run: Run) -> str:
-        """What it said when it failed; "" if it did not."""
+    def complaint(self, run: Run, *written: Path) -> str:
+        """What it said when it failed; "" if it did not, or if a file that it was to write has been written since."""
         if run.folder not in self._processes:
             return ""
         process, said = self._processes[run.folder]
         if process.poll() in (None, 0) or not 0 < process.returncode < 128:
             return ""
-        said.seek(0)
-        lines = [line for line in said.read().decode(errors="replace").splitlines() if line.startswith("dcgan: ")]
+        about = os.fstat(said.fileno())
+        if any(_about(file)[0] > about.st_mtime_ns for file in written):
+            return ""
+        text = os.pread(said.fileno(), about.st_size, 0).decode(errors="replace")  # others may read it at once
+        lines = [line for line in text.splitlines() if line.startswith("dcgan: ")]
         return one_line(lines[-1].removeprefix("dcgan: ")) if lines else "It ended with an error."
 
 
@@ -193,11 +230,13 @@ class Trainings:
 
     Args:
         data_dir: where datasets are; by default as for every command.
+        own_text: heading of the author's words in a report (see `begins_with`).
     """
 
-    def __init__(self, data_dir: str | Path | None = None):
-        self._data_dir = data_dir
+    def __init__(self, data_dir: str | Path | None = None, own_text: str = ""):
+        self._data_dir, self._own_text = data_dir, own_text
         self._resumed, self._reported = Started(), Started()
+        self._lock = threading.Lock()  # of two who ask at once, the second finds what the first has started
 
     def stop(self, run: Run) -> str:
         """Ask the process that trains a run to save everything and to end, as Ctrl-C does.
@@ -220,30 +259,41 @@ class Trainings:
         Raises:
             InputError: it is being trained already, or has all that it is to have.
         """
-        if run.is_running or self._resumed.is_alive(run):
-            raise InputError(f"{run.name} is being trained already.")
-        if run.is_finished:
-            raise InputError(f"{run.name} is finished; `./dcgan resume` trains it for longer.")
         data = [] if self._data_dir is None else ["--data-dir", str(self._data_dir)]
-        self._resumed.start(run, "resume", str(run.folder), *data)
+        with self._lock:
+            if run.is_running or self._resumed.is_alive(run):
+                raise InputError(f"{run.name} is being trained already.")
+            if run.is_finished:
+                raise InputError(f"{run.name} is finished; `./dcgan resume` trains it for longer.")
+            self._resumed.start(run, "resume", str(run.folder), *data)
         return f"{run.name} goes on; the first update takes some seconds."
 
     def report(self, run: Run) -> str:
-        """Have a report of a run made, as `./dcgan report` does.
+        """Have a report of a run made, as `./dcgan report` does; one that is there keeps its heading.
 
         Raises:
-            InputError: it is being made already.
+            InputError: it is being made already, or there is one that begins with its author's words.
         """
-        if self._reported.is_alive(run):
-            raise InputError(f"The report of {run.name} is being made already.")
-        self._reported.start(run, "report", str(run.folder))
+        if begins_with(run, self._own_text):  # they are in a file of the author's, and would be lost
+            again = command("report", run.folder, "--text", "FILE.md")
+            raise InputError(
+                f"The report of {run.name} begins with its author's words: make it anew from the file that these are "
+                f"in, with `{again}`."
+            )
+        heading = _report(run).get("title")
+        kept = [f"--title={heading}"] if heading and isinstance(heading, str) else []
+        with self._lock:
+            if self._reported.is_alive(run):
+                raise InputError(f"The report of {run.name} is being made already.")
+            self._reported.start(run, "report", str(run.folder), *kept)
         return f"The report of {run.name} is being made; that takes about half a minute."
 
     def about(self, run: Run) -> dict:
-        """What is under way for a run, and what has failed."""
+        """What is under way for a run, and what has failed and was not made good since."""
+        kept_from_training = "" if run.is_running else self._resumed.complaint(run, run.folder / "state.json")
         return {
             "starting": self._resumed.is_alive(run),
-            "complaint": self._resumed.complaint(run) or self._reported.complaint(run),
+            "complaint": kept_from_training or self._reported.complaint(run, *report_files(run).values()),
             "reporting": self._reported.is_alive(run),
         }
 

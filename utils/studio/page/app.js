@@ -8,7 +8,7 @@ const ROOMS = { draw: "Draw", table: "Table", ask: "Ask", judge: "Judge", guess:
 const view = document.getElementById("view"), picker = document.getElementById("model"), banner = document.getElementById("banner");
 
 const studio = {
-  form: "", offers: [], model: null, bench: [], chosen: 0,
+  form: "", offers: [], unread: [], model: null, bench: [], chosen: 0,
   // Brings a sample to the table, in front.
   bring(sample) {
     this.bench = [sample, ...this.bench.filter((other) => other !== sample)].slice(0, 48);
@@ -83,7 +83,7 @@ function describe(offer) {
 }
 
 function list(found) {
-  [studio.form, studio.offers] = [found.form, found.offers];
+  [studio.form, studio.offers, studio.unread] = [found.form, found.offers, found.unread ?? []];
   const before = picker.value, drawing = studio.offers.filter((one) => one.draws);
   picker.replaceChildren(...drawing.map((one) => el("option", { value: one.id }, one.title)));
   picker.parentElement.hidden = !drawing.length;
@@ -118,7 +118,7 @@ async function keepAsking() {
     if (document.hidden && banner.hidden) continue;
     try {
       const found = await everything();
-      if (JSON.stringify(found.offers) !== JSON.stringify(studio.offers)) await refresh(found);
+      if (JSON.stringify([found.offers, found.unread]) !== JSON.stringify([studio.offers, studio.unread])) await refresh(found);
       if (!banner.hidden) { banner.hidden = true; toast("The server is back."); window.dispatchEvent(new Event("back")); }
     } catch { banner.hidden = false; banner.textContent = "The server does not answer. Waiting for it to be back…"; }
   }

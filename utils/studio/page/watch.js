@@ -29,20 +29,24 @@ export function show(root, studio) {
   };
   const beside = field("Beside it", second), bar = el("div", { class: "row bar" }, field("Run", first), beside);
   const without = el("p", {}, studio.form === "server" ? ["No run yet: ", el("code", {}, "./dcgan train"), " makes one, and it can be watched here."] : "This export has models only, without the records of their training.");
+  const unread = el("div");
+  const tellOffers = () => {
+    bar.hidden = !runs.length;
+    without.hidden = Boolean(runs.length);
+    unread.replaceChildren(...studio.unread.map((sentence) => el("p", { class: "wrong" }, sentence)));
+  };
   const offered = () => {
     const before = first.value;
     choices();
-    bar.hidden = !runs.length;
-    without.hidden = Boolean(runs.length);
+    tellOffers();
     if (first.value !== before) open();
   };
-  root.append(bar, without, board);
+  root.append(bar, unread, without, board);
   first.addEventListener("change", open);
   second.addEventListener("change", open);
   choices();
   if (runs.some((run) => run.id === studio.model?.id)) first.value = studio.model.id;
-  bar.hidden = !runs.length;
-  without.hidden = Boolean(runs.length);
+  tellOffers();
   if (runs.length) open();
   window.addEventListener("offers", offered);
   if (models.length) root.append(el("h2", {}, "Models that come with it"));
@@ -92,16 +96,16 @@ function panel(id, studio) {
   const report = el("div", { class: "card", hidden: true });
   let reported = "";
   const renderReport = (run) => {
-    const now = JSON.stringify([run.report, run.reporting]), has = Boolean(run.report?.files.length), here = studio.form === "server";
+    const now = JSON.stringify([run.report, run.reporting]), has = Boolean(run.report?.files.length), here = studio.form === "server", authors = run.report?.own_text;
     report.hidden = !run.report || !(has || here);
     if (now === reported || report.hidden) return;
     reported = now;
     report.replaceChildren(el("h2", {}, "Report"),
-      el("p", { class: "note" }, `Everything that is on disk of this run in one document: settings, curves, pictures, measurements, and what is missing.${has ? ` Made ${new Date(1000 * run.report.made).toLocaleString()}.` : ""}`),
+      el("p", { class: "note" }, `Everything that is on disk of this run in one document: settings, curves, pictures, measurements, and what is missing.${has ? ` Made ${new Date(1000 * run.report.made).toLocaleString()}.` : ""}${authors ? " It begins with its author's words: ./dcgan report RUN --text FILE.md makes it anew." : ""}`),
       el("div", { class: "row" },
         run.report.files.includes("report.html") ? el("a", { class: "button", href: `${base}report.html`, target: "_blank", rel: "noopener" }, "Open the report") : null,
         run.report.files.includes("report.pdf") ? el("a", { class: "button", href: `${base}report.pdf`, download: `${id}-report.pdf` }, "Save as PDF") : null,
-        here ? el("button", { type: "button", disabled: run.reporting, onclick: () => act("report") }, run.reporting ? "Being made…" : has ? "Make it anew" : "Make the report") : null));
+        here && !authors ? el("button", { type: "button", disabled: run.reporting, onclick: () => act("report") }, run.reporting ? "Being made…" : has ? "Make it anew" : "Make the report") : null));
   };
 
   const render = (run) => {
