@@ -31,10 +31,12 @@ if [[ -z $source ]]; then
 fi
 
 if [[ $source == kaggle ]]; then
+    uses archive.zip
     from_kaggle jessicali9530/celeba-dataset 1500000000 \
         'img_align_celeba/img_align_celeba/\d{6}\.jpg=202599' 'list_attr_celeba\.csv=1' 'list_eval_partition\.csv=1'
 else
     advice="wait a day, or use --source kaggle, or fetch it in a browser from the authors' page and use --from FILE"
+    uses list_attr_celeba.txt list_eval_partition.txt img_align_celeba.zip
     from_drive() { # FILE SPACE MD5 ID
         obtain "$1" "$2" "https://drive.usercontent.google.com/download?id=$4&export=download&confirm=t" md5 "$3"
     }

@@ -29,16 +29,21 @@ TXT
 }
 
 read_options "$@"
-[[ -z $split || $source != kaggle ]] || fail 2 "--split is for --source official; the sample on Kaggle has no splits."
+[[ -n $(given_as archive.zip) ]] && source=${source:-kaggle}
+if [[ $source == kaggle ]]; then
+    [[ -z $split ]] || fail 2 "--split is for --source official; the sample on Kaggle has no splits."
+    uses archive.zip
+else
+    [[ -n $(given_as bedroom_train_lmdb.zip) ]] && split=${split:-train}
+    database=bedroom_${split:-val}_lmdb
+    uses "$database.zip"
+fi
 begin lsun_bedroom "LSUN comes without a stated licence: its pictures were found on the web and belong to whoever took \
 them; https://www.yf.io/p/lsun."
-[[ -n $(given_as bedroom_train_lmdb.zip) ]] && split=${split:-train}
-[[ -n $(given_as archive.zip) ]] && source=${source:-kaggle}
 
 if [[ $source == kaggle ]]; then
     from_kaggle jhoward/lsun_bedroom 5000000000 'data0/lsun/bedroom/.+\.jpg=303125'
 else
-    database=bedroom_${split:-val}_lmdb
     if [[ $database == bedroom_train_lmdb ]]; then
         space=107374182400 limit=100000000000 sha256=a15644c2e7153106867f0adb3491fc41224102d1f01b24494fb47d9f5d1f174e
     else

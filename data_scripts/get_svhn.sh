@@ -20,6 +20,7 @@ TXT
 }
 
 read_options "$@"
+uses train_32x32.mat test_32x32.mat ${extra:+extra_32x32.mat}
 begin svhn "SVHN is for non-commercial use only, say its authors; http://ufldl.stanford.edu/housenumbers/."
 from_stanford() { obtain "$1" "$2" "http://ufldl.stanford.edu/housenumbers/$1" md5 "$3"; }
 from_stanford train_32x32.mat 182040794 e26dedcc434d2e4c54c9b2d4a06d8373

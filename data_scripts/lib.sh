@@ -3,6 +3,8 @@
 #
 # A script sets `files`, `choices` and `switches`, defines `usage`, and calls
 #   read_options "$@"
+#   uses FILE…                          refuses what --from gives beside these files, where options leave some of `files`
+#                                       out
 #   begin NAME TERMS                    chooses the dataset's folder, and says first what its owners ask for; no other
 #                                       run works there until this one has ended
 #   obtain FILE SPACE ADDRESS CHECK…    when it returns, FILE is there and has passed CHECK; SPACE is in bytes
@@ -95,6 +97,17 @@ read_options() {
             ;;
         esac
         shift 2
+    done
+    # shellcheck disable=SC2086 # no name holds a space
+    uses $files
+}
+
+uses() {
+    local file name names=$*
+    for file in ${from[@]+"${from[@]}"}; do
+        for name in "$@"; do [[ $(given_as "$name") != "$file" ]] || continue 2; done
+        fail 2 "--from $file would not be used: with these options one file is taken as ${names// / and one as }; \
+see --help."
     done
 }
 

@@ -423,6 +423,33 @@ def test_wrong_options_are_refused_with_code_2_and_one_sentence(script, options,
     assert answer.returncode == 2 and answer.stderr.count("\n") == 1 and reason in answer.stderr, answer.stderr
 
 
+@pytest.mark.parametrize(("script", "options", "given", "taken"), [
+    ("get_celeba.sh", ["--source", "kaggle"], ["img_align_celeba.zip"], "archive.zip"),
+    ("get_celeba.sh", ["--source", "drive"], ["archive.zip"],
+     "list_attr_celeba.txt and one as list_eval_partition.txt and one as img_align_celeba.zip"),
+    ("get_celeba.sh", [], ["archive.zip", "list_attr_celeba.txt"], "archive.zip"),
+    ("get_lsun_bedroom.sh", ["--source", "official"], ["archive.zip"], "bedroom_val_lmdb.zip"),
+    ("get_lsun_bedroom.sh", ["--source", "kaggle"], ["bedroom_train_lmdb.zip"], "archive.zip"),
+    ("get_lsun_bedroom.sh", ["--split", "val"], ["bedroom_train_lmdb.zip"], "bedroom_val_lmdb.zip"),
+    ("get_lsun_bedroom.sh", [], ["bedroom_train_lmdb.zip", "bedroom_val_lmdb.zip"], "bedroom_train_lmdb.zip"),
+    ("get_svhn.sh", [], ["extra_32x32.mat"], "train_32x32.mat and one as test_32x32.mat"),
+    ("get_anime.sh", [], ["mine.zip", "mine too.zip"], "archive.zip"),
+])  # fmt: skip
+def test_a_file_of_ones_own_that_would_not_be_used_is_refused(world, script, options, given, taken):
+    for name in given:
+        (world.folder / name).write_bytes(b"mine")
+    answer = world.run(script, *options, *[part for name in given for part in ("--from", world.folder / name)])
+    assert answer.returncode == 2 and answer.stderr.count("\n") == 1, answer.stderr
+    assert f"would not be used: with these options one file is taken as {taken}; see --help." in answer.stderr
+    assert not world.server.asked and not any(path.is_file() for path in world.data.rglob("*"))
+
+
+def test_the_sample_of_bedrooms_has_no_splits_also_where_its_archive_says_that_it_is_meant(world):
+    (world.folder / "archive.zip").write_bytes(b"mine")
+    answer = world.run("get_lsun_bedroom.sh", "--split", "val", "--from", world.folder / "archive.zip")
+    assert answer.returncode == 2 and answer.stderr.count("\n") == 1 and "has no splits" in answer.stderr
+
+
 def test_without_a_python_that_can_check_nothing_is_fetched(cifar):
     answer = cifar.run("get_cifar10.sh", DCGAN_PYTHON="no-such-python")
     assert answer.returncode == 2 and "Python 3.10" in last_line(answer) and not cifar.server.asked
