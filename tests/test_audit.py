@@ -9,6 +9,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import hypergeom, mannwhitneyu
 from test_studies import shrunk
 
+from utils.errors import InputError
 from utils.evaluation import audit, features
 from utils.evaluation.audit import DOSES, KINDS, TESTS, Alarms, Asked, Pictures, dose_response, look_up
 from utils.evaluation.features import Extractor
@@ -54,6 +55,13 @@ def test_what_is_looked_up_is_what_all_distances_say(space, train):
     np.testing.assert_allclose(space.own[known], among.min(1)[known], rtol=1e-4)
     assert known[space.pool.rows].all() and np.isinf(np.diag(space.pool.to_pool)).all()
     assert space.copies["exact"].distances.max() < 0.01 and space.cells.max() == audit.CELLS - 1
+
+
+@pytest.mark.parametrize("pool", [150, 300])
+def test_a_pool_that_leaves_none_to_lie_beside_the_training_images_is_refused(train, pool):
+    small = look_up(train, vectors(pool, 2), {"blurred": vectors(SAMPLES, 5)}, {"exact": train[:40]})
+    with pytest.raises(InputError, match=f"more than 300: hold more images out, .*Received: {pool}."):
+        dose_response(small, SAMPLES, draws=1)
 
 
 def test_copies_keep_shape_and_type_and_are_what_their_names_say():
@@ -161,7 +169,7 @@ def test_the_audited_runs_are_of_several_amounts_and_the_smallest_are_trained_fo
     assert {e.model.image_size for e in of.values()} == {32}
 
 
-def test_every_kept_generator_is_asked_and_each_arm_has_a_picture_of_its_nearest_samples(tmp_path, monkeypatch):
+def test_every_kept_generator_is_asked_and_each_arm_has_a_picture_of_its_nearest_samples(tmp_path, monkeypatch, light):
     monkeypatch.setattr(features, "classifier", lambda *_, **__: Extractor("pixels", "0", {}, shrunk))
     monkeypatch.setattr("utils.studies.measure.measure_for", lambda *_: lambda run: {"snapshots": []})
     study = memorisation("house_numbers", "smallest")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from genuine import CIFAR10_CLASSES, encoded, write_cifar10, write_svhn
+from light import leave_undrawn
 
 from utils import cli, pretrained
 from utils.cli.publish import measured_for_card
@@ -381,10 +382,12 @@ def test_classes_without_names_are_those_of_the_training_also_where_held_out_ima
 @pytest.fixture(scope="module")
 def run(dataset, tmp_path_factory):
     experiment = tiny(condition_names=(), ema_decay=0.9, summary_updates=2)
-    return train(experiment, dataset=dataset, runs_dir=tmp_path_factory.mktemp("runs"), progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        leave_undrawn(patch)
+        return train(experiment, dataset=dataset, runs_dir=tmp_path_factory.mktemp("runs"), progress=False)
 
 
-def test_a_run_keeps_what_can_be_asked_for_and_goes_on(run, dataset):
+def test_a_run_keeps_what_can_be_asked_for_and_goes_on(run, dataset, undrawn):
     assert run.experiment.model.condition_names == NAMES
     np.testing.assert_array_equal(run.conditions, kept_rows(Conditions.of(dataset, run.experiment.model), 1))
     assert run.conditions.shape == (24, 3) and (run.conditions.sum(0) == 8).all()

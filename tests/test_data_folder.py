@@ -561,6 +561,8 @@ def test_folders_called_train_and_test_are_splits_and_classes_lie_in_them(pets):
     assert len(dataset) == 3 and dataset.label_names == ("cat", "dog", "owl") and dataset.labels.tolist() == [0, 1, 2]
     test = _load(pets, split="test")
     assert test.label_names == dataset.label_names and test.labels.tolist() == [1, 2] and test.split == "test"
+    for split, dataset_of in (("train", dataset), ("test", test)):  # known before any picture is read
+        assert Folder(pets, SIZE, split).labels.tolist() == dataset_of.labels.tolist()
     valid = _load(pets, split="valid")
     assert len(valid) == 1 and valid.labels is None
     assert len(_load(pets, split="all")) == 6

@@ -200,8 +200,79 @@ def test_pictures_of_which_nothing_is_known_are_judged_by_the_classifier_of_the_
     extractor_for("house_numbers", 24, data_dir=home)
     assert asked == [("faces", 16), ("house_numbers", 16), ("house_numbers", 24)]
     monkeypatch.undo()
-    with pytest.raises(InputError, match="unknown.npy.* neither labels nor attributes"):
+    with pytest.raises(InputError, match="unknown.npy.* neither labels of classes nor attributes"):
         extractor_for("faces", 16, features=str(tmp_path / "unknown.npy"), data_dir=home)
+
+
+def known_of(kind, folder):
+    """Own pictures of which something is known, and where they are."""
+    if "folder" in kind:  # the second class is nowhere, or in the test split only
+        animals = {"a folder": ["cat", "dog"], "a folder of one class to train on": ["cat"]}[kind]
+        for place in [f"train/{animal}" for animal in animals] + ["test/cat", "test/dog"]:
+            (folder / "pets" / place).mkdir(parents=True)
+            for number in range(4):
+                Image.new("RGB", (16, 16)).save(folder / "pets" / place / f"{number}.png")
+        return folder / "pets"
+    rows, names = np.arange(8), np.array(["hat"])
+    known = {
+        "classes": {"labels": rows % 2},
+        "numbers of classes with gaps": {"labels": 1000 * (rows % 2)},
+        "attributes": {"attributes": rows[:, None] % 2, "attribute_names": names},
+        "one class": {"labels": np.full(8, 3)},
+        "one class of two names": {"labels": np.ones(8, int), "label_names": np.array(["cat", "dog"])},
+        "dates": {"labels": 20240101 + rows},
+        "equal attributes": {"attributes": np.ones((8, 1), int), "attribute_names": names},
+    }[kind]
+    np.savez(folder / "mine.npz", images=np.zeros((8, 16, 16, 3), np.uint8), **known)
+    return folder / "mine.npz"
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers of classes with gaps", "attributes", "a folder"])
+def test_own_pictures_that_classes_or_attributes_tell_apart_are_judged_by_their_own_classifier(
+    kind, tmp_path, monkeypatch
+):
+    asked, mine = [], known_of(kind, tmp_path)
+    monkeypatch.setattr(features, "LEAST_IMAGES", 4)
+    monkeypatch.setattr(features, "classifier", lambda dataset, size, **_: asked.append((dataset, size)))
+    extractor_for(mine, 16)
+    assert asked == [(str(mine), 16)]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["one class", "one class of two names", "dates", "equal attributes", "a folder of one class to train on"],
+)
+def test_what_tells_no_images_apart_or_is_no_number_of_a_class_makes_no_classifier(kind, tmp_path, monkeypatch):
+    asked, mine = [], known_of(kind, tmp_path)
+    monkeypatch.setattr(features, "LEAST_IMAGES", 4)
+    monkeypatch.setattr(features, "train_classifier", lambda *_, **__: pytest.fail("it is trained"))
+    with pytest.raises(InputError, match="neither labels of classes nor attributes that tell its images apart"):
+        classifier(mine, 16, data_dir=tmp_path, progress=False)
+    monkeypatch.setattr(features, "classifier", lambda dataset, size, **_: asked.append((dataset, size)))
+    extractor_for(mine, 16)
+    assert asked == [("faces", 16)]
+
+
+def test_where_attributes_are_asked_for_it_is_these_that_have_to_differ(tmp_path, monkeypatch):
+    known = {"labels": np.arange(8) % 2, "attributes": np.ones((8, 1), int), "attribute_names": np.array(["hat"])}
+    np.savez(tmp_path / "mine.npz", images=np.zeros((8, 16, 16, 3), np.uint8), **known)
+    monkeypatch.setattr(features, "LEAST_IMAGES", 4)
+    with pytest.raises(InputError, match="There is no classifier of"):
+        classifier(tmp_path / "mine.npz", 16, attributes=True, data_dir=tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("split", "trained_on", "words"),
+    [
+        ("test", False, "held-out images of squares"),
+        ("test", True, "images of squares, which it was trained on"),
+        ("train", False, "held-out images of squares, which the judge may have learnt from"),
+        ("all", True, "images of squares, which it was trained on and the judge may have learnt from"),
+    ],
+)
+def test_of_true_images_it_is_said_who_has_learnt_from_them(squares, home, split, trained_on, words):
+    true = with_fields(load(squares, 16, data_dir=home, progress=False), split=split)
+    assert judge.true_in_words(true, trained_on) == words
 
 
 def test_a_classifier_repeats_its_bits_with_its_seed_in_full_precision_whatever_a_training_asked_for(squares, home):

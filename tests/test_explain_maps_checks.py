@@ -342,7 +342,47 @@ def test_guided_backpropagation_of_a_network_without_rectifiers_says_that_it_is_
     data = Dataset("noise", "noise", np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), np.uint8), "f")
     (section,) = explain(Subject("a model", network, None, data, count=4), tmp_path, ("guided",))
     assert len(section.text) == 1 and words in section.text[0]
-    assert section.findings[0].measured == "pictures only: the images have neither labels nor attributes"
+    assert section.findings[0].measured.endswith("no classes or attributes are known that tell the images apart")
+
+
+def filters_of(data, folder, layer="last"):
+    """What the section about filters finds of a network with two convolutions."""
+    convolutions = [layers.Conv2D(maps, 3, activation="relu") for maps in (3, 2)]
+    network = keras.Sequential([keras.Input((8, 8, 3)), *convolutions, layers.Flatten(), layers.Dense(1)])
+    (section,) = explain(Subject("a model", network, None, data, count=4, layer=layer), folder, ("guided",))
+    return section.findings[0]
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        ({"labels": 20240101 + np.arange(9)}, "no classes or attributes are known that tell the images apart"),
+        ({"labels": np.full(9, 3)}, "no classes or attributes are known that tell the images apart"),
+        (
+            {"labels": np.ones(9, int), "label_names": ("cat", "dog")},
+            "no classes or attributes are known that tell the images apart",
+        ),
+        (
+            {"attributes": np.ones((9, 1), np.uint8), "attribute_names": ("hat",)},
+            "no classes or attributes are known that tell the images apart",
+        ),
+        ({"labels": 4000 * np.arange(9)}, "9 images are too few to tell which filters prefer an attribute"),
+    ],
+    ids=["dates", "one class", "one class of two names", "equal attributes", "numbers of classes with gaps"],
+)
+def test_labels_that_are_no_classes_or_tell_no_images_apart_are_not_counted_by(known, words, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), np.uint8)
+    assert filters_of(Dataset("noise", "noise", noise, "f", **known), tmp_path).measured == f"pictures only: {words}"
+
+
+def test_whose_filters_were_counted_is_said_where_they_are_not_the_last_convolutions(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 3), np.uint8)
+    data = Dataset("noise", "noise", noise, "f", labels=np.arange(300) % 2)
+    for layer in ("last", "2"):
+        assert re.fullmatch(r"\d of 2 filters prefer an attribute", filters_of(data, tmp_path, layer).measured)
+    of_first = filters_of(data, tmp_path, "1")
+    words = r"\d of 3 filters of convolution 1 \(3 maps of 6x6\) prefer an attribute"
+    assert re.fullmatch(words, of_first.measured) and re.fullmatch(f"random weights: {words}", of_first.control)
 
 
 def test_a_bootstraps_interval_is_shown_from_eight_values_on():
@@ -377,6 +417,7 @@ def test_an_analysis_is_one_function_and_one_line_of_the_list(run, tmp_path, mon
             "--count must be at least 2, because an image's maps are compared with others'. Received: 0.",
         ),
         (["--data", "nowhere"], "There is no dataset 'nowhere'"),
+        (["--boxes", "nowhere.json", "--only", "memory", "guided"], "Received: --only memory guided."),
         (["--boxes", "nowhere.json"], "nowhere.json should be a JSON file of boxes, but cannot be read"),
         (
             ["--only", "memory"],

@@ -298,16 +298,28 @@ def test_a_discriminator_for_another_size_is_refused(tiny, train_images, held_ou
         )
 
 
-@pytest.mark.parametrize(("data", "asked_for"), [("faces", 100), ("somebody's pictures", 20_000)])
-def test_where_few_training_images_are_looked_among_only_these_are_drawn(tiny, monkeypatch, data, asked_for):
+@pytest.mark.parametrize(
+    ("data", "count", "most", "asked_for"),
+    [
+        ("faces", 20_000, 100, 100),
+        ("faces", None, 100, 100),
+        ("faces", 150, 20_000, 150),
+        ("faces", None, 20_000, 10_000),  # as many as are drawn where nobody says how many: no others were trained on
+        ("somebody's pictures", 20_000, 100, 20_000),
+        ("somebody's pictures", None, 100, None),
+    ],
+)
+def test_where_few_training_images_are_looked_among_only_these_are_drawn(
+    tiny, monkeypatch, tmp_path, data, count, most, asked_for
+):
     """Of drawn images the first hundred are the same however many there are; of a folder's a sample is not."""
     asked, images = [], Dataset(data, data, np.zeros((200, 8, 8, 3), np.uint8), "none")
 
-    def load(experiment, data_dir):
-        asked.append(experiment.data.count)
+    def load(data, size, data_dir):
+        asked.append((data.count, size))
         return images
 
-    monkeypatch.setattr(section_of, "load_for", load)
-    subject = SimpleNamespace(most=100, data_dir=None)
-    assert len(section_of._trained_on(replace(tiny, name=data, count=20_000), subject)) == 100
-    assert asked == [asked_for]
+    monkeypatch.setattr(section_of, "load_of", load)
+    subject = SimpleNamespace(most=most, data_dir=tmp_path)
+    assert len(section_of._trained_on(replace(tiny, name=data, count=count), subject)) == min(200, most)
+    assert asked == [(asked_for, tiny.model.image_size)]

@@ -136,6 +136,12 @@ def test_the_half_of_the_classes_is_of_labels_else_of_the_attribute_that_divides
     kept, about = half_of_the_classes(known)
     assert about == "without smile" and kept.tolist() == [False] * 11 + [True] * 13
     assert half_of_the_classes(noise_dataset) == (None, "")
+    for no_classes in (np.full(24, 3), 20240101 + np.arange(24)):  # all of one class, and dates
+        assert half_of_the_classes(replace(noise_dataset, labels=no_classes)) == (None, "")
+        assert half_of_the_classes(replace(known, labels=no_classes))[1] == "without smile"
+    with_gaps = 7 + 100 * labels
+    kept, about = half_of_the_classes(replace(noise_dataset, labels=with_gaps))
+    assert about == "3 of 5 classes" and kept.tolist() == (labels < 3).tolist()
 
 
 def test_images_are_looked_at_in_the_size_that_they_have(tmp_path):

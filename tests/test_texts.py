@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from light import leave_undrawn
 
 from utils import cli, pretrained, text_encoder
 from utils.choice import Trial
@@ -294,6 +295,7 @@ def run(dataset, encoder, tmp_path_factory):
     home = tmp_path_factory.mktemp("texts")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_encoder, "encoder_for", lambda *_, **__: encoder)
+        leave_undrawn(patch)
         return train(tiny(), dataset=dataset, runs_dir=home, progress=False)
 
 

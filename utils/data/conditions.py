@@ -1,5 +1,6 @@
 """What images are conditioned on: the classes or attributes that a dataset knows, as vectors, and as words of users."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,11 @@ class Conditions:
         return self.known == place if self.known.ndim == 1 else self.known[:, place] == 1
 
 
+def are_classes(labels: np.ndarray, names: Sequence[str]) -> bool:
+    """Whether labels, int (N,), stand for classes: they have names, or are numbers of at most `MOST_UNNAMED`."""
+    return bool(names) or int(np.max(labels)) < MOST_UNNAMED
+
+
 def next_place(wrong: np.ndarray) -> np.ndarray:
     """For each row of bool (B, B) the first column that is true behind its own place, round the end; -1 without any.
 
@@ -144,7 +150,7 @@ def _names(model: ModelConfig, there, known) -> tuple[str, ...]:
     if names:
         return tuple(names)
     classes = int(np.max(known)) + 1
-    if classes > MOST_UNNAMED:
+    if not are_classes(known, names):
         raise InputError(
             f"Labels without label_names should be numbers of at most {MOST_UNNAMED:,} classes to be conditioned on: "
             f"number the classes of {one_line(there.title)} from 0 without gaps, and name them in label_names. "

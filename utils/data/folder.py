@@ -90,6 +90,7 @@ class Folder(Pictures):
         self.names = [name for name, _, _ in pictures]
         self.state = hashlib.sha256(json.dumps(pictures).encode()).hexdigest()
         self.classes = self._classes(name for name, _, _ in found.pictures)
+        self.labels = self._labels()  # int64 (N,), or None
         self.notes = self._say(split, found)
 
     def describe(self) -> Description:
@@ -120,8 +121,7 @@ class Folder(Pictures):
         """Decode, cut and shrink some of the pictures."""
         arrays, failed = super().read(rows)
         if self.classes:
-            numbers = {name: number for number, name in enumerate(self.classes)}
-            arrays["labels"] = np.array([numbers[self._class(self.names[row])] for row in rows], np.int64)
+            arrays["labels"] = self.labels[rows.start : rows.stop]
         return arrays, failed
 
     def _take(self, split: str, pictures: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
@@ -141,6 +141,11 @@ class Folder(Pictures):
         own = {self._class(name) for name in self.names}
         inside = {self._class(name) for name in everything if not self.split_of or _top(name) in self.split_of}
         return sorted(inside - {""}) if "" not in own and len(inside - {""}) > 1 else []
+
+    def _labels(self) -> np.ndarray | None:
+        """The class of each picture."""
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        return np.array([numbers[self._class(name)] for name in self.names], np.int64) if numbers else None
 
     def _class(self, name: str) -> str:
         """The folder at the top, or below that of the split, that a picture is in; "" if it is in none."""

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from scipy.special import gammaln, ndtr
 
+from utils.errors import InputError
 from utils.evaluation.copying import Nearest, further_z, names_z
 from utils.intervals import Interval, wilson
 from utils.streams import stream
@@ -323,7 +324,10 @@ class Alarms:
 
     @property
     def rate(self) -> Interval:
-        """Power, or false alarms where nothing was planted."""
+        """Power, or false alarms where nothing was planted.
+
+        The interval is of draws given these training images and this pool: with others the rate may be another.
+        """
         return wilson(self.hits, self.draws)
 
 
@@ -337,11 +341,19 @@ def dose_response(
 
     Args:
         space: as `look_up` gives it.
-        samples: pictures of each host, and held-out images; the pool has at least three times as many.
+        samples: pictures of each host, and held-out images; the pool has more than three times as many.
         draws: how often.
         seed: of the draws.
         progress: wraps the draws.
+
+    Raises:
+        InputError: the pool has not so many.
     """
+    if len(space.pool.rows) <= 3 * samples:
+        raise InputError(
+            f"The pool must have more than three times as many images as there are samples, more than {3 * samples:,}: "
+            f"hold more images out, or take fewer samples. Received: {len(space.pool.rows):,}."
+        )
     hits: dict[tuple[str, str, float], dict[str, int]] = {}
     pool, trained, most = len(space.pool.rows), len(space.own), max(1, round(max(DOSES) * samples))
     for draw in progress(range(1, draws + 1)):

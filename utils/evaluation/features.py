@@ -24,7 +24,8 @@ from tqdm.auto import tqdm
 from utils import runtime
 from utils.config import DataConfig
 from utils.data import Dataset, load, scale
-from utils.data.catalogue import data_folder, find_entry, find_source
+from utils.data.catalogue import data_folder, find_entry, find_source, is_own
+from utils.data.conditions import are_classes
 from utils.data.dataset import Description
 from utils.data.drawn import SIZES
 from utils.data.pixels import fit
@@ -39,7 +40,7 @@ from utils.text import one_line, slug
 
 RECIPE_VERSION = 1  # raise it whenever a change of this file changes what the classifier learns
 FALLBACK = "faces"
-"""The built-in dataset whose classifier serves where images have neither labels nor attributes."""
+"""The built-in dataset whose classifier serves where nothing is known that tells the images of another apart."""
 FALLBACK_SIDES = (32, 64)
 """At which it comes with the project, for images of sizes that the dataset cannot be drawn at."""
 FEATURES = 128
@@ -129,10 +130,10 @@ def extractor_for(
     Args:
         dataset: name of a dataset, or the path of own pictures.
         size: side of the images in pixels.
-        features: "auto" for the classifier of that dataset, or, where nothing is known of its images, of the built-in
-            faces; "imagenet" for the last pooling of EfficientNet-Lite0, whose weights a package brings; "inception"
-            for that of InceptionV3 (keras.applications), whose weights are downloaded; or the name of another dataset,
-            for its classifier.
+        features: "auto" for the classifier of that dataset, or, where nothing is known that tells its images apart, of
+            the built-in faces; "imagenet" for the last pooling of EfficientNet-Lite0, whose weights a package brings;
+            "inception" for that of InceptionV3 (keras.applications), whose weights are downloaded; or the name of
+            another dataset, for its classifier.
         seed: of the classifier's training.
         small: what becomes of own pictures that are too small, as in `DataConfig`.
         data_dir: where datasets are; classifiers are kept in `features/` in there and may be deleted at any time.
@@ -243,10 +244,11 @@ def kept_classifier(
     progress: bool = True,
 ) -> tuple[keras.Sequential, dict]:
     """The network behind `classifier`, as `train_classifier` gives it, and its card. Takes and raises the same."""
-    if not _has_classifier(dataset, size, data_dir):
+    if not _has_classifier(dataset, size, data_dir, attributes):
         raise InputError(
-            f"There is no classifier of {dataset}, since it has neither labels nor attributes, or fewer than "
-            f"{LEAST_IMAGES} images; name another dataset, such as faces or cifar10 (on the command line --features)."
+            f"There is no classifier of {dataset}, since it has neither labels of classes nor attributes that tell its "
+            f"images apart, or fewer than {LEAST_IMAGES} images; name another dataset, such as faces or cifar10 (on "
+            "the command line --features)."
         )
     there = _described(dataset, size, small, data_dir)
     home = _home(dataset, there, size, seed, attributes, data_dir)
@@ -488,10 +490,20 @@ def imagenet() -> Extractor:
 _ON_IMAGENET = {"imagenet": imagenet, "inception": inception}
 
 
-def _has_classifier(dataset: str | Path, size: int, data_dir: str | Path | None) -> bool:
-    """Whether enough is known of enough images."""
-    there = find_source(dataset, size, data_dir=data_dir).describe()
-    return bool({"labels", "attributes"} & set(there.fields)) and there.count >= LEAST_IMAGES
+def _has_classifier(dataset: str | Path, size: int, data_dir: str | Path | None, attributes: bool = False) -> bool:
+    """Whether enough images are there, and labels of classes, or else attributes, that tell them apart.
+
+    A classifier of what is the same of all images, as of a folder to train on with one class, would learn nothing.
+    """
+    source = find_source(dataset, size, data_dir=data_dir)
+    there = source.describe()
+    of = "labels" if "labels" in there.fields and not attributes else "attributes"
+    if of not in there.fields or there.count < LEAST_IMAGES:
+        return False
+    if not is_own(dataset):
+        return True
+    known = getattr(source, of)
+    return bool((known != known[0]).any()) and (of == "attributes" or are_classes(known, there.label_names))
 
 
 def _build(side: int, outputs: int, seed: int) -> keras.Sequential:

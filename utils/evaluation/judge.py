@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from utils.config import DataConfig
+from utils.data import Dataset
+from utils.data.dataset import ALL
 from utils.errors import InputError
 from utils.evaluation.features import Extractor, classifier, extractor_for, taking
 from utils.evaluation.names import names_for
@@ -84,6 +86,18 @@ def judge_for(
         names = tuple(f"class {number}" for number in range(space.answers(black).shape[1]))
     log_odds = (lambda images: _of_classes(space.answers(images))) if classes else space.answers
     return Judge(space.name, names, space, space.card, log_odds)
+
+
+def true_in_words(true: Dataset, trained_on: bool) -> str:
+    """True images that are judged beside fakes, for a sentence, with who has learnt from them.
+
+    Args:
+        true: the images.
+        trained_on: whether the generator has.
+    """
+    learnt = ["it was trained on"] * trained_on + ["the judge may have learnt from"] * (true.split in ("train", ALL))
+    which = f", which {' and '.join(learnt)}" if learnt else ""
+    return f"{'images' if trained_on else 'held-out images'} of {true.title}{which}"
 
 
 def space_for(

@@ -19,7 +19,7 @@ from utils.data.rows import places_of
 from utils.errors import InputError
 from utils.evaluation.distances import SAMPLES
 from utils.evaluation.held_out import unseen
-from utils.evaluation.judge import Judge, judge_for
+from utils.evaluation.judge import Judge, judge_for, true_in_words
 from utils.evaluation.variety import ASKED, EACH, within_and_over
 from utils.intervals import Interval, wilson
 from utils.sampling import Sampler
@@ -162,7 +162,6 @@ def texts_and_seen(
     apart = unseen(data, size, samples, **places)
     dataset = load_for(experiment, data_dir, progress) if apart is None else apart
     judge = judge_for(data.name, size, attributes=True, small=data.small, **places)
-    about = f"{'images' if apart is None else 'held-out images'} of {dataset.title}"
     return measure_texts(
         sampler,
         encoder,
@@ -172,7 +171,7 @@ def texts_and_seen(
         left_out=data.without,
         samples=samples,
         seed=seed,
-        true_images=about + (", which it was trained on" if apart is None else ""),
+        true_images=true_in_words(dataset, trained_on=apart is None),
         trained_on=apart is None,
     )
 

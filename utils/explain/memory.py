@@ -14,7 +14,8 @@ So held-out true images, which it has never seen, are looked up beside the train
 
 All of this is asked in three spaces: pixels, features of the discriminator, and features of a fixed network that had no
 part in the training. The discriminator has seen the training images and may have learnt them by heart, so in its space
-they and the held-out images need not be alike: look at its control.
+they and the held-out images need not be alike: look at its control. The classifier of a dataset, such as that of the
+built-in faces, has seen training images, too, but it has learnt only what is known of them.
 
 Two controls go through the same steps: a generator that copies by construction, which has to be caught, and true images
 in the place of samples, which must not be. The statistics, and their source, are in `evaluation.copying`; how small a

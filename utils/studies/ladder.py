@@ -142,12 +142,16 @@ def side_of(data: str) -> int:
 def half_of_the_classes(dataset) -> tuple[np.ndarray | None, str]:
     """Which images of a `Dataset` are of one half of its classes, bool (N,), and which half that is.
 
-    Of classes it is the first half; of attributes it is those without the one that divides the images best. None where
-    nothing is known of them.
+    Of the classes that occur it is the first half; of attributes it is those without the one that divides the images
+    best. None where nothing is known of them.
     """
-    if dataset.labels is not None:
-        count = int(dataset.labels.max()) + 1
-        return np.asarray(dataset.labels) < (count + 1) // 2, f"{(count + 1) // 2} of {count} classes"
+    from utils.data.conditions import are_classes
+
+    if dataset.labels is not None and are_classes(dataset.labels, dataset.label_names):
+        classes = np.unique(dataset.labels)
+        if len(classes) > 1:
+            half = (len(classes) + 1) // 2
+            return np.asarray(dataset.labels) < classes[half], f"{half} of {len(classes)} classes"
     if dataset.attributes is not None:
         best = int(np.abs(np.mean(dataset.attributes, axis=0) - 0.5).argmin())
         return np.asarray(dataset.attributes[:, best]) == 0, f"without {dataset.attribute_names[best]}"

@@ -6,6 +6,7 @@ import numpy as np
 
 from utils import viz
 from utils.data import Dataset
+from utils.data.conditions import are_classes
 from utils.explain.draw import around_grey, sheet
 from utils.explain.fixed import is_rectifier
 from utils.explain.guided import FilterSaliency, filter_saliency, score_saliency, selectivity, strongest
@@ -19,7 +20,8 @@ SHOWN_FILTERS = range(6)  # the paper's Fig 5: the first six
 def section(subject: Subject, folder: Path) -> Section:
     images, (attributes, names) = subject.data.images, _attributes(subject.data)
     findings, pictures, preferences = [], [], {}
-    random = subject.fixed.randomised(subject.seed)
+    random, asked = subject.fixed.randomised(subject.seed), subject.fixed.convolution(subject.layer)
+    where = "" if asked == subject.fixed.convolutions[-1] else f" of {asked}"  # the claim is about the last
     for kind, discriminator in (("trained", subject.fixed), ("random weights", random)):
         best = strongest(discriminator, images, subject.layer, top=SELECTIVE_TOP)
         filters = [i for i in SHOWN_FILTERS if i < best.convolution.maps]
@@ -64,7 +66,7 @@ def section(subject: Subject, folder: Path) -> Section:
     tables, values, text = {}, {}, (rule,)
     if preferences and preferences["trained"].telling:
         told = {
-            kind: f"{p.selective.sum()} of {len(p.alive)} filters prefer an attribute"
+            kind: f"{p.selective.sum()} of {len(p.alive)} filters{where} prefer an attribute"
             for kind, p in preferences.items()
         }
         findings.append(Finding(claim, told["trained"], f"random weights: {told['random weights']}"))
@@ -89,7 +91,7 @@ def section(subject: Subject, folder: Path) -> Section:
         why = (
             f"{len(images):,} images are too few to tell which filters prefer an attribute"
             if preferences
-            else "the images have neither labels nor attributes"
+            else "no classes or attributes are known that tell the images apart"
         )
         findings.append(Finding(claim, f"pictures only: {why}", "pictures only"))
     return Section(text=text, findings=tuple(findings), tables=tables, values=values, pictures=tuple(pictures))
@@ -113,10 +115,14 @@ def draw_score_saliency(columns: dict[str, np.ndarray], images: np.ndarray, file
 
 
 def _attributes(data: Dataset) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """What is known of each image as 0 and 1, (N, A): its attributes, or its class."""
+    """What is known of each image as 0 and 1, uint8 (N, A): its attributes, or its class; None if that is nothing, or
+    the same of all."""
     if data.attributes is not None:
-        return np.asarray(data.attributes), data.attribute_names
-    if data.labels is None:
+        known, names = np.asarray(data.attributes), data.attribute_names
+    elif data.labels is not None and are_classes(data.labels, data.label_names):
+        labels, named = np.asarray(data.labels), data.label_names
+        classes = np.arange(len(named)) if named else np.unique(labels)
+        known, names = (labels[:, None] == classes).astype(np.uint8), named or tuple(map(str, classes.tolist()))
+    else:
         return None, ()
-    classes = data.label_names or tuple(map(str, range(int(data.labels.max()) + 1)))
-    return np.eye(len(classes), dtype=np.uint8)[data.labels], classes
+    return (known, names) if (known != known[0]).any() else (None, ())

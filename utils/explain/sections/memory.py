@@ -1,13 +1,13 @@
 """Does the generator copy its training images: the sheets of neighbours and the section."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from utils import viz
-from utils.config import Experiment, replace
-from utils.data import load_for
-from utils.data.catalogue import find_entry
+from utils.config import Experiment
+from utils.data.catalogue import count_for, find_entry, load_of
 from utils.errors import InputError
 from utils.evaluation.copying import closest_hundredth
 from utils.evaluation.features import extractor_for
@@ -23,10 +23,10 @@ HELD_OUT = 10_000  # images at most that samples are compared with beside the tr
 
 def _trained_on(experiment: Experiment, subject: Subject) -> np.ndarray:
     """The training images, the first `most` of them where that is set; drawn ones are drawn only as far."""
-    entry = find_entry(experiment.data.name)
+    data, entry = experiment.data, find_entry(experiment.data.name)
     if subject.most and entry and entry.built_in:  # image i does not depend on how many there are
-        experiment = replace(experiment, count=min(subject.most, experiment.data.count))
-    return load_for(experiment, subject.data_dir).images[: subject.most]
+        data = replace(data, count=min(subject.most, count_for(experiment, subject.data_dir)[0]))
+    return load_of(data, experiment.model.image_size, subject.data_dir).images[: subject.most]
 
 
 def section(subject: Subject, folder: Path) -> Section:
