@@ -1,5 +1,6 @@
 """Pictures of one domain drawn as another's: the losses of DTN, what is trained, what is counted as kept."""
 
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 from utils.config import preset, replace
 from utils.data import Dataset
 from utils.errors import InputError
+from utils.evaluation import features
 from utils.fitting import at_size
 from utils.models import load_network
 from utils.studies import cross_domain as study_of
@@ -78,6 +80,46 @@ def test_what_weighs_nothing_is_left_out_and_the_rest_weighs_as_said():
     seen = view()
     (identity,) = (t for t in transfer.recipe(None, Weights(0, 7, 0))[1].terms["generator"] if "identity" in t.name)
     assert float(identity.value(seen)) == pytest.approx(7 * float(identity.recorded(seen)), rel=1e-5)
+
+
+# --- held-out images --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def by_class(monkeypatch):
+    """400 source images in the order of their classes, as own pictures come, and networks that nobody has trained."""
+    labels = np.repeat(np.arange(10), 40)
+    images = random.integers(0, 256, (400, SIDE, SIDE, 3), np.uint8)
+    network = keras.Sequential([keras.Input((SIDE, SIDE, 3)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    card = {"name": "it", "accuracy": 0.1, "images": 320, "seed": 0, "fingerprint": "0"}
+    monkeypatch.setattr(features, "kept_classifier", lambda *_, **__: (network, card))
+    monkeypatch.setattr(features, "classifier", lambda *_, **__: SimpleNamespace(card=card))
+    return Dataset("digits", "digits", images, "0" * 64, labels=labels)
+
+
+@pytest.mark.parametrize("split", [False, True], ids=["set apart", "of a split"])
+def test_of_own_pictures_all_classes_are_judged_however_few_are(split, by_class, tmp_path, monkeypatch):
+    source = tmp_path / "digits.npz"
+    np.savez(source, images=by_class.images, labels=by_class.labels)
+    monkeypatch.setattr(features, "learned_from", lambda *_, **__: (by_class, by_class if split else None))
+
+    def rows(judged):
+        """Rows of the held-out images, and whether what is known of them is theirs."""
+        task = study_of.task_for(str(source), tiny(), judged, tmp_path, progress=False)
+        found = [np.flatnonzero((by_class.images == image).all((1, 2, 3))).item() for image in task.held_out]
+        return found, (task.known.argmax(1) == by_class.labels[found]).all()
+
+    some, fits = rows(30)
+    assert fits and len(set(some)) == 30 and len(set(by_class.labels[some])) >= 8
+    assert rows(30) == (some, True)
+    apart = np.arange(400) if split else features.rows_apart(400)[0]
+    assert rows(400) == (apart.tolist(), True)  # all, in their order
+
+
+def test_of_a_built_in_source_the_first_held_out_images_are_judged(by_class, tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "learned_from", lambda *_, **__: (by_class, by_class))
+    task = study_of.task_for("house_numbers", tiny(), 30, tmp_path, progress=False)
+    np.testing.assert_array_equal(task.held_out, by_class.images[:30])
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -243,3 +285,21 @@ def test_a_study_keeps_what_it_has_and_draws_it(task, tmp_path, monkeypatch):
     assert [row["arm"] for row in rows] == ["dtn", "game_alone"] and rows[0]["kept"].startswith("100.0%")
     assert len(figure.axes) == 2
     assert (tmp_path / study.name / "dtn-0" / "transfer.keras").is_file()
+
+
+@pytest.mark.parametrize("field", ["held_out", "known", "true", "true_known"])
+def test_what_was_measured_on_other_images_or_with_other_labels_is_not_taken(field, task, tmp_path, monkeypatch):
+    trained = []
+
+    def stays(task, experiment, weights, progress, title):
+        trained.append(title)
+        network = keras.Sequential([keras.Input((SIDE, SIDE, 3)), keras.layers.Activation("linear")])
+        return network, {"updates": 2, "seconds": 1.0, "losses": {"generator": 1.0}}
+
+    monkeypatch.setattr(study_of, "train_transfer", stays)
+    study = cross_domain("house_numbers", "smallest").only(["dtn"])
+    other = dataclasses.replace(task, **{field: np.roll(getattr(task, field), 1, axis=0)})
+    for of in (task, task, other, other):
+        monkeypatch.setattr(study_of, "task_for", lambda *_, of=of: of)
+        study_of.carry_out(study, tmp_path, progress=False)
+    assert trained == 2 * ["dtn, seed 0"]

@@ -79,6 +79,7 @@ def test_a_study_has_the_scale_that_was_asked_for_whatever_its_pictures_are_call
         for scale in SCALES:
             made = make(str(tmp_path / f"{called}.npz"), scale)
             assert made.scale == scale and made.only(seeds=[5]).scale == scale
+            assert made.only(seeds=[5, 0, 5, 0]).seeds == (5, 0)  # none is trained twice
             file = results.write(made, {}, tmp_path / scale)
             shown = command_of(made.name, results.load(made.name, file.parent)["scale"])
             assert f"--data {called} " in shown and ("--scale" in shown) == (scale != "report")
@@ -133,7 +134,7 @@ def living_networks() -> int:
 
 
 @pytest.mark.slow
-def test_arms_are_trained_once_taken_up_where_they_stopped_and_kept(study, tmp_path):
+def test_arms_are_trained_once_taken_up_where_they_stopped_and_kept(study, tmp_path, undrawn):
     first = train_arms(study.only(["a"], [1]), tmp_path, data_dir=tmp_path / "data", progress=False)
     log = (first["a", 1].folder / "log.txt").read_text()
     begun = study.changed(epochs=1).only(["b"], [0])  # of another length: another experiment, left alone
@@ -559,7 +560,7 @@ def test_a_study_starts_tensorflow_as_the_project_does_and_says_what_is_wrong_in
 
 
 @pytest.mark.slow
-def test_the_command_trains_measures_and_leaves_a_table_a_figure_and_samples(capsys, monkeypatch, tmp_path):
+def test_the_command_trains_measures_and_leaves_a_table_a_figure_and_samples(capsys, monkeypatch, tmp_path, undrawn):
     monkeypatch.setattr(features, "classifier", lambda *_, **__: Extractor("pixels", "0", {}, shrunk))
     options = ["--scale", "smallest", "--arms", "16", "--seeds", "3", "--runs-dir", tmp_path / "runs"]
     options += ["--data-dir", tmp_path / "data", "--out", tmp_path / "kept"]

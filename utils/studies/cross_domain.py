@@ -5,6 +5,7 @@ plain ones, so that everything runs without any download. What is to be kept, th
 know, is judged by the classifier of the target domain, which neither network was trained with.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -232,7 +233,7 @@ def _trained_before(task: Task, experiment: Experiment, weights, place: Path, pr
         "weights": vars(weights),
         "source": task.source.fingerprint,
         "target": task.target.fingerprint,
-        "judged": len(task.held_out),
+        "judged": _digest(task.held_out, task.known, task.true, task.true_known),
         **task.about,
     }
     identity = json.loads(json.dumps(identity))  # as it is read back
@@ -255,7 +256,8 @@ def task_for(
     Args:
         source: name of a dataset, or the path of own pictures.
         experiment: its data are the target.
-        judged: held-out images of each side, at most.
+        judged: held-out images of each side, at most; of own pictures they are drawn, so that all classes have their
+            share.
         data_dir: where datasets and classifiers are.
         progress: whether to show progress bars.
 
@@ -283,7 +285,9 @@ def task_for(
         known, pictures = _known(learned, names, classes), learned.images
     else:
         rows_held, known, pictures = np.arange(len(apart)), _known(apart, names, classes), apart.images
-    rows_held = rows_held[:judged]
+    if find_entry(source) is None:  # own pictures come in the order of their names, so class by class
+        rows_held = np.random.default_rng(0).permutation(rows_held)
+    rows_held = np.sort(rows_held[:judged])
     true = held_out(target.name, SIDE, judged, choices=target.choices, **places)
 
     def seen(images: np.ndarray) -> np.ndarray:
@@ -570,6 +574,13 @@ def _known(dataset: Dataset, names: Sequence[str], classes: bool) -> np.ndarray:
     if classes:
         return np.asarray(dataset.labels)[:, None] == np.arange(len(names))
     return np.asarray(dataset.attributes).astype(bool)
+
+
+def _digest(*arrays: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
 
 
 def _titled(dataset: Dataset, data: DataConfig) -> str:

@@ -144,12 +144,12 @@ class Study:
     scale: str = "report"
 
     def only(self, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> "Study":
-        """The study with some of its arms and other seeds."""
+        """The study with some of its arms and other seeds, each once."""
         known = [arm.name for arm in self.arms]
         if odd := sorted(set(arms) - set(known)):
             raise InputError(f"{self.name} has no arm {odd[0]!r}; choose from {', '.join(known)}.")
         chosen = tuple(arm for arm in self.arms if not arms or arm.name in arms)
-        return dataclasses.replace(self, arms=chosen, seeds=tuple(seeds) or self.seeds)
+        return dataclasses.replace(self, arms=chosen, seeds=tuple(dict.fromkeys(seeds)) or self.seeds)
 
     def on_most_images(self) -> Experiment:
         """Of the arms' experiments one on the most images: what that has not seen no other has."""
