@@ -341,6 +341,12 @@ def test_compare_shows_cards_of_an_earlier_version_only_when_told_to(capsys, tmp
         (["faces", "nobody"], "There is no run 'nobody'"),
         (["faces", "house_numbers", "--samples", "10"], "--samples must be at least 40. Received: 10."),
         (["faces", "house_numbers", "--samples", "0"], "--samples must be at least 40. Received: 0."),
+        (
+            ["faces", "house_numbers", "--no-distances", "--samples", "90"],
+            "--samples and --features have nothing to do",
+        ),
+        (["faces", "house_numbers", "--no-distances", "--features", "faces"], "--no-distances shows none, so that"),
+        (["faces", "house_numbers", "--out", "a.json"], "--out must be a folder. Received: a.json, which is a file."),
     ],
 )
 def test_compare_answers_bad_input_in_one_sentence(capsys, tmp_path, monkeypatch, arguments, words):

@@ -279,6 +279,34 @@ def test_what_cannot_be_shown_is_refused_in_one_sentence(capsys, tmp_path, argum
     assert code == 2 and out == "" and words in err and err.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", [[], ["faces"], ["pictures"]], ids=["all", "of the catalogue", "own pictures"])
+@pytest.mark.parametrize(
+    ("option", "asked", "either"),
+    [
+        ("--out=here", [], "--show"),
+        ("--out=here", ["--prepare"], "--show"),
+        ("--count=9", [], "--show or --prepare"),
+        ("--size=64", [], "--show or --prepare"),
+        ("--small=enlarge", [], "--show or --prepare"),
+        ("--split=test", [], "--show or --prepare"),
+        ("--part=1/2", [], "--prepare"),
+        ("--part=1/2", ["--show"], "--prepare"),
+    ],
+)
+def test_an_option_that_would_have_no_effect_is_refused(capsys, tmp_path, monkeypatch, name, option, asked, either):
+    monkeypatch.chdir(tmp_path)
+    for split in ("train", "test"):
+        (tmp_path / "pictures" / split).mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(tmp_path / "pictures" / split / "a.png")
+    code, out, err = _said(capsys, *name, option, *asked, "--data-dir", tmp_path / "data")
+    if option == "--split=test" and name == ["pictures"]:  # these are counted by split
+        assert code == 0 and out.startswith("pictures: 1 images")
+        return
+    option = option.partition("=")[0]
+    assert code == 2 and not out
+    assert err == f"dcgan: {option} has an effect only with {either}: add that, or leave {option} out.\n"
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from utils import cli, data, files
+from utils import cli, data, files, runtime
 from utils.cli import COMMANDS
-from utils.data import arrays
+from utils.data import arrays, catalogue
 from utils.data.prepare import prepare
 from utils.errors import InputError
 from utils.runs import PROJECT
@@ -79,6 +79,31 @@ def test_runs_that_cannot_be_kept_are_refused_before_data_are_read(capsys, monke
     monkeypatch.setattr(data, "load_for", lambda *_: pytest.fail("data are read"))
     options = {"train": ["--preset", "quick", "--updates", "1"], "study": ["losses"]}[name]
     assert NOWHERE in told(capsys, name, *options, "--runs-dir", NOWHERE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["datasets", "faces", "--show"], "--out"),
+        (["dedup", "faces"], "--out"),
+        (["explain", "faces"], "--out"),
+        (["compare", "faces", "house_numbers"], "--out"),
+        (["study", "losses"], "--out"),
+        (["study", "losses"], "--runs-dir"),
+    ],
+)
+def test_a_file_where_a_folder_is_meant_is_refused_before_anything_is_begun(
+    capsys, monkeypatch, tmp_path, arguments, option
+):
+    for module, name in ((data, "load"), (catalogue, "load"), (runtime, "start")):
+        monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("it has begun"))
+    (tmp_path / "mine.txt").write_text("mine")
+    said = told(capsys, *arguments, option, tmp_path / "mine.txt")
+    assert said == f"dcgan: {option} must be a folder. Received: {tmp_path / 'mine.txt'}, which is a file.\n"
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    files.expect_folder(None)
+    for good in (tmp_path, tmp_path / "new" / "one"):
+        files.expect_folder(good)
 
 
 def test_data_that_cannot_be_kept_are_told_with_the_cure(tmp_path):

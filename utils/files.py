@@ -65,6 +65,16 @@ def expect_writable(path: str | Path) -> None:
             pass
 
 
+def expect_folder(path: str | Path | None, option: str = "--out") -> None:
+    """Refuse a file where a folder is meant, before time is spent on what is to be in it. None is no place.
+
+    Raises:
+        InputError: something is there that is no folder; the message names the option.
+    """
+    if path is not None and os.path.lexists(path) and not Path(path).is_dir():
+        raise InputError(f"{option} must be a folder. Received: {path}, which is a file.")
+
+
 @contextlib.contextmanager
 def _of_place(path: str | Path) -> Iterator[None]:
     """Errors of the system name the path. No file is missing where one is to be made: /proc only says so."""

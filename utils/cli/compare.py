@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 from utils.cli.evaluate import is_newest, subject
 from utils.cli.text import written
 from utils.errors import InputError
-from utils.files import write_json
+from utils.files import expect_folder, write_json
 from utils.tables import table
 from utils.text import one_line, slug
 
@@ -59,12 +59,14 @@ def _compare(options: Compare) -> None:
 
     if len(options.names) < 2:
         raise InputError(f"compare takes at least two generators. Received: {len(options.names)}.")
-    if options.no_distances and (options.measure or options.anyway):
-        raise InputError("--no-distances shows none, so that --measure and --anyway have nothing to do.")
+    if options.no_distances and (options.measure or options.anyway or options.samples or options.features):
+        raise InputError(
+            "--no-distances shows none, so that --measure, --anyway, --samples and --features have nothing to do: "
+            "leave it or them out."
+        )
     if options.samples is not None and options.samples < LEAST_SAMPLES:
         raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
-    if options.out and options.out.is_file():
-        raise InputError(f"--out must be a folder. Received: {options.out}, which is a file.")
+    expect_folder(options.out)
     found = [None if name.endswith(".json") else _subject(name, options) for name in options.names]
     before = [
         read_record(name) if of_one is None else None if options.measure else kept(of_one[0])

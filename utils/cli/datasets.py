@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from utils.cli.text import short
 from utils.errors import InputError
+from utils.files import expect_folder
 from utils.tables import table
 from utils.text import command, one_line
 
@@ -18,6 +19,15 @@ WIDTH = 118  # letters of a line of the list
 MANY = 45  # of more classes than this, the table shows the largest
 LISTED = 10  # files that were left out are printed; more are counted
 BIG_COUNT = 10_000  # images of a big dataset that are looked at, if no number is given
+NEEDS = {
+    "part": ("prepare",),
+    "size": ("show", "prepare"),
+    "split": ("show", "prepare"),
+    "small": ("show", "prepare"),
+    "count": ("show", "prepare"),
+    "out": ("show",),
+}
+"""Options that have no effect without one of others."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +60,25 @@ class Datasets:
     """Folder of the datasets; data/ by default."""
 
     def run(self) -> None:
-        if self.part is not None and not self.prepare:
-            raise InputError("--part is about preparing: add --prepare.")
+        self._expect_effect()
+        expect_folder(self.out)
         if self.prepare:
             _prepare(self)
         elif self.show:
             _show(self)
         else:
             _list(self)
+
+    def _expect_effect(self) -> None:
+        from utils.data.catalogue import is_own
+
+        for name, others in NEEDS.items():
+            if getattr(self, name) == getattr(type(self), name) or any(getattr(self, other) for other in others):
+                continue
+            if name == "split" and self.name is not None and is_own(self.name):  # own pictures are counted by split
+                continue
+            either = " or ".join(f"--{other}" for other in others)
+            raise InputError(f"--{name} has an effect only with {either}: add that, or leave --{name} out.")
 
 
 def _list(options: Datasets) -> None:

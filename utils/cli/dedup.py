@@ -51,9 +51,10 @@ def _dedup(options: Dedup) -> None:
     from utils.data import load
     from utils.data.catalogue import check_small, data_folder
     from utils.data.dedup import draw_groups, find_duplicates
-    from utils.files import write_json
+    from utils.files import expect_folder, write_json
     from utils.runs import results_slug
 
+    expect_folder(options.out)
     check_small(options.name, options.small)
     pictures = {"split": options.split, "small": options.small, "tolerated": 1.0}
     dataset = load(options.name, options.size, options.count, data_dir=options.data_dir, **pictures)

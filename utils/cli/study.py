@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from utils.cli.text import short
 from utils.errors import InputError
-from utils.files import expect_writable
+from utils.files import expect_folder, expect_writable
 from utils.presets import SCALES
 from utils.studies import STUDIES
 from utils.tables import table
@@ -61,6 +61,8 @@ class Study:
         study = study.only(self.arms, self.seeds)
         if self.list:
             return _say(study.question, [{"arm": arm.name, "what": arm.about} for arm in study.arms], [], self.json)
+        expect_folder(self.out)
+        expect_folder(self.runs_dir, "--runs-dir")
         if self.runs_dir is not None:
             expect_writable(self.runs_dir)
         runtime.start()  # before anything imports Keras: oneDNN is on then, and TensorFlow quiet
