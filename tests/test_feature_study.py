@@ -90,12 +90,13 @@ def test_standardised_features_have_one_scale_and_keep_what_never_varies_out():
 
 def test_images_of_which_nothing_is_known_are_refused_in_one_sentence(tmp_path, monkeypatch):
     images = np.zeros((8, 32, 32, 3), np.uint8)
-    unknown = Dataset(name="mine", title="mine", images=images, fingerprint="0")
-    monkeypatch.setattr("utils.data.load_for", lambda *a: unknown)
-    monkeypatch.setattr("utils.features.questions.apart", lambda *a: unknown)
     experiment = replace(recipes("cifar10").base.experiment, name="mine")
-    with pytest.raises(InputError, match="neither labels nor exact attributes"):
-        questions_for(experiment, 4, 4, tmp_path, progress=False)
+    for labels in (None, 20240101 + np.arange(8)):  # these are dates
+        unknown = Dataset(name="mine", title="mine", images=images, fingerprint="0", labels=labels)
+        monkeypatch.setattr("utils.data.load_for", lambda *a, unknown=unknown: unknown)
+        monkeypatch.setattr("utils.features.questions.apart", lambda *a, unknown=unknown: unknown)
+        with pytest.raises(InputError, match="neither labels of classes nor exact attributes"):
+            questions_for(experiment, 4, 4, tmp_path, progress=False)
     known = Dataset(name="mine", title="mine", images=images, fingerprint="0", labels=np.arange(8) % 2)
     monkeypatch.setattr("utils.data.load_for", lambda *a: known)
     monkeypatch.setattr("utils.features.questions.apart", lambda *a: known)
@@ -126,7 +127,7 @@ def test_own_pictures_in_the_order_of_their_classes_are_asked_about_in_no_order(
     np.testing.assert_array_equal(ask("cifar10").labelled.rows, np.arange(count))
 
 
-def test_the_study_keeps_distances_and_readings_side_by_side(tmp_path, monkeypatch):
+def test_the_study_keeps_distances_and_readings_side_by_side(tmp_path, monkeypatch, light):
     """Carried out on one tiny arm, with a stand-in for the feature space and the machines."""
     small = study.features("faces", "smallest").only(["base"], [0])
     monkeypatch.setattr("utils.features.factors.read_factors", lambda *a: by_majority(a[1], a[3]))

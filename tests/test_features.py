@@ -287,15 +287,16 @@ def test_k_means_gives_four_standardised_features_for_each_centroid_and_the_same
     assert not np.array_equal(one, other)
 
 
-def test_principal_components_are_uncorrelated_and_partly_whitened():
-    images = noise(60)[:, :8, :8] // 8 + np.linspace(0, 200, 60).astype(np.uint8)[:, None, None, None]
+@pytest.mark.parametrize("count", [60, 200], ids=["few", "more than values in an image"])
+def test_principal_components_are_uncorrelated_and_partly_whitened(count):
+    images = noise(count)[:, :8, :8] // 8 + np.linspace(0, 200, count).astype(np.uint8)[:, None, None, None]
     part = part_of(images)
     values = controls.principal_components(part, 10, 8)(images).astype(float)
     covariance = np.cov(values, rowvar=False, ddof=0)
-    variances = np.linalg.svd((f := scale(images).reshape(60, -1)) - f.mean(0))[1][:10] ** 2 / 60
+    variances = np.linalg.svd((f := scale(images).reshape(count, -1)) - f.mean(0))[1][:10] ** 2 / count
     np.testing.assert_allclose(np.diag(covariance), variances / (variances + f.var(0).mean()), rtol=2e-3)
     assert np.abs(covariance - np.diag(np.diag(covariance))).max() < 1e-4
-    assert controls.principal_components(part, 28_672, 8).card["features"] == 59  # all there are
+    assert controls.principal_components(part, 28_672, 8).card["features"] == min(count - 1, 8 * 8 * 3)  # all there are
 
 
 def test_the_same_architecture_learns_with_labels_and_leaves_the_discriminator_alone(network):
@@ -550,6 +551,7 @@ def test_a_record_says_whether_the_network_has_seen_what_judges_it(model, tmp_pa
             "known has no labels (its attributes are no classes), which a classifier learns",
         ),
         (["--data", "{plain}"], "plain has no labels, which a classifier learns from: name a dataset that has"),
+        (["--data", "{dates}"], "number these from 0 without gaps, or name them in label_names. Received"),
         (["--data", "{small}"], "This model looks at images of 32x32 pixels, and those of small are smaller"),
         (["--labels", "400"], "--labels 400 asks for 40 images of each class, and there are only"),
         (["--labels", "9"], "--labels must be at least 10, one of each class. Received: 9."),
@@ -563,7 +565,8 @@ def test_wrong_uses_get_one_sentence(capsys, monkeypatch, tmp_path, model, data_
     np.savez(tmp_path / "small.npz", images=noise(20)[:, :16, :16], labels=np.arange(20) % 2)
     known = {"attributes": np.ones((20, 1), np.uint8), "attribute_names": np.array(["Smiling"])}
     np.savez(tmp_path / "known.npz", images=noise(20), **known)
-    files = {name: tmp_path / f"{name}.npz" for name in ("plain", "small", "known")}
+    np.savez(tmp_path / "dates.npz", images=noise(20), labels=20240101 + np.arange(20))
+    files = {name: tmp_path / f"{name}.npz" for name in ("plain", "small", "known", "dates")}
     options = [option.format(**files) for option in options]
     file = str(model.model("discriminator"))
     assert cli.main(["features", file, "--scale", "smallest", "--data-dir", str(data_dir), *options]) == 2

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from utils.cli.text import place_for, short, written
 from utils.errors import InputError
+from utils.files import expect_folder
 from utils.tables import table
 from utils.text import shorten, slug
 
@@ -76,8 +77,7 @@ def folder_for(trained, what: str, asked: Path | None, about: str = "") -> Path:
         about: what tells this result from others of the command, in the user's words.
     """
     if asked is not None:
-        if asked.is_file():
-            raise InputError(f"--out must be a folder. Received: {asked}, which is a file.")
+        expect_folder(asked)
         return asked
     name = "-".join(part for part in (what, slug(shorten(about, 60))) if part)
     return place_for(trained, f"latent/{name}", name)

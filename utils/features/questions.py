@@ -8,6 +8,7 @@ import numpy as np
 
 from utils.config import Experiment
 from utils.data import Dataset
+from utils.data.conditions import are_classes
 from utils.errors import InputError
 from utils.streams import stream
 
@@ -61,12 +62,12 @@ def questions_for(
         names, known, answers = (
             tuple(factor.name for factor in source.factors), exact_values(source, dataset), exact_values(source, test)
         )  # fmt: skip
-    elif dataset.labels is not None and test.labels is not None:
+    elif test.labels is not None and dataset.labels is not None and are_classes(dataset.labels, dataset.label_names):
         names, known, answers = ("class",), np.asarray(dataset.labels)[None], np.asarray(test.labels)[None]
     else:
         raise InputError(
-            f"{dataset.title} has neither labels nor exact attributes, which a classifier would read off features: "
-            "name a dataset that has, such as --data cifar10 or faces."
+            f"{dataset.title} has neither labels of classes nor exact attributes, which a classifier would read off "
+            "features: name a dataset that has, such as --data cifar10 or faces."
         )
     rows = np.arange(len(dataset))
     if entry is None:  # own pictures come in the order of their names, so class by class; other datasets come mixed

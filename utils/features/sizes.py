@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from utils.config import DataConfig
-from utils.data.catalogue import find_source, reading
+from utils.data.catalogue import find_source, is_own, reading
+from utils.data.conditions import MOST_UNNAMED, are_classes
 from utils.errors import InputError
 from utils.evaluation.held_out import split_apart
 
@@ -105,12 +108,18 @@ def expect_enough(
     Raises:
         InputError: it says what is there.
     """
-    there = find_source(data.name, count=data.count, data_dir=data_dir, **reading(data)).describe()
+    source = find_source(data.name, count=data.count, data_dir=data_dir, **reading(data))
+    there = source.describe()
     if "labels" not in there.fields:
         known = " (its attributes are no classes)" if "attributes" in there.fields else ""
         raise InputError(
             f"{there.title} has no labels{known}, which a classifier learns from: name a dataset that has, such as "
             "--data house_numbers or cifar10, or an .npz file with an array of labels."
+        )
+    if is_own(data.name) and not are_classes(source.labels, there.label_names):
+        raise InputError(
+            f"The labels of {there.title} should be numbers of at most {MOST_UNNAMED:,} classes: number these from 0 "
+            f"without gaps, or name them in label_names. Received: labels up to {int(np.max(source.labels))}."
         )
     asked = labels if labels is not None or protocol != "svhn" else SVHN_LABELS
     if asked is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import InputError
-from utils.files import appear_together, appears_whole, names_in, write_json
+from utils.files import appear_together, appears_whole, expect_folder, names_in, write_json
 from utils.studio import graphs
 from utils.studio.networks import Networks
 from utils.studio.offers import KINDS, PAGE, Offer, describe, may_show_true, plain_directions, plain_json, true_images
@@ -73,8 +73,7 @@ def export(
     home = Path(folder)
     if not offers:
         raise InputError("There is nothing to export: no model and no run.")
-    if home.exists() and not home.is_dir():
-        raise InputError(f"--export must be a folder. Received: {home}, which is a file.")
+    expect_folder(home, "--export")
     if names_in(home) and not _is_export(home):
         raise InputError(f"{home} holds other files: choose a new or an empty folder for the export.")
     with appear_together(home, instead_of=("models", "runs")) as made:
