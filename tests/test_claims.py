@@ -38,6 +38,15 @@ def evidence(kept, claim):
     return next(each for each in CLAIMS if each.id == claim).evidence(kept)
 
 
+def edited(kept, folder, number, old, new):
+    """What is kept, with a notebook that says something else."""
+    book = folder / next(NOTEBOOKS.glob(f"{number}_*.ipynb")).name
+    there = (NOTEBOOKS / book.name).read_text(encoding="utf-8")
+    assert old in there
+    book.write_text(there.replace(old, new), encoding="utf-8")
+    return Kept(results=kept.results, notebooks=folder)
+
+
 def change(kept, name, edit):
     """Results with every run edited; `edit` changes it in place."""
     file = kept.results / f"{name}.json"
@@ -135,6 +144,141 @@ def test_a_run_in_which_the_loss_comes_back_stops_a_claim_that_it_never_does(kep
     for name in ("faces", "cifar10"):
         change(kept, f"batch_normalisation-{name}", stay)
     assert evidence(kept, "R1b").verdict == CONFIRMED
+
+
+def test_a_claim_about_runs_that_there_are_none_of_has_no_verdict(kept):
+    for name in ("faces", "cifar10"):
+        change(kept, f"batch_normalisation-{name}", lambda run: run["curves"].update(loss_generator=[1.0] * 400))
+    found = evidence(kept, "R1b")
+    assert found.verdict == OPEN and found.why.startswith("in no run does it go to zero")
+    for name in ("faces", "cifar10"):
+        file = kept.results / f"batch_normalisation-{name}.json"
+        results = json.loads(file.read_text(encoding="utf-8"))
+        results["arms"].pop("off")
+        write_json(file, results)
+    with pytest.raises(NotKeptError, match="no runs without it"):
+        evidence(kept, "R2b")
+
+
+def at_the_end(arm, distance):
+    """Sets the last kernel distance of the runs of an arm."""
+
+    def edit(run):
+        if run["arm"] == arm:
+            run["snapshots"][-1]["kernel"] = [distance] * 3
+
+    return edit
+
+
+def without_gradients(run):
+    if run["arm"] == "recipe":
+        run["curves"]["gradient_norm"] = [0.0] * len(run["curves"]["gradient_norm"])
+
+
+def bad_from_epoch_1(run):
+    for row in run["snapshots"]:
+        if run["arm"] == "16000" and row["epoch"] == 1:
+            row["kernel"] = [9.0] * 3
+
+
+def losses_that_say_it(run):
+    """The generator's loss rises with the distance, in one run but for one measurement."""
+    run["curves"]["loss_generator"] = [float(n) for n, _ in enumerate(run["curves"]["update"], 10)]
+    for row in run["snapshots"]:
+        row["kernel"] = [float(row["update"])] * 3
+    if run["seed"] == 0:
+        run["snapshots"][-1]["kernel"] = run["snapshots"][-3]["kernel"]
+
+
+def crossing(run):
+    curve = run["curves"]["loss_generator"]
+    run["curves"]["loss_generator"] = [5.0] * (len(curve) // 2) + [0.0] * (len(curve) - len(curve) // 2)
+
+
+@pytest.mark.parametrize(
+    ("claim", "results", "edit", "before", "after", "why"),
+    [
+        ("R1c", "batch_normalisation-cifar10", without_gradients, REFUTED, OPEN, "on 1 of 2 datasets only"),
+        ("R2a", "batch_normalisation-cifar10", at_the_end("moving", 0.1), CONFIRMED, OPEN,
+         "on 1 of 2 datasets every run without is nearer"),
+        ("R2c", "batch_normalisation-cifar10", at_the_end("recipe", 99.0), REFUTED, OPEN,
+         "on 1 of 2 datasets beside batch normalisation"),
+        ("R3a", "amount_of_data-cifar10", bad_from_epoch_1, CONFIRMED, OPEN, "better in 3 of 4 comparisons only"),
+        ("R4b", "losses-faces", losses_that_say_it, REFUTED, OPEN, "the loss may say when"),
+        ("R4b", "losses-faces", crossing, REFUTED, None, "the losses intersect in 12 of 12 runs, and"),
+    ],
+)  # fmt: skip
+def test_the_reason_turns_with_the_figures(kept, claim, results, edit, before, after, why):
+    there = evidence(kept, claim)
+    assert there.verdict == before and why not in there.why
+    change(kept, results, edit)
+    found = evidence(kept, claim)
+    assert found.verdict == (after or found.verdict) and why in found.why
+
+
+def test_what_was_not_trained_on_is_said_until_it_was(kept):
+    assert "in 5 of 8 runs, none of them on 300,000 bedrooms;" in evidence(kept, "R3b").why
+
+    def as_many(run):
+        run["arm"] = run["arm"].replace("4460", "300000")
+
+    change(kept, "report_amounts-bedrooms", as_many)
+    assert "in 5 of 8 runs;" in evidence(kept, "R3b").why
+
+
+@pytest.mark.parametrize(
+    ("number", "claim", "old", "new", "verdict", "why"),
+    [
+        ("08", "R6a", "do on 0 of 7 parts", "do on 2 of 7 parts: hair, hat", OPEN, "the map lies on parts that"),
+        ("08", "R6a", "0.644 [0.193, 1.093]", "-0.644 [-1.093, -0.193]", OPEN, "the map marks what makes an"),
+        ("13", "S7", "2.31 (2.10 to 2.53)", "5.31 (5.10 to 5.53)", OPEN, "walks may jump as true images do"),
+        ("13", "S7", "-0.016 (-0.095 to +0.064)", "-0.216 (-0.295 to -0.064)", CONFIRMED, "near to true ones as"),
+        ("13", "S7", "-0.016 (-0.095 to +0.064)", "+0.160 (+0.095 to +0.264)", OPEN, "further from true ones"),
+        ("13", "S7", "1.34 (1.28 to 1.39)", "2.34 (2.28 to 2.39)", OPEN, "not clearly smoother and leaves"),
+        ("13", "S7", "+0.107 (+0.041 to", "+0.107 (-0.041 to", OPEN, "is smoother and does not clearly leave them"),
+    ],
+)  # fmt: skip
+def test_the_reason_turns_with_what_a_notebook_shows(kept, tmp_path, number, claim, old, new, verdict, why):
+    found = evidence(edited(kept, tmp_path, number, old, new), claim)
+    assert found.verdict == verdict and why in found.why
+
+
+def not_by_heart(run):
+    for row in run["snapshots"]:
+        if "judged" in row:
+            row["judged"]["held_out"] = row["judged"]["trained_on"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sign"),
+    [
+        ("no sign of copies: copied 9%", "copies: copied 9%", "a sign of copies"),
+        ("1     no sign of copies  2% ", "0     copies             2% ", "a sign of copies"),  # of the audit alone
+        ("images: copied 100%", "images: copied 60%", "no sign of copies, but in 3 of 3 spaces none of planted ones"),
+    ],
+)
+def test_copies_are_excluded_only_where_no_test_sees_any_and_planted_ones_are_found(kept, tmp_path, old, new, sign):
+    for name in ("faces", "bedrooms"):
+        change(kept, f"report_amounts-{name}", not_by_heart)
+    claims = ("S4", "L summary 1", "R6b")
+    assert {evidence(kept, claim).verdict for claim in claims} == {CONFIRMED}
+    assert "samples are no copies; nor does" in evidence(kept, "R6b").why
+    other = edited(kept, tmp_path, "09", old, new)
+    for claim in claims:
+        found = evidence(other, claim)
+        assert found.verdict == OPEN and sign in found.why, claim
+
+
+def test_many_images_that_are_known_by_heart_are_not_called_few(kept):
+    assert "in 1 of 4 runs, of few images;" in evidence(kept, "R6b").why
+
+    def by_heart(run):
+        for row in run["snapshots"]:
+            if "judged" in row:
+                row["judged"].update(trained_on=0.9, held_out=0.1)
+
+    change(kept, "report_amounts-bedrooms", by_heart)
+    assert "in 2 of 4 runs;" in evidence(kept, "R6b").why
 
 
 def test_a_control_that_does_as_well_takes_a_claim_its_verdict(tmp_path):

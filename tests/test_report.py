@@ -18,10 +18,11 @@ from utils.config import preset, replace
 from utils.errors import InputError
 from utils.evaluation.comparison import surroundings_that_differ
 from utils.evaluation.pictures import draw_curves
+from utils.evaluation.records import digest
 from utils.figure import new_figure
 from utils.files import write_json
 from utils.models import build_discriminator, build_generator
-from utils.report import document, of_networks, of_study
+from utils.report import document, of_networks, of_project, of_study
 from utils.report.claims import rows
 from utils.report.document import (
     Report,
@@ -35,13 +36,13 @@ from utils.report.document import (
     text,
     without_repeats,
 )
-from utils.report.grade import CHECKS, NO, TEACHER, YES, Graded, grade, read_rubric
+from utils.report.grade import CHECKS, NO, OWN_TEXT, TEACHER, YES, Graded, grade, read_rubric
 from utils.report.kept import RESULTS, Kept
 from utils.report.markdown import blocks_of, read_text
-from utils.report.of_networks import report_of, side_by_side, subject_of
+from utils.report.of_networks import made_of, report_of, side_by_side, subject_of
 from utils.report.of_project import add_project
 from utils.report.of_study import add_study, names_of
-from utils.report.write import fingerprint, write
+from utils.report.write import fingerprint, page_of, write, write_pdf
 from utils.runs import PROJECT, Run, State
 from utils.sampling import Sampler
 from utils.start import command
@@ -274,11 +275,33 @@ def test_a_text_that_cannot_be_read_is_refused(tmp_path):
             read_text(tmp_path / name)
 
 
-def test_a_report_never_removes_pictures_that_are_not_its_own(tmp_path):
-    write_png(tmp_path / "pictures" / "mine.png", np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(InputError, match="is not a report's"):
-        expect_folder(tmp_path)
-    assert (tmp_path / "pictures" / "mine.png").is_file()
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pictures/mine.png", b"mine"),
+        ("report.pdf", b"%PDF-1.7 of my own"),
+        ("report.html", b"<p>mine"),
+        ("report.json", b"{}"),
+        ("report.json", b'{"sales": [1, 2]}'),
+        ("report.json", b"\xff"),
+    ],
+)
+def test_a_report_never_replaces_what_is_not_a_reports(tmp_path, capsys, name, content):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(content)
+    assert cli.main(["report", "faces", "--out", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and f"{tmp_path / name.split('/')[0]} is not a report's" in err
+    assert [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()] == [content]
+
+
+def test_a_report_replaces_an_earlier_one_of_which_perhaps_its_pdf_alone_was_kept(tmp_path):
+    page, _, plain = write(everything(tmp_path))
+    assert expect_folder(tmp_path) == tmp_path
+    for file in (page, plain, *(tmp_path / "pictures").iterdir()):
+        file.unlink()
+    (tmp_path / "pictures").rmdir()
+    assert expect_folder(tmp_path) == tmp_path
 
 
 # --- runs, models, studies --------------------------------------------------------------------------------------------
@@ -332,8 +355,8 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def reported(run, tmp_path_factory):
     """The folder of a report of the run, and the report."""
-    report = Report("A run", "a test", tmp_path_factory.mktemp("report"))
-    report.section("In the author's words", text("three words here"))
+    report = Report("A run", made_of([subject_of(run.folder)]), tmp_path_factory.mktemp("report"))
+    report.section(OWN_TEXT, text("three words here"))
     report_of([subject_of(run.folder)], report, lambda experiment: "./dcgan train")
     write(report)
     return report
@@ -357,7 +380,7 @@ def test_a_report_of_a_run_has_the_parts_of_a_course_report_and_stamps_every_fig
     assert row == ["learning rate", "0.00002 in its text", "0.0002", "0.0002"]
     assert [b["across"] for b in there["Training"] if b["kind"] == "picture"][-1], "curves of three plots"
     for name in ("explain", "features", "arithmetic", "evaluate"):
-        assert any(f"./dcgan {name} {run.folder}" in sentence for sentence in lacking(reported)), name
+        assert any(f"./dcgan {name} faces/0001-report32" in sentence for sentence in lacking(reported)), name
 
 
 def test_frames_of_a_film_show_the_same_latents_at_every_summary(reported):
@@ -429,13 +452,91 @@ def test_what_was_read_off_the_discriminator_is_told_beside_its_controls_and_wit
     run = run_in(tmp_path)
     record = json.loads((RESULTS / "records" / "features_cifar-cifar10_recipe.json").read_text(encoding="utf-8"))
     subject = subject_of(str(run.folder))
-    assert of_networks._features(subject)[0]["kind"] == "missing"
+    assert of_networks._features(subject)[0]["text"] == (
+        "what a linear classifier reads off its discriminator was not measured; what ./dcgan features "
+        "faces/0001-report32 --json prints is shown once kept as features.json in the run's folder."
+    )
     write_json(run.folder / "features.json", record)
     shown, margin = of_networks._features(subject)
     assert [row[0] for row in shown["rows"][:2]] == [record["rows"][0]["name"], record["rows"][1]["name"]]
     assert "by +8.5 points (95%: +7.7 to +9.3)" in json.dumps(margin)
     write_json(run.folder / "features.json", record | {"margin": None})
     assert len(of_networks._features(subject)) == 1
+
+
+FOUND = {"claim": "it is so", "measured": "yes", "control": "no"}
+
+
+def explanations(*findings, **known):
+    """What `explain` keeps: a section with these findings, and one that found nothing."""
+    sections = [
+        {"name": "gradcam", "title": "Grad-CAM", "findings": list(findings), "missing": ""},
+        {"name": "memory", "title": "Memory", "findings": [], "missing": "too few images"},
+    ]
+    return {"title": "t", "about": "64 images", **known, "sections": sections}
+
+
+def with_weights(folder):
+    """A run with files in place of networks, which nothing loads, and their digests as records keep them."""
+    run = run_in(folder)
+    run.models.mkdir()
+    for player in ("generator", "discriminator"):
+        run.model(player).write_text(player)
+    return run, {f"{player}_sha256": digest(run.model(player)) for player in ("generator", "discriminator")}
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_what_was_made_of_earlier_weights_is_missing_and_what_does_not_say_counts(tmp_path, player):
+    run, known = with_weights(tmp_path)
+    subject, report = subject_of(run.folder), report_in(tmp_path / "out")
+    measured = json.loads((RESULTS / "records" / "features_cifar-cifar10_recipe.json").read_text(encoding="utf-8"))
+    of_discriminator = {"discriminator_sha256": known["discriminator_sha256"]}
+
+    def shown():
+        blocks = (of_networks._explained(subject, report)[-1], of_networks._features(subject)[0])
+        return [block.get("text", "a table") for block in blocks]
+
+    def keep(known, of_discriminator):
+        write_json(run.folder / "explain" / "explain.json", explanations(FOUND, **known))
+        write_json(run.folder / "features.json", measured | of_discriminator)
+
+    keep(known, of_discriminator)
+    assert shown() == ["too few images", "a table"] and answers(run, report, "explained") == {"explained": YES}
+    run.model(player).write_text("of a training that went on")
+    lacks, table_or_not = shown()
+    assert lacks == (
+        "heat maps, their checks and the search for copies were made of earlier weights; ./dcgan explain "
+        "faces/0001-report32 makes them."
+    )
+    assert ("was measured of earlier weights" in table_or_not) is (player == "discriminator")
+    assert answers(run, report, "explained") == {"explained": NO}
+    keep({}, {})
+    assert shown() == ["too few images", "a table"] and answers(run, report, "explained") == {"explained": YES}
+
+
+def test_pictures_of_sections_that_found_nothing_were_left_by_an_earlier_call_and_are_not_shown(tmp_path):
+    run, known = with_weights(tmp_path)
+    write_json(run.folder / "explain" / "explain.json", explanations(FOUND, **known))
+    for name in ("gradcam_true", "guided", "neighbours_fake"):
+        write_png(run.folder / "explain" / f"{name}.png", np.zeros((4, 4, 3), np.uint8))
+    blocks = of_networks._explained(subject_of(run.folder), report_in(tmp_path / "out"))
+    assert [block["file"] for block in blocks if "file" in block] == ["pictures/001-gradcam_true.png"]
+
+
+def test_explain_and_features_keep_the_digests_of_the_networks_that_they_looked_at(tmp_path, monkeypatch, capsys):
+    run = run_in(tmp_path / "runs", networks=True)
+    images = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
+    np.savez(tmp_path / "images.npz", images=images)
+    options = ["--data", str(tmp_path / "images.npz"), "--data-dir", str(tmp_path), "--only", "filters", "--count", "4"]
+    assert cli.main(["explain", str(run.folder), *options]) == 0
+    kept = json.loads((run.folder / "explain" / "explain.json").read_text(encoding="utf-8"))
+    own = {f"{player}_sha256": digest(run.model(player)) for player in ("generator", "discriminator")}
+    assert own.items() <= kept.items() and own["generator_sha256"] != own["discriminator_sha256"]
+    capsys.readouterr()
+    monkeypatch.setattr("utils.features.comparison.compare", lambda *_, **__: {"rows": []})
+    assert cli.main(["features", str(run.folder), "--data", "house_numbers", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {"rows": [], "discriminator_sha256": own["discriminator_sha256"]}
 
 
 def test_compare_without_distances_measures_nothing(run, tmp_path, capsys):
@@ -500,6 +601,19 @@ def test_the_projects_report_says_what_is_missing_where_nothing_is_kept(tmp_path
     assert write(report)[1].read_bytes().startswith(b"%PDF-")
 
 
+def test_what_the_projects_report_calls_its_limits_is_read_off_what_is_kept(few, tmp_path):
+    kept = Kept()
+    runs = [run for name in kept.studies() for run in kept.study(name)["runs"]]
+    updates = [of["updates"] for of in (*runs, *kept.cards()) if of.get("updates")]
+    told = " ".join(of_project._limits(kept))
+    assert f", {min(updates):,} to {max(updates):,} updates, seeds of a study: 1 to 3." in told
+    learnt, never = re.search(r"what was trained here learnt from (.*), nothing from (.*?)\.", told).groups()
+    assert "CelebA" in learnt.split(", ") and {"SVHN", "LSUN bedrooms"} <= set(never.split(", "))
+    one, other, *_ = of_project._limits(Kept(results=few.results, models=tmp_path / "none"))
+    assert ", 1,000 updates, seeds of a study: 1." in one
+    assert other.endswith("learnt from built-in faces, nothing from CelebA, LSUN bedrooms, SVHN, ImageNet 32x32.")
+
+
 def test_the_commit_is_known_where_there_is_git():
     if not (PROJECT / ".git").exists():
         pytest.skip("this is no checkout")
@@ -507,7 +621,8 @@ def test_the_commit_is_known_where_there_is_git():
 
 
 def test_an_interrupted_report_leaves_the_former_one_whole(run, tmp_path, monkeypatch, capsys):
-    former = {"report.json": b"{}", "pictures/001-old.png": b"old", "report.html": b"old"}
+    plain = b'{"title": "old", "about": "old", "sections": []}'
+    former = {"report.json": plain, "pictures/001-old.png": b"old", "report.html": b"old"}
     for name, there in former.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(there)
@@ -546,7 +661,7 @@ def test_report_answers_bad_input_in_one_sentence(capsys, arguments, words):
 
 
 def graded(run, reported):
-    def as_before(report):
+    def as_before(_, report):
         report.sections += reported.sections[1:]
         shutil.copytree(reported.folder / "pictures", report.folder / "pictures")
 
@@ -562,8 +677,8 @@ def test_the_rubric_that_comes_along_uses_every_check_and_gives_the_teachers_par
     rubric = read_rubric()
     assert {item["check"] for item in rubric["items"] if "check" in item} == CHECKS.keys()
 
-    def remake(report):
-        report_of([subject_of(run.folder)], report, lambda experiment: "./dcgan train")
+    def remake(subject, report):
+        report_of([subject], report, lambda experiment: "./dcgan train")
 
     anew = Graded(subject_of(run.folder), reported.folder, remake)
     found = grade(anew, {"items": [item for item in rubric["items"] if item.get("check") != "trained_on"]})
@@ -618,7 +733,7 @@ def test_a_run_that_was_killed_in_the_middle_of_a_line_can_be_checked(tmp_path):
         with file.open("a", encoding="utf-8") as record:
             record.write('{"update": 7, "lo')
     names = ("finite", "healthy", "records_agree")
-    subject = Graded(subject_of(killed.folder), tmp_path, lambda report: None)
+    subject = Graded(subject_of(killed.folder), tmp_path, lambda *_: None)
     found = grade(subject, {"items": [{"check": name, "says": "?"} for name in names]})
     assert [(answer.item, answer.answer) for answer in found] == [(name, YES) for name in names]
     assert found[0].why == "6 updates looked at"
@@ -657,6 +772,113 @@ def test_a_page_or_a_picture_of_a_report_that_was_changed_is_found(run, reported
             assert answers(run, reported, "report") == {"report": NO}, name
         finally:
             file.write_bytes(whole)
+
+
+def test_a_report_is_graded_alike_from_everywhere_and_wherever_its_run_was_copied(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(of_networks, "_networks", lambda *_: [])  # drawn for a run above
+    home = tmp_path / "runs"
+    run = run_in(home, finished=False)  # its report names every command
+    monkeypatch.chdir(home)
+    assert cli.main(["report", str(run.folder)]) == 0
+    assert capsys.readouterr().out.endswith("\nThese commands find their runs with --runs-dir .\n")
+    plain = (run.folder / "report" / "report.json").read_text(encoding="utf-8")
+    assert str(tmp_path) not in plain and plain.count("./dcgan resume faces/0001-report32") == 2
+    copied = shutil.copytree(run.folder, tmp_path / "handed in" / "of alice")
+    checks = [item for item in read_rubric()["items"] if item.get("check") != "trained_on"]
+    write_json(tmp_path / "rubric.json", {"items": checks})
+    found = []
+    for here, folder in ((home, run.folder), (tmp_path, run.folder), (copied, copied), (tmp_path, copied)):
+        monkeypatch.chdir(here)
+        assert cli.main(["grade", str(folder), "--rubric", str(tmp_path / "rubric.json"), "--json"]) == 0
+        items = json.loads(capsys.readouterr().out)["items"]
+        found.append({item["item"]: item["answer"] for item in items})
+    assert found == [found[0]] * 4 and found[0]["report"] == YES
+
+
+def handed_in(run, folder, change=lambda plain: None):
+    """A report with its author's text and one section of the run, consistent in all its files; `change` changes its
+    JSON file before the others are made of it."""
+    subject = subject_of(run.folder)
+    report = Report("A title", made_of([subject]), folder, of=[subject.title])
+    picture = report.picture(np.zeros((4, 4, 3), np.uint8), "drawn by hand", "What it shows.", None)
+    report.section(OWN_TEXT, text("three words here"), picture)
+    report.section("Results", text("as they are"))
+    plain = report.plain()
+    change(plain)
+    write_json(folder / "report.json", plain)
+    (folder / "report.html").write_text(page_of(folder), encoding="utf-8")
+    write_pdf(folder)
+    return Graded(subject, folder, lambda _, again: again.section("Results", text("as they are")))
+
+
+def forged(title):
+    return {"title": title, "blocks": [text("the best of all")]}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda plain: plain["sections"].append(forged("Prize")), "its section 'Prize' is none that"),
+        (lambda plain: plain["sections"].insert(0, forged("Prize")), "its section 'Prize' is none that"),
+        (lambda plain: plain["sections"].insert(1, forged(OWN_TEXT)), f'its section "{OWN_TEXT}" is none that'),
+        (lambda plain: plain["sections"].insert(1, forged("Results")), "in another order, or twice"),
+        (lambda plain: plain["sections"].pop(), "no section 'Results'"),
+        (lambda plain: plain.update(about="Made by ./dcgan report of the best of all."), "below its title"),
+        (lambda plain: plain.update(of=[]), "no report of one run"),
+    ],
+)
+def test_a_report_has_the_sections_of_its_run_and_one_of_its_authors_in_front(tmp_path, change, why):
+    run, rubric = run_in(tmp_path), {"items": [{"check": "report", "says": "?"}]}
+    (answer,) = grade(handed_in(run, tmp_path / "whole"), rubric)
+    assert answer.answer == YES and answer.why == "1 sections, made again and compared"
+    (answer,) = grade(handed_in(run, tmp_path / "forged", change), rubric)
+    assert answer.answer == NO and why in answer.why
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fails"),
+    [
+        ("report/report.json", b"{}", {"report", "own_text"}),
+        ("report/report.json", b"[]", {"report", "own_text"}),
+        ("report/report.json", b"\xff", {"report", "own_text"}),
+        ("report/report.json", b"[" * 100_000, {"report", "own_text"}),
+        ("report/report.json", b'{"title": "", "about": "", "sections": [{"title": 5, "blocks": []}]}',
+         {"report", "own_text"}),
+        ("report/report.html", b"\xff\xfe", {"report"}),
+        ("report/report.html", None, {"report"}),
+        ("report/pictures/001-drawn-by-hand.png", None, {"report"}),
+        ("explain/explain.json", b"[]", {"explained"}),
+        ("explain/explain.json", b"5", {"explained"}),
+        ("explain/explain.json", b"\xff", {"explained"}),
+        ("explain/explain.json", b'{"about": "", "sections": {"a": 1}}', {"explained"}),
+        ("explain/explain.json", json.dumps(explanations({"claim": "c", "measured": "m"})).encode(), {"explained"}),
+        ("epochs.jsonl", b'{"epoch": "one"}\n', {"records_agree"}),
+    ],
+)  # fmt: skip
+def test_what_is_damaged_in_a_hand_in_is_no_and_the_rest_is_checked(tmp_path, name, content, fails):
+    run, known = with_weights(tmp_path)
+    write_json(run.folder / "explain" / "explain.json", explanations(FOUND, **known))
+    whole = handed_in(run, run.folder / "report")
+    names = ("report", "own_text", "explained", "records_agree", "finite")
+    rubric = {"items": [{"check": name, "says": "?"} for name in names]}
+    assert {answer.answer for answer in grade(whole, rubric)} == {YES}
+    (run.folder / name).unlink() if content is None else (run.folder / name).write_bytes(content)
+    found = {answer.item: answer for answer in grade(whole, rubric)}
+    assert {item for item, answer in found.items() if answer.answer == NO} == fails
+    assert {answer.answer for item, answer in found.items() if item not in fails} == {YES}
+    if content is not None and name.endswith(".json"):
+        assert all("cannot be read" in found[item].why for item in fails)
+
+
+@pytest.mark.parametrize("content", ["[]", '{"data": 5, "rows": []}', '{"sections": 1, "margin": {}}'])
+def test_a_report_of_a_run_with_damaged_analyses_says_that_they_cannot_be_read(tmp_path, content):
+    run, _ = with_weights(tmp_path)
+    (run.folder / "explain").mkdir()
+    for name in ("explain/explain.json", "features.json"):
+        (run.folder / name).write_text(content, encoding="utf-8")
+    subject = subject_of(run.folder)
+    for (block,) in (of_networks._explained(subject, report_in(tmp_path / "out")), of_networks._features(subject)):
+        assert block["kind"] == "missing" and "cannot be read from" in block["text"]
 
 
 def _without_line(file, number):

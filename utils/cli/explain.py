@@ -12,6 +12,7 @@ from tyro.conf import Positional, arg
 from utils.cli.text import place_for, written
 from utils.errors import InputError
 from utils.explain import ANALYSES
+from utils.files import expect_folder
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ def _explain(options: Explain) -> None:
         raise InputError(
             f"--count must be at least 2, because an image's maps are compared with others'. Received: {options.count}."
         )
+    if options.boxes and options.only and "removal" not in options.only:
+        raise InputError(
+            "--boxes is for removing a part: leave it out, or name removal behind --only. Received: --only "
+            f"{' '.join(options.only)}."
+        )
+    expect_folder(options.out)
     from utils.networks import find_network
 
     trained = find_network(options.name, "discriminator", options.runs_dir)

@@ -74,8 +74,10 @@ def _features(options: Features) -> None:
     from utils import runtime
 
     runtime.start()
+    from utils.evaluation.records import digest
     from utils.features.comparison import compare
 
+    weights = digest(trained.file)  # a training may write others while these are measured
     record = compare(
         trained,
         data,
@@ -88,7 +90,7 @@ def _features(options: Features) -> None:
         progress=not options.json,
     )
     if options.json:
-        print(json.dumps(record, indent=2))
+        print(json.dumps(record | {"discriminator_sha256": weights}, indent=2))
         return
     print(_in_words(record))
 

@@ -46,7 +46,7 @@ class Grade:
 
         runtime.start()  # what is healthy is the doctor's to say, who imports TensorFlow
         folder = self.report or subject.run.folder / "report"
-        graded = Graded(subject, folder, lambda report: report_of([subject], report, command_for), self.data_dir)
+        graded = Graded(subject, folder, lambda of, report: report_of([of], report, command_for), self.data_dir)
         answers = grade(graded, rubric)
         checked = [answer for answer in answers if answer.answer != TEACHER]
         right = sum(answer.answer == YES for answer in checked)

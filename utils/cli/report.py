@@ -1,6 +1,7 @@
 """`./dcgan report` and `./dcgan claims`."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,8 @@ from utils.cli.text import written
 from utils.cli.train import command_for
 from utils.errors import InputError
 from utils.files import appear_together
-from utils.text import slug
+from utils.runs import runs_folder
+from utils.text import from_here, one_line, slug
 
 
 @dataclass(frozen=True)
@@ -101,21 +103,21 @@ def _report(options: Report) -> None:
     from utils.report.document import Report as Document
     from utils.report.document import expect_folder
     from utils.report.grade import OWN_TEXT
-    from utils.report.of_networks import report_of
+    from utils.report.of_networks import made_of, report_of
     from utils.report.of_study import add_study
     from utils.report.write import write
 
     if subjects:
         title = " and ".join(subject.title for subject in subjects)
-        about = f"Made by `./dcgan report` of {', '.join(subject.stamp.of for subject in subjects)}."
+        about = made_of(subjects)
     elif studies:
-        title, about = f"Study: {options.study}", f"Made by `./dcgan report` of {', '.join(studies)}."
+        title, about = f"Study: {options.study}", f"Made by ./dcgan report of {', '.join(studies)}."
     else:
-        title, about = of_project.TITLE, "Made by `./dcgan report --all` of what is kept in the project."
+        title, about = of_project.TITLE, "Made by ./dcgan report --all of what is kept in the project."
     place = expect_folder(options.out or _place(options, subjects))
     was_there = (place / "report.pdf").is_file()
     with appear_together(place) as folder:
-        report = Document(options.title or title, about.replace("`", ""), folder)
+        report = Document(options.title or title, about, folder)
         if words is not None:
             report.section(OWN_TEXT, *blocks_of(words, options.text.parent, report))
         if subjects:
@@ -135,6 +137,15 @@ def _report(options: Report) -> None:
     print("\n".join(written(file, was_there) for file in files))
     if lacks:
         print("\nMissing in it:\n" + "\n".join(f"- {sentence}" for sentence in lacks))
+        for home in _elsewhere(subjects):
+            print(f"\nThese commands find their runs with --runs-dir {shlex.quote(one_line(from_here(home)))}")
+
+
+def _elsewhere(subjects: list) -> list[Path]:
+    """Folders of runs that commands do not look in by themselves; a report names no folders, for it may be read
+    anywhere."""
+    homes = {subject.run.folder.resolve().parent.parent for subject in subjects if subject.run}
+    return sorted(homes - {runs_folder().resolve()})
 
 
 def _place(options: Report, subjects: list) -> Path:

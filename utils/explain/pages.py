@@ -53,5 +53,6 @@ def explain(
     title = f"What the discriminator of {subject.title} sees, and what its generator remembers"
     write_text(folder / "index.html", page.render(title=title, about=about, sections=sections))
     records = [{k: v for k, v in asdict(section).items() if k != "pictures"} for section in sections]
-    write_json(folder / "explain.json", {"title": title, "about": about, "sections": records})
+    networks = {f"{player}_sha256": sha256 for player, sha256 in subject.digests.items()}
+    write_json(folder / "explain.json", {"title": title, "about": about, **networks, "sections": records})
     return sections

@@ -1,6 +1,6 @@
 """The model to explain, and the images to show it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from utils.data.catalogue import available_splits, find_source, reading
 from utils.data.dataset import ALL
 from utils.errors import InputError
 from utils.evaluation.held_out import SPLITS, unseen
+from utils.evaluation.records import digest
 from utils.explain.fixed import FixedDiscriminator, fixed_discriminator, normalises
 from utils.explain.parts import BOXED, read_boxes
 from utils.models import load_network
@@ -42,7 +43,9 @@ class Subject:
         data_dir: where datasets live.
         boxes: boxes drawn by hand on samples (see `parts.read_boxes`), by what they are drawn around, or None.
         most: images that copies are looked for among, and samples that a part is looked for in, at most, by a detector
-            that learns from ten times as many, beside two draws of random maps; None for as many as tell something.
+            that learns from ten times as many, of three parts, beside two draws of random maps; None for as many as
+            tell something.
+        digests: SHA-256 of the networks' files, by player; {} of networks that are in no file.
     """
 
     title: str
@@ -57,6 +60,7 @@ class Subject:
     data_dir: Path | None = None
     boxes: dict[str, dict[int, np.ndarray]] | None = None
     most: int | None = None
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def about(self) -> str:
@@ -153,16 +157,19 @@ def subject_for(
         InputError: nobody says which images to show it, they cannot be had, the layer does not exist, or the boxes
             cannot be read.
     """
-    discriminator = load_network(trained.file)
+    beside = trained.file.with_name("generator.keras")
+    files = {"discriminator": trained.file} | ({"generator": beside} if beside.is_file() else {})
+    networks = {player: load_network(file) for player, file in files.items()}
+    digests = {player: digest(file) for player, file in files.items()}  # at once: a training may write others
+    discriminator = networks["discriminator"]
     # Before any image is read: what is wrong is said at once.
     fixed_discriminator(discriminator).convolution(layer)
     drawn = boxes and {Path(boxes).stem: read_boxes(boxes, BOXED, discriminator.input_shape[1])}
     trained, data = with_data(trained, data, data_dir)
-    beside = trained.file.with_name("generator.keras")
     return Subject(
         title=trained.title,
         discriminator=discriminator,
-        generator=load_network(beside) if beside.is_file() else None,
+        generator=networks.get("generator"),
         data=_true_images(trained, data, discriminator.input_shape[1], data_dir),
         experiment=trained.experiment,
         count=count,
@@ -172,6 +179,7 @@ def subject_for(
         data_dir=data_dir,
         boxes=drawn,
         most=most,
+        digests=digests,
     )
 
 

@@ -6,6 +6,7 @@ A block is a dict with a "kind". Text stands in spans, dicts with "text" and per
 
 import base64
 import io
+import os
 import re
 import tempfile
 from collections.abc import Sequence
@@ -17,12 +18,16 @@ import numpy as np
 from PIL import Image
 
 from utils.errors import InputError
-from utils.files import appears_whole
+from utils.files import appears_whole, read_json
 from utils.text import one_line, shorten, slug
 
 if TYPE_CHECKING:  # it takes a while to load
     from matplotlib.figure import Figure
 
+JSON, PAGE, PDF, PICTURES = "report.json", "report.html", "report.pdf", "pictures"
+"""Names of what is in the folder of a report."""
+MARK = "{} pictures {}"
+"""What a PDF says it was made of: SHA-256 of the JSON file, and of the pictures."""
 LINKS = ("https://", "http://", "mailto:")
 """How links of a text may begin; others are shown as what they are, text."""
 LARGEST = 1650
@@ -84,12 +89,14 @@ class Report:
         title: on top.
         about: below it: what it was made of.
         folder: where its files go.
+        of: what the runs and models that it is about were called when it was made; [] of one about studies.
         sections: in their order.
     """
 
     title: str
     about: str
     folder: Path
+    of: list[str] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     _pictures: int = 0
 
@@ -170,30 +177,59 @@ class Report:
     def _keep(self, name: str, suffix: str, content: bytes) -> str:
         """Write a file of a picture; its path as seen from the report."""
         self._pictures += 1
-        file = self.folder / "pictures" / f"{self._pictures:03d}-{slug(shorten(name, 60)) or 'picture'}{suffix}"
+        file = self.folder / PICTURES / f"{self._pictures:03d}-{slug(shorten(name, 60)) or 'picture'}{suffix}"
         with appears_whole(file) as temporary:
             temporary.write_bytes(content)
-        return f"pictures/{file.name}"
+        return f"{PICTURES}/{file.name}"
 
     def plain(self) -> dict:
         """The report in plain values."""
         sections = [{"title": section.title, "blocks": section.blocks} for section in self.sections]
-        return {"title": one_line(self.title), "about": one_line(self.about), "sections": sections}
+        return {"title": one_line(self.title), "about": one_line(self.about), "of": self.of, "sections": sections}
 
 
 def expect_folder(folder: str | Path) -> Path:
     """The folder that a report may be written to, which replaces the files and pictures of an earlier one.
 
     Raises:
-        InputError: it is a file, or `pictures/` in it was not made by a report.
+        InputError: it is a file, or has files or pictures by these names that are not an earlier report's.
     """
     folder = Path(folder)
     if folder.is_file():
         raise InputError(f"--out must be a folder. Received: {folder}, which is a file.")
-    pictures = folder / "pictures"
-    if pictures.exists() and not (folder / "report.json").is_file():
-        raise InputError(f"{pictures} is not a report's, which writes its pictures there: choose another --out.")
+    there = [name for name in (JSON, PAGE, PDF, PICTURES) if os.path.lexists(folder / name)]
+    if there and not _is_a_reports(folder, there):
+        raise InputError(f"{folder / there[0]} is not a report's, which would replace it: choose another --out.")
     return folder
+
+
+def read(folder: str | Path) -> dict:
+    """The report in a folder, in plain values, as `Report.plain` gives them; what is in its blocks is not looked at.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    file = Path(folder) / JSON
+    try:
+        plain = read_json(file)
+        words = [plain["title"], plain["about"], *(section["title"] for section in plain["sections"])]
+        words += [block["kind"] for section in plain["sections"] for block in section["blocks"]]
+        if not all(isinstance(each, str) for each in words):
+            raise TypeError("titles and kinds of blocks are text")
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        raise InputError(f"{file} cannot be read as a report's: make it again with `./dcgan report`.") from error
+    return plain
+
+
+def _is_a_reports(folder: Path, there: list[str]) -> bool:
+    """Whether a report wrote what is there; a PDF may be all that was kept of it."""
+    if there == [PDF] and (folder / PDF).is_file():
+        return re.search(MARK.format("[0-9a-f]{64}", "[0-9a-f]{64}").encode(), (folder / PDF).read_bytes()) is not None
+    try:
+        read(folder)
+    except InputError:
+        return False
+    return True
 
 
 def opened(file: str | Path) -> Image.Image:

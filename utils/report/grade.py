@@ -11,15 +11,17 @@ import json
 import math
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from utils.errors import InputError
-from utils.report.document import Report
-from utils.report.of_networks import Subject
-from utils.report.write import PAGE, PDF, mark_of, page_of
+from utils.report.analyses import explained
+from utils.report.document import JSON, PAGE, PDF, Report, read
+from utils.report.kept import NotKeptError
+from utils.report.of_networks import Subject, made_of
+from utils.report.write import mark_of, page_of
 from utils.runs import Rows, Run
 
 RUBRIC = Path(__file__).resolve().parent / "rubric.json"
@@ -37,13 +39,13 @@ class Graded:
     Attributes:
         subject: the run.
         report: folder of its report.
-        remake: adds what a report says of the run to one.
+        remake: adds what a report says of a subject to one.
         data_dir: where datasets are.
     """
 
     subject: Subject
     report: Path
-    remake: Callable[[Report], None]
+    remake: Callable[[Subject, Report], None]
     data_dir: Path | None = None
 
     @property
@@ -102,8 +104,18 @@ def grade(graded: Graded, rubric: dict) -> list[Answer]:
         if "judge" in item:
             answers.append(Answer(str(item["judge"]), item["says"], TEACHER))
         else:
-            answers.append(Answer(item["check"], item["says"], *CHECKS[item["check"]](graded)))
+            answers.append(Answer(item["check"], item["says"], *_found(CHECKS[item["check"]], graded)))
     return answers
+
+
+def _found(check: Callable[[Graded], Found], graded: Graded) -> Found:
+    """What a check finds; NO where what it reads is damaged, so that the others are made all the same."""
+    try:
+        return check(graded)
+    except InputError as error:
+        return NO, str(error)
+    except Exception as error:  # what is handed in may be damaged in any way
+        return NO, f"something in it cannot be read ({type(error).__name__}: {error})"
 
 
 def _finished(graded: Graded) -> Found:
@@ -246,41 +258,56 @@ def _control(graded: Graded) -> Found:
 
 
 def _explained(graded: Graded) -> Found:
-    file = graded.run.folder / "explain" / "explain.json"
     try:
-        sections = json.loads(file.read_text(encoding="utf-8"))["sections"]
-    except (OSError, ValueError, KeyError):
-        return NO, "there are none"
-    findings = [finding for section in sections for finding in section["findings"]]
+        findings = explained(graded.subject).findings
+    except NotKeptError as error:
+        return NO, str(error)
     if not findings or not all(finding["control"] for finding in findings):
         return NO, "findings without a control"
     return YES, f"{len(findings)} findings, each with its control"
 
 
 def _report(graded: Graded) -> Found:
-    """Makes the report's sections on the run again and compares them, with their pictures, with what is there."""
+    """Makes the report's sections on the run again and compares them, with their pictures, with what is there.
+
+    They are made under the name that the run had then: it may lie anywhere now.
+    """
     plain = _plain_report(graded)
     if plain is None:
         return NO, f"there is no report in {graded.report}"
-    there = {section["title"]: section["blocks"] for section in plain["sections"]}
+    if len(plain.get("of", [])) != 1:
+        return NO, "it is no report of one run: make it again"
+    subject, there = replace(graded.subject, title=plain["of"][0]), plain["sections"]
+    if plain["about"] != made_of([subject]):
+        return NO, "what stands below its title was changed by hand"
+    if there and there[0]["title"] == OWN_TEXT:
+        there = there[1:]
     with tempfile.TemporaryDirectory() as folder:
         again = Report("", "", Path(folder))
-        graded.remake(again)
-        for section in again.sections:
-            if section.title not in there:
-                return NO, f"it has no section {section.title!r}"
-            now, then = _of_section(section.blocks, Path(folder)), _of_section(there[section.title], graded.report)
-            if now != then:
+        graded.remake(subject, again)
+        if differs := _unlike_titles([section["title"] for section in there], [s.title for s in again.sections]):
+            return NO, differs
+        for section, then in zip(again.sections, there):
+            if _of_section(section.blocks, Path(folder)) != _of_section(then["blocks"], graded.report):
                 return NO, f"its section {section.title!r} is not what the run gives now: make it again"
     page, pdf = graded.report / PAGE, graded.report / PDF
     for file in (page, pdf):
         if not file.is_file():
             return NO, f"it has no {file.name}"
-    if page.read_text(encoding="utf-8") != page_of(graded.report):
+    if page.read_bytes() != page_of(graded.report).encode():
         return NO, f"{PAGE} was changed by hand, or made of something else"
     if mark_of(graded.report).encode() not in pdf.read_bytes():
         return NO, f"{PDF} was made of something else"
     return YES, f"{len(again.sections)} sections, made again and compared"
+
+
+def _unlike_titles(there: list[str], again: list[str]) -> str:
+    """Where the sections of a report part from those that its run gives; "" if nowhere."""
+    if lost := [title for title in again if title not in there]:
+        return f"it has no section {lost[0]!r}"
+    if more := [title for title in there if title not in again]:
+        return f"its section {more[0]!r} is none that a report of the run has"
+    return "" if there == again else "its sections stand in another order, or twice"
 
 
 def _of_section(blocks: list[dict], folder: Path) -> list[dict]:
@@ -323,7 +350,4 @@ CHECKS: dict[str, Callable[[Graded], Found]] = {
 
 
 def _plain_report(graded: Graded) -> dict | None:
-    try:
-        return json.loads((graded.report / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    return read(graded.report) if (graded.report / JSON).is_file() else None

@@ -1,8 +1,10 @@
-"""The report of runs and of models that come with the project: what is on their disk, and what is missing."""
+"""The report of runs and of models that come with the project: what is on their disk, and what is missing.
 
-import json
+A report says the same wherever its reader is, and wherever the run lies now: it calls a run by its name, never by a
+path.
+"""
+
 import math
-import shlex
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +20,9 @@ from utils.evaluation.records import MEASURES, in_words, kept, passports_of, spa
 from utils.networks import TrainedNetwork, find_model, find_run
 from utils.pretrained import Pretrained
 from utils.registries import PLAYERS
+from utils.report.analyses import explained, features_file, read_off
 from utils.report.document import Report, Stamp, code, listing, missing, table, text
+from utils.report.kept import NotKeptError
 from utils.runs import Curves, Run, dataset_name
 from utils.tables import duration
 from utils.text import command, one_line
@@ -45,6 +49,16 @@ _SETTINGS = {
     "precision": "training.precision",
     "seed": "training.seed",
 }
+_EXPLAINED = {
+    "gradcam_true": (
+        "gradcam",
+        "Grad-CAM of true images, for true and for fake; beside it where the logit really comes from.",
+    ),
+    "gradcam_fake": ("gradcam", "Grad-CAM of fake images."),
+    "guided": ("guided", "Guided backpropagation of filters, and the images that they answer to most."),
+    "neighbours_fake": ("memory", "Fake samples, and the training images nearest to them."),
+}
+"""Pictures of `explain` that are shown: the section that draws each, and its caption."""
 FIGURES = (
     ("parameters of the generator", "1,466,115 (Fig 5)", "–"),
     ("parameters of the discriminator", "522,497 (Fig 7)", "–"),
@@ -62,7 +76,7 @@ class Subject:
     """What a report is about: a run, or a model with a card.
 
     Attributes:
-        title: what to call it.
+        title: what to call it, in commands, too: they find a run of that name below the folder of runs.
         experiment: its settings.
         run: the run, or None of a model.
         model: the model, or None of a run.
@@ -87,11 +101,6 @@ class Subject:
     def environment(self) -> dict:
         """What is known of the machine, the images and the commit."""
         return self.run.environment if self.run else pretrained.environment_of(self.model.card)
-
-    @property
-    def argument(self) -> str | Path:
-        """What a command calls it."""
-        return self.run.folder if self.run else self.title
 
     def trained(self, player: str) -> Path | None:
         """The file of a network, if there is one."""
@@ -122,6 +131,11 @@ def subject_of(name: str, runs_dir: str | Path | None = None) -> Subject:
     return Subject(one_line(run.name), run.experiment, run=run)
 
 
+def made_of(subjects: Sequence[Subject]) -> str:
+    """What stands below the title of a report: what it was made of."""
+    return f"Made by ./dcgan report of {', '.join(subject.stamp.of for subject in subjects)}."
+
+
 def report_of(subjects: Sequence[Subject], report: Report, command_for: Callable[[Experiment], str]) -> None:
     """Add what is known of runs and models to a report.
 
@@ -131,6 +145,7 @@ def report_of(subjects: Sequence[Subject], report: Report, command_for: Callable
         command_for: gives the command that trains an experiment.
     """
     several = len(subjects) > 1
+    report.of = [subject.title for subject in subjects]
     if several:
         side_by_side(subjects, report)
     for subject in subjects:
@@ -221,7 +236,7 @@ def _data(subject: Subject, report: Report) -> list[dict]:
         )
     else:
         blocks.append(
-            missing(f"the run has no picture of true images ({command('resume', run.folder)} goes on with it).")
+            missing(f"the run has no picture of true images ({command('resume', subject.title)} goes on with it).")
         )
     return blocks
 
@@ -298,7 +313,7 @@ def _results(subject: Subject, report: Report) -> list[dict]:
         return [report.picture(samples, "samples", caption, subject.stamp)]
     numbers = [row[run.unit] for row in run.epochs() if run.grid(row[run.unit]).is_file()]
     if not numbers:
-        return [missing(f"the run has no grids yet; {command('resume', run.folder)} goes on with it.")]
+        return [missing(f"the run has no grids yet; {command('resume', subject.title)} goes on with it.")]
     stamp = subject.stamp
     last = f"Samples after {run.unit} {numbers[-1]:,}."
     blocks = [report.picture(run.grid(numbers[-1]), "samples", last, stamp, wide=run.experiment.model.is_conditional)]
@@ -330,45 +345,33 @@ def _frames(run: Run, numbers: Sequence[int]) -> np.ndarray:
 
 
 def _explained(subject: Subject, report: Report) -> list[dict]:
-    make = command("explain", subject.argument)
-    folder = subject.run.folder / "explain" if subject.run else Path(f"{subject.title}-explain")
-    record = _read(folder / "explain.json")
-    if record is None:
-        return [missing(f"heat maps, their checks and the search for copies were not made; {make} makes them.")]
-    rows = [finding for section in record["sections"] for finding in section["findings"]]
-    rows = [{name: row[name] for name in ("claim", "measured", "control")} for row in rows]
-    blocks = [text(record["about"])]
-    if rows:
-        blocks.append(table(rows, "What was claimed, what was measured, its control", subject.stamp, small=True))
-    captions = {
-        "gradcam_true": "Grad-CAM of true images, for true and for fake; beside it where the logit really comes from.",
-        "gradcam_fake": "Grad-CAM of fake images.",
-        "guided": "Guided backpropagation of filters, and the images that they answer to most.",
-        "neighbours_fake": "Fake samples, and the training images nearest to them.",
-    }
-    for name, caption in captions.items():
-        if (folder / f"{name}.png").is_file():
-            blocks.append(report.picture(folder / f"{name}.png", name, caption, subject.stamp))
-    blocks += [missing(section["missing"]) for section in record["sections"] if section["missing"]]
-    return blocks
+    try:
+        found = explained(subject)
+    except NotKeptError as error:
+        return [missing(f"{error}; {command('explain', subject.title)} makes them.")]
+    blocks = [text(found.about)]
+    if found.findings:
+        caption = "What was claimed, what was measured, its control"
+        blocks.append(table(found.findings, caption, subject.stamp, small=True))
+    for name, (section, caption) in _EXPLAINED.items():
+        file = found.folder / f"{name}.png"
+        if section in found.made and file.is_file():
+            blocks.append(report.picture(file, name, caption, subject.stamp))
+    return blocks + [missing(sentence) for sentence in found.lacks]
 
 
 def _features(subject: Subject) -> list[dict]:
-    file = subject.run.folder / "features.json" if subject.run else Path(f"{subject.title}-features.json")
-    record = _read(file)
-    if record is None:
-        make = f"{command('features', subject.argument)} --json > {shlex.quote(one_line(str(file)))}"
-        return [missing(f"what a linear classifier reads off its discriminator was not measured; {make} keeps it.")]
-    from utils.features.comparison import as_table, margin_in_words
-
-    blocks = [table(as_table(record), f"{record['data']['title']}, protocol {record['protocol']}", subject.stamp, True)]
-    if record["margin"]:
-        blocks.append(text(margin_in_words(record)))
-    return blocks
+    try:
+        found = read_off(subject)
+    except NotKeptError as error:
+        make, where = command("features", subject.title, "--json"), "in the run's folder" if subject.run else "here"
+        return [missing(f"{error}; what {make} prints is shown once kept as {features_file(subject).name} {where}.")]
+    margin = [text(found.margin)] if found.margin else []
+    return [table(found.rows, found.caption, subject.stamp, small=True), *margin]
 
 
 def _latent(subject: Subject, report: Report) -> list[dict]:
-    make = f"{command('arithmetic', subject.argument, '--score')} and {command('walk', subject.argument)}"
+    make = f"{command('arithmetic', subject.title, '--score')} and {command('walk', subject.title)}"
     folders = sorted((subject.run.folder / "latent").glob("*/")) if subject.run else []
     blocks = []
     for folder in folders:
@@ -381,7 +384,7 @@ def _latent(subject: Subject, report: Report) -> list[dict]:
 def _distances(subject: Subject) -> list[dict]:
     record = subject.record
     if record is None:
-        return [missing(f"no distance of these weights was kept; {command('evaluate', subject.argument)} measures it.")]
+        return [missing(f"no distance of these weights was kept; {command('evaluate', subject.title)} measures it.")]
     blocks = []
     for measured, passport in zip(spaces_of(record), passports_of(record)):
         rows = [
@@ -430,7 +433,7 @@ def _limits(subject: Subject) -> list[str]:
     found = ["One run with one seed: what another seed would give is not known."]
     if subject.run and not subject.run.is_finished:
         stands = one_line(subject.run.in_words())
-        found.append(f"The run is not finished ({stands}); {command('resume', subject.run.folder)} goes on with it.")
+        found.append(f"The run is not finished ({stands}); {command('resume', subject.title)} goes on with it.")
     if (record := subject.record) and record["distance"]["space"].startswith("classifier"):
         found.append(
             "Distances are measured in the features of a classifier of this dataset: they cannot be compared with "
@@ -531,11 +534,3 @@ def _in_text(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {each}" for name, each in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _read(file: Path) -> dict | None:
-    """A record that a command kept; None if there is none, or another thing of that name."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

@@ -13,7 +13,7 @@ from utils.report.claims import SOURCES, Row, verdict_counts
 from utils.report.document import Report, Stamp, code, listing, missing, table, text
 from utils.report.kept import Kept, NotKeptError
 from utils.report.of_networks import FIGURES, figures_of, shipped
-from utils.report.of_study import add_study, claims_table, command_of
+from utils.report.of_study import add_study, claims_table, command_of, data_in_words, data_of
 from utils.tables import duration
 
 TITLE = "DCGAN study: what was trained, measured and found"
@@ -28,6 +28,7 @@ SHOWN = {
 }  # fmt: skip
 """Pictures of notebooks: number, cell, which of its pictures, caption."""
 _MODEL_OF = {"08": "faces", "13": "faces64"}
+_SOURCES_DATA = ("celeba", "lsun_bedroom", "svhn", "imagenet32")  # that the course report or the paper trained on
 _FINDINGS = {"08": "code-14", "09": "code-09"}
 _TABLES = {
     ("13", "smooth"): ("path", "Walks beside fades"),
@@ -60,7 +61,7 @@ def add_project(report: Report, kept: Kept, claims: Sequence[Row]) -> None:
         rows = [row for row in claims if row.claim.id[0] == letter]
         report.section(f"Claims of {source}", claims_table(rows))
     report.section("Beside the course report and the paper", _beside())
-    report.section("Limits", listing(_limits()))
+    report.section("Limits", listing(_limits(kept)))
     report.section("How to make it again", text("Every study, and then this report:"), code(_commands(names)))
 
 
@@ -192,14 +193,39 @@ def _beside() -> dict:
     return table(rows, small=True)
 
 
-def _limits() -> list[str]:
+def _limits(kept: Kept) -> list[str]:
+    updates, seeds, learnt = [], [], set()
+    for name in kept.studies():
+        results = kept.study(name)
+        trained = [run for run in results["runs"] if run.get("updates")]  # others were measured only
+        if trained:
+            updates += [run["updates"] for run in trained]
+            seeds.append(len({run["seed"] for run in trained}))
+            learnt |= data_of(name, results)
+    for subject in shipped(kept.models):
+        if "updates" in subject.model.card:  # else it was not trained here
+            updates.append(subject.model.card["updates"])
+            learnt.add(data_in_words(subject.experiment.data.name))
+    others = [title for title in map(data_in_words, _SOURCES_DATA) if title not in learnt]
     return [
-        "CPU-sized: narrow networks, hundreds to thousands of updates, one to three seeds.",
-        "The built-in faces and house numbers are stand-ins; nothing here learnt from CelebA, LSUN, SVHN, ImageNet.",
+        "CPU-sized: most networks are narrower than their sources have them"
+        + (f", {_range(updates)} updates" if updates else "")
+        + (f", seeds of a study: {_range(seeds)}" if seeds else "")
+        + ".",
+        "The built-in faces and house numbers are stand-ins"
+        + (f"; what was trained here learnt from {', '.join(sorted(learnt, key=str.lower))}" if learnt else "")
+        + (f", nothing from {', '.join(others)}" if learnt and others else "")
+        + ".",
         "Distances are measured in the features of small classifiers of each dataset, which mislead far from the data "
         "(study ladder), and are neither FID nor KID.",
         "Older results do not say with which commit they were made.",
     ]
+
+
+def _range(values: Sequence[int]) -> str:
+    """The lowest and the highest in words."""
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _commands(names: Sequence[str]) -> str:

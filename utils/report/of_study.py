@@ -3,11 +3,13 @@
 import importlib
 from collections.abc import Sequence
 
+from utils.data.catalogue import find_entry
 from utils.errors import InputError
 from utils.presets import SCALES
 from utils.report.claims import Row
 from utils.report.document import Report, Stamp, code, listing, missing, table, text
 from utils.report.kept import Kept, study_of
+from utils.runs import dataset_name
 from utils.studies import STUDIES
 from utils.text import command
 
@@ -89,11 +91,33 @@ def command_of(name: str, scale: str | None = None) -> str:
         name: of its results.
         scale: that these were made at, as they say it; None of those that do not, where the end of the name tells it.
     """
-    scale = scale or next((each for each in SCALES if name.endswith(f"-{each}")), "report")
-    study, ending = study_of(name), "" if scale == "report" else scale  # as `study_name` writes it
-    data = name.removeprefix(study).removesuffix(ending).strip("-")
+    data, ending = _ends_of(name, scale)
     options = [*(("--data", data) if data else ()), *(("--scale", ending) if ending else ())]
-    return command("study", study, *options, "--out", "notebooks/results")
+    return command("study", study_of(name), *options, "--out", "notebooks/results")
+
+
+def data_of(name: str, results: dict) -> set[str]:
+    """What the runs of a study learnt from, in words.
+
+    Args:
+        name: of its results.
+        results: these.
+    """
+    between = {run[side] for run in results["runs"] for side in ("source", "target") if side in run}
+    return between or {data_in_words(_ends_of(name, results.get("scale"))[0])}
+
+
+def data_in_words(name: str) -> str:
+    """What to call a dataset, by its name, or by what results on it are called after."""
+    entry = find_entry(name)
+    return entry.title if entry else dataset_name(name)
+
+
+def _ends_of(name: str, scale: str | None) -> tuple[str, str]:
+    """The data and the scale in the name of results, as `study_name` writes them; "" of what is not in it."""
+    scale = scale or next((each for each in SCALES if name.endswith(f"-{each}")), "report")
+    ending = "" if scale == "report" else scale
+    return name.removeprefix(study_of(name)).removesuffix(ending).strip("-"), ending
 
 
 def claims_table(rows: Sequence[Row]) -> dict:

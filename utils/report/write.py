@@ -13,9 +13,8 @@ from pathlib import Path
 
 from utils.errors import InputError
 from utils.files import appears_whole, write_text
-from utils.report.document import Report
+from utils.report.document import JSON, MARK, PAGE, PDF, PICTURES, Report, read
 
-JSON, PAGE, PDF = "report.json", "report.html", "report.pdf"
 _KINDS = {".png": "png", ".jpg": "jpeg", ".svg": "svg+xml"}
 _HERE = Path(__file__).resolve().parent
 
@@ -48,23 +47,27 @@ def fingerprint(text: str) -> str:
 def mark_of(folder: str | Path) -> str:
     """What the PDF of a folder says it was made of: the JSON file, and its pictures."""
     folder, pictures = Path(folder), hashlib.sha256()
-    for file in sorted(folder.glob("pictures/*")):
+    for file in sorted(folder.glob(f"{PICTURES}/*")):
         pictures.update(file.read_bytes())
-    return f"{fingerprint((folder / JSON).read_text(encoding='utf-8'))} pictures {pictures.hexdigest()}"
+    return MARK.format(fingerprint((folder / JSON).read_text(encoding="utf-8")), pictures.hexdigest())
 
 
 def page_of(folder: str | Path) -> str:
-    """The page, which needs no other file and runs no scripts, of the JSON file and the pictures of a folder."""
+    """The page, which needs no other file and runs no scripts, of the JSON file and the pictures of a folder.
+
+    Raises:
+        InputError: there is no report, or it cannot be read.
+    """
     import jinja2
 
     folder = Path(folder)
-    plain = _read(folder)
+    plain = read(folder)
     template = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         (_HERE / "page.html").read_text(encoding="utf-8")
     )
 
     def content(file: str) -> str:
-        return base64.b64encode((folder / file).read_bytes()).decode()
+        return base64.b64encode((folder / PICTURES / Path(file).name).read_bytes()).decode()  # of no other folder
 
     def kind(file: str) -> str:
         return _KINDS[Path(file).suffix]
@@ -79,8 +82,8 @@ def write_pdf(folder: str | Path) -> Path:
     from utils.figure import FONT, font_file
 
     folder = Path(folder).resolve()
-    drawings = sorted(folder.glob("pictures/*.svg"))
-    text = "".join([json.dumps(_read(folder), ensure_ascii=False), *(f.read_text(encoding="utf-8") for f in drawings)])
+    drawings = sorted(folder.glob(f"{PICTURES}/*.svg"))
+    text = "".join([json.dumps(read(folder), ensure_ascii=False), *(f.read_text(encoding="utf-8") for f in drawings)])
     # Typst's own fonts, and Matplotlib's for letters that those have not; another where letters ask for one.
     fonts = {str(Path(font_file(letters)).parent) for letters in ("", *_foreign(text))}
     template = (_HERE / "paper.typ").read_bytes()
@@ -105,10 +108,3 @@ def _foreign(text: str) -> list[str]:
     """Runs of letters beyond the Latin, Greek and Cyrillic alphabets, for which a font has to be found."""
     runs = "".join(c if c > "\u052f" and not "\u1e00" <= c <= "\u2fff" else " " for c in text)
     return sorted(set(runs.split()))
-
-
-def _read(folder: Path) -> dict:
-    try:
-        return json.loads((folder / JSON).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"{folder} has no {JSON} that a report could be made of.") from error

@@ -24,6 +24,7 @@ from utils.report.claims.reading import (
     NAMES,
     amounts_in,
     by_data,
+    copies_found,
     copies_in_words,
     findings_starting,
     healthy_of,
@@ -41,6 +42,8 @@ ZERO, ALIVE = 0.01, 0.1
 """A loss below the first has gone to zero, one above the second has come back; undecided is log 2 = 0.69."""
 SMALL = 1_000
 """Images up to which a set is small here; the report's small sets have tens of thousands."""
+BEDROOMS = 300_000
+"""Of which the report says that they stop improving (Fig 13)."""
 REPORTED = 80.6
 """Per cent of CIFAR-10 that R §2.2 quotes as the DCGAN's."""
 
@@ -89,8 +92,10 @@ def _never_recovers(kept: Kept) -> Evidence:
     return Evidence(
         by_data(texts),
         "–",
-        CONFIRMED if all(stayed) else OPEN,
-        "it stays there in every run"
+        CONFIRMED if stayed and all(stayed) else OPEN,
+        "in no run does it go to zero, so there is nothing to recover from (R1a)"
+        if not stayed
+        else "it stays there in every run"
         if all(stayed)
         else f"true of {sum(stayed)} of {len(stayed)} runs; in the others it comes back within {updates_of(studies)} "
         "updates, with samples that are no better (R2a)",
@@ -114,8 +119,16 @@ def _cause(kept: Kept) -> Evidence:
         "large as without it (in brackets)",
         REFUTED if all(works) else OPEN,
         "gradients vanish because the loss is zero, and that is zero because the two updates judge by different "
-        "statistics; batch normalisation as such keeps them large",
+        "statistics; batch normalisation as such keeps them large"
+        if all(works)
+        else "batch normalisation as such keeps gradients as large as they are without it on "
+        f"{sum(works)} of {len(works)} datasets only",
     )
+
+
+def _where(holds: Sequence[bool], sentence: str) -> str:
+    """A sentence that is true of every dataset, or else on how many it is."""
+    return sentence if all(holds) else f"on {sum(holds)} of {len(holds)} datasets {sentence}"
 
 
 def _better_without(kept: Kept) -> Evidence:
@@ -129,7 +142,7 @@ def _better_without(kept: Kept) -> Evidence:
         "two sets of true images: "
         + by_data({name: f"{of_arm(of, 'off')[0]['floor'][0]:.3f}" for name, of in studies.items()}),
         CONFIRMED if all(holds) else OPEN,
-        "every run without is nearer than every run with the report's batch normalisation",
+        _where(holds, "every run without is nearer than every run with the report's batch normalisation"),
     )
 
 
@@ -143,6 +156,8 @@ def _stable_without(kept: Kept) -> Evidence:
         return by_data({name: f"{good} of {count}" for name, (good, count) in counts.items()})
 
     found, normal = healthy("off"), healthy("off_normal")
+    if not found:
+        raise NotKeptError("the study batch_normalisation has no runs without it")
     bad = [name for name, (good, count) in found.items() if 2 * good < count]
     weights = [name for name in bad if name in normal and normal[name][0] == normal[name][1]]
     return Evidence(
@@ -170,7 +185,7 @@ def _better_than_working(kept: Kept) -> Evidence:
         f"full width, CIFAR-10, {kept.card('cifar10')['updates']:,} updates, one run each, 95%: {plain:.3f} without, "
         f"{normalised:.3f} with",
         REFUTED if all(holds) else OPEN,
-        "beside batch normalisation that works, pictures without it are worse in every run"
+        _where(holds, "beside batch normalisation that works, pictures without it are worse in every run")
         + (", and at full width" if normalised.value < plain.value else ", though not at full width"),
     )
 
@@ -227,6 +242,7 @@ def _more_is_better(kept: Kept) -> Evidence:
         f"second half of as many updates: {by_data(controls)}",
         CONFIRMED if all(holds) else OPEN,
         "at equal epochs many images are better"
+        + ("" if all(holds) else f" in {sum(holds)} of {len(holds)} comparisons only")
         + (", because these are more updates: at first, equal updates leave no advantage" if all(gone) else "")
         + f"; over thousands of updates many are better in {sum(kept_up)} of {len(kept_up)} sets",
     )
@@ -252,8 +268,8 @@ def _stops_improving(kept: Kept) -> Evidence:
         ]
         controls[name] = f"{span(of_few)} and {span(kernel_ends(of_arm(results, str(few))))}"
         clear, count = clear + better, count + len(runs)
-    on_terms, of_few = {}, {}
-    for name, ((few, many), short, long, most) in _reports_amounts(kept).items():
+    on_terms, of_few, terms = {}, {}, _reports_amounts(kept)
+    for name, ((few, many), short, long, most) in terms.items():
         first, later = after_about_one(most), _second_half(most)
         better = later[2] < first["kernel"][1]
         on_terms[name] = (
@@ -262,13 +278,15 @@ def _stops_improving(kept: Kept) -> Evidence:
         )
         of_few[name] = f"with {few:,}, {after_about_one(short)['kernel'][0]:.2g} and {_range(_second_half(long))}"
         clear, count = clear + better, count + 1
+    bedrooms = terms["bedrooms"][0][1] if "bedrooms" in terms else 0
     return Evidence(
         f"kernel distance: {by_data(texts)}; with the report's amounts, or their share: {by_data(on_terms)}",
         f"few images at the same updates: {by_data(controls)}; of the report's amounts, from as early an epoch to as "
         f"many updates: {by_data(of_few)}",
         REFUTED if clear == count else OPEN if clear else CONFIRMED,
-        f"it goes on improving in {clear} of {count} runs, none of them on 300,000 bedrooms; few images flatten at the "
-        "same updates, so an epoch is no unit of progress",
+        f"it goes on improving in {clear} of {count} runs"
+        + (f", none of them on {BEDROOMS:,} bedrooms" if bedrooms < BEDROOMS else "")
+        + "; few images flatten at the same updates, so an epoch is no unit of progress",
     )
 
 
@@ -318,14 +336,22 @@ def _losses_intersect(kept: Kept) -> Evidence:
 def _losses_tell(kept: Kept) -> Evidence:
     from utils.studies.losses import correlations
 
-    found = {row["what is read"]: row["within a run"] for row in correlations(kept.study("losses-faces"))}
+    results = kept.study("losses-faces")
+    found = {row["what is read"]: row["within a run"] for row in correlations(results)}
+    crossed = sum(n > 0 for n in _crossings(results["runs"]))
     generator, updates = found["generator's loss"], found["updates done (negative)"]
     low, high = interval_in(generator).low, interval_in(generator).high
     return Evidence(
         f"rank correlation of the generator's loss with the kernel distance within a run: {generator}",
         f"of the number of updates done: {updates}",
         REFUTED if low < 0 < high else OPEN,
-        "there is no intersection to explain anything, and the loss does not say when pictures stop improving",
+        (
+            f"the losses intersect in {crossed} of {len(results['runs'])} runs"
+            if crossed
+            else "there is no intersection to explain anything"
+        )
+        + (", and the loss does not say" if low < 0 < high else ", and the loss may say")
+        + " when pictures stop improving",
     )
 
 
@@ -341,34 +367,47 @@ def _maps_show(kept: Kept) -> Evidence:
     except NotKeptError:
         drawn = other = ""
     area = re.search(r"\[(-?[\d.]+), (-?[\d.]+)\]", deletion.measured)
-    fails = area is not None and float(area[2]) >= 0 and re.search(r"on 0 of", parts.measured) is not None
+    on_parts = re.search(r"on 0 of", parts.measured) is None
+    matters = area is not None and float(area[2]) < 0
+    fails = area is not None and not matters and not on_parts
+    told = (("lies on parts that an image shows", on_parts), ("marks what makes an image true", matters))
+    shows = " and ".join(words for words, holds in told if holds)
     return Evidence(
         f"built-in faces: on the parts that an image shows {parts.measured}; {deletion.measured.split(';')[0]}; "
         f"{random.measured}{drawn}",
         f"parts: {parts.control}; deletion: {deletion.control}; weights: {random.control}{other}",
         REFUTED if fails else OPEN,
-        "on this architecture the map does not lie on what makes an image true, so it cannot show that; on "
-        "photographs of SVHN, with a network that learnt from them, it was not measured",
+        "on this architecture the map "
+        + (
+            "does not lie on what makes an image true, so it cannot show that"
+            if fails
+            else shows or "lies on no parts, and whether it marks what makes an image true was not measured"
+        )
+        + "; on photographs of SVHN, with a network that learnt from them, it was not measured",
     )
 
 
 def _does_not_memorise(kept: Kept) -> Evidence:
     """The generator, by the tests of copying; the discriminator, by what it makes of true images it has not seen."""
     measured, control = copies_in_words(kept)
-    knows, alike = [], []
+    knows, alike, of_few, copies = [], [], True, copies_found(kept)
     for name, results in on_datasets(kept, "report_amounts", NAMES).items():
-        for count in amounts_in(results)[-2:]:
+        *_, few, many = amounts_in(results)
+        for count in (few, many):
             judged = of_arm(results, str(count))[0]["snapshots"][-1]["judged"]
             words = "{:.2f} and {:.2f}".format(judged["trained_on"], judged["held_out"])
             by_heart = judged["held_out"] < 0.5 < judged["trained_on"]
             (knows if by_heart else alike).append(f"{count:,} {NAMES[name]}: {words}")
+            of_few = of_few and not (by_heart and count == many)
     return Evidence(
         f"{measured}; the discriminator's mean score of images trained on, and of other true ones: "
         + "; ".join(knows + alike),
         control,
-        OPEN if knows else CONFIRMED,
-        "the generator's samples are no copies; "
-        + (f"the discriminator knows its images by heart in {len(knows)} of {len(knows + alike)} runs, of few images"
+        CONFIRMED if copies.are_excluded and not knows else OPEN,
+        ("the generator's samples are no copies; " if copies.are_excluded
+         else f"of the generator's samples there is {copies.sign}; ")
+        + (f"the discriminator knows its images by heart in {len(knows)} of {len(knows + alike)} runs"
+           + (", of few images" if of_few else "")
            if knows else "nor does the discriminator know its images by heart")
         + "; neither comes from maps",
     )  # fmt: skip

@@ -33,13 +33,12 @@ def _clarity(kept: Kept) -> Evidence:
 
 
 def _novel(kept: Kept) -> Evidence:
-    found, clean, caught = copies_found(kept)
-    good = clean == caught == len(found)
+    found = copies_found(kept)
     return Evidence(
         *copies_in_words(kept),
-        CONFIRMED if good else OPEN,
-        f"{'no' if good else 'a'} sign of copies; that a generator of latents alone carries nothing over is so by its "
-        "construction, and was not measured",
+        CONFIRMED if found.are_excluded else OPEN,
+        f"{found.sign}; that a generator of latents alone carries nothing over is so by its construction, and was not "
+        "measured",
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +17,7 @@ NAMES = {
     "bedrooms": "bedrooms",
 }
 """What studies were carried out on."""
+_NO_SIGN = "no sign of copies"
 REAL_SUMS, DECKS_SUM = "arithmetic-celeba-attributes", "arithmetic-celeba-deck"
 """What `./dcgan arithmetic RUN --score --json` found of a run on CelebA, for each attribute and for the deck's sum."""
 
@@ -109,42 +111,75 @@ def long_trainings(kept: Kept) -> dict[str, dict]:
     return found
 
 
-def copies_found(kept: Kept) -> tuple[list[Finding], int, int]:
-    """The findings on copies: spaces without a sign of them, and spaces where planted ones are caught."""
-    found = findings_starting(
-        kept.notebook("09").findings("code-09"), "Report: the maps show that the network does not memorise"
-    )
-    clean = sum(finding.measured.startswith("no sign of copies") for finding in found)
-    caught = sum(finding.control.split(": copied ")[1].startswith("100%") for finding in found)
-    return found, clean, caught
+@dataclass(frozen=True)
+class Copies:
+    """What tests of notebook 09 say of copies among the samples of a model.
+
+    Attributes:
+        spaces: the finding in each feature space, beside copies that were planted.
+        audit: a row for each of other tests; [] where they were not made.
+    """
+
+    spaces: list[Finding]
+    audit: list[dict[str, str]]
+
+    @property
+    def clean(self) -> int:
+        """In how many spaces there is no sign of copies."""
+        return sum(finding.measured.startswith(_NO_SIGN) for finding in self.spaces)
+
+    @property
+    def caught(self) -> int:
+        """In how many spaces planted copies are found, all of them."""
+        return sum(finding.control.split(": copied ")[1].startswith("100%") for finding in self.spaces)
+
+    @property
+    def clean_audit(self) -> int:
+        """By how many of the other tests there is no sign of copies."""
+        return sum(row["says"] == _NO_SIGN for row in self.audit)
+
+    @property
+    def are_excluded(self) -> bool:
+        """Whether no test sees copies, and planted ones are found in every space."""
+        return self.sign == _NO_SIGN
+
+    @property
+    def sign(self) -> str:
+        """What it comes to, in words."""
+        if (self.clean, self.clean_audit) != (len(self.spaces), len(self.audit)):
+            return "a sign of copies"
+        missed = len(self.spaces) - self.caught
+        either = f", but in {missed} of {len(self.spaces)} spaces none of planted ones either"
+        return _NO_SIGN + (either if missed else "")
+
+
+def copies_found(kept: Kept) -> Copies:
+    """What was found of copies among the samples of the model `faces`."""
+    notebook = kept.notebook("09")
+    spaces = findings_starting(notebook.findings("code-09"), "Report: the maps show that the network does not memorise")
+    try:
+        return Copies(spaces, notebook.table("verdict", "sees exact"))
+    except NotKeptError:
+        return Copies(spaces, [])
 
 
 def copies_in_words(kept: Kept) -> tuple[str, str]:
     """What was found of copies, and of the control, in words."""
-    found, clean, caught = copies_found(kept)
-    shares = ", ".join(re.search(r"copied (-?\d+% \(.*?\))", finding.measured)[1] for finding in found)
-    faces = kept.card("faces")
-    about = f"model `faces`, {faces['updates']:,} updates"
-    asked, power = _audit(kept)
+    found = copies_found(kept)
+    shares = ", ".join(re.search(r"copied (-?\d+% \(.*?\))", finding.measured)[1] for finding in found.spaces)
+    measured = (
+        f"model `faces`, {kept.card('faces')['updates']:,} updates: no sign of copies in {found.clean} of "
+        f"{len(found.spaces)} feature spaces (share copied, 95%: {shares})"
+    )
+    control = f"copies that were planted are found in {found.caught} of {len(found.spaces)}"
+    if not found.audit:
+        return measured, control
+    seen = [row["sees exact"] for row in found.audit if row["sees exact"] != "–"]
+    power = f"exact ones from {min(seen, key=_number)} on by {len(seen)} of {len(found.audit)} tests" if seen else ""
     return (
-        f"{about}: no sign of copies in {clean} of {len(found)} feature spaces (share copied, 95%: {shares}){asked}",
-        f"copies that were planted are found in {caught} of {len(found)}{power}",
+        f"{measured}; none in {found.clean_audit} of {len(found.audit)} tests of an audit",
+        f"{control}; in the audit {power or 'by no test'}",
     )
-
-
-def _audit(kept: Kept) -> tuple[str, str]:
-    """What other tests of notebook 09 say of the model, and from which share on they would have seen copies; in words,
-    "" where they were not made."""
-    try:
-        tests = kept.notebook("09").table("verdict", "sees exact")
-    except NotKeptError:
-        return "", ""
-    clean = sum(row["says"] == "no sign of copies" for row in tests)
-    seen = [row["sees exact"] for row in tests if row["sees exact"] != "–"]
-    power = (
-        f"exact ones from {min(seen, key=_number)} on by {len(seen)} of {len(tests)} tests" if seen else "by no test"
-    )
-    return f"; none in {clean} of {len(tests)} tests of an audit", f"; in the audit {power}"
 
 
 def _number(text: str) -> float:

@@ -1,0 +1,120 @@
+"""What `explain` and `features` kept of a run or a model, if it can be read and is of the weights that are there now.
+
+Both write down the SHA-256 of the networks that they looked at, as `evaluate` does; what was kept before they did is
+taken for that of the weights that are there.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from utils.evaluation.records import digest
+from utils.files import read_json
+from utils.registries import PLAYERS
+from utils.report.kept import NotKeptError
+
+if TYPE_CHECKING:
+    from utils.report.of_networks import Subject
+
+_ODD = (LookupError, TypeError, ValueError, AttributeError)  # what reading a record raises that is built otherwise
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What `explain` found.
+
+    Attributes:
+        folder: where its pictures are.
+        about: which images it looked at.
+        findings: "claim", "measured" and "control" of each, in words.
+        made: names of the sections that found something; pictures of others were left by an earlier call.
+        lacks: why something could not be done, a sentence each.
+    """
+
+    folder: Path
+    about: str
+    findings: list[dict[str, str]]
+    made: set[str]
+    lacks: list[str]
+
+
+@dataclass(frozen=True)
+class ReadOff:
+    """What a linear classifier reads off a discriminator, as `features` measured it.
+
+    Attributes:
+        caption: of which images, by which protocol.
+        rows: a table like the paper's.
+        margin: how far it is ahead of random weights, in a sentence; "" where that was not measured.
+    """
+
+    caption: str
+    rows: list[dict]
+    margin: str
+
+
+def explained(subject: "Subject") -> Explained:
+    """What `explain` found of a subject.
+
+    Raises:
+        NotKeptError: nothing was made, or it cannot be read, or it is of earlier weights.
+    """
+    folder = subject.run.folder / "explain" if subject.run else Path(f"{subject.title}-explain")
+    what = "heat maps, their checks and the search for copies"
+    record = _record(subject, folder / "explain.json", f"{what} were", "made")
+    try:
+        sections = record["sections"]
+        findings = [
+            {name: str(finding[name]) for name in ("claim", "measured", "control")}
+            for section in sections
+            for finding in section["findings"]
+        ]
+        made = {section["name"] for section in sections if section["findings"]}
+        lacks = [str(section["missing"]) for section in sections if section["missing"]]
+        return Explained(folder, str(record["about"]), findings, made, lacks)
+    except _ODD as error:
+        raise NotKeptError(f"{what} cannot be read from explain.json") from error
+
+
+def features_file(subject: "Subject") -> Path:
+    """Where what `features --json` prints is kept."""
+    return subject.run.folder / "features.json" if subject.run else Path(f"{subject.title}-features.json")
+
+
+def read_off(subject: "Subject") -> ReadOff:
+    """What `features` measured of a subject.
+
+    Raises:
+        NotKeptError: nothing was kept, or it cannot be read, or it is of earlier weights.
+    """
+    from utils.features.comparison import as_table, margin_in_words
+
+    file, what = features_file(subject), "what a linear classifier reads off its discriminator"
+    record = _record(subject, file, f"{what} was", "measured")
+    try:
+        caption, rows = f"{record['data']['title']}, protocol {record['protocol']}", as_table(record)
+        if not rows:
+            raise ValueError("a table has rows")
+        return ReadOff(caption, rows, margin_in_words(record) if record["margin"] else "")
+    except _ODD as error:
+        raise NotKeptError(f"{what} cannot be read from {file.name}") from error
+
+
+def _record(subject: "Subject", file: Path, what: str, made: str) -> dict:
+    """A record that a command kept of the weights that a subject has now, {} of what is no record.
+
+    Raises:
+        NotKeptError: there is none, or it is of other weights.
+    """
+    if not file.is_file():
+        raise NotKeptError(f"{what} not {made}")
+    try:
+        record = read_json(file)
+        known = {player: record[f"{player}_sha256"] for player in PLAYERS if f"{player}_sha256" in record}
+    except (OSError, *_ODD):
+        return {}
+    for player, sha256 in known.items():
+        network = subject.trained(player)
+        if network is None or digest(network) != sha256:
+            raise NotKeptError(f"{what} {made} of earlier weights")
+    return record
