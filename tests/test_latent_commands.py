@@ -1,6 +1,7 @@
 """The commands of the latent space, on a user's own tiny generator."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from utils import cli, viz
 from utils.errors import InputError
+from utils.evaluation.records import digest
 from utils.latent.directions import read_directions
 from utils.sampling import Sampler
 
@@ -35,6 +37,7 @@ def test_walk_writes_film_strip_and_record(capsys, monkeypatch, tmp_path, model)
     assert {file.name for file in folder.iterdir()} == {"walk.mp4", "walk.gif", "strip.png", "walk.json"}
     record = json.loads((folder / "walk.json").read_text())
     assert record["stops"] == ["12", "40"] and record["path"] == "spherical" and record["frames"] == 8
+    assert (record["generator"], record["generator_sha256"]) == (str(model), digest(model))
     before = (folder / "strip.png").read_bytes()
     code, out, _ = said(capsys, "walk", model, "--from", "12", "--to", "40", "--frames", "8", "--json")
     assert json.loads(out)["frames"] == 8 and (folder / "strip.png").read_bytes() == before
@@ -47,12 +50,14 @@ def test_ones_own_picture_is_inverted_walked_and_added_to(capsys, monkeypatch, t
     code, out, _ = said(capsys, "invert", model, "me.png", "--out", "mine", "--check", "2")
     assert code == 0 and "drawn" in out and "mine/latents.npy:0 --to 12" in out
     record = json.loads((tmp_path / "mine" / "invert.json").read_text())
+    assert record["generator_sha256"] == digest(model)
     assert record["pictures"][0]["verdict"] == "drawn" and record["recovery"]["samples"] == 2
     latents = np.load(tmp_path / "mine" / "latents.npy")
     assert np.array_equal(viz.read_png(tmp_path / "me.png")[::4, ::4], drawn) and latents.shape == (1, DIM)
     sample = Sampler(entangled(), DIM).make_latents(8)[7]
     code, *_ = said(capsys, "arithmetic", model, "me: mine/latents.npy", "+", "7", "-", "7", "--out", "sum")
     assert code == 0
+    assert json.loads(Path("sum/arithmetic.json").read_text())["generator_sha256"] == digest(model)
     np.testing.assert_allclose(np.load("sum/latents.npy"), latents + sample - sample, atol=1e-5)
     assert (
         said(capsys, "walk", model, "--from", "mine/latents.npy:0", "--to", "7", "--frames", "4", "--out", "w")[0] == 0
@@ -66,6 +71,7 @@ def test_directions_of_a_model_of_which_nothing_is_known_are_those_that_need_no_
     code, out, _ = said(capsys, "directions", model, "--out", "found")
     assert code == 0 and "cannot be measured" in out and "--classifier" in out
     record = json.loads((tmp_path / "found" / "directions.json").read_text())
+    assert record["generator_sha256"] == digest(model)
     kinds = [direction["kind"] for direction in record["directions"]]
     assert kinds == ["SeFa"] * 6 + ["PCA"] * 6 + ["random"] * 3
     assert np.load("found/directions.npy").shape == (15, DIM)

@@ -514,6 +514,22 @@ def test_what_was_made_of_earlier_weights_is_missing_and_what_does_not_say_count
     assert shown() == ["too few images", "a table"] and answers(run, report, "explained") == {"explained": YES}
 
 
+def test_walks_and_sums_of_earlier_weights_are_named_and_not_shown(tmp_path):
+    run, known = with_weights(tmp_path)
+    for name, about in {"walk": {"generator_sha256": known["generator_sha256"]}, "walk-before": {}}.items():
+        write_json(run.folder / "latent" / name / "walk.json", about)
+        write_png(run.folder / "latent" / name / "strip.png", np.zeros((4, 4, 3), np.uint8))
+
+    def shown():
+        blocks = of_networks._latent(subject_of(run.folder), report_in(tmp_path / "out"))
+        return [block.get("file", block.get("text")) for block in blocks]
+
+    assert [file.partition("-")[2] for file in shown()] == ["walk-strip.png", "walk-before-strip.png"]
+    run.model("generator").write_text("of a training that went on")
+    picture, lacks = shown()
+    assert picture.endswith("walk-before-strip.png") and lacks == "made of earlier weights, and not shown: walk."
+
+
 def test_pictures_of_sections_that_found_nothing_were_left_by_an_earlier_call_and_are_not_shown(tmp_path):
     run, known = with_weights(tmp_path)
     write_json(run.folder / "explain" / "explain.json", explanations(FOUND, **known))

@@ -104,7 +104,7 @@ def _arithmetic(options: Arithmetic) -> None:
     folder = folder_for(trained, "turn" if options.turn else "arithmetic", options.out, about)
     sampler = sampler_for(trained)
     judge = _judge(options, trained, sampler) if known else None
-    results = Results(folder, "arithmetic", {"generator": str(trained.file), "seed": options.seed})
+    results = Results(folder, "arithmetic", trained, {"seed": options.seed})
     if options.turn:
         _turn(options, trained, sampler, judge, results)
     else:

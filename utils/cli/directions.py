@@ -85,7 +85,7 @@ def _directions(options: Directions) -> None:
         pool = make_pool(sampler, judge, seed=options.seed)
     found = find_directions(sampler, pool, judge.names if judge else (), options.seed)
     about = [{"kind": direction.kind, "name": direction.name, **direction.about} for direction in found]
-    results = Results(folder, "directions", {"generator": str(trained.file), "seed": options.seed, "directions": about})
+    results = Results(folder, "directions", trained, {"seed": options.seed, "directions": about})
     for name, kinds in (("attributes.png", ("regression",)), ("components.png", ("SeFa", "PCA", "random"))):
         if shown := [direction for direction in found if direction.kind in kinds]:
             drawn = np.concatenate([edited(sampler, start, direction.vector, SHOWN) for direction in shown])

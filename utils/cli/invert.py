@@ -75,7 +75,7 @@ def _invert(options: Invert) -> None:
     how = {"method": options.method.replace("-", " "), "starts": options.starts}
     how |= {"seed": options.seed, "progress": not options.json}
     how |= {"encode": encoder_for(trained, sampler) if options.encoder else None}
-    results = Results(folder, "invert", {"generator": str(trained.file), "seed": options.seed})
+    results = Results(folder, "invert", trained, {"seed": options.seed})
     notes = []
     if options.pictures:
         images = np.stack([_read(path, sampler.generator.output_shape[1]) for path in options.pictures])

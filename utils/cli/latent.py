@@ -16,11 +16,15 @@ class Results:
     Args:
         folder: where they go.
         name: of the record, without its suffix; it is written last.
-        about: what the record begins with.
+        trained: the generator that they are of; the record begins with its file and what this held.
+        about: what comes next in the record.
     """
 
-    def __init__(self, folder: Path, name: str, about: dict):
-        self.folder, self._record, self.plain = folder, folder / f"{name}.json", dict(about)
+    def __init__(self, folder: Path, name: str, trained, about: dict):
+        from utils.evaluation.records import digest
+
+        of = {"generator": str(trained.file), "generator_sha256": digest(trained.file)}
+        self.folder, self._record, self.plain = folder, folder / f"{name}.json", of | about
         self._was_there, self._files, self._tables = self._record.is_file(), [], []
 
     def picture(self, name: str, picture) -> None:

@@ -88,7 +88,7 @@ def _walk(options: Walk) -> None:
     record = walk(sampler, stops.latents, options.frames, options.path, closed, stops.names)
     measured = _measure(options, trained, sampler) if options.measure else None  # what is wrong there is said first
 
-    results = Results(folder, "walk", {"generator": str(trained.file), "seed": options.seed, **record.plain()})
+    results = Results(folder, "walk", trained, {"seed": options.seed, **record.plain()})
     pictures.write_walk(record, results.file("walk.mp4"), results.file("walk.gif"), fps=options.fps)
     results.picture("strip.png", pictures.walk_strip(record))
     if measured:

@@ -1,6 +1,6 @@
-"""What `explain` and `features` kept of a run or a model, if it can be read and is of the weights that are there now.
+"""What commands kept of a run or a model, if it can be read and is of the weights that are there now.
 
-Both write down the SHA-256 of the networks that they looked at, as `evaluate` does; what was kept before they did is
+They write down the SHA-256 of the networks that they looked at, as `evaluate` does; what was kept before they did is
 taken for that of the weights that are there.
 """
 
@@ -98,6 +98,20 @@ def read_off(subject: "Subject") -> ReadOff:
         return ReadOff(caption, rows, margin_in_words(record) if record["margin"] else "")
     except _ODD as error:
         raise NotKeptError(f"{what} cannot be read from {file.name}") from error
+
+
+def walked(subject: "Subject") -> tuple[list[Path], list[str]]:
+    """Folders of what `walk`, `arithmetic`, `directions` and `invert` made of a subject, and names of those that were
+    made of earlier weights."""
+    folders, made, earlier = (subject.run.folder / "latent").glob("*/") if subject.run else (), [], []
+    for folder in sorted(folders):
+        try:
+            for file in folder.glob("*.json"):
+                _record(subject, file, "", "")
+            made.append(folder)
+        except NotKeptError:
+            earlier.append(folder.name)
+    return made, earlier
 
 
 def _record(subject: "Subject", file: Path, what: str, made: str) -> dict:

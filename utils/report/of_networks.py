@@ -20,7 +20,7 @@ from utils.evaluation.records import MEASURES, in_words, kept, passports_of, spa
 from utils.networks import TrainedNetwork, find_model, find_run
 from utils.pretrained import Pretrained
 from utils.registries import PLAYERS
-from utils.report.analyses import explained, features_file, read_off
+from utils.report.analyses import explained, features_file, read_off, walked
 from utils.report.document import Report, Stamp, code, listing, missing, table, text
 from utils.report.kept import NotKeptError
 from utils.runs import Curves, Run, dataset_name
@@ -372,12 +372,14 @@ def _features(subject: Subject) -> list[dict]:
 
 def _latent(subject: Subject, report: Report) -> list[dict]:
     make = f"{command('arithmetic', subject.title, '--score')} and {command('walk', subject.title)}"
-    folders = sorted((subject.run.folder / "latent").glob("*/")) if subject.run else []
+    folders, earlier = walked(subject)
     blocks = []
     for folder in folders:
         for file in sorted(folder.glob("*.png"))[:2]:
             caption = f"{folder.name}: {file.stem}."
             blocks.append(report.picture(file, f"{folder.name}-{file.stem}", caption, subject.stamp))
+    if earlier:
+        blocks.append(missing(f"made of earlier weights, and not shown: {', '.join(earlier)}."))
     return blocks or [missing(f"no sums and no walks were kept; {make} make them.")]
 
 
