@@ -5,6 +5,9 @@ without TensorFlow; or it is the thing itself. So other packages may add to thes
 
     from utils.registries import LOSSES
     LOSSES["mine"] = Loss(discriminator=(...), generator=(...))
+
+What is part of an update is traced without AutoGraph: what depends on a tensor's values is decided by `tf.where` or
+`tf.cond`, not by Python's `if`.
 """
 
 import importlib
