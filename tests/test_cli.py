@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils import choice, cli, lengths, pretrained, runtime
+from utils import choice, cli, config, lengths, pretrained, runtime
 from utils.cli.options import read, todays
 from utils.cli.train import Resume, Train, _say_finished, command_for
 from utils.config import DataConfig, Experiment, TrainingConfig, preset, presets, replace
@@ -57,7 +57,19 @@ def said(capsys, *arguments) -> tuple[int, str, str]:
         (["train", "--data", "cats"], "There is no dataset 'cats': choose one of faces, house_numbers, cifar10"),
         (["train", "--preset", "report32", "--data-dir", "nowhere"], "data_scripts/get_cifar10.sh"),
         (["train", "--image-size", "100"], "for images of 96 or 112 pixels"),
-        (["train", "--image-size", "48", "--generator.kernel", "5"], "leave the networks' own options out"),
+        (["train", "--image-size", "48", "--generator.start", "5"], "leave the networks' own options out"),
+        (["train", "--generator.output", "conv"], "generator.output_stride must be 1; conv_transpose enlarges it."),
+        (["train", "--leaky-slope=-1"], "leaky_slope must be at least 0. Received: -1.0."),
+        (["train", "--penalty-every", "8"], "add --r1, --r2 or --loss wasserstein, or leave it out."),
+        (
+            ["train", "--summary-epochs", "2"],
+            "--summary-epochs is for trainings that are counted in epochs, and this one is counted in updates: use "
+            "--summary-updates.",
+        ),
+        (["train", "--preset", "quick", "--summary-updates", "2"], "counted in epochs: use --summary-epochs."),
+        (["train", "--preset=quick", "--updates=9", "--summary-epochs=2"], "in updates: use --summary-updates."),
+        (["train", "--preset=quick", "--minutes=1", "--summary-epochs=2"], "in updates: use --summary-updates."),
+        (["train", "--epochs", "9", "--summary-updates", "2"], "counted in epochs: use --summary-epochs."),
         (["train", "--updates", "0"], "updates must be at least 1. Received: 0."),
         (["train", "--updates", "9", "--epochs", "2"], "--updates and --epochs both say how long to train"),
         (["train", "--minutes=1", "--updates", "9"], "--minutes and --updates both say how long to train"),
@@ -289,6 +301,12 @@ def test_many_more_epochs_get_fewer_summaries_unless_told_otherwise(run):
     assert read(Resume, options, "resume", Resume.default(options)).settings.training.summary_epochs == 7
 
 
+def test_summaries_of_a_run_are_counted_in_what_it_is_counted_in(capsys, run):
+    code, _, err = said(capsys, "resume", run.folder, "--epochs", 2, "--summary-updates", 7)
+    assert code == 2 and "counts epochs: say with --summary-epochs how many" in err and err.count("\n") == 1
+    assert run.is_finished
+
+
 @pytest.mark.parametrize("options", [["--averaging", "0.5"], ["--averaging=0.5"], ["--ema-decay", "0.5"]])
 def test_an_option_is_known_by_its_earlier_name_too(capsys, run, options):
     code, _, err = said(capsys, "resume", run.folder, *options)
@@ -489,6 +507,8 @@ def test_much_time_is_spent_on_wider_networks_unless_options_say_otherwise(tmp_p
     assert width("--minutes", "16") == 0.25  # 28,000
     assert width("--width", "0.25") == width("--updates", "99999") == width("--preset", "quick64") == 0.25
     assert width("--width", "0.125") == 0.125
+    assert width("--discriminator.dropout", "0.2") == 0.5
+    assert width("--generator.filters", "512", "256", "128") == 0.25  # who says how wide blocks are has said it
     first = resolved("--minutes", "20")  # of the first command's faces
     assert first == replace(preset("quick64"), width=0.5, updates=36_000, summary_updates=720)
     for options in (["--preset", "quick64"], ["--count", "999"], ["--image-size", "32"]):
@@ -545,6 +565,83 @@ def test_every_choice_gives_way_to_its_option_and_a_preset_is_taken_as_it_is(tmp
     large = resolved("--image-size", "64", "--image-size=128").model
     assert (large.image_size, large.width, large.generator.start) == (128, 0.25, 4)
     assert resolved("--preset", "report32", "--image-size", "64").model == preset("report64").model
+
+
+def test_options_of_the_networks_leave_the_other_choices_alone(tmp_path, speed):
+    """Each of them, typed as it is anyway, changes nothing; what it changes is all that changes."""
+    speed(1.0)
+    few, small = (str(own_pictures(tmp_path / str(side), 12, [side])) for side in (64, 40))
+    chosen = resolved("--data", few)
+    assert chosen.training.augment == ("colour", "translation") and chosen.training.batch_size == 8
+    for network in ("generator", "discriminator"):
+        for name, value in vars(getattr(chosen.model, network)).items():
+            if isinstance(value, bool):
+                option = [f"--{network}.{'' if value else 'no-'}{name.replace('_', '-')}"]
+            else:
+                values = map(str, value if isinstance(value, tuple) else (value,))
+                option = [f"--{network}.{name.replace('_', '-')}", *values]
+            assert resolved("--data", few, *option) == chosen, option
+    for pictures in (few, small):
+        dropped = resolved("--data", pictures, "--discriminator.dropout", "0.2")
+        assert dropped == replace(resolved("--data", pictures), discriminator={"dropout": 0.2})
+    length = ["--data", few, "--updates", "99"]
+    chosen, own = resolved(*length), resolved(*length, "--generator.start", "3", "--width", "0.1", "--image-size=48")
+    assert (own.model.generator.start, own.model.width, own.model.image_size) == (3, 0.1, 48)
+    assert own.training == chosen.training
+    blocks = ["--generator.start", "8", "--generator.filters", "9", "8", "--generator.strides", "2", "2"]
+    assert resolved(*length, *blocks).training == chosen.training
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "augment"),
+    [
+        ("", "the pictures are", "few"),
+        ("--discriminator.dropout 0.2", "the pictures are", "few"),
+        ("--generator.start 4", "as asked for", "few"),
+        ("--image-size 64", "as asked for", "few"),
+        ("--augment noise", "the pictures are", "as asked for"),
+        ("--augment", "the pictures are", "as asked for"),
+        ("--augment=cutout --generator.kernel=4", "the pictures are", "as asked for"),
+    ],
+)
+def test_only_what_was_asked_for_is_said_to_be(capsys, tmp_path, speed, options, size, augment):
+    speed(0.02)
+    pets = own_pictures(tmp_path / "pets", 40, [200])
+    told = said(capsys, "train", "--data", pets, *options.split(), "--dry-run", "--data-dir", tmp_path / "data")[1]
+    lines = dict(line.split(maxsplit=1) for line in told.splitlines() if " " in line)
+    for name, reason, other in (("Size", size, "as asked for"), ("Augment", augment, "as asked for")):
+        assert reason in lines[name] and (reason == other) == (other in lines[name])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "--count 10",
+        "--count 10 --updates 9",
+        "--count 10 --discriminator.dropout 0.2",
+        "--count 10 --image-size 32 --generator.start 2",
+        "--count 5",
+        "--count 10 --batch-size 16",
+        "--conditions labels",
+        "--conditions labels --updates 9",
+    ],
+)
+def test_a_training_is_of_what_its_dry_run_shows_or_refused_with_the_same_sentence(
+    capsys, tmp_path, speed, monkeypatch, options
+):
+    speed(0.25)
+    trained = []
+    monkeypatch.setattr("utils.training.train", lambda experiment, **_: trained.append(experiment))
+    pets = own_pictures(tmp_path / "pets", 40, [64])
+    asked = ["train", "--data", pets, *options.split(), "--data-dir", tmp_path / "data", "--runs-dir", tmp_path]
+    code, _, err = said(capsys, *asked)
+    of_dry_run = said(capsys, *asked, "--dry-run", "--json")
+    assert code == of_dry_run[0]
+    if code:
+        assert code == 2 and err == of_dry_run[2] and err.count("\n") == 1 and not trained
+    else:
+        assert trained == [config.from_dict(json.loads(of_dry_run[1])["experiment"])]
 
 
 def test_too_few_pictures_and_a_folder_without_any_are_refused_before_anything_is_measured(capsys, tmp_path, speed):
@@ -650,6 +747,16 @@ def test_the_presets_count_belongs_to_the_presets_own_data():
         replace(preset("quick64"), updates=12_000, summary_updates=100, augment=("colour", "translation")),
         replace(preset("quick64"), epochs=3),
         replace(at_size(preset("quick64"), 32), conditions="attributes", condition_names=("hat", "long hair")),
+        replace(at_size(preset("quick64"), 128), discriminator={"dropout": 0.2}, generator={"bias": True}),
+        *(
+            replace(
+                preset("quick64"),
+                image_size=2 * 2 * start,
+                generator={"start": start, "filters": (64,), "strides": (2,)},
+                discriminator={"filters": (32, 64), "strides": (2, 2)},
+            )
+            for start in (25, 32)  # the preset can be fitted to 128 pixels, and to 100 not
+        ),
     ],
     ids=lambda experiment: f"{experiment.preset} {experiment.data.name}",
 )

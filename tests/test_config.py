@@ -29,6 +29,12 @@ def test_every_preset_survives_being_written_as_json(name):
         ({"batch_norm": "moving"}, "leave one of the two off"),
         ({"generator": {"filters": (8, 8)}}, "generator.filters and generator.strides"),
         ({"discriminator": {"strides": (1, 2, 3, 2)}}, "do not divide image_size 32"),
+        ({"generator": {"strides": (2, 2, 1), "output_stride": 2}}, "generator.output_stride must be 1"),
+        ({"leaky_slope": -0.1}, "leaky_slope must be at least 0. Received: -0.1."),
+        ({"penalty_every": 8}, "penalty_every is the time between penalties, of which there are none: add --r1"),
+        ({"gradient_penalty": 1.0}, "gradient_penalty is the weight of the penalty of the wasserstein loss: add"),
+        ({"gradient_penalty": 1.0, "r1": 1.0}, "of the wasserstein loss"),
+        ({"batch_norm": "off", "batch_norm_parts": 2}, "batch_norm_parts is how batches are cut"),
         ({"epoch": 3}, "No setting is called 'epoch'"),
         ({"generator": {"kernl": 5}}, "The generator has no setting kernl"),
         ({"r1": float("inf")}, "experiment.training.r1 should be a number. Received: inf."),
@@ -47,6 +53,11 @@ def test_settings_that_cannot_be_are_refused_with_one_sentence(changes, words):
     with pytest.raises(InputError) as refusal:
         replace(preset("quick"), **changes)
     assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize("loss", [{"r1": 1.0}, {"r2": 1.0}, {"loss": "one that somebody added"}])
+def test_penalties_may_be_lazy_where_there_are_any_or_may_be(loss):
+    assert replace(preset("quick"), penalty_every=8, **loss).training.penalty_every == 8
 
 
 def test_whatever_can_be_put_together_can_be_read_back():

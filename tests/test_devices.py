@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 
-from utils import runtime
+from utils import choice, cli, runtime
 from utils.cli.train import Resume, Train
 from utils.config import replace
 from utils.errors import InputError
+from utils.runs import Run
 from utils.runtime import Device
 from utils.training import loop, team
 from utils.training.players import build_players
@@ -226,6 +227,64 @@ def test_devices_that_can_no_longer_be_set_up_are_told_of_in_a_sentence(monkeypa
     monkeypatch.setattr(tf.distribute, "MirroredStrategy", too_late)
     with pytest.raises(InputError, match="before TensorFlow computes anything in this process: Virtual devices cannot"):
         team._strategy.__wrapped__("GPU:0", "GPU:1")
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "strategy", "told"),
+    [
+        ("--minutes 1", 2, "one", True),
+        ("--minutes 1", 4, "one", True),
+        ("--minutes 1", 1, "one", False),
+        ("--minutes 1", 0, "one", False),
+        ("--minutes 1 --strategy one", 2, "one", False),
+        ("--updates 9", 2, "auto", False),
+        ("--epochs 9", 2, "auto", False),
+        ("--updates 9 --strategy mirrored", 2, "mirrored", False),
+    ],
+)
+def test_minutes_that_were_timed_on_one_gpu_are_trained_on_one(
+    gpus, noise_dataset, tmp_path, monkeypatch, capsys, options, count, strategy, told
+):
+    given = []
+    monkeypatch.setattr("utils.training.train", lambda experiment, **others: given.append(others))
+    monkeypatch.setattr("utils.data.load_for", lambda *of: noise_dataset)
+    monkeypatch.setattr(
+        "utils.training.estimate.try_updates", lambda *of: choice.Trial(0.1, 5, "a machine", 0.0, 2, 1, 1, 1)
+    )
+    gpus(count)
+    assert cli.main(["train", "--preset", "quick", *options.split(), "--runs-dir", str(tmp_path)]) == 0
+    assert [others["strategy"] for others in given] == [strategy]
+    line = f"Device    one of {count} GPUs, as updates were timed on one; with --updates all can train"
+    assert capsys.readouterr().out.splitlines().count(line) == [*given[0]["why"]].count(line) == told
+
+
+@pytest.mark.parametrize(("keep", "is_chief"), [("best", True), ("best", False), ("last", True)])
+def test_what_tells_the_best_networks_is_made_once_devices_are_set_up_and_by_the_chief_alone(
+    tiny, noise_dataset, tmp_path, monkeypatch, keep, is_chief
+):
+    """It computes, after which devices can no longer be set up."""
+    done, trained, experiment = [], [], replace(tiny, keep=keep)
+
+    def team_for(*of):
+        done.append("devices")
+        return SimpleNamespace(is_chief=is_chief)
+
+    def distance(asked):
+        done.append(f"distance for {asked.data.name}")
+        return "measure"
+
+    monkeypatch.setattr(loop, "team_for", team_for)
+    monkeypatch.setattr(loop, "follow", lambda *of: None)
+    monkeypatch.setattr(loop, "_train", lambda run, dataset, progress, seconds, measure, *of: trained.append(measure))
+    monkeypatch.setattr(runtime, "commit", lambda: None)
+    run = Run.create(experiment, {"images": len(noise_dataset), "fingerprint": noise_dataset.fingerprint}, tmp_path)
+    how = {"dataset": noise_dataset, "progress": False, "strategy": "mirrored", "distance": distance}
+    expected = ["devices", "distance for faces"] if is_chief and keep == "best" else ["devices"]
+    for begin in (lambda: loop.train(experiment, runs_dir=tmp_path, **how), lambda: loop.resume(run, **how)):
+        begin()
+        assert done == expected
+        del done[:]
+    assert trained == [{"best": "measure", "last": None}[keep]] * 2 * is_chief
 
 
 # --- what a training says of them -------------------------------------------------------------------------------------

@@ -379,7 +379,7 @@ def test_the_best_networks_are_kept_beside_the_last_and_found_by_name(tiny, ligh
         return {"value": next(values), "samples": len(sampler.draw(2))}
 
     experiment = replace(tiny, epochs=3, keep="best", keep_models=True, count=None)
-    run = train(experiment, dataset=NOISE, runs_dir=tmp_path, progress=False, distance=distance)
+    run = train(experiment, dataset=NOISE, runs_dir=tmp_path, progress=False, distance=lambda experiment: distance)
     assert run.best == {"epoch": 2, "update": 6, "rollbacks": 0, "distance": {"value": 0.3, "samples": 2}}
     assert [record["distance"] for record in run.epochs()] == [0.1, 0.7, 0.3, 0.5]
     for network in ("generator", "discriminator"):

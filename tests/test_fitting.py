@@ -7,7 +7,7 @@ import pytest
 
 from utils.config import preset, presets, replace
 from utils.errors import InputError
-from utils.fitting import at_size, fitted, largest_size, recommended
+from utils.fitting import at_size, fitted, for_images, largest_size, recommended
 from utils.lengths import SUMMARIES, Length, seconds_of, unit_of, updates_in, updates_per_epoch, with_few_summaries
 from utils.models import build_discriminator, build_encoder, build_generator, build_rotation_head
 from utils.parameters import (
@@ -92,6 +92,12 @@ def test_the_recipe_is_recommended_at_its_size_and_above_and_few_images_are_augm
     few = recommended(64, 999)
     assert few.training.augment == ("colour", "translation") and replace(few, augment=()) == preset("quick64")
     assert [recommended(64, n).training.batch_size for n in (64, 31, 20, 8, 3)] == [16, 16, 16, 8, 8]
+
+
+def test_any_networks_are_trained_as_so_many_images_want_it():
+    report = preset("report32")
+    assert for_images(report, 50) == replace(report, augment=("colour", "translation"), batch_size=32)
+    assert for_images(report, 5_000) == for_images(report, None) == report
 
 
 def test_much_time_makes_the_recipe_wider_where_that_was_measured():

@@ -230,5 +230,3 @@ def test_what_a_killed_process_left_is_removed_when_nobody_can_be_at_it_any_more
     with files.appear_together(tmp_path):
         pass
     assert [path.name for path in tmp_path.iterdir()] == [".unfinished-in use"]
-    files.remove_unfinished(tmp_path)
-    assert not list(tmp_path.iterdir())

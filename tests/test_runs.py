@@ -283,17 +283,24 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 
 
 def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
-    writing = appears_whole(tmp_path / "grids" / "epoch_0001.png")
-    writing.__enter__().write_bytes(b"half")  # and never leaves the block, as if it had been killed
+    named = tmp_path / f"{'[x]*' * 20}.mp4"  # longer than a temporary name has it, and like a pattern
+    written = (tmp_path / "grids" / "a" / "epoch_0001.png", tmp_path / "film.mp4", named)
+    others = (
+        tmp_path / "film.gif",
+        tmp_path / "quality.json",
+        tmp_path / f"{12 * 'x'}.mp4",
+        tmp_path / "report" / "film.mp4",
+    )
+    writing = [appears_whole(path) for path in (*written, *others)]
+    for each in writing:
+        each.__enter__().write_bytes(b"half")  # and never leaves the block, as if it had been killed
     (tmp_path / "grids" / "epoch_0000.png").write_bytes(b"whole")
     (tmp_path / ".lock").touch()
-    assert len(list((tmp_path / "grids").iterdir())) == 2
-    remove_unfinished(tmp_path)
-    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == [
-        ".lock",
-        "grids",
-        "grids/epoch_0000.png",
-    ]
+    assert len(list(tmp_path.rglob(".unfinished-*"))) == 7
+    remove_unfinished([tmp_path / "grids", tmp_path / "film.mp4", named, tmp_path / "never there.json"])
+    left = {str(p.relative_to(tmp_path)).rpartition("-")[0] for p in tmp_path.rglob(".unfinished-*")}
+    assert left == {".unfinished-film", ".unfinished-quality", f".unfinished-{12 * 'x'}", "report/.unfinished-film"}
+    assert (tmp_path / "grids" / "epoch_0000.png").exists() and (tmp_path / ".lock").exists()
 
 
 def test_drawing_curves_while_training_takes_a_twentieth_of_the_time_at_most(tiny, tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ from utils.choice import busy_in_words
 from utils.config import replace
 from utils.data import load_for
 from utils.errors import InputError
+from utils.files import appear_together, appears_whole
 from utils.runs import Run
 from utils.training import board, checkpoint, estimate, loop, performance_summarizer, resume, train
 from utils.training.batches import Schedule, batches
@@ -229,6 +230,25 @@ def test_a_run_that_another_process_trains_is_left_as_it_is(tiny, noise_dataset,
         resume(trained, changed=longer, dataset=noise_dataset)
     assert contents(trained) | {"log": (trained.folder / "log.txt").read_text()} == before
     assert trained.experiment == tiny and trained.is_finished and "Resuming" not in capsys.readouterr().out
+
+
+def test_going_on_removes_what_a_killed_training_left_and_nothing_that_other_commands_are_writing(
+    noise_dataset, trained
+):
+    run = trained
+    ours = (run.film, run.losses_plot, run.latents_file, run.folder / "state.json", run.grid(0), run.true_grid)
+    ours += (run.model("generator"), run.model("generator", "best"), run.checkpoints / "a.npz", run.healthy / "a.npz")
+    killed = [appears_whole(path) for path in ours]
+    for each in killed:
+        each.__enter__().write_bytes(b"half")
+    reported, drawn = appear_together(run.folder / "report"), appear_together(run.folder / "samples")
+    with reported as report, drawn as samples, appears_whole(run.quality_file) as quality:
+        for path in (report / "report.html", samples / "0000.png", quality):
+            path.write_text("{}")
+        resume(run, dataset=noise_dataset, progress=False)
+        assert set(run.folder.rglob(".unfinished-*")) == {report, samples, quality}
+    for path in ("report/report.html", "samples/0000.png", "quality.json"):
+        assert (run.folder / path).read_text() == "{}"
 
 
 @pytest.mark.slow

@@ -97,6 +97,7 @@ def choose(
     minutes: float | None = None,
     size: int | None = None,
     data_dir: str | Path | None = None,
+    augment_asked: bool = False,
 ) -> Choice:
     """Choose what to train on these images; nothing is read but the beginnings of some files.
 
@@ -108,6 +109,7 @@ def choose(
         minutes: how long it is to take on this machine, which is then measured; None where its length was asked for.
         size: side of the images, if it was asked for.
         data_dir: where datasets are.
+        augment_asked: whether it was asked for how images are augmented, or that they are not.
 
     Raises:
         InputError: the data is not there, or too small for any network.
@@ -143,10 +145,12 @@ def choose(
     training, counted = experiment.training, f"{'' if certain else 'up to '}{images:,} images"
     why["Networks"] = _networks(experiment)
     few = few_images(size)
-    if images < few:
-        reason = f": {counted} are few (below {few:,})" if training.augment else ", as asked for"
+    if augment_asked:
+        reason = ", as asked for"
+    elif images < few:
+        reason = f": {counted} are few (below {few:,})"
     else:
-        reason = ", as asked for" if training.augment else f": {counted} are enough ({few:,} or more)"
+        reason = f": {counted} are enough ({few:,} or more)"
     why["Augment"] = f"{', '.join(training.augment) or 'nothing'}{reason}"
     if minutes is None:
         return Choice(experiment, why)

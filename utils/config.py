@@ -394,6 +394,7 @@ def check(experiment: Experiment) -> None:
     tolerated = experiment.data.tolerated
     expect(0 <= tolerated <= 1, f"tolerated is a share, so it must lie in [0, 1]. Received: {tolerated}.")
     at_least(model, 1, "image_size", "latent_dim")
+    at_least(model, 0, "leaky_slope")
     if experiment.data.count is not None:
         at_least(experiment.data, 1, "count")
         expect(
@@ -439,6 +440,11 @@ def check(experiment: Experiment) -> None:
         len(set(model.condition_names)) == len(model.condition_names),
         f"condition_names must differ. Received: {', '.join(model.condition_names)}.",
     )
+    expect(
+        generator.output == "conv_transpose" or generator.output_stride == 1,
+        "generator.output conv makes the image at the side of the last block, so generator.output_stride must be 1; "
+        f"conv_transpose enlarges it. Received: {generator.output_stride}.",
+    )
     side = generator.start * math.prod(generator.strides) * generator.output_stride
     expect(
         side == model.image_size,
@@ -456,6 +462,11 @@ def check(experiment: Experiment) -> None:
             expect(holds(experiment), f"{setting} {sentence}")
 
 
+def _loss_may_have_a_penalty(experiment: Experiment) -> bool:
+    """Whether the loss has a penalty of its own, as far as is known here: losses that others add may have some."""
+    return experiment.training.loss == "wasserstein" or experiment.training.loss not in _LOSSES
+
+
 # What settings of an update, or of both networks, require of others: setting, what must hold where it is not at its
 # default, and why.
 _REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
@@ -466,6 +477,22 @@ _REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
             "is about conditions, of which there are none: add --conditions, or leave it out.",
         )
         for setting in ("condition_dim", "conditioning")
+    ),
+    (
+        "batch_norm_parts",
+        lambda e: e.model.batch_norm == "on",
+        "is how batches are cut for batch normalisation, which is off: add --batch-norm on, or leave it out.",
+    ),
+    (
+        "gradient_penalty",
+        _loss_may_have_a_penalty,
+        "is the weight of the penalty of the wasserstein loss: add --loss wasserstein, or leave it out.",
+    ),
+    (
+        "penalty_every",
+        lambda e: e.training.r1 > 0 or e.training.r2 > 0 or _loss_may_have_a_penalty(e),
+        "is the time between penalties, of which there are none: add --r1, --r2 or --loss wasserstein, or leave it "
+        "out.",
     ),
     (
         "shuffle_block",

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import glob
 import json
 import lzma
 import os
@@ -102,9 +103,8 @@ def appears_whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     make_folder(path.parent)
-    prefix = f"{_UNFINISHED}{path.stem[:40]}-"  # a long name would become too long
     with _of_place(path):
-        handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=_unfinished(path), suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -118,6 +118,11 @@ def appears_whole(path: str | Path) -> Iterator[Path]:
         _force(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> str:
+    """How the temporary names of a file begin; a long one would become too long."""
+    return f"{_UNFINISHED}{path.stem[:40]}-"
 
 
 @contextlib.contextmanager
@@ -202,12 +207,18 @@ def force(path: str | Path) -> None:
         os.fsync(file.fileno())
 
 
-def remove_unfinished(folder: str | Path) -> None:
-    """Remove what writers that were killed left below `folder`; nobody else may be writing there."""
-    for path in list(Path(folder).rglob(f"{_UNFINISHED}*")):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+def remove_unfinished(places: Iterable[Path]) -> None:
+    """Remove what writers that were killed left of these files, and of all files in these folders and below.
+
+    Args:
+        places: files that `appears_whole` writes, and folders of such; nobody else may be writing them.
+    """
+    for place in places:
+        if place.is_dir():
+            left = place.rglob(f"{_UNFINISHED}*")
         else:
+            left = place.parent.glob(f"{glob.escape(_unfinished(place))}*{glob.escape(place.suffix)}")
+        for path in list(left):
             path.unlink(missing_ok=True)
 
 

@@ -59,9 +59,19 @@ def recommended(size: int, images: int | None = None, updates: int | None = None
     experiment, few = at_size(_start_for(size), size), images is not None and images < few_images(size)
     if experiment.preset == FIRST and (updates or 0) >= WIDER_FROM and not few:
         experiment = replace(experiment, width=WIDER * experiment.model.width)
+    return for_images(experiment, images)
+
+
+def for_images(experiment: Experiment, images: int | None) -> Experiment:
+    """The experiment as so many images want it, whatever its networks: few are augmented, in batches that they fill.
+
+    Args:
+        experiment: what is to be trained on them.
+        images: how many there are; None where that is not known, which changes nothing.
+    """
     if images is None:
         return experiment
-    if few:
+    if images < few_images(experiment.model.image_size):
         experiment = replace(experiment, augment=AUGMENTATION)
     return with_fitting_batches(experiment, images)
 

@@ -261,6 +261,14 @@ class Run:
         return {number * each: file for number, file in there.items()}
 
     @property
+    def written_by_training(self) -> tuple[Path, ...]:
+        """Files that a training writes whole, and folders of such. In the rest of the folder other commands write, also
+        while it is being trained."""
+        settings, state, film = self.folder / "experiment.json", self.folder / "state.json", self.film
+        files = (settings, state, self.latents_file, self.conditions_file, self.losses_plot, film)
+        return (*files, film.with_suffix(".gif"), self.true_grid.parent, self.models, self.checkpoints)
+
+    @property
     def updates(self) -> int:
         """How many updates its newest networks have had: those before its last summary, which wrote them, or, after a
         rollback, before the one that it went back to. Records and checkpoint of a training that was stopped are further

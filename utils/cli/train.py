@@ -21,7 +21,7 @@ from utils.cluster import cluster_for
 from utils.config import CHECKPOINT_SECONDS, DataConfig, Experiment, ModelConfig, TrainingConfig
 from utils.errors import InputError
 from utils.files import expect_writable
-from utils.fitting import TOO_SMALL, at_size, few_images, recommended, with_fitting_batches
+from utils.fitting import TOO_SMALL, at_size, few_images, for_images, recommended, with_fitting_batches
 from utils.lengths import FEW_UPDATES, MANY_UPDATES, Length, seconds_of, unit_of, updates_per_epoch, with_few_summaries
 from utils.presets import FIRST, preset, presets, told_by
 from utils.tables import duration, roughly
@@ -72,7 +72,8 @@ class Train:
     Without options it learns to draw faces at 64x64 pixels in 2 to 5 minutes. With --data FOLDER it looks at the
     pictures, times a few updates on this machine, chooses size, networks, augmentation and how many updates go into
     the minutes, and says what and why. Every option overrides a choice; --dry-run shows the choice and stops. With
-    a preset only the length for own pictures is chosen; datasets are trained on for the preset's epochs.
+    a preset only the length for own pictures is chosen; datasets are trained on for as many updates or epochs as the
+    preset has.
 
     Defaults are those of the preset; every option changes one setting. The fifteen that matter most come first, from
     --preset to --data-dir.
@@ -101,8 +102,8 @@ class Train:
     strategy: Strategy = "auto"
     """Who computes the updates. one: one device. mirrored: all GPUs of this machine (without any, two parts of the
     processor, to try it). workers: all workers that TF_CONFIG or SLURM tell of, each started with the same command;
-    `./dcgan launch` starts some here. auto: whichever there are, of GPUs as many as can share the batch. It is shared
-    equally, and the result is the same but for rounding."""
+    `./dcgan launch` starts some here. auto: whichever there are, of GPUs as many as can share the batch, but one where
+    updates were timed for minutes. It is shared equally, and the result is the same but for rounding."""
     options: tyro.conf.Suppress[tuple[str, ...]] = ()  # as they were typed
 
     @classmethod
@@ -110,7 +111,7 @@ class Train:
         """The settings of the preset that the options name, with its networks fitted to the size that they name."""
         name, size = option_value(options, "--preset"), option_value(options, "--image-size")
         experiment = preset(name or FIRST)
-        if size and size.isdecimal() and int(size) and not _own_networks(_given(options)):
+        if size and size.isdecimal() and int(size) and not _decide_side(_given(options)):
             experiment = at_size(experiment, int(size)) if name else recommended(int(size))
         return cls._from(experiment, options)
 
@@ -148,8 +149,8 @@ class Train:
 
         # Before images are read: what is wrong is said at once.
         runtime.check_precision(self.settings.training.precision, self.force_precision)
-        with_names(self.settings.experiment(self.preset), data_dir=self.places.data_dir)
         choice = self._choose(timed=not several)
+        with_names(choice.experiment, data_dir=self.places.data_dir)
         if choice.why:
             print("\n".join(choice.lines()))
         dataset = load_for(choice.experiment, self.places.data_dir)
@@ -159,7 +160,6 @@ class Train:
         updates = Length.of(experiment, updates_per_epoch(experiment, len(dataset))).updates
         if 0 < updates < FEW_UPDATES and "Expect" not in choice.why:
             print(_few(updates))
-        distance = _distance_for(experiment, self.places.data_dir)
         began = time.monotonic()
         run = train(
             experiment,
@@ -170,8 +170,8 @@ class Train:
             force_precision=self.force_precision,
             why=choice.lines(),
             update_seconds=choice.trial and choice.trial.update_seconds,
-            distance=distance,
-            strategy=self.strategy,
+            distance=partial(_distance_for, data_dir=self.places.data_dir),
+            strategy="one" if self._is_timed_for_one(choice.minutes) else self.strategy,
         )
         _say_finished(run, time.monotonic() - began)
 
@@ -181,6 +181,7 @@ class Train:
         Args:
             timed: whether updates may be timed for that, which one device does.
         """
+        from utils import runtime
         from utils.choice import Choice, choose, choose_length
         from utils.data.catalogue import check_small, check_without, is_own
 
@@ -190,6 +191,13 @@ class Train:
         minutes = self.minutes
         if minutes is None and not {"--updates", "--epochs"} & given and (self._is_free or is_own(data.name)):
             minutes = MINUTES
+        unit = "update" if minutes is not None else unit_of(self.settings.training)
+        other = "epoch" if unit == "update" else "update"
+        if f"--summary-{other}s" in given:
+            raise InputError(
+                f"--summary-{other}s is for trainings that are counted in {other}s, and this one is counted in "
+                f"{unit}s: use --summary-{unit}s."
+            )
         if minutes is not None and not timed:
             raise InputError(
                 "How many updates go into the minutes is measured on one device: say with --updates, or --epochs, how "
@@ -197,8 +205,9 @@ class Train:
             )
         if self._is_free:
             asked = self.settings.model.image_size
-            size = asked if "--image-size" in given or _own_networks(given) else None
-            choice = choose(data, self._recommended, self._measure, minutes, size, self.places.data_dir)
+            size = asked if "--image-size" in given or _decide_side(given) else None
+            places, augment = self.places, "--augment" in given
+            choice = choose(data, self._recommended, self._measure, minutes, size, places.data_dir, augment)
         else:
             experiment = self.settings.experiment(self.preset)
             choice = Choice(experiment, {})
@@ -207,9 +216,16 @@ class Train:
                 as_made = "--preset" in given or (data.count or few_images(size)) < few_images(size)
                 longer = None if as_made else partial(self._recommended, size, data.count)
                 choice = choose_length(experiment, minutes, self._measure, longer)
-        if {"--summary-epochs", "--summary-updates"} & given:
+        if self._is_timed_for_one(minutes) and (there := runtime.device()).kind == "GPU" and there.count > 1:
+            reason = f"one of {there.count} GPUs, as updates were timed on one; with --updates all can train"
+            choice = replace(choice, why=choice.why | {"Device": reason})
+        if f"--summary-{unit}s" in given:
             return choice
         return replace(choice, experiment=with_few_summaries(choice.experiment))
+
+    def _is_timed_for_one(self, minutes: float | None) -> bool:
+        """Whether minutes became updates by what one device takes, and nobody asked for several to do these."""
+        return minutes is not None and self.strategy == "auto"
 
     @property
     def _is_free(self) -> bool:
@@ -217,10 +233,12 @@ class Train:
         return "--preset" not in _given(self.options) and self.settings.data.name != preset(FIRST).data.name
 
     def _recommended(self, size: int, images: int | None, updates: int | None) -> Experiment:
-        """What `fitting.recommended` gives, with all that the options say."""
-        start = recommended(size, images, updates)
-        if _own_networks(_given(self.options)):
-            start = self.settings.experiment(self.preset)
+        """What is recommended, with all that the options say. Networks whose side they decide are as they say alone."""
+        if _decide_side(_given(self.options)):
+            own = {name: getattr(self.settings.model, name) for name in ("generator", "discriminator")}
+            start = for_images(config.replace(preset(FIRST), image_size=size, **own), images)
+        else:
+            start = recommended(size, images, updates)
         if self._is_free and cluster_for(self.strategy) is None and "--watch-updates" not in _given(self.options):
             start = config.replace(start, on_collapse="rollback")  # nobody asked to watch it
         asked = read(Train, list(self.options), "train", Train._from(start, list(self.options)))
@@ -232,8 +250,10 @@ class Train:
         return with_fitting_batches(experiment, images) if chosen else experiment
 
     def _measure(self, experiment: Experiment):
+        from utils.data.conditions import with_names
         from utils.training.estimate import try_updates
 
+        with_names(experiment, data_dir=self.places.data_dir)  # what is wrong is said before anything is timed
         size = experiment.model.image_size
         print(f"Timing a few updates at {size}x{size} pixels on this machine…", file=sys.stderr)
         return try_updates(experiment, self.force_precision, self.places.data_dir)
@@ -314,7 +334,6 @@ class Resume:
 
         run = Run.find(self.run_name, self.places.runs_dir)
         changed = self.settings.experiment(run.experiment.preset)
-        distance = _distance_for(changed, self.places.data_dir)
         began = time.monotonic()
         resume(
             run,
@@ -322,7 +341,7 @@ class Resume:
             data_dir=self.places.data_dir,
             checkpoint_seconds=self.checkpoint_seconds,
             force_precision=self.force_precision,
-            distance=distance,
+            distance=partial(_distance_for, data_dir=self.places.data_dir),
             strategy=self.strategy,
         )
         _say_finished(run, time.monotonic() - began)
@@ -335,9 +354,7 @@ def _several(strategy: str) -> bool:
 
 
 def _distance_for(experiment: Experiment, data_dir: Path | None):
-    """What tells which networks are the best, where they are to be kept."""
-    if experiment.training.keep == "last":
-        return None
+    """What tells which networks are the best: `training.train` asks for it where they are to be kept."""
     from utils.evaluation.best import distance_for
 
     return distance_for(experiment, data_dir)
@@ -429,9 +446,10 @@ def command_for(experiment: Experiment, data_dir: Path | None = None) -> str:
         base = config.replace(base, name=experiment.data.name, count=None)
     if size != base.model.image_size:
         options += ["--image-size", str(size)]
-        fitted = at_size(base, size)
-        if not _networks(config.differences(fitted, experiment)):
-            base = fitted
+        with contextlib.suppress(InputError):  # own networks also make sizes that the preset's cannot be fitted to
+            fitted = at_size(base, size)
+            if not _decide_side({f"--{_option(name)}" for name in config.differences(fitted, experiment)}):
+                base = fitted
     changed = {name: now for name, (_, now) in config.differences(base, experiment).items()}
     changed.pop("model.image_size", None)
     if experiment.model.conditions in ("labels", "text"):
@@ -446,8 +464,7 @@ def command_for(experiment: Experiment, data_dir: Path | None = None) -> str:
     if training[every] != vars(with_few_summaries(usual).training)[every]:
         changed[f"training.{every}"] = training[every]
     for name, value in changed.items():
-        _, _, option = name.partition(".")
-        option = option.replace("_", "-")
+        option = _option(name)
         if isinstance(value, bool):
             network, _, flag = option.rpartition(".")
             options.append(f"--{network + '.' if network else ''}{'' if value else 'no-'}{flag}")
@@ -456,9 +473,9 @@ def command_for(experiment: Experiment, data_dir: Path | None = None) -> str:
     return command("train", *options, *(("--data-dir", data_dir) if data_dir else ()))
 
 
-def _networks(changed: dict) -> list[str]:
-    """Settings of one of the two networks among those that changed."""
-    return [name for name in changed if name.startswith(("model.generator.", "model.discriminator."))]
+def _option(setting: str) -> str:
+    """What a setting is called on the command line: "model.generator.output_stride" is generator.output-stride."""
+    return setting.partition(".")[2].replace("_", "-")
 
 
 def _given(options: Iterable[str]) -> set[str]:
@@ -466,9 +483,11 @@ def _given(options: Iterable[str]) -> set[str]:
     return {option.split("=", 1)[0].replace("_", "-") for option in options if option.startswith("--")}
 
 
-def _own_networks(given: set[str]) -> bool:
-    """Whether one of the networks' own options is among those that were typed."""
-    return any(option.startswith(("--generator.", "--discriminator.")) for option in given)
+def _decide_side(given: set[str]) -> bool:
+    """Whether one of the networks' own options that decide the side of the images is among these; where none is, they
+    are fitted to a side."""
+    blocks = [f"--{network}.{of}" for network in ("generator", "discriminator") for of in ("filters", "strides")]
+    return not given.isdisjoint([*blocks, "--generator.start", "--generator.output-stride"])
 
 
 def option_value(options: list[str], name: str) -> str | None:

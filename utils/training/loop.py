@@ -58,6 +58,8 @@ COMPILING_UPDATES = 3
 ROLLBACKS, SMALLER = 3, 0.5
 """With `on_collapse` "rollback" a training goes back at most so many times, and each time on with this part of its step
 sizes."""
+Distance = Callable[[Experiment], Callable[[Sampler], dict]]
+"""What `train` takes to tell which networks are the best."""
 _READ_SECONDS = 0.25  # losses are fetched from the device so often, not after every update: a GPU would have to wait
 
 
@@ -72,7 +74,7 @@ def train(
     force_precision: bool = False,
     why: Sequence[str] = (),
     update_seconds: float | None = None,
-    distance: Callable[[Sampler], dict] | None = None,
+    distance: Distance | None = None,
     strategy: str = "one",
 ) -> Run | None:
     """Train an experiment from the beginning, in a new run folder.
@@ -87,8 +89,9 @@ def train(
         force_precision: whether to train in a precision that this machine has to emulate.
         why: sentences for the log: what was chosen, and for which reason.
         update_seconds: what an update should take, if that was measured; where it takes longer, that is said.
-        distance: measures how far samples are from true images, for an experiment that keeps its best networks (see
-            `evaluation.best.distance_for`): a dict of plain values, the smaller "value" the better.
+        distance: gives for an experiment that keeps its best networks what measures how far samples are from true
+            images, such as `evaluation.best.distance_for`: of a sampler a dict of plain values, the smaller "value" the
+            better. It is called once the devices are set up, and by the chief alone.
         strategy: which devices or workers compute the updates together (see `team.team_for`). The batch is that of the
             settings however many they are, and the result the same but for rounding.
 
@@ -111,6 +114,7 @@ def train(
     experiment = with_names(config.replace(experiment, name=place_of(experiment.data.name)), dataset)
     if team and not team.is_chief:
         return follow(experiment, dataset, team)
+    measure = _measure_of(experiment, distance)
     encoder = _encoder(experiment, dataset, data_dir, progress)
     measured = {"update_seconds": update_seconds} if update_seconds else {}
     environment = runtime.environment() | {"commit": runtime.commit()} | _identity(dataset) | measured
@@ -131,7 +135,7 @@ def train(
             f"{updates:,} update{'s' * (updates != 1)} on {device} (how long they take is said after some seconds)."
             f"\nRun folder: {one_line(str(run.folder))}"
         )
-    return _train(run, dataset, progress, checkpoint_seconds, distance, team)
+    return _train(run, dataset, progress, checkpoint_seconds, measure, team)
 
 
 def resume(
@@ -144,7 +148,7 @@ def resume(
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     force_precision: bool = False,
-    distance: Callable[[Sampler], dict] | None = None,
+    distance: Distance | None = None,
     strategy: str = "one",
 ) -> Run | None:
     """Go on with a run where its last checkpoint left it; the result has the same bits as if it had never stopped.
@@ -170,14 +174,18 @@ def resume(
         changed = config.replace(changed, name=place_of(changed.data.name, experiment.data.name))
         odd = config.differences(experiment, changed)
         wanted = {unit: odd.pop(f"training.{unit}s", None) for unit in ("epoch", "update")}
-        for unit in wanted:
-            odd.pop(f"training.summary_{unit}s", None)
+        other = "update" if run.unit == "epoch" else "epoch"
+        odd.pop(f"training.summary_{run.unit}s", None)
+        if f"training.summary_{other}s" in odd:
+            raise InputError(
+                f"{run.folder} counts {run.unit}s: say with --summary-{run.unit}s how many are between its summaries."
+            )
         if all(map(is_own, odd.get("data.name", [experiment.data.name]))):
             odd.pop("data.name", None)  # own pictures may be moved; their fingerprint tells whether they are the same
         if odd:
             listed = "; ".join(f"{name}: {old!r} in the run, {new!r} asked for" for name, (old, new) in odd.items())
             raise InputError(f"A run goes on under its own settings ({listed}); start a new run with `train` instead.")
-        if unit_of(changed.training) != run.unit or wanted.pop("update" if run.unit == "epoch" else "epoch"):
+        if unit_of(changed.training) != run.unit or wanted.pop(other):
             raise InputError(f"{run.folder} counts {run.unit}s: say with --{run.unit}s how many it is to have.")
         before, after = wanted[run.unit] or (0, 0)
         if after < before:
@@ -200,7 +208,7 @@ def resume(
         )
     if team and not team.is_chief:
         return follow(experiment, dataset, team)
-    device = _in_words(device, team)
+    device, measure = _in_words(device, team), _measure_of(experiment, distance)
     encoder = _encoder(experiment, dataset, data_dir, progress, run)
 
     def begin() -> None:
@@ -222,7 +230,7 @@ def resume(
         for remark in remarks:
             _say(run, remark, progress)
 
-    return _train(run, dataset, progress, checkpoint_seconds, distance, team, begin)
+    return _train(run, dataset, progress, checkpoint_seconds, measure, team, begin)
 
 
 def _encoder(
@@ -254,12 +262,20 @@ def _identity(dataset: Dataset) -> dict:
     return {"images": len(dataset), "fingerprint": dataset.fingerprint}
 
 
-def _check_distance(experiment: Experiment, distance: Callable | None) -> None:
+def _check_distance(experiment: Experiment, distance: Distance | None) -> None:
     if experiment.training.keep == "best" and distance is None:
         raise InputError(
             'An experiment with keep="best" needs something that measures its samples: pass '
-            "distance=utils.evaluation.best.distance_for(experiment)."
+            "distance=utils.evaluation.best.distance_for."
         )
+
+
+def _measure_of(experiment: Experiment, distance: Distance | None) -> Callable[[Sampler], dict] | None:
+    """What measures samples, where the best networks are kept; in full precision, whatever these are trained in."""
+    if experiment.training.keep == "last":
+        return None
+    with runtime.full_precision():
+        return distance(experiment)
 
 
 def _train(
@@ -267,7 +283,7 @@ def _train(
     dataset: Dataset,
     progress: bool,
     checkpoint_seconds: float,
-    distance: Callable[[Sampler], dict] | None,
+    measure: Callable[[Sampler], dict] | None,
     team: Team | None,
     begin: Callable[[], None] = lambda: None,
 ) -> Run:
@@ -283,8 +299,8 @@ def _train(
     words = losses_in_words(team, run.folder)
     with run.locked(say), _ends_in_state(run), _disk_in_words(run), words, _signals() as asked:
         begin()
-        remove_unfinished(run.folder)
-        training = _Training(run, dataset, progress, distance, team)
+        remove_unfinished(run.written_by_training)
+        training = _Training(run, dataset, progress, measure, team)
         training.go(asked, checkpoint_seconds)
         if team:
             team.share({})  # until then the others wait, so that none is missed
