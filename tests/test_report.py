@@ -520,13 +520,13 @@ def test_walks_and_sums_of_earlier_weights_are_named_and_not_shown(tmp_path):
         write_json(run.folder / "latent" / name / "walk.json", about)
         write_png(run.folder / "latent" / name / "strip.png", np.zeros((4, 4, 3), np.uint8))
 
-    def shown():
-        blocks = of_networks._latent(subject_of(run.folder), report_in(tmp_path / "out"))
+    def shown(out):
+        blocks = of_networks._latent(subject_of(run.folder), report_in(tmp_path / out))
         return [block.get("file", block.get("text")) for block in blocks]
 
-    assert [file.partition("-")[2] for file in shown()] == ["walk-strip.png", "walk-before-strip.png"]
+    assert [file.partition("-")[2] for file in shown("before")] == ["walk-strip.png", "walk-before-strip.png"]
     run.model("generator").write_text("of a training that went on")
-    picture, lacks = shown()
+    picture, lacks = shown("after")
     assert picture.endswith("walk-before-strip.png") and lacks == "made of earlier weights, and not shown: walk."
 
 
