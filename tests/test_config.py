@@ -137,6 +137,26 @@ def test_old_experiments_read_own_pictures_by_the_old_rules_and_are_equal_to_new
     assert old == preset("quick") and config.differences(old, preset("quick")) == {}
 
 
+@pytest.mark.parametrize(
+    ("section", "setting", "value"),
+    [
+        ("training", "gradient_penalty", 5.0),
+        ("training", "penalty_every", 8),
+        ("model", "condition_dim", 64),
+        ("model", "conditioning", "concatenation"),
+        ("model", "batch_norm_parts", 2),
+    ],
+)
+def test_what_meant_nothing_in_an_earlier_versions_experiment_is_left_out_and_in_a_new_one_refused(
+    section, setting, value
+):
+    values = config.to_dict(preset("report32"))
+    values[section][setting] = value
+    assert config.from_dict(values) == preset("report32") and preset("report32").model.batch_norm == "off"
+    with pytest.raises(InputError, match=f"^{setting} is .*leave it out"):
+        replace(preset("report32"), **{setting: value})
+
+
 def test_the_faithful_presets_take_the_papers_learning_rate_and_no_averaging():
     for name in ("report32", "report64", "paper64"):
         assert preset(name).training.learning_rate == 2e-4

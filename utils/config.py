@@ -456,7 +456,7 @@ def check(experiment: Experiment) -> None:
         model.image_size % math.prod(discriminator.strides) == 0,
         f"The discriminator's strides {discriminator.strides} do not divide image_size {model.image_size}.",
     )
-    for setting, holds, sentence in _REQUIRED:
+    for setting, holds, sentence in (*_WITHOUT_EFFECT, *_REQUIRED):
         section = training if hasattr(training, setting) else model
         if getattr(section, setting) != getattr(type(section), setting):  # only what was chosen requires something
             expect(holds(experiment), f"{setting} {sentence}")
@@ -467,9 +467,8 @@ def _loss_may_have_a_penalty(experiment: Experiment) -> bool:
     return experiment.training.loss == "wasserstein" or experiment.training.loss not in _LOSSES
 
 
-# What settings of an update, or of both networks, require of others: setting, what must hold where it is not at its
-# default, and why.
-_REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
+# Settings that mean nothing without others: setting, what must hold where it is not at its default, and why.
+_WITHOUT_EFFECT: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
     *(
         (
             setting,
@@ -494,6 +493,9 @@ _REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
         "is the time between penalties, of which there are none: add --r1, --r2 or --loss wasserstein, or leave it "
         "out.",
     ),
+)
+# What settings of an update require of others, likewise.
+_REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
     (
         "shuffle_block",
         lambda e: e.training.shuffle == "blocks",
@@ -622,7 +624,21 @@ def _build(cls: type, values: object, where: str):
             built[name] = _build(kind, values[name], f"{where}.{name}")
         else:
             built[name] = values[name]
-    return cls(**built)
+    return cls(**(_with_effect(built) if cls is Experiment else built))
+
+
+def _with_effect(sections: dict) -> dict:
+    """Sections of an experiment without settings that meant nothing in it: earlier versions took these."""
+    read = types.SimpleNamespace(model=ModelConfig(), training=TrainingConfig())
+    vars(read).update(sections)
+    for name in ("model", "training"):  # what follows computes with their values
+        _check_kinds(getattr(read, name), f"experiment.{name}")
+    for setting, holds, _ in _WITHOUT_EFFECT:
+        name = "training" if hasattr(TrainingConfig, setting) else "model"
+        if not holds(read):
+            section = getattr(read, name)
+            setattr(read, name, dataclasses.replace(section, **{setting: getattr(type(section), setting)}))
+    return vars(read)
 
 
 def _check_kinds(section: object, where: str = "experiment") -> None:
