@@ -207,13 +207,13 @@ def force(path: str | Path) -> None:
         os.fsync(file.fileno())
 
 
-def remove_unfinished(places: Iterable[Path]) -> None:
+def remove_unfinished(places: Iterable[str | Path]) -> None:
     """Remove what writers that were killed left of these files, and of all files in these folders and below.
 
     Args:
         places: files that `appears_whole` writes, and folders of such; nobody else may be writing them.
     """
-    for place in places:
+    for place in map(Path, places):
         if place.is_dir():
             left = place.rglob(f"{_UNFINISHED}*")
         else:
