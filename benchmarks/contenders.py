@@ -76,6 +76,17 @@ RECIPES: dict[str, Recipe] = {
         {"discriminator_learning_rate": _HALF_RATE},
         widen=(1, 2),
     ),
+    "d_half_rate": Recipe(
+        "the first command's preset, half the learning rate for its discriminator",
+        (FIRST_32, FIRST),
+        {"discriminator_learning_rate": _HALF_RATE},
+    ),
+    "mid_d": Recipe(
+        "the first command's preset, its discriminator 1.5 times as wide with two thirds of the learning rate",
+        (FIRST_32, FIRST),
+        {"discriminator_learning_rate": 4 / 3 * _HALF_RATE},
+        widen=(1, 1.5),
+    ),
     "wide_bfloat16": Recipe(
         "the first command's preset, twice as wide, in bfloat16",
         (FIRST_32, FIRST),
