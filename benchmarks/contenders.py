@@ -87,6 +87,18 @@ RECIPES: dict[str, Recipe] = {
         {"discriminator_learning_rate": 4 / 3 * _HALF_RATE},
         widen=(1, 1.5),
     ),
+    "wide_d_simultaneous": Recipe(
+        "the same as `wide_d_half_rate`, one pass of the discriminator over the fakes for both networks",
+        (FIRST_32, FIRST),
+        {"discriminator_learning_rate": _HALF_RATE, "simultaneous": True},
+        widen=(1, 2),
+    ),
+    "wide_d_joined": Recipe(
+        "the same as `wide_d_half_rate`, one pass of the discriminator over true and fake images for both networks",
+        (FIRST_32, FIRST),
+        {"discriminator_learning_rate": _HALF_RATE, "simultaneous": True, "join_batches": True},
+        widen=(1, 2),
+    ),
     "wide_bfloat16": Recipe(
         "the first command's preset, twice as wide, in bfloat16",
         (FIRST_32, FIRST),
