@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.contenders import experiment_for
 from utils.config import preset, presets, replace
 from utils.errors import InputError
 from utils.fitting import at_size, fitted, for_images, largest_size, recommended
@@ -100,11 +101,15 @@ def test_any_networks_are_trained_as_so_many_images_want_it():
     assert for_images(report, 5_000) == for_images(report, None) == report
 
 
-def test_much_time_makes_the_recipe_wider_where_that_was_measured():
-    wide = replace(preset("quick64"), width=0.5)
+def test_much_time_makes_the_discriminator_wider_where_that_was_measured():
+    wide = replace(
+        preset("quick64"), discriminator={"filters": (128, 256, 512, 1024)}, discriminator_learning_rate=2e-4
+    )
     assert recommended(64, 1_000, WIDER_FROM) == recommended(64, None, WIDER_FROM) == wide
+    assert wide == experiment_for("wide_d_half_rate", 64)  # whose pictures are measured
     assert recommended(64, 1_000, WIDER_FROM - 1) == recommended(64, 1_000, None) == preset("quick64")
-    assert recommended(96, 9_000, WIDER_FROM).model == replace(recommended(96), width=0.5).model
+    other, twice = recommended(96), {"filters": (128, 256, 512, 1024)}
+    assert recommended(96, 9_000, WIDER_FROM).model == replace(other, discriminator=twice).model
     few, small = recommended(64, 999, WIDER_FROM), recommended(32, 9_000, 100 * WIDER_FROM)
     assert few == recommended(64, 999) and small == preset("quick32")
 

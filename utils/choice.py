@@ -193,8 +193,9 @@ def choose_length(
     trial, in_time, updates = timed(experiment)
     if longer and (other := longer(updates)) != experiment:
         why["Networks"] = (
-            f"{_networks(experiment)}, but {WIDER} times as wide (--width {other.model.width:g}): from {WIDER_FROM:,} "
-            "updates on, as many minutes give clearer pictures so (notebook 10)"
+            f"{_networks(experiment)}, but a discriminator {WIDER} times as wide with 1/{WIDER} of the learning rate "
+            f"(--width {experiment.model.width:g} undoes that): from {WIDER_FROM:,} updates on, as many minutes give "
+            "clearer pictures so (notebook 10)"
         )
         experiment = other
         trial, in_time, updates = timed(experiment)

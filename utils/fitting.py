@@ -45,8 +45,8 @@ def recommended(size: int, images: int | None = None, updates: int | None = None
 
     Up to 32 pixels it is `quick32`, above `quick64`; the report's networks for 64 pixels draw stripes after hours. Few
     images are augmented, in colour and by translation, and come in smaller batches if they do not fill one. Where there
-    is time for `presets.WIDER_FROM` updates, `quick64` is `presets.WIDER` times as wide, unless images are few: that is
-    not measured.
+    is time for `presets.WIDER_FROM` updates, the discriminator of `quick64` is `presets.WIDER` times as wide, unless
+    images are few: that is not measured.
 
     Args:
         size: side of the images in pixels.
@@ -58,7 +58,7 @@ def recommended(size: int, images: int | None = None, updates: int | None = None
     """
     experiment, few = at_size(_start_for(size), size), images is not None and images < few_images(size)
     if experiment.preset == FIRST and (updates or 0) >= WIDER_FROM and not few:
-        experiment = replace(experiment, width=WIDER * experiment.model.width)
+        experiment = _with_wider_discriminator(experiment)
     return for_images(experiment, images)
 
 
@@ -98,6 +98,17 @@ def with_fitting_batches(experiment: Experiment, images: int) -> Experiment:
 def largest_size(most: int) -> int | None:
     """The largest size up to `most` that there are recommended networks for; None if there is none."""
     return next((size for size in range(most, 3, -1) if _fitted(_start_for(size).model, size)), None)
+
+
+def _with_wider_discriminator(experiment: Experiment) -> Experiment:
+    """A step of Adam moves every weight by about as much, so where more of them add up, steps have to be smaller."""
+    return replace(
+        experiment,
+        discriminator={
+            "filters": tuple(round(WIDER * channels) for channels in experiment.model.discriminator.filters)
+        },
+        discriminator_learning_rate=experiment.training.learning_rate / WIDER,
+    )
 
 
 def _start_for(size: int) -> Experiment:

@@ -233,13 +233,17 @@ class Train:
         return "--preset" not in _given(self.options) and self.settings.data.name != preset(FIRST).data.name
 
     def _recommended(self, size: int, images: int | None, updates: int | None) -> Experiment:
-        """What is recommended, with all that the options say. Networks whose side they decide are as they say alone."""
-        if _decide_side(_given(self.options)):
+        """What is recommended, with all that the options say. Networks whose side they decide are as they say alone;
+        where they say how wide these are, or how large steps, much time changes neither."""
+        given = _given(self.options)
+        if given & {"--width", "--learning-rate", "--discriminator-learning-rate"}:
+            updates = None
+        if _decide_side(given):
             own = {name: getattr(self.settings.model, name) for name in ("generator", "discriminator")}
             start = for_images(config.replace(preset(FIRST), image_size=size, **own), images)
         else:
             start = recommended(size, images, updates)
-        if self._is_free and cluster_for(self.strategy) is None and "--watch-updates" not in _given(self.options):
+        if self._is_free and cluster_for(self.strategy) is None and "--watch-updates" not in given:
             start = config.replace(start, on_collapse="rollback")  # nobody asked to watch it
         asked = read(Train, list(self.options), "train", Train._from(start, list(self.options)))
         return asked.settings.experiment(asked.preset)
