@@ -743,3 +743,20 @@ def test_a_few_broken_pictures_are_no_error_in_a_small_folder_but_all_of_them_ar
     (tmp_path / "p" / "good.png").unlink()
     with pytest.raises(InputError, match="None of the 3 pictures of p can be used"):
         _load(tmp_path / "p")
+
+
+def test_a_class_of_which_no_picture_can_be_used_stays_one_and_is_told(tmp_path):
+    for name in ("cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png", "owl/1.png"):
+        _save(tmp_path / "p", name)
+    for names, told in (
+        ((), ""),
+        (("cat/2.png", "dog/1.png"), ""),
+        (("dog/2.png",), "No picture of the class dog can be used: nothing can be learned of it."),
+        (("owl/1.png",), "No picture of the classes dog, owl can be used: nothing can be learned of them."),
+    ):
+        for name in names:
+            (tmp_path / "p" / name).write_text("broken")
+        dataset = _load(tmp_path / "p")
+        assert dataset.label_names == ("cat", "dog", "owl")  # as is asked before a picture is read
+        assert "".join(note for note in dataset.notes if "learned" in note) == told
+    assert dataset.labels.tolist() == [0] and told in dataset.remarks("log.txt")

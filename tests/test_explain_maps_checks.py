@@ -1,6 +1,8 @@
 """The checks of the maps on maps and networks of which the answer is known, and the command with its page."""
 
 import dataclasses
+import importlib
+import inspect
 import json
 import re
 
@@ -15,7 +17,7 @@ from utils import cli
 from utils.config import preset, replace
 from utils.data import Dataset, scale
 from utils.errors import InputError
-from utils.explain import ANALYSES
+from utils.explain import ANALYSES, OF_A_LAYER
 from utils.explain.checks import (
     Randomisation,
     cascading_randomisation,
@@ -420,6 +422,12 @@ def test_an_analysis_is_one_function_and_one_line_of_the_list(run, tmp_path, mon
         (["--boxes", "nowhere.json", "--only", "memory", "guided"], "Received: --only memory guided."),
         (["--boxes", "nowhere.json"], "nowhere.json should be a JSON file of boxes, but cannot be read"),
         (
+            ["--layer", "conv9", "--only", "memory", "filters"],
+            "--layer is for gradcam, guided, checks: leave it out, or name one of these behind --only. Received: "
+            "--layer conv9 --only memory filters.",
+        ),
+        (["--layer", "conv9", "--only", "memory", "checks"], "There is no convolution 'conv9'"),
+        (
             ["--only", "memory"],
             "has no images set apart from training to compare samples with; at least 400 are needed.",
         ),
@@ -429,6 +437,22 @@ def test_bad_input_gets_one_sentence(capsys, run, tmp_path, options, words):
     code, out, err = said(capsys, run.folder, "--data-dir", tmp_path, "--out", tmp_path / "page", *options)
     assert code == 2 and out == "" and words in err.splitlines()[-1]
     assert not (tmp_path / "page" / "index.html").exists()
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_a_layer_is_taken_for_every_section_that_explains_one_and_refused_for_every_other(
+    capsys, run, tmp_path, monkeypatch, name
+):
+    section = inspect.getsource(importlib.import_module(ANALYSES[name][1].partition(":")[0]))
+    assert ("subject.layer" in section) == (name in OF_A_LAYER)
+    monkeypatch.setattr("utils.explain.subject.subject_for", lambda *_, **given: pytest.fail(given["layer"], False))
+    asked = [run.folder, "--out", tmp_path / "page", "--only", name, "--layer"]
+    if name in OF_A_LAYER:
+        with pytest.raises(pytest.fail.Exception, match="^1$"):
+            said(capsys, *asked, 1)
+    else:
+        code, out, err = said(capsys, *asked, 1)
+        assert code == 2 and out == "" and err.count("\n") == 1 and f"Received: --layer 1 --only {name}." in err
 
 
 def test_a_model_without_a_run_has_to_be_told_which_images(capsys, run, tmp_path):

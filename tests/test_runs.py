@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
@@ -39,6 +40,22 @@ def test_a_run_is_found_by_path_by_name_and_as_the_last(tmp_path):
     assert Run.find("last", tmp_path).folder == second.folder
     with pytest.raises(InputError, match="faces/0001-quick"):
         Run.find("0009", tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"status": 1}', '{"status": "stopped", "written": "now"}', None])
+def test_a_run_that_does_not_say_how_it_stands_hides_no_other_and_is_told_to_who_uses_it(tmp_path, content):
+    first, second = (Run.create(preset("quick"), ENVIRONMENT, tmp_path) for _ in range(2))
+    state = first.folder / "state.json"
+    if content is None:
+        state.unlink()
+        state.mkdir()
+    else:
+        state.write_text(content)
+    for age, order in ((-60, [first, second]), (60, [second, first])):
+        os.utime(state, (time.time() + age,) * 2)
+        assert Run.all(tmp_path) == order and Run.find("last", tmp_path).folder == order[-1].folder
+    with pytest.raises((InputError, IsADirectoryError), match="state.json"):
+        _ = first.state
 
 
 def test_a_line_that_is_only_half_written_is_not_read(tmp_path):

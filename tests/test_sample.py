@@ -1,14 +1,18 @@
-"""`./dcgan sample`: which files it draws with, what it refuses, and that no picture is lost or left over."""
+"""`./dcgan sample` and `film`: which files they draw with, what they refuse, and that nothing is lost or left over."""
 
 import errno
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
 from studio_runs import make_run
 
 from utils import cli, runtime, viz
+from utils.files import remove_unfinished
 from utils.models import build_encoder, build_rotation_head, load_generator
+from utils.runs import Run
 from utils.sampling import Sampler
 from utils.text_encoder import encoder_beside
 
@@ -142,6 +146,48 @@ def test_single_files_that_cannot_all_be_written_leave_the_earlier_ones(runs, sa
     monkeypatch.setattr(viz, "write_png", full)
     assert sample(runs[""].folder, "-n", 4, "--seed", 7, "--as", "files", "--out", tmp_path)[0] == 2
     assert content(tmp_path) == before
+
+
+@pytest.fixture
+def drawable(runs, tmp_path):
+    """A run with grids, and records of all that curves are drawn of."""
+    run = Run(shutil.copytree(runs[""].folder, tmp_path / "faces" / "0001-quick"))
+    names = ("loss_true", "loss_fake", "loss_generator", "score_true", "score_fake")
+    run.steps_file.write_text(json.dumps({"update": 1, "epoch": 1} | dict.fromkeys(names, 0.5)) + "\n")
+    scores = {"accuracy_true": 0.5, "accuracy_fake": 0.5}
+    run.epochs_file.write_text("".join(json.dumps({"epoch": number} | scores) + "\n" for number in range(3)))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "written"),
+    [
+        (("film",), ("training.mp4", "training.gif", "losses.png")),
+        (("sample", "-n", "2"), ("samples/2-seed-0.png",)),
+        (("sample", "-n", "1", "--as", "files"), ("samples/1-seed-0/0000.png", "samples/1-seed-0/samples.json")),
+    ],
+)
+def test_a_training_that_begins_in_the_run_sweeps_nothing_away_that_a_command_is_writing_there(
+    drawable, monkeypatch, arguments, written
+):
+    swept, force = [], os.fsync
+
+    def begin(handle):  # when a file is complete, and has not got its name
+        remove_unfinished(drawable.written_by_training)
+        swept.append(handle)
+        force(handle)
+
+    monkeypatch.setattr(os, "fsync", begin)
+    before = {path for path in drawable.folder.rglob("*") if path.is_file()}
+    assert cli.main([arguments[0], str(drawable.folder), *arguments[1:]]) == 0 and len(swept) >= len(written)
+    there = {path for path in drawable.folder.rglob("*") if path.is_file()}
+    assert there - before == {drawable.folder / name for name in written}
+
+
+def test_of_a_run_without_grids_no_film_is_made_and_no_folder(drawable, tmp_path, capsys):
+    shutil.rmtree(drawable.true_grid.parent)
+    assert cli.main(["film", str(drawable.folder), "--out", str(tmp_path / "film")]) == 2
+    assert "has no grids yet" in capsys.readouterr().err and not (tmp_path / "film").exists()
 
 
 def test_the_help_of_film_counts_in_grids(capsys):

@@ -557,6 +557,31 @@ def test_a_run_or_model_that_cannot_be_read_is_told_beside_all_others(tmp_path, 
     assert len(found["unread"]) == 2 and all(said in one and "\n" not in one for one in found["unread"])
 
 
+STANDS_NOWHERE = {
+    "not readable JSON": lambda file: file.write_text("{"),
+    "should be a JSON object": lambda file: file.write_text("[]"),
+    "(no status)": lambda file: file.write_text("{}"),
+    "(update)": lambda file: write_json(file, json.loads(file.read_text()) | {"update": "16"}),
+    "(written)": lambda file: write_json(file, json.loads(file.read_text()) | {"written": None}),
+    "codec can't decode": lambda file: file.write_bytes(b"\xff"),
+    "Is a directory": UNREADABLE["Is a directory"],
+}
+
+
+@pytest.mark.parametrize("said", STANDS_NOWHERE)
+def test_a_run_that_does_not_say_how_it_stands_is_left_out_in_one_sentence_from_the_start(tmp_path, said):
+    quick = replace(preset("quick"), count=64)
+    first, bad, last = (Run.create(quick, {}, tmp_path) for _ in range(3))
+    STANDS_NOWHERE[said](bad.folder / "state.json")
+    with serving(Studio(runs_dir=tmp_path)) as port:
+        status, _, content = ask(port, "GET", "/studio.json")
+    found = json.loads(content)
+    runs = {offer["title"] for offer in found["offers"] if offer["kind"] == "run"}
+    assert status == 200 and runs == {first.name, last.name}
+    (sentence,) = found["unread"]
+    assert sentence.startswith(f"{bad.name} cannot be read: ") and said in sentence and "\n" not in sentence
+
+
 def test_what_is_damaged_or_removed_while_the_studio_is_open_leaves_the_others_there(tmp_path, monkeypatch):
     monkeypatch.setattr(server, "EVERY", 0.0)
     quick = replace(preset("quick"), count=64)
@@ -566,6 +591,7 @@ def test_what_is_damaged_or_removed_while_the_studio_is_open_leaves_the_others_t
     before = (bad.folder / "state.json").read_text()
     (bad.folder / "state.json").write_text("{}")
     assert good.name in str(all_of_them.listed()["offers"]) and "no status" in all_of_them.listed()["unread"][0]
+    assert bad.name not in str(all_of_them.listed()["offers"])
     (bad.folder / "state.json").write_text(before)
     assert all_of_them.listed()["unread"] == []
     (bad.folder / "experiment.json").unlink()

@@ -119,7 +119,8 @@ class Run:
 
     @classmethod
     def all(cls, root: str | Path | None = None) -> list["Run"]:
-        """All runs below a folder of runs, those last that were heard of last."""
+        """All runs below a folder of runs, those last that were heard of last; of one that does not say how it stands,
+        when its state.json was written counts."""
         folders = (cls(file.parent) for file in sorted(runs_folder(root).glob("*/*/experiment.json")))
         return sorted(folders, key=_last_heard_of)
 
@@ -531,10 +532,7 @@ def draw_film(run: Run, fps: float = 4, folder: str | Path | None = None) -> lis
     Raises:
         InputError: the run has no grids yet.
     """
-    numbers = [row[run.unit] for row in run.epochs() if run.grid(row[run.unit]).exists()]
-    if not numbers:
-        raise InputError(f"{run.folder} has no grids yet: let it train for a while first.")
-    experiment = run.experiment
+    numbers, experiment = filmed(run), run.experiment
     about = f"{experiment.preset} on {shorten(dataset_name(experiment.data.name), 30)}"
     files = [Path(folder or run.folder) / name for name in ("training.mp4", "training.gif")]
     for file in files:
@@ -542,6 +540,18 @@ def draw_film(run: Run, fps: float = 4, folder: str | Path | None = None) -> lis
         frames = (viz.caption(viz.read_png(run.grid(n)), f"{about}, {run.unit} {n:,}") for n in numbers)
         viz.write_film(file, frames, fps)
     return files
+
+
+def filmed(run: Run) -> list[int]:
+    """The summaries that the film of a run shows, by their numbers: those whose grids are there.
+
+    Raises:
+        InputError: the run has no grids yet.
+    """
+    numbers = [row[run.unit] for row in run.epochs() if run.grid(row[run.unit]).exists()]
+    if not numbers:
+        raise InputError(f"{run.folder} has no grids yet: let it train for a while first.")
+    return numbers
 
 
 def _new_folder(home: Path, preset: str) -> Path:
@@ -601,7 +611,10 @@ def _last_part(name: str) -> str:
 def _last_heard_of(run: Run) -> float:
     state = run.folder / "state.json"
     if state.exists():
-        return run.state.written
+        try:
+            return run.state.written
+        except (InputError, OSError):  # told to whoever uses this run, and not to everybody who looks for others
+            return state.stat().st_mtime
     log = run.folder / "log.txt"  # of a run made before: it gets a line whenever something happens
     return (log if log.exists() else run.folder / "experiment.json").stat().st_mtime
 

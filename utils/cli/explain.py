@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from utils.cli.text import place_for, written
 from utils.errors import InputError
-from utils.explain import ANALYSES
+from utils.explain import ANALYSES, OF_A_LAYER
 from utils.files import expect_folder
 
 
@@ -28,7 +28,7 @@ class Explain:
     count: int = 64
     """How many true, and how many fake images are explained."""
     layer: str = "last"
-    """The convolution to explain: its number from 1 at the image, its name, or "last"."""
+    """The convolution that gradcam, guided and checks explain: its number from 1 at the image, its name, or "last"."""
     only: tyro.conf.DisallowNone[tuple[Literal[tuple(ANALYSES)], ...]] = ()  # type: ignore[valid-type]
     """Only these sections; all of them by default."""
     boxes: Path | None = None
@@ -59,6 +59,11 @@ def _explain(options: Explain) -> None:
         raise InputError(
             "--boxes is for removing a part: leave it out, or name removal behind --only. Received: --only "
             f"{' '.join(options.only)}."
+        )
+    if options.layer != Explain.layer and options.only and not set(options.only) & set(OF_A_LAYER):
+        raise InputError(
+            f"--layer is for {', '.join(OF_A_LAYER)}: leave it out, or name one of these behind --only. Received: "
+            f"--layer {options.layer} --only {' '.join(options.only)}."
         )
     expect_folder(options.out)
     from utils.networks import find_network

@@ -76,15 +76,21 @@ class Film:
     """Folder of the runs; saved_models/ by default."""
 
     def run(self) -> None:
-        from utils.runs import Run, draw_curves, draw_film
+        from utils.files import appear_together
+        from utils.runs import Run, draw_curves, draw_film, filmed
 
         if not 0 < self.fps <= 60:
             raise InputError(f"fps must lie between 0 and 60. Received: {self.fps}.")
         run = Run.find(self.name, self.runs_dir)
+        filmed(run)  # of a run without grids no folder is made
         replaced = {path.name for path in self.out.iterdir()} if self.out and self.out.is_dir() else set()
-        for file in (*draw_film(run, self.fps, self.out), draw_curves(run, self.out)):
-            if file:
-                print(written(file, file.name in replaced))
+        folder = self.out or run.folder
+        # In a folder of their own until they are whole: a training that begins removes what is unfinished by the names
+        # of these files, since it takes that for its own.
+        with appear_together(folder) as made:
+            files = [*draw_film(run, self.fps, made), draw_curves(run, made)]
+        for file in filter(None, files):
+            print(written(folder / file.name, file.name in replaced))
 
 
 def _sample_texts(options: Sample) -> None:

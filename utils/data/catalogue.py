@@ -20,7 +20,7 @@ from utils.data.prepare import prepare, prepared_count
 from utils.data.rows import copy_rows, leave_out, places_of, some_of
 from utils.errors import InputError
 from utils.files import expanded
-from utils.text import one_line, say_once
+from utils.text import one_line, say_once, shorten
 
 MEASURED = 200  # files at most whose size is looked up before anything is read, spread evenly
 
@@ -259,12 +259,27 @@ def load(
     terms = entry.terms if entry else dataset.terms
     dataset = dataclasses.replace(dataset, name=str(name), terms=terms, split=split)
     if entry is None:
-        dataset = dataclasses.replace(dataset, notes=(*dataset.notes, *look_at(dataset.images).notes()))
+        more = (*_lost_classes(source, dataset), *look_at(dataset.images).notes())
+        dataset = dataclasses.replace(dataset, notes=(*dataset.notes, *more))
     if count is None or (entry and entry.big):
         return dataset
     if entry or rules == 1:
         return _first(dataset, count)
     return _sample(dataset, count, seed, folder / "prepared", progress)
+
+
+def _lost_classes(source: Source, dataset: Dataset) -> tuple[str, ...]:
+    """A sentence on the classes of own pictures that have pictures, and none that can be used.
+
+    They stay classes: which there are is asked before any picture is read, and is the same for all splits and sizes.
+    """
+    if not dataset.skipped or dataset.labels is None:
+        return ()
+    lost = [dataset.label_names[label] for label in np.setdiff1d(source.labels, dataset.labels)]
+    if not lost:
+        return ()
+    which = f"the {'class' if len(lost) == 1 else 'classes'} {shorten(', '.join(lost), 100)}"
+    return (f"No picture of {which} can be used: nothing can be learned of {'it' if len(lost) == 1 else 'them'}.",)
 
 
 def load_for(experiment: Experiment, data_dir: str | Path | None = None, progress: bool = True) -> Dataset:

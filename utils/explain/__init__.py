@@ -20,3 +20,5 @@ ANALYSES = {
 }
 """Title of each analysis, and module and function of its section, in the page's order. Only those that are asked for
 are imported, so the list needs no TensorFlow."""
+OF_A_LAYER = ("gradcam", "guided", "checks")
+"""Those that explain one layer, `Subject.layer`. The others look at all layers, at the first, or at the generator."""

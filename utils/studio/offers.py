@@ -84,8 +84,14 @@ class Offer:
         return entry.title if entry else one_line(Path(self.experiment.data.name).name)
 
     def plain(self) -> dict:
-        """For the list of everything that there is."""
+        """For the list of everything that there is.
+
+        Raises:
+            InputError, OSError: its settings cannot be read, or a run does not say how it stands.
+        """
         experiment = self.experiment
+        if self.run:
+            _ = self.run.state  # who is shown a run watches it
         return {
             "id": self.id,
             "title": one_line(self.title),

@@ -132,7 +132,7 @@ class Studio:
         plain, unread = [], []
         try:
             found = self.offers()
-        except UNREADABLE as error:  # a run that was named is gone, or one does not say how it stands
+        except UNREADABLE as error:  # a run that was named is gone
             found = list(self._offers.values())
             unread.append(str(error))
         for offer in found:
