@@ -6,7 +6,7 @@ WORK/<data>-<size>/         data.json, train.npy, held_out.npy
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,8 +157,7 @@ class Result:
         return self.folder / f"samples_{minutes:g}.npy"
 
     def clear(self) -> None:
-        """Make the folder, and remove what an earlier training left in it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Remove what an earlier training left."""
         for pattern in ("record.json", "scores.json", "samples_*.npy", "samples_*.png"):
             for path in self.folder.glob(pattern):
                 path.unlink()
@@ -172,7 +171,8 @@ class Result:
             fingerprint: of the data.
 
         Raises:
-            InputError: something is kept, of a contender of that name with other settings, or of other data.
+            InputError: something is kept, of a contender of that name with other settings, or of other data; or of
+                marks that training anew for these would lose.
         """
         if not (self.folder / "record.json").is_file():
             return False
@@ -183,13 +183,29 @@ class Result:
                 f"{self.folder} was trained with other {' and '.join(other)} than {self.name} has now: remove that "
                 "folder, or name another --work folder."
             )
-        return record["samples_count"] >= samples and {m["minutes"] for m in record["marks"]} >= set(marks)
+        kept = {mark["minutes"] for mark in record["marks"]}
+        if record["samples_count"] >= samples and kept >= set(marks):
+            return True
+        if lost := kept - set(marks):
+            raise InputError(
+                f"{self.folder} holds what was drawn after {_listed(lost)} minutes, which training anew for "
+                f"{_listed(marks)} would remove: ask for all of them (--minutes {_listed(kept | set(marks))}), or name "
+                "another --work folder."
+            )
+        return False
 
     def keep(self, minutes: float, images: np.ndarray, state: dict, record: dict) -> None:
-        """Keep what was drawn at a mark: float32 (N, S, S, 3) in [-1, 1], and how the contender stood."""
+        """Keep what was drawn at a mark: float32 (N, S, S, 3) in [-1, 1], and how the contender stood. With the first
+        mark of a training goes what an earlier one left."""
+        if not record["marks"]:
+            self.clear()
         pixels = scale_back(images)
         with appears_whole(self.samples(minutes)) as temporary:
             np.save(temporary, pixels)
         write_png(self.samples(minutes).with_suffix(".png"), grid(pixels[:GRID_SAMPLES]))
         record["marks"].append({"minutes": minutes, **state, "load": round(os.getloadavg()[0], 2)})
         write_json(self.folder / "record.json", record)
+
+
+def _listed(marks: Iterable[float]) -> str:
+    return " ".join(f"{minutes:g}" for minutes in sorted(marks))

@@ -155,6 +155,16 @@ def take_turns(contenders: dict[str, Contender], marks: Iterable[float], turn: f
                 del left[name]
 
 
+def _results(data: Data, names: Sequence[str], seed: int) -> dict[str, Result]:
+    return {name: Result(data.folder / name / str(seed)) for name in names}
+
+
+def _lacking(data: Data, results: dict[str, Result], options: argparse.Namespace) -> list[str]:
+    """Which of these have not got all marks yet."""
+    asked = (options.minutes, options.samples, data.about["fingerprint"])
+    return [name for name, result in results.items() if not result.is_whole(*asked)]
+
+
 def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespace, start=Process) -> None:
     """One session: the contenders that have not got all marks yet, in turns.
 
@@ -169,12 +179,8 @@ def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespa
     from utils.runtime import cpu_name
     from utils.tables import duration
 
-    results = {name: Result(data.folder / name / str(seed)) for name in names}
-    wanted = [
-        name
-        for name, result in results.items()
-        if not result.is_whole(options.minutes, options.samples, data.about["fingerprint"])
-    ]
+    results = _results(data, names, seed)
+    wanted = _lacking(data, results, options)
     if taken := [name for name in names if name not in wanted]:
         print(f"{data.folder.name}, seed {seed}: kept before: {', '.join(taken)}.", file=sys.stderr)
     processes: dict[str, Process] = {}
@@ -204,7 +210,7 @@ def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespa
         }
         size = data.about["size"]
         for name, process in processes.items():
-            results[name].clear()
+            results[name].folder.mkdir(parents=True, exist_ok=True)
             records[name] = {
                 "contender": name,
                 "size": size,
@@ -314,6 +320,9 @@ def _run(options: argparse.Namespace) -> int:
         check_possible(name, *how)
     sets = [set_apart(name, *how) for name in asked]
     names = options.only or list(CONTENDERS)
+    for seed in options.seeds:
+        for data in sets:
+            _lacking(data, _results(data, names, seed), options)  # what is refused is said before hours of the others
     for seed in options.seeds:  # a session that is stopped has whole seeds
         for data in sets:
             train(data, names, seed, options)

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -248,13 +249,54 @@ def test_a_kept_result_of_other_data_or_of_a_preset_that_has_changed_since_is_re
     ours, peer = work[0].results()
     fingerprint = work[0].about["fingerprint"]
     assert ours.is_whole([0.001], 40, fingerprint) and peer.is_whole([0.001], 40, fingerprint)
-    assert not ours.is_whole([0.002], 40, fingerprint) and not ours.is_whole([0.001], 41, fingerprint)
+    both = [0.0005, 0.001]
+    assert not ours.is_whole([*both, 0.002], 40, fingerprint) and not ours.is_whole(both, 41, fingerprint)
     with pytest.raises(InputError, match="other data than tutorial has now"):
         peer.is_whole([0.001], 40, "f")
     about, experiment = presets._PRESETS["report32"]
     monkeypatch.setitem(presets._PRESETS, "report32", (about, replace(experiment, beta_1=0.4)))
     with pytest.raises(InputError, match="other settings than paper has now"):
         ours.is_whole([0.001], 40, fingerprint)
+
+
+def test_no_mark_is_lost_unless_it_comes_again(work, tmp_path, capsys):
+    shutil.copytree(work[0].folder, tmp_path / "colours")
+    data = kept.Data(tmp_path / "colours")
+
+    def files():
+        return {file: file.read_bytes() for file in data.folder.rglob("*") if file.is_file()}
+
+    before = files()
+    fingerprint, (ours, _) = data.about["fingerprint"], data.results()
+    for marks, samples, all_of_them in (([0.002], 40, "0.0005 0.001 0.002"), ([0.001], 41, "0.0005 0.001")):
+        with pytest.raises(InputError, match=rf"would remove: ask for all of them \(--minutes {all_of_them}\)"):
+            ours.is_whole(marks, samples, fingerprint)
+
+    class Dies:
+        facts = {"batch_size": 8}
+
+        def __init__(self, *_):
+            pass
+
+        def answer(self, asked):
+            raise Gone("it died before its first mark")
+
+        def end(self):
+            pass
+
+    options = argparse.Namespace(minutes=[0.0005, 0.001, 0.002], turn=0.02, samples=40, torch_python=None)
+    train(data, ["paper", "tutorial"], 0, options, start=Dies)
+    assert "it died before its first mark" in capsys.readouterr().err and files() == before
+
+
+def test_what_would_be_lost_is_refused_before_anybody_trains(work, monkeypatch):
+    from benchmarks import quality_per_minute
+
+    monkeypatch.setattr(quality_per_minute, "check_possible", lambda *_: None)
+    monkeypatch.setattr(quality_per_minute, "set_apart", lambda *_: work[0])
+    monkeypatch.setattr(quality_per_minute, "train", lambda *_: pytest.fail("somebody trains"))
+    asked = ["--minutes", "0.002", "--samples", "40", "--seeds", "1", "0"]  # seed 1 has nothing to lose
+    assert main(["--work", str(work[0].folder.parent), *asked]) == 2
 
 
 def test_the_reports_loop_is_known_by_the_settings_of_the_recipe_whose_networks_it_trains():
