@@ -32,6 +32,7 @@ from utils.start import command
 from utils.tables import table
 
 PRESETS = ("quick", "quick64", "report32", "paper_svhn", "lab32", "regularised64")
+COUNT = 300_000  # images, under a limit
 GOAL = 0.25
 """How far the estimate may be off, as a share of what was measured."""
 
@@ -157,19 +158,21 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", choices=presets(), metavar="PRESET", help=f"else {' '.join(PRESETS)}")
     parser.add_argument("--updates", type=at_least_one, default=6, help="of each training")
     parser.add_argument("--limit", type=at_least_one, help="MB that a training may take, in place of the comparison")
-    parser.add_argument("--count", type=at_least_one, default=300_000, help="with --limit: images of 64x64")
+    parser.add_argument("--count", type=at_least_one, help=f"with --limit: images of 64x64; else {COUNT:,}")
     parser.add_argument("--folder", type=existing_folder, help="where to make the temporary folder")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
     if options.limit and len(options.presets or ()) > 1:
         parser.error(f"--limit is for one preset. Received: --presets {' '.join(options.presets)}")
+    if options.count and options.limit is None:
+        parser.error(f"--count goes with --limit. Received: --count {options.count} alone")
     with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
         work = Path(temporary)
         if options.limit is None:
             rows = [compare(name, options.updates, work) for name in options.presets or PRESETS]
         else:
             (name,) = options.presets or ("quick64",)
-            rows = [under_limit(name, options.limit, options.count, options.updates, work)]
+            rows = [under_limit(name, options.limit, options.count or COUNT, options.updates, work)]
     print(json.dumps(rows, indent=2) if options.json else table(rows))
 
 

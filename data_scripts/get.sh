@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fetches a dataset by name: hands over to get_NAME.sh.
 set -euo pipefail
+unset CDPATH # with it, cd may say where it went, or go elsewhere
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 
 names() { # every script, and what its second line says

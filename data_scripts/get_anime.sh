@@ -31,6 +31,9 @@ if [[ $source == splcher ]]; then
 else
     name=anime-faces wanted='data/[^/]+\.png=21551'
 fi
+# Both sources are unpacked to the same folder. Notes of pictures that were moved away would let these in again, among
+# those of the other source.
+[[ -e $folder/images ]] || rm -f -- "$folder"/*.sha256
 if ! was_unpacked "$folder/$name.sha256" "$folder/images"; then
     from_kaggle "$source/$name" 1500000000 "$wanted"
     unpack archive.zip "$wanted" 4000000000 "$folder/$name.sha256" "$folder/images"

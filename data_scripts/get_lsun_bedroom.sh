@@ -35,7 +35,8 @@ if [[ $source == kaggle ]]; then
     uses archive.zip
 else
     [[ -n $(given_as bedroom_train_lmdb.zip) ]] && split=${split:-train}
-    database=bedroom_${split:-val}_lmdb
+    split=${split:-val}
+    database=bedroom_${split}_lmdb
     uses "$database.zip"
 fi
 begin lsun_bedroom "LSUN comes without a stated licence: its pictures were found on the web and belong to whoever took \
@@ -55,4 +56,4 @@ else
         unpack "$database.zip" "$database/data\\.mdb=1" $limit "$folder/$database.sha256" "$folder/$database"
     fi
 fi
-finish "./dcgan datasets lsun_bedroom --show"
+finish "./dcgan datasets lsun_bedroom --split ${split:-train} --show" # the sample is read as train

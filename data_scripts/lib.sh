@@ -11,7 +11,8 @@
 #   from_kaggle OWNER/NAME SPACE PATTERN=COUNT…    the same for the archive.zip that a dataset of Kaggle comes as
 #   was_unpacked NOTES FOLDER           whether an earlier run has unpacked something there that is still whole
 #   unpack FILE PATTERN=COUNT LIMIT NOTES FOLDER
-#   finish NEXT
+#   finish NEXT                         says which command of the project is next: one that takes --data-dir, or names
+#                                       the dataset's folder, as printf %q writes it
 # CHECK is "md5 …", "sha256 …", "values …" or "holds PATTERN=COUNT…": see unpack.py, which does the checking and unpacking.
 #
 # Environment:
@@ -23,6 +24,7 @@
 #   DCGAN_PATIENCE     seconds that a connection may stay silent, by default 60
 #   KAGGLE_API_TOKEN, KAGGLE_USERNAME, KAGGLE_KEY, KAGGLE_CONFIG_DIR: as for Kaggle's own tools
 
+unset CDPATH # with it, cd may say where it went, or go elsewhere
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 program=$(basename -- "$0" .sh)
 # at_home PATH: with ~ as the shell would have read it; of quoted text, and after =, it leaves that to the program.
@@ -30,8 +32,16 @@ at_home() {
     # shellcheck disable=SC2088 # it is the letter that is looked for
     case $1 in "~" | "~/"*) printf '%s\n' "$HOME${1#"~"}" ;; *) printf '%s\n' "$1" ;; esac
 }
+# in_full PATH: the same, from here on. What is next may be done in another folder than this was.
+in_full() {
+    local path
+    path=$(at_home "$1")
+    [[ $path == /* ]] || path=$PWD/$path
+    printf '%s\n' "$path"
+}
 python=$(at_home "${DCGAN_PYTHON:-python3}")
-data_dir=$(at_home "${DCGAN_DATA_DIR:-$(dirname -- "$here")/data}")
+data_dir=$(in_full "${DCGAN_DATA_DIR:-$(dirname -- "$here")/data}")
+elsewhere="" # what to add to a command of the project, which would not know of our --data-dir
 attempts=5 # that may fail in a row without bringing anything
 
 files=""    # names that --from may have; a single one may be called anything
@@ -83,7 +93,10 @@ read_options() {
         [[ -n $allowed ]] || fail 2 "there is no option '$1'; see --help."
         [[ -n ${2:-} ]] || fail 2 "$1 needs a value; see --help."
         case $1 in
-        --data-dir) data_dir=$(at_home "$2") ;;
+        --data-dir)
+            data_dir=$(in_full "$2")
+            elsewhere=" --data-dir $(printf %q "$data_dir")"
+            ;;
         --from)
             set -- --from "$(at_home "$2")" "${@:3}"
             [[ -f $2 ]] || fail 2 "there is no file $2."
@@ -132,7 +145,10 @@ work_alone() {
     trap 'rm -f -- "$lock"' EXIT
 }
 
-finish() { say "$folder is complete. Next: $1"; }
+finish() {
+    [[ $1 != *" $(printf %q "$folder")"* ]] || elsewhere=""
+    say "$folder is complete. Next: $1$elsewhere"
+}
 
 # passes CHECK FILE …: whether a file is what it should be; if not, `trouble` says what it is, and `code` how to exit.
 # Whoever calls it may then remove the file. So it returns only if the check has come to an answer; a check that could
@@ -280,14 +296,19 @@ take_token() {
             token=$(<"$home/access_token")
         elif [[ -f $home/kaggle.json ]]; then
             read -r user key < <("$python" -I -c 'import json, sys
-account = json.load(open(sys.argv[1]))
-print(account["username"], account["key"])' "$home/kaggle.json" 2>/dev/null) || true
+account = json.load(open(sys.argv[1], encoding="utf-8-sig"))
+print(account["username"], account["key"])' "$home/kaggle.json" 2>/dev/null) ||
+                fail 6 "$home/kaggle.json holds no username and key; make one on https://www.kaggle.com/settings/api."
         fi
     fi
+    token=${token//$'\r'/} user=${user//$'\r'/} key=${key//$'\r'/} # Windows ends lines with it
     if [[ $token =~ ^[A-Za-z0-9_.-]+$ ]]; then
         credentials="header = \"Authorization: Bearer $token\""
     elif [[ $user:$key =~ ^[A-Za-z0-9_.-]+:[A-Za-z0-9_.-]+$ ]]; then
         credentials="user = \"$user:$key\""
+    elif [[ -n $token || ( -n $user && -n $key ) ]]; then
+        fail 6 "the Kaggle token (or user and key) that was found holds more than letters, digits and the signs _ . -; \
+copy it anew, or make another on https://www.kaggle.com/settings/api."
     else
         fail 6 "Kaggle needs an account: make a token on https://www.kaggle.com/settings/api and save it as \
 $home/access_token (an older one as kaggle.json), or set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY."

@@ -54,6 +54,7 @@ def ends(monkeypatch, capsys):
         ("with_ray", ["--data", "none"], "There is no dataset 'none'"),
         ("with_ray", ["--preset", "nosuch"], "nosuch"),
         ("memory", ["--folder", "nowhere"], "must be a folder that is there"),
+        ("memory", ["--count", "5"], "--count goes with --limit. Received: --count 5 alone"),
         ("memory", ["--limit", "10", "--presets", "quick", "quick64"], "one preset. Received: --presets quick quick64"),
         ("faults", ["--only", "SIG", "nosuch"], "begins with nosuch; there are killed: quick, "),
         ("cold_reads", ["--gb", "0.001"], "81 images of 64x64, fewer than the 128 of a batch"),
@@ -262,6 +263,13 @@ def test_only_a_group_that_cannot_be_made_is_told_as_one(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "memory_group", forbidden)
     with pytest.raises(InputError, match=r"not permitted here \(Permission denied\)"):
         memory.under_limit("quick64", 10, 2, 1, tmp_path)
+
+
+@pytest.mark.parametrize(("asked", "count"), [([], 300_000), (["--count", "5"], 5)])
+def test_under_a_limit_as_many_images_are_trained_on_as_are_asked_for(ends, monkeypatch, asked, count):
+    monkeypatch.setattr(memory, "under_limit", lambda name, megabytes, count, *_: {"images": count})
+    code, out, _ = ends("memory", "--limit", "10", "--json", *asked)
+    assert code == 0 and json.loads(out) == [{"images": count}]
 
 
 def test_at_least_one_batch_is_read_however_short_the_time_is(tmp_path):

@@ -357,7 +357,8 @@ def test_datasets_tells_what_is_missing_and_how_to_get_it(capsys, tmp_path):
     rows = {row["name"]: row for row in json.loads(out)}
     assert code == 0 and rows["faces"]["present"] is True
     assert rows["cifar10"]["present"] is False and rows["cifar10"]["script"] == "bash data_scripts/get_cifar10.sh"
-    assert "missing: bash data_scripts/get_cifar10.sh" in said(capsys, "datasets", "--data-dir", tmp_path)[1]
+    out = said(capsys, "datasets", "--data-dir", tmp_path)[1]
+    assert f"missing; to get it:\n{' ' * 15}bash data_scripts/get_cifar10.sh --data-dir {tmp_path}\n" in out
 
 
 def test_a_dry_run_prints_the_resolved_experiment_and_costs_and_writes_nothing(capsys, tmp_path):
@@ -877,6 +878,7 @@ if [ -f "{project}/bin/$1.fails" ]; then
 fi
 if [ "$1" = venv ]; then
   for environment; do :; done # the last argument
+  case "$*" in *--clear*) rm -r "$environment" ;; esac
   mkdir -p "$environment/bin"
   printf '#!/bin/sh\\necho "$(pwd -P): $*"\\n' >"$environment/bin/python"
   chmod +x "$environment/bin/python"
@@ -893,11 +895,11 @@ fi
     return path, taken
 
 
-def calls_of_uv(project):
+def calls_of_uv(project, how="--allow-existing"):
     """What a set-up calls uv for: from the launcher's folder, where no settings of the user's folder are read."""
     environment = project / ".venv"
     return [
-        f"{project}: venv --quiet --allow-existing --python python3 {environment}",
+        f"{project}: venv --quiet {how} --python python3 {environment}",
         f"{project}: pip install --python {environment}/bin/python -r {project}/requirements.txt",
     ]
 
@@ -915,6 +917,58 @@ def test_uv_sets_up_where_it_is_there_and_again_only_for_other_requirements(proj
             assert ("Set up after " in answer.stderr) == bool(calls)
         summed = subprocess.run(["cksum"], input=text, capture_output=True, text=True, check=True).stdout
         assert kept.read_text() == summed
+
+
+def linked(environment, version, python):
+    """Make an environment for a version of Python of what the false uv has set up, with the links that `venv` makes."""
+    own = environment / "bin" / "python"
+    own.rename(python)
+    own.symlink_to("python3")
+    own.with_name("python3").symlink_to(python)
+    (environment / "pyvenv.cfg").write_text(f"version = {version}.1\n")
+    (environment / "lib" / f"python{version}").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("harm", ["it is gone", "it is another version", "it is another version, and there are others"])
+def test_an_environment_whose_python_has_gone_is_made_anew(project, harm):
+    """After an upgrade of the system, or where the project was copied to another machine."""
+    path, taken = fake_uv(project)
+    environment, python = project / ".venv", project / "bin" / "python3.12"
+    assert launcher("train", home=project, PATH=path).returncode == 0
+    linked(environment, "3.12", python)
+    if harm == "it is gone":
+        python.unlink()
+    else:
+        (environment / "lib" / "python3.12").rename(environment / "lib" / "python3.11")
+    if harm.endswith("others"):
+        (project / "requirements.txt").write_text("another-package==2\n")
+    taken()
+    for calls in (calls_of_uv(project, "--clear"), []):
+        answer = launcher("train", home=project, PATH=path)
+        assert answer.returncode == 0, answer.stderr
+        assert taken() == calls
+        told = f"The Python that {environment} was made with is not there any more, so it is made anew.\n"
+        assert answer.stderr.startswith(told) == bool(calls)
+        assert not (environment / "lib").exists()
+
+
+@pytest.mark.parametrize("name", ["python3.12", "python3", "python"])
+def test_an_environment_whose_python_is_there_is_kept(project, name):
+    path, taken = fake_uv(project)
+    assert launcher("train", home=project, PATH=path).returncode == 0
+    (project / "elsewhere").mkdir()
+    linked(project / ".venv", "3.12", project / "elsewhere" / name)
+    taken()
+    answer = launcher("train", home=project, PATH=path)
+    assert (answer.returncode, answer.stderr, taken()) == (0, "", [])
+
+
+def test_a_folder_that_is_no_environment_is_never_cleared(project):
+    path, taken = fake_uv(project)
+    mine = project / ".venv" / "mine"
+    mine.mkdir(parents=True)
+    answer = launcher("train", home=project, PATH=path)
+    assert answer.returncode == 0 and taken() == calls_of_uv(project) and mine.exists()
 
 
 @pytest.mark.parametrize(

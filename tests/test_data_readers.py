@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import pickle
+import shlex
 import shutil
 import struct
 import zipfile
@@ -15,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils.config import preset, replace
+from utils.config import DataConfig, preset, replace
 from utils.data import load, load_for
-from utils.data.catalogue import catalogue, find_source
+from utils.data.catalogue import catalogue, find_source, shorter_sides
 from utils.data.celeba import CelebA
 from utils.data.imagenet32 import ImageNet32
 from utils.data.lsun import LsunBedroom
@@ -28,6 +29,7 @@ from utils.errors import InputError
 
 RANDOM = np.random.default_rng(11)
 FETCHED = [entry for entry in catalogue() if not entry.built_in]
+BIG = [entry.name for entry in FETCHED if entry.big]
 
 
 def _noise(count, size=32):
@@ -95,6 +97,9 @@ def test_svhn_that_ends_too_early_or_has_a_wrong_byte_or_is_a_page_is_refused_in
         with pytest.raises(InputError, match="train_32x32.mat is not SVHN's file, or is damaged.*get_svhn.sh"):
             _load("svhn", tmp_path)
     assert not list((tmp_path / "prepared").glob("*/meta.json"))
+    path.rename(path.with_name("extra_32x32.mat"))
+    with pytest.raises(InputError, match="delete it and run `bash data_scripts/get_svhn.sh --extra` again"):
+        _load("svhn", tmp_path, split="extra")
 
 
 def test_svhn_with_other_arrays_is_refused_with_what_was_found(tmp_path):
@@ -356,7 +361,7 @@ def test_lsun_databases_are_of_the_format_that_the_library_reads(tmp_path, bedro
 def test_lsun_that_ends_too_early_is_refused_before_it_can_kill_a_process(tmp_path, bedrooms, kept):
     path = genuine.write_lsun(tmp_path / "lsun_bedroom", dict(list(bedrooms.items())[:20])) / "data.mdb"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(InputError, match="(should have at least|is damaged).*get_lsun_bedroom.sh"):
+    with pytest.raises(InputError, match="(should have at least|is damaged).*get_lsun_bedroom.sh --split train` again"):
         _load("lsun_bedroom", tmp_path, size=16)
 
 
@@ -376,13 +381,15 @@ def test_lsun_that_the_system_does_not_let_open_is_not_called_damaged(tmp_path):
         _load("lsun_bedroom", tmp_path)
 
 
-def test_lsun_that_is_no_database_is_refused(tmp_path):
-    (tmp_path / "lsun_bedroom" / "bedroom_train_lmdb").mkdir(parents=True)
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_lsun_that_is_no_database_is_refused(tmp_path, split):
+    place = tmp_path / "lsun_bedroom" / f"bedroom_{split}_lmdb"
+    place.mkdir(parents=True)
     for content in (None, b"<html>not here</html>" * 1000):
         if content:
-            (tmp_path / "lsun_bedroom" / "bedroom_train_lmdb" / "data.mdb").write_bytes(content)
-        with pytest.raises(InputError, match="bedroom_train_lmdb is damaged.*get_lsun_bedroom.sh"):
-            _load("lsun_bedroom", tmp_path)
+            (place / "data.mdb").write_bytes(content)
+        with pytest.raises(InputError, match=f"{place.name} is damaged.*get_lsun_bedroom.sh --split {split}` again"):
+            _load("lsun_bedroom", tmp_path, split=split)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -407,14 +414,14 @@ def test_an_archive_without_lsuns_tree_is_refused(tmp_path):
     (tmp_path / "lsun_bedroom").mkdir()
     with zipfile.ZipFile(tmp_path / "lsun_bedroom" / "archive.zip", "w") as file:
         file.writestr("sample/data0/lsun/bedroom/0/0/0/000.jpg", b"")
-    with pytest.raises(InputError, match="should hold pictures in data0/lsun/bedroom/"):
+    with pytest.raises(InputError, match="should hold pictures in data0/lsun/bedroom/, .*sh --source kaggle` again"):
         _load("lsun_bedroom", tmp_path)
 
 
 # --- anime faces ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("folder", ["images", "data"])
+@pytest.mark.parametrize("folder", ["images", "data", "data/data"])
 def test_anime_faces_are_ordered_by_name_and_small_ones_skipped(tmp_path, folder):
     big = {f"{number}_2004.jpg": genuine.encoded(picture) for number, picture in enumerate(_blocks(9, 90, 90))}
     small = {"5.jpg": genuine.encoded(_blocks(1, 40, 40)[0])}
@@ -423,6 +430,13 @@ def test_anime_faces_are_ordered_by_name_and_small_ones_skipped(tmp_path, folder
     assert len(dataset) == 9 and dataset.labels is None and dataset.title == "anime faces"
     assert dataset.skipped == ("5.jpg: smaller than 64x64 (40x40)",)
     assert len(_load("anime", tmp_path, size=32)) == 10
+
+
+def test_anime_faces_of_an_archive_that_holds_them_twice_count_once(tmp_path):
+    pictures = {f"{number}.png": genuine.encoded(picture, "png") for number, picture in enumerate(_noise(3, 64))}
+    for folder in ("data", "data/data"):
+        genuine.write_anime(tmp_path / "anime", pictures, folder)
+    assert len(_load("anime", tmp_path, size=64)) == len(pictures)
 
 
 def test_anime_faces_may_be_too_small_up_to_one_half(tmp_path):
@@ -459,6 +473,7 @@ def test_imagenet32_reads_only_the_files_that_the_count_needs(tmp_path):
     for number in range(4, 11):
         (tmp_path / "imagenet32" / f"train_data_batch_{number}.npz").unlink()
     assert np.array_equal(_load("imagenet32", tmp_path, count=25).images, images[:25])
+    assert shorter_sides(DataConfig(name="imagenet32", count=25), tmp_path).tolist() == [32]
     with pytest.raises(InputError, match="train_data_batch_4.npz is not in .*get_imagenet32.sh"):
         _load("imagenet32", tmp_path, count=31)
 
@@ -574,12 +589,22 @@ def test_reading_writes_nothing_into_the_folder_of_a_dataset(tmp_path, monkeypat
     assert state() == before and sorted(path.name for path in mine.iterdir()) == sorted([name, "prepared"])
 
 
+@pytest.mark.parametrize("form", [form for form in WRITTEN if form.split(",")[0] in BIG])
+def test_a_big_dataset_has_as_many_images_as_are_asked_for_or_as_there_are(tmp_path, faces, bedrooms, form):
+    name = form.split(",")[0]
+    WRITTEN[form](tmp_path / name, faces, dict(list(bedrooms.items())[:4]))
+    counts = [find_source(name, 16, count, data_dir=tmp_path).describe().count for count in (None, 10_000, 3)]
+    assert counts[0] == counts[1] > counts[2] == 3
+
+
 @pytest.mark.parametrize("entry", FETCHED, ids=lambda entry: entry.name)
 def test_a_missing_dataset_names_the_script_that_fetches_it(tmp_path, entry):
     for split in entry.splits:
         with pytest.raises(InputError) as error:
             _load(entry.name, tmp_path, split=split)
-        assert f"`bash data_scripts/get_{entry.name}.sh`" in str(error.value) and f"split {split}" in str(error.value)
+        told = f"`{entry.fetch(split)} --data-dir {shlex.quote(str(tmp_path))}`"
+        assert told in str(error.value) and f"split {split}" in str(error.value)
+        assert told.startswith(f"`bash data_scripts/get_{entry.name}.sh ")
     assert entry.available(tmp_path) == ()
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import stat
@@ -31,9 +32,16 @@ from misbehaving_server import (
     without_ranges,
 )
 
+from utils import cli
+from utils.cli.datasets import Datasets
+from utils.cli.import_paper import ImportPaper
+from utils.cli.options import read
+from utils.cli.train import Train
 from utils.config import preset, replace
 from utils.data import Dataset, load
+from utils.data.catalogue import catalogue, find_entry
 from utils.data.cifar10 import Cifar10
+from utils.errors import InputError
 from utils.paper_weights import read_networks
 from utils.runs import PROJECT
 
@@ -141,6 +149,13 @@ def noise(count: int, size: int = 32) -> np.ndarray:
 
 def last_line(answer: subprocess.CompletedProcess) -> str:
     return answer.stderr.splitlines()[-1]
+
+
+def next_of(answer: subprocess.CompletedProcess) -> list[str]:
+    """The command of the project that a script says is next, and its options."""
+    program, *words = shlex.split(answer.stdout.splitlines()[-1].split(" is complete. Next: ")[1])
+    assert program == "./dcgan"
+    return words
 
 
 # Downloads, with CIFAR-10 for an example
@@ -531,21 +546,24 @@ def test_when_google_drive_refuses_celeba_the_second_source_is_offered(world):
     assert answer.returncode == 3 and "quota" in last_line(answer) and "--source kaggle" in last_line(answer)
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"], ids=["no end of line", "Unix", "Windows"])
 @pytest.mark.parametrize("where", ["key", "token", "kaggle.json", "access_token"])
-def test_celeba_comes_from_kaggle_with_a_token_that_nobody_sees(world, where):
+def test_celeba_comes_from_kaggle_with_a_token_that_nobody_sees(world, where, end):
     attributes, address = make_celeba(world, "kaggle"), f"{KAGGLE}/jessicali9530/celeba-dataset"
     archive = (world.folder / "made" / "archive.zip").read_bytes()
     world.change("get_celeba.sh", "=202599", "=3")
     environment, home = {}, world.folder / "home" / ".kaggle"
     home.mkdir(parents=True)
     if where == "key":
-        environment = {"KAGGLE_USERNAME": "student", "KAGGLE_KEY": "0123abcd"}
+        rest = end.rstrip("\n")  # what a shell leaves of it
+        environment = {"KAGGLE_USERNAME": f"student{rest}", "KAGGLE_KEY": f"0123abcd{rest}"}
     elif where == "token":
-        environment = {"KAGGLE_API_TOKEN": "KGAT_0123abcd"}
+        environment = {"KAGGLE_API_TOKEN": "KGAT_0123abcd" + end.rstrip("\n")}
     elif where == "kaggle.json":
-        (home / where).write_text(json.dumps({"username": "student", "key": "0123abcd"}))
+        account = json.dumps({"username": "student", "key": "0123abcd"}, indent=2).replace("\n", end) + end
+        (home / where).write_bytes(account.encode("utf-8-sig" if end == "\r\n" else "utf-8"))
     else:
-        (home / where).write_text("KGAT_0123abcd\n")
+        (home / where).write_bytes(f"KGAT_0123abcd{end}".encode())
     with MisbehavingServer() as storage:  # where Kaggle keeps its archives: another host
         storage.put("/archive.zip", archive)
         world.server.put(address, b"", sending_on(f"{storage.url}/archive.zip"))
@@ -566,6 +584,26 @@ def test_without_a_token_kaggle_is_not_asked_and_the_way_to_one_is_told(world):
         answer = world.run(script, "--source", option, KAGGLE_USERNAME="student")
         assert answer.returncode == 6 and "https://www.kaggle.com/settings/api" in last_line(answer)
     assert not world.server.asked
+
+
+@pytest.mark.parametrize(("where", "content", "words"), [
+    ("access_token", "KGAT_sEc ReT\n", "holds more than letters, digits and the signs _ . -; copy it anew"),
+    ("KAGGLE_API_TOKEN", '"KGAT_sEcReT"', "holds more than letters"),
+    ("KAGGLE_KEY", "sEc ReT", "holds more than letters"),
+    ("kaggle.json", '{"username": "student", "key": "sEc ReT"}', "holds more than letters"),
+    ("kaggle.json", '{"username": "student"}', "kaggle.json holds no username and key"),
+    ("kaggle.json", "KGAT_sEcReT", "kaggle.json holds no username and key"),
+])  # fmt: skip
+def test_a_token_that_cannot_be_one_is_not_called_none(world, where, content, words):
+    home, environment = world.folder / "home" / ".kaggle", {"KAGGLE_USERNAME": "student"}
+    home.mkdir(parents=True)
+    if where.isupper():
+        environment[where] = content
+    else:
+        (home / where).write_text(content)
+    answer = world.run("get_anime.sh", **environment)
+    assert answer.returncode == 6 and answer.stderr.count("\n") == 1 and words in answer.stderr, answer.stderr
+    assert "ReT" not in answer.stdout + answer.stderr and not world.server.asked
 
 
 @pytest.mark.parametrize(("harm", "reason"), [
@@ -613,6 +651,13 @@ def test_lsun_is_unpacked_to_a_database_that_can_be_read_and_a_second_run_asks_f
     dataset = bedrooms.read("lsun_bedroom", size=64, split="val")
     assert len(dataset) == 3 and abs(dataset.images.astype(int) - 70).max() < 3
     assert bedrooms.run("get_lsun_bedroom.sh").returncode == 0 and len(bedrooms.server.asked) == 1
+
+
+def test_the_bedrooms_for_validation_are_shown_by_the_command_that_is_next(bedrooms, monkeypatch, capsys):
+    monkeypatch.setattr("utils.data.statistics.draw", lambda *_: [])  # it takes a while
+    answer = bedrooms.run("get_lsun_bedroom.sh", "--data-dir", bedrooms.data)
+    assert cli.main(next_of(answer)) == 0
+    assert "LSUN bedrooms val: 3 images of 32x32, 0 skipped" in capsys.readouterr().out
 
 
 def test_a_damaged_unpacked_file_is_named_and_comes_anew_and_other_files_stay(bedrooms):
@@ -699,6 +744,24 @@ def test_anime_faces_are_unpacked_once_from_an_archive_that_holds_them_twice(wor
     assert other.returncode == 4 and "move it away" in last_line(other) and world.there("anime") == there
 
 
+def test_pictures_of_two_sources_never_mix_however_often_the_source_is_changed(world):
+    world.change("get_anime.sh", "=63000-64000", "=1")
+    world.change("get_anime.sh", "=21551", "=1")
+    pictures = {"splcher": "images/1_2001.jpg", "soumikrakshit": "data/1.png"}
+    for (source, picture), name in zip(pictures.items(), ("animefacedataset", "anime-faces")):
+        world.server.put(f"{KAGGLE}/{source}/{name}", zipped({picture: source.encode()}))
+    for turn, source in enumerate(["splcher", "soumikrakshit", "splcher"]):
+        (other,) = pictures.keys() - {source}
+        for _ in range(2):
+            answer = world.run("get_anime.sh", "--source", source, KAGGLE_API_TOKEN="KGAT_1")
+            assert answer.returncode == 0, answer.stderr
+            there = world.there("anime")
+            assert [content for name, content in there.items() if name.startswith("images/")] == [source.encode()]
+            refused = world.run("get_anime.sh", "--source", other, KAGGLE_API_TOKEN="KGAT_1")
+            assert refused.returncode == 4 and "move it away" in last_line(refused) and world.there("anime") == there
+        (world.data / "anime" / "images").rename(world.folder / f"moved away {turn}")
+
+
 @pytest.mark.parametrize(("count", "code"), [(2, 4), (3, 0), (4, 0), (5, 4)])
 def test_a_count_that_could_not_be_confirmed_has_two_bounds(world, count, code):
     world.change("get_anime.sh", "=63000-64000", "=3-4")
@@ -777,6 +840,72 @@ def test_get_hands_over_by_name_and_lists_every_script(cifar):
     assert [line.split()[0] for line in listed] == datasets
     assert all(line.rstrip().endswith(".") and len(line) <= 120 for line in listed)
     assert cifar.run("get.sh", "svhn", "--help").stdout == cifar.run("get_svhn.sh", "--help").stdout
+
+
+# What is next
+
+
+@pytest.fixture
+def offline(world):
+    """A world whose scripts fetch nothing and leave empty files and folders where each would leave its own."""
+    with (world.scripts / "lib.sh").open("a") as library:
+        library.write(
+            'obtain() { touch -- "$folder/$1"; }\n'
+            'was_unpacked() { mkdir -p -- "$2" && touch -- "$2"/{train_data_batch_1,val_data}.npz; }\n'
+        )
+    return world
+
+
+@pytest.mark.parametrize("place", [None, "else where"])
+@pytest.mark.parametrize(("script", "options"), [
+    ("get_anime.sh", "--source splcher"), ("get_anime.sh", "--source soumikrakshit"),
+    ("get_celeba.sh", "--source drive"), ("get_celeba.sh", "--source kaggle"), ("get_cifar10.sh", ""),
+    ("get_imagenet32.sh", ""), ("get_lsun_bedroom.sh", ""), ("get_lsun_bedroom.sh", "--split val"),
+    ("get_lsun_bedroom.sh", "--split train"), ("get_lsun_bedroom.sh", "--source kaggle"), ("get_paper_weights.sh", ""),
+    ("get_svhn.sh", ""), ("get_svhn.sh", "--extra"),
+])  # fmt: skip
+def test_the_command_that_is_next_reads_what_was_fetched(offline, monkeypatch, script, options, place):
+    monkeypatch.chdir(offline.folder)
+    answer = offline.run(script, *options.split(), *(["--data-dir", place] if place else []))
+    assert answer.returncode == 0, answer.stderr
+    monkeypatch.chdir(offline.scripts)  # the next command may be given elsewhere
+    command, *words = next_of(answer)
+    if command == "import-paper":
+        assert (read(ImportPaper, words, command).folder / "200_gen_params.jl_10.npy").exists()
+        return
+    if command == "train":
+        asked = read(Train, words, command, Train.default(words))
+        data, data_dir = asked.settings.data, asked.places.data_dir
+        name, split = data.name, data.split
+    else:
+        asked = read(Datasets, words, command)
+        name, split, data_dir = asked.name, asked.split, asked.data_dir
+    assert split in find_entry(name).available(data_dir or offline.data)
+
+
+FETCHED = [entry for entry in catalogue() if not entry.built_in]
+
+
+def run_of(offline: World, command: str) -> None:
+    """Do what a user is told to do to get a dataset."""
+    program, script, *options = shlex.split(command)
+    answer = offline.run(Path(script).relative_to("data_scripts"), *options)
+    assert (program, answer.returncode) == ("bash", 0), answer.stderr
+
+
+@pytest.mark.parametrize("entry", FETCHED, ids=lambda entry: entry.name)
+def test_the_command_that_the_catalogue_names_fetches_what_is_trained_on(offline, entry):
+    run_of(offline, entry.script)
+    assert next(iter(entry.splits)) in entry.available(offline.data)
+
+
+@pytest.mark.parametrize(("entry", "split"), [(entry, split) for entry in FETCHED for split in entry.splits])
+def test_the_command_that_is_told_where_a_split_is_missing_fetches_it(offline, entry, split):
+    place = offline.folder / "else where"
+    with pytest.raises(InputError) as error:
+        load(entry.name, split=split, data_dir=place)
+    run_of(offline, re.search("fetch it with `([^`]+)`", str(error.value))[1])
+    assert split in entry.available(place)
 
 
 # Archives that mean harm
@@ -927,6 +1056,18 @@ def test_the_scripts_are_clean_for_bash_and_shellcheck():
     shellcheck = Path(sys.executable).with_name("shellcheck")
     checked = subprocess.run([shellcheck, "--external-sources", *scripts], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("get*.sh")))
+def test_where_the_users_cd_looks_for_folders_changes_nothing(script):
+    command = ["bash", f"{SCRIPTS.name}/{script}", "--help"]
+    plain = {name: value for name, value in os.environ.items() if name != "CDPATH"}
+    calm, odd = (
+        subprocess.run(command, cwd=PROJECT, env=plain | more, capture_output=True, text=True)
+        for more in ({}, {"CDPATH": f"{PROJECT}/tests:."})
+    )
+    assert odd.returncode == calm.returncode == 0, odd.stderr
+    assert (odd.stdout, odd.stderr) == (calm.stdout, calm.stderr)
 
 
 def test_every_script_tells_its_exit_codes_its_source_and_its_terms():

@@ -1,6 +1,7 @@
 """`./dcgan datasets`, and the statistics it shows."""
 
 import json
+import re
 import warnings
 from dataclasses import replace
 
@@ -124,14 +125,17 @@ def test_the_mean_image_is_drawn_in_its_colours(tmp_path):
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_the_list_names_every_dataset_with_state_counts_terms_and_script_in_narrow_lines(capsys, tmp_path):
-    code, out, _ = _said(capsys, "--data-dir", tmp_path)
+def test_the_list_names_every_dataset_with_state_counts_terms_and_script_in_narrow_lines(capsys, tmp_path, monkeypatch):
+    elsewhere = _said(capsys, "--data-dir", tmp_path)[1]
+    monkeypatch.setenv("DCGAN_DATA_DIR", str(tmp_path))
+    code, out, _ = _said(capsys)
     assert code == 0 and max(map(len, out[: out.index("\n\n")].splitlines())) <= 120
     words = " ".join(out.split())
     for entry in catalogue():
         assert entry.name in out and entry.terms in words
         if not entry.built_in:
-            assert f"missing: bash data_scripts/get_{entry.name}.sh" in out and f"{entry.download} to fetch" in words
+            assert re.search(rf"^{entry.name} .* missing; to get it:\n +{re.escape(entry.script)}$", out, re.MULTILINE)
+            assert f"{entry.script} --data-dir {tmp_path}\n" in elsewhere and f"{entry.download} to fetch" in words
             assert all(f"{split} {count:,}" in out for split, count in entry.splits.items())
 
 
@@ -252,6 +256,17 @@ def test_show_of_a_built_in_split_as_json_is_what_is_in_the_file(capsys, tmp_pat
     assert next(a["attribute"] for a in record["attributes"]) == "stripes"
 
 
+def test_to_be_shown_a_part_imagenet_needs_no_file_behind_it(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.cli.datasets.BIG_COUNT", 4)
+    monkeypatch.setattr("utils.data.statistics.draw", lambda *_: [])  # it takes a while
+    images = RANDOM.integers(0, 256, (50, 32, 32, 3), dtype=np.uint8)
+    genuine.write_imagenet32(tmp_path / "imagenet32", images, np.zeros(50, int))
+    for number in range(2, 11):
+        (tmp_path / "imagenet32" / f"train_data_batch_{number}.npz").unlink()
+    code, out, err = _said(capsys, "imagenet32", "--show", "--json", "--data-dir", tmp_path)
+    assert code == 0 and json.loads(out)["images"] == 4, err
+
+
 def test_show_looks_at_a_part_of_a_big_dataset_unless_told(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("utils.cli.datasets.BIG_COUNT", 4)
     pictures = [genuine.encoded(np.full((218, 178, 3), value, np.uint8)) for value in range(0, 200, 25)]
@@ -268,9 +283,13 @@ def test_show_looks_at_a_part_of_a_big_dataset_unless_told(capsys, tmp_path, mon
     [
         (["--show"], "--show needs the name of a dataset"),
         (["~nouserx/p"], "There is no dataset '~nouserx/p': choose one of"),
-        (["svhn", "--show"], "fetch it with `bash data_scripts/get_svhn.sh`"),
+        (["svhn", "--show"], "fetch it with `bash data_scripts/get_svhn.sh --data-dir "),
+        (["svhn", "--show", "--split", "extra"], "fetch it with `bash data_scripts/get_svhn.sh --extra --data-dir "),
         (["faces", "--show", "--split", "val"], "The splits of built-in faces are train, test. Received: split='val'."),
-        (["lsun_bedroom", "--show"], "fetch it with `bash data_scripts/get_lsun_bedroom.sh`"),
+        (
+            ["lsun_bedroom", "--show"],
+            "fetch it with `bash data_scripts/get_lsun_bedroom.sh --source kaggle --data-dir ",
+        ),
         (["faces", "--show", "--count", "0"], "size and count must be at least 1"),
     ],
 )

@@ -19,6 +19,7 @@ WIDTH = 118  # letters of a line of the list
 MANY = 45  # of more classes than this, the table shows the largest
 LISTED = 10  # files that were left out are printed; more are counted
 BIG_COUNT = 10_000  # images of a big dataset that are looked at, if no number is given
+MISSING = "missing; to get it:"
 NEEDS = {
     "part": ("prepare",),
     "size": ("show", "prepare"),
@@ -121,9 +122,12 @@ def _list(options: Datasets) -> None:
     header, rule, *lines = table(rows).splitlines()
     indent = " " * (header.index("images"))
     print(header, rule, sep="\n")
-    for line, entry in zip(lines, entries):
+    for line, row, entry in zip(lines, rows, entries):
+        print(line)
+        if row["state"] == MISSING:
+            print(f"{indent}{entry.fetch(data_dir=options.data_dir)}")  # alone and whole, to be copied
         about = f"{entry.download} to fetch. {entry.terms}" if entry.download else entry.terms
-        print(line, textwrap.fill(about, WIDTH, initial_indent=indent, subsequent_indent=indent), sep="\n")
+        print(textwrap.fill(about, WIDTH, initial_indent=indent, subsequent_indent=indent))
     name = options.name or "NAME"
     print(
         f"\nDatasets live in {short(data_folder(options.data_dir))}.\n"
@@ -165,7 +169,7 @@ def _state(entry, data_dir: Path | None) -> str:
     if entry.built_in:
         return "built in"
     if not available:
-        return f"missing: {entry.script}"
+        return MISSING
     return "present" if len(available) == len(entry.splits) else f"present: {', '.join(available)}"
 
 
@@ -179,11 +183,10 @@ def _show(options: Datasets) -> None:
         raise InputError("--show needs the name of a dataset, such as ./dcgan datasets faces --show.")
     check_small(options.name, options.small)
     entry = find_entry(options.name)
-    count, source = options.count, None
+    count = options.count
     which = {"data_dir": options.data_dir, "split": options.split, "small": options.small, "tolerated": 1.0}
     if count is None and entry and entry.big:
-        source = find_source(options.name, options.size, None, **which)
-        count = min(BIG_COUNT, source.describe().count)
+        count = find_source(options.name, options.size, BIG_COUNT, **which).describe().count  # there may be fewer
     dataset = load(options.name, options.size, count, **which)
     source = find_source(options.name, options.size, count, **which)
     figures = statistics(dataset, source)

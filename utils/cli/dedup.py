@@ -10,6 +10,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils.cli.text import short
+from utils.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Dedup:
     small: Literal["leave_out", "enlarge"] = "leave_out"
     """What becomes of pictures in a folder that are too small."""
     seed: int = 0
-    """Seed of what is random in the methods near and autoencoder; a training uses 0."""
+    """Seed of what is random in the methods near and autoencoder; exact has none. A training uses 0."""
     out: Path | None = None
     """Folder to write to; by default duplicates/NAME-SPLIT-SIZE-METHOD/ in the folder of the datasets, with a --seed
     other than 0 behind it, then --count, or digits of the fingerprint of own pictures."""
@@ -54,6 +55,10 @@ def _dedup(options: Dedup) -> None:
     from utils.files import expect_folder, write_json
     from utils.runs import results_slug
 
+    if options.method == "exact" and options.seed != Dedup.seed:
+        raise InputError(
+            "--seed has an effect only with --method near or autoencoder: choose one of them, or leave --seed out."
+        )
     expect_folder(options.out)
     check_small(options.name, options.small)
     pictures = {"split": options.split, "small": options.small, "tolerated": 1.0}

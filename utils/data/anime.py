@@ -6,12 +6,12 @@ from pathlib import Path
 from utils.data.dataset import Description
 from utils.data.folder import Folder
 
-FOLDERS = ("images", "data")  # as the first and the second call theirs
+FOLDERS = ("images", "data/data", "data")  # as the first calls its, and the second, whose archive holds all twice
 TOLERATED = 0.5  # share that may be too small
 
 
 class Anime(Folder):
-    """All pictures in `<data_dir>/anime/images/` (or `data/`), ordered by their path; see `Folder`.
+    """All pictures in `<data_dir>/anime/images/` (or `data/data/` or `data/`), ordered by their path; see `Folder`.
 
     They are cut out by a detector, at whatever size it found a face. So at sizes such as 64 many may be too small; they
     are skipped, as everywhere.

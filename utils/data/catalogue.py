@@ -6,8 +6,9 @@ To add a dataset: write its reader in a file of this folder, and add one entry t
 import dataclasses
 import importlib
 import os
+import shlex
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +41,10 @@ class Entry:
         big: so large that only the images that are asked for are prepared. Of others all are, once, and counted off.
         download: how much is to be fetched, or None.
         terms: licence and terms in one line; they go into the `Dataset`.
-        script: the command that fetches it, or None.
+        script: the command that fetches it, its first split among it, or None.
         reader: module and class of its reader (see `Source`). They are imported only when used: readers need libraries
             that take a while to load.
+        scripts: by split, the commands that fetch those which `script` does not.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Entry:
     terms: str
     script: str | None
     reader: str
+    scripts: dict[str, str] = field(default_factory=dict)
 
     @property
     def images(self) -> int | None:
@@ -64,6 +67,13 @@ class Entry:
     def available(self, data_dir: str | Path | None = None) -> tuple[str, ...]:
         """The splits that can be loaded without fetching anything."""
         return tuple(self.splits) if self.built_in else self._reader().available(data_folder(data_dir))
+
+    def fetch(self, split: str | None = None, data_dir: str | Path | None = None) -> str | None:
+        """The command that fetches a split, by default the first, to where datasets are; None if there is no need."""
+        script, folder = self.scripts.get(split, self.script), data_folder(data_dir)
+        if script is None or folder == data_folder():  # where the script puts it by itself
+            return script
+        return f"{script} --data-dir {shlex.quote(str(folder.absolute()))}"
 
     def source(
         self, size: int, count: int | None, seed: int, choices: str, data_dir: str | Path, split: str = "train"
@@ -83,8 +93,8 @@ class Entry:
         if split not in available:
             there = f"; its split {available[0]} is there (--split {available[0]})" if available else ""
             raise InputError(
-                f"The split {split} of {self.title} is not in {data_dir / self.name}: fetch it with `{self.script}` "
-                f"(`--help` says how to get which part){there}."
+                f"The split {split} of {self.title} is not in {data_dir / self.name}: fetch it with "
+                f"`{self.fetch(split, data_dir)}` (`--help` says how to get which part){there}."
             )
         return self._reader()(size, data_dir, split, *([count] if self.big else []))
 
@@ -143,6 +153,7 @@ _CATALOGUE = [
         terms="Netzer et al., 2011, from Google Street View; for non-commercial use only.",
         script="bash data_scripts/get_svhn.sh",
         reader="utils.data.svhn:Svhn",
+        scripts={"extra": "bash data_scripts/get_svhn.sh --extra"},
     ),
     Entry(
         name="celeba",
@@ -165,8 +176,9 @@ _CATALOGUE = [
         big=True,
         download="val 4.5 MiB, 20% sample 4.5 GiB, train 43 GiB",
         terms="Yu et al., arXiv:1506.03365; no licence stated, the photographs belong to their authors.",
-        script="bash data_scripts/get_lsun_bedroom.sh",
+        script="bash data_scripts/get_lsun_bedroom.sh --source kaggle",  # what the report used
         reader="utils.data.lsun:LsunBedroom",
+        scripts={"val": "bash data_scripts/get_lsun_bedroom.sh"},
     ),
     Entry(
         name="anime",
@@ -391,7 +403,8 @@ def shorter_sides(data: DataConfig, data_dir: str | Path | None = None) -> np.nd
     Raises:
         InputError: as `find_source`.
     """
-    source, entry = find_source(data.name, data_dir=data_dir, **reading(data)), find_entry(data.name)
+    source = find_source(data.name, count=data.count, data_dir=data_dir, **reading(data))
+    entry = find_entry(data.name)
     if entry and (entry.native_size or entry.built_in):
         return np.array([entry.native_size or np.inf])
     if not hasattr(source, "sizes"):

@@ -20,9 +20,10 @@ from utils.data.pictures import SUFFIXES, Pictures, Zip, unreadable
 from utils.errors import InputError
 
 SPLITS = ("train", "val")
-FETCH = "`bash data_scripts/get_lsun_bedroom.sh`"
 SAMPLE = "data0/lsun/bedroom"  # Kaggle's tree of files; its archive also holds a smaller one, a part of the same
 ARCHIVE = "archive.zip"
+OPTIONS = {"bedroom_train_lmdb": "--split train", "bedroom_val_lmdb": "--split val", ARCHIVE: "--source kaggle"}
+"""With which the script fetches what."""
 STRIDE = 256  # rows from one key that is kept to the next
 
 
@@ -78,6 +79,11 @@ def _places(data_dir: Path, split: str) -> list[Path]:
     return [home / f"bedroom_{split}_lmdb", *([home / SAMPLE, home / ARCHIVE] if split == "train" else [])]
 
 
+def _fetch_again(place: Path) -> str:
+    """What to do to fetch one of the places again."""
+    return f"run `bash data_scripts/get_lsun_bedroom.sh {OPTIONS[place.name]}` again"
+
+
 class _ZippedTree:
     """The pictures below SAMPLE in a zip, ordered by their path."""
 
@@ -87,7 +93,7 @@ class _ZippedTree:
             name for name in self.zip.names() if name.startswith(f"{SAMPLE}/") and Path(name).suffix.lower() in SUFFIXES
         )
         if not self.names:
-            raise InputError(f"{path} should hold pictures in {SAMPLE}/, but holds none: run {FETCH} again.")
+            raise InputError(f"{path} should hold pictures in {SAMPLE}/, but holds none: {_fetch_again(path)}.")
 
     def describe(self) -> Description:
         status = self.zip.path.stat()
@@ -150,7 +156,7 @@ class _Database:
         except FileNotFoundError:
             pass  # no database, as LMDB says
         except OSError as error:
-            raise unreadable(data, error, f"delete {self.path} and run {FETCH} again") from error
+            raise unreadable(data, error, f"delete {self.path} and {_fetch_again(self.path)}") from error
         try:
             with lmdb.open(str(self.path), readonly=True, create=False, lock=False, readahead=False) as database:
                 needed = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
@@ -158,8 +164,8 @@ class _Database:
                 if found < needed:
                     raise InputError(
                         f"{data} should have at least {needed:,} bytes. Received: {found:,}. Delete "
-                        f"{self.path} and run {FETCH} again."
+                        f"{self.path} and {_fetch_again(self.path)}."
                     )
                 yield database
         except lmdb.Error as error:
-            raise InputError(f"{self.path} is damaged ({error}): delete it and run {FETCH} again.") from error
+            raise InputError(f"{self.path} is damaged ({error}): delete it and {_fetch_again(self.path)}.") from error

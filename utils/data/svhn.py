@@ -22,6 +22,7 @@ from utils.files import appears_whole
 
 SPLITS = ("train", "test", "extra")
 FETCH = "`bash data_scripts/get_svhn.sh`"
+FETCH_EXTRA = "`bash data_scripts/get_svhn.sh --extra`"
 PIECE = 1 << 20  # bytes that are held at a time
 
 # The MATLAB 5 format (The MathWorks: "MAT-File Format"): data types of its elements.
@@ -107,7 +108,8 @@ class Svhn:
             raise self._damaged(error) from error
 
     def _damaged(self, why: object) -> InputError:
-        return InputError(f"{self.path} is not SVHN's file, or is damaged ({why}): delete it and run {FETCH} again.")
+        fetch = FETCH_EXTRA if self.split == "extra" else FETCH
+        return InputError(f"{self.path} is not SVHN's file, or is damaged ({why}): delete it and run {fetch} again.")
 
 
 def _unpack_images(file: BinaryIO, count: int, path: Path) -> None:
