@@ -103,13 +103,13 @@ def test_any_networks_are_trained_as_so_many_images_want_it():
 
 def test_much_time_makes_the_discriminator_wider_where_that_was_measured():
     wide = replace(
-        preset("quick64"), discriminator={"filters": (128, 256, 512, 1024)}, discriminator_learning_rate=2e-4
+        preset("quick64"), discriminator={"filters": (96, 192, 384, 768)}, discriminator_learning_rate=4e-4 / 1.5
     )
     assert recommended(64, 1_000, WIDER_FROM) == recommended(64, None, WIDER_FROM) == wide
-    assert wide == experiment_for("wide_d_half_rate", 64)  # whose pictures are measured
+    assert wide == experiment_for("mid_d", 64)  # whose pictures are measured
     assert recommended(64, 1_000, WIDER_FROM - 1) == recommended(64, 1_000, None) == preset("quick64")
-    other, twice = recommended(96), {"filters": (128, 256, 512, 1024)}
-    assert recommended(96, 9_000, WIDER_FROM).model == replace(other, discriminator=twice).model
+    other, wider = recommended(96), {"filters": (96, 192, 384, 768)}
+    assert recommended(96, 9_000, WIDER_FROM).model == replace(other, discriminator=wider).model
     few, small = recommended(64, 999, WIDER_FROM), recommended(32, 9_000, 100 * WIDER_FROM)
     assert few == recommended(64, 999) and small == preset("quick32")
 

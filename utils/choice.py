@@ -193,9 +193,9 @@ def choose_length(
     trial, in_time, updates = timed(experiment)
     if longer and (other := longer(updates)) != experiment:
         why["Networks"] = (
-            f"{_networks(experiment)}, but a discriminator {WIDER} times as wide with 1/{WIDER} of the learning rate "
-            f"(--width {experiment.model.width:g} undoes that): from {WIDER_FROM:,} updates on, as many minutes give "
-            "clearer pictures so (notebook 10)"
+            f"{_networks(experiment)}, but its discriminator is {WIDER:g} times as wide, with a learning rate as much "
+            f"smaller (--width {experiment.model.width:g} leaves both): from {WIDER_FROM:,} updates on, as many "
+            "minutes give clearer pictures so (notebook 10)"
         )
         experiment = other
         trial, in_time, updates = timed(experiment)
