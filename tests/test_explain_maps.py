@@ -102,6 +102,12 @@ def test_randomising_changes_the_layers_from_the_place_named_and_gives_other_wei
             lambda: keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(1, 8), layers.Flatten()]),
             "square RGB images",
         ),
+        (
+            lambda: keras.Sequential(
+                [keras.Input((None, None, 3)), layers.Conv2D(2, 3), layers.GlobalAveragePooling2D(), layers.Dense(1)]
+            ),
+            r"which says how large its images are. Received: Sequential from \(None, None, None, 3\)",
+        ),
     ],
 )
 def test_a_model_that_is_no_discriminator_with_convolutions_is_refused(network, words):

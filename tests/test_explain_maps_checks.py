@@ -31,7 +31,7 @@ from utils.explain.checks import (
 from utils.explain.fixed import fixed_discriminator
 from utils.explain.gradcam import grad_cam
 from utils.explain.pages import explain
-from utils.explain.sections import Finding, Section, bracketed, checks
+from utils.explain.sections import Finding, Picture, Section, bracketed, checks
 from utils.explain.subject import Subject, subject_for
 from utils.features.extract import Part
 from utils.features.questions import Questions
@@ -39,6 +39,7 @@ from utils.intervals import Interval, wilson
 from utils.models import build_discriminator, build_generator, load_network
 from utils.networks import TrainedNetwork
 from utils.runs import Run
+from utils.viz import write_png
 
 
 def spotted(count, seed):
@@ -389,7 +390,7 @@ def test_whose_filters_were_counted_is_said_where_they_are_not_the_last_convolut
 
 def test_a_bootstraps_interval_is_shown_from_eight_values_on():
     interval = Interval(0.5, 0.25, 0.75)
-    assert bracketed(interval, ".2f", 7) == "0.50" and bracketed(interval, ".2f", 8) == "0.50 [0.25, 0.75]"
+    assert bracketed(interval.told(7), ".2f") == "0.50" and bracketed(interval.told(8), ".2f") == "0.50 [0.25, 0.75]"
     assert bracketed(interval, ".2f") == "0.50 [0.25, 0.75]"  # of another kind
 
 
@@ -408,6 +409,102 @@ def test_an_analysis_is_one_function_and_one_line_of_the_list(run, tmp_path, mon
     assert (section.name, section.title) == ("brightness", "Which are brighter?")
     assert section.findings[0].measured == "128.00"
     assert '<h2 id="brightness">Which are brighter?</h2>' in (tmp_path / "index.html").read_text()
+
+
+def noted(name, subject, folder):
+    """An analysis with a picture, and with figures and words for every part of a page."""
+    write_png(folder / f"{name}.png", np.full((4, 4, 3), len(name), np.uint8))
+    return Section(
+        text=(f"about {name}",),
+        findings=(Finding(f"{name} is so", "yes", "no"),),
+        tables={"a table": [{"row": 1, "share": 0.5}]},
+        values={name: [{"value": 1.5}]},
+        pictures=(Picture(folder / f"{name}.png", "a picture"),),
+    )
+
+
+def first(subject, folder):
+    return noted("first", subject, folder)
+
+
+def second(subject, folder):
+    return noted("second", subject, folder)
+
+
+def third(subject, folder):
+    return Section(findings=(Finding("third", "yes", "no"),), missing="no pictures")
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """Makes sections of a page anew, and gives those that are then on it; the second explains a layer."""
+    analyses = {name: (name.title(), f"{__name__}:{name}") for name in ("first", "second", "third")}
+    monkeypatch.setattr("utils.explain.pages.ANALYSES", analyses)
+    monkeypatch.setattr("utils.explain.pages.OF_A_LAYER", ("second",))
+    data = Dataset("squares", "squares", squares([(0, 0), (1, 1), (2, 2)]), "f")
+    subject = Subject("a model", finder(np.ones((4, 4))), None, data, digests={"discriminator": "d"})
+
+    def made(*only, **changes):
+        sections = explain(dataclasses.replace(subject, **changes), tmp_path, only)
+        assert [section.name for section in sections] == list(only or analyses)
+        record, html = (json.loads((tmp_path / "explain.json").read_text()), (tmp_path / "index.html").read_text())
+        there = [section["name"] for section in record["sections"]]
+        assert re.findall(r'<h2 id="(\w+)"', html) == there
+        assert re.findall(r'src="(\w+).png"', html) == [name for name in there if name != "third"]
+        assert all(f"<td>{name} is so</td>" in html and f"about {name}" in html for name in there if name != "third")
+        return there
+
+    return made
+
+
+def test_sections_of_an_earlier_call_about_the_same_stay_on_the_page_as_they_were(page, tmp_path):
+    assert page() == ["first", "second", "third"]
+    before = [(tmp_path / name).read_text() for name in ("index.html", "explain.json")]
+    for only in (("third",), ("second", "first"), ("first",)):
+        assert page(*only) == ["first", "second", "third"]
+        assert [(tmp_path / name).read_text() for name in ("index.html", "explain.json")] == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [
+        ({"seed": 1}, []),
+        ({"count": 2}, []),
+        ({"title": "another"}, []),
+        ({"digests": {"discriminator": "of a training that went on"}}, []),
+        ({"digests": {}}, []),  # of networks in no file nobody knows which they are
+        ({"data": Dataset("squares", "squares", squares([(0, 1), (1, 1), (2, 2)]), "g")}, []),
+        ({"most": 5}, []),
+        ({"layer": "1"}, ["first"]),
+        ({}, ["first", "second"]),
+    ],
+)
+def test_sections_about_something_else_leave_the_page(page, changes, left):
+    page()
+    assert page("third", **changes) == [*left, "third"]
+
+
+def test_sections_whose_pictures_are_no_longer_theirs_and_damaged_records_leave_the_page(page, tmp_path):
+    page()
+    (tmp_path / "first.png").write_bytes(b"of a call that was stopped")
+    (tmp_path / "second.png").unlink()
+    assert page("third") == ["third"]
+    for damaged in ("{", "[]", "5", '{"sections": 1}'):
+        (tmp_path / "explain.json").write_text(damaged)
+        assert page("first") == ["first"]
+    record = json.loads((tmp_path / "explain.json").read_text())
+    del record["sections"][0]["pictures"]  # as earlier versions wrote it
+    (tmp_path / "explain.json").write_text(json.dumps(record))
+    assert page("third") == ["third"]
+
+
+def test_as_many_true_images_are_looked_at_as_are_to_be_explained(run, tmp_path, monkeypatch):
+    np.savez(tmp_path / "many.npz", images=np.random.default_rng(0).integers(0, 256, (30, 32, 32, 3), np.uint8))
+    monkeypatch.setattr("utils.explain.subject.SEARCHED", 8)
+    trained = TrainedNetwork("a model", run.model("discriminator"), tmp_path)
+    for count, there, explained in ((4, 8, 4), (20, 20, 20), (40, 30, 30)):
+        subject = subject_for(trained, str(tmp_path / "many.npz"), count=count, data_dir=tmp_path)
+        assert (len(subject.data), len(subject.true)) == (there, explained)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from utils.intervals import Interval, bootstrap_mean, percentiles, student, wilson
+from utils.intervals import LEAST_CASES, Interval, bootstrap_mean, measured, percentiles, student, told_mean, wilson
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 3), (3, 3), (2, 4), (17, 200), (1, 1)])
@@ -72,3 +72,19 @@ def test_an_interval_is_written_with_the_format_of_its_numbers():
     interval = Interval(0.12345, 0.0951, 0.2)
     assert f"{interval:.1%}" == "12.3% (9.5% to 20.0%)"
     assert Interval.of(interval.plain() | {"samples": [2, 3]}) == interval
+
+
+@pytest.mark.parametrize("cases", range(1, 11))
+def test_a_mean_of_few_values_is_told_without_the_ends_of_its_bootstrap(cases):
+    values = np.random.default_rng(cases).normal(size=cases)
+    mean, whole = told_mean([*values, np.nan]), bootstrap_mean(values)
+    if cases < LEAST_CASES:
+        assert f"{mean:.2f}" == f"{values.mean():.2f}" and mean.plain() == {"value": values.mean()} and mean.is_alone
+    else:
+        assert mean == whole and f"{mean:.2f}" == f"{whole:.2f}" and mean.plain() == whole.plain()
+
+
+def test_what_could_not_be_measured_is_a_dash_and_left_out_of_a_record():
+    nothing, one, share = told_mean([np.nan]), student([0.5]), wilson(1, 2)
+    assert [f"{each:.1%}" for each in (nothing, one)] == ["–", "50.0%"] and not nothing.is_alone
+    assert measured({"a": nothing, "b": one, "c": share}) == {"b": {"value": 0.5}, "c": share.plain()}

@@ -18,13 +18,26 @@ from utils.evaluation.judge import _of_classes
 from utils.evaluation.names import names_for
 from utils.explain.parts import Detections
 from utils.latent import figures, pictures
-from utils.latent.arithmetic import ARMS, arithmetic, candidates, make_pool, one_for_each, score, table_of
+from utils.latent.arithmetic import (
+    ARMS,
+    Arm,
+    Score,
+    Scores,
+    arithmetic,
+    candidates,
+    make_pool,
+    one_for_each,
+    score,
+    table_of,
+)
+from utils.latent.directions import Direction, Effects
+from utils.latent.inversion import Inversion, Recovery
 from utils.latent.paths import along
 from utils.latent.stops import find_stops
 from utils.latent.terms import NeedsClassifier, Term, expected, parse
 from utils.latent.trust import trust
 from utils.latent.turn import Gauge, turn_gauge, turn_vector
-from utils.latent.walk import smoothness, walk
+from utils.latent.walk import KINDS, Paths, Smoothness, smoothness, walk
 from utils.sampling import Sampler
 
 SPACE = Extractor("brightness of the quarters", "0", {}, brightness)
@@ -199,7 +212,7 @@ def test_even_walks_have_equal_steps_and_a_generator_that_jumps_is_told_by_its_l
     even = smoothness(Sampler(even_generator, DIM, "uniform"), SPACE, true, pairs=8, steps=12)
     assert even.paths["straight"].largest.high < 1.25  # rounding to whole levels
     assert even.paths["straight"].detour.value == pytest.approx(1, abs=0.05)
-    jumps = smoothness(Sampler(stepwise, DIM, "uniform"), SPACE, true, pairs=8, steps=12)
+    jumps = smoothness(Sampler(stepwise, DIM, "uniform"), SPACE, true, pairs=16, steps=12)
     assert jumps.paths["straight"].largest.low > 3
     assert jumps.paths["fading"].largest.high < 1.2 and jumps.paths["true"].largest.low > 3
     np.testing.assert_allclose(even.paths["straight"].steps, even.paths["fading"].steps, atol=0.02)
@@ -472,3 +485,42 @@ def test_names_are_those_of_the_judge():
     with pytest.raises(InputError, match="choose one of one, two, three, four"):
         judge().number("five")
     assert judge().names == NAMES
+
+
+# --- of few values ----------------------------------------------------------------------------------------------------
+
+
+def measured_on(cases):
+    """What the commands measure by a bootstrap, on so many values: the cells of tables, and the values of records."""
+    random = np.random.default_rng(cases)
+    latents, several = random.standard_normal((cases, DIM), np.float32), random.random(cases)
+    drawn = scale_back(quarters(latents))
+    recovery = Recovery(Inversion(drawn, latents + 0.1, drawn, several, several, "least squares"), latents)
+    (row, plain) = recovery.row(), recovery.plain()
+    yield row["distance of the latents"], plain["distance"]
+    yield row["difference of the pictures"], plain["difference"]
+    arm = Arm(several > 0.5, several, several + 1, 1.0)
+    scores = Scores("judge", (Score("one", {"one": True}, {1: dict.fromkeys(ARMS, arm)}, 20),))
+    (row, *_), plain = scores.table(), scores.plain()["all"]["1"]["latents"]
+    yield row["others kept"], plain["kept"]
+    yield row["away from samples"], plain["away"]
+    figures.scores_figure(scores, "quarters").canvas.draw_idle()
+    paths = Paths(random.random((cases, 9)), several + 1, random.random((cases, 10)), drawn[:1].repeat(10, 0))
+    walks = Smoothness("quarters", "true images", 1.0, dict.fromkeys(KINDS, paths))
+    (row, *_), plain = walks.table(), walks.plain()["paths"]["straight"]
+    yield from zip(list(row.values())[1:], plain.values(), strict=True)
+    figures.smoothness_figure(walks, "quarters").canvas.draw_idle()
+    changes = random.integers(-1, 2, (1, cases, 4)).astype(np.int8)
+    found = Effects("judge", NAMES, (Direction("regression", "one", latents[0], {}),), 3.0, changes)
+    (row,), plain = found.table(), found.plain()["kinds"]["regression"]
+    yield row["gain"], plain["gain"]
+    yield row["leakage"], plain["leakage"]
+
+
+@pytest.mark.parametrize("cases", [2, 7, 8])
+def test_no_interval_is_told_of_a_bootstrap_of_fewer_than_eight_values(cases):
+    found = list(measured_on(cases))
+    assert len(found) == 10
+    for cell, plain in found:
+        assert (" to " in cell, plain.keys() == {"value", "low", "high"}) == (cases >= 8, cases >= 8), (cell, plain)
+        assert "nan" not in cell and json.dumps(plain, allow_nan=False)

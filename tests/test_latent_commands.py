@@ -1,17 +1,28 @@
 """The commands of the latent space, on a user's own tiny generator."""
 
 import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
-from known_latents import DIM, NAMES, entangled, judge
+from keras import layers
+from known_latents import DIM, NAMES, SIDE, brightness, entangled, judge, quarters, sampler
 from PIL import Image
 
 from utils import cli, viz
+from utils.cli.latent import folder_for
+from utils.data import scale_back
 from utils.errors import InputError
+from utils.evaluation.features import Extractor
+from utils.evaluation.judge import Judge
 from utils.evaluation.records import digest
 from utils.latent.directions import read_directions
+from utils.latent.walk import smoothness
+from utils.report import of_networks
+from utils.report.document import Report, Stamp, expect_folder
 from utils.sampling import Sampler
 
 
@@ -21,6 +32,13 @@ def model(tmp_path_factory):
     file = tmp_path_factory.mktemp("model") / "generator.keras"
     entangled().save(file)
     return file
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """A dataset "quarters" of which as much is known as `known_latents.judge` sees."""
+    monkeypatch.setattr("utils.evaluation.names.names_for", lambda *where: NAMES)
+    monkeypatch.setattr("utils.evaluation.judge.judge_for", lambda *_, **__: judge())
 
 
 def said(capsys, *arguments):
@@ -147,6 +165,7 @@ def test_sample_draws_the_numbers_that_walk_and_arithmetic_go_by(capsys, monkeyp
         ("arithmetic faces --score --trials 1", "--trials must be at least 2. Received: 1."),
         ("arithmetic faces hat --exemplars 0", "--exemplars must be at least 1. Received: 0."),
         ("arithmetic house_numbers --turn", "built-in faces only"),
+        ("arithmetic faces glasses - glasses --score", "nothing is left of what the terms ask for: add a term"),
         ("directions MODEL --samples 3", "--samples must be at least 4"),
         ("directions faces --classifier nothing", "There is no dataset 'nothing'"),
         ("invert MODEL", "Name at least one picture"),
@@ -182,3 +201,217 @@ def test_a_picture_whose_decoder_fails_in_its_own_way_is_refused(capsys, monkeyp
     monkeypatch.setattr("utils.data.pictures.decode", damaged)
     code, _, err = said(capsys, "invert", model, "damaged.avif")
     assert code == 2 and "damaged.avif should be a picture file, but cannot be read (RuntimeError)" in err, err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            "walk MODEL --data faces",
+            "about --measure, which compares walks with true images: add it, or leave them out.",
+        ),
+        ("walk MODEL --features imagenet --data x", "Received: --data x --features imagenet."),
+        ("walk MODEL --from 1 --to 2 --stops 7", "leave it out, or name none. Received: --stops 7 beside 1, 2."),
+        ("arithmetic MODEL a: 1 2 - b: 3 4 --classifier faces", "Received: --classifier faces, a: 1 2 - b: 3 4."),
+        ("arithmetic faces beard - beard --score", "nothing is left of what the terms ask for: add a term"),
+    ],
+)
+def test_what_an_option_would_do_nothing_about_is_refused_before_tensorflow_starts(
+    capsys, monkeypatch, tmp_path, model, arguments, words
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("utils.runtime.start", lambda *_: pytest.fail("TensorFlow is started"))
+    code, out, err = said(capsys, *(str(model) if word == "MODEL" else word for word in arguments.split()))
+    assert code == 2 and not out and words in err and err.count("\n") == 1, err
+    assert not list(tmp_path.iterdir())
+
+
+def test_directions_are_shown_on_one_sample(capsys, monkeypatch, tmp_path, model):
+    monkeypatch.chdir(tmp_path)
+    np.save("many.npy", np.zeros((3, DIM), np.float32))
+    code, out, err = said(capsys, "directions", model, "--sample", "many.npy", "--out", "found")
+    assert code == 2 and not out and "many.npy holds 3 latents: name a row of it, such as many.npy:0." in err
+    assert said(capsys, "directions", model, "--sample", "many.npy:2", "--out", "found")[0] == 0
+
+
+def smoothness_of_quarters(*_):
+    true = scale_back(quarters(sampler().make_latents(60, 9)))
+    return smoothness(sampler(), Extractor("quarters", "0", {}, brightness), true, pairs=3, steps=9)
+
+
+LESS_AND_MORE = {
+    "walk": ("--stops 2 --frames 4", "--measure", "smoothness.png"),
+    "arithmetic": ("one - {without one} --classifier quarters", "--score --trials 2", "score.png"),
+    "directions": ("", "--classifier quarters --samples 8", "attributes.png"),
+    "invert": ("me.png", "--check 1", "true.png"),
+}
+"""A call of each command, what makes it more, and a picture that only the larger one makes."""
+
+
+def words_of(text):
+    return [word.strip("{}") for word in re.findall(r"{[^}]*}|\S+", text)]
+
+
+@pytest.mark.parametrize("command", LESS_AND_MORE)
+def test_a_report_shows_what_the_last_call_has_made_and_nothing_of_the_one_before(
+    capsys, monkeypatch, tmp_path, model, judged, command
+):
+    monkeypatch.chdir(tmp_path)
+    drawn = Sampler(entangled(), DIM).draw(1, 3)
+    viz.write_png("me.png", drawn[0])
+    monkeypatch.setattr("utils.cli.walk._measure", smoothness_of_quarters)
+    monkeypatch.setattr("utils.cli.invert._unseen", lambda *_: drawn)
+    less, more, left = LESS_AND_MORE[command]
+    folder = tmp_path / "latent" / command
+    run = SimpleNamespace(folder=tmp_path)
+    subject = SimpleNamespace(title="a", run=run, trained=lambda player: model, stamp=Stamp("run a", 0, "", ""))
+
+    def shown_after(*options):
+        code, _, err = said(capsys, command, model, *options, "--out", folder)
+        assert code == 0, err
+        report = Report("A report", "made by a test", expect_folder(tmp_path / f"report{len(options)}"))
+        record = json.loads((folder / f"{command}.json").read_text())
+        captions = [block.get("caption") for block in of_networks._latent(subject, report)]
+        return captions, record["files"]
+
+    captions, files = shown_after(*words_of(less), *words_of(more))
+    assert f"{command}: {Path(left).stem}." in captions
+    assert {*files, f"{command}.json"} == {file.name for file in folder.iterdir()}
+    captions, files = shown_after(*words_of(less))
+    assert f"{command}: {Path(left).stem}." not in captions and (folder / left).is_file() and left not in files
+    pictures = sorted(Path(name).stem for name in files if name.endswith(".png"))
+    assert captions == [f"{command}: {name}." for name in pictures[:2]] and captions
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["walk --frames 10", "arithmetic 3 - 5", "arithmetic one --classifier quarters", "directions", "invert --check 1"],
+)
+def test_a_record_has_the_digest_of_the_network_that_was_loaded_though_a_training_has_written_another_since(
+    capsys, monkeypatch, tmp_path, model, judged, arguments
+):
+    own, make = digest(model), Sampler.make_latents
+    file = tmp_path / "generator.keras"
+    file.write_bytes(model.read_bytes())
+
+    def judge_for(*_, **__):  # a classifier may have to be trained first
+        file.write_bytes(b"another")
+        return judge()
+
+    def make_latents(*given, **named):
+        file.write_bytes(b"another")
+        return make(*given, **named)
+
+    monkeypatch.setattr("utils.evaluation.judge.judge_for", judge_for)
+    monkeypatch.setattr(Sampler, "make_latents", make_latents)
+    command, *options = arguments.split()
+    code, _, err = said(capsys, command, file, *options, "--out", tmp_path / "made")
+    assert code == 0, err
+    (record,) = (tmp_path / "made").glob("*.json")
+    assert json.loads(record.read_text())["generator_sha256"] == own != digest(file)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "step"),
+    [
+        ("walk --stops 2 --frames 4", "utils.files.write_json"),
+        ("arithmetic 3 - 5", "utils.files.write_json"),
+        ("arithmetic one - {without one} --classifier quarters --score --trials 2", "utils.latent.arithmetic.score"),
+        ("directions", "utils.files.write_json"),
+        ("invert --check 1", "utils.files.write_json"),
+    ],
+)
+def test_a_call_that_fails_leaves_an_earlier_result_whole_and_nothing_beside_it(
+    capsys, monkeypatch, tmp_path, model, judged, arguments, step
+):
+    def failing(*_, **__):
+        raise InputError("It fails.")
+
+    drawn = Sampler(entangled(), DIM).draw(3, 3)
+    monkeypatch.setattr("utils.cli.invert._unseen", lambda options, *_: drawn[options.seed : options.seed + 1])
+    command, *options = words_of(arguments)
+    assert said(capsys, command, model, *options, "--out", tmp_path / "made")[0] == 0
+    before = {file.name: file.read_bytes() for file in (tmp_path / "made").iterdir()}
+    monkeypatch.setattr(step, failing)
+    code, _, err = said(capsys, command, model, *options, "--seed", 1, "--out", tmp_path / "made")
+    assert code == 2 and "It fails." in err
+    assert {file.name: file.read_bytes() for file in (tmp_path / "made").iterdir()} == before
+
+
+@pytest.mark.parametrize("shape", [(SIDE, SIDE, 1), (SIDE, SIDE + 4, 3)])
+@pytest.mark.parametrize(
+    "arguments", ["walk --frames 10", "arithmetic 3 - 5", "directions", "invert --check 1", "sample -n 2"]
+)
+def test_a_generator_of_pictures_that_are_not_square_or_not_in_colour_is_refused_in_one_sentence(
+    capsys, monkeypatch, tmp_path, shape, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    parts = [keras.Input((DIM,)), layers.Dense(8), layers.ReLU(), layers.Dense(int(np.prod(shape)))]
+    keras.Sequential([*parts, layers.Reshape(shape)]).save("odd.keras")
+    command, *options = arguments.split()
+    code, out, err = said(capsys, command, "odd.keras", *options)
+    assert code == 2 and not out and err.count("\n") == 1
+    assert (
+        "should draw square RGB images of one size, (S, S, 3), which is all that is looked at here. Received: " in err
+    )
+    assert [file.name for file in tmp_path.iterdir()] == ["odd.keras"]
+
+
+def test_own_classes_of_few_pictures_have_directions_that_need_no_judge(capsys, monkeypatch, tmp_path, model):
+    monkeypatch.chdir(tmp_path)
+    np.savez("mine.npz", images=np.zeros((8, 16, 16, 3), np.uint8), labels=np.arange(8) % 2,
+             label_names=np.array(["cat", "dog"]))  # fmt: skip
+    monkeypatch.setattr("utils.cli.directions.known_to", lambda trained, classifier: classifier or "mine.npz")
+    code, out, err = said(capsys, "directions", model, "--out", "found", "--data-dir", tmp_path)
+    assert code == 0 and "cannot be measured: There is no classifier of mine.npz" in out, err
+    record = json.loads(Path("found/directions.json").read_text())
+    assert {one["kind"] for one in record["directions"]} == {"SeFa", "PCA", "random"}
+    options = ("--classifier", "mine.npz", "--data-dir", tmp_path, "--out", "other")
+    code, out, err = said(capsys, "directions", model, *options)
+    assert code == 2 and not out and "fewer than 200 images; name another dataset" in err and "--classifier" in err
+    assert not Path("other").exists()
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_of_a_judge_of_one_attribute_nothing_is_told_about_others(capsys, monkeypatch, tmp_path, model):
+    alone = Judge("one quarter", NAMES[:1], brightness, {}, lambda images: 10 * brightness(images)[:, :1])
+    monkeypatch.setattr("utils.evaluation.names.names_for", lambda *where: NAMES[:1])
+    monkeypatch.setattr("utils.evaluation.judge.judge_for", lambda *_, **__: alone)
+    command = ("directions", model, "--classifier", "quarters", "--samples", "16", "--out", tmp_path)
+    code, out, err = said(capsys, *command)
+    assert code == 0 and "nan" not in out + err, err
+    record = json.loads((tmp_path / "directions.json").read_text())
+    assert {"gain", "samples"} == record["effects"]["kinds"]["regression"].keys()
+    assert {"strength", "has", "moved"} == record["strength"][0]["strengths"][0].keys()
+    assert len(read_directions(tmp_path, DIM)) == len(record["directions"])
+
+
+DIFFERENT = {
+    "walk": [
+        "--from a/latents.npy:0 --to 1", "--from a/latents.npy:1 --to 1", "--from b/latents.npy:0 --to 1",
+        "--from a/latents.npy --to 1", "--from 1 --to 1", f"--through {' '.join(map(str, range(40)))} --frames 90",
+        f"--through {' '.join(map(str, [*range(20), 99, *range(21, 40)]))} --frames 90",
+    ],
+    "arithmetic": [
+        "3 - 5", "3 + 5", "- 3 + 5", "- 3 - 5", "3", "5", f"{' - '.join(map(str, range(40)))}",
+        f"{' - '.join(map(str, range(20)))} + {' - '.join(map(str, range(20, 40)))}",
+    ],
+    "invert": ["a/me.png", "b/me.png", "a/me.png b/me.png", "a/you.png", "--check 1"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", DIFFERENT)
+def test_different_results_have_folders_of_their_own_by_default(capsys, monkeypatch, tmp_path, model, command):
+    places = []
+
+    def found(*asked):
+        places.append(folder_for(*asked).name)
+        raise InputError("That is all.")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(f"utils.cli.{command}.folder_for", found)
+    for options in DIFFERENT[command]:
+        assert "That is all." in said(capsys, command, model, *options.split())[2]
+    assert len({*places}) == len(places) == len(DIFFERENT[command]), places
+    first = {"walk": "walk-a-latents-0-1", "arithmetic": "arithmetic-3-minus-5", "invert": "inverted-a-me"}[command]
+    assert places[0].endswith(f"-{first}")

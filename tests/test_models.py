@@ -5,7 +5,7 @@ from keras import layers
 
 from utils.config import preset, presets, replace
 from utils.errors import InputError
-from utils.models import build_combined, build_discriminator, build_generator, forward, load_network
+from utils.models import build_combined, build_discriminator, build_generator, forward, load_generator, load_network
 
 
 def sizes(network):
@@ -136,6 +136,15 @@ def test_a_network_that_brings_code_is_refused(tmp_path):
     keras.Sequential([keras.Input((2,)), layers.Lambda(lambda x: x)]).save(path)
     with pytest.raises(InputError, match="(?i)lambda"):
         load_network(path)
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (8, 8, 4), (8, 12, 3), (12, 8, 3)])
+def test_a_generator_of_other_than_square_rgb_images_is_refused_in_one_sentence(tmp_path, shape):
+    path = tmp_path / "generator.keras"
+    keras.Sequential([keras.Input((4,)), layers.Dense(int(np.prod(shape))), layers.Reshape(shape)]).save(path)
+    with pytest.raises(InputError, match="should draw square RGB images of one size.*Received: one of") as refused:
+        load_generator(path)
+    assert str(refused.value).endswith(f"{shape}.")
 
 
 def test_batch_statistics_in_bfloat16_are_computed_in_float32_as_the_layer_does():

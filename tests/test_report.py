@@ -530,6 +530,25 @@ def test_walks_and_sums_of_earlier_weights_are_named_and_not_shown(tmp_path):
     assert picture.endswith("walk-before-strip.png") and lacks == "made of earlier weights, and not shown: walk."
 
 
+@pytest.mark.parametrize(
+    ("files", "shown"),
+    [
+        (["walk.mp4", "strip.png"], ["strip"]),
+        ([], []),
+        (None, ["smoothness", "strip"]),  # of an earlier version
+        (5, ["smoothness", "strip"]),
+        ([{}, "strip.png"], ["strip"]),
+    ],
+)
+def test_of_a_walk_or_sum_only_the_files_are_shown_that_its_record_names(tmp_path, files, shown):
+    run, known = with_weights(tmp_path)
+    write_json(run.folder / "latent" / "walk" / "walk.json", known | ({} if files is None else {"files": files}))
+    for name in ("smoothness", "strip"):
+        write_png(run.folder / "latent" / "walk" / f"{name}.png", np.zeros((4, 4, 3), np.uint8))
+    blocks = of_networks._latent(subject_of(run.folder), report_in(tmp_path / "out"))
+    assert [block["file"].partition("walk-")[2].removesuffix(".png") for block in blocks if "file" in block] == shown
+
+
 def test_pictures_of_sections_that_found_nothing_were_left_by_an_earlier_call_and_are_not_shown(tmp_path):
     run, known = with_weights(tmp_path)
     write_json(run.folder / "explain" / "explain.json", explanations(FOUND, **known))

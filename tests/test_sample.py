@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from studio_runs import make_run
+from studio_runs import NAMES, make_run
 
 from utils import cli, runtime, viz
 from utils.files import remove_unfinished
@@ -78,6 +78,20 @@ def test_of_each_text_as_many_pictures_are_drawn_as_were_asked_for(runs, sample,
     sampler = Sampler.of(load_generator(generator), runs["text"].experiment, vectors)
     images = sampler.rows_of(vectors, sampler.make_latents(columns, 0))
     assert np.array_equal(viz.read_png(out), viz.grid(images, columns=columns, names=texts))
+
+
+def test_what_numbers_are_drawn_on_is_what_walk_takes_by_them(runs, sample, tmp_path, monkeypatch):
+    """Also where attributes are left open, which without numbers are as they occur."""
+    known = np.load(runs["attributes"].conditions_file)
+    assert len(np.unique(known[known[:, NAMES.index("hat")] == 1], axis=0)) > 1
+    walked, out = [], tmp_path / "numbers.png"
+    code, told = sample(runs["attributes"].folder, "-n", 6, "--numbers", "--attributes", "hat=1", "--out", out)
+    assert code == 0 and "All pictures are as in the first of these, as walk takes it." in told
+    monkeypatch.setattr("utils.latent.pictures.write_walk", lambda record, *_, **__: walked.append(record))
+    stops = ["--through", *map(str, range(6)), "--attributes", "hat=1", "--frames", "12", "--out", str(tmp_path / "w")]
+    assert cli.main(["walk", str(runs["attributes"].folder), *stops]) == 0
+    at_stops = viz.grid(walked[0].images[:: len(walked[0].images) // 6], numbers=range(6)).astype(int)
+    assert np.abs(at_stops - viz.read_png(out)).max() <= 1
 
 
 def content(folder):

@@ -15,6 +15,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import onnx
 import onnxruntime
@@ -37,10 +38,11 @@ from utils.data import scale, scale_back
 from utils.data.pictures import FORMATS, decode
 from utils.errors import InputError
 from utils.evaluation.held_out import unseen
+from utils.evaluation.records import digest
 from utils.explain.gradcam import grad_cam
 from utils.explain.guided import score_saliency
 from utils.files import write_json
-from utils.models import forward
+from utils.models import forward, load_network
 from utils.pretrained import Pretrained
 from utils.report.grade import OWN_TEXT
 from utils.runs import Run, State
@@ -153,6 +155,29 @@ def test_a_conditional_discriminators_graph_judges_by_what_it_is_told(conditiona
     assert abs(logits - other).max() > 1e-4
 
 
+@pytest.mark.parametrize("told", ["", "attributes"])
+def test_networks_that_were_trained_in_half_precision_draw_and_judge_in_full_in_both_forms(tmp_path, told):
+    keras.mixed_precision.set_dtype_policy("mixed_float16")
+    try:
+        run = make_run(tmp_path, told)
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    networks = Networks(offers.find_offers([str(run.folder)])[0])
+    sampler, discriminator = networks.sampler, networks.discriminator
+    for player, network in (("generator", sampler.generator), ("discriminator", discriminator)):
+        trained = load_network(run.model(player))
+        assert "float16" in {layer.compute_dtype for layer in trained.layers}
+        assert {layer.compute_dtype for layer in network.layers} == {"float32"}
+        assert all(map(np.array_equal, trained.get_weights(), network.get_weights()))
+    latents, conditions = sampler.inputs(4, 7)
+    given = {} if conditions is None else {"conditions": conditions}
+    (drawn,) = run_graph(graphs.generator_graph(sampler), latents=latents, **given)
+    images = networks.draw(latents, conditions)
+    assert abs(scale_back(drawn).astype(int) - images).max() <= 1
+    logits, *_ = run_graph(graphs.discriminator_graph(discriminator, networks.fixed), images=scale(images), **given)
+    np.testing.assert_allclose(logits[:, 0], networks.judge(images, conditions), atol=1e-4)
+
+
 def test_a_texts_graph_reads_words_as_the_encoder_does_and_words_that_it_does_not_know_get_a_sentence(tmp_path):
     run = make_run(tmp_path, "text")
     networks = Networks(offers.find_offers([str(run.folder)])[0])
@@ -223,6 +248,26 @@ def test_directions_that_are_older_than_the_generator_are_not_shown(tmp_path):
     (folder / "directions.json").write_text(json.dumps({"directions": [{"kind": "regression", "name": "beard"}]}))
     assert [one.name for one in networks.directions()] == ["beard"]
     os.utime(folder / "directions.npy", (1, 1))
+    assert {one.kind for one in networks.directions()} == {"SeFa", "PCA", "random"}
+
+
+DAMAGED = {
+    "names": lambda folder: (folder / "directions.json").write_text("{"),
+    "vectors": lambda folder: (folder / "directions.npy").write_bytes(b"no array"),
+    "of two calls": lambda folder: np.save(folder / "directions.npy", np.load(folder / "directions.npy")[::-1]),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_damaged_directions_are_left_out_and_those_that_need_no_judge_are_shown(tmp_path, what):
+    networks = Networks(offers.find_offers([str(make_run(tmp_path).folder)])[0])
+    folder = networks.offer.folder / "latent" / "directions"
+    folder.mkdir(parents=True)
+    np.save(folder / "directions.npy", np.eye(networks.sampler.latent_dim, dtype=np.float32)[:2])
+    names = [{"kind": "regression", "name": name} for name in ("beard", "hat")]
+    write_json(folder / "directions.json", {"directions": names, "vectors_sha256": digest(folder / "directions.npy")})
+    assert [one.name for one in networks.directions()] == ["beard", "hat"]
+    DAMAGED[what](folder)
     assert {one.kind for one in networks.directions()} == {"SeFa", "PCA", "random"}
 
 

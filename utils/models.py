@@ -203,19 +203,22 @@ def build_rotation_head(model: ModelConfig, seed: int = 0) -> keras.Sequential:
     return keras.Sequential([features, dense], name="rotation")
 
 
-def features_before_head(discriminator: keras.Sequential, images, statistics: str = "batch"):
+def features_before_head(discriminator: keras.Model, images, statistics: str = "batch", batches: int = 1):
     """The features that an unconditional discriminator's logit is a weighted sum of; nothing in it is changed.
 
     Args:
         discriminator: as `build_discriminator` makes it.
         images: (N, S, S, 3) in [-1, 1].
-        statistics: as for `forward`.
+        statistics, batches: as for `forward`.
 
     Returns:
         float32 (N, F), what enters its last layer with weights, flattened.
     """
     stop = max(place for place, layer in enumerate(discriminator.layers) if layer.weights)
-    features = forward(discriminator.layers[:stop], images, statistics=statistics)
+    if isinstance(discriminator, keras.Sequential):
+        features = forward(discriminator.layers[:stop], images, statistics=statistics, batches=batches)
+    else:
+        features = _of_graph(discriminator, [images], stop, False, statistics, batches)
     features = keras.ops.reshape(features, (-1, int(np.prod(features.shape[1:]))))
     return keras.ops.cast(features, discriminator.variable_dtype)
 
@@ -239,9 +242,9 @@ def is_conditional(network: keras.Model) -> bool:
 
 
 def is_generator(network: keras.Model) -> bool:
-    """Whether a network makes images of latents, or of latents and conditions."""
+    """Whether a network makes images of latents, or of latents and conditions, whose lengths it says."""
     inputs, outputs = (getattr(network, name, None) or () for name in ("inputs", "outputs"))
-    flat = len(inputs) in (1, 2) and all(len(tensor.shape) == 2 for tensor in inputs)
+    flat = len(inputs) in (1, 2) and all(len(tensor.shape) == 2 and tensor.shape[1] for tensor in inputs)
     return flat and len(outputs) == 1 and len(outputs[0].shape) == 4
 
 
@@ -259,14 +262,20 @@ def load_network(path: str | Path) -> keras.Model:
 
 
 def load_generator(path: str | Path) -> keras.Model:
-    """Load a saved generator, as `load_network` does.
+    """Load a saved generator of square RGB images, as `load_network` does.
 
     Raises:
-        InputError: as `load_network`, or it is another network.
+        InputError: as `load_network`, or it is another network, or one of other images.
     """
     network = load_network(path)
     if not is_generator(network):
         raise InputError(f"{path} should be a generator, latents -> images. Received: {network.name}.")
+    _, height, width, channels = network.outputs[0].shape
+    if height is None or (height, channels) != (width, 3):
+        raise InputError(
+            f"{path} should draw square RGB images of one size, (S, S, 3), which is all that is looked at here. "
+            f"Received: one of ({height}, {width}, {channels})."
+        )
     return network
 
 
@@ -286,7 +295,7 @@ def forward(
     study apart (see `config.STATISTICS`).
 
     Args:
-        network: a Sequential model, or layers of one; or, with conditions, a functional model of two inputs that uses
+        network: a Sequential model, or layers of one; or, with conditions or for logits, a functional model that uses
             each layer once. Another model is called as it is, by the statistics that go with `training`.
         x: its input.
         conditions: float32 (N, condition_size), the second input of a conditional network, or None.
@@ -300,22 +309,50 @@ def forward(
 
     Returns:
         Output of the last layer, or the one before.
+
+    Raises:
+        InputError: conditions, or logits, are asked of a model that is none of these.
     """
-    if conditions is not None:
-        tensors = dict(zip(map(id, network.inputs), map(keras.ops.convert_to_tensor, (x, conditions))))
-        for layer in network.layers[:-1] if logits else network.layers:  # they are in an order that can be computed
-            if id(layer.output) not in tensors:
-                given = layer.input
-                given = [tensors[id(each)] for each in given] if isinstance(given, list) else tensors[id(given)]
-                tensors[id(layer.output)] = _passed(layer, given, training, statistics, batches)
-        return tensors[id(network.layers[-1].input if logits else network.output)]
+    in_a_row = not isinstance(network, keras.Model) or isinstance(network, keras.Sequential)
+    if conditions is not None or (logits and not in_a_row):
+        given = [x] if conditions is None else [x, conditions]
+        return _of_graph(network, given, -1 if logits else None, training, statistics, batches)
     if logits:
         network = network.layers[:-1]
-    if isinstance(network, keras.Model) and not isinstance(network, keras.Sequential):
+    elif not in_a_row:
         return network(x, training=training)
     for layer in network.layers if isinstance(network, keras.Model) else network:
         x = _passed(layer, x, training, statistics, batches)
     return x
+
+
+def _of_graph(network: keras.Model, given: list, stop: int | None, training: bool, statistics: str, batches: int):
+    """What a functional model makes of its inputs, or what goes into its layer at place `stop`; see `forward`."""
+    _check_graph(network)
+    tensors = dict(zip(map(id, network.inputs), map(keras.ops.convert_to_tensor, given)))
+    for layer in network.layers[:stop]:  # they are in an order that can be computed
+        if id(layer.output) not in tensors:
+            given = layer.input
+            given = [tensors[id(each)] for each in given] if isinstance(given, list) else tensors[id(given)]
+            tensors[id(layer.output)] = _passed(layer, given, training, statistics, batches)
+    return tensors[id(network.output if stop is None else network.layers[stop].input)]
+
+
+def _check_graph(network: keras.Model) -> None:
+    """Refuse a model that cannot be passed through layer by layer.
+
+    Raises:
+        InputError: it is no functional model, or not all of it are layers that are used once each.
+    """
+    reached = set(map(id, getattr(network, "inputs", None) or ()))
+    for layer in network.layers if reached else ():
+        if reached.issuperset(map(id, keras.tree.flatten(layer.input))):
+            reached.add(id(layer.output))
+    if not reached or not reached.issuperset(map(id, network.outputs)):
+        raise InputError(
+            "A network that is passed through layer by layer should be a Sequential model, or a functional one of "
+            f"layers that are used once each. Received: {network.name}, a {type(network).__name__}."
+        )
 
 
 def _passed(layer: keras.Layer, x, training: bool, statistics: str, batches: int):
@@ -326,8 +363,7 @@ def _passed(layer: keras.Layer, x, training: bool, statistics: str, batches: int
         return x * replicas.own(keras.random.dropout(kept, layer.rate, seed=layer.seed_generator), batches)
     if not isinstance(layer, layers.BatchNormalization):
         return layer(x, training=training)
-    parts = getattr(layer, "parts", 1)
-    parts = parts if parts > 1 and x.shape[0] and x.shape[0] * replicas.count() % (batches * parts) == 0 else 1
+    parts = _parts(layer, x, batches)
     if statistics == "moving" or (training and alone and parts == 1):
         return layer(x, training=statistics == "batch")
     x = keras.ops.cast(x, layer.variable_dtype)  # in float32 whatever the precision, as the layer itself does
@@ -353,6 +389,12 @@ def _passed(layer: keras.Layer, x, training: bool, statistics: str, batches: int
     return keras.ops.cast(x, layer.compute_dtype)
 
 
+def _parts(layer: keras.Layer, x, batches: int = 1) -> int:
+    """Into how many parts batch normalisation cuts each of the batches in `x`; 1 where they cannot be parted so."""
+    parts = getattr(layer, "parts", 1)
+    return parts if parts > 1 and x.shape[0] and x.shape[0] * replicas.count() % (batches * parts) == 0 else 1
+
+
 @keras.saving.register_keras_serializable("dcgan")
 class PartsNormalization(layers.BatchNormalization):
     """Batch normalisation whose updates take the statistics of equal parts of the batch, each for itself.
@@ -375,8 +417,9 @@ class PartsNormalization(layers.BatchNormalization):
 def fix_statistics(network: keras.Model | Iterable[keras.Layer], batches: Iterable) -> None:
     """Give batch normalisation fixed statistics: means and variances of batches, averaged over the batches.
 
-    On its way through the network each batch is normalised by its own. All batches count alike, a smaller last one,
-    too. Averages are what the layers go by in inference mode afterwards; nothing else in the network changes.
+    On its way through the network each batch is normalised by its own; where that is done in parts, their means count,
+    as in updates. All batches count alike, a smaller last one, too. Averages are what the layers go by in inference
+    mode afterwards; nothing else in the network changes.
 
     Args:
         network: a Sequential model, or layers of one.
@@ -395,8 +438,9 @@ def fix_statistics(network: keras.Model | Iterable[keras.Layer], batches: Iterab
         found, done = [], 0
         for place in normalising:
             x, done = forward(network[done:place], x, statistics="batch"), place
-            moments = keras.ops.moments(keras.ops.cast(x, "float32"), axes=list(range(len(x.shape) - 1)))
-            found.append(np.asarray(moments, np.float64))
+            parts = keras.ops.split(keras.ops.cast(x, "float32"), _parts(network[place], x))
+            moments = (keras.ops.moments(part, axes=list(range(len(x.shape) - 1))) for part in parts)
+            found.append(np.mean([np.asarray(each, np.float64) for each in moments], 0))
         sums, count = [before + new for before, new in zip(sums, found)], count + 1
     for place, (mean, variance) in zip(normalising, sums):
         network[place].moving_mean.assign(mean / count)

@@ -76,12 +76,17 @@ def _arithmetic(options: Arithmetic) -> None:
         if value is not None and value < least:
             raise InputError(f"{name} must be at least {least}. Received: {value}.")
     from utils.evaluation.names import names_for
-    from utils.latent.terms import parse
+    from utils.latent.terms import expected, parse
     from utils.networks import find_network
 
     trained = find_network(options.name, "generator", options.runs_dir)
     text = " ".join(options.expression)
     in_words = (bool(options.expression) and _in_words(text)) or options.score or options.turn
+    if options.classifier is not None and not in_words:
+        raise InputError(
+            "--classifier says which attributes terms in words mean: write such a term, or leave it out. Received: "
+            f"--classifier {options.classifier}, {text}."
+        )
     known = names_for(known_to(trained, options.classifier), options.data_dir) if in_words else ()
     if in_words and not known:
         raise InputError(
@@ -100,11 +105,16 @@ def _arithmetic(options: Arithmetic) -> None:
         raise InputError(
             f"What is scored has its terms in words, so that other samples can be found. Received: {text!r}."
         )
-    about = " ".join(term.name for term in terms)
+    if options.score and terms and not expected(terms):
+        raise InputError(
+            "What is scored decides what the result should show, and here nothing is left of what the terms ask for: "
+            f"add a term, or leave one out. Received: {text!r}."
+        )
+    about = " ".join(f"{'plus' if term.sign > 0 else 'minus'} {term.name}" for term in terms).removeprefix("plus ")
     folder = folder_for(trained, "turn" if options.turn else "arithmetic", options.out, about)
-    sampler = sampler_for(trained)
+    sampler, of = sampler_for(trained)
     judge = _judge(options, trained, sampler) if known else None
-    results = Results(folder, "arithmetic", trained, {"seed": options.seed})
+    results = Results(folder, "arithmetic", of | {"seed": options.seed})
     if options.turn:
         _turn(options, trained, sampler, judge, results)
     else:

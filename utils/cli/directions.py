@@ -1,5 +1,6 @@
 """`./dcgan directions`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -58,34 +59,33 @@ def _directions(options: Directions) -> None:
     from utils.networks import find_network
 
     trained = find_network(options.name, "generator", options.runs_dir)
-    try:
-        known = names_for(known_to(trained, options.classifier), options.data_dir)
-        missing = "" if known else "nothing is known about its images"
-    except InputError as error:
-        if options.classifier:
-            raise
-        known, missing = (), str(error)
+    known, missing = _if_there(options, lambda: names_for(known_to(trained, options.classifier), options.data_dir))
     folder = folder_for(trained, "directions", options.out)
-    sampler = sampler_for(trained)
+    sampler, of = sampler_for(trained)
 
     import numpy as np
 
     from utils.evaluation.judge import judge_for
-    from utils.evaluation.records import digest
     from utils.latent import pictures
     from utils.latent.arithmetic import make_pool
     from utils.latent.directions import edited, find_directions
     from utils.latent.stops import find_stops
 
-    start = find_stops(sampler, [options.sample], options.seed).latents[:1]
-    judge = pool = None
+    start = find_stops(sampler, [options.sample], options.seed).latents
+    if len(start) > 1:
+        raise InputError(
+            f"--sample is one sample, and {options.sample} holds {len(start)} latents: name a row of it, such as "
+            f"{options.sample}:0."
+        )
+    judge = None
     if known:
         places = {"data_dir": options.data_dir, "progress": not options.json}
-        judge = judge_for(known_to(trained, options.classifier), sampler.generator.output_shape[1], **places)
-        pool = make_pool(sampler, judge, seed=options.seed)
+        size, dataset = sampler.generator.output_shape[1], known_to(trained, options.classifier)
+        judge, missing = _if_there(options, lambda: judge_for(dataset, size, **places))
+    pool = make_pool(sampler, judge, seed=options.seed) if judge else None
     found = find_directions(sampler, pool, judge.names if judge else (), options.seed)
     about = [{"kind": direction.kind, "name": direction.name, **direction.about} for direction in found]
-    results = Results(folder, "directions", trained, {"seed": options.seed, "directions": about})
+    results = Results(folder, "directions", of | {"seed": options.seed, "directions": about})
     for name, kinds in (("attributes.png", ("regression",)), ("components.png", ("SeFa", "PCA", "random"))):
         if shown := [direction for direction in found if direction.kind in kinds]:
             drawn = np.concatenate([edited(sampler, start, direction.vector, SHOWN) for direction in shown])
@@ -93,10 +93,20 @@ def _directions(options: Directions) -> None:
     if judge:
         _measure(options, trained, sampler, judge, pool, found, results)
     results.plain["missing"] = missing
-    # Just before the record with their names: where measuring fails, an older pair of files stays together.
-    results.latents("directions.npy", np.stack([direction.vector for direction in found]))
-    results.plain["vectors_sha256"] = digest(folder / "directions.npy")
+    vectors = np.stack([direction.vector for direction in found])
+    results.plain["vectors_sha256"] = results.latents("directions.npy", vectors)
     results.tell(options.json, *([f"What they change cannot be measured: {missing}"] if missing else []))
+
+
+def _if_there(options: Directions, find: Callable[[], object]) -> tuple[object, str]:
+    """What `find` gives; else None and why nothing is known about the images, which --classifier makes an error."""
+    try:
+        found = find()
+    except InputError as error:
+        if options.classifier:
+            raise
+        return None, str(error)
+    return found or None, "" if found else "nothing is known about its images"
 
 
 def _measure(options: Directions, trained, sampler, judge, pool, found, results: Results) -> None:

@@ -30,7 +30,8 @@ class Explain:
     layer: str = "last"
     """The convolution that gradcam, guided and checks explain: its number from 1 at the image, its name, or "last"."""
     only: tyro.conf.DisallowNone[tuple[Literal[tuple(ANALYSES)], ...]] = ()  # type: ignore[valid-type]
-    """Only these sections; all of them by default."""
+    """Only these sections; all of them by default. Others that are there stay on the page, if they are of the same
+    networks and images with the same settings."""
     boxes: Path | None = None
     """For removing a part: a JSON file, named after the part, of boxes drawn by hand on the pictures that
     `./dcgan sample RUN -n 1000 --as files` writes with the same seed: {"0": [[left, top, right, bottom]], "7": []}. By

@@ -55,17 +55,18 @@ def _invert(options: Invert) -> None:
         raise InputError(
             f"--starts must be at least 1, --check at least 0. Received: {options.starts}, {options.check}."
         )
+    from utils.latent.stops import title_of
     from utils.networks import encoder_beside, find_network
 
     trained = find_network(options.name, "generator", options.runs_dir)
     if options.encoder:
         encoder_beside(trained)  # refuses before TensorFlow is there
-    about = "-".join(path.stem for path in options.pictures)
+    about = "-".join(title_of(str(path)) for path in options.pictures)
     folder = folder_for(trained, "inverted", options.out, about)
     for path in options.pictures:
         if not path.is_file():
             raise InputError(f"There is no picture {path}.")
-    sampler = sampler_for(trained)
+    sampler, of = sampler_for(trained)
 
     import numpy as np
 
@@ -75,7 +76,7 @@ def _invert(options: Invert) -> None:
     how = {"method": options.method.replace("-", " "), "starts": options.starts}
     how |= {"seed": options.seed, "progress": not options.json}
     how |= {"encode": encoder_for(trained, sampler) if options.encoder else None}
-    results = Results(folder, "invert", trained, {"seed": options.seed})
+    results = Results(folder, "invert", of | {"seed": options.seed})
     notes = []
     if options.pictures:
         images = np.stack([_read(path, sampler.generator.output_shape[1]) for path in options.pictures])

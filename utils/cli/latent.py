@@ -1,6 +1,9 @@
 """What the commands of the latent space share: which generator, which judge, and where results go."""
 
+import hashlib
+import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from utils.cli.text import place_for, short, written
@@ -9,60 +12,76 @@ from utils.files import expect_folder
 from utils.tables import table
 from utils.text import shorten, slug
 
+ABOUT = 60
+"""Characters of a user's words in the name of a folder, at most."""
+
 
 class Results:
-    """The results of a command, each written to its folder as it is made, and told at the end.
+    """The results of a command, which appear in their folder together, with a record of them, when they are told.
+
+    Where the command fails before, an earlier result stays as it was. What it had beside the files of this one stays,
+    too, so the record names its files: "files".
 
     Args:
         folder: where they go.
-        name: of the record, without its suffix; it is written last.
-        trained: the generator that they are of; the record begins with its file and what this held.
-        about: what comes next in the record.
+        name: of the record, without its suffix.
+        about: what the record begins with.
     """
 
-    def __init__(self, folder: Path, name: str, trained, about: dict):
-        from utils.evaluation.records import digest
-
-        of = {"generator": str(trained.file), "generator_sha256": digest(trained.file)}
-        self.folder, self._record, self.plain = folder, folder / f"{name}.json", of | about
-        self._was_there, self._files, self._tables = self._record.is_file(), [], []
+    def __init__(self, folder: Path, name: str, about: dict):
+        self.folder, self._record, self.plain = folder, folder / f"{name}.json", about
+        self._was_there, self._writers, self._tables = self._record.is_file(), {}, []
 
     def picture(self, name: str, picture) -> None:
-        """Write a picture, uint8 (H, W, 3)."""
+        """Keep a picture, uint8 (H, W, 3)."""
         from utils import viz
 
-        viz.write_png(self.file(name), picture)
+        self.files(lambda file: viz.write_png(file, picture), name)
 
     def figure(self, name: str, figure) -> None:
-        """Write a Matplotlib figure."""
+        """Keep a Matplotlib figure."""
         from utils.figure import write_figure
 
-        write_figure(self.file(name), figure)
+        self.files(lambda file: write_figure(file, figure), name)
 
-    def latents(self, name: str, latents) -> None:
-        """Write latents, float (K, D), that `walk`, `arithmetic` and `directions` take."""
+    def latents(self, name: str, latents) -> str:
+        """Keep latents, float (K, D), that `walk`, `arithmetic` and `directions` take.
+
+        Returns:
+            The SHA-256 of their file.
+        """
         import numpy as np
 
         from utils.files import appears_whole
 
-        with appears_whole(self.file(name)) as temporary:
-            np.save(temporary, latents)
+        content = io.BytesIO()
+        np.save(content, latents)
 
-    def file(self, name: str) -> Path:
-        """A file of the folder that somebody else writes."""
-        self._files.append(self.folder / name)
-        return self._files[-1]
+        def write(file: Path) -> None:
+            with appears_whole(file) as temporary:
+                temporary.write_bytes(content.getvalue())
+
+        self.files(write, name)
+        return hashlib.sha256(content.getvalue()).hexdigest()
+
+    def files(self, write: Callable[..., object], *names: str) -> None:
+        """Keep files of these names, whose paths `write` will be given."""
+        self._writers[names] = write
 
     def table(self, heading: str, rows: list[dict]) -> None:
         """A table to be printed under a heading."""
         self._tables.append((heading, rows))
 
     def tell(self, as_json: bool, *notes: str) -> None:
-        """Write the record, and print it, or else the tables, the files and the notes."""
-        from utils.files import write_json
+        """Write the files and the record, and print it, or else the tables, the files and the notes."""
+        from utils.files import appear_together, write_json
 
-        write_json(self._record, self.plain)
-        files = [*self._files, self._record]
+        self.plain["files"] = [name for names in self._writers for name in names]
+        with appear_together(self.folder) as made:
+            for names, write in self._writers.items():
+                write(*(made / name for name in names))
+            write_json(made / self._record.name, self.plain)
+        files = [*(self.folder / name for name in self.plain["files"]), self._record]
         if as_json:
             print(json.dumps(self.plain | {"files": [str(file) for file in files]}, indent=2))
             return
@@ -83,8 +102,17 @@ def folder_for(trained, what: str, asked: Path | None, about: str = "") -> Path:
     if asked is not None:
         expect_folder(asked)
         return asked
-    name = "-".join(part for part in (what, slug(shorten(about, 60))) if part)
+    parts = [what, slug(shorten(about, ABOUT))]
+    if len(about) > ABOUT:  # what was cut out tells it from others, too
+        parts.append(hashlib.sha256(about.encode(errors="backslashreplace")).hexdigest()[:6])
+    name = "-".join(filter(None, parts))
     return place_for(trained, f"latent/{name}", name)
+
+
+def one_for_all(conditions):
+    """Of conditions to draw from, float32 (K, C), the one that pictures are of which differ by their latents alone:
+    float32 (1, C). What `sample --numbers` shows is so what `walk` goes by."""
+    return conditions[:1]
 
 
 def sampler_for(trained, conditions=None):
@@ -92,8 +120,10 @@ def sampler_for(trained, conditions=None):
 
     Args:
         trained: the network.
-        conditions: what a conditional one is asked for, float32 (K, C), where a command takes that; the first row
-            counts, so that pictures differ by their latents alone.
+        conditions: what a conditional one is asked for, float32 (K, C), where a command takes that; see `one_for_all`.
+
+    Returns:
+        The sampler; and which generator it has, as records begin: its file, and what this held when it was loaded.
 
     Raises:
         InputError: the file holds no generator, or a conditional one that is asked for nothing.
@@ -109,10 +139,14 @@ def sampler_for(trained, conditions=None):
     from utils import runtime
 
     runtime.start()
+    from utils.evaluation.records import digest
     from utils.models import load_generator
     from utils.sampling import Sampler
 
-    return Sampler.of(load_generator(trained.file), trained.experiment, None if conditions is None else conditions[:1])
+    generator, sha256 = load_generator(trained.file), digest(trained.file)  # at once: a training may write another
+    one = None if conditions is None else one_for_all(conditions)
+    of = {"generator": str(trained.file), "generator_sha256": sha256}
+    return Sampler.of(generator, trained.experiment, one), of
 
 
 def encoder_for(trained, sampler):

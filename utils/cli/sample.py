@@ -9,6 +9,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils.cli import asked
+from utils.cli.latent import one_for_all
 from utils.cli.text import place_for, written
 from utils.errors import InputError
 from utils.text import slug
@@ -37,7 +38,8 @@ class Sample:
     """The class to draw, of a model that was trained with --conditions labels."""
     attributes: asked.Attributes = None
     """What the pictures are to have (1) and not to have (0), of a model that was trained with --conditions attributes:
-    glasses=1,beard=0. Attributes that are not named are as they occur in the training data."""
+    glasses=1,beard=0. Attributes that are not named are as they occur in the training data; with --numbers as in one
+    training image."""
     text: tuple[str, ...] = ()
     """What to draw, in words, of a model that was trained with --conditions text: --text "a smiling woman with red hair
     and sunglasses"; several texts give a row each, of the same latents."""
@@ -45,7 +47,8 @@ class Sample:
     """Networks that a run kept beside the last: the best (--keep best), or those of a summary by its number, an epoch
     or an update (--keep-models)."""
     numbers: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Draw its number on each picture of the grid: what walk, arithmetic and directions call it, with the same seed."""
+    """Draw its number on each picture of the grid: what walk, arithmetic and directions call it, with the same seed.
+    All pictures are then of one condition, as walk's are."""
     mode: tyro.conf.DisallowNone[Annotated[Literal["grid", "files"], arg(name="as")]] = "grid"
     """One grid, or N single PNG files with a samples.json, which says what they are."""
     out: Path | None = None
@@ -142,6 +145,9 @@ def _sample(options: Sample) -> None:
             "Rows of this grid show the same latents for different conditions, so numbers would not tell pictures "
             "apart: name one with --label or --attributes."
         )
+    if options.numbers and conditions is not None:
+        conditions = one_for_all(conditions)
+        about = about and f"{about} All pictures are as in the first of these, as walk takes it."
     which = "" if options.kept is None else f"{options.kept}-"
     kind = "" if options.mode == "files" else "-numbers.png" if options.numbers else ".png"
     name = f"{which}{options.n}-seed-{options.seed}{f'-{slug(wanted)}' if wanted else ''}{kind}"

@@ -42,7 +42,8 @@ class Walk:
     label: asked.Label = None
     """Of a conditional model: the class that is drawn all the way."""
     attributes: asked.Attributes = None
-    """Likewise for attributes, as for `./dcgan sample`; those that are not named are as in one training image."""
+    """Likewise for attributes; those that are not named are as in one training image, all the way: as `./dcgan sample
+    RUN --numbers` draws them."""
     measure: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Also measure whether walks between random samples change smoothly, against fading and against true images."""
     data: Annotated[str | None, arg(metavar="NAME|FOLDER")] = None
@@ -66,18 +67,25 @@ def _walk(options: Walk) -> None:
     named = _named(options)
     if not 0 < options.fps <= 60:
         raise InputError(f"fps must lie between 0 and 60. Received: {options.fps}.")
+    given = {"--data": options.data, "--features": None if options.features == Walk.features else options.features}
+    if not options.measure and (beside := [f"{name} {value}" for name, value in given.items() if value is not None]):
+        raise InputError(
+            "--data and --features are about --measure, which compares walks with true images: add it, or leave them "
+            f"out. Received: {' '.join(beside)}."
+        )
     from utils.latent.paths import expect_frames
+    from utils.latent.stops import title_of
     from utils.networks import find_network
 
     expect_frames(options.frames, len(named) or options.stops)  # before anything is drawn; a file may hold more stops
     trained = find_network(options.name, "generator", options.runs_dir)
     wanted = options.label or options.attributes or ""
-    about = "-".join([*(Path(stop).stem for stop in named), *([wanted] if wanted else [])])
+    about = "-".join([*map(title_of, named), *([wanted] if wanted else [])])
     folder = folder_for(trained, "walk", options.out, about)
     words = named or tuple(map(str, range(options.stops)))
     asked_for = options.label is not None or options.attributes is not None
     conditions, _ = asked.conditions_for(trained, options.label, options.attributes) if asked_for else (None, "")
-    sampler = sampler_for(trained, conditions)
+    sampler, of = sampler_for(trained, conditions)
 
     from utils.latent import pictures
     from utils.latent.stops import find_stops
@@ -86,10 +94,10 @@ def _walk(options: Walk) -> None:
     stops = find_stops(sampler, words, options.seed)
     closed = len(stops) > 2 and not options.open
     record = walk(sampler, stops.latents, options.frames, options.path, closed, stops.names)
-    measured = _measure(options, trained, sampler) if options.measure else None  # what is wrong there is said first
+    measured = _measure(options, trained, sampler) if options.measure else None
 
-    results = Results(folder, "walk", trained, {"seed": options.seed, **record.plain()})
-    pictures.write_walk(record, results.file("walk.mp4"), results.file("walk.gif"), fps=options.fps)
+    results = Results(folder, "walk", of | {"seed": options.seed, **record.plain()})
+    results.files(lambda *films: pictures.write_walk(record, *films, fps=options.fps), "walk.mp4", "walk.gif")
     results.picture("strip.png", pictures.walk_strip(record))
     if measured:
         from utils.latent.figures import smoothness_figure
@@ -109,9 +117,15 @@ def _named(options: Walk) -> tuple[str, ...]:
         raise InputError("--from and --to go together: name where to begin and where to go.")
     if options.start is not None and options.through:
         raise InputError("A walk goes either --from one stop --to another, or --through several: give one of the two.")
-    if options.start is None and not options.through and options.stops < 2:
+    named = options.through if options.start is None else (options.start, options.to)
+    if named and options.stops != Walk.stops:
+        raise InputError(
+            "--stops is through how many samples where none are named: leave it out, or name none. Received: --stops "
+            f"{options.stops} beside {', '.join(named)}."
+        )
+    if options.stops < 2:
         raise InputError(f"--stops must be at least 2. Received: {options.stops}.")
-    return options.through if options.start is None else (options.start, options.to)
+    return named
 
 
 def _measure(options: Walk, trained, sampler):

@@ -248,7 +248,7 @@ def kept_classifier(
         raise InputError(
             f"There is no classifier of {dataset}, since it has neither labels of classes nor attributes that tell its "
             f"images apart, or fewer than {LEAST_IMAGES} images; name another dataset, such as faces or cifar10 (on "
-            "the command line --features)."
+            "the command line --features, or --classifier where a command has that)."
         )
     there = _described(dataset, size, small, data_dir)
     home = _home(dataset, there, size, seed, attributes, data_dir)

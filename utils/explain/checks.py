@@ -26,7 +26,7 @@ from utils.errors import InputError
 from utils.explain.fixed import FixedDiscriminator, Score, sign_of
 from utils.explain.gradcam import enlarge, grad_cam
 from utils.explain.guided import score_saliency
-from utils.intervals import LEVEL, REPLICATES, Interval, bootstrap_mean, student, wilson
+from utils.intervals import LEVEL, REPLICATES, Interval, student, told_mean, wilson
 
 DRAWS = 8  # times that random weights are drawn
 
@@ -189,7 +189,7 @@ class Curves:
 
         A map that finds what matters is below 0 in deletion, and above 0 in insertion.
         """
-        return bootstrap_mean(self.area(name) - self.area(f"random_{name}").mean(1))
+        return told_mean(self.area(name) - self.area(f"random_{name}").mean(1))
 
 
 def deletion_insertion(

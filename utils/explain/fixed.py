@@ -133,8 +133,8 @@ def fixed_discriminator(
     """Make a discriminator a fixed function of one image, up to the logit.
 
     Args:
-        discriminator: a Sequential model, images (S, S, 3) -> one score; nothing in it is changed. Or an encoder, which
-            has convolutions to look at like a discriminator's, and `outputs` values in place of a logit.
+        discriminator: a Sequential model, images (S, S, 3) of one size -> one score; nothing in it is changed. Or an
+            encoder, which has convolutions to look at like a discriminator's, and `outputs` values in place of a logit.
         reference: uint8 (R, S, S, 3) in [0, 255]. Batch normalisation then uses the statistics of these images,
             together, and gives them the very scores that they have as one batch. A discriminator of the `batch` arm
             has to be judged that way: true images by true ones, fakes by fakes. Without it the moving averages stand.
@@ -150,10 +150,10 @@ def fixed_discriminator(
         )
     shape = getattr(discriminator, "input_shape", None)
     fits = isinstance(discriminator, keras.Sequential) and discriminator.output_shape == (None, outputs)
-    if not fits or len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3:
+    if not fits or len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] != 3:
         raise InputError(
             "A discriminator to explain must be a Sequential model from square RGB images to one score (an encoder: "
-            f"to as many values as its code is long). Received: "
+            "to as many values as its code is long), which says how large its images are. Received: "
             f"{type(discriminator).__name__} from {shape} to {getattr(discriminator, 'output_shape', None)}."
         )
     network = [part for layer in discriminator.layers for part in _apart(layer)]

@@ -8,10 +8,11 @@ from pathlib import Path
 import jinja2
 
 from utils.errors import InputError
-from utils.explain import ANALYSES
-from utils.explain.sections import Section
+from utils.evaluation.records import digest
+from utils.explain import ANALYSES, OF_A_LAYER
+from utils.explain.sections import Finding, Picture, Section
 from utils.explain.subject import Subject
-from utils.files import write_json, write_text
+from utils.files import read_json, write_json, write_text
 
 
 def explain(
@@ -19,11 +20,16 @@ def explain(
 ) -> list[Section]:
     """Make the sections and write them, with all pictures, into one folder: index.html and explain.json.
 
+    Other sections that are there, made of the same networks and images with the same settings, stay on the page.
+
     Args:
         subject: the model and the images.
         folder: where to write; files of the same names are replaced.
         only: names of `ANALYSES`; all of them by default. One that cannot be made says why, on the page.
         say: is told the title of each section before it is made.
+
+    Returns:
+        The sections that were made.
 
     Raises:
         InputError: images that do not fit the model, a layer that does not exist, a model without convolutions; or not
@@ -51,8 +57,47 @@ def explain(
         (Path(__file__).parent / "index.html").read_text(encoding="utf-8")
     )
     title = f"What the discriminator of {subject.title} sees, and what its generator remembers"
-    write_text(folder / "index.html", page.render(title=title, about=about, sections=sections))
-    records = [{k: v for k, v in asdict(section).items() if k != "pictures"} for section in sections]
     networks = {f"{player}_sha256": sha256 for player, sha256 in subject.digests.items()}
-    write_json(folder / "explain.json", {"title": title, "about": about, **networks, "sections": records})
+    of = {"title": title, "about": about, **networks, "fingerprint": subject.data.fingerprint, "most": subject.most}
+    all_of_them = (_kept(folder, of, subject.layer) if networks else {}) | {each.name: each for each in sections}
+    shown = [all_of_them[name] for name in ANALYSES if name in all_of_them]
+    write_text(folder / "index.html", page.render(title=title, about=about, sections=shown))
+    records = [_plain(section) for section in shown]
+    write_json(folder / "explain.json", {**of, "layer": subject.layer, "sections": records})
     return sections
+
+
+def _plain(section: Section) -> dict:
+    pictures = [{"file": p.file.name, "caption": p.caption, "sha256": digest(p.file)} for p in section.pictures]
+    return asdict(section) | {"pictures": pictures}
+
+
+def _kept(folder: Path, of: dict, layer: str) -> dict[str, Section]:
+    """Sections by name that an earlier call has kept in a folder, if it was about the same, as far as they are whole.
+
+    Args:
+        folder: where they are.
+        of: what the record has to begin with: networks, images, settings.
+        layer: that those sections have to be about which explain one.
+    """
+    try:
+        record = read_json(folder / "explain.json")
+        if {name: record[name] for name in of} != of:
+            return {}
+        found = [_read(each, folder) for each in record["sections"] if _is_whole(each, folder)]
+        return {each.name: each for each in found if record["layer"] == layer or each.name not in OF_A_LAYER}
+    except (OSError, LookupError, TypeError, ValueError, AttributeError):  # there is none, or one built otherwise
+        return {}
+
+
+def _read(plain: dict, folder: Path) -> Section:
+    """The section that `_plain` wrote."""
+    findings = tuple(Finding(**each) for each in plain["findings"])
+    pictures = tuple(Picture(folder / each["file"], each["caption"]) for each in plain["pictures"])
+    return Section(**plain | {"text": tuple(plain["text"]), "findings": findings, "pictures": pictures})
+
+
+def _is_whole(plain: dict, folder: Path) -> bool:
+    """Whether the pictures are those that it was written with: a call that was stopped may have replaced some."""
+    files = [(folder / each["file"], each["sha256"]) for each in plain["pictures"]]
+    return all(file.is_file() and digest(file) == sha256 for file, sha256 in files)

@@ -16,14 +16,14 @@ from utils.evaluation.held_out import SPLITS, unseen
 from utils.evaluation.records import digest
 from utils.explain.fixed import FixedDiscriminator, fixed_discriminator, normalises
 from utils.explain.parts import BOXED, read_boxes
-from utils.models import load_network
+from utils.models import load_generator, load_network
 from utils.networks import TrainedNetwork, with_data
 from utils.runs import Run
 from utils.sampling import Sampler
 from utils.text import shorten
 
 REFERENCE = 256  # images that fix batch statistics
-SEARCHED = 2000  # true images that are looked through
+SEARCHED = 2000  # true images that are looked through, or as many as are explained
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,8 @@ def subject_for(
     """
     beside = trained.file.with_name("generator.keras")
     files = {"discriminator": trained.file} | ({"generator": beside} if beside.is_file() else {})
-    networks = {player: load_network(file) for player, file in files.items()}
+    load = {"discriminator": load_network, "generator": load_generator}
+    networks = {player: load[player](file) for player, file in files.items()}
     digests = {player: digest(file) for player, file in files.items()}  # at once: a training may write others
     discriminator = networks["discriminator"]
     # Before any image is read: what is wrong is said at once.
@@ -170,7 +171,7 @@ def subject_for(
         title=trained.title,
         discriminator=discriminator,
         generator=networks.get("generator"),
-        data=_true_images(trained, data, discriminator.input_shape[1], data_dir),
+        data=_true_images(trained, data, discriminator.input_shape[1], max(SEARCHED, count), data_dir),
         experiment=trained.experiment,
         count=count,
         layer=layer,
@@ -183,18 +184,18 @@ def subject_for(
     )
 
 
-def _true_images(trained: TrainedNetwork, data: str | None, size: int, data_dir: Path | None) -> Dataset:
-    """Images that nothing was trained on, if there are such, else those that there are."""
+def _true_images(trained: TrainedNetwork, data: str | None, size: int, most: int, data_dir: Path | None) -> Dataset:
+    """Images that nothing was trained on, if there are such, else those that there are; at most so many."""
     own = trained.experiment and trained.experiment.data
     name = data or (own and own.name)
     if name is None:
         raise InputError(f"{trained.title} belongs to no run, so say which images to show it: --data NAME|FOLDER.")
     if own and name == own.name:
-        apart = unseen(own, size, SEARCHED, data_dir=data_dir)
+        apart = unseen(own, size, most, data_dir=data_dir)
         if apart is not None and len(apart) >= REFERENCE:
             return apart
     how = reading(own) if own and name == own.name else {}
     there = () if how.get("split") == ALL else available_splits(name, data_dir, how.get("rules", DataConfig.rules))
     how |= {"split": next((split for split in SPLITS if split in there), "train")}
     count = find_source(name, size, data_dir=data_dir, **how).describe().count
-    return load(name, size, SEARCHED if count > SEARCHED else None, data_dir=data_dir, **how)
+    return load(name, size, most if count > most else None, data_dir=data_dir, **how)

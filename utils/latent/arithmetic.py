@@ -19,7 +19,7 @@ from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.distances import nearest_neighbours
 from utils.evaluation.judge import Judge
-from utils.intervals import Interval, bootstrap_mean, wilson
+from utils.intervals import Interval, measured, told_mean, wilson
 from utils.latent.stops import find_stops
 from utils.latent.terms import Term, expected, parse
 from utils.sampling import Sampler
@@ -261,11 +261,11 @@ class Scores:
 
     def kept(self, count: int, arm: str, score: int | None = None) -> Interval:
         """Mean share of the other attributes that are as in the base."""
-        return bootstrap_mean(np.concatenate([one.arms[count][arm].kept for one in self._chosen(score)]))
+        return told_mean(np.concatenate([one.arms[count][arm].kept for one in self._chosen(score)]))
 
     def away(self, count: int, arm: str, score: int | None = None) -> Interval:
         """Mean distance from the generator's samples (see `Arm`)."""
-        return bootstrap_mean(np.concatenate([one.arms[count][arm].away for one in self._chosen(score)]))
+        return told_mean(np.concatenate([one.arms[count][arm].away for one in self._chosen(score)]))
 
     def length(self, count: int, arm: str, score: int | None = None) -> float:
         """Mean length of the latents, as a multiple of the usual one."""
@@ -279,9 +279,8 @@ class Scores:
         """As plain values, for a record; what an arm has not is left out."""
 
         def arm(count: int, name: str, score: int | None) -> dict:
-            measured = {"has": self.has, "kept": self.kept, "away": self.away}
-            found = {what: measure(count, name, score) for what, measure in measured.items()}
-            plain = {what: interval.plain() for what, interval in found.items() if np.isfinite(interval.value)}
+            ways = {"has": self.has, "kept": self.kept, "away": self.away}
+            plain = measured({what: way(count, name, score) for what, way in ways.items()})
             length = self.length(count, name, score)
             return plain | ({"length": length} if np.isfinite(length) else {})
 
@@ -313,7 +312,7 @@ def table_of(scores: dict) -> list[dict]:
     of a record."""
 
     def shown(arm: dict, what: str, form: str) -> str:
-        return f"{Interval.of(arm[what]):{form}}" if what in arm else ""
+        return f"{Interval(**arm[what]):{form}}" if what in arm else ""
 
     return [
         {

@@ -31,7 +31,7 @@ from utils.errors import InputError
 from utils.evaluation.judge import Judge
 from utils.evaluation.records import digest
 from utils.files import NO_ARRAY, read_json
-from utils.intervals import Interval, percentiles, student, wilson
+from utils.intervals import Interval, measured, percentiles, student, wilson
 from utils.latent.arithmetic import Pool
 from utils.models import forward
 from utils.sampling import Sampler
@@ -257,8 +257,10 @@ class Effects:
 
     def leakage(self, kind: str) -> Interval:
         """Mean size of the changes of all other attributes, without most of what chance alone adds; on the same samples
-        as the gain."""
+        as the gain. NaN where there is no other attribute."""
         changes, own = self._of_kind(kind)
+        if own.all():
+            return Interval(np.nan)
         return _bootstrap(changes, lambda means: np.abs(means[~own]).mean())
 
     def _of_kind(self, kind: str) -> tuple[np.ndarray, np.ndarray]:
@@ -287,7 +289,7 @@ class Effects:
         ]
 
     def plain(self) -> dict:
-        """As plain values, for a record."""
+        """As plain values, for a record; what could not be measured is left out."""
         kinds = list(dict.fromkeys(direction.kind for direction in self.directions))
         return {
             "judge": self.judge,
@@ -296,8 +298,7 @@ class Effects:
             "kinds": {
                 kind: {
                     "samples": self._of_kind(kind)[0].shape[1],
-                    "gain": self.gain(kind).plain(),
-                    "leakage": self.leakage(kind).plain(),
+                    **measured({"gain": self.gain(kind), "leakage": self.leakage(kind)}),
                 }
                 for kind in kinds
             },
@@ -353,7 +354,7 @@ class Following:
         kind: of the directions, one of `KINDS`.
         strengths: in standard deviations of the latents.
         has: bool (T, M), whether each sample shows the attribute that it was moved towards, at each strength.
-        kept: float (T, M), share of the other attributes that are as they were.
+        kept: float (T, M), share of the other attributes that are as they were; NaN where there are none.
         moved: float (T, M), distance from where it was in the judge's feature space, as a multiple of the mean distance
             between two samples: 0 for the same picture, 1 for another one.
         distinct: how many different samples the M begin at.
@@ -375,10 +376,10 @@ class Following:
         return [student(row) for row in getattr(self, what)]
 
     def plain(self) -> dict:
-        """As plain values, for a record."""
+        """As plain values, for a record; what could not be measured is left out."""
         columns = {"has": self.gained(), "kept": self.of("kept"), "moved": self.of("moved")}
         rows = [
-            {"strength": strength, **{name: column[number].plain() for name, column in columns.items()}}
+            {"strength": strength, **measured({name: column[number] for name, column in columns.items()})}
             for number, strength in enumerate(self.strengths)
         ]
         return {"kind": self.kind, "samples": self.has.shape[1], "distinct": self.distinct, "strengths": rows}
@@ -440,7 +441,8 @@ def follow(
         seen = judge.shown(drawn).reshape(len(strengths), len(rows), -1)
         now = judge.space(drawn).reshape(len(strengths), len(rows), -1)
         has.append(seen[..., column])
-        kept.append(np.delete(seen == shown[rows], column, axis=2).mean(2))
+        others = np.delete(seen == shown[rows], column, axis=2)
+        kept.append(others.mean(2) if others.size else np.full(others.shape[:2], np.nan))
         moved.append(np.linalg.norm(now - features[rows], axis=2) / between)
     distinct = len(np.unique(np.concatenate([starts[judge.number(direction.name)] for direction in named])))
     return Following(kind, tuple(strengths), *(np.concatenate(parts, 1) for parts in (has, kept, moved)), distinct)
@@ -480,7 +482,7 @@ def _bootstrap(changes: np.ndarray, value: Callable[[np.ndarray], float]) -> Int
     random, count, found = np.random.default_rng(0), changes.shape[1], float(value(changes.mean(1)))
     drawn = np.array([value(changes[:, random.integers(count, size=count)].mean(1)) for _ in range(REPLICATES)])
     bias = float(drawn.mean()) - found
-    return percentiles(found - bias, drawn - 2 * bias)
+    return percentiles(found - bias, drawn - 2 * bias).told(count)
 
 
 def _learnable(pool: Pool, names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:

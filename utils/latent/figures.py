@@ -204,10 +204,11 @@ def _each(axes, scores: Scores, count: int) -> None:
 
 
 def _gains(record: Effects, kinds: Sequence[str]) -> str:
-    lines = [
-        f"{DIRECTIONS[kind]}\ngain {100 * record.gain(kind).value:.0f}, leakage {100 * record.leakage(kind).value:.1f}"
-        for kind in kinds
-    ]
+    lines = []
+    for kind in kinds:
+        leakage = record.leakage(kind).value
+        others = "" if np.isnan(leakage) else f", leakage {100 * leakage:.1f}"
+        lines.append(f"{DIRECTIONS[kind]}\ngain {100 * record.gain(kind).value:.0f}{others}")
     return "\n".join(lines) if len(lines) == 1 else "; ".join(line.replace("\n", ": ") for line in lines)
 
 
@@ -220,12 +221,15 @@ def _curve(axes, x, found: Sequence[Interval], colour: str, label: str) -> None:
 
 def _bar(axes, place: float, found: Interval, colour: str, form: str) -> None:
     axes.bar([place], [found.value], 0.6, yerr=_reach([found]), color=colour, alpha=0.7, capsize=4)
-    axes.text(place, max(found.high, 0), f"{found.value:{form}}", ha="center", va="bottom", fontsize=8)
+    top = found.value if found.is_alone else found.high
+    axes.text(place, max(top, 0), f"{found.value:{form}}", ha="center", va="bottom", fontsize=8)
 
 
 def _reach(found: Sequence[Interval]) -> list[list[float]]:
-    """Distances from the values to the ends: below, above. A bootstrap's interval may miss its value by rounding."""
-    return [[max(0.0, i.value - i.low) for i in found], [max(0.0, i.high - i.value) for i in found]]
+    """Distances from the values to the ends: below, above; NaN, which is not drawn, to those that are not told. A
+    bootstrap's interval may miss its value by rounding."""
+    away = np.array([[i.value - i.low for i in found], [i.high - i.value for i in found]])
+    return np.maximum(away, 0).tolist()
 
 
 def _percent(axes, of: str = "y") -> None:

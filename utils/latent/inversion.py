@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 from utils import runtime
 from utils.data import scale, scale_back
 from utils.errors import InputError
-from utils.intervals import Interval, bootstrap_mean, wilson
+from utils.intervals import Interval, told_mean, wilson
 from utils.sampling import Sampler
 from utils.streams import stream
 
@@ -211,7 +211,7 @@ class Recovery:
     @property
     def error(self) -> Interval:
         """Mean difference between the pictures."""
-        return bootstrap_mean(self.inversion.error)
+        return told_mean(self.inversion.error)
 
     def row(self) -> dict:
         """In words."""
@@ -219,7 +219,7 @@ class Recovery:
             "method": self.inversion.method,
             "samples": len(self.known),
             "latents recovered": f"{self.rate:.0%}",
-            "distance of the latents": f"{bootstrap_mean(self.distance):.3f}",
+            "distance of the latents": f"{told_mean(self.distance):.3f}",
             "difference of the pictures": f"{self.error:.1f}",
         }
 
@@ -229,7 +229,7 @@ class Recovery:
             "method": self.inversion.method,
             "samples": len(self.known),
             "recovered": self.rate.plain(),
-            "distance": bootstrap_mean(self.distance).plain(),
+            "distance": told_mean(self.distance).plain(),
             "difference": self.error.plain(),
         }
 

@@ -41,6 +41,14 @@ def is_stop(word: str) -> bool:
     return word.isdecimal() or _file(word)[0].endswith(".npy")
 
 
+def title_of(word: str) -> str:
+    """What to call latents, or a picture, in the name of a folder: "12", or of a file where it lies, its name and the
+    row: "me latents 0"."""
+    path, row = _file(word)
+    parts = [Path(path).parent.name, Path(path).stem, "" if row is None else str(row)]
+    return " ".join(filter(None, parts))
+
+
 def is_there(word: str) -> bool:
     """Whether a word names a file of latents that exists, or a row of one."""
     return is_stop(word) and os.path.isfile(expanded(_file(word)[0]))  # pathlib's raises where a name is too long

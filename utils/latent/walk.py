@@ -19,7 +19,7 @@ from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.distances import nearest_neighbours
 from utils.evaluation.features import Extractor
-from utils.intervals import Interval, bootstrap_mean
+from utils.intervals import Interval, told_mean
 from utils.latent.paths import along, expect_frames, legs, usual_path
 from utils.sampling import Sampler
 from utils.streams import stream
@@ -131,12 +131,12 @@ class Paths:
     @property
     def largest(self) -> Interval:
         """The largest step as a multiple of the mean step: 1 if all are equal, T if all happens in one step."""
-        return bootstrap_mean(_ratio(self.steps.max(1), self.steps.mean(1)))
+        return told_mean(_ratio(self.steps.max(1), self.steps.mean(1)))
 
     @property
     def detour(self) -> Interval:
         """Length of the path as a multiple of the distance between its ends."""
-        return bootstrap_mean(_ratio(self.steps.sum(1), self.apart))
+        return told_mean(_ratio(self.steps.sum(1), self.apart))
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class Smoothness:
         away = self.paths[kind].away / self.usual
         third = away.shape[1] // 3
         ends, middle = away[:, [0, -1]].mean(1), away[:, third : away.shape[1] - third].mean(1)
-        return bootstrap_mean(ends), bootstrap_mean(middle - ends)
+        return told_mean(ends), told_mean(middle - ends)
 
     @cached_property
     def findings(self) -> dict[str, dict[str, Interval]]:

@@ -100,18 +100,28 @@ def read_off(subject: "Subject") -> ReadOff:
         raise NotKeptError(f"{what} cannot be read from {file.name}") from error
 
 
-def walked(subject: "Subject") -> tuple[list[Path], list[str]]:
-    """Folders of what `walk`, `arithmetic`, `directions` and `invert` made of a subject, and names of those that were
-    made of earlier weights."""
-    folders, made, earlier = (subject.run.folder / "latent").glob("*/") if subject.run else (), [], []
+def walked(subject: "Subject") -> tuple[dict[str, list[Path]], list[str]]:
+    """Pictures of what `walk`, `arithmetic`, `directions` and `invert` made of a subject, by the name of their folder,
+    and names of folders that were made of earlier weights.
+
+    Of a folder whose records name their files it is these: others were left by an earlier call, maybe of other weights.
+    """
+    folders, made, earlier = (subject.run.folder / "latent").glob("*/") if subject.run else (), {}, []
     for folder in sorted(folders):
         try:
-            for file in folder.glob("*.json"):
-                _record(subject, file, "", "")
-            made.append(folder)
+            named = [_files_of(_record(subject, file, "", "")) for file in folder.glob("*.json")]
         except NotKeptError:
             earlier.append(folder.name)
+            continue
+        own = None if None in named or not named else {name for names in named for name in names}
+        made[folder.name] = [file for file in sorted(folder.glob("*.png")) if own is None or file.name in own]
     return made, earlier
+
+
+def _files_of(record: object) -> list[str] | None:
+    """Names of the files that were written with a record; None of one that does not say, as of earlier versions."""
+    files = record.get("files") if isinstance(record, dict) else None
+    return [name for name in files if isinstance(name, str)] if isinstance(files, list) else None
 
 
 def _record(subject: "Subject", file: Path, what: str, made: str) -> dict:

@@ -372,12 +372,12 @@ def _features(subject: Subject) -> list[dict]:
 
 def _latent(subject: Subject, report: Report) -> list[dict]:
     make = f"{command('arithmetic', subject.title, '--score')} and {command('walk', subject.title)}"
-    folders, earlier = walked(subject)
+    made, earlier = walked(subject)
     blocks = []
-    for folder in folders:
-        for file in sorted(folder.glob("*.png"))[:2]:
-            caption = f"{folder.name}: {file.stem}."
-            blocks.append(report.picture(file, f"{folder.name}-{file.stem}", caption, subject.stamp))
+    for folder, pictures in made.items():
+        for file in pictures[:2]:
+            caption = f"{folder}: {file.stem}."
+            blocks.append(report.picture(file, f"{folder}-{file.stem}", caption, subject.stamp))
     if earlier:
         blocks.append(missing(f"made of earlier weights, and not shown: {', '.join(earlier)}."))
     return blocks or [missing(f"no sums and no walks were kept; {make} make them.")]

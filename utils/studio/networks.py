@@ -61,7 +61,7 @@ class Networks:
         Raises:
             InputError: there is none.
         """
-        return self._network("discriminator", load_network)
+        return self._network("discriminator", _load)
 
     @property
     def fixed(self) -> FixedDiscriminator | None:
@@ -85,14 +85,17 @@ class Networks:
         return self._network("generator", encoder_beside, "encoder")
 
     def directions(self) -> list[Direction]:
-        """Directions of the generator: those that `./dcgan directions` has found and kept, else those that need no
-        judge. None of a conditional model, since what it draws is asked for in words, and of a generator whose first
-        layers say nothing about its latents.
+        """Directions of the generator: those that `./dcgan directions` has found and kept, else, also where these are
+        damaged, those that need no judge. None of a conditional model, since what it draws is asked for in words, and
+        of a generator whose first layers say nothing about its latents.
         """
         if is_conditional(self.sampler.generator):
             return []
         folder = self.offer.folder / "latent" / "directions" if self.offer.run else self.offer.folder
-        kept = read_directions(folder, self.sampler.latent_dim)
+        try:
+            kept = read_directions(folder, self.sampler.latent_dim)
+        except InputError:  # they are damaged
+            kept = []
         if kept and self.offer.run and _written(folder / "directions.npy") < _written(self._file("generator")):
             kept = []  # the training has gone on since
         try:
@@ -159,7 +162,7 @@ class Networks:
         kept = [number for number in numbers if run.model("discriminator", number).is_file()]
         kept = [kept[place] for place in np.unique(np.linspace(0, len(kept) - 1, 24).astype(int))] if kept else []
         with self._lock:
-            networks = ((number, load_network(run.model("discriminator", number))) for number in kept)
+            networks = ((number, _load(run.model("discriminator", number))) for number in kept)
             return [
                 (number, float(np.asarray(forward(network, scale(image), condition, logits=True))[0, 0]))
                 for number, network in networks
@@ -167,7 +170,7 @@ class Networks:
 
     def _sampler(self, file: Path) -> Sampler:
         trained = self.offer.network("generator")
-        return Sampler.of(load_network(file), self.offer.experiment, trained.conditions)
+        return Sampler.of(_load(file), self.offer.experiment, trained.conditions)
 
     def _fixed(self) -> FixedDiscriminator | None:
         return None if is_conditional(self.discriminator) else fixed_discriminator(self.discriminator)
@@ -191,6 +194,21 @@ class Networks:
     def _check(count: int) -> None:
         if not 1 <= count <= MOST:
             raise InputError(f"Between 1 and {MOST} pictures at once. Received: {count}.")
+
+
+def _load(file: Path) -> keras.Model:
+    """A saved network, in float32 whatever it was trained in: that is what a browser computes in, too."""
+    network = load_network(file)
+    if all(layer.compute_dtype == layer.variable_dtype for layer in network.layers):
+        return network
+
+    def full(layer: keras.Layer) -> keras.Layer:
+        return type(layer).from_config(layer.get_config() | {"dtype": layer.variable_dtype})
+
+    whole = keras.models.clone_model(network, clone_function=full)
+    for layer in network.layers:
+        whole.get_layer(layer.name).set_weights(layer.get_weights())
+    return whole
 
 
 def _written(file: Path) -> int:

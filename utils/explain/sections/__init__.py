@@ -50,22 +50,10 @@ class Section:
     missing: str = ""
 
 
-LEAST_CASES = 8
-"""Values that a bootstrap's interval is shown of, at least: of fewer it is much too narrow, of two just these two."""
-
-
-def bracketed(interval: Interval, spec: str, cases: int = LEAST_CASES) -> str:
-    """An interval as the page writes it: "12% [10%, 15%]"; "–" where nothing can be told.
-
-    Args:
-        interval: what was measured.
-        spec: a format of its numbers.
-        cases: how many values a bootstrap had; of fewer than `LEAST_CASES` the mean stands alone.
-    """
-    if interval.value != interval.value:
-        return "–"
-    if cases < LEAST_CASES:
-        return f"{interval.value:{spec}}"
+def bracketed(interval: Interval, spec: str) -> str:
+    """An interval as the page writes it: "12% [10%, 15%]", else as it writes itself in that format of its numbers."""
+    if interval.is_alone or interval.value != interval.value:
+        return f"{interval:{spec}}"
     return f"{interval.value:{spec}} [{interval.low:{spec}}, {interval.high:{spec}}]"
 
 

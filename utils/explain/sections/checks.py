@@ -99,11 +99,11 @@ def _deletion(subject: Subject, folder: Path) -> Section:
             for unit, record in (("logit", curve), ("probability", curve.probability())):
                 for change in ("deletion", "insertion"):
                     advantage = record.advantage(change)
-                    row[f"{change}, {unit}"] = bracketed(advantage, ".3f", len(images))
+                    row[f"{change}, {unit}"] = bracketed(advantage, ".3f")
                     value = {"images": kind, "count": len(images), "method": name, "change": change, "in": unit}
                     values.append(value | advantage.columns("area less that of random maps"))
             rows.append(row)
-        deletion = {name: bracketed(curve.advantage("deletion"), ".3f", len(images)) for name, curve in curves.items()}
+        deletion = {name: bracketed(curve.advantage("deletion"), ".3f") for name, curve in curves.items()}
         findings.append(
             Finding(
                 f"What Grad-CAM marks makes {kind} images {kind}",

@@ -13,6 +13,7 @@ from utils.features.extract import discriminator_features
 from utils.features.factors import Reading, by_majority, read_factors, read_layers
 from utils.features.questions import Questions, questions_for
 from utils.figure import new_figure, write_figure
+from utils.intervals import Interval
 
 LABELLED, TESTED = 1_000, 500
 """Images that a classifier learns from, and that judge it, at most."""
@@ -39,7 +40,7 @@ def section(subject: Subject, folder: Path) -> Section:
         "the most frequent": by_majority(asked.known, asked.answers),
     }
     what = "the class" if len(asked.names) == 1 else f"{len(asked.names)} exact attributes, on average"
-    last = {name: bracketed(of[ALL].accuracy, ".1%") for name, of in read.items()}
+    last = {name: bracketed(_accuracy(of[ALL]), ".1%") for name, of in read.items()}
     finding = Finding(
         f"Paper, §5.1: the discriminator's features tell what an image shows; a linear classifier reads {what}",
         f"right for {last['trained']} of held-out images",
@@ -57,11 +58,11 @@ def section(subject: Subject, folder: Path) -> Section:
         for place, name in enumerate(asked.names)
     ]
     values = [
-        {"features": name, "of": layer} | found.accuracy.columns("accuracy")
+        {"features": name, "of": layer} | _accuracy(found).columns("accuracy")
         for name, of in read.items()
         for layer, found in of.items()
     ]
-    values += [{"features": name, "of": ALL} | found.accuracy.columns("accuracy") for name, found in without.items()]
+    values += [{"features": name, "of": ALL} | _accuracy(found).columns("accuracy") for name, found in without.items()]
     return Section(
         text=(
             f"One linear support vector machine a value learns from {len(asked.labelled):,} labelled images and is "
@@ -92,6 +93,11 @@ def _read(network, asked: Questions) -> dict[str, Reading]:
     return layers | {ALL: read_factors(train, asked.known, test, asked.answers)}
 
 
+def _accuracy(reading: Reading) -> Interval:
+    """Its accuracy, with the interval if it is of test images enough to tell one."""
+    return reading.accuracy.told(reading.right.shape[1])
+
+
 def draw_layers(
     read: dict[str, dict[str, Reading]], without: dict[str, Reading], file: str | Path, heading: str = ""
 ) -> Path:
@@ -101,7 +107,7 @@ def draw_layers(
     figure = new_figure(8, 3.8, heading)
     axes = figure.subplots()
     for shift, (name, of) in zip((-0.06, 0.06), read.items()):
-        found = [reading.accuracy for reading in of.values()]
+        found = [_accuracy(reading) for reading in of.values()]
         values = np.array([each.value for each in found])
         around = np.abs([[each.low for each in found], [each.high for each in found]] - values)
         colour = "C0" if name == "trained" else "grey"

@@ -12,7 +12,7 @@ from utils.explain.draw import around_grey, colour, overlay, sheet
 from utils.explain.gradcam import GradCam, enlarge, grad_cam, grad_cam_over_epochs
 from utils.explain.sections import Finding, Picture, Section, bracketed, rounded
 from utils.explain.subject import Subject
-from utils.intervals import bootstrap_mean
+from utils.intervals import told_mean
 
 
 def section(subject: Subject, folder: Path) -> Section:
@@ -22,8 +22,8 @@ def section(subject: Subject, folder: Path) -> Section:
         about = str(record.convolution)
         compared = {"correlation": record.contributions, "with another image's": np.roll(record.contributions, 1, 0)}
         found = {name: rank_correlation(record.combination, maps) for name, maps in compared.items()}
-        means = {name: bootstrap_mean(each) for name, each in found.items()}
-        agreement, others = (bracketed(means[name], ".3f", np.isfinite(found[name]).sum()) for name in compared)
+        means = {name: told_mean(each) for name, each in found.items()}
+        agreement, others = (bracketed(means[name], ".3f") for name in compared)
         opposite = "fake" if kind == "true" else "true"
         empty = {score: int((record.maps(score).max((1, 2)) == 0).sum()) for score in ("true", "fake")}
         row = {"images": kind, "count": len(images), "logit": float(record.logits.mean())}
