@@ -57,7 +57,7 @@ def updated(experiment, team, count):
     random, training = np.random.default_rng(7), experiment.training
     players = build_players(experiment)
     if team:
-        team.align(players)
+        team.align(players, experiment)
     step, recorded = Update(players, experiment, team=team), []
     groups, side = images_per_update(recipe_of(experiment)), experiment.model.image_size
     for number in range(1, count + 1):

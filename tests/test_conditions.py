@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import tracemalloc
 
 import keras
 import numpy as np
@@ -246,6 +247,20 @@ def test_a_grid_has_a_row_for_each_class_or_of_images_that_have_each_attribute(d
     assert rows.tolist() == [[1, 1], [1, 1], [0, 1], [1, 1]]
     which, names = rows_having(Conditions.of(dataset, attributes), np.arange(24)[::-1], 3)
     assert which.tolist() == [23, 20, 17, 23, 22, 20] and names == ("tail", "light")
+
+
+def test_of_many_classes_only_the_rows_that_are_asked_for_are_made():
+    names = tuple(map(str, range(4_000)))
+    model = ModelConfig(conditions="labels", condition_names=names)
+    tracemalloc.start()
+    rows, shown = grid_rows(model, np.empty((0, 4_000)), 2)
+    asked, _ = asked_for(model, np.empty((0, 4_000)), label="3999")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert shown == names[:20] and rows.shape == (40, 4_000) and rows.dtype == asked.dtype == np.float32
+    assert rows.argmax(1).tolist() == [*np.arange(20).repeat(2)] and rows.sum() == 40
+    assert asked.shape == (1, 4_000) and asked.argmax() == 3_999 and asked.sum() == 1
+    assert peak < 8e6  # all of them would take 64
 
 
 def test_rows_of_true_images_are_of_the_first_classes_that_occur_and_there_is_always_one():

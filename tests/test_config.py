@@ -35,6 +35,7 @@ def test_every_preset_survives_being_written_as_json(name):
         ({"gradient_penalty": 1.0}, "gradient_penalty is the weight of the penalty of the wasserstein loss: add"),
         ({"gradient_penalty": 1.0, "r1": 1.0}, "of the wasserstein loss"),
         ({"batch_norm": "off", "batch_norm_parts": 2}, "batch_norm_parts is how batches are cut"),
+        ({"mode_seeking": 1.0, "batch_size": 1}, "mode_seeking compares what is drawn of two latents"),
         ({"epoch": 3}, "No setting is called 'epoch'"),
         ({"generator": {"kernl": 5}}, "The generator has no setting kernl"),
         ({"r1": float("inf")}, "experiment.training.r1 should be a number. Received: inf."),
@@ -138,23 +139,37 @@ def test_old_experiments_read_own_pictures_by_the_old_rules_and_are_equal_to_new
 
 
 @pytest.mark.parametrize(
-    ("section", "setting", "value"),
+    ("without", "setting", "value"),
     [
-        ("training", "gradient_penalty", 5.0),
-        ("training", "penalty_every", 8),
-        ("model", "condition_dim", 64),
-        ("model", "conditioning", "concatenation"),
-        ("model", "batch_norm_parts", 2),
+        ({}, "training.gradient_penalty", 5.0),
+        ({}, "training.penalty_every", 8),
+        ({}, "training.statistics", "moving_judge"),
+        ({}, "model.condition_dim", 64),
+        ({}, "model.conditioning", "concatenation"),
+        ({}, "model.batch_norm_parts", 2),
+        ({"generator": {"projection": "conv_transpose"}}, "model.generator.norm_start", "flat"),
+        ({"discriminator": {"norm": False}, "batch_norm": "on"}, "model.discriminator.norm_first", True),
+        ({"discriminator": {"dropout": 0.0}}, "model.discriminator.dropout_at", "blocks"),
     ],
 )
 def test_what_meant_nothing_in_an_earlier_versions_experiment_is_left_out_and_in_a_new_one_refused(
-    section, setting, value
+    without, setting, value
 ):
-    values = config.to_dict(preset("report32"))
-    values[section][setting] = value
-    assert config.from_dict(values) == preset("report32") and preset("report32").model.batch_norm == "off"
-    with pytest.raises(InputError, match=f"^{setting} is .*leave it out"):
-        replace(preset("report32"), **{setting: value})
+    assert preset("report32").model.batch_norm == "off"
+    plain = replace(preset("report32"), **without)
+    values = config.to_dict(plain)
+    section, *network, name = setting.split(".")
+    home = values[section][network[0]] if network else values[section]
+    home[name] = value
+    assert config.from_dict(values) == plain
+    with pytest.raises(InputError, match=f"^{'.'.join([*network, name])} is .*or leave it (out|off|at)"):
+        replace(plain, **({network[0]: {name: value}} if network else {name: value}))
+
+
+@pytest.mark.parametrize("name", presets())
+def test_batch_normalisation_can_be_switched_off_in_every_preset_and_back_on(name):
+    off = replace(preset(name), batch_norm="off")
+    assert replace(off, batch_norm=preset(name).model.batch_norm) == preset(name)
 
 
 def test_the_faithful_presets_take_the_papers_learning_rate_and_no_averaging():

@@ -4,14 +4,16 @@ import json
 import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from utils import choice, cli, runtime
 from utils.cli.train import Resume, Train
 from utils.config import replace
+from utils.data import Dataset
 from utils.errors import InputError
-from utils.runs import Run
+from utils.runs import Run, State
 from utils.runtime import Device
 from utils.training import loop, team
 from utils.training.players import build_players
@@ -205,6 +207,109 @@ def test_workers_share_a_batch_among_all_gpus_of_all_of_them(tiny, gpus, monkeyp
     assert asked.strategies == [()]  # the workers of TF_CONFIG
     assert (found.workers, found.index, found.devices, found.is_chief) == (2, 1, max(1, count), False)
     assert str(found) == f"2 workers with {max(1, count)} device{'s' * (count > 1)} each"
+
+
+ONE, TWO = ({"update": 0, "workers": 1, "devices": devices} for devices in (1, 2))
+FOUR, WORKERS = {"update": 0, "workers": 1, "devices": 4}, {"update": 0, "workers": 2, "devices": 1}
+AS_BEFORE = "{} of {} GPUs compute{}: as before, for the same bits; --strategy mirrored takes all."
+
+
+@pytest.mark.parametrize(
+    ("replicas", "count", "strategy", "devices", "told"),
+    [
+        ([], 2, "auto", None, AS_BEFORE.format(1, 2, "s")),  # one device, of which nothing is written down
+        ([], 1, "auto", None, None),
+        ([], 2, "mirrored", ("GPU:0", "GPU:1"), None),
+        ([TWO], 2, "auto", ("GPU:0", "GPU:1"), None),
+        ([TWO], 4, "auto", ("GPU:0", "GPU:1"), AS_BEFORE.format(2, 4, "")),
+        ([TWO], 4, "one", None, None),
+        ([TWO], 1, "auto", None, None),  # the other one is gone
+        ([TWO], 0, "auto", ("CPU:0", "CPU:1"), None),
+        ([FOUR], 2, "auto", ("GPU:0", "GPU:1"), None),
+        ([FOUR], 0, "auto", None, None),
+        ([TWO, ONE | {"update": 9}], 2, "auto", None, AS_BEFORE.format(1, 2, "s")),
+        ([WORKERS], 2, "auto", ("GPU:0", "GPU:1"), None),  # they are not here
+    ],
+)
+def test_a_run_goes_on_with_as_many_devices_as_before_unless_the_command_says_otherwise(
+    tiny, gpus, noise_dataset, tmp_path, monkeypatch, replicas, count, strategy, devices, told
+):
+    gone_on = []
+    monkeypatch.setattr(loop, "_train", lambda run, *others: others[-1]() or gone_on.append(others[-2]) or run)
+    asked = gpus(count)
+    run = Run.create(tiny, {"images": len(noise_dataset), "fingerprint": noise_dataset.fingerprint}, tmp_path)
+    run.save_state(State("stopped", update=12, replicas=replicas))
+    loop.resume(run, dataset=noise_dataset, progress=False, strategy=strategy)
+    assert asked.strategies == ([devices] if devices else [])
+    assert [each and each.devices for each in gone_on] == [devices and len(devices)]
+    assert [line for line in run.logged() if "GPUs compute" in line] == ([told] if told else [])
+
+
+@pytest.mark.parametrize("before", [None, 1, 2])
+def test_workers_that_are_there_compute_whoever_did_before(tiny, gpus, monkeypatch, before):
+    asked = gpus(0)
+    told = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(told))
+    assert team_for("auto", tiny, before=before).workers == 2 and asked.strategies == [()]
+
+
+@pytest.mark.parametrize("conditions", ["labels", "attributes"])
+def test_replicas_of_a_conditional_training_are_built_with_the_names_that_its_images_bring(
+    tiny, noise_images, tmp_path, monkeypatch, undrawn, conditions
+):
+    strategy = SimpleNamespace(
+        extended=SimpleNamespace(worker_devices=("CPU:0", "CPU:0")),
+        experimental_distribute_values_from_function=lambda value_of: None,
+    )
+    states, trainings = [], []
+    monkeypatch.setattr(team, "_strategy", lambda *devices: strategy)
+    monkeypatch.setattr(loop._Training, "_summarize", lambda training, number: states.append(training.run.state))
+    monkeypatch.setattr(loop._Training, "go", lambda training, *of: trainings.append(training))
+    labels = np.arange(len(noise_images)) % 3
+    known = {"labels": labels, "label_names": ("ant", "bee", "cat")}
+    known |= {"attributes": np.stack([labels > 0, labels > 1], 1).astype(np.uint8), "attribute_names": ("a", "b")}
+    dataset = Dataset(name="noise", title="noise", images=noise_images, fingerprint="0", **known)
+    experiment = replace(tiny, conditions=conditions)
+    loop.train(experiment, dataset=dataset, runs_dir=tmp_path, progress=False, strategy="mirrored")
+    first, other = trainings[0].team._sets
+    assert first is trainings[0].players and first.generator is not other.generator
+    ours, theirs = first.variables(), other.variables()
+    assert ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    assert other.generator.inputs[1].shape[1] == {"labels": 3, "attributes": 2}[conditions]
+    assert [state.replicas for state in states] == [[TWO]]  # written down before anything else is
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "workers", "devices"),
+    [
+        ("--strategy mirrored", 0, 1, ("CPU:0", "CPU:1")),
+        ("--strategy mirrored", 2, 1, ("GPU:0", "GPU:1")),
+        ("--strategy workers", 0, 2, ()),
+        ("", 0, 2, ()),
+    ],
+)
+def test_devices_are_set_up_before_images_are_read(
+    gpus, noise_dataset, tmp_path, monkeypatch, options, count, workers, devices
+):
+    """To find those that repeat others may take an autoencoder, after which it is too late."""
+    asked, done = gpus(count), []
+    if workers > 1:
+        told = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(told))
+    monkeypatch.setattr("utils.data.load_for", lambda *of: done.extend(asked.strategies) or noise_dataset)
+    monkeypatch.setattr("utils.training.train", lambda experiment, **others: None)
+    typed = ["train", "--preset", "quick", "--updates", "9", "--dedup", "autoencoder", "--runs-dir", str(tmp_path)]
+    assert cli.main([*typed, *options.split()]) == 0
+    assert done == [devices]
+
+
+def test_a_worker_that_is_not_the_chief_says_nothing_at_the_end_of_what_it_goes_on_with(
+    tiny, tmp_path, monkeypatch, capsys
+):
+    run = Run.create(tiny, {}, tmp_path)
+    monkeypatch.setattr("utils.training.resume", lambda run, **others: None)
+    assert cli.main(["resume", str(run.folder), "--epochs", "4"]) == 0
+    assert capsys.readouterr() == ("", "")
 
 
 def test_gpus_are_taken_as_they_are_and_the_processor_is_divided(monkeypatch):

@@ -284,6 +284,21 @@ def test_until_the_next_summary_its_networks_are_those_that_it_has_gone_back_to(
                 assert np.array_equal(variable, healthy[f"{player}/{i:03d}"])
 
 
+def test_who_computes_is_still_written_down_after_it_went_back_to_where_others_did(tiny, light, tmp_path):
+    by_two, alone = {"workers": 1, "devices": 2}, {"workers": 1, "devices": 1}
+    experiment = replace(tiny, on_collapse="rollback", count=None)
+    run = Run.create(experiment, {"images": len(IMAGES)}, tmp_path)
+    with run.locked():
+        training = loop._Training(run, NOISE, False, None)
+        training.replicas = [{"update": 0} | by_two]
+        training._checkpoint(healthy=True)
+        training.update, training.replicas = 5, [*training.replicas, {"update": 3} | alone]  # alone from 3 on
+        training._roll_back(loop._RollBack(5, "It has failed."))
+        assert training.update == 0 and training.replicas == [{"update": 0} | by_two, {"update": 0} | alone]
+        training._checkpoint(healthy=False)
+        assert run.state.replicas == training.replicas
+
+
 def test_a_training_that_fails_with_every_step_size_goes_back_three_times_and_stops(tiny, planted, tmp_path):
     planted(0.0)
     experiment = replace(tiny, epochs=3, watch_updates=1, on_collapse="rollback", count=None)

@@ -373,6 +373,72 @@ def with_encoder(experiment):
     return (*registries.chosen(registries.RECIPES, "dcgan")(experiment), Phase({"encoder": (find,)}, every=2))
 
 
+def own_discriminator(model: ModelConfig, seed: int) -> keras.Model:
+    """The project's own as a functional model."""
+    network = build_discriminator(model, seed)
+    x = inputs = keras.Input(network.input_shape[1:])
+    for layer in network.layers:
+        x = type(layer).from_config(layer.get_config())(x)
+    graph = keras.Model(inputs, x, name="discriminator")
+    graph.set_weights(network.get_weights())
+    return graph
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"batch_norm": "on"},
+        {"batch_norm": "on", "statistics": "moving_judge"},
+        {"batch_norm": "on", "batch_norm_parts": 2, "join_batches": True, "recipe": "rotation", **JOINT},
+        {"loss": "wasserstein", "augment": ("colour",), **JOINT},
+    ],
+    ids=str,
+)
+def test_a_functional_discriminator_from_outside_is_updated_as_a_sequential_one(tiny, monkeypatch, eagerly, changes):
+    experiment = replace(tiny, **changes)
+    done = []
+    for build in (build_discriminator, own_discriminator):
+        monkeypatch.setitem(registries.PLAYERS, "discriminator", build)
+        players = build_players(experiment)
+        record = Update(players, experiment)(batch_of(experiment)).read()
+        done.append((record, [np.asarray(each) for each in players.variables().values()]))
+    (expected, variables), (found, own) = done
+    assert found == expected
+    assert all(map(np.array_equal, variables, own)) and len(variables) == len(own)
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__(name="mine")
+        self.flat, self.dense = keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")
+
+    def call(self, images):
+        return self.dense(self.flat(images))
+
+
+def repeated():
+    """A functional model that uses a layer twice."""
+    x, layer = keras.Input((32, 32, 3)), keras.layers.Conv2D(3, 3, padding="same")
+    flat = keras.layers.Flatten()(layer(layer(x)))
+    return keras.Model(x, keras.layers.Activation("sigmoid")(keras.layers.Dense(1)(flat)), name="mine")
+
+
+def computing():
+    """A functional model with an operation that is no layer."""
+    x = keras.Input((32, 32, 3))
+    flat = keras.ops.abs(keras.layers.Flatten()(x))
+    return keras.Model(x, keras.layers.Activation("sigmoid")(keras.layers.Dense(1)(flat)), name="mine")
+
+
+@pytest.mark.parametrize("build", [Subclassed, repeated, computing])
+def test_a_discriminator_whose_logit_cannot_be_told_is_refused_in_a_sentence(build):
+    network, images = build(), np.zeros((2, 32, 32, 3), np.float32)
+    assert network(images).shape == (2, 1)  # also built, then
+    with pytest.raises(InputError, match="should be a Sequential model, or a functional one .* Received: mine, a "):
+        forward(network, images, logits=True)
+
+
 @pytest.mark.slow
 def test_a_player_from_outside_learns_is_kept_in_checkpoints_and_goes_on_exactly(
     tiny, noise_dataset, tmp_path, monkeypatch, undrawn

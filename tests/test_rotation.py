@@ -14,6 +14,7 @@ from utils.training.loop import train
 from utils.training.players import build_players
 from utils.training.recipes import recipe_of
 from utils.training.step import Update
+from utils.training.view import View
 
 TINY = replace(
     preset("report32"), image_size=16, width=0.0625, batch_size=6, recipe="rotation", batch_norm="on",
@@ -53,6 +54,22 @@ def test_features_are_what_the_logit_is_a_weighted_sum_of(tiny, head):
     features_before_head(discriminator, images)  # by the statistics of the batch, which moves no averages
     assert all(map(np.array_equal, before, discriminator.get_weights()))
     assert build_rotation_head(model).input_shape == (None, features.shape[1])
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_part_of_a_batch_has_its_images_in_all_turns(parts):
+    """Of eight images the first and the fifth are turned: of two parts each has one of them."""
+    experiment = replace(LARGER, batch_size=8, batch_norm_parts=parts)
+    players = build_players(experiment)
+    images = np.random.default_rng(1).integers(0, 256, (8, 16, 16, 3), np.uint8)
+    view = View(players, experiment.training, images=tf.constant(images), draw_fake=lambda: None)
+    found = np.asarray(view.turned_true_logits).reshape(4, 2, 4)
+    below = keras.Sequential(players.discriminator.layers[:-2])  # the last are the dense layer and the sigmoid
+    some = (2.0 * images[::4] / 255 - 1).astype(np.float32)
+    for part in np.split(np.arange(2), parts):
+        turned = np.concatenate([np.rot90(some[part], quarters, (1, 2)) for quarters in range(4)])
+        expected = players["rotation"].network(below(turned, training=True))
+        np.testing.assert_allclose(found[:, part], np.reshape(expected, (4, len(part), 4)), atol=1e-5)
 
 
 def test_an_update_with_rotations_is_the_papers_sum_computed_by_hand(float64, eagerly):

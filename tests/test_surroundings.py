@@ -312,3 +312,21 @@ def test_set_up_says_how_far_it_is_in_one_line_of_a_terminal(small_project, tmp_
     assert process.returncode == 1  # the environment holds the two packages, and no tyro
     assert list((tmp_path / "a venv").glob("lib/*/site-packages/two-1.0.dist-info"))  # not where PIP_USER says
     assert not list(tmp_path.glob("tmp.*"))  # the installer's log
+
+
+def test_an_environment_whose_python_has_gone_is_made_anew(small_project, tmp_path):
+    home, venv = small_project["home"], tmp_path / "a venv"
+    (venv / "bin").mkdir(parents=True)
+    for link, target in (("python", "python3"), ("python3", str(tmp_path / "gone"))):
+        (venv / "bin" / link).symlink_to(target)
+    (venv / "lib" / "python3.9" / "site-packages").mkdir(parents=True)
+    (venv / "pyvenv.cfg").write_text(f"home = {tmp_path}\n")
+    with (home / "requirements.txt").open() as requirements, (venv / "requirements.hash").open("w") as note:
+        subprocess.run(["cksum"], stdin=requirements, stdout=note, check=True)
+    answer = subprocess.run(
+        [home / "dcgan", "nothing"], env=small_project["env"] | {"HOME": str(tmp_path)}, cwd=tmp_path,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert f"{venv} was made with is not there any more, so it is made anew.\n" in answer.stderr
+    assert answer.returncode == 1 and "tyro" in answer.stderr  # it is not among the packages
+    assert list(venv.glob("lib/*/site-packages/two-1.0.dist-info")) and not (venv / "lib" / "python3.9").exists()

@@ -1,5 +1,7 @@
 """What the watch measures while a training runs, and what it says."""
 
+import base64
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from utils.studies.amount_of_data import amount_of_data
 from utils.studies.batch_normalisation import batch_normalisation
 from utils.studies.losses import losses
 from utils.training import resume, train
+from utils.training.copies import SIDE
 from utils.training.doctor import Diagnosis
 from utils.training.players import build_players
 from utils.training.watch import Watch
@@ -88,6 +91,64 @@ def test_diversity_is_the_deviation_over_samples(tiny):
     row, _, watch = measured(tiny)
     assert row["diversity_true"] == pytest.approx(watch._true.std(axis=0).mean(), rel=1e-6)
     assert {image.tobytes() for image in watch._true} <= {image.tobytes() for image in scale(IMAGES)}
+
+
+@pytest.mark.parametrize(("size", "looked_at"), [(1, 8), (3, 9), (7, 14)])
+@pytest.mark.parametrize("join", [False, True])
+def test_small_batches_are_judged_as_updates_do_and_as_many_are_looked_at_as_tell_whether_samples_differ(
+    tiny, size, looked_at, join
+):
+    experiment = replace(
+        tiny, batch_norm="on", batch_size=size, discriminator={"dropout": 0.0}, discriminator_updates="joint",
+        join_batches=join,
+    )  # fmt: skip
+    row, networks, watch = measured(experiment)
+    true = watch._true
+    assert len(true) == len(watch._latents) == looked_at
+    fake = [
+        np.asarray(networks.generator(watch._latents[start : start + size], training=True))
+        for start in range(0, looked_at, size)
+    ]
+
+    def judged(behind=lambda number: true[:0]):
+        pairs = [np.concatenate([behind(number), batch]) for number, batch in enumerate(fake)]
+        return np.mean([networks.discriminator(pair, training=True)[-size:] for pair in pairs])
+
+    assert row["fake_batch"] == pytest.approx(judged(), abs=1e-5)
+    beside = judged(lambda number: true[number * size : (number + 1) * size])
+    assert row["gap"] == pytest.approx(abs(beside - row["fake_batch"]) if join else 0, abs=1e-5)
+    assert row["diversity"] == pytest.approx(np.concatenate(fake).std(axis=0).mean(), rel=1e-3)
+    assert row["diversity"] > 0 and row["diversity_true"] > 0.2  # noise
+
+
+@pytest.mark.parametrize("size", [1, 2, 8])
+def test_samples_that_differ_as_true_images_do_are_no_collapse_however_small_batches_are(tiny, size, monkeypatch):
+    watch = Watch(replace(tiny, batch_size=size), build_players(tiny), IMAGES)
+    monkeypatch.setattr(watch, "_draw", lambda statistics: watch._true[::-1])
+    assert said(tiny, [watch.measure(update) for update in range(25, 250, 25)]) == [None] * 9
+
+
+def test_a_checkpoint_of_a_version_that_followed_fewer_samples_is_gone_on_from(tiny):
+    _, _, watch = measured(replace(tiny, batch_size=2))
+    kept, watch.memory = watch.memory, base64.b64encode(base64.b64decode(watch.memory)[: 2 * SIDE * SIDE * 3]).decode()
+    assert "moved" not in watch.measure(50) and watch.memory == kept and watch.measure(75)["moved"] == 0
+
+
+def test_parts_of_a_joined_batch_are_each_of_true_and_fake_images(tiny):
+    experiment = replace(
+        tiny, batch_norm="on", batch_norm_parts=2, discriminator_updates="joint", join_batches=True,
+        discriminator={"dropout": 0.0},
+    )  # fmt: skip
+    row, networks, watch = measured(experiment)
+    halves = [slice(0, 4), slice(4, 8)]
+    fake = [np.asarray(networks.generator(watch._latents[half], training=True)) for half in halves]
+    pairs = [np.concatenate([watch._true[half], drawn]) for half, drawn in zip(halves, fake)]
+    seen = np.mean([networks.discriminator(pair, training=True)[4:] for pair in pairs])
+    alone = np.mean([networks.discriminator(drawn, training=True) for drawn in fake])
+    assert row["fake_batch"] == pytest.approx(alone, abs=1e-6)
+    assert row["gap"] == pytest.approx(abs(seen - alone), abs=1e-6)
+    whole = np.mean(networks.discriminator(np.concatenate(fake), training=True))  # what parts cut of both would be
+    assert abs(seen - whole) > 1e-5
 
 
 def row(update, gap=0.0, diversity=0.5, true=0.8, fake=0.2):

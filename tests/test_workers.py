@@ -15,7 +15,7 @@ from utils.cluster import Cluster, find_cluster
 from utils.config import preset, replace
 from utils.data.conditions import Conditions
 from utils.errors import InputError
-from utils.models import build_discriminator, build_generator, forward
+from utils.models import build_discriminator, build_generator, fix_statistics, forward
 from utils.runs import PROJECT, Run
 from utils.start import command
 from utils.training import resume, traffic, train
@@ -193,6 +193,23 @@ def test_each_part_of_a_batch_is_normalised_by_itself_and_averages_move_by_their
     for name in ("moving_mean", "moving_variance"):
         getattr(alone, name).assign(getattr(layer, name))
     assert np.array_equal(layer(x, training=False), alone(x, training=False))
+
+
+def test_fixed_statistics_of_parts_are_those_of_as_many_batches_of_their_size():
+    changes = {"batch_norm": "on", "width": 0.0625, "batch_size": 8}
+    parted, whole = (
+        build_discriminator(replace(preset("quick"), **changes, batch_norm_parts=parts).model) for parts in (2, 1)
+    )
+    x = np.random.default_rng(3).uniform(-1, 1, (8, 32, 32, 3)).astype(np.float32)
+    x[:4] = 0.2 * x[:4] + 0.5  # halves that differ
+    fix_statistics(parted, [x])
+    fix_statistics(whole, np.split(x, 2))
+    for one, other in zip(parted.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
+    fix_statistics(whole, [x])
+    averages = [layer.moving_variance for layer in whole.layers if hasattr(layer, "moving_variance")]
+    of_parts = [layer.moving_variance for layer in parted.layers if hasattr(layer, "moving_variance")]
+    assert max(abs(np.asarray(a) / np.asarray(b) - 1).max() for a, b in zip(averages, of_parts)) > 0.05
 
 
 def test_parts_must_divide_the_batch():

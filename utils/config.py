@@ -458,8 +458,15 @@ def check(experiment: Experiment) -> None:
     )
     for setting, holds, sentence in (*_WITHOUT_EFFECT, *_REQUIRED):
         section = training if hasattr(training, setting) else model
-        if getattr(section, setting) != getattr(type(section), setting):  # only what was chosen requires something
+        if section != _at_default(section, setting):  # only what was chosen requires something
             expect(holds(experiment), f"{setting} {sentence}")
+
+
+def _at_default(section: object, setting: str):
+    """A section with one setting at its default; "generator.norm_start" is one of a network in it."""
+    name, _, inner = setting.partition(".")
+    value = _at_default(getattr(section, name), inner) if inner else getattr(type(section), name)
+    return dataclasses.replace(section, **{name: value})
 
 
 def _loss_may_have_a_penalty(experiment: Experiment) -> bool:
@@ -467,7 +474,8 @@ def _loss_may_have_a_penalty(experiment: Experiment) -> bool:
     return experiment.training.loss == "wasserstein" or experiment.training.loss not in _LOSSES
 
 
-# Settings that mean nothing without others: setting, what must hold where it is not at its default, and why.
+# Settings that mean nothing without others: setting, what must hold where it is not at its default, and why. Those of
+# presets with batch normalisation (batch_norm_momentum, norm_start, norm_first) pass where it is switched off in these.
 _WITHOUT_EFFECT: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
     *(
         (
@@ -481,6 +489,28 @@ _WITHOUT_EFFECT: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
         "batch_norm_parts",
         lambda e: e.model.batch_norm == "on",
         "is how batches are cut for batch normalisation, which is off: add --batch-norm on, or leave it out.",
+    ),
+    (
+        "statistics",
+        lambda e: e.model.batch_norm == "on",
+        "is what batch normalisation goes by, which is off: add --batch-norm on, or leave it out.",
+    ),
+    (
+        "generator.norm_start",
+        lambda e: e.model.generator.projection == "dense",
+        "is where a dense projection is normalised, and conv_transpose makes a map at once: add "
+        "--generator.projection dense, or leave it at map.",
+    ),
+    (
+        "discriminator.norm_first",
+        lambda e: e.model.discriminator.norm,
+        "is about the blocks of a discriminator that is normalised, which this one is not: add --discriminator.norm, "
+        "or leave it off.",
+    ),
+    (
+        "discriminator.dropout_at",
+        lambda e: e.model.discriminator.dropout > 0,
+        "is the place of dropout, of which there is none: add --discriminator.dropout, or leave it at head.",
     ),
     (
         "gradient_penalty",
@@ -514,7 +544,7 @@ _REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
     ),
     (
         "shared_latents",
-        lambda e: e.model.batch_norm == "off" or STATISTICS[e.training.statistics].fakes == "batch",
+        lambda e: STATISTICS[e.training.statistics].fakes == "batch",
         "cannot be where the discriminator's fakes are made in inference mode and the generator's in training mode "
         "(statistics moving and moving_fakes), since they cannot share one pass: leave one of the two off.",
     ),
@@ -525,9 +555,14 @@ _REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
     ),
     (
         "simultaneous",
-        lambda e: e.model.batch_norm == "off" or STATISTICS[e.training.statistics].judge == "batch",
+        lambda e: STATISTICS[e.training.statistics].judge == "batch",
         "means that both networks see the same scores, which statistics moving and moving_judge tell apart: "
         "leave one of the two off.",
+    ),
+    (
+        "mode_seeking",
+        lambda e: e.training.batch_size > 1,
+        "compares what is drawn of two latents of a batch, so batch_size must be at least 2. Received: 1.",
     ),
     (
         "loss",
@@ -636,8 +671,7 @@ def _with_effect(sections: dict) -> dict:
     for setting, holds, _ in _WITHOUT_EFFECT:
         name = "training" if hasattr(TrainingConfig, setting) else "model"
         if not holds(read):
-            section = getattr(read, name)
-            setattr(read, name, dataclasses.replace(section, **{setting: getattr(type(section), setting)}))
+            setattr(read, name, _at_default(getattr(read, name), setting))
     return vars(read)
 
 

@@ -41,7 +41,8 @@ PLAYERS: dict[str, object] = {
     "encoder": "utils.models:build_encoder",
     "rotation": "utils.models:build_rotation_head",
 }
-"""Networks that are trained: functions (ModelConfig, seed) -> network."""
+"""Networks that are trained: functions (ModelConfig, seed) -> network. A discriminator is a Sequential model, or a
+functional one that uses each layer once, and its last layer is the sigmoid alone: the logit is what goes into that."""
 
 RECIPES: dict[str, object] = {
     "dcgan": "utils.training.recipes:dcgan",

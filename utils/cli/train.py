@@ -146,6 +146,7 @@ class Train:
         from utils.data import load_for
         from utils.data.conditions import with_names
         from utils.training import train
+        from utils.training.team import team_for
 
         # Before images are read: what is wrong is said at once.
         runtime.check_precision(self.settings.training.precision, self.force_precision)
@@ -153,6 +154,9 @@ class Train:
         with_names(choice.experiment, data_dir=self.places.data_dir)
         if choice.why:
             print("\n".join(choice.lines()))
+        if several:  # set up before TensorFlow computes anything, as it may to find images that repeat others
+            runtime.start(choice.experiment.training.precision)
+            team_for(self.strategy, choice.experiment)
         dataset = load_for(choice.experiment, self.places.data_dir)
         experiment = self._fitting(choice.experiment, len(dataset))
         if choice.why:
@@ -306,7 +310,8 @@ class Resume:
     force_precision: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Go on in mixed_bfloat16 also where the processor has to emulate it, 6 times slower or worse."""
     strategy: Strategy = "auto"
-    """Who computes the updates, as for `train`; it may be others than before."""
+    """Who computes the updates, as for `train`; but auto: the workers that there are, else as many devices as before,
+    which gives the same bits. Others than before change them, by rounding."""
 
     @classmethod
     def default(cls, options: list[str]) -> "Resume":
@@ -339,7 +344,7 @@ class Resume:
         run = Run.find(self.run_name, self.places.runs_dir)
         changed = self.settings.experiment(run.experiment.preset)
         began = time.monotonic()
-        resume(
+        finished = resume(
             run,
             changed=changed,
             data_dir=self.places.data_dir,
@@ -348,7 +353,7 @@ class Resume:
             distance=partial(_distance_for, data_dir=self.places.data_dir),
             strategy=self.strategy,
         )
-        _say_finished(run, time.monotonic() - began)
+        _say_finished(finished, time.monotonic() - began)
 
 
 def _several(strategy: str) -> bool:

@@ -199,7 +199,7 @@ def grid_rows(model: ModelConfig, kept: np.ndarray, columns: int) -> tuple[np.nd
     if model.conditions == "text":
         return kept[: len(names)].repeat(columns, 0), names
     if model.conditions == "labels":
-        return np.eye(len(model.condition_names), dtype=np.float32)[: len(names)].repeat(columns, 0), names
+        return np.eye(len(names), len(model.condition_names), dtype=np.float32).repeat(columns, 0), names
     rows = []
     for place in range(len(names)):
         having = kept[kept[:, place] == 1]
@@ -266,7 +266,7 @@ def asked_for(
             + f", of {', '.join(names)}."
         )
     if label is not None:
-        return np.eye(len(names), dtype=np.float32)[[_place(label, names, "label")]], ""
+        return np.eye(1, len(names), _place(label, names, "label"), dtype=np.float32), ""
     assigned = [_assignment(word, names) for word in attributes.split(",")]
     wanted = dict(assigned)
     if len(wanted) < len(assigned):

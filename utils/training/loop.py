@@ -60,6 +60,7 @@ ROLLBACKS, SMALLER = 3, 0.5
 sizes."""
 Distance = Callable[[Experiment], Callable[[Sampler], dict]]
 """What `train` takes to tell which networks are the best."""
+_ALONE = {"workers": 1, "devices": 1}  # who computes where nothing else is written down
 _READ_SECONDS = 0.25  # losses are fetched from the device so often, not after every update: a GPU would have to wait
 
 
@@ -157,8 +158,9 @@ def resume(
         run: the run, or what `Run.find` takes.
         changed: the experiment as it should be; only more epochs are accepted, or more updates where the run counts
             these, summaries after others of them, and another place of the same pictures.
-        dataset, runs_dir, data_dir, progress, checkpoint_seconds, force_precision, distance, strategy: as for `train`.
-            Other devices or workers than before are no change of the run, but of its rounding; state.json lists them.
+        dataset, runs_dir, data_dir, progress, checkpoint_seconds, force_precision, distance, strategy: as for `train`;
+            but "auto" takes as many devices as before, unless there are workers. Other devices or workers than before
+            are no change of the run, but of its rounding; state.json lists them.
 
     Returns:
         The finished run; None in a worker that is not the chief.
@@ -194,7 +196,7 @@ def resume(
     _check_distance(experiment, distance)
     runtime.check_precision(experiment.training.precision, force_precision)
     device, remarks = runtime.start(experiment.training.precision), []
-    team = team_for(strategy, experiment, remarks.append)
+    team = team_for(strategy, experiment, remarks.append, _devices_of(run))
     moved = experiment.data.name != run.experiment.data.name
     if dataset is None:
         if not moved:
@@ -251,6 +253,12 @@ def _conditions(run: Run, dataset: Dataset):
     from utils.text_encoder import TextConditions, encoder_beside
 
     return TextConditions.of(dataset, encoder_beside(run.model("generator")), run.experiment)
+
+
+def _devices_of(run: Run) -> int | None:
+    """How many devices of one machine compute the updates of a run, so far; None where several workers do."""
+    last = [_ALONE, *run.state.replicas][-1]
+    return last["devices"] if last["workers"] == 1 else None
 
 
 def _in_words(device: runtime.Device, team: Team | None) -> str:
@@ -329,7 +337,7 @@ def follow(experiment: Experiment, dataset: Dataset, team: Team) -> None:
                 f"Worker {team.index} is not asked for what the chief trains ({', '.join(odd)} differ): start all "
                 "workers with the same command, and with the same images."
             )
-        team.align(players)
+        team.align(players, experiment)
         step, previous = Update(players, experiment, team=team), None
         schedule, conditions = Schedule.of(experiment, len(dataset)), Conditions.of(dataset, experiment.model)
         part = {"worker": team.index, "workers": team.workers}
@@ -392,9 +400,9 @@ class _Training:
         self.copies = Copies(self.images, seed) if watched else None
         state = checkpoint.restore(run.checkpoints, self.variables, self._say, self._lost)
         self._take_up(state or {"update": 0, "seconds": 0.0})
-        self._note_replicas()
         self._told = False  # how long it will take
         if not state:
+            self._save_state("running")  # from now on it says who computes, also if this ends before any checkpoint
             self._begin()
             self._summarize(0)
             self._checkpoint(healthy=True)
@@ -406,19 +414,17 @@ class _Training:
         told = {"update": self.update, "last": self.last, "folder": str(self.run.folder)}
         told["agreed"] = _to_agree_on(self.experiment, dataset)
         self.team.share({"told": json.dumps(told)})
-        self.team.align(self.players)
+        self.team.align(self.players, self.experiment)
 
     def _note_replicas(self) -> None:
         """Write down by how many workers and devices updates are computed from here on, if that changes."""
-        now = alone = {"workers": 1, "devices": 1}
-        if self.team:
-            now = {"workers": self.team.workers, "devices": self.team.devices}
-        before = self.replicas[-1] if self.replicas else alone
+        now = {"workers": self.team.workers, "devices": self.team.devices} if self.team else _ALONE
+        before = [_ALONE, *self.replicas][-1]
         if now == {name: before[name] for name in now}:
             return
         self.replicas = [*self.replicas, {"update": self.update} | now]
         if self.update:
-            self._say(
+            self._tell(
                 f"From update {self.update + 1} on {now['workers']} x {now['devices']} devices compute the updates, "
                 f"before {before['workers']} x {before['devices']}: bits may differ, by rounding."
             )
@@ -437,6 +443,7 @@ class _Training:
         self._timed_from: tuple[int, float] | None = None  # update and time that the speed is measured from
         self.diagnosis = Diagnosis(self.experiment, self.run.watch())
         self.board, self.curves = Board(self.run, self.length), Curves(self.run)
+        self._note_replicas()  # others may have computed up to that checkpoint
 
     @property
     def _records(self) -> dict[str, Path]:
@@ -556,7 +563,7 @@ class _Training:
             player.optimizer.learning_rate = learning_rate(slowed, name)
         checkpoint.save(self.run.checkpoints, state["update"], self.variables, state)
         if self.team:
-            self.team.align(self.players)
+            self.team.align(self.players, self.experiment)
         self._take_up(state)
         self._tell(
             f"{failure.why} Went back to update {self.update}, where training was healthy, and on with step sizes "

@@ -35,7 +35,10 @@ _LOST = (
 
 
 def team_for(
-    strategy: str, experiment: Experiment, say: Callable[[str], None] = lambda sentence: None
+    strategy: str,
+    experiment: Experiment,
+    say: Callable[[str], None] = lambda sentence: None,
+    before: int | None = None,
 ) -> "Team | None":
     """Those who compute the updates of an experiment together; None where one device does.
 
@@ -44,9 +47,10 @@ def team_for(
     Args:
         strategy: "one"; "mirrored": all GPUs of this machine; "workers": all workers that TF_CONFIG or SLURM tell of,
             each with all its GPUs; "auto": whichever of these there are, and of the GPUs of this machine as many as can
-            share the experiment, since nobody asked for them.
+            share the experiment, since nobody asked for them; or as many devices as before, where these are there.
         experiment: what they are to train.
         say: is told how many GPUs compute, and why no more, where "auto" leaves some out.
+        before: how many devices of one machine have computed its updates so far: with others bits would differ.
 
     Raises:
         InputError: there are no such devices or workers, or the experiment cannot be shared among them.
@@ -56,20 +60,23 @@ def team_for(
     if cluster:
         _check(experiment, len(cluster.workers) * max(1, gpus), apart=True)
         os.environ["TF_CONFIG"] = cluster.tf_config()
-        return Team(_strategy(), experiment, len(cluster.workers), cluster.index)
-    if strategy == "mirrored" or (strategy == "auto" and gpus > 1):
+        return Team(_strategy(), len(cluster.workers), cluster.index)
+    count, there = 1, gpus or TRYING
+    if strategy == "mirrored":
         if gpus == 1:
             raise InputError("--strategy mirrored needs several GPUs, and this machine has one: leave it out.")
-        count = gpus or TRYING
-        if strategy == "auto":
-            count = next((few for few in range(gpus, 1, -1) if not _obstacle(experiment, few)), 1)
-            if count < gpus:
-                say(f"{count} of {gpus} GPUs compute{'s' * (count == 1)}: {_obstacle(experiment, gpus)}")
-            if count == 1:
-                return None
+        count = there
         _check(experiment, count)
-        return Team(_strategy(*(f"{'GPU' if gpus else 'CPU'}:{number}" for number in range(count))), experiment)
-    return None
+    if strategy == "auto":
+        most = before if before and before <= there else gpus
+        count = next((few for few in range(most, 1, -1) if not _obstacle(experiment, few)), 1)
+        if count < gpus:
+            kept = "as before, for the same bits; --strategy mirrored takes all."
+            why = kept if count == before else _obstacle(experiment, gpus)
+            say(f"{count} of {gpus} GPUs compute{'s' * (count == 1)}: {why}")
+    if count == 1:
+        return None
+    return Team(_strategy(*(f"{'GPU' if gpus else 'CPU'}:{number}" for number in range(count))))
 
 
 @functools.cache
@@ -135,9 +142,8 @@ class Team:
         devices: how many each of them has.
     """
 
-    def __init__(self, strategy: tf.distribute.Strategy, experiment: Experiment, workers: int = 1, index: int = 0):
-        self._strategy, self._experiment = strategy, experiment
-        self.workers, self.index = workers, index
+    def __init__(self, strategy: tf.distribute.Strategy, workers: int = 1, index: int = 0):
+        self._strategy, self.workers, self.index = strategy, workers, index
         self._places = strategy.extended.worker_devices
         self.devices = len(self._places)
         self._numbers = strategy.experimental_distribute_values_from_function(
@@ -153,13 +159,19 @@ class Team:
     def is_chief(self) -> bool:
         return self.index == 0
 
-    def align(self, players: Players) -> None:
-        """Give all replicas the variables that the chief's first one has; `players` are those of the first one here."""
+    def align(self, players: Players, experiment: Experiment) -> None:
+        """Give all replicas the variables that the chief's first one has.
+
+        Args:
+            players: those of the first one here.
+            experiment: what they are made of, as those of the others are. A conditional one has its names by now, which
+                it gets of the images: these are read when all devices are set up.
+        """
         if not self._sets:
             others = []
             for place in self._places[1:]:
                 with tf.device(place):
-                    others.append(build_players(self._experiment))
+                    others.append(build_players(experiment))
             self._sets = [players, *others]
         values = {name: np.asarray(variable) for name, variable in players.variables().items()}
         if self.workers > 1:

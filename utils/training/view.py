@@ -164,7 +164,8 @@ class View:
         lying = tf.transpose(some, (0, 2, 1, 3))
         # By hand: tf.image.rot90 decides inside the graph by how much to turn.
         turned = [some, tf.reverse(lying, [1]), tf.reverse(some, [1, 2]), tf.reverse(lying, [2])]
-        features = features_before_head(self.players.discriminator, tf.concat(turned, 0), statistics=self._judged_by)
+        whole, by = tf.concat(turned, 0), self._judged_by
+        features = features_before_head(self.players.discriminator, whole, statistics=by, batches=QUARTER_TURNS)
         return self.players["rotation"].network(features)
 
     def slope(self, of: str):

@@ -21,10 +21,13 @@ from utils.training.players import Players
 
 FOLLOWED = 64
 """At most so many samples are followed from one measurement to the next."""
+ENOUGH = 8
+"""So many samples say whether samples differ: where batches are smaller, several are looked at."""
 
 
 class Watch:
-    """Measures, on the same latents and the same true images every time, without changing anything.
+    """Measures, on the same latents and the same true images every time, without changing anything: on a batch as
+    updates have it, or on several that hold `ENOUGH` of each, as far as there are images.
 
     Args:
         experiment: what is trained.
@@ -43,8 +46,11 @@ class Watch:
         seed = training.samples_seed
         self._experiment, self._networks = experiment, networks
         model, random = experiment.model, stream(seed, "watch: latents")
-        self._latents = make_latent_samples(training.batch_size, model.latent_dim, random, model.latents)
-        rows = np.sort(stream(seed, "watch: true samples").choice(len(images), training.batch_size, replace=False))
+        size = training.batch_size
+        count = size * min(-(-ENOUGH // size), len(images) // size)
+        self._batches = [slice(start, start + size) for start in range(0, count, size)]
+        self._latents = make_latent_samples(count, model.latent_dim, random, model.latents)
+        rows = np.sort(stream(seed, "watch: true samples").choice(len(images), count, replace=False))
         true, self._conditions = images[rows], None if conditions is None else conditions[rows]
         self._true = scale(true)
         shown = small(true)
@@ -52,7 +58,7 @@ class Watch:
         self.memory: str | None = None
 
     def measure(self, update: int) -> dict:
-        """Measure once; costs about a third of an update.
+        """Measure once; costs about a third of an update for each batch that is looked at.
 
         Returns:
             "update"; "gap", the absolute difference between the mean score of fake samples as the discriminator's
@@ -75,7 +81,7 @@ class Watch:
         }
         drawn = self._draw("moving") if statistics.fakes == "moving" else fake
         if training.join_batches:
-            seen_by_discriminator = self._judge(np.concatenate([self._true, drawn]), "batch", len(self._true))
+            seen_by_discriminator = self._judge(drawn, "batch", beside=self._true)
         else:
             seen_by_discriminator = scores["fake_batch"] if drawn is fake else self._judge(drawn, "batch")
         # In a simultaneous update both descend what one pass has judged.
@@ -94,8 +100,10 @@ class Watch:
         before, self.memory = self.memory, base64.b64encode(now.astype(np.uint8)).decode()
         if before is None:
             return {}
-        before = np.frombuffer(base64.b64decode(before), np.uint8).reshape(now.shape)
-        return {"moved": float(abs(now - before).mean()) / self._spread}
+        before = np.frombuffer(base64.b64decode(before), np.uint8)
+        if before.size != now.size:  # in a checkpoint of an earlier version, which looked at one batch however small
+            return {}
+        return {"moved": float(abs(now - before.reshape(now.shape)).mean()) / self._spread}
 
     def _filled(self) -> dict[str, float]:
         networks = (self._networks.generator, self._networks.discriminator)
@@ -110,16 +118,22 @@ class Watch:
         return {"filled": float(filled) if filled < 1 else 1.0}  # also where it is not finite any more
 
     def _draw(self, statistics: str) -> np.ndarray:
-        network = self._networks.generator
-        drawn = forward(network, self._latents, self._conditions, training=False, statistics=statistics)
-        return np.asarray(drawn, np.float32)
+        drawn = []
+        for batch in self._batches:
+            given = None if self._conditions is None else self._conditions[batch]
+            drawn.append(forward(self._networks.generator, self._latents[batch], given, statistics=statistics))
+        return np.concatenate([np.asarray(each, np.float32) for each in drawn])
 
-    def _judge(self, images: np.ndarray, statistics: str, first: int = 0) -> float:
-        network, given = self._networks.discriminator, self._conditions
-        if given is not None and len(images) > len(given):  # true and fake images as one batch
-            given = np.concatenate([given, given])
-        scores = forward(network, tf.constant(images), given, training=False, statistics=statistics)  # no dropout
-        return float(np.mean(np.asarray(scores, np.float32)[first:]))
+    def _judge(self, images: np.ndarray, statistics: str, beside: np.ndarray | None = None) -> float:
+        """The mean score of images, without dropout; each batch of them behind, and as one with, that of others."""
+        network, found = self._networks.discriminator, []
+        for batch in self._batches:
+            parts = [each[batch] for each in (beside, images) if each is not None]
+            given = None if self._conditions is None else np.concatenate([self._conditions[batch]] * len(parts))
+            whole = tf.constant(np.concatenate(parts))
+            scores = forward(network, whole, given, statistics=statistics, batches=len(parts))
+            found.append(np.asarray(scores, np.float32)[-len(parts[-1]) :])
+        return float(np.mean(np.concatenate(found)))
 
 
 def of_updates(steps: dict[str, np.ndarray]) -> dict[str, float]:
