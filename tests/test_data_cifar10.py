@@ -101,7 +101,7 @@ def test_the_archive_alone_gives_the_same_as_the_files(tmp_path, content):
 
 
 def test_without_files_the_script_that_fetches_them_is_named(tmp_path):
-    with pytest.raises(InputError, match="`bash data_scripts/get_cifar10.sh`"):
+    with pytest.raises(InputError, match="`bash data_scripts/get_cifar10.sh --data-dir "):
         load("cifar10", data_dir=tmp_path)
 
 

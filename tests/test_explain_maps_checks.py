@@ -145,7 +145,7 @@ def test_the_correlation_between_images_is_high_for_maps_that_ignore_their_image
 
 
 def test_deleting_a_known_square_first_takes_the_whole_answer_and_inserting_it_gives_it_back():
-    images = squares([(0, 0), (1, 2), (3, 3)])
+    images = squares([(0, 0), (1, 2), (3, 3)] * 3)
     fixed = fixed_discriminator(finder(np.full((4, 4), 3.0)))
     record = grad_cam(fixed, images)
     # 16 steps of 16 pixels, so the first step is one place; maps are at the images' size, so nothing is interpolated

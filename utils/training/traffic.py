@@ -4,12 +4,11 @@ What each replica sends is averaged over all (`utils.replicas`): the gradients o
 where a network is normalised by the batch, two numbers a channel in every pass, and two more on the way back.
 """
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from utils.config import Experiment
+from utils.config import Experiment, replace
 from utils.parameters import PER_NORMALISED, network_parameters
 from utils.training.recipes import Phase, due_at, period, recipe_of
 
@@ -106,9 +105,7 @@ def _passes(phase: Phase) -> Iterator[str]:
 def _trained(experiment: Experiment) -> tuple[dict[str, int], dict[str, int]]:
     """Of each player the parameters that are trained, and the channels that are normalised."""
     whole = network_parameters(experiment)
-    plain = network_parameters(
-        dataclasses.replace(experiment, model=dataclasses.replace(experiment.model, batch_norm="off"))
-    )
+    plain = network_parameters(replace(experiment, batch_norm="off", statistics="batch"))
     channels = {player: (count - plain[player]) // PER_NORMALISED for player, count in whole.items()}
     return {player: count - 2 * channels[player] for player, count in whole.items()}, channels
 
