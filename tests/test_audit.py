@@ -14,8 +14,9 @@ from utils.evaluation import audit, features
 from utils.evaluation.audit import DOSES, KINDS, TESTS, Alarms, Asked, Pictures, dose_response, look_up
 from utils.evaluation.features import Extractor
 from utils.studies import results
-from utils.studies.copies import audited, copies, detected, false_alarms, kinds_seen, plot_copies, verdicts
-from utils.studies.memorisation import LONG, SHOWN, TRUSTED, carry_out, memorisation
+from utils.studies.copies import SPACES, audited, copies, detected, false_alarms, kinds_seen, plot_copies, verdicts
+from utils.studies.memorisation import LONG, SHOWN, TRUSTED, TRUSTED_SPACES, carry_out, memorisation
+from utils.studies.memorisation import verdicts as memorised
 from utils.studies.results import RESULTS
 from utils.viz import read_png
 
@@ -156,8 +157,24 @@ def test_a_generator_is_called_a_copyist_by_the_trusted_tests_if_it_is_one(pictu
     record, strip = audited(trained, pool, {"model": fake}, spaces, samples=40, draws=16, progress=False)
     assert all((record["asked"]["pixels"][test] < record["level"]) == says for test in TRUSTED)
     assert strip.shape == (24, 8, 8, 3) and strip[:6].tolist() == strip[6:12].tolist()  # six images, and exact copies
-    seen = kinds_seen(record, TRUSTED)["sees exact"]  # among fresh pictures; among copies there is nothing to add
-    assert seen == ("0.5%" if says else "20%")
+    seen = kinds_seen(record, TRUSTED, tuple(spaces))["sees exact"]
+    assert seen == ("0.5%" if says else "20%")  # among fresh pictures; among copies there is nothing to add
+
+
+@pytest.mark.parametrize("space", ["pixels", "discriminator", "fixed"])
+def test_a_verdict_is_told_with_what_would_have_been_seen_in_the_spaces_that_it_is_of(space):
+    """In one space copies are seen, and the others are blind."""
+    alarms = {
+        of: [["model", "exact", dose, test, 20 * (of == space)] for dose in DOSES if dose for test in TRUSTED]
+        for of in SPACES
+    }
+    run = {
+        "arm": "a", "seed": 0, "images": 9, "updates": 9, "snapshots": [{"kernel": [0.1, 0.0, 0.2]}],
+        "asked": [{of: dict.fromkeys(TRUSTED, 1e-9 if of == space else 1.0) for of in SPACES}],
+        "near": {"pixels": {"fake": 0.0, "held_out": 0.0}}, "audit": {"alarms": alarms, "draws": 20, "level": 0.01},
+    }  # fmt: skip
+    (row,) = memorised({"runs": [run]})
+    assert (row["says"] != "no sign of copies") == (row["sees exact"] != "–") == (space in TRUSTED_SPACES)
 
 
 def test_the_audited_runs_are_of_several_amounts_and_the_smallest_are_trained_for_too_long():

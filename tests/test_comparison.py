@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from utils import cli, config, pretrained
+from utils.cli.compare import _in_words
 from utils.config import preset, replace
 from utils.errors import InputError
 from utils.evaluation.comparison import orders, settings_that_differ, tables
@@ -146,6 +147,17 @@ def test_spaces_that_order_generators_differently_are_found_and_intervals_that_o
     assert found[1].clear == {"classifier of x": False, "ImageNet": True}
 
 
+def test_of_equal_distances_neither_is_called_nearer():
+    imagenet = {"space": "ImageNet", "weights": "e" * 64}
+    three = [record("a", 0.2), record("b", 0.2), record("c", 0.3)]
+    assert [each.nearer["classifier of x"] for each in orders(tables(three, "abc"))] == [None, 0, 1]
+    pair = [record("a", 0.2, [measured(1.0, **imagenet)]), record("b", 0.2, [measured(2.0, **imagenet)])]
+    (found,) = orders(tables(pair, ["a", "b"]))
+    assert found.nearer == {"classifier of x": None, "ImageNet": 0} and not found.agreed
+    told = _in_words([found], ["a", "b"])
+    assert "is neither in the features of the classifier of x, and a in the features of the ImageNet." in told
+
+
 def test_settings_that_differ_are_those_of_every_pair():
     three = [record(name, 0.1) for name in ("a", "bb", "ccc")]
     assert settings_that_differ(three) == {"training.seed": [1, 2, 3]}
@@ -215,6 +227,32 @@ def test_compare_shows_settings_distances_samples_and_curves_of_what_was_kept(ca
     compared = json.loads(out)
     assert code == 0 and compared["settings"] == {"training.seed": [0, 3]}
     assert compared["orders"][0]["nearer"] == {"classifier of x": 0} and len(compared["files"]) == 2
+
+
+def test_a_generator_beside_itself_is_as_near(capsys, runs, tmp_path):
+    same = [runs[0].folder] * 2
+    code, out, err = said(capsys, "compare", *same, "--out", tmp_path)
+    one, other = (f"{runs[0].name} ({number})" for number in (1, 2))
+    assert code == 0 and f"{one} is as near to the true images as {other} in this space, the only one" in out, err
+    assert "nearer" not in out and "overlap" not in out
+    code, out, _ = said(capsys, "compare", *same, "--out", tmp_path, "--json")
+    (order,) = json.loads(out)["orders"]
+    assert code == 0 and order["nearer"] == {"classifier of x": None} and order["agreed"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_file_that_does_not_say_what_it_was_trained_on_is_compared_without_distances_or_by_its_record(
+    capsys, runs, tmp_path, measures, first
+):
+    alone = tmp_path / "of me.keras"
+    alone.write_bytes(b"a generator")
+    both = [alone, runs[0].folder] if first else [runs[0].folder, alone]
+    code, out, err = said(capsys, "compare", *both, "--out", tmp_path)
+    assert code == 2 and out == "" and err.count("\n") == 1 and measures == []
+    advice = f"`./dcgan evaluate '{alone}' --data NAME --out 'of me.json'` and name 'of me.json' in its place"
+    assert f"{alone} does not say what it was trained on, so compare" in err and advice in err
+    code, out, err = said(capsys, "compare", *both, "--no-distances", "--out", tmp_path)
+    assert code == 0 and f"How {alone} came about is not known" in out, err
 
 
 @pytest.fixture

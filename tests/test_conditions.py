@@ -22,7 +22,8 @@ from utils.evaluation import evaluation
 from utils.evaluation.asked import asked_and_seen, compare_asked
 from utils.evaluation.judge import Judge
 from utils.evaluation.records import digest
-from utils.evaluation.variety import within_and_over
+from utils.evaluation.variety import variety, within_and_over
+from utils.intervals import LEAST_CASES
 from utils.models import build_combined, build_discriminator, build_generator, forward, load_network
 from utils.networks import TrainedNetwork
 from utils.parameters import discriminator_parameters, generator_parameters
@@ -474,6 +475,17 @@ def test_publishing_measures_what_is_asked_for_and_takes_what_was_kept(run, monk
     finally:
         run.quality_file.unlink()
     assert measured == ["distance", "agreement"] * 2
+
+
+@pytest.mark.parametrize("cases", [2, LEAST_CASES - 1, LEAST_CASES])
+def test_varieties_of_few_conditions_or_pairs_are_told_without_ends(cases):
+    random = np.random.default_rng(0)
+    fakes, true, many = (random.normal(size=shape) for shape in ((cases, 4, 3), (2 * cases, 3), (40, 3)))
+    found = within_and_over(fakes, true, np.eye(cases, dtype=bool).repeat(2, 0))
+    shares = {"share": variety(true, true), "of many": variety(true, many), "many": variety(many, true)}
+    assert {name: each.is_alone for name, each in (found | shares).items()} == dict.fromkeys(
+        ["within", "over", "true_within", "true_over", *shares], cases < LEAST_CASES
+    )
 
 
 def test_a_card_says_whether_it_draws_what_it_is_asked_for(run, dataset, tmp_path):

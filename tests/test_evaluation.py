@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace as with_fields
 
 import cv2
+import genuine
 import keras
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from utils.cli import walk
 from utils.cli.walk import Walk
 from utils.config import DataConfig, preset, replace
 from utils.data import load, scale, scale_back
+from utils.data.catalogue import find_source
 from utils.data.dedup import deduplicated
 from utils.errors import InputError
 from utils.evaluation import evaluation, features, judge
@@ -24,14 +26,19 @@ from utils.evaluation.distances import frechet_at_infinity
 from utils.evaluation.evaluation import origin_of
 from utils.evaluation.features import Extractor, classifier, extractor_for, inception, train_classifier
 from utils.evaluation.held_out import held_out, true_images_for, unseen
+from utils.evaluation.names import names_for
 from utils.evaluation.neighbourhoods import neighbourhoods
 from utils.evaluation.passport import INTERVAL, Origin, Passport
 from utils.evaluation.quality import Quality, distance, quality_for
-from utils.evaluation.records import kept, read_record
+from utils.evaluation.records import digest, kept, read_record
+from utils.features.comparison import split_for
+from utils.features.sizes import SIZES, expect_enough
+from utils.files import write_json
 from utils.models import build_discriminator, build_generator
 from utils.networks import TrainedNetwork, find_network
 from utils.runs import Run
 from utils.sampling import Sampler, fake_samples_generator, make_latent_samples
+from utils.studies.ladder import LadderStudy, _true_images
 
 
 @pytest.fixture(scope="module")
@@ -577,6 +584,79 @@ def test_evaluate_prints_the_distance_beside_the_floor(capsys, run, home):
     assert code == 0 and "images of others, which it may have been trained on" in out and "It may have been" in out
     record = read_record(keep)
     assert record["true_images_trained_on"] == record["distance"]["passport"]["seen"] == "unknown"
+
+
+@pytest.mark.parametrize("place", ["run", "file"])
+def test_measuring_again_keeps_what_else_is_known_of_the_same_weights_and_of_no_others(
+    capsys, run, home, tmp_path, monkeypatch, place
+):
+    mine = Run(shutil.copytree(run.folder, tmp_path / "runs" / "squares" / run.folder.name))
+    file = mine.quality_file if place == "run" else tmp_path / "kept.json"
+    interval = {"value": 0.5, "low": 0.4, "high": 0.6}
+    space = {"kernel": interval, "space": "y", "fingerprint": "f", "floor": {"kernel": interval}}
+    weights = digest(mine.model("generator"))
+
+    def measure(trained, data, *, samples, **_):
+        found = {"distance": space, "other_spaces": [], "true_images": "x", "true_images_trained_on": False}
+        return {"generator_sha256": weights, "samples": samples, **found}
+
+    monkeypatch.setattr(evaluation, "evaluate", measure)
+    besides = {"combinations": {"missing": 3}, "asked": {"kind": "labels"}}
+    for before, stays in ((weights, besides), ("0" * 64, {})):
+        write_json(file, measure(None, None, samples=2_000) | {"generator_sha256": before} | besides)
+        options = ("--data-dir", home, "--json", *(() if place == "run" else ("--out", file)))
+        code, out, err = said(capsys, "evaluate", mine.folder, "--samples", 60, *options)
+        assert code == 0 and json.loads(out) == measure(None, None, samples=60), err
+        assert json.loads(file.read_text()) == json.loads(out) | stays
+
+
+@pytest.mark.parametrize(
+    ("count", "validation", "about"),
+    [
+        (100, True, "held-out images (ImageNet 32x32 val)"),
+        (100, False, "images of ImageNet 32x32 that it was not trained on"),
+        (240, False, "images of ImageNet 32x32 that it was trained on"),
+    ],
+)
+def test_the_files_of_a_big_dataset_that_a_training_needs_are_enough_to_measure_what_it_learned(
+    capsys, tmp_path, monkeypatch, count, validation, about
+):
+    monkeypatch.setattr(features, "TRAIN_COUNT", 220)
+    monkeypatch.setattr(features, "LEAST_UPDATES", 1)
+    random, there = np.random.default_rng(0), tmp_path / "imagenet32"
+    for split, images in (("train", 2_500), ("val", 90)):
+        pictures = random.integers(0, 256, (images, 32, 32, 3), np.uint8)
+        genuine.write_imagenet32(there, pictures, np.arange(images) % 5, split)
+    whole = find_source("imagenet32", 16, data_dir=tmp_path).describe()
+    assert features._described("imagenet32", 16, "skip", tmp_path) == whole, "what was kept of all of it is found again"
+    for number in range(2, 11):
+        (there / f"train_data_batch_{number}.npz").unlink()
+    if not validation:
+        (there / "val_data.npz").unlink()
+
+    experiment = replace(preset("report32"), name="imagenet32", count=count, batch_size=8, width=0.0625)
+    experiment = replace(experiment, image_size=16, generator={"start": 2})
+    run = Run.create(experiment, {"images": count, "fingerprint": ""}, tmp_path / "runs")
+    run.model("generator").parent.mkdir(exist_ok=True)
+    build_generator(experiment.model).save(run.model("generator"))
+    places = ("--data-dir", tmp_path)
+    code, out, err = said(capsys, "evaluate", run.folder, "--samples", 40, "--json", *places)
+    assert code == 0, err
+    record = json.loads(out)
+    assert (
+        record["true_images"] == about and record["distance"]["space"] == "classifier of ImageNet 32x32, 1000 classes"
+    )
+    if validation:
+        both = (run.folder, run.folder, "--samples", 41, "--out", tmp_path)
+        assert said(capsys, "compare", *both, *places)[0] == 0
+    data = experiment.data
+    with pytest.raises(InputError, match="Cross-validation takes 3 images of each class"):  # all images are there
+        split_for(data, 16, "cifar", None, SIZES["smallest"], data_dir=tmp_path, progress=False)
+    with pytest.raises(InputError, match="--labels 3000 asks for 3 images of each class"):
+        expect_enough(data, "cifar", 3_000, SIZES["smallest"], tmp_path)
+    assert len(names_for("imagenet32", tmp_path)) == 1_000
+    study = LadderStudy("x", "?", (), data="imagenet32", samples=40)
+    assert _true_images(study, 16, tmp_path, progress=False)[1] == 40
 
 
 def test_pictures_of_a_size_that_no_face_is_drawn_at_are_brought_to_one(tmp_path):

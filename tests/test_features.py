@@ -23,8 +23,10 @@ from utils.evaluation.features import Extractor
 from utils.explain.fixed import fixed_discriminator
 from utils.features import KINDS, comparison, controls, protocols, svm
 from utils.features.extract import Part, discriminator_features, extract, largest_in_cells, width_of
+from utils.features.factors import Reading
 from utils.features.protocols import SVHN_STRENGTHS, Outcome
 from utils.features.sizes import SIZES, expect_enough, parts
+from utils.intervals import LEAST_CASES
 from utils.models import build_discriminator, load_network
 from utils.networks import TrainedNetwork
 from utils.paper_weights import import_paper
@@ -412,6 +414,30 @@ def test_what_is_drawn_once_has_no_spread_and_of_several_it_is_that_of_a_sample(
     assert kept == {"mean": 0.5, "spread": None, "draws": 1} and line["±"] == "" and line[column]
     kept, line = shown(0.5, 0.6, 0.7)
     assert kept["spread"] == pytest.approx(1.96 * 0.1) and line["±"] == f"{19.6:{form}}"
+
+
+@pytest.mark.parametrize(("images", "judged"), [(24, LEAST_CASES - 1), (27, LEAST_CASES)])
+@pytest.mark.parametrize("protocol", ["cifar", "svhn"])
+def test_an_interval_is_told_of_test_images_enough_and_no_reader_misses_its_ends(
+    measured, tmp_path, protocol, images, judged
+):
+    np.savez(tmp_path / "two.npz", images=noise(images), labels=np.arange(images) % 2)
+    without = ("--without", "pixels", "components", "k_means", "imagenet", "supervised")
+    options = ("--protocol", protocol, "--labels", "6" if protocol == "cifar" else "4")
+    record = measured("--data", str(tmp_path / "two.npz"), *options, *without)
+    assert record["data"]["test"] == judged
+    found, told = [*(row["accuracy"] for row in record["rows"]), record["margin"]], judged >= LEAST_CASES
+    assert len(found) == 3 and all({"low", "high"} <= each.keys() if told else "low" not in each for each in found)
+    assert [bool(row["95%"]) for row in comparison.as_table(record)[:2]] == [told, told]
+    text = _in_words(record)
+    assert ("points (95%: " in text) == told and ("points." in text) != told and "nan" not in text
+
+
+@pytest.mark.parametrize("judged", [LEAST_CASES - 1, LEAST_CASES])
+def test_how_well_factors_are_read_of_few_images_is_told_without_ends(judged):
+    right = np.random.default_rng(0).random((3, judged)) < 0.5
+    accuracy = Reading(right, np.zeros(3)).accuracy
+    assert accuracy.value == pytest.approx(right.mean()) and accuracy.is_alone == (judged < LEAST_CASES)
 
 
 def test_six_labels_leave_one_image_to_choose_a_step_size_by(measured, monkeypatch, tmp_path):

@@ -1,7 +1,7 @@
 """`./dcgan compare`."""
 
-import contextlib
 import json
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.evaluate import is_newest, subject
+from utils.cli.evaluate import is_newest
 from utils.cli.text import written
 from utils.errors import InputError
 from utils.files import expect_folder, write_json
@@ -169,7 +169,19 @@ def _environment(of_one) -> dict:
 
 
 def _subject(name: str, options: Compare):
-    return subject(name, None, options.runs_dir, options.data_dir, progress=not options.json)
+    """A generator and the true images to compare it with; without distances also one that does not name any (None)."""
+    from utils.networks import find_network, with_data
+
+    trained = find_network(name, "generator", options.runs_dir)
+    if trained.experiment is None and not options.no_distances:
+        kept = shlex.quote(f"{trained.file.stem}.json")
+        raise InputError(
+            f"{trained.file} does not say what it was trained on, so compare has no true images to measure it by: keep "
+            f"its distance with `./dcgan evaluate {shlex.quote(name)} --data NAME --out {kept}` and name {kept} in its "
+            "place, or compare without distances (--no-distances)."
+        )
+    trained, _ = with_data(trained, None, options.data_dir, progress=not options.json)
+    return trained, trained.experiment and trained.experiment.data
 
 
 def _names(given: tuple[str, ...], found: list, records: list[dict | None]) -> list[str]:
@@ -185,7 +197,7 @@ def _measure(name: str, trained, data, protocol: dict, options: Compare) -> dict
     from utils.data.catalogue import find_source, reading
 
     try:  # before TensorFlow is waited for
-        find_source(data.name, data_dir=options.data_dir, **reading(data))
+        find_source(data.name, count=data.count, data_dir=options.data_dir, **reading(data))
     except InputError as error:
         raise InputError(
             f"{name} has no kept distance with a passport, and cannot be measured here: {error} With --anyway what an "
@@ -210,17 +222,13 @@ def _measure(name: str, trained, data, protocol: dict, options: Compare) -> dict
 def _keep(file: Path, record: dict) -> None:
     """Keep a record beside its run. What `evaluate` found out besides of the same weights stays, and a record of more
     samples or spaces does, too."""
-    from utils.evaluation.records import passports_of, read_record
+    from utils.evaluation.records import kept_before, passports_of
 
-    before = {}
-    with contextlib.suppress(InputError):  # there is none, or it is damaged
-        before = read_record(file)
-    if before.get("generator_sha256") == record["generator_sha256"]:
-        if None not in passports_of(before) and _amount(before) > _amount(record):
-            return
-        record = before | record
+    before = kept_before(file, record)
+    if before and None not in passports_of(before) and _amount(before) > _amount(record):
+        return
     print(written(file, file.exists()), file=sys.stderr)
-    write_json(file, record)
+    write_json(file, before | record)
 
 
 def _amount(record: dict) -> tuple[int, int]:
@@ -313,7 +321,10 @@ def _in_words(order: list, names: list[str]) -> str:
         one, other = (names[place] for place in each.pair)
         spaces = len(each.nearer)
         if not each.agreed:
-            parts = [f"{names[place]} in the features of the {space}" for space, place in each.nearer.items()]
+            parts = [
+                f"{'neither' if place is None else names[place]} in the features of the {space}"
+                for space, place in each.nearer.items()
+            ]
             lines.append(
                 f"The spaces disagree on {one} and {other}: nearer to the true images is {', and '.join(parts)}. "
                 "Neither is to be called the better one."
@@ -321,6 +332,9 @@ def _in_words(order: list, names: list[str]) -> str:
             continue
         place = next(iter(each.nearer.values()))
         where = {1: "in this space, the only one it was measured in", 2: "in both spaces"}.get(spaces, "in all spaces")
+        if place is None:
+            lines.append(f"{one} is as near to the true images as {other} {where}.")
+            continue
         doubtful = [space for space, is_clear in each.clear.items() if not is_clear]
         lines.append(
             f"{names[place]} is nearer to the true images than {other if names[place] == one else one} {where}"

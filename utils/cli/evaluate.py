@@ -91,7 +91,7 @@ def _evaluate(options: Evaluate) -> None:
     runtime.start()
     from utils.data.dataset import UNKNOWN
     from utils.evaluation.evaluation import evaluate
-    from utils.evaluation.records import spaces_of
+    from utils.evaluation.records import kept_before, spaces_of
 
     record = evaluate(
         trained,
@@ -110,7 +110,7 @@ def _evaluate(options: Evaluate) -> None:
             texts, picture = _texts(options, trained, target)
         except InputError:  # no image has a combination: what was measured before is kept
             if target:
-                write_json(target, record)
+                write_json(target, kept_before(target, record) | record)
             raise
         record["texts"] = texts.plain()
         files.append(picture)
@@ -120,7 +120,7 @@ def _evaluate(options: Evaluate) -> None:
         files.append(picture)
     if target:
         files.append(written(target, target.exists()))
-        write_json(target, record)
+        write_json(target, kept_before(target, record) | record)
     if options.json:
         print(json.dumps(record, indent=2))
         return

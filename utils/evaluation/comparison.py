@@ -40,12 +40,12 @@ class Order:
 
     Attributes:
         pair: their places in the comparison.
-        nearer: for each space the place of the one that is nearer.
+        nearer: for each space the place of the one that is nearer; None where they are as near.
         clear: for each space whether the two intervals have nothing in common.
     """
 
     pair: tuple[int, int]
-    nearer: dict[str, int]
+    nearer: dict[str, int | None]
     clear: dict[str, bool]
 
     @property
@@ -129,7 +129,7 @@ def orders(made: Sequence[Table]) -> list[Order]:
         nearer, clear = {}, {}
         for table in made:
             a, b = (Interval.of(table.rows[place]["kernel"]) for place in (one, other))
-            nearer[table.space] = one if a.value <= b.value else other
+            nearer[table.space] = None if a.value == b.value else one if a.value < b.value else other
             clear[table.space] = a.high < b.low or b.high < a.low
         found.append(Order((one, other), nearer, clear))
     return found

@@ -24,13 +24,13 @@ from tqdm.auto import tqdm
 from utils import runtime
 from utils.config import DataConfig
 from utils.data import Dataset, load, scale
-from utils.data.catalogue import data_folder, find_entry, find_source, is_own
+from utils.data.catalogue import data_folder, find_entry, is_own
 from utils.data.conditions import are_classes
 from utils.data.dataset import Description
 from utils.data.drawn import SIZES
 from utils.data.pixels import fit
 from utils.errors import InputError
-from utils.evaluation.held_out import held_out
+from utils.evaluation.held_out import held_out, source_there
 from utils.evaluation.imagenet import PACKAGE, SHA256, VERSION, efficientnet_lite0, imagenet_weights
 from utils.files import appears_whole, read_json, write_json
 from utils.models import load_network
@@ -277,7 +277,8 @@ def kept_classifier(
 
 
 def _described(dataset: str | Path, size: int, small: str, data_dir: str | Path | None) -> Description:
-    return find_source(dataset, size, data_dir=data_dir, small=small, tolerated=1.0).describe()
+    # One more than a classifier learns from tells that these are not all.
+    return source_there(dataset, size, (TRAIN_COUNT + 1,), data_dir=data_dir, small=small, tolerated=1.0).describe()
 
 
 def _home(
@@ -318,7 +319,7 @@ def learned_from(
         dataset, size, small, data_dir, progress: as for `extractor_for`.
     """
     own = {"small": small, "tolerated": 1.0}  # own pictures
-    entry, there = find_entry(dataset), find_source(dataset, size, data_dir=data_dir, **own).describe()
+    entry, there = find_entry(dataset), _described(dataset, size, small, data_dir)
     # A built-in dataset draws as many as it does by default; own pictures are copied where they are counted off.
     count = None if (entry and entry.built_in) or there.count <= TRAIN_COUNT else TRAIN_COUNT
     train = load(dataset, size, count, data_dir=data_dir, progress=progress, **own)
@@ -495,7 +496,7 @@ def _has_classifier(dataset: str | Path, size: int, data_dir: str | Path | None,
 
     A classifier of what is the same of all images, as of a folder to train on with one class, would learn nothing.
     """
-    source = find_source(dataset, size, data_dir=data_dir)
+    source = source_there(dataset, size, (LEAST_IMAGES,), data_dir=data_dir)
     there = source.describe()
     of = "labels" if "labels" in there.fields and not attributes else "attributes"
     if of not in there.fields or there.count < LEAST_IMAGES:

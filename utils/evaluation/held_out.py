@@ -6,8 +6,9 @@ once. The splits of the datasets in the catalogue are taken as they were publish
 others' (CIFAR-10 has no such copies); those of built-in ones are drawn from random numbers of their own.
 """
 
+import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from utils.config import DataConfig
 from utils.data import Dataset, load
 from utils.data.catalogue import available_splits, data_folder, find_entry, find_source, is_own, reading
-from utils.data.dataset import ALL, UNKNOWN
+from utils.data.dataset import ALL, UNKNOWN, Source
 from utils.data.rows import some_of
 from utils.errors import InputError
 from utils.text import one_line
@@ -71,6 +72,29 @@ class TrueImages:
         return cls(dataset.images, about, seen, **known, dedup=dedup)
 
 
+def source_there(name: str | Path, size: int = 32, counts: Sequence[int | None] = (), **which) -> Source:
+    """What `find_source` gives for all images of a dataset, or of a big one, where only some of its files are there,
+    for the first of them.
+
+    Nothing else is counted off here, so that what is kept of a dataset is found again by the same identity.
+
+    Args:
+        name: a dataset, or own pictures.
+        size: side of the images in pixels.
+        counts: how many images of a big dataset will do, one number after the other.
+        **which: as `find_source` takes it.
+
+    Raises:
+        InputError: as `find_source`; of a big dataset, not even the last of `counts` is there.
+    """
+    entry = find_entry(name)
+    *others, last = (None, *counts) if entry and entry.big else (None,)
+    for count in others:
+        with contextlib.suppress(InputError):  # the last one says what is missing
+            return find_source(name, size, count, **which)
+    return find_source(name, size, last, **which)
+
+
 def split_apart(
     name: str | Path, trained_on: str = "train", rules: int = DataConfig.rules, data_dir: str | Path | None = None
 ) -> str | None:
@@ -112,7 +136,7 @@ def held_out(
     own = {"split": split, "small": small, "tolerated": 1.0, "rules": rules}
     entry = find_entry(name)
     if count is not None and not (entry and entry.built_in):  # which draws as many as are asked for
-        there = find_source(name, size, data_dir=data_dir, **own).describe().count
+        there = source_there(name, size, (count + 1,), data_dir=data_dir, **own).describe().count
         count = count if count < there else None
     return load(name, size, count, choices=choices, data_dir=data_dir, progress=progress, **own)
 
@@ -145,11 +169,12 @@ def _unseen(data: DataConfig, size: int, count: int, places: dict) -> tuple[Data
     of_run, copies = reading(data), 0
     alike = {"small": data.small, "rules": data.rules}
 
-    def number(which: dict) -> int:
-        return find_source(data.name, size, data_dir=places["data_dir"], **which).describe().count
+    def number(most: int, which: dict) -> int:
+        counts = (most, data.count)  # what was trained on is there
+        return source_there(data.name, size, counts, data_dir=places["data_dir"], **which).describe().count
 
     def first(most: int, which: dict) -> Dataset:  # in the order in which own pictures are drawn, even if it is all
-        return load(data.name, size, min(most, number(which)), **which, **places)
+        return load(data.name, size, min(most, number(most, which)), **which, **places)
 
     def behind(most: int) -> Dataset:
         return some_of(first(data.count + most, of_run), slice(data.count, None))
@@ -162,7 +187,7 @@ def _unseen(data: DataConfig, size: int, count: int, places: dict) -> tuple[Data
             apart, lambda most: first(most, of_split), trained.images, count, places["progress"]
         )
     found = 0 if apart is None else len(apart)
-    if found >= count or data.count is None or number(of_run) - data.count <= found:
+    if found >= count or data.count is None or number(data.count + count, of_run) - data.count <= found:
         return apart, copies
     everything = first(data.count + count, of_run)
     if len(everything) - data.count <= found:
@@ -207,7 +232,8 @@ def true_images_for(
             about = f"images of {apart.title} that it was not trained on"
         return TrueImages.of(apart, about + _left_out(copies), seen=False, dedup=COPIES if copies else "off")
     of_run = reading(data)
-    there = find_source(data.name, size, data_dir=data_dir, **of_run).describe().count
+    counts = data.count and (max(data.count, count), data.count)
+    there = source_there(data.name, size, counts or (), data_dir=data_dir, **of_run).describe().count
     trained = min(data.count or there, there)
     dataset = load(data.name, size, data.count and min(there, max(trained, count)), **of_run, **places)
     if (there := len(dataset)) < count:  # without those that cannot be used

@@ -3,7 +3,7 @@ refused at once."""
 
 from pathlib import Path
 
-from utils.data.catalogue import find_source
+from utils.evaluation.held_out import source_there
 
 
 def names_for(dataset: str | Path, data_dir: str | Path | None = None, attributes: bool = False) -> tuple[str, ...]:
@@ -13,6 +13,6 @@ def names_for(dataset: str | Path, data_dir: str | Path | None = None, attribute
     Raises:
         InputError: there is no such dataset, or it was not fetched.
     """
-    there = find_source(dataset, data_dir=data_dir, tolerated=1.0).describe()
+    there = source_there(dataset, counts=(1,), data_dir=data_dir, tolerated=1.0).describe()
     names = there.label_names if "labels" in there.fields and not attributes else there.attribute_names
     return tuple(f"digit {name}" if name.isdecimal() else name.replace("_", " ") for name in names)

@@ -5,6 +5,7 @@ A record is plain values: "distance" is that in the first feature space, with it
 draws what it is asked for (see `asked.Asked`, `texts.Texts`). The card of a model has these, too. No TensorFlow here.
 """
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -85,6 +86,18 @@ def read_record(file: str | Path) -> dict:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{file} is not what `./dcgan evaluate --out FILE` writes.") from error
     return record
+
+
+def kept_before(file: str | Path, record: dict) -> dict:
+    """What a file holds of the same weights as a record, which is to be added to it; {} if nothing.
+
+    So what was found out of them before and is not measured anew, such as "combinations", stays.
+    """
+    with contextlib.suppress(InputError):  # there is none, or it is damaged
+        before = read_record(file)
+        if before.get("generator_sha256") == record["generator_sha256"]:
+            return before
+    return {}
 
 
 def digest(file: str | Path) -> str:

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from utils.intervals import REPLICATES, Interval, bootstrap_mean, percentiles
+from utils.intervals import REPLICATES, Interval, percentiles, told_mean
 
 ASKED, EACH = 60, 16
 """For the variety within a condition: so many conditions, and so many fakes of each."""
 
 
 def variety(fake: np.ndarray, true: np.ndarray) -> Interval:
-    """How far two fakes are apart, as a share of two true images: means over pairs that share none, a bootstrap.
+    """How far two fakes are apart, as a share of two true images: means over pairs that share none, a bootstrap,
+    whose ends are not told where either are fewer than `intervals.LEAST_CASES`.
 
     Args:
         fake, true: float (N, D) and (M, D), features of both.
@@ -19,12 +20,14 @@ def variety(fake: np.ndarray, true: np.ndarray) -> Interval:
         half = len(each) // 2
         distances.append(np.linalg.norm(each[:half].astype(float) - each[half : 2 * half], axis=1))
     drawn = [random.choice(each, (REPLICATES, len(each))).mean(1) for each in distances]
-    return percentiles(float(distances[0].mean() / distances[1].mean()), drawn[0] / drawn[1])
+    share = percentiles(float(distances[0].mean() / distances[1].mean()), drawn[0] / drawn[1])
+    return share.told(min(map(len, distances)))
 
 
 def within_and_over(fakes: np.ndarray, true: np.ndarray, fits: np.ndarray) -> dict[str, Interval]:
     """Mean distances of pairs that share no image, "within" a condition and "over" conditions, of fakes and, with
-    "true_" before it, of true images; intervals over conditions. NaN where no two true images are of one condition.
+    "true_" before it, of true images; intervals over conditions, whose ends are not told of few. NaN where no two true
+    images are of one condition.
 
     Args:
         fakes: float (R, n, D), features of n fakes of each condition.
@@ -35,10 +38,10 @@ def within_and_over(fakes: np.ndarray, true: np.ndarray, fits: np.ndarray) -> di
     alike = [np.flatnonzero(column)[:EACH] for column in fits.T]
     pairs = [(rows[: len(rows) // 2], rows[len(rows) // 2 : len(rows) // 2 * 2]) for rows in alike if len(rows) > 1]
     return {
-        "within": bootstrap_mean([_apart(each[:half], each[half:]) for each in fakes]),
-        "over": bootstrap_mean([_apart(each[:half], another[half:]) for each, another in zip(fakes, other)]),
-        "true_within": bootstrap_mean([_apart(true[some], true[others]) for some, others in pairs]),
-        "true_over": bootstrap_mean(np.linalg.norm(true[:middle] - true[middle : 2 * middle], axis=1)),
+        "within": told_mean([_apart(each[:half], each[half:]) for each in fakes]),
+        "over": told_mean([_apart(each[:half], another[half:]) for each, another in zip(fakes, other)]),
+        "true_within": told_mean([_apart(true[some], true[others]) for some, others in pairs]),
+        "true_over": told_mean(np.linalg.norm(true[:middle] - true[middle : 2 * middle], axis=1)),
     }
 
 

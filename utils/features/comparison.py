@@ -46,7 +46,7 @@ from utils.features.protocols import (
 )
 from utils.features.sizes import SIZES, SVHN_LABELS, Sizes, enough_to_judge, expect_enough, labels_of_each, parts
 from utils.files import read_json, write_json
-from utils.intervals import bootstrap_mean
+from utils.intervals import Interval, bootstrap_mean
 from utils.models import load_network
 from utils.networks import TrainedNetwork
 from utils.streams import stream
@@ -84,11 +84,11 @@ def compare(
 
     Returns:
         The record, of plain values: "rows", each with "kind", "name", "features", "strength", "accuracy" (an interval
-        over test images) and what the protocol adds; "margin", by how much the features are ahead of the same network
-        with random weights; "published"; "missing", kinds that could not be measured, with the reason; and "data", what
-        the images are: among it "test_set_apart", whether those that judge are a part of those to learn from, and
-        "test_seen", whether the network was trained on them, without their labels ("unknown" where nobody knows what it
-        was trained on).
+        over test images, without its ends where these are too few to tell them) and what the protocol adds; "margin",
+        by how much the features are ahead of the same network with random weights; "published"; "missing", kinds that
+        could not be measured, with the reason; and "data", what the images are: among it "test_set_apart", whether
+        those that judge are a part of those to learn from, and "test_seen", whether the network was trained on them,
+        without their labels ("unknown" where nobody knows what it was trained on).
 
     Raises:
         InputError: the images have no labels, or too few, or are smaller than the network's.
@@ -136,7 +136,7 @@ def compare(
     margin = None
     if "random" in rights:
         ahead = rights["model"][0] - np.mean(rights["random"], 0)
-        margin = bootstrap_mean(ahead, seed).plain() | {"over": "the same network with random weights"}
+        margin = _told(ahead, seed) | {"over": "the same network with random weights"}
     train = split.train.dataset
     set_apart = split.test.dataset is train
     return {
@@ -172,8 +172,10 @@ def as_table(record: dict) -> list[dict]:
 
 def margin_in_words(record: dict) -> str:
     """By how much the features are ahead of those of random weights, of the record of `compare`, which has a margin."""
-    value, low, high = (f"{100 * record['margin'][name]:+.1f}" for name in ("value", "low", "high"))
-    return f"{record['model']}: ahead of {record['margin']['over']} by {value} points (95%: {low} to {high})."
+    margin = _interval(record["margin"])
+    value, low, high = (f"{100 * each:+.1f}" for each in (margin.value, margin.low, margin.high))
+    ends = "" if margin.is_alone else f" (95%: {low} to {high})"
+    return f"{record['model']}: ahead of {record['margin']['over']} by {value} points{ends}."
 
 
 def split_for(
@@ -203,7 +205,8 @@ def split_for(
         InputError: the images have no labels, or too few, or are smaller than the network's, or copies of each other.
     """
     expect_enough(data, protocol, labels, sizes, data_dir)
-    _check_size(data, size, find_source(data.name, size, data_dir=data_dir, **reading(data)).describe().title)
+    there = find_source(data.name, size, data.count, data_dir=data_dir, **reading(data)).describe()
+    _check_size(data, size, there.title)
     dataset = load_of(data, size, data_dir, progress)
     others = _others(data, dataset, sizes, data_dir, progress)
     order = stream(seed, "features: parts").permutation(len(dataset))
@@ -392,7 +395,7 @@ def _row(outcome: Outcome, seed: int) -> dict:
     Of accuracies that differ by what was drawn: their mean, how many, and "spread", 1.96 standard deviations, what the
     paper's ± is taken for; None of a single one, which has none.
     """
-    row = {"strength": outcome.strength, "accuracy": bootstrap_mean(outcome.right, seed).plain()}
+    row = {"strength": outcome.strength, "accuracy": _told(outcome.right, seed)}
     for name in ("each", "few"):
         if len(values := getattr(outcome, name)):
             spread = 1.96 * float(values.std(ddof=1)) if len(values) > 1 else None
@@ -400,25 +403,36 @@ def _row(outcome: Outcome, seed: int) -> dict:
     return row
 
 
+def _told(values: np.ndarray, seed: int) -> dict[str, float]:
+    """Mean over test images, float (T,), for a record, as far as it is told of so many."""
+    return bootstrap_mean(values, seed).told(len(values)).plain()
+
+
+def _interval(plain: dict) -> Interval:
+    """What `_told` wrote."""
+    return Interval(**{name: plain[name] for name in ("value", "low", "high") if name in plain})
+
+
 def _measured(row: dict, svhn: bool) -> dict:
     """A row of the table."""
-    accuracy, first = (
-        row["accuracy"],
-        {"features": row["name"], "values": f"{row['features']:,}" if row["features"] else ""},
-    )
+    accuracy = _interval(row["accuracy"])
+    first = {"features": row["name"], "values": f"{row['features']:,}" if row["features"] else ""}
     first["C"] = f"{row['strength']:.1e}" if row["strength"] else ""
+
+    def ends(low: float, high: float) -> str:
+        return "" if accuracy.is_alone else f"{100 * low:.1f} to {100 * high:.1f}"
+
     if svhn:
-        error = {"low": 1 - accuracy["high"], "high": 1 - accuracy["low"]}
         return first | {
-            "error %": f"{100 * (1 - accuracy['value']):.2f}",
+            "error %": f"{100 * (1 - accuracy.value):.2f}",
             "±": _points(row["each"]["spread"], ".2f"),
-            "95%": f"{100 * error['low']:.1f} to {100 * error['high']:.1f}",
+            "95%": ends(1 - accuracy.high, 1 - accuracy.low),
             "from": "measured",
         }
     few = row.get("few")
     return first | {
-        "accuracy %": f"{100 * accuracy['value']:.1f}",
-        "95%": f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}",
+        "accuracy %": f"{100 * accuracy.value:.1f}",
+        "95%": ends(accuracy.low, accuracy.high),
         "400 a class": f"{100 * few['mean']:.1f}" if few else "",
         "±": _points(few["spread"], ".1f") if few else "",
         "from": "measured",

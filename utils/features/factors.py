@@ -12,7 +12,7 @@ import numpy as np
 from utils.explain.fixed import FixedDiscriminator
 from utils.features import svm
 from utils.features.extract import cells_of
-from utils.intervals import Interval, bootstrap_mean
+from utils.intervals import Interval, told_mean
 
 APART = 0.2
 """Share of the labelled images that C is chosen on."""
@@ -32,8 +32,8 @@ class Reading:
 
     @property
     def accuracy(self) -> Interval:
-        """Mean over the factors, with an interval over test images."""
-        return bootstrap_mean(self.right.mean(0))
+        """Mean over the factors, with an interval over test images, if these are enough to tell one."""
+        return told_mean(self.right.mean(0))
 
 
 def read_factors(train: np.ndarray, known: np.ndarray, test: np.ndarray, answers: np.ndarray) -> Reading:

@@ -9,7 +9,7 @@ from utils.config import DataConfig
 from utils.data.catalogue import find_source, is_own, reading
 from utils.data.conditions import MOST_UNNAMED, are_classes
 from utils.errors import InputError
-from utils.evaluation.held_out import split_apart
+from utils.evaluation.held_out import source_there, split_apart
 
 SVHN_LABELS = 1000
 """That classifiers learn from, by default, where the protocol is svhn."""
@@ -130,7 +130,8 @@ def expect_enough(
         return
     images = min(there.count, data.count or there.count)
     known = split_apart(data.name, data.split, data.rules, data_dir) is not None
-    enough = known or _behind(data, data_dir) >= enough_to_judge(images, sizes)
+    wanted = enough_to_judge(images, sizes)
+    enough = known or _behind(data, wanted, data_dir) >= wanted
     *_, most = parts(images, enough, protocol, labels, sizes)
     if each * classes > most:
         raise InputError(
@@ -139,8 +140,9 @@ def expect_enough(
         )
 
 
-def _behind(data: DataConfig, data_dir: str | Path | None) -> int:
-    """How many images of a split are left by those that `data.count` takes."""
+def _behind(data: DataConfig, wanted: int, data_dir: str | Path | None) -> int:
+    """How many images of a split are left by those that `data.count` takes; it may stop at so many as are wanted."""
     if data.count is None:
         return 0
-    return find_source(data.name, data_dir=data_dir, **reading(data)).describe().count - data.count
+    counts = (data.count + wanted, data.count)
+    return source_there(data.name, counts=counts, data_dir=data_dir, **reading(data)).describe().count - data.count

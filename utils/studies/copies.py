@@ -334,20 +334,21 @@ def answer(results: dict) -> tuple[list[dict], Figure]:
     return detected(results), plot_copies(results)
 
 
-def kinds_seen(record: dict, tests: tuple[str, ...]) -> dict[str, str]:
+def kinds_seen(record: dict, tests: tuple[str, ...], spaces: tuple[str, ...]) -> dict[str, str]:
     """For each kind of copies the smallest share, among the host "model", that one of some tests sees nearly always.
 
     Args:
         record: as `audited` gives it.
         tests: some of `audit.TESTS`.
+        spaces: some of `SPACES`, those in which the tests are asked.
     """
     from utils.evaluation import audit
 
     seen = {}
     for kind in audit.KINDS:
         shares = []
-        for counts in record["alarms"].values():
-            alarms = [audit.Alarms(*one, record["draws"]) for one in counts]
+        for space in spaces:
+            alarms = [audit.Alarms(*one, record["draws"]) for one in record["alarms"][space]]
             shares += [audit.detectable(alarms, "model", kind, test) for test in tests]
         seen[f"sees {kind}"] = _share(min((share for share in shares if share is not None), default=None))
     return seen

@@ -257,14 +257,13 @@ def _turned(climbed, measure: str) -> list:
 def _true_images(study: LadderStudy, size: int, data_dir: str | Path | None, progress: bool):
     """Images that the classifier was not trained on, where there are such, and how many make a rung."""
     from utils.data import load
-    from utils.data.catalogue import find_source
     from utils.evaluation.distances import LEAST_SAMPLES
-    from utils.evaluation.held_out import held_out
+    from utils.evaluation.held_out import held_out, source_there
 
     wanted, places = 4 * study.samples, {"data_dir": data_dir, "progress": progress}
     dataset = held_out(study.data, size, wanted, **places)
     if dataset is None or len(dataset) < 2 * study.samples:
-        there = find_source(study.data, size, data_dir=data_dir).describe().count
+        there = source_there(study.data, size, (wanted + 1,), data_dir=data_dir).describe().count
         everything = load(study.data, size, wanted if there > wanted else None, **places)
         dataset = everything if dataset is None or len(everything) > len(dataset) else dataset
     samples = min(study.samples, len(dataset) // 2)

@@ -31,6 +31,8 @@ LONG = (128, 1_000)
 BATCH_SIZE = {"report": 32, "quick": 32, "smallest": 16}
 TRUSTED = ("closest", "ratio")
 """Tests that see a few per cent of exact copies and do not take blurred images for copies (study of copies)."""
+TRUSTED_SPACES = ("pixels", "discriminator")
+"""Where they are believed: in the classifier's features one of them calls images that come again and again copies."""
 POOL = 4
 """Held-out images, as a multiple of the pictures that are asked about."""
 SHOWN = 10
@@ -197,20 +199,20 @@ def audit_of(
 
 
 def verdicts(results: dict) -> list[dict]:
-    """What the trusted tests say of each arm's last generator, in pixels and in the discriminator's features.
+    """What the trusted tests say of each arm's last generator, in the trusted spaces.
 
     Returns:
         A row for each arm and seed: "images", "updates", "distance" (kernel, 95%); "says", "copies" with the tests that
         do or "no sign of copies"; "near", the share of samples that are much nearer to one training image than to the
         second nearest in pixels, beside that of held-out images; and for each kind of copies the smallest share that
-        one of the tests would have seen nearly always among these samples.
+        one of the tests would have seen there nearly always among these samples.
     """
     rows = []
     for run in results["runs"]:
         last = run["asked"][-1]
         say = [
             f"{test} ({SPACES[space]})"
-            for space in ("pixels", "discriminator")
+            for space in TRUSTED_SPACES
             for test in TRUSTED
             if last[space][test] < run["audit"]["level"]
         ]
@@ -224,7 +226,7 @@ def verdicts(results: dict) -> list[dict]:
                 "distance": f"{Interval(*run['snapshots'][-1]['kernel']):.3g}",
                 "says": ", ".join(say) or "no sign of copies",
                 "near": f"{near['fake']:.1%} (true {near['held_out']:.1%})",
-                **kinds_seen(run["audit"], TRUSTED),
+                **kinds_seen(run["audit"], TRUSTED, TRUSTED_SPACES),
             }
         )
     return rows
