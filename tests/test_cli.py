@@ -508,7 +508,7 @@ def test_much_time_is_spent_on_a_wider_discriminator_unless_options_say_otherwis
     assert chosen.training.updates == 31_250  # 250 times the images; in the time 36,000
     assert [experiment.model.discriminator.filters[0] for experiment in tried[:2]] == [64, 96]
     assert resolved(*shlex.split(command_for(chosen))[2:]) == chosen
-    for narrow in (["--minutes", "11"], ["--updates", "99999"], ["--preset", "quick64"]):  # 11 minutes are 19,000
+    for narrow in (["--minutes", "8"], ["--updates", "99999"], ["--preset", "quick64"]):  # 8 minutes are 14,000
         assert rates(*narrow) == (4e-4, None)
     # Who says how wide networks are, or how large steps, has said it: these belong together.
     assert resolved("--data", str(pictures), "--width", "0.125").model == replace(preset("quick64"), width=0.125).model
@@ -524,7 +524,7 @@ def test_much_time_is_spent_on_a_wider_discriminator_unless_options_say_otherwis
         told = said(capsys, "train", *options, "--dry-run")[1]
         assert (
             "16 images an update, but its discriminator is 1.5 times as wide, with a learning rate as much smaller "
-            "(--width 0.25 leaves both): from 20,000 updates on" in told
+            "(--width 0.25 leaves both): from 15,000 updates on" in told
         )
 
 

@@ -25,7 +25,7 @@ R3GAN = {
 """What R3GAN (arXiv:2501.05441) does to the two updates, for `config.replace`; its penalties are lazy here."""
 KERNEL_4 = {"generator": {"kernel": 4, "output_kernel": 4}, "discriminator": {"kernel": 4}}
 """Kernels that the stride divides, for `config.replace`: a quarter cheaper than 5x5 (notebook 10)."""
-WIDER, WIDER_FROM = 1.5, 20_000
+WIDER, WIDER_FROM = 1.5, 15_000
 """By how much the discriminator of `quick64` is made wider, and its step size smaller, where there is time for so many
 of its updates. As many minutes are then two thirds of them, and give clearer pictures from there on (notebook 10)."""
 SHORT_AVERAGE = 0.995
