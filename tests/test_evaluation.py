@@ -31,6 +31,7 @@ from utils.evaluation.neighbourhoods import neighbourhoods
 from utils.evaluation.passport import INTERVAL, Origin, Passport
 from utils.evaluation.quality import Quality, distance, quality_for
 from utils.evaluation.records import digest, kept, read_record
+from utils.explain import subject
 from utils.features.comparison import split_for
 from utils.features.sizes import SIZES, expect_enough
 from utils.files import write_json
@@ -38,6 +39,7 @@ from utils.models import build_discriminator, build_generator
 from utils.networks import TrainedNetwork, find_network
 from utils.runs import Run
 from utils.sampling import Sampler, fake_samples_generator, make_latent_samples
+from utils.studies import cross_domain
 from utils.studies.ladder import LadderStudy, _true_images
 
 
@@ -657,6 +659,11 @@ def test_the_files_of_a_big_dataset_that_a_training_needs_are_enough_to_measure_
     assert len(names_for("imagenet32", tmp_path)) == 1_000
     study = LadderStudy("x", "?", (), data="imagenet32", samples=40)
     assert _true_images(study, 16, tmp_path, progress=False)[1] == 40
+    network = find_network(run.folder, "generator")
+    for data in (None, "imagenet32"):
+        assert len(subject._true_images(network, data, 16, 60, tmp_path)) == 60, "to be explained"
+    with pytest.raises(InputError, match="Nothing is known of ImageNet"):  # and no file is missed
+        cross_domain.in_common("imagenet32", cross_domain.FACES, tmp_path)
 
 
 def test_pictures_of_a_size_that_no_face_is_drawn_at_are_brought_to_one(tmp_path):

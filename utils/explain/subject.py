@@ -9,10 +9,10 @@ import numpy as np
 
 from utils.config import STATISTICS, DataConfig, Experiment
 from utils.data import Dataset, load
-from utils.data.catalogue import available_splits, find_source, reading
+from utils.data.catalogue import available_splits, reading
 from utils.data.dataset import ALL
 from utils.errors import InputError
-from utils.evaluation.held_out import SPLITS, unseen
+from utils.evaluation.held_out import SPLITS, source_there, unseen
 from utils.evaluation.records import digest
 from utils.explain.fixed import FixedDiscriminator, fixed_discriminator, normalises
 from utils.explain.parts import BOXED, read_boxes
@@ -197,5 +197,5 @@ def _true_images(trained: TrainedNetwork, data: str | None, size: int, most: int
     how = reading(own) if own and name == own.name else {}
     there = () if how.get("split") == ALL else available_splits(name, data_dir, how.get("rules", DataConfig.rules))
     how |= {"split": next((split for split in SPLITS if split in there), "train")}
-    count = find_source(name, size, data_dir=data_dir, **how).describe().count
+    count = source_there(name, size, (most + 1,), data_dir=data_dir, **how).describe().count
     return load(name, size, most if count > most else None, data_dir=data_dir, **how)

@@ -20,8 +20,9 @@ from tqdm.auto import tqdm
 from utils import config
 from utils.config import DataConfig, Experiment
 from utils.data import Dataset, scale, scale_back
-from utils.data.catalogue import find_entry, find_source
+from utils.data.catalogue import find_entry
 from utils.errors import InputError
+from utils.evaluation.held_out import source_there
 from utils.figure import new_figure
 from utils.files import appears_whole, read_json, write_json
 from utils.fitting import at_size
@@ -159,7 +160,7 @@ def target_for(source: str | Path, data_dir: str | Path | None = None) -> DataCo
     entry = find_entry(source)
     if entry and entry.built_in:
         return DataConfig(str(source), choices="plain")
-    fields = find_source(source, SIDE, data_dir=data_dir, tolerated=1.0).describe().fields
+    fields = source_there(source, SIDE, (1,), data_dir=data_dir, tolerated=1.0).describe().fields
     if not {"labels", "attributes"} & set(fields):
         raise InputError(
             f"Nothing is known of the images of {one_line(str(source))}, so nothing could be kept: take a source with "
@@ -327,7 +328,7 @@ def in_common(
     Raises:
         InputError: there is nothing.
     """
-    sides = [find_source(each, SIDE, data_dir=data_dir, tolerated=1.0).describe() for each in (source, target)]
+    sides = [source_there(each, SIDE, (1,), data_dir=data_dir, tolerated=1.0).describe() for each in (source, target)]
     classes = "labels" in sides[1].fields
     if classes:
         names = sides[1].label_names
