@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 
 import imageio.v2 as imageio
 import numpy as np
@@ -855,10 +856,10 @@ def test_a_missing_venv_module_is_named_with_the_mend(project):
 def test_no_network_at_set_up_is_said_in_one_sentence_and_tried_again_next_time(project):
     path = fake_python(project / "bin", "3.12")
     nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
-    for _ in range(2):
-        answer = launcher("train", home=project, PATH=path, **nowhere)
-        assert answer.returncode == 2
-        assert "could not be downloaded; check the network" in answer.stderr.splitlines()[-1]
+    answer = launcher("train", home=project, PATH=path, **nowhere)
+    assert answer.returncode == 2
+    assert "could not be downloaded; check the network" in answer.stderr.splitlines()[-1]
+    assert not (project / ".venv" / "requirements.hash").exists(), "which alone says that nothing is to be set up"
 
 
 def fake_uv(project):
@@ -917,6 +918,29 @@ def test_uv_sets_up_where_it_is_there_and_again_only_for_other_requirements(proj
             assert ("Set up after " in answer.stderr) == bool(calls)
         summed = subprocess.run(["cksum"], input=text, capture_output=True, text=True, check=True).stdout
         assert kept.read_text() == summed
+
+
+def test_of_several_calls_at_once_one_sets_up_and_the_others_wait_for_it(project):
+    """Whatever the first of them comes to: where it fails, the next one tries."""
+    path, taken = fake_uv(project)
+    goes, notes = project / "bin" / "goes", project / "bin" / "notes"
+    goes.touch()
+    with (project / "bin" / "uv").open("a") as uv:  # its first installation takes until the test lets it go, and fails
+        uv.write(
+            f"[ $1 = pip ] || exit 0\nwhile [ -f '{goes}' ]; do sleep 0.05; done\n! mkdir '{project}/failed' 2>&1\n"
+        )
+    settings = {"env": {"PATH": path, "HOME": "/"}, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    calls = [subprocess.Popen([project / "dcgan", "train"], **settings) for _ in range(3)]
+    until = time.monotonic() + 30
+    while time.monotonic() < until and (not notes.exists() or "pip" not in notes.read_text()):
+        time.sleep(0.05)
+    time.sleep(1)  # for the others to come
+    goes.unlink()
+    said = [call.communicate(timeout=60)[1] for call in calls]
+    assert sorted(call.returncode for call in calls) == [0, 0, 2]
+    assert taken() == calls_of_uv(project) * 2, "one after the other, and no third time"
+    waited = f"Another ./dcgan is setting up {project / '.venv'}; waiting for it…\n"
+    assert sum(err.startswith(waited) for err in said) == 2 and sum("Set up after" in err for err in said) == 1
 
 
 def linked(environment, version, python):
