@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from utils import cli
-from utils.files import write_json
+from utils.files import read_object, write_json
 from utils.report.claims import CLAIMS, CONFIRMED, OPEN, REFUTED, as_markdown, rows, verdict_counts
 from utils.report.kept import NOTEBOOKS, RESULTS, Kept, NotKeptError
 from utils.runs import PROJECT
@@ -418,3 +418,37 @@ def test_claims_are_printed_and_given_to_programs(capsys, tmp_path):
     told = json.loads(capsys.readouterr().out)
     assert len(told["claims"]) == len(CLAIMS) and sum(told["verdicts"].values()) == len(CLAIMS)
     assert (tmp_path / "c.md").read_text(encoding="utf-8") == as_markdown(rows())
+
+
+def test_tables_of_minutes_have_the_figures_of_the_records():
+    """Updates and kernel distances, each of the contender of its column at the mark of its row. In italics are marks of
+    another machine, which stand in rows of other minutes; columns of shares are left to the reader."""
+    records = [read_object(path) for path in RESULTS.glob("records/quality_per_minute*.json")]
+    measured = [
+        row for record in records for each in record.get("sets", ()) for s in each["spaces"] for row in s["rows"]
+    ]
+    text = (PROJECT / "benchmarks" / "README.md").read_text()
+    tables = re.findall(r"^((?:\|.*)?\| minutes \|.*\|)\n\|[-|]+\|\n((?:\|.*\|\n)+)", text, re.M)
+    found = 0
+    for head, body in tables:
+        columns = [column.strip() for column in head.split("|")]
+        for line in body.splitlines():
+            cells = [cell.strip() for cell in line.split("|")]
+            minutes = float(cells[columns.index("minutes")])
+            for column, cell in zip(columns, cells):
+                if "`" not in column or " / " in column:
+                    continue
+                contender = re.search(r"`(\w+)`", column)[1]
+                there = [
+                    row
+                    for row in measured
+                    if row["contender"] == contender and (row["minutes"] == minutes or cell.startswith("*"))
+                ]
+                for number in re.findall(r"\d[\d,]*\d(?:\.\d+)?|\d\.\d+", cell):
+                    if "." in number:
+                        given = {f"{row['kernel']['value']:.{len(number.split('.')[1])}f}" for row in there}
+                    else:
+                        given = {f"{row['updates']:,.0f}" for row in there}
+                    assert number in given, f"{line}: {number} of {contender} is in no record"
+                    found += 1
+    assert len(tables) >= 10 and found > 350
