@@ -149,6 +149,7 @@ def test_old_experiments_read_own_pictures_by_the_old_rules_and_are_equal_to_new
         ({}, "model.batch_norm_parts", 2),
         ({"generator": {"projection": "conv_transpose"}}, "model.generator.norm_start", "flat"),
         ({"discriminator": {"norm": False}, "batch_norm": "on"}, "model.discriminator.norm_first", True),
+        ({"discriminator": {"norm": False}, "batch_norm": "on"}, "training.statistics", "moving_judge"),
         ({"discriminator": {"dropout": 0.0}}, "model.discriminator.dropout_at", "blocks"),
     ],
 )

@@ -1,7 +1,9 @@
 """What the doctor says of measurements, what is done then, and which networks are kept."""
 
+import itertools
 import json
 import re
+import shutil
 import signal
 
 import numpy as np
@@ -13,7 +15,7 @@ from benchmarks import doctor as benchmark
 from utils import cli
 from utils.cli.options import _spellings, read
 from utils.cli.train import Train
-from utils.config import replace
+from utils.config import preset, presets, replace
 from utils.data import Dataset, load_for
 from utils.errors import InputError
 from utils.evaluation import best
@@ -21,11 +23,11 @@ from utils.evaluation.distances import kernel_distance
 from utils.evaluation.features import Extractor
 from utils.models import load_network
 from utils.networks import find_network
-from utils.registries import PLAYERS
+from utils.registries import LOSSES, PLAYERS
 from utils.runs import Run
 from utils.training import checkpoint, loop, performance_summarizer, resume, train
 from utils.training.copies import MOST_IMAGES, SIDE, Copies
-from utils.training.doctor import SIGNS, Diagnosis
+from utils.training.doctor import SIGNS, Diagnosis, _help
 from utils.training.players import build_players
 from utils.training.summary import save_networks
 from utils.training.watch import Watch, of_updates
@@ -117,6 +119,36 @@ def test_every_option_that_a_cure_names_is_one_of_train_and_what_is_typed_change
             typed = [*change, *cure.change.split()]
             cured = read(Train, typed, "train", Train.default(typed)).settings.experiment("quick")
             assert not cure.lacks(cured), cure.change
+
+
+@pytest.mark.parametrize("name", list(presets()))
+def test_what_is_named_as_a_cure_can_be_had(name):
+    """In any preset, with any loss and any sign."""
+    named = 0
+    for changes in ({}, {"label_smoothing": 0.1}, *({"loss": loss} for loss in LOSSES)):
+        try:
+            experiment = replace(preset(name), **changes)
+        except InputError:
+            continue
+        for sign in SIGNS:
+            told = _help(sign, experiment)
+            for cure in sign.cures:
+                if cure.settings and cure.change in told:
+                    assert not cure.lacks(replace(experiment, **cure.settings)), cure.change
+                    named += 1
+    assert named > 20
+
+
+def test_settings_of_a_cure_are_what_its_words_set():
+    for cure in {cure for sign in SIGNS for cure in sign.cures if cure.change.startswith("--")}:
+        start = ["--preset", "lab32"] if cure.change == "--batch-norm on" else []
+        start += ["--discriminator-updates", "joint", "--loss", "saturating"]
+        if "relativistic" in cure.change:
+            start = start[:2]
+        before = read(Train, start, "train", Train.default(start)).settings.experiment("quick")
+        typed = [*start, *cure.change.split()]
+        after = read(Train, typed, "train", Train.default(typed)).settings.experiment("quick")
+        assert after == replace(before, **cure.settings), cure.change
 
 
 # --- what is measured -------------------------------------------------------------------------------------------------
@@ -240,9 +272,9 @@ def test_a_training_that_rolls_back_ends_with_the_same_bits_however_often_it_was
     run, taken_up_at = None, []
     for left[0] in (
         14,  # the healthy checkpoint of update 3 is written, and not the other one
-        15,  # it has gone back: the new checkpoint of update 3 is there beside those of the failed course
-        9,  # these are gone, and one of three records is cut back
-        11,  # the healthy checkpoint of update 6 is written, and not the other one
+        16,  # it has gone back: the new checkpoint of update 3 is there beside those of the failed course
+        10,  # these are gone, and one of three records is cut back
+        12,  # the healthy checkpoint of update 6 is written, and not the other one
         0,
     ):
         try:
@@ -282,6 +314,36 @@ def test_until_the_next_summary_its_networks_are_those_that_it_has_gone_back_to(
         for player in ("generator", "discriminator"):
             for i, variable in enumerate(load_network(run.model(player)).variables):
                 assert np.array_equal(variable, healthy[f"{player}/{i:03d}"])
+
+
+def test_the_bar_stands_where_the_training_does_also_after_it_went_back(tiny, planted, tmp_path, monkeypatch):
+    planted(1e-4)
+    places = []
+
+    class Bar(loop.tqdm):
+        def update(self, n=1):
+            super().update(n)
+            places.append((self.n, self.last_print_n))
+
+    monkeypatch.setattr(loop, "tqdm", Bar)
+    experiment = replace(tiny, epochs=3, watch_updates=1, on_collapse="rollback", count=None)
+    run = train(experiment, dataset=NOISE, runs_dir=tmp_path)
+    (back,) = run.state.rollbacks
+    size = experiment.training.batch_size
+    assert (back["to"] * size, back["from"] * size) == (24, 48) and places[-1][0] == 72
+    at = [n for n, _ in places]
+    assert any(after == 24 < before for before, after in itertools.pairwise(at))
+    assert all(printed <= n for n, printed in places), "what was shown last lies ahead, so nothing is shown until then"
+
+
+def test_networks_of_a_course_that_was_undone_are_not_offered(tiny, planted, tmp_path):
+    planted(1e-4, since=6)
+    experiment = replace(tiny, epochs=3, watch_updates=1, on_collapse="rollback", keep_models=True, count=None)
+    run = train(experiment, dataset=NOISE, runs_dir=tmp_path, progress=False)
+    shutil.copytree(run.model("generator", 3).parent, run.model("generator", 4).parent)
+    with pytest.raises(InputError, match=r"--kept 4: choose from 0, 1, 2, 3\."):
+        find_network(str(run.folder), "generator", kept="4")
+    assert find_network(str(run.folder), "generator", kept="2").file == run.model("generator", 2)
 
 
 def test_who_computes_is_still_written_down_after_it_went_back_to_where_others_did(tiny, light, tmp_path):

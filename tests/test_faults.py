@@ -47,6 +47,28 @@ def test_a_checkpoint_whose_records_a_disk_has_lost_is_passed_over_for_the_one_b
     assert said in (trained.folder / "log.txt").read_text()
 
 
+@pytest.mark.parametrize("harm", ["missing", "damaged", "records are shorter"])
+def test_a_run_that_has_had_updates_never_begins_anew(noise_dataset, trained, tiny, harm):
+    """Its networks would be replaced by untrained ones, its records by empty ones."""
+    if harm == "missing":
+        shutil.rmtree(trained.checkpoints)
+    elif harm == "damaged":
+        for file in trained.checkpoints.rglob("*.npz"):
+            file.write_bytes(file.read_bytes()[:-9])
+    else:
+        trained.steps_file.write_bytes(trained.steps_file.read_bytes()[:20])
+
+    def contents():
+        files = [trained.steps_file, trained.epochs_file, trained.watch_file, *trained.models.rglob("*")]
+        return {file: file.read_bytes() for file in files if file.is_file()}
+
+    before = contents()
+    for changed in (None, replace(tiny, epochs=3)):
+        with pytest.raises(InputError, match=r"has had 6 updates, and none of its checkpoints .*: bring checkpoints/"):
+            resume(trained, changed=changed, dataset=noise_dataset, progress=False)
+        assert contents() == before and len(before) >= 5
+
+
 def test_where_no_checkpoint_can_be_read_that_is_said(tmp_path):
     said = []
     for update in (1, 2):

@@ -6,10 +6,20 @@ import numpy as np
 import pytest
 
 from benchmarks.contenders import experiment_for
+from utils.choice import Choice, Trial, choose_length
 from utils.config import preset, presets, replace
 from utils.errors import InputError
 from utils.fitting import at_size, fitted, for_images, largest_size, recommended
-from utils.lengths import SUMMARIES, Length, seconds_of, unit_of, updates_in, updates_per_epoch, with_few_summaries
+from utils.lengths import (
+    SUMMARIES,
+    Length,
+    seconds_of,
+    share_beside,
+    unit_of,
+    updates_in,
+    updates_per_epoch,
+    with_few_summaries,
+)
 from utils.models import build_discriminator, build_encoder, build_generator, build_rotation_head
 from utils.parameters import (
     discriminator_parameters,
@@ -176,6 +186,32 @@ def test_a_long_training_has_some_dozens_of_summaries(unit, count, every):
     assert vars(experiment.training)[f"summary_{unit}"] == every
     assert SUMMARIES / 2 < math.ceil(count / every) <= SUMMARIES
     assert with_few_summaries(preset("quick")) == preset("quick") and with_few_summaries(preset(FIRST)) == preset(FIRST)
+
+
+@pytest.mark.parametrize("between", [1, 10, 250])
+@pytest.mark.parametrize("watched", [0, 1, 25])
+def test_time_beside_updates_is_foreseen_however_often_there_are_summaries_and_measurements(between, watched):
+    """A summary takes as long as five updates, a measurement as long as one."""
+    updates, clock = 5_000, 0.0
+    for update in range(1, updates + 1):
+        clock += 1 + 5 * (update % between == 0) + bool(watched and update % watched == 0)
+    beside = share_beside(between, watched)
+    assert seconds_of(updates, 1.0, beside) == pytest.approx(max(clock, updates / 0.9))
+    assert 0.89 * clock <= seconds_of(updates_in(clock / 60, 1.0, beside), 1.0, beside) <= clock * 1.001
+
+
+def test_minutes_leave_time_for_the_summaries_and_measurements_that_are_asked_for():
+    def chosen(**asked) -> Choice:
+        trial = Trial(0.1, 5, "a machine", 0.0, 2, 1, 1, 1)
+        return choose_length(replace(preset(FIRST), **asked), 10, lambda _: trial)
+
+    def updates(**asked) -> int:
+        return chosen(**asked).experiment.training.updates
+
+    assert updates() == 5_400  # 600 s, of which a tenth goes beside
+    assert updates(summary_updates=10, watch_updates=0) == 4_000  # two of three seconds are updates
+    assert updates(summary_updates=10_000, watch_updates=1) == 2_900
+    assert "some seconds at each summary, comes on top" in chosen(keep="best").why["Length"]
 
 
 @pytest.mark.parametrize(

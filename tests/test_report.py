@@ -803,6 +803,27 @@ def test_records_that_were_changed_later_are_found(tmp_path, reported, file, old
     assert answers(whole, reported, "records_agree") == {"records_agree": NO}
 
 
+@pytest.mark.parametrize("when", ["it begins", "it is written"])
+def test_events_for_tensorboard_that_cannot_be_written_are_no_reason_to_stop(tmp_path, monkeypatch, when):
+    import tensorflow as tf
+
+    from utils.lengths import Length
+    from utils.training.board import Board
+
+    whole, tried = run_in(tmp_path), []
+
+    def full(*_, **__):
+        tried.append(when)
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.summary, "create_file_writer" if when == "it begins" else "scalar", full)
+    board = Board(whole, Length("epoch", 3, 2, 1))
+    board.write_summary(whole.epochs()[-1])
+    assert len(tried) == 1, "and what comes later is not tried"
+    log = (whole.folder / "log.txt").read_text()
+    assert log.count("Nothing more is written for TensorBoard (No space left on device)") == 1
+
+
 def test_a_page_or_a_picture_of_a_report_that_was_changed_is_found(run, reported):
     for name in ("report.html", next(block["file"] for block in reported.sections[3].blocks if "file" in block)):
         file = reported.folder / name

@@ -65,6 +65,15 @@ def test_a_gif_holds_the_same_frames(tmp_path):
     assert [int(frame.mean()) for frame in imageio.mimread(tmp_path / "film.gif")] == [0, 60, 120]
 
 
+@pytest.mark.parametrize("fps", [0.01, 60])
+@pytest.mark.parametrize("name", ["film.mp4", "film.gif"])
+def test_films_may_be_as_slow_and_as_fast_as_commands_take_them(tmp_path, name, fps):
+    frames = [np.full((32, 32, 3), 60 * i, np.uint8) for i in range(3)]
+    viz.write_film(tmp_path / name, frames, fps=fps)
+    shown = imageio.mimread(tmp_path / name, memtest=False)
+    np.testing.assert_allclose([frame[..., :3].mean() for frame in shown][:3], [0, 60, 120], atol=6)
+
+
 def test_smoothing_keeps_a_constant_and_averages_neighbours():
     np.testing.assert_allclose(viz.smooth(np.full(7, 3.0), 4), 3.0)
     np.testing.assert_allclose(viz.smooth(np.array([0.0, 3.0, 6.0, 3.0]), 3), [1.5, 3.0, 4.0, 4.5])

@@ -12,7 +12,15 @@ from utils.config import DataConfig, Experiment, replace
 from utils.data.catalogue import count_of, shorter_sides
 from utils.errors import InputError
 from utils.fitting import TOO_SMALL, few_images, largest_size
-from utils.lengths import FEW_UPDATES, MANY_UPDATES, MOST_TIMES, seconds_of, updates_before_worse, updates_in
+from utils.lengths import (
+    FEW_UPDATES,
+    MANY_UPDATES,
+    MOST_TIMES,
+    seconds_of,
+    share_beside,
+    updates_before_worse,
+    updates_in,
+)
 from utils.presets import WIDER, WIDER_FROM
 from utils.tables import roughly
 
@@ -185,7 +193,7 @@ def choose_length(
 
     def timed(experiment: Experiment) -> tuple[Trial, int, int]:
         trial = measure(experiment)
-        in_time = updates_in(minutes, trial.update_seconds)
+        in_time = updates_in(minutes, trial.update_seconds, _beside(experiment))
         worse = None if images is None else updates_before_worse(experiment, images)
         return trial, in_time, min(in_time, worse or in_time)
 
@@ -201,9 +209,11 @@ def choose_length(
         trial, in_time, updates = timed(experiment)
     busy = busy_in_words(trial.load, trial.processors, "; ")
     length = (
-        f"{updates:,} updates, about {roughly(seconds_of(updates, trial.update_seconds))} with summaries: "
-        f"{trial.update_seconds:.2g} s each, measured on {trial.device}{busy}"
+        f"{updates:,} updates, about {roughly(seconds_of(updates, trial.update_seconds, _beside(experiment)))} with "
+        f"summaries: {trial.update_seconds:.2g} s each, measured on {trial.device}{busy}"
     )
+    if experiment.training.keep == "best":
+        length += "; what tells the best networks, some seconds at each summary, comes on top"
     if updates < in_time:
         length += (
             f". Gone through more than {MOST_TIMES} times, so few images give worse samples (notebook 06); {minutes:g} "
@@ -211,6 +221,11 @@ def choose_length(
         )
     why |= {"Length": length, "Expect": _expected(updates)}
     return Choice(replace(experiment, updates=updates), why, minutes, trial)
+
+
+def _beside(experiment: Experiment) -> float:
+    """Share of the time that does not go into updates, where these are what is counted."""
+    return share_beside(experiment.training.summary_updates, experiment.training.watch_updates)
 
 
 def choose_size(sides: np.ndarray, minutes: float | None, seconds: Callable[[int], float]) -> tuple[int, str]:

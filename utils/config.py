@@ -52,6 +52,12 @@ CHECKPOINT_SECONDS = 120.0
 """Time between checkpoints; there is one after every epoch too. It does not touch the result, so it is no setting."""
 
 
+def check_checkpoint_seconds(seconds: float) -> None:
+    """Refuse a time between checkpoints that is less than none, or no number."""
+    if not seconds >= 0:
+        raise InputError(f"checkpoint_seconds must be 0 or more. Received: {seconds}.")
+
+
 class _Section:
     """Settings. A list, as JSON has them and users write them, is kept as a tuple, so that the same settings are equal
     and can be hashed however they were given."""
@@ -432,6 +438,13 @@ def check(experiment: Experiment) -> None:
         "batch_norm_parts must divide batch_size. "
         f"Received: batch_norm_parts={model.batch_norm_parts}, batch_size={training.batch_size}.",
     )
+    flat = model.batch_norm == "on" and generator.projection == "dense" and generator.norm_start == "flat"
+    expect(
+        not flat or training.batch_size > model.batch_norm_parts,
+        "A flat start is normalised over the images of a batch, or of a part of it, alone, and of one image nothing is "
+        "left: take a batch_size of at least 2 for each of batch_norm_parts, or generator.norm_start map. "
+        f"Received: batch_size={training.batch_size}, batch_norm_parts={model.batch_norm_parts}.",
+    )
     expect(
         model.is_conditional or not model.condition_names,
         "condition_names are those of conditions: add --conditions labels or --conditions attributes.",
@@ -494,6 +507,12 @@ _WITHOUT_EFFECT: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
         "statistics",
         lambda e: e.model.batch_norm == "on",
         "is what batch normalisation goes by, which is off: add --batch-norm on, or leave it out.",
+    ),
+    (
+        "statistics",
+        lambda e: e.training.statistics != "moving_judge" or e.model.discriminator.norm,
+        "is moving_judge, which is about a discriminator that is normalised, and this one is not: add "
+        "--discriminator.norm, or leave it at batch.",
     ),
     (
         "generator.norm_start",

@@ -15,8 +15,10 @@ MOST_TIMES = 250
 samples of 1,203 faces got worse after some 350 times, those of 282 bedrooms, which the discriminator knew by heart
 after 170, after some 900 (notebook 06; one seed)."""
 SUMMARY_SHARE = 0.1
-"""Share of a training's time that goes into summaries, measurements of the watch and checkpoints: a summary takes about
-as long as 5 updates at 64x64 pixels, a measurement as long as one."""
+"""Share of a training's time that goes into summaries, measurements of the watch and checkpoints, where nothing else is
+known."""
+SUMMARY_UPDATES = 5
+"""A summary takes about as long as so many updates at 64x64 pixels, a measurement as long as one."""
 SUMMARIES = 50
 """The most summaries (a grid, scores, models) of a training, where nothing else is asked for."""
 
@@ -84,14 +86,21 @@ def with_few_summaries(experiment: Experiment) -> Experiment:
     return replace(experiment, summary_updates=max(training.summary_updates, math.ceil(training.updates / SUMMARIES)))
 
 
-def updates_in(minutes: float, update_seconds: float) -> int:
-    """How many updates go into so many minutes, with the summaries between them; rounded down to two digits, since it
-    is part of a command that people read and repeat."""
-    whole = max(1, int(minutes * 60 * (1 - SUMMARY_SHARE) / update_seconds))
+def share_beside(between: int, watched: int) -> float:
+    """Share of a training's time that does not go into updates, where so many are between two summaries, and so many
+    between two measurements (0: there are none); at least `SUMMARY_SHARE`."""
+    beside = SUMMARY_UPDATES / between + (1 / watched if watched else 0)
+    return max(SUMMARY_SHARE, beside / (1 + beside))
+
+
+def updates_in(minutes: float, update_seconds: float, beside: float = SUMMARY_SHARE) -> int:
+    """How many updates go into so many minutes, where a share of the time is spent beside them; rounded down to two
+    digits, since it is part of a command that people read and repeat."""
+    whole = max(1, int(minutes * 60 * (1 - beside) / update_seconds))
     step = 10 ** max(0, len(str(whole)) - 2)
     return whole // step * step
 
 
-def seconds_of(updates: int, update_seconds: float) -> float:
-    """How long so many updates take, with the summaries between them."""
-    return updates * update_seconds / (1 - SUMMARY_SHARE)
+def seconds_of(updates: int, update_seconds: float, beside: float = SUMMARY_SHARE) -> float:
+    """How long so many updates take, where a share of the time is spent beside them."""
+    return updates * update_seconds / (1 - beside)

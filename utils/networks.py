@@ -148,7 +148,8 @@ def _which(run: Run, asked: str | None) -> int | str | None:
     """What is asked for, as `Run.model` takes it, if the run has kept it."""
     if asked is None:
         return None
-    kept = sorted(int(folder.name.split("_")[1]) for folder in (run.folder / "models").glob(f"{run.unit}_*"))
+    there = {int(folder.name.split("_")[1]) for folder in (run.folder / "models").glob(f"{run.unit}_*")}
+    kept = sorted(there & {row[run.unit] for row in run.epochs()})  # not those of a course that was undone
     if asked == "best" and run.best:
         return "best"
     if asked.isdecimal() and int(asked) in kept:

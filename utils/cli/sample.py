@@ -82,8 +82,8 @@ class Film:
         from utils.files import appear_together
         from utils.runs import Run, draw_curves, draw_film, filmed
 
-        if not 0 < self.fps <= 60:
-            raise InputError(f"fps must lie between 0 and 60. Received: {self.fps}.")
+        if not 0.01 <= self.fps <= 60:
+            raise InputError(f"fps must lie between 0.01 and 60. Received: {self.fps}.")
         run = Run.find(self.name, self.runs_dir)
         filmed(run)  # of a run without grids no folder is made
         replaced = {path.name for path in self.out.iterdir()} if self.out and self.out.is_dir() else set()

@@ -82,7 +82,9 @@ def _show(options: Show) -> None:
     if run.unit == "update":
         at = f"update {updates:,} of {run.goal:,}"
     else:
-        at = f"epoch {last.get('epoch', 0)} of {run.goal}, update {updates:,}"
+        at = f"epoch {max(run.state.epoch, last.get('epoch', 0))} of {run.goal}, update {updates:,}"
+    if updates > run.state.update:
+        at += f" (saved: {run.state.update:,})"
     losses = ", ".join(
         f"{name.removeprefix('loss_')} {values.mean():.3f}" for name, values in steps.items() if name.startswith("loss")
     )

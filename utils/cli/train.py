@@ -18,11 +18,18 @@ from utils import config
 from utils.cli.options import read
 from utils.cli.text import short
 from utils.cluster import cluster_for
-from utils.config import CHECKPOINT_SECONDS, DataConfig, Experiment, ModelConfig, TrainingConfig
+from utils.config import (
+    CHECKPOINT_SECONDS,
+    DataConfig,
+    Experiment,
+    ModelConfig,
+    TrainingConfig,
+    check_checkpoint_seconds,
+)
 from utils.errors import InputError
 from utils.files import expect_writable
 from utils.fitting import TOO_SMALL, at_size, few_images, for_images, recommended, with_fitting_batches
-from utils.lengths import FEW_UPDATES, MANY_UPDATES, Length, seconds_of, unit_of, updates_per_epoch, with_few_summaries
+from utils.lengths import FEW_UPDATES, MANY_UPDATES, Length, unit_of, updates_per_epoch, with_few_summaries
 from utils.presets import FIRST, preset, presets, told_by
 from utils.tables import duration, roughly
 from utils.text import command, one_line
@@ -149,6 +156,7 @@ class Train:
         from utils.training.team import team_for
 
         # Before images are read: what is wrong is said at once.
+        check_checkpoint_seconds(self.checkpoint_seconds)
         runtime.check_precision(self.settings.training.precision, self.force_precision)
         choice = self._choose(timed=not several)
         with_names(choice.experiment, data_dir=self.places.data_dir)
@@ -247,7 +255,8 @@ class Train:
             start = for_images(config.replace(preset(FIRST), image_size=size, **own), images)
         else:
             start = recommended(size, images, updates)
-        if self._is_free and cluster_for(self.strategy) is None and "--watch-updates" not in given:
+        watched = option_value(list(self.options), "--watch-updates") != "0"
+        if self._is_free and cluster_for(self.strategy) is None and watched:
             start = config.replace(start, on_collapse="rollback")  # nobody asked to watch it
         asked = read(Train, list(self.options), "train", Train._from(start, list(self.options)))
         return asked.settings.experiment(asked.preset)
@@ -374,12 +383,12 @@ def _say_finished(run, seconds: float) -> None:
         return
     from utils.data.catalogue import is_own, share_too_small
     from utils.training.doctor import Diagnosis
-    from utils.training.loop import TOO_SLOW
+    from utils.training.loop import TOO_SLOW, expected_seconds
 
     experiment, larger = run.experiment, 64
     diagnosis, back = Diagnosis(experiment, run.watch()), run.state.rollbacks
-    each = Length.of(experiment, updates_per_epoch(experiment, run.environment["images"])).each
-    more = max(math.ceil(MANY_UPDATES / each), 2 * run.goal)
+    length = Length.of(experiment, updates_per_epoch(experiment, run.environment["images"]))
+    more = max(math.ceil(MANY_UPDATES / length.each), 2 * run.goal)
     following = {
         command("sample", run.folder, "-n", "100"): "draw new pictures",
         command("resume", run.folder, f"--{run.unit}s", str(more)): "train on",
@@ -394,7 +403,7 @@ def _say_finished(run, seconds: float) -> None:
                 typed = command("train", "--data", experiment.data.name, "--image-size", str(larger))
                 following[typed] = "larger pictures"
     width = max(map(len, following))
-    expected = seconds_of(run.state.update, run.environment.get("update_seconds", math.inf))
+    expected = expected_seconds(run, run.state.update, length.every * length.each)
     busier = run.state.seconds > TOO_SLOW * expected and not back
     slower = f"; {roughly(expected)} had been expected, but the machine was busier" if busier else ""
     print(

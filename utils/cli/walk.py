@@ -65,8 +65,8 @@ class Walk:
 
 def _walk(options: Walk) -> None:
     named = _named(options)
-    if not 0 < options.fps <= 60:
-        raise InputError(f"fps must lie between 0 and 60. Received: {options.fps}.")
+    if not 0.01 <= options.fps <= 60:
+        raise InputError(f"fps must lie between 0.01 and 60. Received: {options.fps}.")
     given = {"--data": options.data, "--features": None if options.features == Walk.features else options.features}
     if not options.measure and (beside := [f"{name} {value}" for name, value in given.items() if value is not None]):
         raise InputError(

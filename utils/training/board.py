@@ -4,13 +4,16 @@ TensorBoard's event files can only grow, so what a killed run wrote past its las
 They hold nothing that the run folder does not, and are simply written anew on resume.
 """
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from utils.lengths import Length
 from utils.runs import Rows, Run, columns
+from utils.text import one_line
 from utils.viz import read_png
 
 POINTS = 50
@@ -29,12 +32,29 @@ class Board:
         self._run, self._length = run, length
         shutil.rmtree(run.board, ignore_errors=True)
         self._written, self._steps = 0, Rows(run.steps_file)  # units, and the updates behind them
-        self._writer = tf.summary.create_file_writer(str(run.board))
+        self._ended = False
+        with self._or_none():
+            self._writer = tf.summary.create_file_writer(str(run.board))
         for record in run.epochs():
             self.write_summary(record)
 
     def write_summary(self, record: dict) -> None:
         """Write what came since the last summary: `record`, as this one gave it, and the updates in between."""
+        if not self._ended:
+            with self._or_none():
+                self._write(record)
+
+    @contextlib.contextmanager
+    def _or_none(self) -> Iterator[None]:
+        """A copy that cannot be written, on a full disk say, is no reason to stop; the run's own records may be."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            self._ended = True
+            why = one_line(error.message)
+            self._run.log(f"Nothing more is written for TensorBoard ({why}); `resume` writes all of it anew.")
+
+    def _write(self, record: dict) -> None:
         unit = self._length.unit
         number = record[unit]
         with self._writer.as_default():

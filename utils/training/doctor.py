@@ -6,11 +6,12 @@ it is known from; else it is called a lead.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from utils.config import STATISTICS, Experiment
+from utils.config import STATISTICS, Experiment, replace
+from utils.errors import InputError
 from utils.training.copies import NEAR
 
 # --- limits -----------------------------------------------------------------------------------------------------------
@@ -135,11 +136,21 @@ class Cure:
         change: what to do, as it is typed or in words.
         lacks: whether an experiment lacks it.
         known: where it is known from that it helps; "" for a lead.
+        settings: what the typed change sets; {} of one in words.
     """
 
     change: str
     lacks: Callable[[Experiment], bool] = lambda experiment: True
     known: str = ""
+    settings: dict = field(default_factory=dict, hash=False)
+
+    def helps(self, experiment: Experiment) -> bool:
+        """Whether an experiment lacks it and can have it."""
+        try:
+            replace(experiment, **self.settings)
+        except InputError:
+            return False
+        return self.lacks(experiment)
 
 
 @dataclass(frozen=True)
@@ -257,19 +268,36 @@ _BENCHMARK = "helped in benchmarks/doctor.py"
 _SLOWER = "a smaller --learning-rate"
 _OTHER_SEED = Cure("another --seed")
 _SLOWER_DISCRIMINATOR = Cure("a smaller --discriminator-learning-rate")
-_NOT_SATURATING = Cure("--loss non_saturating", lambda e: e.training.loss == "saturating", _NOTEBOOK_7)
-_FLOAT32 = Cure("--precision float32", lambda e: e.training.precision == "mixed_float16", "its numbers go further")
-_SPECTRAL = Cure("--spectral-norm", lambda e: not e.model.spectral_norm)
-_RECIPE = (
-    Cure("--batch-norm on", lambda e: e.model.batch_norm == "off", _NOTEBOOK_5),
-    Cure("--statistics batch", lambda e: e.model.batch_norm == "on" and e.training.statistics != "batch", _NOTEBOOK_5),
-    Cure("--weights normal", lambda e: e.model.weights != "normal", _NOTEBOOK_5),
+_NOT_SATURATING = Cure(
+    "--loss non_saturating", lambda e: e.training.loss == "saturating", _NOTEBOOK_7, {"loss": "non_saturating"}
 )
-_AUGMENT = Cure("--augment colour translation", lambda e: not e.training.augment)
-_R1 = Cure("--r1 1 --penalty-every 8", lambda e: not e.training.r1)
+_FLOAT32 = Cure(
+    "--precision float32",
+    lambda e: e.training.precision == "mixed_float16",
+    "its numbers go further",
+    {"precision": "float32"},
+)
+_SPECTRAL = Cure("--spectral-norm", lambda e: not e.model.spectral_norm, settings={"spectral_norm": True})
+_BATCH = Cure(
+    "--statistics batch",
+    lambda e: e.model.batch_norm == "on" and e.training.statistics != "batch",
+    _NOTEBOOK_5,
+    {"statistics": "batch"},
+)
+_RECIPE = (
+    Cure("--batch-norm on", lambda e: e.model.batch_norm == "off", _NOTEBOOK_5, {"batch_norm": "on"}),
+    _BATCH,
+    Cure("--weights normal", lambda e: e.model.weights != "normal", _NOTEBOOK_5, {"weights": "normal"}),
+)
+_AUGMENT = Cure(
+    "--augment colour translation", lambda e: not e.training.augment, settings={"augment": ("colour", "translation")}
+)
+_R1 = Cure("--r1 1 --penalty-every 8", lambda e: not e.training.r1, settings={"r1": 1.0, "penalty_every": 8})
 _R3GAN = Cure(
     "--loss relativistic --discriminator-updates joint --r1 1 --r2 1 --penalty-every 8 --discriminator.no-norm",
     lambda e: e.training.loss != "relativistic",
+    settings={"loss": "relativistic", "discriminator_updates": "joint", "r1": 1.0, "r2": 1.0, "penalty_every": 8}
+    | {"discriminator": {"norm": False}},
 )
 
 SIGNS: tuple[Sign, ...] = (
@@ -277,8 +305,8 @@ SIGNS: tuple[Sign, ...] = (
         "the gap between the two updates", "gap", apart,
         "batch normalisation shows the two updates different networks ({}), so the generator learns nothing",
         (
-            Cure("--statistics batch", lambda e: e.training.statistics != "batch", _NOTEBOOK_5),
-            Cure("--no-join-batches", lambda e: e.training.join_batches, _NOTEBOOK_5),
+            _BATCH,
+            Cure("--no-join-batches", lambda e: e.training.join_batches, _NOTEBOOK_5, {"join_batches": False}),
         ),
     ),
     Sign(
@@ -330,7 +358,10 @@ SIGNS: tuple[Sign, ...] = (
         "the copying", "copied", copying,
         "samples are copies of training images ({})",
         (
-            Cure("--augment colour translation cutout", lambda e: not e.training.augment, "arXiv:2006.10738, §4.3"),
+            Cure(
+                "--augment colour translation cutout", lambda e: not e.training.augment, "arXiv:2006.10738, §4.3",
+                {"augment": ("colour", "translation", "cutout")},
+            ),
             Cure("more images"), Cure("fewer updates"),
         ),
         about="copies", measurements=1, stops=False,
@@ -441,7 +472,7 @@ class Diagnosis:
 
 def _help(sign: Sign, experiment: Experiment) -> str:
     """What to change, of what the settings lack: what is known to help, and leads."""
-    lacking = [cure for cure in sign.cures if cure.lacks(experiment)]
+    lacking = [cure for cure in sign.cures if cure.helps(experiment)]
     known = [f"{cure.change} ({cure.known})" for cure in lacking if cure.known]
     leads = [cure.change for cure in lacking if not cure.known][:LEADS]
     parts = [f"use {' and '.join(known)}"] if known else []

@@ -15,7 +15,7 @@ from utils.config import Experiment
 from utils.data.captions import grammar_for
 from utils.data.catalogue import count_for, find_source, reading
 from utils.data.conditions import with_names
-from utils.lengths import Length, seconds_of
+from utils.lengths import Length, seconds_of, share_beside
 from utils.parameters import network_parameters
 from utils.training.batches import Batch, Schedule
 from utils.training.checkpoint import KEPT
@@ -121,6 +121,7 @@ def estimate(
     images, certain = count_for(experiment, data_dir)
     schedule = Schedule.of(experiment, images)
     length = Length.of(experiment, schedule.updates_per_epoch)
+    beside = share_beside(length.every * length.each, experiment.training.watch_updates)
     trial, shared = trial or try_updates(experiment, force_precision, data_dir), traffic(experiment)
     return {
         "images": images,
@@ -137,7 +138,7 @@ def estimate(
         "processors": trial.processors,
         "trial_updates": trial.updates,
         "images_per_second": schedule.batch_size * schedule.batches_per_update / trial.update_seconds,
-        "seconds": seconds_of(length.updates, trial.update_seconds),
+        "seconds": seconds_of(length.updates, trial.update_seconds, beside),
     }
 
 

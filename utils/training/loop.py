@@ -22,14 +22,14 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from utils import config, runtime
-from utils.config import CHECKPOINT_SECONDS, Experiment
+from utils.config import CHECKPOINT_SECONDS, Experiment, check_checkpoint_seconds
 from utils.data import Dataset, load_for
 from utils.data.catalogue import is_own, place_of
 from utils.data.conditions import GRID_COLUMNS, Conditions, kept_rows, rows_having, with_names
 from utils.data.likeness import refuse_hopeless
 from utils.errors import InputError, Interrupted, WorkerLost
 from utils.files import appears_whole, force, remove_unfinished
-from utils.lengths import Length, seconds_of, unit_of
+from utils.lengths import Length, seconds_of, share_beside, unit_of
 from utils.runs import Curves, Run, State, check_place, draw_film
 from utils.sampling import Sampler, make_latent_samples
 from utils.tables import duration, roughly
@@ -105,7 +105,7 @@ def train(
         Interrupted: a signal asked to stop.
         WorkerLost: a worker has ended, or is not heard of any more.
     """
-    _check_distance(experiment, distance)
+    _check_asked(experiment, distance, checkpoint_seconds)
     runtime.check_precision(experiment.training.precision, force_precision)
     device, remarks = runtime.start(experiment.training.precision), []
     team = team_for(strategy, experiment, remarks.append)
@@ -172,6 +172,8 @@ def resume(
     """
     run = run if isinstance(run, Run) else Run.find(run, runs_dir)
     experiment = run.experiment
+    if checkpoint.latest(run.checkpoints) is None:
+        _expect_untrained(run)
     if changed is not None:
         changed = config.replace(changed, name=place_of(changed.data.name, experiment.data.name))
         odd = config.differences(experiment, changed)
@@ -193,7 +195,7 @@ def resume(
         if after < before:
             raise InputError(f"{run.unit}s can only be raised. Received: {after}, the run has {before}.")
         experiment = changed
-    _check_distance(experiment, distance)
+    _check_asked(experiment, distance, checkpoint_seconds)
     runtime.check_precision(experiment.training.precision, force_precision)
     device, remarks = runtime.start(experiment.training.precision), []
     team = team_for(strategy, experiment, remarks.append, _devices_of(run))
@@ -255,6 +257,28 @@ def _conditions(run: Run, dataset: Dataset):
     return TextConditions.of(dataset, encoder_beside(run.model("generator")), run.experiment)
 
 
+def _expect_untrained(run: Run) -> None:
+    """Refuse to begin anew where that would replace networks and records of a training.
+
+    Raises:
+        InputError: the run has had updates.
+    """
+    if run.state.update:
+        raise InputError(
+            f"{run.folder} has had {run.state.update:,} updates, and none of its checkpoints is there or can be used: "
+            f"bring {run.checkpoints.name}/ back, or start a new run with `train`."
+        )
+
+
+def expected_seconds(run: Run, updates: int, between: int) -> float:
+    """What so many updates of a run were expected to take, by those that were timed before it, with so many between
+    its summaries; infinite where none were timed, or the best networks are kept, which is measured beside."""
+    each, training = run.environment.get("update_seconds"), run.experiment.training
+    if each is None or training.keep == "best":
+        return math.inf
+    return seconds_of(updates, each, share_beside(between, training.watch_updates))
+
+
 def _devices_of(run: Run) -> int | None:
     """How many devices of one machine compute the updates of a run, so far; None where several workers do."""
     last = [_ALONE, *run.state.replicas][-1]
@@ -270,7 +294,8 @@ def _identity(dataset: Dataset) -> dict:
     return {"images": len(dataset), "fingerprint": dataset.fingerprint}
 
 
-def _check_distance(experiment: Experiment, distance: Distance | None) -> None:
+def _check_asked(experiment: Experiment, distance: Distance | None, checkpoint_seconds: float) -> None:
+    check_checkpoint_seconds(checkpoint_seconds)
     if experiment.training.keep == "best" and distance is None:
         raise InputError(
             'An experiment with keep="best" needs something that measures its samples: pass '
@@ -399,6 +424,8 @@ class _Training:
         watched, seed = self.experiment.training.watch_updates, self.experiment.training.samples_seed
         self.copies = Copies(self.images, seed) if watched else None
         state = checkpoint.restore(run.checkpoints, self.variables, self._say, self._lost)
+        if state is None:
+            _expect_untrained(run)
         self._take_up(state or {"update": 0, "seconds": 0.0})
         self._told = False  # how long it will take
         if not state:
@@ -473,7 +500,7 @@ class _Training:
             smoothing=0.1,
         ) as bar:
             while self.update < self.last:
-                bar.n = self.update * size
+                bar.update(self.update * size - bar.n)  # also back, which setting its place would not redraw
                 try:
                     self._go_on(asked, checkpoint_seconds, bar)
                 except _RollBack as failure:
@@ -587,8 +614,9 @@ class _Training:
         elif self.progress and not self._told and now - self._timed_from[1] > FORECAST_SECONDS:
             self._told = True
             each = (now - self._timed_from[1]) / (update - self._timed_from[0])
-            seconds = seconds_of(self.last - self._begun, each)
-            expected = seconds_of(self.last - self._begun, self.run.environment.get("update_seconds", math.inf))
+            between = self.length.every * self.length.each
+            seconds = seconds_of(self.last - self._begun, each, share_beside(between, 0))  # measurements are in `each`
+            expected = expected_seconds(self.run, self.last - self._begun, between)
             slower = f" {_SLOWER.format(roughly(expected))}" if seconds > TOO_SLOW * expected else ""
             tqdm.write(
                 f"{self.last - self._begun:,} updates of {self.experiment.training.batch_size} images, about "
