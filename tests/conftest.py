@@ -32,6 +32,17 @@ def _tensorflow():
     runtime.start()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _prepared_here():
+    """Images are prepared in this process, unless a test asks for others: starting these takes longer than the work.
+
+    Processes that tests start prepare as users' do. That the bytes do not depend on it is for `test_data_prepare.py`.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("utils.data.prepare._free_cores", lambda: 1)
+        yield
+
+
 @pytest.fixture
 def float64():
     """Compute in float64, where the two ways differ by 1e-12 or they differ truly.

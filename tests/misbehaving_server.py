@@ -2,7 +2,6 @@
 
 import http.server
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,14 +107,6 @@ def well(handler: _Handler, content: bytes) -> None:
 def without_ranges(handler: _Handler, content: bytes) -> None:
     """Sends everything, whatever part was asked for."""
     handler.send(200, content)
-
-
-def in_small_pieces(handler: _Handler, content: bytes) -> None:
-    """Slow, but it gets there."""
-    handler.send(200, content, upto=0)
-    for start in range(0, len(content), len(content) // 5 + 1):
-        time.sleep(0.01)
-        handler.wfile.write(content[start : start + len(content) // 5 + 1])
 
 
 def breaking_off(after: int) -> Callable:

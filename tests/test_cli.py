@@ -85,6 +85,12 @@ def said(capsys, *arguments) -> tuple[int, str, str]:
         (["dedup", "faces", "--small", "enlarge"], "--small enlarge with the dataset faces"),
         (["resume", "0042"], "There is no run '0042'"),
         (["sample", "nothing.keras"], "There is no file nothing.keras"),
+        (["train", "--checkpoint-seconds", "nan"], "checkpoint_seconds must be 0 or more. Received: nan."),
+        (["train", "--checkpoint-seconds=-5"], "checkpoint_seconds must be 0 or more. Received: -5.0."),
+        (["film", "last", "--fps", "0.001"], "fps must lie between 0.01 and 60. Received: 0.001."),
+        (["walk", "faces", "--fps", "nan"], "fps must lie between 0.01 and 60. Received: nan."),
+        (["train", "--batch-size", "1"], "take a batch_size of at least 2 for each of batch_norm_parts"),
+        (["train", "--batch-norm-parts", "16"], "Received: batch_size=16, batch_norm_parts=16."),
         (["study", "ladder", "--seeds", "-1"], "--seeds must be at least 0. Received: -1."),
         (["publish", "0042", "my model"], "name must be made of letters, digits, - and _. Received: 'my model'."),
         (["publish", "0042", "last"], "name must be another than last, which means the newest run"),
@@ -253,11 +259,22 @@ def test_show_says_how_to_go_on_unless_a_process_is_at_it(capsys, run, tmp_path)
     other.save_state(State("running"))
     assert f"killed; go on with ./dcgan resume {other.folder}\n" in said(capsys, "show", other.folder)[1]
     with other.locked():
-        assert said(capsys, "show", other.folder)[1].count("update 2, running\n") == 1
+        assert said(capsys, "show", other.folder)[1].count("update 2 (saved: 0), running\n") == 1
     other.save_experiment(run.experiment)  # of one that was killed behind its last summary
     other.save_state(State("running", epoch=1, update=2))
     assert f"go on with ./dcgan resume {other.folder}\n" in said(capsys, "show", other.folder)[1]
     assert json.loads(said(capsys, "show", other.folder, "--json")[1])["finished"] is False
+
+
+def test_show_tells_the_epoch_that_a_run_was_stopped_in_however_long_ago_its_last_summary_was(capsys, run, tmp_path):
+    other = Run(shutil.copytree(run.folder, tmp_path / "runs" / "noise" / "0001-report32"))
+    other.save_experiment(replace(run.experiment, epochs=20, summary_epochs=10))
+    first, last = (json.loads(line) for line in other.steps_file.read_text().splitlines())
+    steps = [first | {"update": update} for update in range(1, 19)] + [last | {"update": 19}]
+    other.steps_file.write_text("".join(f"{json.dumps(row)}\n" for row in steps))
+    other.epochs_file.write_text(json.dumps(other.epochs()[0]) + "\n")  # of the beginning
+    other.save_state(State("stopped", update=19, epoch=9, why="by signal 2"))
+    assert "stands    at epoch 9 of 20, update 19, stopped (by signal 2)" in said(capsys, "show", other.folder)[1]
 
 
 def test_show_tells_the_card_of_a_model_with_a_name(capsys):
@@ -559,7 +576,8 @@ def test_what_was_chosen_goes_back_when_samples_collapse_where_it_can(tmp_path, 
 
     assert on_collapse() == on_collapse("--width", "0.1") == "rollback"
     assert on_collapse("--on-collapse", "warn") == "warn"
-    assert on_collapse("--watch-updates", "0") == "warn"  # nothing would be seen
+    assert on_collapse("--watch-updates", "0") == on_collapse("--watch-updates=0") == "warn"  # nothing would be seen
+    assert on_collapse("--watch-updates", "25") == on_collapse("--watch-updates", "50") == "rollback"
     assert on_collapse("--preset", "quick64") == "warn"  # as it was made
     monkeypatch.setenv(
         "TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}})
@@ -923,24 +941,25 @@ def test_uv_sets_up_where_it_is_there_and_again_only_for_other_requirements(proj
 def test_of_several_calls_at_once_one_sets_up_and_the_others_wait_for_it(project):
     """Whatever the first of them comes to: where it fails, the next one tries."""
     path, taken = fake_uv(project)
-    goes, notes = project / "bin" / "goes", project / "bin" / "notes"
+    goes, said = project / "bin" / "goes", [project / "bin" / f"said {number}" for number in range(3)]
     goes.touch()
     with (project / "bin" / "uv").open("a") as uv:  # its first installation takes until the test lets it go, and fails
         uv.write(
             f"[ $1 = pip ] || exit 0\nwhile [ -f '{goes}' ]; do sleep 0.05; done\n! mkdir '{project}/failed' 2>&1\n"
         )
-    settings = {"env": {"PATH": path, "HOME": "/"}, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    calls = [subprocess.Popen([project / "dcgan", "train"], **settings) for _ in range(3)]
+    settings, calls = {"env": {"PATH": path, "HOME": "/"}, "stdout": subprocess.DEVNULL}, []
+    for file in said:
+        with file.open("w") as written:
+            calls.append(subprocess.Popen([project / "dcgan", "train"], stderr=written, **settings))
     until = time.monotonic() + 30
-    while time.monotonic() < until and (not notes.exists() or "pip" not in notes.read_text()):
+    while sum("waiting for it" in file.read_text() for file in said) < 2 and time.monotonic() < until:
         time.sleep(0.05)
-    time.sleep(1)  # for the others to come
     goes.unlink()
-    said = [call.communicate(timeout=60)[1] for call in calls]
-    assert sorted(call.returncode for call in calls) == [0, 0, 2]
+    assert sorted(call.wait(60) for call in calls) == [0, 0, 2]
     assert taken() == calls_of_uv(project) * 2, "one after the other, and no third time"
     waited = f"Another ./dcgan is setting up {project / '.venv'}; waiting for it…\n"
-    assert sum(err.startswith(waited) for err in said) == 2 and sum("Set up after" in err for err in said) == 1
+    told = [file.read_text() for file in said]
+    assert sum(err.startswith(waited) for err in told) == 2 and sum("Set up after" in err for err in told) == 1
 
 
 def linked(environment, version, python):

@@ -285,21 +285,21 @@ def test_a_prepared_folder_with_a_damaged_file_is_an_error_that_says_what_to_do(
 
 
 def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_bytes(tmp_path):
-    source = Numbers(failing=(5, 3000), seconds=0.02, log=str(tmp_path / "log"))
+    source = Numbers(failing=(5, 3000), seconds=0.1, log=str(tmp_path / "log"))
     random = np.random.default_rng(20)
-    for wanted in (1, 8, 16):
+    for wanted in (1, 6, 12):  # of 24, so that it is killed long before the end
         process = _prepare_elsewhere(source, tmp_path / "killed")
         _wait_until(lambda: _lines(tmp_path / "killed") >= wanted)
-        time.sleep(random.uniform(0, 0.03))
+        time.sleep(random.uniform(0, 0.1))
         process.kill()
         process.wait()
         # Its workers notice that they are alone after what they are reading; until then they write into the log.
         _wait_until(lambda: not any(_alive(read.split()[1]) for read in _reads(source.log)))
         assert not list((tmp_path / "killed").glob("*/meta.json"))
-    finished, before = _lines(tmp_path / "killed"), len(_reads(source.log))
-    _prepare(source, tmp_path / "killed", workers=2)
+    finished, before, quick = _lines(tmp_path / "killed"), len(_reads(source.log)), replace(source, seconds=0)
+    _prepare(quick, tmp_path / "killed", workers=2)
     assert len(_reads(source.log)) - before == CHUNKS - finished
-    _prepare(replace(source, seconds=0), tmp_path / "undisturbed", workers=1)
+    _prepare(quick, tmp_path / "undisturbed", workers=1)
     assert _files(tmp_path / "killed") == _files(tmp_path / "undisturbed")
 
 

@@ -26,7 +26,6 @@ from misbehaving_server import (
     MisbehavingServer,
     breaking_off,
     falling_silent,
-    in_small_pieces,
     saying,
     sending_on,
     without_ranges,
@@ -197,8 +196,17 @@ def test_a_passing_trouble_of_the_server_is_waited_for(cifar, status):
 
 
 def test_a_slow_server_is_waited_for(cifar):
-    cifar.server.put(CIFAR10, CONTENT, in_small_pieces)
-    assert cifar.run("get_cifar10.sh").returncode == 0 and len(cifar.server.asked) == 1
+    """Also for longer than it may be silent."""
+
+    def in_slow_pieces(handler, content):
+        handler.send(200, content, upto=0)
+        for start in range(0, len(content), len(content) // 5):
+            handler.wfile.write(content[start : start + len(content) // 5])
+            time.sleep(0.5)
+
+    cifar.server.put(CIFAR10, CONTENT, in_slow_pieces)
+    assert cifar.run("get_cifar10.sh", DCGAN_PATIENCE="1").returncode == 0 and len(cifar.server.asked) == 1
+    assert cifar.there("cifar10") == {"cifar-10-binary.tar.gz": CONTENT}
 
 
 def test_a_silent_connection_is_given_up_and_the_download_goes_on(cifar):

@@ -19,7 +19,9 @@ from utils.runs import PROJECT, Run
 from utils.training import checkpoint, resume
 
 SETTINGS = ["--data", "house_numbers", "--count", "64", "--width", "0.0625", "--batch-size", "8", "--averaging", "0.9"]
-SETTINGS += ["--preset", "quick", "--summary-samples", "16", "--batch-norm", "batch", "--checkpoint-seconds", "0"]
+SETTINGS += ["--preset", "quick", "--summary-samples", "16", "--batch-norm", "batch"]
+ALWAYS, SELDOM = ["--checkpoint-seconds", "0"], ["--checkpoint-seconds", "1000"]
+"""A checkpoint after every update, or none but those of the epochs and of signals."""
 
 
 def dcgan(*arguments, data_dir, runs_dir, **options):
@@ -44,7 +46,7 @@ def undisturbed(tmp_path_factory):
     data_dir, runs_dir, output = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("runs"), io.StringIO()
     places = ["--data-dir", str(data_dir), "--runs-dir", str(runs_dir)]
     with contextlib.redirect_stdout(output):
-        assert main(["train", *SETTINGS, "--epochs", "6", *places]) == 0
+        assert main(["train", *SETTINGS, *SELDOM, "--epochs", "6", *places]) == 0
     return Run.find("last", runs_dir), data_dir, output.getvalue()
 
 
@@ -57,7 +59,7 @@ def test_a_run_killed_while_it_writes_a_checkpoint_and_at_a_random_moment_ends_w
     whole, data_dir, _ = undisturbed
     moments = random.Random(20)
     places = {"data_dir": data_dir, "runs_dir": tmp_path}
-    process = dcgan("train", *SETTINGS, "--epochs", "6", **places)
+    process = dcgan("train", *SETTINGS, *ALWAYS, "--epochs", "6", **places)
     # A temporary file beside the checkpoints that is not empty: one is being written at this moment.
     wait_for(
         lambda: any(f.stat().st_size for f in _existing(tmp_path.glob("*/*/checkpoints/.unfinished-update_*"))), process
@@ -65,7 +67,7 @@ def test_a_run_killed_while_it_writes_a_checkpoint_and_at_a_random_moment_ends_w
     run = Run.find("last", tmp_path)
     _kill(process, run)
     assert len(run.steps().get("update", ())) < 48
-    process = dcgan("resume", "last", "--checkpoint-seconds", "0", **places)
+    process = dcgan("resume", "last", *ALWAYS, **places)
     enough = len(run.steps().get("update", ())) + moments.randrange(1, 12)
     wait_for(lambda: len(run.steps().get("update", ())) >= min(enough, 47), process)
     time.sleep(moments.random() * 0.1)
@@ -91,8 +93,7 @@ def test_ctrl_c_and_sigterm_save_say_how_to_go_on_and_lose_nothing(undisturbed, 
     """One after the other, of the same run."""
     whole, data_dir, _ = undisturbed
     places = {"data_dir": data_dir, "runs_dir": tmp_path}
-    # No checkpoint but those of the signals and of the epochs.
-    process = dcgan("train", *SETTINGS[:-1], "1000", "--epochs", "6", **places)
+    process = dcgan("train", *SETTINGS, *SELDOM, "--epochs", "6", **places)
     wait_for(lambda: any(tmp_path.glob("*/*/steps.jsonl")), process)
     run, before = Run.find("last", tmp_path), 0
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):

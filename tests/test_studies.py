@@ -35,6 +35,7 @@ from utils.studies.recipes import by_arm, by_augmentation, plot_augmentation, pl
 from utils.studies.study import Arm, Study, images_for, samples_for, train_arms
 from utils.studies.train import train_study
 from utils.training.estimate import seconds_per_update
+from utils.training.step import Update
 from utils.viz import read_png, write_png
 
 
@@ -485,12 +486,26 @@ def test_speeds_are_measured_side_by_side_once_and_kept(study, tmp_path, monkeyp
     assert results.has_speeds(study, tmp_path) and results.load("little", tmp_path)["speeds"] == speeds
 
 
-def test_updates_are_timed_in_turns_that_hold_every_term(tiny):
-    lazy = replace(tiny, r1=1.0, penalty_every=3)
+def test_updates_are_timed_in_turns_that_hold_every_term(tiny, monkeypatch):
+    """The first turn of each compiles; a penalty that is due every three updates makes turns of three."""
+    lazy, done = replace(tiny, r1=1.0, penalty_every=3), []
+
+    class Noting(Update):
+        def __init__(self, players, experiment):
+            super().__init__(players, experiment)
+            self.name = "lazy" if experiment == lazy else "plain"
+
+        def __call__(self, batch):
+            done.append((self.name, batch.update))
+            return super().__call__(batch)
+
+    monkeypatch.setattr("utils.training.estimate.Update", Noting)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # of a variable that a penalty alone does not reach
         seconds = seconds_per_update({"plain": tiny, "lazy": lazy}, rounds=2, updates=1)
     assert set(seconds) == {"plain", "lazy"} and all(0.0005 < value < 5 for value in seconds.values())
+    turns = {"plain": [(1,), (2,), (3,)], "lazy": [(1, 2, 3), (4, 5, 6), (7, 8, 9)]}
+    assert done == [(name, update) for turn in range(3) for name in turns for update in turns[name][turn]]
 
 
 @pytest.mark.slow

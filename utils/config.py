@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import importlib
 import math
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -635,7 +636,8 @@ def modern(settings: dict) -> dict:
     """Settings by today's names and values, from those of any version: {"batch_norm": "moving"} becomes
     {"batch_norm": "on", "statistics": "moving"}. What is not in old files is not touched."""
     settings = {RENAMED.get(name, name): value for name, value in settings.items()}
-    if settings.get("batch_norm") in STATISTICS:  # it once said both whether and by what
+    how = settings.get("batch_norm")  # it once said both whether and by what
+    if isinstance(how, str) and how in STATISTICS:
         settings["statistics"] = settings["batch_norm"]
         settings["batch_norm"] = "on"
     return settings
@@ -724,7 +726,7 @@ def _is_of(value: object, kind: object) -> bool:
     if origin in (typing.Union, types.UnionType):
         return any(_is_of(value, each) for each in inner)
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     return type(value) is (kind or type(None))
 
 
