@@ -78,6 +78,13 @@ def main() -> None:
     if options.updates:
         base = replace(base, updates=options.updates)
     base = replace(base, summary_updates=base.training.updates)
+
+    def experiment_of(seed: int, block: int):
+        order = {"shuffle": "blocks", "shuffle_block": block} if block else {}
+        return replace(base, seed=seed, **order)
+
+    cases = [(seed, block) for seed in options.seeds for block in (0, *options.blocks)]
+    experiments = {case: experiment_of(*case) for case in cases}  # all of them before minutes are spent on the first
     whole = load_for(base, options.data_dir)
     if whole.labels is None:
         raise InputError(f"--data should name a dataset with labels, such as cifar10. {options.data} has none.")
@@ -85,29 +92,24 @@ def main() -> None:
     spaces = [quality_for(base, options.data_dir, features=features) for features in options.features]
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
-        for seed in options.seeds:
-            for block in [0, *options.blocks]:
-                order = {"shuffle": "blocks", "shuffle_block": block} if block else {}
-                run = train(
-                    replace(base, seed=seed, **order),
-                    dataset=dataset,
-                    runs_dir=Path(options.runs_dir or temporary),
-                    data_dir=options.data_dir,
-                )
-                sampler = Sampler.of(load_network(run.model("generator")), run.experiment)
-                drawn = sampler.draw(spaces[0].samples, spaces[0].seed)
-                row = {
-                    "order": f"blocks of {block}" if block else "full",
-                    "seed": seed,
-                    "unevenness": round(unevenness(dataset.labels, block, batch), 2),
-                }
-                for number, quality in enumerate(spaces):
-                    found = quality.measure(drawn).distance
-                    row[f"distance, {quality.extractor.name}"] = float(f"{found.kernel.value:.3g}")
-                    if not number:
-                        row["precision"] = round(found.neighbourhoods.precision.value, 3)
-                        row["recall"] = round(found.neighbourhoods.recall.value, 3)
-                rows.append(row)
+        for (seed, block), experiment in experiments.items():
+            run = train(
+                experiment, dataset=dataset, runs_dir=Path(options.runs_dir or temporary), data_dir=options.data_dir
+            )
+            sampler = Sampler.of(load_network(run.model("generator")), run.experiment)
+            drawn = sampler.draw(spaces[0].samples, spaces[0].seed)
+            row = {
+                "order": f"blocks of {block}" if block else "full",
+                "seed": seed,
+                "unevenness": round(unevenness(dataset.labels, block, batch), 2),
+            }
+            for number, quality in enumerate(spaces):
+                found = quality.measure(drawn).distance
+                row[f"distance, {quality.extractor.name}"] = float(f"{found.kernel.value:.3g}")
+                if not number:
+                    row["precision"] = round(found.neighbourhoods.precision.value, 3)
+                    row["recall"] = round(found.neighbourhoods.recall.value, 3)
+            rows.append(row)
     print(json.dumps(rows, indent=2) if options.json else table(rows))
 
 

@@ -157,7 +157,8 @@ def main() -> None:
                     expect(2 * MIXED * block * options.size**2 * 3)
                 rows.append(measure(path, block, options.batch_size, options.seconds, expect is None))
     if options.json:
-        print(json.dumps({"gb": options.gb, "size": options.size, "means": means, "rows": rows}, indent=2))
+        asked = {name: getattr(options, name) for name in ("gb", "size", "batch_size", "seconds")}
+        print(json.dumps({"images": count, **asked, "means": means, "rows": rows}, indent=2))
     else:
         print(f"{count:,} images of {options.size}x{options.size}, {options.gb:g} GB; cache: {means}\n\n{table(rows)}")
 

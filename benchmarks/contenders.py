@@ -4,6 +4,7 @@
 
 reads commands from standard input, a line of JSON each, and answers each with a line: {"until": SECONDS} trains until
 so many seconds of training are over, {"sample": FILE.npy, "count": N} writes the first N samples, float32 in [-1, 1].
+It ends with its standard input, also in the middle of a turn: then whoever asked is gone.
 Its clock runs only while it trains: not while it loads, builds, draws samples or waits for its turn. The first update
 is on the clock with all that is compiled in it, because whoever trains waits for that, too.
 """
@@ -11,9 +12,11 @@ is on the clock with all that is compiled in it, because whoever trains waits fo
 import argparse
 import json
 import os
+import queue
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -272,6 +275,24 @@ class Clock:
         self.cpu_seconds = time.process_time() - cpu_began
 
 
+def commands() -> Iterator[str]:
+    """The lines of standard input, each once it is asked for; the process ends at once when there are no more.
+
+    They are read in a thread, which waits in the system and takes no time from the training. It reads a handle of its
+    own: Python could not close at its end what another thread is reading.
+    """
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        with os.fdopen(os.dup(0)) as asked:
+            for line in asked:
+                lines.put(line)
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    return iter(lines.get, None)
+
+
 @in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -282,12 +303,13 @@ def main() -> None:
 
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print is no answer
+    asked = commands()
     began = time.perf_counter()
     clock = Clock(build(options.name, np.load(options.images, mmap_mode="r"), options.seed))
     facts = {"batch_size": clock.trainer.batch_size, "start_seconds": time.perf_counter() - began}
     versions = {name: sys.modules[name].__version__ for name in ("tensorflow", "keras", "torch") if name in sys.modules}
     print(json.dumps({**facts, **clock.trainer.facts, "versions": versions}), file=answers)
-    for line in sys.stdin:
+    for line in asked:
         print(json.dumps(clock.answer(json.loads(line))), file=answers)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.sentences import at_least_one, in_a_sentence
+from benchmarks.sentences import at_least_one, at_least_zero, in_a_sentence
 from utils.data import Dataset, load
 from utils.data.dedup import METHODS, Duplicates, draw_groups, find_duplicates
 from utils.errors import InputError
@@ -141,14 +141,14 @@ def main() -> None:
     parser.add_argument("--count", type=at_least_one, default=10_000, help="images of each dataset")
     parser.add_argument("--copies", type=at_least_one, default=250, help="planted copies of each kind")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=at_least_zero, default=0)
     parser.add_argument("--data-dir", help="folder of the datasets; data/ by default")
     parser.add_argument("--groups", type=Path, help="folder for pictures of the originals that were removed")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
     results = [measure(dataset, method, options) for dataset in datasets(options) for method in options.methods]
     if options.json:
-        print(json.dumps(results, indent=2))
+        print(json.dumps({"copies": options.copies, "size": options.size, "rows": results}, indent=2))
         return
     rows = [
         {

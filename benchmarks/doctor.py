@@ -128,19 +128,19 @@ def base(size: int, data: str, scale: str) -> tuple[Experiment, int]:
 
 
 def experiments(options: argparse.Namespace) -> Iterator[tuple[Case, str, Experiment]]:
-    """All that is to be trained, seed by seed."""
-    sides = {side for case in CASES for side in case.sizes}
-    for seed in options.seeds:
-        for place in options.data or DATA:
-            data, _, side = place.rpartition(":") if place.rpartition(":")[2].isdecimal() else (place, "", "32")
-            if int(side) not in sides:
-                known = " or ".join(map(str, sorted(sides)))
-                raise InputError(
-                    f"Outcomes are known of images of {known} pixels; use these. Received: --data {place}."
-                )
-            small, most = base(int(side), place_of(data), options.scale)  # as `train` writes it down
+    """All that is to be trained, seed by seed; what is asked for twice is there once, for a run counts once."""
+    sides, places = {side for case in CASES for side in case.sizes}, {}
+    for place in options.data or DATA:
+        data, _, side = place.rpartition(":") if place.rpartition(":")[2].isdecimal() else (place, "", "32")
+        if int(side) not in sides:
+            known = " or ".join(map(str, sorted(sides)))
+            raise InputError(f"Outcomes are known of images of {known} pixels; use these. Received: --data {place}.")
+        places.setdefault((place_of(data), int(side)), place)  # as `train` writes it down
+    for seed in dict.fromkeys(options.seeds):
+        for (data, side), place in places.items():
+            small, most = base(side, data, options.scale)
             for case in CASES:
-                if int(side) not in case.sizes or (options.only and case.name not in options.only):
+                if side not in case.sizes or (options.only and case.name not in options.only):
                     continue
                 settings = case.settings
                 if options.scale == "smallest":

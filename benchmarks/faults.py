@@ -5,12 +5,13 @@
     python -m benchmarks.faults --soak 120              # minutes of resuming one run: do memory or open files grow?
 
 Each try trains a tiny network in processes of its own, does the harm, goes on with `resume` as often as it takes, and
-compares the run with one that nobody harmed: "survived" counts runs that reached their last update, "lost" the most
-updates that a try had to compute anew after its last checkpoint, "differing" the files and arrays that have other bits,
-"ended after s" how long it took after the harm until all workers had ended, or had finished.
-Runs by two workers are compared with an unharmed run by two. What the machine does not permit (mounting, cgroups) is
-left out and said. `tests/test_interruptions.py` and `tests/test_workers.py` hold the short versions. A training on
-300,000 images under a hard limit of memory: `python -m benchmarks.memory --limit 1500`.
+compares the run with one that nobody harmed: "tries" counts those in which harm was done, "survived" runs of them that
+reached their last update, "lost" the most updates that a try had to compute anew after its last checkpoint, "differing"
+the files and arrays that have other bits, "ended after s" how long it took from the first signal, or from the cut,
+until all workers had ended, or had finished. Runs by two workers are compared with an unharmed run by two. What the
+machine does not permit (mounting, cgroups) is left out and said. `tests/test_interruptions.py` and
+`tests/test_workers.py` hold the short versions. A training on 300,000 images under a hard limit of memory: `python -m
+benchmarks.memory --limit 1500`.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from benchmarks.sentences import above_zero, at_least_one, in_a_sentence
 from tests.comparing import contents
 from utils.cli.launch import on_cores
 from utils.cluster import Cluster, free_ports
-from utils.errors import InputError, Interrupted
+from utils.errors import Interrupted
 from utils.runs import PROJECT, Run
 from utils.start import command
 from utils.tables import table
@@ -62,6 +63,7 @@ RECIPES: dict[str, list[str]] = {
     "conditional": ["--conditions", "attributes"],
     "regularised": ["--recipe", "regularised"],
 }
+TRIES = 4
 PATIENCE = 600.0
 """Seconds after which a process counts as hanging."""
 
@@ -90,8 +92,12 @@ class Leave(Exception):
     """This machine does not permit the fault."""
 
 
+class Unharmed(Exception):
+    """Nothing was left to harm: the training had come to its end."""
+
+
 class Job:
-    """One training, of which processes come and go.
+    """One training, of which processes come and go; none of them outlives the `with` block of it.
 
     Args:
         home: a folder of its own.
@@ -104,6 +110,14 @@ class Job:
         self.runs, self.options, self.workers = home / "runs", [*TINY, *options, "--data", data], workers
         self.runs.mkdir(parents=True)
         self.lost, self.noticed = 0, 0.0
+        self._started: list[subprocess.Popen] = []
+
+    def __enter__(self) -> "Job":
+        return self
+
+    def __exit__(self, *_) -> None:
+        for process in self._started:
+            self.kill(process)
 
     @property
     def run(self) -> Run:
@@ -113,18 +127,31 @@ class Job:
         """Start, or go on."""
         launch = ["launch", "--workers", str(self.workers)] if self.workers > 1 else []
         words = arguments or ("train", *self.options)
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command("utils", *launch, *words, "--runs-dir", str(self.runs)),
             cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
+        self._started.append(process)
+        return process
 
     def wait_for(self, updates: int, process: subprocess.Popen) -> None:
-        """Until so many updates are recorded, or the process has ended."""
+        """Until so many updates are recorded.
+
+        Raises:
+            Unharmed: the process has come to its end.
+            RuntimeError: it has ended otherwise.
+            TimeoutError: PATIENCE is over.
+        """
         until = time.monotonic() + PATIENCE
         while process.poll() is None and self.recorded() < updates:
             if time.monotonic() > until:
                 raise TimeoutError("no updates")
             time.sleep(0.002)
+        if process.poll() is not None:
+            said = self.end(process)
+            if process.returncode:
+                raise RuntimeError(f"it ended by itself with {process.returncode}: {said[-300:]}")
+            raise Unharmed("it had come to its end before")
 
     def recorded(self) -> int:
         """Updates in the records."""
@@ -140,8 +167,19 @@ class Job:
         try:
             return process.communicate(timeout=PATIENCE)[0]
         except subprocess.TimeoutExpired:
-            process.kill()
+            self.kill(process)
             raise
+
+    def kill(self, process: subprocess.Popen) -> None:
+        """SIGKILL, unless it has ended; its workers with it."""
+        if process.poll() is not None:
+            return
+        workers = self.workers_of(process) if self.workers > 1 else []
+        process.kill()
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+        process.wait()
 
     def go_on(self) -> None:
         """Resume until it is finished."""
@@ -161,35 +199,40 @@ class Job:
         return sorted(map(int, children))
 
 
-# --- faults: functions (job, chance) that harm a job; it is resumed afterwards ----------------------------------------
+# --- faults: functions (job, chance) that harm a job, or raise Unharmed; it is resumed afterwards ---------------------
 
 
 def killed(job: Job, chance: random.Random) -> None:
-    """SIGKILL at a random moment, three times."""
-    for _ in range(3):
+    """SIGKILL at a random moment, three times, or as often as it is before its end."""
+    for number in range(3):
         process = job.start(*(("resume", "last") if list(job.runs.glob("*/*/state.json")) else ()))
-        job.wait_for(min(job.recorded() + chance.randrange(1, 12), UPDATES - 1), process)
-        time.sleep(chance.random() * 0.1)
-        victims = job.workers_of(process) if job.workers > 1 else []
-        process.kill()
-        for victim in victims:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(victim, signal.SIGKILL)
+        with contextlib.suppress(Unharmed):
+            job.wait_for(min(job.recorded() + chance.randrange(1, 12), UPDATES - 1), process)
+            time.sleep(chance.random() * 0.1)
+            job.kill(process)
         job.end(process)
+        if not process.returncode:
+            if number:
+                return
+            raise Unharmed("it had come to its end before")
         if list(job.runs.glob("*/*/state.json")):
             job.lost = max(job.lost, job.recorded() - job.saved())
 
 
 def _harm_worker(number: int, *signals: int, pause: float = 0.0) -> Callable:
     def harm(job: Job, chance: random.Random) -> None:
+        first, *later = signals
         process = job.start()
         job.wait_for(chance.randrange(3, 24), process)
-        if process.poll() is None:
+        try:
             worker = job.workers_of(process)[number]
-            for one in signals:
-                os.kill(worker, one)
-                time.sleep(pause)
+            os.kill(worker, first)
+        except (IndexError, FileNotFoundError, ProcessLookupError) as gone:
+            raise Unharmed("the worker had ended before") from gone
         began = time.monotonic()
+        for one in later:
+            time.sleep(pause)
+            os.kill(worker, one)
         job.end(process)
         job.noticed = time.monotonic() - began
 
@@ -244,9 +287,13 @@ def two_at_once(job: Job, chance: random.Random) -> None:
     """A second process is started on a run at which one is at work: it has to be refused."""
     process = job.start()
     job.wait_for(3, process)
+    process.send_signal(signal.SIGSTOP)  # it holds the run, and cannot come to its end, while the second tries
+    if process.poll() is not None:
+        raise Unharmed("it had ended before the second came")
     second = job.start("resume", "last")
     said = job.end(second)
-    if process.poll() is None and (second.returncode != 2 or "Another process" not in said):
+    process.send_signal(signal.SIGCONT)
+    if second.returncode != 2 or "Another process" not in said:
         raise RuntimeError(f"the second was not refused: {said[-300:]}")
     job.end(process)
 
@@ -272,7 +319,7 @@ def read_only(job: Job, chance: random.Random) -> None:
 
 def disk_full(job: Job, chance: random.Random) -> None:
     """The disk is full for a while: the process has to end in a sentence."""
-    with _mounted(job.runs):
+    with _mounted(job.runs), job:  # which no process holds when it is unmounted
         process = job.start()
         job.wait_for(5, process)
         with contextlib.suppress(OSError), (job.runs / "filler").open("wb", buffering=0) as filler:
@@ -388,15 +435,17 @@ def _keep(job: Job) -> None:
 
 def out_of_memory(job: Job, chance: random.Random) -> None:
     """The system's limit of memory kills the process: a control group that gets less than it needs."""
-    try:
-        with memory_group() as group:
-            process = job.start()
-            job.wait_for(3, process)
+    with contextlib.ExitStack() as stack:
+        process = job.start()
+        job.wait_for(3, process)
+        try:
+            group = stack.enter_context(memory_group())
+            stack.enter_context(job)  # no process is in the group when that is removed
             group.take(process.pid)
             group.limit(8 << 20)  # of what it takes from now on
-            job.end(process)
-    except OSError as error:
-        raise Leave(f"control groups are not permitted ({error.strerror})") from error
+        except OSError as error:
+            raise Leave(f"control groups are not permitted ({error.strerror})") from error
+        job.end(process)
     if process.returncode != -signal.SIGKILL and job.run.state.status != "finished":
         raise RuntimeError(f"it was not killed, but ended with {process.returncode}")
 
@@ -425,7 +474,10 @@ FAULTS: dict[str, tuple[Callable, int]] = {
 
 
 def try_fault(name: str, tries: int, work: Path, wholes: dict, seed: int) -> Tried:
-    """Try one fault so many times."""
+    """Try one fault so many times.
+
+    What goes wrong in a try becomes a note; one in which no harm was done is noted, too, and does not count.
+    """
     fault, workers = FAULTS[name]
     recipe = name.removeprefix("killed: ").removesuffix(", two workers") if name.startswith("killed: ") else "quick"
     data, tried = _data(recipe, work), Tried(name)
@@ -433,22 +485,26 @@ def try_fault(name: str, tries: int, work: Path, wholes: dict, seed: int) -> Tri
         job = Job(work / f"{len(list(work.iterdir())):04d}", data, RECIPES[recipe], workers)
         began = time.monotonic()
         try:
-            if (recipe, workers) not in wholes:
-                whole = Job(work / f"whole-{recipe}-{workers}-{number}", data, RECIPES[recipe], workers)
-                whole.go_on()
-                wholes[recipe, workers] = contents(whole.run)
-            began = time.monotonic()
-            fault(job, random.Random(f"{seed} {name} {number}"))
-            if job.recorded() < UPDATES or job.run.state.status != "finished":
-                job.go_on()
-            tried.survived += job.run.state.status == "finished"
-            found, expected = contents(job.run), wholes[recipe, workers]
-            tried.differing += sum(found.get(each) != expected.get(each) for each in found.keys() | expected.keys())
+            with job:
+                if (recipe, workers) not in wholes:
+                    with Job(work / f"whole-{recipe}-{workers}-{number}", data, RECIPES[recipe], workers) as whole:
+                        whole.go_on()
+                    wholes[recipe, workers] = contents(whole.run)
+                began = time.monotonic()
+                fault(job, random.Random(f"{seed} {name} {number}"))
+                if job.recorded() < UPDATES or job.run.state.status != "finished":
+                    job.go_on()
+                tried.survived += job.run.state.status == "finished"
+                found, expected = contents(job.run), wholes[recipe, workers]
+                tried.differing += sum(found.get(each) != expected.get(each) for each in found.keys() | expected.keys())
         except Leave as reason:
             tried.notes.append(f"left out: {reason}")
             break
-        except (RuntimeError, TimeoutError, subprocess.TimeoutExpired, InputError) as error:
-            tried.notes.append(f"try {number}: {' '.join(str(error).split())[-200:]}")
+        except Unharmed as reason:
+            tried.notes.append(f"try {number}: not harmed, {reason}")
+            continue
+        except Exception as error:  # of one try: hours of others are not lost for it
+            tried.notes.append(f"try {number}: {type(error).__name__}: {' '.join(str(error).split())[-200:]}")
         tried.tries += 1
         tried.lost = max(tried.lost, job.lost)
         tried.noticed = max(tried.noticed, job.noticed)
@@ -470,35 +526,45 @@ def _data(recipe: str, work: Path) -> str:
 def soak(minutes: float, work: Path) -> dict:
     """Resume one run again and again in this process; each time it is stopped by a signal after its first updates.
 
+    Args:
+        minutes: how long; Ctrl-C or SIGTERM by somebody else ends it before.
+        work: folder to work in.
+
     Returns:
-        How many times, and of memory and open files the means of the second and of the last tenth.
+        How long and how many times, and of memory and open files the means of the second and of the last tenth.
     """
     from utils.config import preset, replace
     from utils.training import resume, train
 
     experiment = replace(preset("quick"), name=_data("quick", work), count=None, width=0.0625, batch_size=8,
                          summary_samples=16, updates=10**7, summary_updates=10**7, watch_updates=0)  # fmt: skip
-    runs, seen, until = work / "soak", [], time.monotonic() + 60 * minutes
-    while time.monotonic() < until:
-        with _stopped_after_updates(runs), contextlib.suppress(Interrupted):
-            if seen:
-                resume(Run.find("last", runs).folder, progress=False)
-            else:
-                train(experiment, runs_dir=runs, progress=False)
+    runs, seen, began, enough = work / "soak", [], time.monotonic(), False
+    while not enough and time.monotonic() < began + 60 * minutes:
+        try:
+            with _stopped_after_updates(runs) as sent:
+                if seen:
+                    resume(Run.find("last", runs).folder, progress=False)
+                else:
+                    train(experiment, runs_dir=runs, progress=False)
+        except Interrupted as stop:
+            enough = stop.signal != signal.SIGTERM or not sent.is_set()
+        except (KeyboardInterrupt, SystemExit):  # before or after the updates, where no training answers it
+            enough = True
         memory = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         seen.append((memory / 2**20, len(os.listdir("/proc/self/fd"))))
         if len(seen) % 50 == 0:
             print(f"{len(seen)} resumes: {seen[-1][0]:.0f} MiB, {seen[-1][1]} files", file=sys.stderr, flush=True)
     tenth = max(1, len(seen) // 10)
     early, late = np.mean(seen[tenth : 2 * tenth] or seen, axis=0), np.mean(seen[-tenth:], axis=0)
-    found = {"resumes": len(seen) - 1, "updates": Run.find("last", runs).state.update}
+    found = {"minutes": round((time.monotonic() - began) / 60, 1), "resumes": len(seen) - 1}
+    found |= {"updates": Run.find("last", runs).state.update if Run.all(runs) else 0}
     found |= {"MiB early": early[0], "MiB late": late[0], "most MiB": max(memory for memory, _ in seen)}
     return found | {"files early": early[1], "files late": late[1]}
 
 
 @contextlib.contextmanager
-def _stopped_after_updates(runs: Path) -> Iterator[None]:
-    """Send this process SIGTERM when more updates are recorded than there were."""
+def _stopped_after_updates(runs: Path) -> Iterator[threading.Event]:
+    """Send this process SIGTERM when more updates are recorded than there were; what is given tells whether it was."""
 
     def size() -> int:
         return sum(file.stat().st_size for file in runs.glob("*/*/steps.jsonl"))
@@ -506,15 +572,16 @@ def _stopped_after_updates(runs: Path) -> Iterator[None]:
     def watch() -> None:
         while not done.is_set():
             if size() > before:
+                sent.set()
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             time.sleep(0.01)
 
-    before, done = size(), threading.Event()
+    before, done, sent = size(), threading.Event(), threading.Event()
     watching = threading.Thread(target=watch, daemon=True)
     watching.start()
     try:
-        yield
+        yield sent
     finally:
         done.set()
         watching.join()
@@ -523,13 +590,16 @@ def _stopped_after_updates(runs: Path) -> Iterator[None]:
 @in_a_sentence
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tries", type=at_least_one, default=4, help="of each fault")
+    parser.add_argument("--tries", type=at_least_one, help=f"of each fault; else {TRIES}")
     parser.add_argument("--only", nargs="+", default=[], help="faults whose names begin so")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments at which harm is done")
+    parser.add_argument("--seed", type=int, help="of the moments at which harm is done; else 0")
     parser.add_argument("--soak", type=above_zero, help="minutes of resuming, in place of faults")
     parser.add_argument("--work", type=Path, help="folder to work in, which is kept; a temporary one by default")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
+    of_faults = {"--tries": options.tries, "--only": options.only or None, "--seed": options.seed}
+    if options.soak is not None and (odd := [name for name, value in of_faults.items() if value is not None]):
+        parser.error(f"--soak takes the place of faults: leave {', '.join(odd)} out")
     if odd := [start for start in options.only if not any(name.startswith(start) for name in FAULTS)]:
         parser.error(f"argument --only: no fault's name begins with {', '.join(odd)}; there are {', '.join(FAULTS)}")
     with tempfile.TemporaryDirectory() as temporary:
@@ -542,7 +612,7 @@ def main() -> None:
         rows, wholes = [], {}
         for name in chosen:
             print(f"{name}…", file=sys.stderr)
-            rows.append(try_fault(name, options.tries, work, wholes, options.seed).row())
+            rows.append(try_fault(name, options.tries or TRIES, work, wholes, options.seed or 0).row())
             print(f"  {rows[-1]}", file=sys.stderr)  # hours may pass until the table
     print(json.dumps(rows, indent=2) if options.json else table(rows))
 

@@ -1,12 +1,15 @@
 """What `quality_per_minute.py` keeps in its folder, where `quality_scores.py` finds it.
 
+WORK/.lock                  held by the session that trains there
 WORK/<data>-<size>/         data.json, train.npy, held_out.npy
     <contender>/<seed>/     record.json, samples_<minutes>.npy and .png, scores.json, log.txt
 """
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from utils.data import load, scale_back
 from utils.data.catalogue import check_asked, check_count, find_source, place_of
 from utils.errors import InputError
 from utils.evaluation.distances import LEAST_SAMPLES
-from utils.files import appears_whole, expect_writable, read_json, write_json
+from utils.files import appears_whole, expect_writable, locked, make_folder, read_json, write_json
 from utils.runs import dataset_slug
 from utils.viz import grid, write_png
 
@@ -52,9 +55,23 @@ class Data:
     def results(self) -> list["Result"]:
         """What is kept of contenders, in the order in which they are listed."""
         known = list(CONTENDERS)
-        found = [Result(path.parent) for path in self.folder.glob("*/*/record.json")]
-        found = [result for result in found if result.name in known]
+        folders = [path.parent for path in self.folder.glob("*/*/record.json")]
+        found = [Result(folder) for folder in folders if folder.name.isdecimal() and folder.parent.name in known]
         return sorted(found, key=lambda result: (known.index(result.name), result.seed))
+
+
+def alone(work: str | Path) -> AbstractContextManager[None]:
+    """Keep other sessions from training in a folder: they would write to the same files. It is made if need be.
+
+    Raises:
+        InputError: another session does already.
+        OSError: the folder cannot be made.
+    """
+
+    def taken() -> None:
+        raise InputError(f"Another session trains in {work}: wait for its end, or name another --work folder.")
+
+    return locked(make_folder(work) / ".lock", taken, lambda sentence: print(sentence, file=sys.stderr))
 
 
 def check_possible(
@@ -163,7 +180,7 @@ class Result:
                 path.unlink()
 
     def is_whole(self, marks: Sequence[float], samples: int, fingerprint: str) -> bool:
-        """Whether all these marks are kept already, of so many samples each.
+        """Whether all these marks are kept already, of so many samples each. A mark whose samples are gone is not.
 
         Args:
             marks: in minutes.
@@ -183,7 +200,7 @@ class Result:
                 f"{self.folder} was trained with other {' and '.join(other)} than {self.name} has now: remove that "
                 "folder, or name another --work folder."
             )
-        kept = {mark["minutes"] for mark in record["marks"]}
+        kept = {mark["minutes"] for mark in record["marks"] if self.samples(mark["minutes"]).is_file()}
         if record["samples_count"] >= samples and kept >= set(marks):
             return True
         if lost := kept - set(marks):

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.children import ending_with_us
 from benchmarks.limits import MemoryGroup, memory_group
 from benchmarks.sentences import ChildFailed, at_least_one, existing_folder, in_a_sentence
 from utils.config import preset
@@ -77,9 +78,16 @@ def run(arguments: list[str], inside: MemoryGroup | None = None) -> Ended:
             if inside is not None:
                 inside.take(os.getpid())
 
-        process = subprocess.Popen(command("utils", *arguments), cwd=PROJECT, stdout=out, stderr=err, preexec_fn=join)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        process = subprocess.Popen(
+            command("utils", *arguments), cwd=PROJECT, stdout=out, stderr=err, preexec_fn=ending_with_us(join)
+        )
+        try:
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            if process.returncode is None:  # a signal has ended the waiting
+                process.kill()
+                process.wait()
         for stream in (out, err):
             stream.seek(0)
         return Ended(process.args, process.returncode, used.ru_maxrss * 1024, out.read(), err.read())

@@ -8,12 +8,15 @@
 The pictures are synthetic (DISTINCT different ones, again and again), and `./dcgan datasets --prepare` prepares them in
 a process of its own with as many workers as there are cores (--cores). Memory is the most that it and its workers held
 for themselves at a time; pages of mapped files, which the system takes back when it likes, do not count. Beside wall
-clock there is processor time, on which other work of the machine has less influence. Needs Linux, and for a million
-pictures of 64x64 some 17 GB of disk, which are freed in the end.
+clock there is processor time, on which other work of the machine has less influence; with --kills it is left out, since
+nobody counts that of workers whose process was killed. Where a preparation was disturbed, all bytes of the arrays are
+compared with those of one that was not. Needs Linux, and for a million pictures of 64x64 some 17 GB of disk, which are
+freed in the end.
 """
 
 import argparse
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -28,12 +31,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.sentences import ChildFailed, at_least_one, existing_folder, in_a_sentence
+from benchmarks.children import ending_with_us
+from benchmarks.sentences import ChildFailed, at_least_one, at_least_zero, existing_folder, in_a_sentence
 from utils.runs import PROJECT
 from utils.start import command
 
 DISTINCT = 2_000
 PER_FOLDER = 1_000
+PIECE = 1 << 20  # bytes of an array in memory at a time
 
 
 def pictures(side: int) -> list[bytes]:
@@ -90,7 +95,7 @@ class Preparation:
         self.process = subprocess.Popen(
             command("utils", "datasets", *options, "--prepare", "--json"),
             cwd=PROJECT, stdout=subprocess.PIPE, stderr=self._errors, text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, allowed),
+            preexec_fn=ending_with_us(lambda: os.sched_setaffinity(0, allowed)),
         )  # fmt: skip
         self.peak = 0
 
@@ -99,9 +104,10 @@ class Preparation:
         self.peak = max(self.peak, sum(map(_own_memory, _family(self.process.pid))))
 
     def kill(self) -> None:
-        """SIGKILL; the workers end by themselves."""
-        self.process.kill()
-        self.process.communicate()
+        """SIGKILL, unless it has ended; the workers end by themselves, and are waited for."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
 
     def result(self) -> dict:
         """Wait for the end; what it says.
@@ -134,6 +140,18 @@ def _own_memory(process: int) -> int:
     return 0
 
 
+def contents(prepared: Path) -> dict[str, str]:
+    """A digest of the bytes of each array below a folder. (A dataset's fingerprint is one of what was read.)"""
+    found = {}
+    for path in sorted(prepared.rglob("*.npy")):
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while piece := file.read(PIECE):
+                digest.update(piece)
+        found[str(path.relative_to(prepared))] = digest.hexdigest()
+    return found
+
+
 def finished(data: Path) -> int:
     """Chunks that the journals in a data folder tell of."""
     return sum(file.read_bytes().count(b"\n") for file in (data / "prepared").glob("*/journal*.jsonl"))
@@ -154,13 +172,13 @@ def main() -> None:
     parser.add_argument(
         "--cores", type=at_least_one, default=len(os.sched_getaffinity(0)), help="of each process that prepares"
     )
-    parser.add_argument("--kills", type=int, default=0, help="how often to kill it on the way")
+    parser.add_argument("--kills", type=at_least_zero, default=0, help="how often to kill it on the way")
     parser.add_argument("--parts", type=at_least_one, default=1, help="parts that are prepared at the same time")
     parser.add_argument("--folder", type=existing_folder, help="where to make the temporary folder")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args()
     figures: dict = {"pictures": options.count, "kind": options.kind, "cores": options.cores}
-    with tempfile.TemporaryDirectory(dir=options.folder) as temporary:
+    with tempfile.TemporaryDirectory(dir=options.folder) as temporary, contextlib.ExitStack() as at_the_end:
         data = Path(temporary) / "data"
         data.mkdir()
         began = time.perf_counter()
@@ -169,22 +187,24 @@ def main() -> None:
         figures["s to write the pictures"] = round(time.perf_counter() - began, 1)
         source = data / "lsun_bedroom" if options.kind == "lmdb" else Path(name)
         figures["MB of pictures"] = round(on_disk(source) / 1e6)
-        asked = [name, "--size", str(options.size), "--data-dir", str(data)]
+
+        def preparation(*part: str) -> Preparation:
+            asked = [name, "--size", str(options.size), "--data-dir", str(data), *part]
+            one = Preparation(asked, options.cores)
+            at_the_end.callback(one.kill)
+            return one
 
         chance, chunks, before = random.Random(0), -(-options.count // 256), os.times()
         began, peak = time.perf_counter(), 0
         for _ in range(options.kills):
-            doomed = Preparation(asked, options.cores)
+            doomed = preparation()
             goal = finished(data) + chance.randrange(1, max(2, chunks // (options.kills + 1)))
             while finished(data) < goal and doomed.process.poll() is None:
                 time.sleep(0.01)
             doomed.kill()
         figures["chunks that kills had left"] = f"{finished(data)} of {chunks}"
         if options.parts > 1:
-            parts = [
-                Preparation([*asked, "--part", f"{part}/{options.parts}"], options.cores)
-                for part in range(1, options.parts + 1)
-            ]
+            parts = [preparation("--part", f"{part}/{options.parts}") for part in range(1, options.parts + 1)]
             while any(part.process.poll() is None for part in parts):
                 for part in parts:
                     part.look()
@@ -192,7 +212,7 @@ def main() -> None:
             for part in parts:
                 part.result()
             peak = sum(part.peak for part in parts)
-        last = Preparation(asked, options.cores)
+        last = preparation()
         result = last.result()
         took, after = time.perf_counter() - began, os.times()
         spent = after.children_user + after.children_system - before.children_user - before.children_system
@@ -200,17 +220,20 @@ def main() -> None:
         figures |= {
             "s to prepare": round(took, 1),
             "images/s": round(options.count / took),
-            "images/s of a core's time": round(options.count / spent),  # workers count when they have ended
+            # Workers count when they have ended and their process has asked; one that was killed never does.
+            "images/s of a core's time": None if options.kills else round(options.count / spent),
             "MB of memory, all processes": round(max(peak, last.peak) / 1e6),
             "MB prepared": round(on_disk(prepared) / 1e6),
             "images": result["images"],
             "fingerprint": result["fingerprint"][:12],
         }
         if options.kills or options.parts > 1:  # must be what nobody disturbs
+            disturbed = result, contents(prepared)
             shutil.rmtree(prepared)
-            figures["the same undisturbed"] = Preparation(asked, options.cores).result() == result
+            figures["the same undisturbed"] = (preparation().result(), contents(prepared)) == disturbed
     width = max(map(len, figures))
-    print(json.dumps(figures) if options.json else "\n".join(f"{n:>{width}}  {v}" for n, v in figures.items()))
+    lines = [f"{name:>{width}}  {'–' if value is None else value}" for name, value in figures.items()]
+    print(json.dumps(figures) if options.json else "\n".join(lines))
 
 
 if __name__ == "__main__":

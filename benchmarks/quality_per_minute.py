@@ -5,9 +5,9 @@
 
 The first trains. Each contender (`contenders.py`) is a process of its own; they take turns of some seconds of training
 in one run, so that a busy moment of the machine hits all of them, and at marks of minutes each draws samples, which are
-kept in FOLDER. A result that is there already is taken, so several sessions can add to one table. The second measures
-what is kept against images that nobody has trained on; see `quality_scores.py`. What was predicted before anything was
-measured stands in README.md.
+kept in FOLDER. A result that is there already is taken, so several sessions can add to one table, one after the other:
+while one trains, a second is refused. The second command measures what is kept against images that nobody has trained
+on; see `quality_scores.py`. What was predicted before anything was measured stands in README.md.
 
 Time is that of training alone, from a contender's first update on, with all that it compiles: not loading, building,
 drawing samples or waiting. So nobody's grids, summaries and checkpoints are in it either. A mark is reached by the
@@ -31,7 +31,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.contenders import CONTENDERS, PEERS, settings_of
-from benchmarks.kept import Data, Result, check_possible, set_apart
+from benchmarks.kept import Data, Result, alone, check_possible, set_apart
 from benchmarks.sentences import in_a_sentence, last_line
 from utils.errors import InputError
 from utils.evaluation.distances import SAMPLES
@@ -318,14 +318,15 @@ def _run(options: argparse.Namespace) -> int:
     asked = options.data or ["faces"]
     for name in asked:  # all of them before the images of one are drawn, which may take minutes
         check_possible(name, *how)
-    sets = [set_apart(name, *how) for name in asked]
     names = options.only or list(CONTENDERS)
-    for seed in options.seeds:
-        for data in sets:
-            _lacking(data, _results(data, names, seed), options)  # what is refused is said before hours of the others
-    for seed in options.seeds:  # a session that is stopped has whole seeds
-        for data in sets:
-            train(data, names, seed, options)
+    with alone(options.work):
+        sets = [set_apart(name, *how) for name in asked]
+        for seed in options.seeds:
+            for data in sets:
+                _lacking(data, _results(data, names, seed), options)  # what is refused is said before others' hours
+        for seed in options.seeds:  # a session that is stopped has whole seeds
+            for data in sets:
+                train(data, names, seed, options)
     if not any(result.name in names and result.seed in options.seeds for data in sets for result in data.results()):
         raise InputError("Nothing was trained, and nothing was kept before: the lines above say what each lacks.")
     print(f"To measure what is kept: python {sys.argv[0]} --work {options.work} --score", file=sys.stderr)

@@ -187,9 +187,7 @@ def _rows(measured: dict[tuple, list[dict]], floor: dict[str, Interval]) -> list
     for row in rows:
         peers = [other for other in rows if other["peer"] and other["minutes"] == row["minutes"]]
         row["of_best_peer"] = {
-            part: _share(row[part]["value"], [peer[part]["value"] for peer in peers], floor[part].value)
-            for part in DISTANCES
-            if not row["peer"]
+            part: _share(row, peers, part, floor[part].value) for part in DISTANCES if not row["peer"]
         }
     return rows
 
@@ -201,9 +199,16 @@ def over_seeds(intervals: Sequence[Interval], shares: bool = False) -> Interval:
     return student(np.array([interval.value for interval in intervals]), (0, 1) if shares else (-np.inf, np.inf))
 
 
-def _share(value: float, peers: Sequence[float], floor: float) -> float | None:
-    """A distance above the floor as a share of the best peer's; None where no peer is above it."""
-    best = min(peers, default=floor)
+def _share(row: dict, peers: Sequence[dict], part: str, floor: float) -> float | None:
+    """A distance above the floor as a share of the best peer's, both over the seeds that both have, since seeds differ
+    by more than many contenders; None where no peer has one of them, or none is above the floor."""
+
+    def mean(of: dict, seeds: set[int]) -> float:
+        return float(np.mean([value for seed, value in zip(of["seeds"], of["each"][part]) if seed in seeds]))
+
+    shared = [(peer, set(row["seeds"]) & set(peer["seeds"])) for peer in peers]
+    both = [(mean(peer, seeds), mean(row, seeds)) for peer, seeds in shared if seeds]
+    best, value = min(both, default=(floor, floor))
     return (value - floor) / (best - floor) if best > floor else None
 
 
@@ -244,8 +249,8 @@ def in_words(record: dict) -> str:
             f"{data['title']}, {data['size']}x{data['size']} pixels: trained on {data['images']:,} images, measured "
             f"against {data['held_out']:,} others\n\n" + table([_speed(speed) for speed in kept["speeds"]])
         )
-        seeds = [session["seed"] for session in kept["sessions"]]
-        if several := [session for session in kept["sessions"] if seeds.count(session["seed"]) > 1]:
+        everybody = {name for session in kept["sessions"] for name in session["contenders"]}
+        if several := [session for session in kept["sessions"] if set(session["contenders"]) != everybody]:
             listed = "; ".join(
                 f"seed {s['seed']}, {s['began']} on {s['device']}: {', '.join(s['contenders'])}" for s in several
             )

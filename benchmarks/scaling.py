@@ -44,7 +44,7 @@ def main() -> None:
             else:  # half of the time is computing when t / k is what sharing takes
                 row[f"{link.about}: ms for half"] = round(1000 * link.replicas * seconds_to_share(amount, link), 1)
         rows.append(row)
-    print(json.dumps(rows, indent=2) if options.json else table(rows))
+    print(json.dumps({"seconds": options.seconds, "rows": rows}, indent=2) if options.json else table(rows))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,24 @@
 """How a benchmark ends that cannot do what it was asked: with one sentence on standard error and exit code 2; or 1
-where it is a process that it has started that has failed.
+where it is a process that it has started that has failed. One that is asked to end by a signal ends what it has begun.
 
 Nothing of the project is imported at the top: that switches oneDNN on, and `train_step` measures TensorFlow without it.
 """
 
 import argparse
+import contextlib
 import errno
 import functools
 import math
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 EXTRAS = {"atheris": "atheris", "playwright": "playwright", "ray": "'ray[train]'", "torch": "torch", "lmdb": "'lmdb<4'"}
 """Packages without which the other benchmarks go on, and what to ask pip for."""
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that ask a process to end, and by themselves would end it on the spot."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, None)  # NumPy tells of a full disk without a number
 
 
@@ -44,12 +49,13 @@ def last_line(said: str) -> str:
 
 def in_a_sentence(main: Callable) -> Callable[..., int]:
     """The `main` of a benchmark, giving its exit code: 2, without a traceback, for what `sentence_of` has words for
-    (and of a `ChildFailed` its own)."""
+    (and of a `ChildFailed` its own). A signal of `ENDING` ends it with 128 and the signal's number."""
 
     @functools.wraps(main)
     def ending(*arguments) -> int:
         try:
-            return main(*arguments) or 0
+            with _signals_unwind():
+                return main(*arguments) or 0
         except Exception as error:
             if not (sentence := sentence_of(error)):
                 raise
@@ -57,6 +63,28 @@ def in_a_sentence(main: Callable) -> Callable[..., int]:
             return error.exit_code if isinstance(error, ChildFailed) else 2
 
     return ending
+
+
+@contextlib.contextmanager
+def _signals_unwind() -> Iterator[None]:
+    """While it lasts, signals of `ENDING` raise `SystemExit`, so that every `finally` runs: processes that were started
+    are ended, and temporary folders go.
+
+    A signal that is ignored (`nohup`) or answered already stays so. Only the main thread can answer any.
+    """
+
+    def stop(number, _frame) -> None:
+        raise SystemExit(128 + number)
+
+    ours = ENDING if threading.current_thread() is threading.main_thread() else ()
+    ours = [number for number in ours if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def sentence_of(error: Exception) -> str | None:
@@ -82,6 +110,13 @@ def at_least_one(text: str) -> int:
     """A whole number from 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number, at least 1. Received: {text!r}.")
+    return int(text)
+
+
+def at_least_zero(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 0. Received: {text!r}.")
     return int(text)
 
 

@@ -34,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.sentences import at_least_one, in_a_sentence
 from utils import runtime
+from utils.errors import InputError
 
 runtime.import_tensorflow()  # before anything else of the project can: it starts with less noise this way
 
@@ -43,10 +44,12 @@ from utils.studio.server import Studio, application, listen, server_for  # noqa:
 from utils.tables import table  # noqa: E402
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 SECONDS = 3.0
 """That a slider is moved for."""
+PATIENCE = 300.0
+"""Seconds after which a page counts as hanging; Playwright's 30 are few for many visitors of a busy machine."""
 WITHIN, RATES = 2.0, {32: 10.0, 64: 4.0}
 """Seconds to the first picture of an export, and pictures a second along its slider by size, that are asked for."""
 SLIDE = """async (seconds) => {
@@ -90,6 +93,13 @@ def studio_served(names: list[str], data_dir: Path | None) -> Iterator[str]:
     thread.join(5)
 
 
+def fresh(browser: "Browser") -> "BrowserContext":
+    """A visitor with an empty cache."""
+    context = browser.new_context()
+    context.set_default_timeout(1000 * PATIENCE)
+    return context
+
+
 def first_picture(page: "Page", address: str) -> float:
     """Seconds from the beginning of the navigation."""
     page.goto(address)
@@ -101,7 +111,7 @@ def measure(browser: "Browser", address: str, repeats: int) -> dict:
     """First picture, each time with an empty cache, and pictures a second along a slider."""
     firsts = []
     for _ in range(repeats):
-        context = browser.new_context()
+        context = fresh(browser)
         page = context.new_page()
         firsts.append(first_picture(page, address))
         if len(firsts) < repeats:
@@ -116,7 +126,7 @@ def measure(browser: "Browser", address: str, repeats: int) -> dict:
 
 def visit(browser: "Browser", address: str, visitors: int) -> float:
     """Seconds until every one of so many pages that are opened at once shows a picture."""
-    contexts = [browser.new_context() for _ in range(visitors)]
+    contexts = [fresh(browser) for _ in range(visitors)]
     pages = [context.new_page() for context in contexts]
     begun = time.perf_counter()
     for page in pages:
@@ -165,7 +175,7 @@ def main() -> int:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import Error, sync_playwright
 
     offers = find_offers(options.models)
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -173,11 +183,15 @@ def main() -> int:
         parser.error("no Chromium is installed (Debian: apt install chromium)")
     runtime.start()
     rows = []
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium)
-        for offer in offers:
-            rows += rows_of(browser, offer, options.repeats, options.visitors, options.data_dir)
-        browser.close()
+    try:
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=chromium)
+            for offer in offers:
+                rows += rows_of(browser, offer, options.repeats, options.visitors, options.data_dir)
+            browser.close()
+    except Error as error:
+        said = next(iter(str(error).splitlines()), "it said nothing")  # its log of the call stands below
+        raise InputError(f"The browser {chromium} has failed: {said}") from error
     lacks = missed(rows)
     if options.json:
         print(json.dumps({"rows": rows, "missed": lacks}, indent=2))

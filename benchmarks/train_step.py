@@ -40,6 +40,7 @@ CONTENDERS = {
     "ours_shared_bfloat16": "this project, shared latents, --precision mixed_bfloat16",
 }
 MATMUL = 4096  # side of the matrices behind the ceiling
+ROUNDS, UPDATES = 5, 3  # of each contender, and in each of its rounds
 
 
 # --- the contenders: each gives a function that does one update -------------------------------------------------------
@@ -352,8 +353,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="report32", choices=["report32", "report64"])
     parser.add_argument("--batch-size", type=at_least_one, default=128)
-    parser.add_argument("--rounds", type=at_least_one, default=5)
-    parser.add_argument("--updates", type=at_least_one, default=3, help="updates per contender and round")
+    parser.add_argument("--rounds", type=at_least_one, help=f"else {ROUNDS}")
+    parser.add_argument("--updates", type=at_least_one, help=f"updates per contender and round; else {UPDATES}")
     parser.add_argument(
         "--only",
         nargs="*",
@@ -364,8 +365,11 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="show where the time of this project's update goes")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.profile and options.json:
-        parser.error("--profile prints a table: leave --json out")
+    of_turns = {"--only": options.only, "--rounds": options.rounds, "--updates": options.updates}
+    of_turns |= {"--json": options.json or None}
+    if options.profile and (odd := [name for name, value in of_turns.items() if value is not None]):
+        parser.error(f"--profile prints a table of one update of this project: leave {', '.join(odd)} out")
+    options.rounds, options.updates = options.rounds or ROUNDS, options.updates or UPDATES
 
     inherited = dict(os.environ)  # before the project sets any switch
     if options.contender in ("report", "tutorial"):

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.children import ending_with_us
 from benchmarks.sentences import ChildFailed, above_zero, at_least_one, in_a_sentence
 from utils.errors import InputError
 from utils.presets import preset, presets
@@ -49,7 +50,7 @@ class Arm:
             process = subprocess.Popen(
                 command("utils", *self.words, "train", *options, "--runs-dir", runs),
                 cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, self.cores),
+                preexec_fn=ending_with_us(lambda: os.sched_setaffinity(0, self.cores)),
             )  # fmt: skip
             try:
                 start, began = self._at(Path(runs), WARM, 0.0, process)

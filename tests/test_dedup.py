@@ -472,6 +472,8 @@ def test_the_benchmark_takes_datasets_from_the_folder_that_is_named(originals, t
     ]
     monkeypatch.setattr(sys, "argv", ["dedup", *asked])
     assert benchmark.main() == 0
-    (result,) = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)
+    (result,) = found["rows"]
+    assert (found["copies"], found["size"]) == (3, 32)
     assert result["recall"]["identical"] == 1 and result["originals"] == 21
     assert list((tmp_path / "data").rglob("*.npy"))

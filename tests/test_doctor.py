@@ -1,5 +1,6 @@
 """What the doctor says of measurements, what is done then, and which networks are kept."""
 
+import argparse
 import itertools
 import json
 import re
@@ -603,6 +604,14 @@ def test_a_signal_during_a_training_ends_in_a_sentence_and_the_same_command_goes
     )
     code, (run,), _ = recipe_of("own.npz")
     assert (code, run["updates"]) == (0, 8)
+
+
+def test_a_training_that_is_asked_for_twice_is_judged_once():
+    options = argparse.Namespace(
+        seeds=[1, 0, 1], data=["faces", "faces:32", "faces"], scale="smallest", only=["the recipe"]
+    )
+    asked = [(place, experiment.training.seed) for _, place, experiment in benchmark.experiments(options)]
+    assert asked == [("faces", 1), ("faces", 0)]
 
 
 def test_ctrl_c_between_trainings_ends_in_the_same_sentence(recipe_of, monkeypatch):

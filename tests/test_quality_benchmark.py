@@ -6,6 +6,8 @@ import dataclasses
 import itertools
 import json
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -21,6 +23,7 @@ from utils.errors import InputError
 from utils.evaluation.features import Extractor
 from utils.intervals import Interval
 from utils.models import build_discriminator, build_generator
+from utils.runs import PROJECT
 
 SIDE = 32
 
@@ -93,6 +96,39 @@ def test_a_process_answers_lines_and_its_end_is_told_with_what_it_said_last(tmp_
     process.end()
     with pytest.raises(Gone, match="nowhere cannot be run"):
         Process("torch", tmp_path / "train.npy", 0, str(tmp_path / "nowhere"), tmp_path / "log.txt")
+
+
+def test_a_contender_answers_line_by_line_and_ends_with_whoever_asks_also_in_the_middle_of_a_turn(tmp_path):
+    script = """if True:
+        import sys, time
+        from benchmarks import contenders, peers
+
+        contenders.build = lambda *_: peers.Trainer(lambda: time.sleep(0.01), None, 3, {"drawn_by": "nobody"})
+        sys.exit(contenders.main())
+    """
+    np.save(tmp_path / "images.npy", np.zeros((1, 2, 2, 3), np.uint8))
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "first", "--images", str(tmp_path / "images.npy")],
+        cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+    def ask(seconds):
+        process.stdin.write(json.dumps({"until": seconds}) + "\n")
+        process.stdin.flush()
+
+    try:
+        facts = json.loads(process.stdout.readline())
+        assert (facts["batch_size"], facts["drawn_by"]) == (3, "nobody")
+        for seconds in (0.02, 0.04):
+            ask(seconds)
+            answer = json.loads(process.stdout.readline())
+            assert seconds <= answer["seconds"] < 1 and answer["updates"] >= 1
+        ask(60)
+        process.stdin.close()
+        assert process.wait(5) == 0 and process.stdout.read() == ""
+    finally:
+        process.kill()
+        process.wait()
 
 
 @contextlib.contextmanager
@@ -218,6 +254,57 @@ def test_scores_compare_with_the_best_peer_above_the_floor_and_leave_out_spaces_
     assert drawn.stat().st_size and shown.stat().st_size
 
 
+def test_a_share_of_the_best_peer_is_over_the_seeds_that_both_have():
+    def run(seed, value):
+        values = {part: Interval(value, value, value) for part in quality_scores.DISTANCES}
+        return {"seed": seed, "updates": 1, "values": values}
+
+    floor = {part: Interval(1.0, 1.0, 1.0) for part in quality_scores.DISTANCES}
+    measured = {
+        (1.0, "paper"): [run(0, 2.0)],
+        (1.0, "torch"): [run(1, 3.0)],
+        (5.0, "paper"): [run(0, 2.0), run(1, 6.0)],
+        (5.0, "torch"): [run(2, 1.5)],  # the nearest, of a seed that nobody else has
+        (5.0, "tutorial"): [run(1, 3.0), run(3, 99.0)],
+    }
+    ours = [row for row in quality_scores._rows(measured, floor) if not row["peer"]]
+    for part in quality_scores.DISTANCES:
+        assert [row["of_best_peer"][part] for row in ours] == [None, (6 - 1) / (3 - 1)]
+
+
+def test_the_published_shares_are_over_the_seeds_that_both_have():
+    record = json.loads((PROJECT / "notebooks/results/records/quality_per_minute.json").read_text())
+    for space in (space for data in record["sets"] for space in data["spaces"]):
+        for row in (row for row in space["rows"] if row["contender"] == "first"):
+            peers = [other for other in space["rows"] if other["peer"] and other["minutes"] == row["minutes"]]
+            for part, share in row["of_best_peer"].items():
+                assert quality_scores._share(row, peers, part, space["floor"][part]["value"]) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "listed"),
+    [
+        ([(0, ["first", "torch"]), (1, ["first", "torch"])], None),
+        ([(0, ["first"]), (1, ["first"])], None),  # nobody stands beside it
+        ([(0, ["first"]), (0, ["torch"])], [0, 0]),
+        ([(0, ["first"]), (1, ["torch"])], [0, 1]),
+        ([(0, ["first", "torch"]), (1, ["first"])], [1]),
+    ],
+)
+def test_contenders_that_did_not_take_turns_are_told_whatever_their_seeds(sessions, listed):
+    speed = {"about": "any", "seed": 0, "batch_size": 1, "parameters": 1, "images_per_second": 1.0}
+    speed |= {"first_update_seconds": 1.0, "start_seconds": 1.0, "cores_used": 1.0}
+    told = [
+        {"seed": seed, "began": f"{hour}:00", "device": "any", "contenders": names}
+        for hour, (seed, names) in enumerate(sessions, 1)
+    ]
+    data = {"title": "tiny", "size": 32, "images": 9, "held_out": 9}
+    kept = {"data": data, "speeds": [speed], "sessions": told, "spaces": []}
+    words = quality_scores.in_words({"sets": [kept], "left_out": []})
+    assert ("took turns" in words) == (listed is not None)
+    assert [words.count(f"seed {seed}, ") for seed in (0, 1)] == [(listed or []).count(seed) for seed in (0, 1)]
+
+
 @pytest.mark.parametrize(("floor", "drawn"), [(0.02, True), (0.011, True), (0.009, False), (-0.001, False)])
 def test_a_floor_far_below_all_lines_is_named_and_not_drawn(floor, drawn, monkeypatch, tmp_path):
     from utils import figure
@@ -287,6 +374,36 @@ def test_no_mark_is_lost_unless_it_comes_again(work, tmp_path, capsys):
     options = argparse.Namespace(minutes=[0.0005, 0.001, 0.002], turn=0.02, samples=40, torch_python=None)
     train(data, ["paper", "tutorial"], 0, options, start=Dies)
     assert "it died before its first mark" in capsys.readouterr().err and files() == before
+
+
+def test_a_mark_whose_samples_are_gone_is_not_kept(work, tmp_path):
+    shutil.copytree(work[0].folder, tmp_path / "colours")
+    (ours, _), fingerprint = kept.Data(tmp_path / "colours").results(), work[0].about["fingerprint"]
+    both = [0.0005, 0.001]
+    assert ours.is_whole(both, 40, fingerprint)
+    ours.samples(0.001).unlink()
+    assert ours.is_whole([0.0005], 40, fingerprint) and not ours.is_whole(both, 40, fingerprint)
+    with pytest.raises(InputError, match=r"ask for all of them \(--minutes 0.0005 0.001\)"):
+        ours.is_whole([0.001], 40, fingerprint)
+
+
+def test_a_copy_of_a_result_beside_it_is_no_other_seed(tmp_path):
+    for seed in ("0", "1", "0 (copy)", "1.old"):
+        (tmp_path / "paper" / seed).mkdir(parents=True)
+        (tmp_path / "paper" / seed / "record.json").touch()
+    assert [result.seed for result in kept.Data(tmp_path).results()] == [0, 1]
+
+
+def test_a_second_session_in_a_folder_is_refused_in_a_sentence(tmp_path, monkeypatch, capsys):
+    from benchmarks import quality_per_minute
+
+    monkeypatch.setattr(quality_per_minute, "check_possible", lambda *_: None)
+    monkeypatch.setattr(quality_per_minute, "set_apart", lambda *_: pytest.fail("somebody writes"))
+    work = tmp_path / "work"
+    with kept.alone(work):
+        assert main(["--work", str(work)]) == 2
+    said = capsys.readouterr().err
+    assert said == f"Another session trains in {work}: wait for its end, or name another --work folder.\n"
 
 
 def test_what_would_be_lost_is_refused_before_anybody_trains(work, monkeypatch):
