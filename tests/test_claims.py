@@ -422,6 +422,18 @@ def test_claims_are_printed_and_given_to_programs(capsys, tmp_path):
     assert (tmp_path / "c.md").read_text(encoding="utf-8") == as_markdown(rows())
 
 
+def test_a_claim_names_the_heading_that_a_reader_of_the_notebook_sees_above_its_cell(made):
+    named = [row for row in made if row.notebook and row.claim.cell[1]]
+    for row in named:
+        cells = read_object(row.notebook)["cells"]
+        (place,) = [number for number, cell in enumerate(cells) if cell["id"] == row.claim.cell[1]]
+        above = "\n".join("".join(cell["source"]) for cell in cells[: place + 1] if cell["cell_type"] == "markdown")
+        headings = [line.lstrip("# ") for line in above.splitlines() if line.startswith("#")]
+        assert row.heading and row.heading == headings[-1].rstrip()
+        assert f"(notebooks/{row.notebook.name}), {row.heading}" in as_markdown([row])
+    assert len(named) > 20
+
+
 def test_tables_of_minutes_have_the_figures_of_the_records():
     """Updates and kernel distances, each of the contender of its column at the mark of its row. In italics are marks of
     another machine, which stand in rows of other minutes; columns of shares are left to the reader."""

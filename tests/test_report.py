@@ -660,6 +660,26 @@ def test_the_commit_is_known_where_there_is_git():
     assert re.fullmatch(r"[0-9a-f]{12}(\+changes)?", runtime.commit())
 
 
+def test_what_was_changed_since_the_commit_is_told_but_for_notebooks_that_were_run(tmp_path, monkeypatch):
+    files = {"utils/runtime.py": "a", "notebooks/00_a.ipynb": "{}", "notebooks/README.md": "b", "dcgan": "c"}
+    for name, words in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(words)
+    monkeypatch.setattr(runtime, "__file__", str(tmp_path / "utils" / "runtime.py"))
+    assert runtime.commit() is None
+    own = ("git", "-c", "user.name=a", "-c", "user.email=b", "-C", str(tmp_path))
+    for step in (("init", "-q"), ("add", "."), ("commit", "-qm", "c")):
+        subprocess.run((*own, *step), check=True)
+    clean = runtime.commit()
+    assert re.fullmatch(r"[0-9a-f]{12}", clean)
+    for name, words in files.items():
+        (tmp_path / name).write_text(f"{words} ")
+        assert runtime.commit() == (clean if name.endswith(".ipynb") else f"{clean}+changes"), name
+        (tmp_path / name).write_text(words)
+    (tmp_path / "dcgan").unlink()
+    assert runtime.commit() == f"{clean}+changes"
+
+
 def test_an_interrupted_report_leaves_the_former_one_whole(run, tmp_path, monkeypatch, capsys):
     plain = b'{"title": "old", "about": "old", "sections": []}'
     former = {"report.json": plain, "pictures/001-old.png": b"old", "report.html": b"old"}

@@ -246,13 +246,24 @@ def device() -> Device:
 
 
 def commit() -> str | None:
-    """The commit of the project that is running, with "+changes" where files were changed since; None without Git."""
-    describe = ("git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--exclude=*")
+    """The commit of the project that is running, with "+changes" where files were changed since; None without Git.
+
+    Notebooks are passed over: Jupyter rewrites them whenever they are run, and no training depends on them.
+    """
+
+    def git(*arguments: str, good: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess:
+        command = ("git", "-C", str(Path(__file__).parent), *arguments)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        if done.returncode not in good:
+            done.check_returncode()
+        return done
+
     try:
-        done = subprocess.run((*describe, "--dirty=+changes"), capture_output=True, text=True, timeout=20, check=True)
+        name = git("describe", "--always", "--abbrev=12", "--exclude=*").stdout.strip()
+        changed = git("diff", "--quiet", "HEAD", "--", ":/", ":(top,exclude)notebooks/*.ipynb", good=(0, 1)).returncode
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip() or None
+    return (name + "+changes" * changed) or None
 
 
 def environment() -> dict:

@@ -49,6 +49,17 @@ class Notebook:
         """Its cells by their id."""
         return {cell["id"]: cell for cell in read_json(self.file)["cells"]}
 
+    def heading(self, cell: str) -> str:
+        """The heading that a cell stands under, in its notebook's words; "" where there is none, or no such cell."""
+        found = ""
+        for name, each in self.cells.items():
+            if each["cell_type"] == "markdown":
+                text = re.sub(r"^```.*?^```", "", "".join(each["source"]), flags=re.M | re.S)
+                found = [found, *re.findall(r"^#+ +(.*?) *$", text, re.M)][-1]
+            if name == cell:
+                return found
+        return ""
+
     def printed(self, cell: str) -> list[str]:
         """What a cell printed, and showed as text, output by output.
 

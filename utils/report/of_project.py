@@ -151,12 +151,12 @@ def _shown(title: str, report: Report, kept: Kept, number: str, cell: str, place
 
 def _stamp(kept: Kept, number: str, cell: str) -> Stamp:
     """A cell of a notebook: what it shows has the seed 0 and is of one model, whose images have a fingerprint."""
-    model, name = _MODEL_OF.get(number, "faces"), kept.notebook(number).file.stem
+    model, notebook = _MODEL_OF.get(number, "faces"), kept.notebook(number)
     try:
         data = environment_of(kept.card(model)).get("fingerprint", "")
     except NotKeptError:
         data = ""
-    return Stamp(f"notebook {name}, cell {cell}, model {model}", 0, data)
+    return Stamp(f"notebook {notebook.file.stem}, {notebook.heading(cell)}, model {model}", 0, data)
 
 
 def _found(kept: Kept) -> list[dict]:

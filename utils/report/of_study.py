@@ -140,7 +140,7 @@ def claims_table(rows: Sequence[Row]) -> dict:
 def _shown_in(row: Row) -> str:
     if row.notebook is None or row.evidence.measured == "–":
         return ""
-    return f" [{row.notebook.stem}, cell {row.claim.cell[1]}]"
+    return f" [{row.notebook.stem}{row.heading and f', {row.heading}'}]"
 
 
 def _data(runs: Sequence[dict]) -> list[dict]:

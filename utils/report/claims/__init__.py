@@ -17,11 +17,11 @@ from utils.report.claims.claim import CONFIRMED, MISSING, OPEN, REFUTED, Claim, 
 from utils.report.kept import Kept, NotKeptError
 
 SOURCES = {
-    "R": "R, the course report of 2021",
+    "R": "R, the course report of 2021 (unpublished)",
     "S": "S, the paper (arXiv:1511.06434) as its slides tell it",
-    "L": "L, the lab report on SVHN",
-    "A": "A, the assignment deck",
-    "G": "G, the paper on regularised DCGANs and anime faces",
+    "L": "L, the lab report on SVHN (unpublished)",
+    "A": "A, the assignment deck (unpublished)",
+    "G": "G, the paper on regularised DCGANs and anime faces (Mehralian, Karasfi 2018, doi 10.1109/AIAR.2018.8769811)",
 }
 """What the letters stand for."""
 CLAIMS = (
@@ -41,11 +41,13 @@ class Row:
         claim: it.
         evidence: what is known.
         notebook: file of its notebook, where there is one.
+        heading: what its cell stands under in there; "" where no cell is named.
     """
 
     claim: Claim
     evidence: Evidence
     notebook: Path | None
+    heading: str = ""
 
     def plain(self) -> dict:
         claim, evidence = self.claim, self.evidence
@@ -71,7 +73,7 @@ def rows(kept: Kept | None = None) -> list[Row]:
             evidence = claim.evidence(kept)
         except NotKeptError as error:
             evidence = Evidence("–", "–", MISSING, f"not measured yet: {error}")
-        made.append(Row(claim, evidence, _file(kept, claim)))
+        made.append(Row(claim, evidence, *_place(kept, claim)))
     return made
 
 
@@ -110,9 +112,7 @@ def _cells(row: Row) -> list[str]:
     claim, evidence = row.claim, row.evidence
     link = "–"
     if row.notebook:
-        link = f"[{row.notebook.stem}](notebooks/{row.notebook.name})" + (
-            f", cell `{claim.cell[1]}`" if claim.cell[1] else ""
-        )
+        link = f"[{row.notebook.stem}](notebooks/{row.notebook.name})" + (row.heading and f", {row.heading}")
     verdict = f"**{evidence.verdict}**: {evidence.why}"
     return [f"**{claim.id}**", f"{claim.says} ({claim.place})", claim.tested, evidence.measured, evidence.control,
             verdict, link]  # fmt: skip
@@ -122,8 +122,10 @@ def _escaped(cell: str) -> str:
     return cell.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
 
 
-def _file(kept: Kept, claim: Claim) -> Path | None:
+def _place(kept: Kept, claim: Claim) -> tuple[Path | None, str]:
+    """The notebook that shows a claim, and the heading there."""
     try:
-        return kept.notebook(claim.cell[0]).file if claim.cell else None
+        notebook = kept.notebook(claim.cell[0]) if claim.cell else None
     except NotKeptError:
-        return None
+        notebook = None
+    return (notebook.file, notebook.heading(claim.cell[1])) if notebook else (None, "")
