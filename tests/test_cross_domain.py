@@ -242,6 +242,16 @@ def test_a_source_is_drawn_as_what_knows_the_same(tmp_path):
     pets = npz(tmp_path / "pets.npz", labels=np.arange(12) % 2, label_names=np.array(["cat", "dog"]))
     assert [target_for(each).name for each in (digits, faces)] == ["house_numbers", "faces"]
     assert (target_for("faces").name, target_for("faces").choices) == ("faces", "plain")
+    more = {"attributes": np.eye(12, len(names), dtype=np.uint8), "attribute_names": names}
+    for labels, target in (
+        ({"labels": np.arange(12) % 10}, "house_numbers"),
+        ({"labels": np.arange(12) % 10, "label_names": np.array(list("0123456789"))}, "house_numbers"),
+        ({"labels": np.arange(12) * 900}, "faces"),  # of whom they are
+        ({"labels": np.arange(12) % 2, "label_names": np.array(["cat", "dog"])}, "faces"),
+    ):
+        both = npz(tmp_path / "both.npz", **labels, **more)
+        assert target_for(both).name == target
+        in_common(both, target)
     same, classes, *_ = in_common(digits, "house_numbers")
     assert same == tuple("0123456789") and classes
     same, classes, of_source, of_target = in_common(faces, "faces")

@@ -195,6 +195,10 @@ def test_the_model_is_compared_and_reported_although_nothing_is_known_of_its_tra
         (lambda file: np.save(file, np.full((16, 8, 5, 5), np.nan, np.float32)), "holds values that are no numbers"),
         (lambda file: file.write_bytes(b"<html>"), "cannot be read as an array of NumPy"),
         (lambda file: np.save(file, np.array([{}], object)), "cannot be read as an array of NumPy"),
+        (
+            lambda file: np.savez(file.open("wb"), np.zeros(3)),
+            r"cannot be read as an array of NumPy \(it is an archive",
+        ),
     ],
 )
 def test_an_array_that_is_not_what_it_should_be_is_named(tmp_path, change, words):

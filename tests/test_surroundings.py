@@ -117,6 +117,22 @@ def test_closed_streams_change_no_exit_code_where_something_is_refused(closed):
     assert answer.stderr.startswith("dcgan: STUDY must be one of") or "2>&-" in closed
 
 
+def test_a_terminal_that_was_closed_is_outlived_and_a_full_disk_is_not():
+    from utils.runtime import _Outliving
+
+    shown, terminal = os.openpty()
+    os.close(shown)
+    with open("/dev/full", "wb", buffering=0) as full:
+        try:
+            with pytest.raises(OSError, match="Input/output error"):
+                os.write(terminal, b"words")
+            assert [_Outliving(terminal, "w", closefd=False).write(b"words") for _ in range(2)] == [5, 5]
+            with pytest.raises(OSError, match="No space left"):
+                _Outliving(full.fileno(), "w", closefd=False).write(b"words")
+        finally:
+            os.close(terminal)
+
+
 @pytest.mark.slow
 @ready
 def test_a_reader_that_leaves_ends_a_list_and_not_a_training(tmp_path):

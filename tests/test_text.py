@@ -25,7 +25,7 @@ from utils.errors import InputError
 from utils.files import read_json, write_text
 from utils.networks import find_network, with_data
 from utils.runs import PROJECT, Run, dataset_name, dataset_slug, draw_curves, draw_film
-from utils.text import NAME_BYTES, command, one_line, shorten, slug
+from utils.text import NAME_BYTES, command, one_line, shorten, slug, telling_slug
 from utils.training import resume
 
 NAMES = {
@@ -286,3 +286,13 @@ def test_a_run_made_before_goes_on_from_its_relative_path(trained, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="were in pics, as seen from where it was started, where there is nothing now"):
         resume(run, data_dir=home / "data", progress=False)
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "犬"])
+@pytest.mark.parametrize("length", [5, 60, NAME_BYTES])
+def test_texts_that_differ_in_one_letter_anywhere_have_names_of_their_own(letter, length):
+    for size in (1, 4, 26, 27, 40, 41, 61, 80, 81, 200):
+        texts = [letter * size] + [letter * place + "x" + letter * (size - 1 - place) for place in range(size)]
+        names = {telling_slug(text, length) for text in texts}
+        assert len(names) == len(texts) and max(len(name.encode()) for name in names) <= NAME_BYTES + 7
+    assert telling_slug("red hair", 60) == slug("red hair") == "red-hair"

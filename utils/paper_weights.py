@@ -129,6 +129,8 @@ def _read(file: Path, shape: tuple[int, ...]) -> np.ndarray:
     """
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it is an archive of several")
     except FileNotFoundError as error:
         raise InputError(f"{file} is missing: {FETCH} fetches all {file.name[:-7]}_….npy.") from error
     except NO_ARRAY as error:

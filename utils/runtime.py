@@ -5,6 +5,7 @@ package can import TensorFlow, because some switches are read at that moment onl
 """
 
 import contextlib
+import errno
 import importlib.util
 import io
 import os
@@ -49,8 +50,8 @@ def open_closed_streams() -> None:
 
 
 def outlive_readers() -> None:
-    """Let this process go on when whoever read its output has left (`| head`, a pager that was closed): a training is
-    not there to be read."""
+    """Let this process go on when whoever read its output has left (`| head`, a pager, a terminal that was closed): a
+    training is not there to be read."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         raw = io.BufferedWriter(_Outliving(stream.fileno(), "w", closefd=False))
@@ -62,7 +63,9 @@ class _Outliving(io.FileIO):
     def write(self, data) -> int:
         try:
             return super().write(data)
-        except BrokenPipeError:
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EIO):
+                raise
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)

@@ -5,6 +5,7 @@ to a terminal, a formula in a heading or a part of a path.
 """
 
 import functools
+import hashlib
 import os
 import shlex
 import sys
@@ -41,9 +42,21 @@ def slug(text: str) -> str:
     Letters, digits, symbols such as emojis, and `_ . -` stay, composed (NFC); all else becomes `-`, which together with
     `.` is stripped from the ends. At most NAME_BYTES bytes of UTF-8.
     """
+    return _in_a_path(text).encode()[:NAME_BYTES].decode(errors="ignore").strip("-.")
+
+
+def telling_slug(text: str, length: int = NAME_BYTES) -> str:
+    """A `slug` that tells a text from others: of one of more than `length` characters, or that `slug` would cut, that of
+    its beginning and end, with some digits of a hash for what is cut out."""
+    if len(text) <= length and len(_in_a_path(text).encode()) <= NAME_BYTES:
+        return slug(text)
+    digits = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:6]
+    return f"{slug(shorten(text, length))}-{digits}"
+
+
+def _in_a_path(text: str) -> str:
     kept = "".join(c if _in_names(c) else " " for c in unicodedata.normalize("NFC", text))
-    whole = "-".join(kept.split()).encode()[:NAME_BYTES]
-    return whole.decode(errors="ignore").strip("-.")
+    return "-".join(kept.split())
 
 
 def find_name(name: str, names: Sequence[str]) -> int | None:

@@ -10,7 +10,7 @@ from utils.cli.text import place_for, short, written
 from utils.errors import InputError
 from utils.files import expect_folder
 from utils.tables import table
-from utils.text import shorten, slug
+from utils.text import telling_slug
 
 ABOUT = 60
 """Characters of a user's words in the name of a folder, at most."""
@@ -102,10 +102,7 @@ def folder_for(trained, what: str, asked: Path | None, about: str = "") -> Path:
     if asked is not None:
         expect_folder(asked)
         return asked
-    parts = [what, slug(shorten(about, ABOUT))]
-    if len(about) > ABOUT:  # what was cut out tells it from others, too
-        parts.append(hashlib.sha256(about.encode(errors="backslashreplace")).hexdigest()[:6])
-    name = "-".join(filter(None, parts))
+    name = "-".join(filter(None, (what, telling_slug(about, ABOUT))))
     return place_for(trained, f"latent/{name}", name)
 
 

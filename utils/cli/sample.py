@@ -12,7 +12,7 @@ from utils.cli import asked
 from utils.cli.latent import one_for_all
 from utils.cli.text import place_for, written
 from utils.errors import InputError
-from utils.text import slug
+from utils.text import telling_slug
 
 PICTURES, OF_A_TEXT = 64, 8
 """How many are drawn unless -n says so: in all, or of each text."""
@@ -109,7 +109,7 @@ def _sample_texts(options: Sample) -> None:
     if trained.experiment is None or trained.experiment.model.conditions != "text":
         raise InputError(f"{trained.title} knows no words: --text is for models trained with --conditions text.")
     name = f"{options.kept}-" if options.kept else ""
-    name += f"{options.n}-seed-{options.seed}-{slug('-'.join(options.text))}.png"
+    name += f"{options.n}-seed-{options.seed}-{telling_slug('-'.join(options.text))}.png"
     target = options.out or place_for(trained, f"samples/{name}", name)
     if target.is_dir() or target.suffix.lower() != ".png":
         raise InputError(f"--out must be the name of a .png file for a grid. Received: {target}.")
@@ -150,7 +150,7 @@ def _sample(options: Sample) -> None:
         about = about and f"{about} All pictures are as in the first of these, as walk takes it."
     which = "" if options.kept is None else f"{options.kept}-"
     kind = "" if options.mode == "files" else "-numbers.png" if options.numbers else ".png"
-    name = f"{which}{options.n}-seed-{options.seed}{f'-{slug(wanted)}' if wanted else ''}{kind}"
+    name = f"{which}{options.n}-seed-{options.seed}{f'-{telling_slug(wanted)}' if wanted else ''}{kind}"
     target = options.out or place_for(trained, f"samples/{name}", name)
     if options.mode == "files" and target.is_file():
         raise InputError(f"--out must be a folder for single files. Received: {target}, which is a file.")

@@ -151,8 +151,8 @@ def cross_domain(data: str = DIGITS, scale: str = "report", target: DataConfig |
 
 
 def target_for(source: str | Path, data_dir: str | Path | None = None) -> DataConfig:
-    """What a source is drawn as: if it is built in, the plain ones of its own kind; house numbers if it has classes;
-    else faces.
+    """What a source is drawn as: if it is built in, the plain ones of its own kind; house numbers if it has classes,
+    unless these are no digits and it has attributes, too; else faces.
 
     Raises:
         InputError: there is no such dataset, or nothing is known of its images.
@@ -160,13 +160,19 @@ def target_for(source: str | Path, data_dir: str | Path | None = None) -> DataCo
     entry = find_entry(source)
     if entry and entry.built_in:
         return DataConfig(str(source), choices="plain")
-    fields = source_there(source, SIDE, (1,), data_dir=data_dir, tolerated=1.0).describe().fields
+    there = source_there(source, SIDE, (1,), data_dir=data_dir, tolerated=1.0)
+    about = there.describe()
+    fields = about.fields
     if not {"labels", "attributes"} & set(fields):
         raise InputError(
             f"Nothing is known of the images of {one_line(str(source))}, so nothing could be kept: take a source with "
             "labels or attributes."
         )
-    return DataConfig(DIGITS if "labels" in fields else FACES)
+    classes = "labels" in fields
+    if classes and "attributes" in fields:
+        names = about.label_names
+        classes = names == tuple("0123456789") if names else np.max(there.labels) <= 9
+    return DataConfig(DIGITS if classes else FACES)
 
 
 def carry_out(
