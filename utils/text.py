@@ -46,7 +46,7 @@ def slug(text: str) -> str:
 
 
 def telling_slug(text: str, length: int = NAME_BYTES) -> str:
-    """A `slug` that tells a text from others: of one of more than `length` characters, or that `slug` would cut, that of
+    """A `slug` that tells a text from others: of one of over `length` characters, or that `slug` would cut, that of
     its beginning and end, with some digits of a hash for what is cut out."""
     if len(text) <= length and len(_in_a_path(text).encode()) <= NAME_BYTES:
         return slug(text)
