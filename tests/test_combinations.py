@@ -130,6 +130,27 @@ def test_what_the_judge_confuses_is_expected_to_be_confused():
     assert found.apart == pytest.approx(0) and not [each for each in found.combinations if each.verdict]
 
 
+def test_of_a_value_that_the_judge_never_gives_nothing_is_expected_and_nothing_is_missed(tmp_path):
+    trained, exact = trained_on(NUMBERS), np.array([0] * 80 + [1] * 20)
+    confusions = sure(NUMBERS)["confusions"]
+    confusions[1] = confusion(exact, np.zeros_like(exact), 2)  # every light digit is taken for a dark one
+    gone = next(places for places, _ in trained.most_common() if places[1] == 0)
+    light = next(places for places, _ in trained.most_common() if places[1] == 1)
+    fakes = Counter()
+    for (digit, _, *others), number in trained.items():
+        fakes[(digit, 0, *others)] += 100 * number
+    del fakes[gone]
+    fakes[light] = 50  # which no true image is taken for
+    found = compare_combinations(NUMBERS, trained, fakes, **sure(NUMBERS) | {"confusions": confusions})
+    unexpected = [each for each in found.combinations if each.values[1] == "light digit"]
+    assert len(unexpected) > 1 and {each.expected for each in unexpected} == {0}
+    assert [each.values[0] for each in found.missed()] == [str(gone[0])] and found.missed()[0].verdict == "missing"
+    assert [each.seen for each in found.with_verdict("too many")] == [50]
+    assert found.with_verdict("")[-1].seen == found.with_verdict("")[-1].expected == 0
+    assert "light digit" in json.dumps(found.plain(), allow_nan=False)
+    assert read_png(draw_combinations(tmp_path / "x.png", found, "a generator", NUMBERS)).std() > 20
+
+
 def drawn(source):
     """All of a source, in this process."""
     about, (arrays, _) = source.describe(), source.read(range(source.count))

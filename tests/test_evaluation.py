@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from dataclasses import replace as with_fields
+from types import SimpleNamespace
 
 import cv2
 import genuine
@@ -610,6 +611,56 @@ def test_measuring_again_keeps_what_else_is_known_of_the_same_weights_and_of_no_
         code, out, err = said(capsys, "evaluate", mine.folder, "--samples", 60, *options)
         assert code == 0 and json.loads(out) == measure(None, None, samples=60), err
         assert json.loads(file.read_text()) == json.loads(out) | stays
+
+
+@pytest.mark.parametrize(
+    ("agreement", "conditions"),
+    [
+        ("asked", {"conditions": "attributes", "condition_names": ("hat", "beard")}),
+        ("texts", {"conditions": "text", "conditioning": "concatenation", "loss": "gan_cls"}),
+    ],
+)
+def test_all_of_a_record_is_of_the_network_that_was_loaded_though_a_training_has_written_another_since(
+    capsys, monkeypatch, tmp_path, home, agreement, conditions
+):
+    experiment = replace(preset("report32"), name="faces", count=60, batch_size=8, width=0.0625, **conditions)
+    experiment = replace(experiment, image_size=16, generator={"start": 2})
+    run = Run.create(experiment, {"images": 60, "fingerprint": ""}, tmp_path / "runs")
+    file, measured, draw = run.model("generator"), [], Sampler.draw
+    file.parent.mkdir()
+    np.save(run.conditions_file, np.eye(2, experiment.model.condition_size, dtype=np.float32))
+    own, other = (build_generator(experiment.model, seed) for seed in (0, 1))
+    own.save(file)
+    sha256 = digest(file)
+
+    def extractors_for(*_, **__):  # a classifier may have to be trained first
+        other.save(file)
+        return [Extractor("x", "f" * 64, {}, lambda images: images.reshape(len(images), -1)[:, :5].astype(float))]
+
+    def drawn(sampler, *how):
+        measured.append(sampler.generator)
+        return draw(sampler, *how)
+
+    def seen(sampler, *_, **__):
+        measured.append(sampler.generator)
+        return SimpleNamespace(plain=lambda: {"samples": 40})
+
+    monkeypatch.setattr(evaluation, "extractors_for", extractors_for)
+    monkeypatch.setattr(evaluation, "encoder_beside", lambda file: None)
+    monkeypatch.setattr(Sampler, "draw", drawn)
+    for name in ("evaluation.asked_and_seen", "evaluation.texts_and_seen", "combinations.combinations_of"):
+        monkeypatch.setattr(f"utils.evaluation.{name}", seen)
+    for name in ("draw_texts", "draw_combinations"):
+        monkeypatch.setattr(f"utils.evaluation.pictures.{name}", lambda *_: None)
+    options = ("--attributes", "--samples", 40, "--data-dir", home, "--json")
+    code, _, err = said(capsys, "evaluate", run.folder, *options)
+    assert code == 0, err
+    record = json.loads(run.quality_file.read_text())
+    assert record["generator_sha256"] == sha256 != digest(file)
+    assert {"distance", agreement, "combinations"} < record.keys() and len(measured) == 3
+    for generator in measured:
+        for weights, expected in zip(generator.get_weights(), own.get_weights(), strict=True):
+            np.testing.assert_array_equal(weights, expected)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import shutil
+from functools import partial
 
 import keras
 import numpy as np
@@ -96,8 +97,38 @@ def test_publish_refuses_before_it_starts_tensorflow(run, tmp_path, monkeypatch,
     monkeypatch.setattr(runtime, "start", lambda *_: pytest.fail("TensorFlow is started"))
     assert "There is a model faces already" in refused("nothing", "faces")
     assert "its networks have had 0 updates" in refused(str(run.folder), "mine")
+    with run.locked():
+        run.save_state(State("running"))
+        err = refused(str(run.folder), "mine", "--distance")
+    assert "it is being trained, and its networks may be replaced" in err and err.count("\n") == 1
     run.model("generator").rename(tmp_path / "away.keras")
     assert "has no networks yet" in refused(str(run.folder), "mine", "--anyway")
+
+
+@pytest.mark.parametrize("run", ["float32"], indirect=True)
+def test_a_card_has_no_figures_of_a_network_that_a_training_has_replaced_since(
+    run, noise_dataset, tmp_path, monkeypatch, capsys
+):
+    others = [build_players(replace(run.experiment, seed=1)).generator]
+
+    def measured_for_card(*_):
+        for other in others:
+            other.save(run.model("generator"))
+        return {"space": "x"}, {}
+
+    monkeypatch.setattr("utils.cli.publish.measured_for_card", measured_for_card)
+    monkeypatch.setattr("utils.data.load_for", lambda *_: noise_dataset)
+    monkeypatch.setattr(pretrained, "publish", partial(pretrained.publish, folder=tmp_path / "named"))
+    command = ["publish", str(run.folder), "mine", "--distance", "--anyway"]
+    assert cli.main(command) == 2 and not (tmp_path / "named").exists()
+    err = capsys.readouterr().err
+    assert "has been trained on since its generator was measured" in err and err.count("\n") == 1
+    others.clear()
+    assert cli.main(command) == 0
+    model = pretrained.find("mine", tmp_path / "named")
+    assert model.card["distance"] == {"space": "x"}
+    weights = [load_network(file).get_weights()[0] for file in (model.model("generator"), run.model("generator"))]
+    np.testing.assert_array_equal(*weights)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ have a row for each class or attribute, or for each of some sentences. What `./d
 beside them, as `directions.npy` and `.json`.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -113,6 +114,7 @@ def publish(
     about: str = "",
     folder: str | Path = SHIPPED,
     agreement: dict | None = None,
+    measured: str | None = None,
 ) -> Pretrained:
     """Keep a run's networks in float32 under a name, write their card and draw their samples.
 
@@ -125,9 +127,11 @@ def publish(
         folder: where models with a name are.
         agreement: of a conditional one, whether it draws what it is asked for: "asked" or "texts" of a record, as it
             goes into the card.
+        measured: the SHA-256 of the generator's file that `distance` and `agreement` are of.
 
     Raises:
-        InputError: the name cannot be that of a model, or the run has no networks yet, or not the encoder of its texts.
+        InputError: the name cannot be that of a model, or the run has no networks yet, or not the encoder of its texts,
+            or another generator than was measured.
     """
     from utils.models import load_network
 
@@ -146,6 +150,11 @@ def publish(
         with runtime.full_precision():  # whatever it was trained in: it then draws the same on every machine
             networks[network] = chosen(PLAYERS, network)(experiment.model, 0)
         networks[network].set_weights(trained.get_weights())
+    if measured not in (None, hashlib.sha256(run.model("generator").read_bytes()).hexdigest()):
+        raise InputError(
+            f"{run.folder} has been trained on since its generator was measured, so the figures are not those of its "
+            "networks: publish it when the training has ended."
+        )
     environment = run.environment
     card = {
         "name": name,

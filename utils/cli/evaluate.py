@@ -90,24 +90,23 @@ def _evaluate(options: Evaluate) -> None:
 
     runtime.start()
     from utils.data.dataset import UNKNOWN
-    from utils.evaluation.evaluation import evaluate
+    from utils.evaluation.evaluation import evaluate, load
     from utils.evaluation.records import kept_before, spaces_of
 
-    record = evaluate(
-        trained,
-        data,
-        samples=options.samples,
-        features=options.features,
-        seed=options.seed,
-        data_dir=options.data_dir,
-        progress=not options.json,
-    )
-    asked, texts, files = None if on_texts else _asked(options, trained, data), None, []
+    how = {
+        "loaded": load(trained),  # once for all that is measured: a training may write another generator meanwhile
+        "samples": options.samples,
+        "seed": options.seed,
+        "data_dir": options.data_dir,
+        "progress": not options.json,
+    }
+    record = evaluate(trained, data, features=options.features, **how)
+    asked, texts, files = None if on_texts else _asked(trained, data, how), None, []
     if asked:
         record["asked"] = asked.plain()
     if on_texts:
         try:
-            texts, picture = _texts(options, trained, target)
+            texts, picture = _texts(options, trained, how, target)
         except InputError:  # no image has a combination: what was measured before is kept
             if target:
                 write_json(target, kept_before(target, record) | record)
@@ -115,7 +114,7 @@ def _evaluate(options: Evaluate) -> None:
         record["texts"] = texts.plain()
         files.append(picture)
     if options.attributes:
-        counted, picture = _combinations(options, trained, source, target)
+        counted, picture = _combinations(options, trained, how, source, target)
         record["combinations"] = counted.plain()
         files.append(picture)
     if target:
@@ -144,12 +143,12 @@ def _evaluate(options: Evaluate) -> None:
         print("\n" + "\n".join(files))
 
 
-def _texts(options: Evaluate, trained, target: Path | None):
+def _texts(options: Evaluate, trained, how: dict, target: Path | None):
     """What is measured of a model on texts, and the picture that was written."""
     from utils.evaluation.evaluation import agreement
     from utils.evaluation.pictures import draw_texts
 
-    measured = agreement(trained, combinations=options.combination, **_how(options))
+    measured = agreement(trained, combinations=options.combination, **how)
     picture = target.with_suffix("") if target else Path.cwd() / label(trained)
     picture = picture.with_name(f"{picture.name}-texts.png")
     was_there = picture.exists()
@@ -174,26 +173,17 @@ def _texts_in_words(texts) -> str:
     return "\n".join(lines)
 
 
-def _asked(options: Evaluate, trained, data: DataConfig):
+def _asked(trained, data: DataConfig, how: dict):
     """Whether a conditional generator draws what it is asked for; None of another, or beside other images."""
     if trained.experiment is None or data != trained.experiment.data:
         return None
     from utils.evaluation.evaluation import agreement
 
     try:
-        return agreement(trained, **_how(options))
+        return agreement(trained, **how)
     except InputError as error:  # too few images for a classifier
         print(f"Whether it draws what it is asked for is not measured. {error}", file=sys.stderr)
         return None
-
-
-def _how(options: Evaluate) -> dict:
-    return {
-        "samples": options.samples,
-        "seed": options.seed,
-        "data_dir": options.data_dir,
-        "progress": not options.json,
-    }
 
 
 def _asked_in_words(asked) -> str:
@@ -208,14 +198,14 @@ def _asked_in_words(asked) -> str:
     )
 
 
-def _combinations(options: Evaluate, trained, source, target: Path | None):
+def _combinations(options: Evaluate, trained, how: dict, source, target: Path | None):
     """What is counted, and the picture that was written."""
     from utils.evaluation.combinations import combinations_of
     from utils.evaluation.pictures import draw_combinations
-    from utils.models import load_network
     from utils.sampling import Sampler
 
-    sampler = Sampler.of(load_network(trained.file), trained.experiment, trained.conditions)
+    generator, _ = how["loaded"]
+    sampler = Sampler.of(generator, trained.experiment, trained.conditions)
     places = {"data_dir": options.data_dir, "progress": not options.json}
     counted = combinations_of(sampler, trained.experiment, seed=options.seed, **places)
     picture = target.with_suffix("") if target else Path.cwd() / label(trained)

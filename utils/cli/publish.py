@@ -26,8 +26,8 @@ class Publish:
     """Measure the distance of its samples to held-out true images for the card, with its passport, and of a conditional
     model whether it draws what it is asked for; what `evaluate` has kept of the run is taken."""
     anyway: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Publish also what has hardly been trained, or what the training's last warning says has failed; and replace a
-    model that has this name already."""
+    """Publish also what has hardly been trained, or still is, or what the training's last warning says has failed; and
+    replace a model that has this name already."""
     runs_dir: Path | None = None
     """Folder of the runs; saved_models/ by default."""
     data_dir: Path | None = None
@@ -36,6 +36,7 @@ class Publish:
     def run(self) -> None:
         from utils import pretrained, runtime
         from utils.data import load_for
+        from utils.evaluation.records import digest
         from utils.runs import Run, check_place
 
         pretrained.check_name(self.name)
@@ -52,9 +53,13 @@ class Publish:
                 f"{run.folder} is not fit to be published: {reason} Add --anyway to publish it all the same."
             )
         runtime.start()
-        distance, agreement = measured_for_card(run, self.data_dir) if self.distance else (None, None)
+        distance = agreement = measured = None
+        if self.distance:
+            measured = digest(run.model("generator"))  # before: a training may write another meanwhile
+            distance, agreement = measured_for_card(run, self.data_dir)
         dataset = load_for(run.experiment, self.data_dir)
-        model = pretrained.publish(run, self.name, dataset, distance, self.about, agreement=agreement)
+        known = {"agreement": agreement, "measured": measured}
+        model = pretrained.publish(run, self.name, dataset, distance, self.about, **known)
         print(f"{short(model.folder)}\nNext: {command('sample', self.name)}")
 
 
@@ -77,9 +82,11 @@ def measured_for_card(run, data_dir: Path | None) -> tuple[dict, dict]:
 
 
 def _unfit(run) -> str | None:
-    """Why a run's networks are of no use to anybody, in a sentence; None if nothing speaks against them."""
+    """Why a run's networks are not to be given to anybody, in a sentence; None if nothing speaks against them."""
     from utils import lengths
 
+    if run.is_running:
+        return "it is being trained, and its networks may be replaced meanwhile (wait for it or stop it)."
     if run.updates < lengths.FEW_UPDATES:
         return (
             f"its networks have had {run.updates:,} updates, too few for more than rough shapes (train on with "

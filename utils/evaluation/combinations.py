@@ -92,7 +92,8 @@ class Combinations:
     def with_verdict(self, verdict: str) -> list[Combination]:
         """Those with a verdict, the most surprising first."""
         found = [each for each in self.combinations if each.verdict == verdict]
-        return sorted(found, key=lambda each: -abs(each.seen - each.expected) / each.expected**0.5)
+        # In standard deviations of a count, that of one sample at least: none is expected of what the judge never sees.
+        return sorted(found, key=lambda each: -abs(each.seen - each.expected) / max(each.expected, 1) ** 0.5)
 
     def missed(self) -> list[Combination]:
         """Those that come less than half as often as expected: missing ones, then certain ones, then others."""

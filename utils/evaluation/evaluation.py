@@ -24,10 +24,20 @@ from utils.sampling import Sampler
 from utils.text_encoder import encoder_beside
 
 
+def load(trained: TrainedNetwork) -> tuple[keras.Model, str]:
+    """A generator, and the SHA-256 of the file that it was loaded from.
+
+    Raises:
+        InputError: it is no generator.
+    """
+    return load_generator(trained.file), digest(trained.file)  # at once: a training may write another
+
+
 def evaluate(
     trained: TrainedNetwork,
     data: DataConfig,
     *,
+    loaded: tuple[keras.Model, str] | None = None,
     samples: int = SAMPLES,
     features: str = "auto",
     seed: int = 0,
@@ -40,6 +50,7 @@ def evaluate(
     Args:
         trained: the generator.
         data: what it was trained on, or other images to compare with.
+        loaded: the generator as `load` gave it, where more is measured of the same one; by default it is loaded here.
         samples: how many samples, and as many true images, twice.
         features: as for `extractors_for`.
         seed: of the latents, and of the choice among the true images.
@@ -53,7 +64,8 @@ def evaluate(
     Raises:
         InputError: it is no generator, or there are too few true images.
     """
-    generator = load_generator(trained.file)
+    generator, sha256 = loaded or load(trained)
+    origin = origin_of(trained, generator)  # before a training may add a summary
     size, places = generator.output_shape[1], {"data_dir": data_dir, "progress": progress}
     how = {**places, "trained_on": was_trained_on(trained, data)}
     if only_unseen:
@@ -62,12 +74,12 @@ def evaluate(
         true = _true_images(data, size, samples, how)
     spaces = extractors_for(data.name, size, features, small=data.small, **places)
     sampler = Sampler.of(generator, trained.experiment, trained.conditions)
-    images, origin = sampler.draw(samples, seed), origin_of(trained, generator)
+    images = sampler.draw(samples, seed)
     measured = [Quality(true, space, samples, seed).measure(images, origin).plain() for space in spaces]
     return {
         "name": trained.title,
         "generator": str(trained.file),
-        "generator_sha256": digest(trained.file),
+        "generator_sha256": sha256,
         "experiment": trained.experiment and config.to_dict(trained.experiment),
         "samples": samples,
         "features": features,
@@ -89,6 +101,7 @@ def was_trained_on(trained: TrainedNetwork, data: DataConfig) -> bool | None:
 def agreement(
     trained: TrainedNetwork,
     *,
+    loaded: tuple[keras.Model, str] | None = None,
     combinations: Sequence[str] = (),
     samples: int = SAMPLES,
     seed: int = 0,
@@ -99,6 +112,7 @@ def agreement(
 
     Args:
         trained: the generator.
+        loaded: as for `evaluate`.
         combinations: of attributes that one on texts is asked to draw together, as for `texts_and_seen`.
         samples: at most how many fakes, and as many true images.
         seed: of the latents, the sentences and the choice among the true images.
@@ -110,7 +124,8 @@ def agreement(
     """
     if trained.experiment is None or not trained.experiment.model.is_conditional:
         return None
-    sampler = Sampler.of(load_generator(trained.file), trained.experiment, trained.conditions)
+    generator, _ = loaded or load(trained)
+    sampler = Sampler.of(generator, trained.experiment, trained.conditions)
     how = {"samples": samples, "seed": seed, "data_dir": data_dir, "progress": progress}
     if trained.experiment.model.conditions == "text":
         reads = encoder_beside(trained.file)
