@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from utils import choice, cli, runtime
 from utils.cli.train import Resume, Train
+from utils.cluster import Cluster
 from utils.config import replace
 from utils.data import Dataset
 from utils.errors import InputError
@@ -21,6 +22,8 @@ from utils.training.step import Update, use_xla
 from utils.training.team import team_for
 
 NAME = "NVIDIA A100-SXM4-40GB"
+ALONE = Cluster(("a:1",), 0).tf_config()
+TWO_WORKERS = Cluster(("a:1", "b:2"), 1).tf_config()
 
 
 @pytest.fixture
@@ -146,10 +149,17 @@ def test_all_gpus_are_used_unless_the_command_says_otherwise():
         ("mirrored", 2, ("GPU:0", "GPU:1")),
         ("mirrored", 0, ("CPU:0", "CPU:1")),  # for trying
         ("one", 2, None),
+        ("workers", 0, None),  # one alone, as all that follow
+        ("workers", 1, None),
+        ("workers", 2, ("GPU:0", "GPU:1")),
     ],
 )
-def test_who_computes_is_decided_by_the_strategy_and_the_gpus_there_are(tiny, gpus, strategy, count, devices):
+def test_who_computes_is_decided_by_the_strategy_and_the_gpus_there_are(
+    tiny, gpus, monkeypatch, strategy, count, devices
+):
     asked = gpus(count)
+    if strategy == "workers":
+        monkeypatch.setenv("TF_CONFIG", ALONE)
     found = team_for(strategy, tiny)
     if devices is None:
         assert found is None and asked.strategies == []
@@ -180,7 +190,7 @@ SOME = [
 
 @pytest.mark.parametrize(("count", "changes", "used", "sentence"), SOME + ONLY_ONE)
 def test_of_gpus_that_nobody_asked_for_as_many_are_used_as_can_share_the_batch(
-    tiny, gpus, count, changes, used, sentence
+    tiny, gpus, monkeypatch, count, changes, used, sentence
 ):
     experiment, told = replace(tiny, **changes), []
     asked = gpus(count)
@@ -188,8 +198,10 @@ def test_of_gpus_that_nobody_asked_for_as_many_are_used_as_can_share_the_batch(
     assert (found.devices if found else 1) == used
     assert asked.strategies == [tuple(f"GPU:{number}" for number in range(used))][: used > 1]
     assert re.match(sentence, *told)
-    with pytest.raises(InputError, match=sentence.split(": ")[1]):  # who asks for all is told that it cannot be
-        team_for("mirrored", experiment)
+    monkeypatch.setenv("TF_CONFIG", ALONE)
+    for strategy in ("mirrored", "workers"):  # who asks for all is told that it cannot be
+        with pytest.raises(InputError, match=sentence.split(": ")[1]):
+            team_for(strategy, experiment)
     assert team_for("one", experiment, told.append) is None and len(told) == 1
 
 
@@ -238,7 +250,7 @@ def test_a_run_goes_on_with_as_many_devices_as_before_unless_the_command_says_ot
     monkeypatch.setattr(loop, "_train", lambda run, *others: others[-1]() or gone_on.append(others[-2]) or run)
     asked = gpus(count)
     run = Run.create(tiny, {"images": len(noise_dataset), "fingerprint": noise_dataset.fingerprint}, tmp_path)
-    run.save_state(State("stopped", update=12, replicas=replicas))
+    run.save_state(State("stopped", replicas=replicas))
     loop.resume(run, dataset=noise_dataset, progress=False, strategy=strategy)
     assert asked.strategies == ([devices] if devices else [])
     assert [each and each.devices for each in gone_on] == [devices and len(devices)]
@@ -251,6 +263,32 @@ def test_workers_that_are_there_compute_whoever_did_before(tiny, gpus, monkeypat
     told = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(told))
     assert team_for("auto", tiny, before=before).workers == 2 and asked.strategies == [()]
+
+
+@pytest.mark.parametrize("options", ["--strategy workers", "", "--strategy mirrored"])
+@pytest.mark.parametrize("changes", [{"on_collapse": "rollback"}, {"conditions": "text"}, {"xla": "on"}], ids=str)
+def test_a_run_that_several_cannot_go_on_with_is_refused_with_the_command_that_goes_on_with_it(
+    tiny, gpus, noise_dataset, tmp_path, monkeypatch, capsys, changes, options
+):
+    """The command is typed as it is said, where workers are still told of."""
+    gone_on = []
+    monkeypatch.setattr(loop, "_train", lambda run, *others: gone_on.append(others[-2]) or run)
+    monkeypatch.setattr(loop, "_encoder", lambda *of: None)
+    monkeypatch.setattr(loop, "load_for", lambda *of: noise_dataset)
+    monkeypatch.setattr("utils.cli.train._say_finished", lambda *of: None)
+    asked = gpus(2)
+    monkeypatch.setenv("TF_CONFIG", TWO_WORKERS)
+    run = Run.create(
+        replace(tiny, **changes), {"images": len(noise_dataset), "fingerprint": noise_dataset.fingerprint}, tmp_path
+    )
+    if options == "--strategy mirrored" and "xla" not in changes:  # several devices of one machine can
+        assert cli.main(["resume", str(run.folder), *options.split()]) == 0 and gone_on[0].devices == 2
+        return
+    assert cli.main(["resume", str(run.folder), *options.split()]) == 2 and gone_on == asked.strategies == []
+    said = capsys.readouterr().err
+    typed = re.fullmatch(r"dcgan: This run has .*: go on with `\./dcgan (resume RUN .*)`, without launch\.\n", said)
+    assert cli.main(typed[1].replace("RUN", str(run.folder)).split()) == 0
+    assert gone_on == [None] and asked.strategies == []
 
 
 @pytest.mark.parametrize("conditions", ["labels", "attributes"])

@@ -1,5 +1,6 @@
 """`./dcgan launch` with workers that start no TensorFlow: what reaches them, what is passed on, and the exit code."""
 
+import errno
 import json
 import os
 import signal
@@ -30,7 +31,7 @@ def worker(body: str) -> list[str]:
 @pytest.fixture
 def launched(monkeypatch):
     """Run the command in this process, with workers that do what a text says."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in launch.SIGNALS}
 
     def run(body: str, workers: int = 2, *, grace: float = launch.GRACE, options=()) -> int:
         monkeypatch.setattr(launch, "command", lambda module: worker(body))
@@ -221,7 +222,7 @@ print("saw that the chief is gone")
 
 NOTING = """
 got = []
-for number in (signal.SIGINT, signal.SIGTERM):
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, _: got.append(int(number)))
 print("ready", flush=True)
 until = time.monotonic() + 20
@@ -231,27 +232,42 @@ time.sleep(0.3)  # for a second one
 print("got", got, flush=True)
 sys.exit(40 + index)
 """
+IN_A_TERMINAL, BY_NOHUP = (f"signal.signal(signal.SIGHUP, signal.{how})" for how in ("SIG_DFL", "SIG_IGN"))
+"""How the command begins, which is not to depend on how the tests were started."""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_reaches_every_worker_once_and_the_chiefs_exit_code_is_the_answer(number):
-    process = started(NOTING, 3)
+@pytest.mark.parametrize(
+    ("number", "sent"),
+    [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGTERM), (signal.SIGHUP, signal.SIGTERM)],
+)
+def test_a_signal_reaches_every_worker_once_and_the_chiefs_exit_code_is_the_answer(number, sent):
+    process = started(NOTING, 3, IN_A_TERMINAL)
     lines = [process.stdout.readline() for _ in range(3)]
     assert sorted(lines) == ["ready\n", "worker 1: ready\n", "worker 2: ready\n"]
     # A terminal sends Ctrl-C to all that it has started, and `kill` to the one that is named.
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     output, code = process.stdout.read(), process.wait(timeout=HANGING)
-    got = f"got [{int(number)}]\n"
+    got = f"got [{int(sent)}]\n"
     assert sorted(output.splitlines(keepends=True)) == [got, f"worker 1: {got}", f"worker 2: {got}"]
     assert code == 40
 
 
-def test_a_signal_while_workers_are_being_started_leaves_none_of_them_behind():
-    also = """
+def test_a_terminal_that_is_closed_ends_nothing_that_was_started_to_outlive_it():
+    process = started('print("ready", flush=True); time.sleep(0.7); print("done")', 2, BY_NOHUP)
+    assert sorted(process.stdout.readline() for _ in range(2)) == ["ready\n", "worker 1: ready\n"]
+    os.kill(process.pid, signal.SIGHUP)
+    output, _ = process.communicate(timeout=HANGING)
+    assert (process.returncode, sorted(output.splitlines())) == (0, ["done", "worker 1: done"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_workers_are_being_started_leaves_none_of_them_behind(number):
+    also = f"""
+{IN_A_TERMINAL}
 share = launch.on_cores
 def on_cores(index, workers):
     if index == 1:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), {int(number)})
     return share(index, workers)
 launch.on_cores = on_cores
 """
@@ -260,3 +276,37 @@ launch.on_cores = on_cores
     output, _ = process.communicate()  # ends when nobody holds its other end any more, workers included
     assert time.monotonic() - began < HANGING / 4
     assert (process.returncode, output) == (128 + signal.SIGTERM, "")
+
+
+# --- what cannot be started -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("there", "said"), [(0, "None of 3"), (1, "Only 1 of 3"), (2, "Only 2 of 3")])
+def test_where_not_all_workers_can_be_started_none_is_left_and_a_sentence_says_how_many_could(
+    launched, monkeypatch, capfd, there, said
+):
+    start, known = subprocess.Popen, []
+
+    def limited(*given, **options):
+        if len(known) == there:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        known.append(start(*given, **options))
+        return known[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", limited)
+    try:
+        assert launched(f"time.sleep({HANGING})", 3) == 2
+        assert [process.wait(HANGING / 4) for process in known] == [-signal.SIGKILL] * there
+    finally:
+        for process in known:
+            process.kill()
+    out, err = capfd.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith(f"dcgan: {said} workers could be started (Resource temporarily unavailable): ask for fewer")
+
+
+def test_more_workers_than_there_are_ports_to_be_had_are_refused_in_the_same_words():
+    process = started("", 64, "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))")
+    output, _ = process.communicate(timeout=HANGING)
+    said = "dcgan: None of 64 workers could be started (Too many open files): ask for fewer with --workers, or "
+    assert process.returncode == 2 and output.startswith(said) and output.count("\n") == 1, output

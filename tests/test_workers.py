@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+import shared_updates
 
-from utils import cli, cluster, models
+from utils import cli, cluster, models, replicas
+from utils.choice import Trial
 from utils.cluster import Cluster, find_cluster
 from utils.config import preset, replace
 from utils.data.conditions import Conditions
@@ -20,6 +23,7 @@ from utils.runs import PROJECT, Run
 from utils.start import command
 from utils.training import resume, traffic, train
 from utils.training.batches import Schedule, batches
+from utils.training.estimate import estimate
 from utils.training.players import build_players
 from utils.training.recipes import due_at, period, recipe_of
 from utils.training.step import Update
@@ -139,6 +143,10 @@ ASKED = {"conditions": "labels", "condition_names": ("even", "odd")}
         {"loss": "gan_cls", "discriminator_updates": "separate", **ASKED},
         {"loss": "gan_int_cls", **ASKED},
         {"loss": "gan_int_cls", "simultaneous": True, "conditioning": "concatenation", **ASKED},
+        {"batch_norm_parts": 2},
+        {"batch_norm_parts": 2, "join_batches": True, "recipe": "regularised"},
+        {"batch_norm_parts": 2, "recipe": "rotation"},
+        {"batch_norm_parts": 4, "recipe": "rotation"},  # of turned images there are too few to be parted
     ],
     ids=str,
 )
@@ -147,20 +155,35 @@ def test_statistics_are_those_of_all_that_goes_through_a_normalised_layer(change
     experiment = replace(preset("quick"), width=0.0625, batch_size=8, **changes)
     recipe, schedule = recipe_of(experiment), Schedule.of(experiment, len(noise_images))
     classes = Conditions(("even", "odd"), np.arange(len(noise_images)) % 2) if experiment.model.is_conditional else None
-    step, through, passed = Update(build_players(experiment), experiment), models._passed, []
+    step, through, passed, averaged = Update(build_players(experiment), experiment), models._passed, [], []
 
     def counting(layer, x, training, statistics, batches):
-        if isinstance(layer, keras.layers.BatchNormalization) and statistics == "batch":
+        normalised = isinstance(layer, keras.layers.BatchNormalization) and statistics == "batch"
+        if normalised and models._parts(layer, x, batches) == 1:
             passed.append(layer.gamma.shape[0])
         return through(layer, x, training, statistics, batches)
 
+    def mean(values):  # of parts; what one replica alone normalises by the batch does not come here
+        averaged.append(values.shape[0])
+        return values
+
     monkeypatch.setattr(models, "_passed", counting)
+    monkeypatch.setattr(models, "replicas", SimpleNamespace(count=replicas.count, mean=mean))
     amount, often, updates = traffic.traffic(experiment), period(recipe), 0
     for batch in batches(noise_images, experiment, schedule, 1, often, classes):
         step(batch)
         updates += sum(len(phase.terms) for phase in due_at(recipe, batch.update).values())
-    assert amount.statistics == 2 * 2 * traffic.BYTES * sum(passed) / often
+    assert bool(averaged) == (experiment.model.batch_norm_parts > 1)
+    assert amount.statistics == traffic.BYTES * (2 * 2 * sum(passed) + sum(averaged)) / often
     assert amount.waits == (updates + 3 * len(passed)) / often
+
+
+@pytest.mark.parametrize("case", shared_updates.CASES)
+def test_of_everything_that_several_devices_can_share_a_dry_run_says_how_much_that_is(case):
+    experiment = replace(shared_updates.experiment_of(case), condition_names=())  # those of the images
+    trial = Trial(0.1, 5, "a machine", 0.0, 2, 1, 1, 1)
+    shared = estimate(experiment, trial=trial)["shared_bytes"]
+    assert shared["gradients"] > 0 and (shared["statistics"] > 0) == (experiment.model.batch_norm == "on")
 
 
 def test_a_ring_sends_twice_what_is_summed_but_for_one_part_of_it():

@@ -7,6 +7,7 @@
 A job of SLURM (`srun --ntasks 2 ./dcgan train --strategy workers …`) tells the same in variables of its own.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -72,15 +73,16 @@ def cluster_for(strategy: str) -> Cluster | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of this machine at which nobody listens now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
+    """Ports of this machine at which nobody listens now.
+
+    Raises:
+        OSError: the system does not open so many at a time.
+    """
+    with contextlib.ExitStack() as opened:
+        sockets = [opened.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _of_tf_config(text: str) -> Cluster | None:

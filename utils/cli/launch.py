@@ -18,7 +18,9 @@ from utils.start import command
 COMMANDS = ("train", "resume")
 GRACE = 30.0
 """Seconds that the other workers have, once one has ended, to notice it and to end by themselves."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = {signal.SIGINT: signal.SIGINT, signal.SIGTERM: signal.SIGTERM, signal.SIGHUP: signal.SIGTERM}
+"""What is answered, and what workers are sent for it: at Ctrl-C and SIGTERM they save and stop, and at the signal of a
+terminal that is closed they would end at once."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Launch:
 
     What follows `train` or `resume` are its options. The workers share the processor's cores equally, and every
     batch; the first of them is the chief: what it says is printed as it is, what others say with their number before
-    it. If one ends, all end, and `resume` goes on from the last checkpoint, with as many workers as you like.
+    it. If one ends, all end, and `resume` goes on from the last checkpoint, with as many workers as you like. Not
+    every run can be shared: one that goes back when it fails (on_collapse rollback) goes on without launch.
     """
 
     workers: int = 2
@@ -49,45 +52,59 @@ class Launch:
         return launch.run([*options[place:], "--strategy", "workers" if launch.workers > 1 else "one"])
 
     def run(self, arguments: list[str]) -> int:
-        """Start the workers and wait for them.
+        """Start the workers and wait for them; none outlives this, however it ends.
 
         Returns:
             The exit code of the chief; of the first worker that ended otherwise than well, if the chief did; else 0.
+
+        Raises:
+            InputError: as `_start`.
         """
-        addresses = tuple(f"127.0.0.1:{port}" for port in free_ports(self.workers))
-        # TensorFlow's own words about a loss are many and frightening; ours are one sentence.
-        users = {name: value for name, value in os.environ.items() if name not in runtime.OWN}
-        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE"} | users
-        started, asked = [], []
-        for number in SIGNALS:  # until all are there who are to get it
-            signal.signal(number, lambda number, _: asked.append(number))
-        for index in range(self.workers):
-            environment = quiet | {"TF_CONFIG": Cluster(addresses, index).tf_config()}
-            text = {"text": True, "errors": "backslashreplace"}  # nobody would read on behind a byte that is none
-            pipe = {} if index == 0 else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} | text
-            process = subprocess.Popen(
-                [*command("utils"), *arguments],
-                env=environment,
-                start_new_session=True,  # signals come from here, once
-                preexec_fn=on_cores(index, self.workers),
-                **pipe,
-            )
-            started.append(process)
-        readers = []
-        for index, process in enumerate(started[1:], 1):
-            readers.append(threading.Thread(target=_pass_on, args=(index, process.stdout), daemon=True))
-            readers[-1].start()
-        for number in SIGNALS:
-            signal.signal(number, lambda number, _: _send(started, number))
-        for number in asked:
-            _send(started, number)
+        started, asked, readers = [], [], []
+        _answer(asked.append)  # until all are there who are to get it
         try:
+            self._start(arguments, started)
+            for index, process in enumerate(started[1:], 1):
+                readers.append(threading.Thread(target=_pass_on, args=(index, process.stdout), daemon=True))
+                readers[-1].start()
+            _answer(lambda number: _send(started, number))
+            for number in asked:
+                _send(started, number)
             code = _wait(started)
         finally:
             _send(started, signal.SIGKILL)
         for reader in readers:
             reader.join(1.0)
         return code
+
+    def _start(self, arguments: list[str], started: list[subprocess.Popen]) -> None:
+        """Start the workers; each is added to `started` once it is there, whatever becomes of those after it.
+
+        Raises:
+            InputError: the system does not let so many be started.
+        """
+        # TensorFlow's own words about a loss are many and frightening; ours are one sentence.
+        users = {name: value for name, value in os.environ.items() if name not in runtime.OWN}
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE"} | users
+        text = {"text": True, "errors": "backslashreplace"}  # nobody would read on behind a byte that is none
+        try:
+            addresses = tuple(f"127.0.0.1:{port}" for port in free_ports(self.workers))
+            for index in range(self.workers):
+                pipe = {} if index == 0 else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} | text
+                process = subprocess.Popen(
+                    [*command("utils"), *arguments],
+                    env=quiet | {"TF_CONFIG": Cluster(addresses, index).tf_config()},
+                    start_new_session=True,  # signals come from here, once
+                    preexec_fn=on_cores(index, self.workers),
+                    **pipe,
+                )
+                started.append(process)
+        except OSError as error:  # a limit on processes, on open files, on memory
+            raise InputError(
+                f"{f'Only {len(started)}' if started else 'None'} of {self.workers} workers could be started "
+                f"({error.strerror}): ask for fewer with --workers, or raise the limits on processes and open files "
+                "(ulimit -u, ulimit -n)."
+            ) from error
 
 
 def on_cores(index: int, workers: int) -> Callable[[], None] | None:
@@ -97,6 +114,14 @@ def on_cores(index: int, workers: int) -> Callable[[], None] | None:
     cores = sorted(os.sched_getaffinity(0))
     own = cores[index * len(cores) // workers : (index + 1) * len(cores) // workers]
     return (lambda: os.sched_setaffinity(0, own)) if own else None
+
+
+def _answer(send: Callable[[int], None]) -> None:
+    """Let `send` have what workers are to be sent, whenever a signal comes."""
+    for number, sent in SIGNALS.items():
+        # What was started with nohup is to outlive its terminal.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_, sent=sent: send(sent))
 
 
 def _send(processes: list[subprocess.Popen], number: int) -> None:

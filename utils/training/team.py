@@ -46,11 +46,13 @@ def team_for(
 
     Args:
         strategy: "one"; "mirrored": all GPUs of this machine; "workers": all workers that TF_CONFIG or SLURM tell of,
-            each with all its GPUs; "auto": whichever of these there are, and of the GPUs of this machine as many as can
-            share the experiment, since nobody asked for them; or as many devices as before, where these are there.
+            each with all its GPUs, also where there is but one; "auto": whichever of these there are, and of the GPUs
+            of this machine as many as can share the experiment, since nobody asked for them; or as many devices as
+            before, where these are there.
         experiment: what they are to train.
         say: is told how many GPUs compute, and why no more, where "auto" leaves some out.
-        before: how many devices of one machine have computed its updates so far: with others bits would differ.
+        before: how many devices of one machine have computed the updates of a run so far: with others bits would
+            differ. None of a new one, and of one that several workers did.
 
     Raises:
         InputError: there are no such devices or workers, or the experiment cannot be shared among them.
@@ -58,15 +60,17 @@ def team_for(
     cluster = cluster_for(strategy)
     gpus = len(tf.config.list_physical_devices("GPU"))
     if cluster:
-        _check(experiment, len(cluster.workers) * max(1, gpus), apart=True)
+        _check(experiment, len(cluster.workers) * max(1, gpus), before, apart=True)
         os.environ["TF_CONFIG"] = cluster.tf_config()
         return Team(_strategy(), len(cluster.workers), cluster.index)
     count, there = 1, gpus or TRYING
+    if strategy == "workers":  # one alone
+        strategy = "mirrored" if gpus > 1 else "one"
     if strategy == "mirrored":
         if gpus == 1:
             raise InputError("--strategy mirrored needs several GPUs, and this machine has one: leave it out.")
         count = there
-        _check(experiment, count)
+        _check(experiment, count, before)
     if strategy == "auto":
         most = before if before and before <= there else gpus
         count = next((few for few in range(most, 1, -1) if not _obstacle(experiment, few)), 1)
@@ -99,14 +103,15 @@ def _strategy(*devices: str) -> tf.distribute.Strategy:
         ) from error
 
 
-def _check(experiment: Experiment, replicas: int, apart: bool = False) -> None:
-    """Refuse what cannot be shared among replicas, that are workers if they are `apart`."""
-    if why := _obstacle(experiment, replicas, apart):
+def _check(experiment: Experiment, replicas: int, before: int | None, apart: bool = False) -> None:
+    """Refuse what cannot be shared among replicas, that are workers if they are `apart`; `before` as for `team_for`."""
+    if why := _obstacle(experiment, replicas, apart, of_run=before is not None):
         raise InputError(why)
 
 
-def _obstacle(experiment: Experiment, replicas: int, apart: bool = False) -> str | None:
-    """Why an experiment cannot be shared among replicas, in a sentence; None if it can."""
+def _obstacle(experiment: Experiment, replicas: int, apart: bool = False, of_run: bool = False) -> str | None:
+    """Why an experiment, or that of a run, whose settings stay, cannot be shared among replicas, in a sentence; None if
+    it can."""
     model, training = experiment.model, experiment.training
     if training.batch_size % replicas:
         return (
@@ -118,18 +123,24 @@ def _obstacle(experiment: Experiment, replicas: int, apart: bool = False) -> str
             f"batch_norm_parts must be a multiple of the devices that share the batch. "
             f"Received: batch_norm_parts={model.batch_norm_parts}, devices={replicas}."
         )
-    for holds, what in (
-        (training.precision == "mixed_float16", "--precision mixed_float16 (mixed_bfloat16 is)"),
-        (training.xla == "on", "--xla on"),
+    for holds, what, whom in (
+        (training.precision == "mixed_float16", "--precision mixed_float16", "devices (mixed_bfloat16 is)"),
+        (training.xla == "on", "--xla on", "devices"),
         (
             training.recipe == "rotation" and training.batch_size // replicas % 4,
             "--recipe rotation with a number of images for each device that 4 does not divide",
+            "devices",
         ),
-        (apart and training.on_collapse == "rollback", "--on-collapse rollback (of several workers)"),
-        (apart and model.conditions == "text", "--conditions text (of several workers)"),
+        (apart and training.on_collapse == "rollback", "--on-collapse rollback (to go back when it fails)", "workers"),
+        (apart and model.conditions == "text", "--conditions text", "workers"),
     ):
+        if holds and of_run:
+            return (
+                f"This run has {what}, which is not made for several {whom}: go on with `./dcgan resume RUN --strategy "
+                "one`, without launch."
+            )
         if holds:
-            return f"{what} is not made for several devices; leave it out, or use --strategy one."
+            return f"{what} is not made for several {whom}; leave it out, or use --strategy one."
     return None
 
 

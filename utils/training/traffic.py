@@ -1,7 +1,9 @@
 """How much devices that compute updates together tell each other, counted from the settings, and a model of the time.
 
 What each replica sends is averaged over all (`utils.replicas`): the gradients of a player each time it is updated, and,
-where a network is normalised by the batch, two numbers a channel in every pass, and two more on the way back.
+where a network is normalised by the batch, two numbers a channel in every pass, and two more on the way back. Where it
+is normalised by parts of the batch, each device has whole ones, and only the moving averages are shared: two numbers a
+channel in every pass that moves them, for which nothing waits.
 """
 
 from collections import Counter
@@ -15,7 +17,14 @@ from utils.training.recipes import Phase, due_at, period, recipe_of
 BYTES = 4
 """Of a number: gradients and statistics are float32 in every precision."""
 WAITS = 3
-"""Of a normalised layer in a pass: the mean, the variance, which is about it, and their gradients on the way back."""
+"""Of a layer normalised by the batch in a pass: the mean, the variance, which is about it, and their gradients on the
+way back."""
+_ASIDE = {
+    ("loss_encoder", "generator"): 1,
+    ("loss_rotation", "discriminator"): 4,
+    ("loss_rotation_fake", "discriminator"): 4,
+}
+"""Passes of terms that leave the moving averages alone (see `view.View`); into how many batches they cut a batch."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +83,7 @@ def traffic(experiment: Experiment) -> Traffic:
         for phase in due_at(recipe, number).values():
             updates.update(phase.terms.keys())
             through.update(_passes(phase))
-    steps = {player: count / often for player, count in updates.items()}
-    gradients = BYTES * sum(trained[player] * count for player, count in steps.items())
+    gradients = BYTES * sum(trained[player] * count for player, count in updates.items())
 
     blocks = len(model.discriminator.filters)
     mixed = model.is_conditional and model.conditioning == "concatenation"
@@ -85,27 +93,34 @@ def traffic(experiment: Experiment) -> Traffic:
         "encoder": blocks - 1,
     }
     # Phases share what is drawn from the same latents.
-    through["generator"] += often * len({phase.latents for phase in recipe if phase.drawn_by == "batch"})
-    passes = {player: count / often for player, count in through.items() if channels[player]}
-    statistics = 2 * 2 * BYTES * sum(count * channels[player] for player, count in passes.items())
-    waits = sum(steps.values()) + WAITS * sum(count * layers[player] for player, count in passes.items())
-    return Traffic(gradients, statistics, waits)
+    through["generator", 0] += often * len({phase.latents for phase in recipe if phase.drawn_by == "batch"})
+    parts, statistics, waits = model.batch_norm_parts, 0, sum(updates.values())
+    for (player, aside), count in through.items():
+        if not channels[player]:
+            continue
+        # A batch that cannot be cut into the parts is normalised as a whole (`models.PartsNormalization`).
+        if parts > 1 and experiment.training.batch_size // (aside or 1) % parts == 0:
+            statistics += 2 * BYTES * channels[player] * count * (not aside)
+        else:
+            statistics += 2 * 2 * BYTES * channels[player] * count
+            waits += WAITS * layers[player] * count
+    return Traffic(gradients / often, statistics / often, waits / often)
 
 
-def _passes(phase: Phase) -> Iterator[str]:
+def _passes(phase: Phase) -> Iterator[tuple[str, int]]:
     """The players that a phase sends something through, normalised by the batch, beside drawing its fakes; each once
-    for every pass."""
+    for every pass, with 0 or what `_ASIDE` says of it."""
     terms = {term for those in phase.terms.values() for term in those}  # several players may descend the same one
-    passes = [player for term in terms for player in term.passes]
+    passes = [(player, _ASIDE.get((term.name, player), 0)) for term in terms for player in term.passes]
     judged = {images for term in terms for images in term.judges}
-    passes += ["discriminator"] * (min(len(judged), 1) if phase.joined else len(judged))
-    yield from (player for player in passes if player != "discriminator" or phase.judged_by == "batch")
+    passes += [("discriminator", 0)] * (min(len(judged), 1) if phase.joined else len(judged))
+    yield from (each for each in passes if each[0] != "discriminator" or phase.judged_by == "batch")
 
 
 def _trained(experiment: Experiment) -> tuple[dict[str, int], dict[str, int]]:
     """Of each player the parameters that are trained, and the channels that are normalised."""
     whole = network_parameters(experiment)
-    plain = network_parameters(replace(experiment, batch_norm="off", statistics="batch"))
+    plain = network_parameters(replace(experiment, batch_norm="off", batch_norm_parts=1, statistics="batch"))
     channels = {player: (count - plain[player]) // PER_NORMALISED for player, count in whole.items()}
     return {player: count - 2 * channels[player] for player, count in whole.items()}, channels
 
