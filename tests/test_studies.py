@@ -366,6 +366,16 @@ def test_a_figure_says_which_arms_share_a_line_and_what_arms_are():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a: one", "b: two", "c"]
 
 
+@pytest.mark.parametrize("values", [(0.11, 0.14), (0.5, 4.0), (2.0, 9.0), (0.9, 1.1), (1e-6, 50.0)])
+def test_a_value_can_be_read_off_every_logarithmic_panel(values):
+    run = {"arm": "a", "seed": 0, "curves": {"update": [1.0, 2.0], "x": list(values)}}
+    figure = plot_arms({"arms": {"a": "one"}, "runs": [run]}, ["a"], [Panel("x", "curves", ("x",), log=True)])
+    (axes,) = figure.axes
+    low, high = axes.get_ylim()
+    places = [place for place in axes.get_yticks() if low <= place <= high]
+    assert 2 <= len(places) <= 12 and all(axes.yaxis.get_major_formatter().format_ticks(places))
+
+
 def test_readings_find_the_crossing_and_the_samples_beside_it():
     crossed = kept_run("a", 0, lambda u: u / 100, lambda u: np.full_like(u, 2.2), (4, 1, 2, 3))
     never = kept_run("b", 1, lambda u: u / 100, lambda u: np.full_like(u, 9.0), (5, 4, 3, 2))

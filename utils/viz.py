@@ -191,16 +191,18 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def plain_ticks(axis, at: Sequence[float] | None = None) -> None:
-    """Label a logarithmic axis of a Matplotlib figure in plain numbers, at 1, 2, 5 of each power of ten or where asked.
+    """Label a logarithmic axis of a Matplotlib figure in plain numbers, at 1, 2, 5 of each power of ten, closer
+    where what is drawn spans less than a factor of four, or where asked.
 
     Left to itself, Matplotlib labels whole powers only, of which an axis that spans less than one has one or none. Side
     by side, where what is drawn spans more than three powers, these are enough.
     """
-    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     low, high = axis.get_data_interval()
     crowded = axis.axis_name == "x" and 0 < low < high / 1000
-    locator = LogLocator(subs=(1,) if crowded else (1, 2, 5), numticks=99)
+    narrow = 0 < low < high < 4 * low
+    locator = MaxNLocator(4) if narrow else LogLocator(subs=(1,) if crowded else (1, 2, 5), numticks=99)
     axis.set_major_locator(FixedLocator(at) if at is not None else locator)
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axis.set_minor_locator(NullLocator())

@@ -73,6 +73,9 @@ def plot_arms(
         axes.title.set_fontsize(10)
         if panel.log:
             axes.set_yscale("log")
+            low, high = axes.yaxis.get_data_interval()
+            if high < 30 * low:  # a span of which whole powers of ten alone would leave one number, or none
+                viz.plain_ticks(axes.yaxis)
         axes.set_ylim(panel.low, panel.high)
         axes.grid(alpha=0.25)
     for axes in np.ravel(figure.axes)[len(panels) :]:
