@@ -523,7 +523,7 @@ def test_much_time_is_spent_on_a_wider_discriminator_unless_options_say_otherwis
 
     chosen = resolved("--data", str(pictures))
     assert chosen.model == replace(preset("quick64"), **wide).model and rates() == (4e-4, 4e-4 / 1.5)
-    assert chosen.training.updates == 31_250  # 250 times the images; in the time 36,000
+    assert chosen.training.updates == 30_000  # 250 times the images are 31,250; in the time 36,000
     assert [experiment.model.discriminator.filters[0] for experiment in tried[:2]] == [64, 96]
     assert resolved(*shlex.split(command_for(chosen))[2:]) == chosen
     for narrow in (["--minutes", "8"], ["--updates", "99999"], ["--preset", "quick64"]):  # 8 minutes are 14,000
@@ -535,7 +535,10 @@ def test_much_time_is_spent_on_a_wider_discriminator_unless_options_say_otherwis
     assert rates("--discriminator-learning-rate", "1e-4") == (4e-4, 1e-4)
     assert rates("--discriminator.dropout", "0.2") == rates("--beta-1", "0.4") == (4e-4, 4e-4 / 1.5)
     first = resolved("--minutes", "20")  # of the first command's faces
-    assert first == replace(preset("quick64"), **wide, updates=36_000, summary_updates=720)
+    assert first == replace(preset("quick64"), **wide, updates=30_000, summary_updates=600)
+    assert (
+        resolved("--minutes", "20", "--width", "0.25").training.updates == 36_000
+    )  # of networks that go on getting better
     for options in (["--preset", "quick64"], ["--count", "999"], ["--image-size", "32"]):
         assert resolved("--minutes", "20", *options).model == resolved(*options).model
     for options in (["--data", pictures], ["--minutes", "20"]):
@@ -544,6 +547,10 @@ def test_much_time_is_spent_on_a_wider_discriminator_unless_options_say_otherwis
             "16 images an update, but its discriminator is 1.5 times as wide, with a learning rate as much smaller "
             "(--width 0.25 leaves both): from 15,000 updates on" in told
         )
+        assert (
+            "samples got worse in the one course that went on with such networks (notebook 10); 20 minutes are" in told
+        )
+        assert "minutes are --updates 36000\n" in told
 
 
 def test_the_printed_command_trains_a_wider_discriminator_at_any_size(tmp_path, speed):
@@ -561,7 +568,8 @@ def test_few_images_are_not_gone_through_until_samples_get_worse(tmp_path, speed
     options = ["--data", str(tmp_path / "faces.npz")]
     assert resolved(*options).training.updates == 250 * (1100 // 16)
     assert resolved(*options, "--updates", "9999").training.updates == 9999
-    assert resolved(*options, "--augment", "colour").training.updates == 54_000  # nobody knows that of these
+    assert resolved(*options, "--augment", "colour").training.updates == 30_000  # nobody knows that of these
+    assert resolved(*options, "--augment", "colour", "--width", "0.25").training.updates == 54_000
     assert resolved(*options, "--minutes", "0.5").training.updates == 1300  # before it comes to that
     told = said(capsys, "train", *options, "--dry-run")[1]
     assert "Gone through more than 250 times, so few images" in told and "20 minutes are --updates 54000\n" in told
