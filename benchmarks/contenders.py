@@ -3,7 +3,8 @@
     python benchmarks/contenders.py NAME --images FILE.npy --seed 0
 
 reads commands from standard input, a line of JSON each, and answers each with a line: {"until": SECONDS} trains until
-so many seconds of training are over, {"sample": FILE.npy, "count": N} writes the first N samples, float32 in [-1, 1].
+so many seconds of training are over, {"sample": FILE.npy, "count": N} writes the first N samples, float32 in [-1, 1],
+{"save": FOLDER} writes the networks of a recipe into a folder.
 It ends with its standard input, also in the middle of a turn: then whoever asked is gone.
 Its clock runs only while it trains: not while it loads, builds, draws samples or waits for its turn. The first update
 is on the clock with all that is compiled in it, because whoever trains waits for that, too.
@@ -232,8 +233,12 @@ def ours(name: str, images: np.ndarray, seed: int) -> Trainer:
     def draw(count: int) -> np.ndarray:
         return sampler.images(sampler.make_latents(count, peers.SAMPLES_SEED))
 
+    def save(folder: Path) -> None:
+        for network, name in (*zip(networks, ("generator", "discriminator")), (players.averaged, "averaged")):
+            network.save(folder / f"{name}.keras")
+
     batch_size = schedule.batch_size * schedule.batches_per_update
-    return Trainer(lambda: step(next(coming)).read(), draw, batch_size, facts)
+    return Trainer(lambda: step(next(coming)).read(), draw, batch_size, facts, save)
 
 
 def build(name: str, images: np.ndarray, seed: int) -> Trainer:
@@ -262,6 +267,8 @@ class Clock:
             self.train(asked["until"])
         if "sample" in asked:
             np.save(asked["sample"], self.trainer.draw(asked["count"]))
+        if "save" in asked and self.trainer.save:
+            self.trainer.save(Path(asked["save"]))
         return {name: getattr(self, name) for name in ("seconds", "cpu_seconds", "first_seconds", "updates")}
 
     def train(self, until: float) -> None:

@@ -2,11 +2,12 @@
 
 WORK/.lock                  held by the session that trains there
 WORK/<data>-<size>/         data.json, train.npy, held_out.npy
-    <contender>/<seed>/     record.json, samples_<minutes>.npy and .png, scores.json, log.txt
+    <contender>/<seed>/     record.json, samples_<minutes>.npy and .png, scores.json, log.txt; networks_<minutes>/
 """
 
 import hashlib
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -173,11 +174,16 @@ class Result:
     def samples(self, minutes: float) -> Path:
         return self.folder / f"samples_{minutes:g}.npy"
 
+    def networks(self, minutes: float) -> Path:
+        return self.folder / f"networks_{minutes:g}"
+
     def clear(self) -> None:
         """Remove what an earlier training left."""
         for pattern in ("record.json", "scores.json", "samples_*.npy", "samples_*.png"):
             for path in self.folder.glob(pattern):
                 path.unlink()
+        for path in self.folder.glob("networks_*"):
+            shutil.rmtree(path)
 
     def is_whole(self, marks: Sequence[float], samples: int, fingerprint: str) -> bool:
         """Whether all these marks are kept already, of so many samples each. A mark whose samples are gone is not.

@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -30,12 +31,14 @@ class Trainer:
         draw: gives the first so many of its samples, always from the same latents: float32 (N, S, S, 3) in [-1, 1].
         batch_size: true images per update.
         facts: what else should stand beside a figure, in plain values.
+        save: keeps its networks in a folder, if it can.
     """
 
     update: Callable[[], object]
     draw: Callable[[int], np.ndarray]
     batch_size: int
     facts: dict
+    save: Callable[[Path], None] | None = None
 
 
 # --- their updates ----------------------------------------------------------------------------------------------------

@@ -35,13 +35,22 @@ from benchmarks.kept import Data, Result, alone, check_possible, set_apart
 from benchmarks.sentences import in_a_sentence, last_line
 from utils.errors import InputError
 from utils.evaluation.distances import SAMPLES
+from utils.files import make_folder
 
 MARKS = (1.0, 2.5, 5.0, 10.0, 20.0)
 TURN = 20.0
 """Seconds of training in a turn."""
 SIZES = (32, 64)
 """Of images, in pixels: those that the peers' networks were written for."""
-OF_TRAINING = {"size": 64, "count": None, "turn": TURN, "seeds": [0], "samples": SAMPLES, "torch_python": None}
+OF_TRAINING = {
+    "size": 64,
+    "count": None,
+    "turn": TURN,
+    "seeds": [0],
+    "samples": SAMPLES,
+    "networks": False,
+    "torch_python": None,
+}
 OF_SCORING = {"spaces": ["auto", "imagenet"], "json": False}
 """Options that only one of the two commands has, with their defaults."""
 
@@ -252,6 +261,8 @@ def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespa
                 results[name].keep(minutes, np.load(drawn, mmap_mode="r"), state, records[name])
             finally:
                 drawn.unlink(missing_ok=True)
+            if options.networks:
+                processes[name].answer({"save": str(make_folder(results[name].networks(minutes)))})
 
         with bar:
             take_turns(processes, options.minutes, options.turn, at_mark, gone, tell)
@@ -283,6 +294,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--turn", type=float, help="seconds of training in a turn (20)")
     parser.add_argument("--seeds", type=int, nargs="+", help="of weights, order and latents, one after the other (0)")
     parser.add_argument("--samples", type=int, help="samples at each mark, and images set apart (2000)")
+    parser.add_argument(
+        "--networks", action="store_true", default=None, help="keep this project's networks of each mark, too"
+    )
     parser.add_argument("--torch-python", help="a Python that has torch and numpy, for PyTorch's example")
     parser.add_argument("--data-dir", type=Path, help="folder of the datasets; data/ by default")
     parser.add_argument("--score", action="store_true", help="measure what is kept, draw figures, train nothing")
