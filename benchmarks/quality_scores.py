@@ -9,11 +9,13 @@ Of several seeds, a value is their mean, and its interval Student's; of one, the
 with the samples alone.
 """
 
+import functools
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -27,6 +29,9 @@ from utils.intervals import Interval, student
 from utils.runs import dataset_slug
 from utils.tables import table
 from utils.viz import grid, letters, plain_ticks, write_png
+
+if TYPE_CHECKING:
+    from utils.evaluation.features import Extractor
 
 
 def _neighbourhoods(fake: np.ndarray, true: np.ndarray) -> dict[str, Interval]:
@@ -109,57 +114,96 @@ def measure(work: Path, wanted: Wanted, data_dir: Path | None = None) -> dict:
     from utils import runtime
 
     runtime.start()
-    from utils.evaluation.features import extractor_for
-
     record = {"sets": [], "left_out": []}
     for data in wanted.sets(work):
-        about, spaces = data.about, []
-        for space in wanted.spaces:
-            try:
-                extractor = extractor_for(about["name"], about["size"], features=space, data_dir=data_dir)
-            except InputError as error:
-                record["left_out"].append(f"{about['title']}: space {space!r} is left out. {error}")
-                print(record["left_out"][-1], file=sys.stderr)
-                continue
-            if extractor.fingerprint not in [s["fingerprint"] for s in spaces]:
-                spaces.append(_measure_in(extractor, data, wanted))
+        spaces = [_measure_in(space, data, wanted) for space in spaces_of(data, wanted, record["left_out"], data_dir)]
         if spaces:
-            named = {**about, "name": dataset_slug(about["name"])}  # where a file lay is nobody's business
-            record["sets"].append({"data": named, "spaces": spaces, **_facts(data, wanted)})
-    if not record["sets"]:
-        raise InputError("There is no feature space to measure in: see above, and name one that is there (--spaces).")
+            record["sets"].append({"data": named(data), "spaces": spaces, **_facts(data, wanted)})
+    check_measured(record)
     return record
 
 
-def _measure_in(extractor, data: Data, wanted: Wanted) -> dict:
-    """Figures of all sample sets of one dataset in one space."""
-    held_out, about = np.load(data.held_out, mmap_mode="r"), data.about
-    features: list[np.ndarray] = []  # of the images set apart, once they are needed
+def spaces_of(data: Data, wanted: Wanted, left_out: list[str], data_dir: Path | None = None) -> "Iterator[Extractor]":
+    """The spaces that there are for a dataset, each once; why others are left out is told and added to a list."""
+    from utils.evaluation.features import extractor_for
 
-    def figures(images: np.ndarray, kept: Path, key: str) -> dict[str, Interval]:
+    about, known = data.about, []
+    for space in wanted.spaces:
+        try:
+            extractor = extractor_for(about["name"], about["size"], features=space, data_dir=data_dir)
+        except InputError as error:
+            left_out.append(f"{about['title']}: space {space!r} is left out. {error}")
+            print(left_out[-1], file=sys.stderr)
+            continue
+        if extractor.fingerprint not in known:
+            known.append(extractor.fingerprint)
+            yield extractor
+
+
+def named(data: Data) -> dict:
+    """What a record says of the images: where a file lay is nobody's business."""
+    return {**data.about, "name": dataset_slug(data.about["name"])}
+
+
+def check_measured(record: dict) -> None:
+    """Refuse a record without a set.
+
+    Raises:
+        InputError: there was no space to measure in.
+    """
+    if not record["sets"]:
+        raise InputError("There is no feature space to measure in: see above, and name one that is there (--spaces).")
+
+
+class Yardstick:
+    """Measures sample sets against the images of one dataset that were set apart, in one space.
+
+    Args:
+        extractor: gives the features.
+        data: whose images.
+    """
+
+    def __init__(self, extractor: "Extractor", data: Data):
+        self._extractor, self._held_out = extractor, np.load(data.held_out, mmap_mode="r")
+
+    @functools.cached_property
+    def _true(self) -> np.ndarray:
+        return self._extractor(self._held_out)
+
+    def figures(self, images: Callable[[], np.ndarray], kept: Path, key: str) -> dict[str, Interval]:
+        """All of `MEASURES`, by name of their parts; what is kept is not measured again.
+
+        Args:
+            images: gives uint8 (N, S, S, 3) samples, as many as were set apart or more, if they are needed.
+            kept: file of the figures.
+            key: names the samples in there.
+        """
         scores = read_json(kept) if kept.is_file() else {}
-        known = scores.setdefault(extractor.fingerprint, {}).setdefault(key, {})
+        known = scores.setdefault(self._extractor.fingerprint, {}).setdefault(key, {})
         if missing := [name for name in MEASURES if name not in known]:
-            features[:] = features or [extractor(held_out)]
-            fake = extractor(images[: len(held_out)])
+            fake = self._extractor(images()[: len(self._held_out)])
             for name in missing:
-                known[name] = {part: value.plain() for part, value in MEASURES[name](fake, features[0]).items()}
+                known[name] = {part: value.plain() for part, value in MEASURES[name](fake, self._true).items()}
             write_json(kept, scores)
         return {part: Interval.of(value) for parts in known.values() for part, value in parts.items()}
 
+
+def _measure_in(extractor: "Extractor", data: Data, wanted: Wanted) -> dict:
+    """Figures of all sample sets of one dataset in one space."""
+    about, yardstick = data.about, Yardstick(extractor, data)
     true = np.load(data.train, mmap_mode="r")
-    rows = np.sort(np.random.default_rng(0).permutation(len(true))[: len(held_out)])
-    floor = figures(true[rows], data.folder / "floor.json", "floor")
+    rows = np.sort(np.random.default_rng(0).permutation(len(true))[: about["held_out"]])
+    floor = yardstick.figures(lambda: true[rows], data.folder / "floor.json", "floor")
     work = [(result, mark) for result, marks in wanted.results(data) for mark in marks]
     measured: dict[tuple, list[dict]] = {}
     for result, mark in tqdm(work, f"{about['title']}, {extractor.name}", unit=" sets", mininterval=5):
-        images = np.load(result.samples(mark["minutes"]), mmap_mode="r")
-        values = figures(images, result.folder / "scores.json", f"{mark['minutes']:g}")
+        samples = functools.partial(np.load, result.samples(mark["minutes"]), mmap_mode="r")
+        values = yardstick.figures(samples, result.folder / "scores.json", f"{mark['minutes']:g}")
         measured.setdefault((mark["minutes"], result.name), []).append({"seed": result.seed, **mark, "values": values})
     return {
         "name": extractor.name,
         "fingerprint": extractor.fingerprint,
-        "samples": [len(held_out), len(held_out)],
+        "samples": [about["held_out"]] * 2,
         "floor": {part: value.plain() for part, value in floor.items()},
         "rows": _rows(measured, floor),
     }

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks import contenders, kept, peers, quality_scores
+from benchmarks import contenders, drawn_by, kept, peers, quality_scores
 from benchmarks.contenders import Clock, Peer, Recipe
 from benchmarks.peers import Trainer
 from benchmarks.quality_per_minute import Gone, Process, main, stops, take_turns, train
@@ -140,7 +140,13 @@ def _two_take_part():
         drawn = random.uniform(-1, 1, (40, SIDE, SIDE, 3)).astype(np.float32)
         return Trainer(lambda: None, lambda count: drawn[:count], 16, {"drawn_by": "noise", "parameters": 0})
 
-    tiny = {"width": 0.0625, "batch_size": 8, "shared_latents": True, "discriminator_updates": "joint"}
+    tiny = {
+        "width": 0.0625,
+        "batch_size": 8,
+        "shared_latents": True,
+        "discriminator_updates": "joint",
+        "ema_decay": 0.9,
+    }
     taking_part = {"paper": Recipe("tiny", ("report32", "report32"), tiny), "tutorial": Peer("noise", noise)}
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(kept, "LEAST_IMAGES", 16)
@@ -175,7 +181,7 @@ def session(tmp_path_factory):
 
     with _two_take_part():
         data = kept.set_apart(str(folder / "colours.npy"), SIDE, folder / "work", 40, data_dir=folder / "data")
-        options = argparse.Namespace(minutes=[0.0005, 0.001], turn=0.02, samples=40, torch_python=None)
+        options = argparse.Namespace(minutes=[0.0005, 0.001], turn=0.02, samples=40, networks=True, torch_python=None)
         for _ in range(2):  # the second time all is there
             train(data, ["paper", "tutorial"], 0, options, start=Here)
     return data, started
@@ -252,6 +258,59 @@ def test_scores_compare_with_the_best_peer_above_the_floor_and_leave_out_spaces_
     drawn = quality_scores.draw_samples(data, quality_scores.Wanted(), data.folder.parent / "samples.png")
     shown = quality_scores.draw_distances(record, data.folder.parent / "distances.png")
     assert drawn.stat().st_size and shown.stat().st_size
+
+
+def test_what_was_kept_is_drawn_from_again_in_each_way_and_measured_once(work, monkeypatch, tmp_path, capsys):
+    from utils.evaluation import features
+
+    looked_at = []
+
+    def by_colour(images):
+        looked_at.append(len(images))
+        return images.mean((1, 2)).astype(np.float32)[:, [0, 1]] / 50
+
+    monkeypatch.setattr(features, "extractor_for", lambda *_, **__: Extractor("mean colour", "c010", {}, by_colour))
+    data, _ = work
+    shutil.copytree(data.folder.parent, tmp_path / "work")
+    ours = kept.Data(tmp_path / "work" / data.folder.name).results()[0]
+    assert {path.name for path in ours.networks(0.001).iterdir()} == {
+        "averaged.keras",
+        "discriminator.keras",
+        "generator.keras",
+    }
+    record = drawn_by.measure(tmp_path / "work", quality_scores.Wanted(minutes=[0.001]))
+    (row,) = record["sets"][0]["rows"]  # the peer has kept no networks
+    values = row["spaces"][0]["values"]
+    assert (row["contender"], row["minutes"], list(values)) == ("paper", 0.001, list(drawn_by.WAYS))
+    assert all(0 < score < 1 for score in row["judged"].values()) and len(row["judged"]) == 3
+    assert (tmp_path / "work" / f"drawn_by-{data.folder.name}.png").is_file()
+    words = drawn_by.in_words(record)
+    assert "average, restated" in words and "images set apart" in words
+
+    mark = drawn_by.Mark(ours, 0.001)
+    assert np.array_equal(mark.samples["average"], np.load(ours.samples(0.001)))  # those of the benchmark itself
+    assert len(mark.samples) == len(drawn_by.WAYS)
+    weights = [mark.networks[name].get_weights() for name in ("averaged", "generator")]
+    assert not all(map(np.array_equal, *weights))
+    asked = len(looked_at)
+    assert drawn_by.measure(tmp_path / "work", quality_scores.Wanted(minutes=[0.001])) == record
+    assert len(looked_at) == asked
+
+    shutil.rmtree(ours.networks(0.001))
+    assert drawn_by.main(["--work", str(tmp_path / "work"), "--minutes", "0.001"]) == 2
+    assert "train with --networks first" in capsys.readouterr().err
+
+
+def test_restated_statistics_are_those_of_the_maps_that_the_layer_sees():
+    generator = build_generator(preset("quick32").model, 0)
+    for layer in generator.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_mean.assign(layer.moving_mean + 3.0)
+            layer.moving_variance.assign(layer.moving_variance * 7.0)
+    latents = np.random.default_rng(0).uniform(-1, 1, (96, 100)).astype(np.float32)
+    drawn_by.restated(generator, latents)
+    # With the statistics of the whole batch, inference gives what a pass of training over that batch gives.
+    assert np.allclose(generator(latents), generator(latents, training=True), atol=1e-4)
 
 
 def test_a_share_of_the_best_peer_is_over_the_seeds_that_both_have():
