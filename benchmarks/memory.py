@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.children import ending_with_us
 from benchmarks.limits import MemoryGroup, memory_group
 from benchmarks.sentences import ChildFailed, at_least_one, existing_folder, in_a_sentence
+from utils.children import ending_with_us
 from utils.config import preset
 from utils.errors import InputError
 from utils.presets import presets

@@ -31,8 +31,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.children import ending_with_us
 from benchmarks.sentences import ChildFailed, at_least_one, at_least_zero, existing_folder, in_a_sentence
+from utils.children import ending_with_us
 from utils.runs import PROJECT
 from utils.start import command
 

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.children import ending_with_us
 from benchmarks.sentences import ChildFailed, above_zero, at_least_one, in_a_sentence
+from utils.children import ending_with_us
 from utils.errors import InputError
 from utils.presets import preset, presets
 from utils.runs import PROJECT

@@ -278,6 +278,30 @@ launch.on_cores = on_cores
     assert (process.returncode, output) == (128 + signal.SIGTERM, "")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody tells a process elsewhere that its parent has ended")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT])
+def test_a_signal_that_cannot_be_answered_leaves_no_worker_behind(number, tmp_path):
+    body = f"""
+def note(what):
+    with open({str(tmp_path)!r} + f"/{{index}}", "a") as file:
+        file.write(what)
+
+signal.signal(signal.SIGTERM, lambda *_: (note("saved"), sys.exit(0)))
+note("ready ")
+print("ready", flush=True)
+time.sleep({HANGING})
+"""
+    process = started(body, 3)
+    assert sorted(process.stdout.readline() for _ in range(3)) == ["ready\n", "worker 1: ready\n", "worker 2: ready\n"]
+    began = time.monotonic()
+    os.kill(process.pid, number)
+    process.communicate(timeout=HANGING / 2)  # the chief's end of it, too
+    while time.monotonic() - began < HANGING / 4 and any("saved" not in p.read_text() for p in tmp_path.iterdir()):
+        time.sleep(0.01)
+    assert process.returncode == -number
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys("012", "ready saved")
+
+
 # --- what cannot be started -------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from utils import runtime
+from utils.children import ending_with_us
 from utils.cli.options import read
 from utils.cluster import Cluster, free_ports
 from utils.errors import InputError
@@ -95,7 +96,7 @@ class Launch:
                     [*command("utils"), *arguments],
                     env=quiet | {"TF_CONFIG": Cluster(addresses, index).tf_config()},
                     start_new_session=True,  # signals come from here, once
-                    preexec_fn=on_cores(index, self.workers),
+                    preexec_fn=ending_with_us(on_cores(index, self.workers)),
                     **pipe,
                 )
                 started.append(process)

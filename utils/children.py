@@ -1,4 +1,4 @@
-"""Processes that a benchmark starts, and that must not outlive it."""
+"""Processes that are started, and must not outlive whoever started them."""
 
 import ctypes
 import os
