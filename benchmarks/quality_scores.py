@@ -7,8 +7,14 @@ in each space; figures are kept beside the samples.
 The floor is the distance between as many of the images trained on and those set apart: both were drawn from one pile.
 Of several seeds, a value is their mean, and its interval Student's; of one, the interval tells how the figure varies
 with the samples alone.
+
+    python benchmarks/quality_scores.py RECORD.json... [--figure FILE.png]
+
+draws and prints records that are kept.
 """
 
+import argparse
+import collections
 import functools
 import json
 import sys
@@ -20,11 +26,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm.auto import tqdm
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from benchmarks.contenders import CONTENDERS, PEERS, label
 from benchmarks.kept import Data, Result
+from benchmarks.sentences import in_a_sentence
 from utils.errors import InputError
 from utils.evaluation.distances import frechet_distance, kernel_distance
-from utils.files import expect_writable, read_json, write_json
+from utils.files import expect_writable, read_json, read_object, write_json
 from utils.intervals import Interval, student
 from utils.runs import dataset_slug
 from utils.tables import table
@@ -52,6 +61,8 @@ DISTANCES = ("kernel", "frechet")
 """Those of the values measured that are the better the smaller, and are compared with the best peer's."""
 FAR = 10
 """By which factor the floor may lie below all lines of the figure and still be in it."""
+CLOSE = 1.2
+"""Labels of two marks would run into each other where the later is so many times the earlier, or less."""
 SHOWN = 8
 """Samples of each contender and mark in the picture."""
 
@@ -313,7 +324,8 @@ def in_words(record: dict) -> str:
 
 def _speed(speed: dict) -> dict:
     return {
-        "contender": speed["about"],
+        "contender": speed["contender"],
+        "what it is": speed["about"],
         "seed": speed["seed"],
         "batch": speed["batch_size"],
         "parameters": speed["parameters"],
@@ -325,8 +337,8 @@ def _speed(speed: dict) -> dict:
 
 
 def _row(row: dict) -> dict:
-    head = {"minutes": f"{row['minutes']:g}", "contender": row["about"], "updates": f"{row['updates']:,}"}
-    return {**head, "seeds": len(row["seeds"]), **_cells(row, row["of_best_peer"])}
+    head = {"minutes": f"{row['minutes']:g}", "contender": row["contender"], "updates": f"{row['updates']:,}"}
+    return {**head, "seeds": " ".join(map(str, row["seeds"])), **_cells(row, row["of_best_peer"])}
 
 
 _HEADINGS = {"kernel": ("kernel", ".4f"), "frechet": ("Fréchet", ".2f")}
@@ -358,22 +370,24 @@ def draw_distances(record: dict, path: Path) -> Path:
     heading = "Dotted, where it is near: between true images (the floor, upper end)"
     there = {row["contender"] for kept in record["sets"] for space in kept["spaces"] for row in space["rows"]}
     ordered = [name for name in CONTENDERS if name in there]
-    figure = new_figure(1.6 + 4.4 * columns, 0.6 + 3.4 * rows + 0.2 * -(-len(ordered) // columns), heading)
+    figure = new_figure(1.6 + 4.4 * columns, 0.6 + 3.4 * rows + 0.2 * -(-len(ordered) // (2 * columns)), heading)
     grid_of_axes = figure.subplots(rows, columns, squeeze=False)
     ours = [name for name in CONTENDERS if name not in PEERS]
     colours = {name: f"C{number % 10}" for number, name in enumerate(ours)}
     colours |= {name: f"C{9 - number % 10}" for number, name in enumerate(PEERS)}
+    markers = {name: "os^D"[number // 10] for number, name in enumerate(CONTENDERS)}  # there are ten colours
     handles = {}
     for column, kept in enumerate(record["sets"]):
         for axes in grid_of_axes[len(kept["spaces"]) :, column]:
             axes.axis("off")
         for axes, space in zip(grid_of_axes[:, column], kept["spaces"]):
-            for name in dict.fromkeys(row["contender"] for row in space["rows"]):
-                own = [row for row in space["rows"] if row["contender"] == name]
+            for name, session in dict.fromkeys((row["contender"], row.get("session")) for row in space["rows"]):
+                own = [row for row in space["rows"] if (row["contender"], row.get("session")) == (name, session)]
                 minutes, style = [row["minutes"] for row in own], "--" if own[0]["peer"] else "-"
                 means = np.array([row[part]["value"] for row in own])
                 means[means <= 0] = np.nan  # an axis of powers has no place for it
-                (handles[name],) = axes.plot(minutes, means, style, color=colours[name], marker="o", markersize=3)
+                look = {"color": colours[name], "marker": markers[name], "markersize": 3}
+                (handles[name],) = axes.plot(minutes, means, style, **look)
                 for row in own:
                     if len(row["seeds"]) > 1:
                         each = row["each"][part]
@@ -382,17 +396,26 @@ def draw_distances(record: dict, path: Path) -> Path:
             floor, lowest = space["floor"][part]["high"], min(row[part]["value"] for row in space["rows"])
             if floor > max(lowest / FAR, 0):  # one that is far below would squeeze the lines together
                 axes.axhline(floor, color="grey", linestyle=":", linewidth=1)
-            plain_ticks(axes.xaxis, sorted({row["minutes"] for row in space["rows"]}))
+            plain_ticks(axes.xaxis, _told_apart([row["minutes"] for row in space["rows"]]))
             plain_ticks(axes.yaxis)
             about = f"{kept['data']['title']}, {kept['data']['size']} pixels; floor {max(floor, 0):.4f}"
             axes.set_title(f"{about}\n{space['name']}", fontsize=8)
             axes.grid(alpha=0.25)
     figure.legend(
         [handles[name] for name in ordered],
-        [label(name) for name in ordered],
-        loc="outside lower center", ncols=columns, fontsize=8, frameon=False,
+        ordered,
+        loc="outside lower center", ncols=2 * columns, fontsize=8, frameon=False,
     )  # fmt: skip
     return write_figure(path, figure)
+
+
+def _told_apart(minutes: Sequence[float]) -> list[float]:
+    """Those marks, the frequent and the round ones first, whose labels have room beside each other."""
+    kept: list[float] = []
+    for mark, _ in sorted(collections.Counter(minutes).items(), key=lambda item: (-item[1], item[0] % 10 != 0)):
+        if all(max(mark, other) / min(mark, other) > CLOSE for other in kept):
+            kept.append(mark)
+    return sorted(kept)
 
 
 def draw_samples(data: Data, wanted: Wanted, path: Path) -> Path:
@@ -416,3 +439,51 @@ def draw_samples(data: Data, wanted: Wanted, path: Path) -> Path:
     head = [named, *(letters(f"{at:g} min", width, 28) for at in minutes)]
     write_png(path, np.concatenate([np.concatenate(head, axis=1), *rows]))
     return path
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+def together(records: Sequence[dict]) -> dict:
+    """Records of `measure` as one: a set for each dataset, whose rows say of which "session" they are."""
+    sets: dict[str, dict] = {}
+    for session, kept in enumerate(kept for record in records for kept in record["sets"]):
+        new = {"data": kept["data"], "spaces": {}, "speeds": [], "sessions": []}
+        there = sets.setdefault(kept["data"]["fingerprint"], new)
+        there["data"] = kept["data"]  # as the last session calls them
+        for part in ("speeds", "sessions"):
+            there[part] += kept[part]
+        for space in kept["spaces"]:
+            rows = there["spaces"].setdefault(space["fingerprint"], {**space, "rows": []})["rows"]
+            rows += [{**row, "session": session} for row in space["rows"]]
+    known = list(CONTENDERS)
+    for there in sets.values():
+        there["spaces"] = list(there["spaces"].values())
+        for space in there["spaces"]:
+            space["rows"].sort(key=lambda row: (row["minutes"], known.index(row["contender"]), row["session"]))
+    return {"sets": list(sets.values()), "left_out": [line for record in records for line in record["left_out"]]}
+
+
+def _read_record(path: Path) -> dict:
+    record = read_object(path)
+    if not all("spaces" in kept for kept in record.get("sets") or [{}]):
+        raise InputError(f"{path} should be what quality_per_minute.py --score --json printed, and is something else.")
+    return record
+
+
+@in_a_sentence
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description="Draw and print what `quality_per_minute.py --score --json` gave, of several sessions together."
+    )
+    parser.add_argument("records", type=Path, nargs="+", help="files of what it printed; those of one machine")
+    parser.add_argument("--figure", type=Path, help="where to draw distances over minutes")
+    options = parser.parse_args(arguments)
+    record = together([_read_record(path) for path in options.records])
+    print(in_words(record))
+    if options.figure:
+        print(f"\ndrawn  {draw_distances(record, options.figure)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

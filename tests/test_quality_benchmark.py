@@ -260,6 +260,38 @@ def test_scores_compare_with_the_best_peer_above_the_floor_and_leave_out_spaces_
     assert drawn.stat().st_size and shown.stat().st_size
 
 
+def test_records_of_several_sessions_stand_in_one_table_and_one_figure(tmp_path, capsys):
+    kept_records = sorted((PROJECT / "notebooks" / "results" / "records").glob("quality_per_minute*.json"))
+    kept_records = [path for path in kept_records if "sets" in json.loads(path.read_text())]
+    assert len(kept_records) == 2
+    whole = quality_scores.together([json.loads(path.read_text()) for path in kept_records])
+    assert [kept["data"]["title"] for kept in whole["sets"]] == ["celeba", "built-in faces", "bedrooms", "CIFAR-10"]
+    for kept_set in whole["sets"]:
+        assert len(kept_set["spaces"]) == 2
+        for space in kept_set["spaces"]:  # every row of every session, told apart
+            alone = [
+                row
+                for path in kept_records
+                for one in json.loads(path.read_text())["sets"]
+                if one["data"]["fingerprint"] == kept_set["data"]["fingerprint"]
+                for row in next(s for s in one["spaces"] if s["fingerprint"] == space["fingerprint"])["rows"]
+            ]
+            told = [{part: value for part, value in row.items() if part != "session"} for row in space["rows"]]
+            assert sorted(map(json.dumps, told)) == sorted(map(json.dumps, alone))
+            places = [(row["session"], row["minutes"], row["contender"]) for row in space["rows"]]
+            assert len(set(places)) == len(places)
+    assert quality_scores.main([str(kept_records[0]), "--figure", str(tmp_path / "figure.png")]) == 0
+    assert "mid_d" in capsys.readouterr().out and (tmp_path / "figure.png").stat().st_size
+    for other in ("[1]", "[1", "{}", '{"sets": []}', '{"sets": [{"data": {}}]}'):
+        (tmp_path / "other.json").write_text(other)
+        assert quality_scores.main([str(tmp_path / "other.json")]) == 2
+        assert "other.json" in capsys.readouterr().err
+
+
+def test_labels_of_marks_have_room_beside_each_other():
+    assert quality_scores._told_apart([5, 5, 10, 20, 40, 48, 56, 60, 60, 64]) == [5, 10, 20, 40, 60]
+
+
 def test_what_was_kept_is_drawn_from_again_in_each_way_and_measured_once(work, monkeypatch, tmp_path, capsys):
     from utils.evaluation import features
 
@@ -351,7 +383,14 @@ def test_the_published_shares_are_over_the_seeds_that_both_have():
     ],
 )
 def test_contenders_that_did_not_take_turns_are_told_whatever_their_seeds(sessions, listed):
-    speed = {"about": "any", "seed": 0, "batch_size": 1, "parameters": 1, "images_per_second": 1.0}
+    speed = {
+        "contender": "first",
+        "about": "any",
+        "seed": 0,
+        "batch_size": 1,
+        "parameters": 1,
+        "images_per_second": 1.0,
+    }
     speed |= {"first_update_seconds": 1.0, "start_seconds": 1.0, "cores_used": 1.0}
     told = [
         {"seed": seed, "began": f"{hour}:00", "device": "any", "contenders": names}
