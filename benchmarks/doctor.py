@@ -303,7 +303,7 @@ def _words(share: dict | None) -> str:
 
 
 def _tables(rows: list[dict], figures: dict) -> str:
-    """Every training, every sign, and all together."""
+    """Every training, and every sign and all together with their intervals."""
     of_runs = [
         {
             "training": f"{r['case']}, {r['data']}, seed {r['seed']}",
@@ -316,17 +316,16 @@ def _tables(rows: list[dict], figures: dict) -> str:
     of_signs = [
         {
             "sign": sign,
-            "planted and detected": _words(of["detected"]),
-            "by this sign": of["by_this_sign"] if of["detected"] else "",
-            "at update (median)": "" if of["at"] is None else f"{of['at']:.0f}",
-            "false alarms": _words(of["false_alarms"]),
+            "found of planted (95%)": _words(of["detected"]) or "none planted",
+            "by this sign": of["by_this_sign"] if of.get("detected") and "by_this_sign" in of else "",
+            "at update (median)": "" if of.get("at") is None else f"{of['at']:.0f}",
+            "false alarms of healthy (95%)": _words(of["false_alarms"]) or "none healthy",
         }
-        for sign, of in figures["by_sign"].items()
+        for sign, of in {**figures["by_sign"], "all": figures}.items()
     ]
     again, ahead = figures["said_again"], figures["updates_before_not_finite"]
     return (
         f"{table(of_runs)}\n\n{table(of_signs)}\n\n"
-        f"In all: detected {_words(figures['detected'])}; false alarms {_words(figures['false_alarms'])}.\n"
         f"Said again after it was over: {again['times']} times, in {again['runs']} of {len(rows)} runs.\n"
         f"Updates from the first warning to numbers that are not finite: {', '.join(map(str, ahead)) or 'none'}."
     )

@@ -50,7 +50,7 @@ class Data:
 
     @property
     def about(self) -> dict:
-        """Name, size, title, fingerprint, and how many there are."""
+        """Name, size, title, fingerprint, how many there are, their split, and how they were stored before."""
         return read_json(self.folder / "data.json")
 
     def results(self) -> list["Result"]:
@@ -120,6 +120,8 @@ def set_apart(
         "size": size,
         "images": len(dataset) - samples,
         "held_out": samples,
+        "encoding": dataset.encoding,
+        "split": dataset.split,
         "fingerprint": hashlib.sha256(f"{dataset.fingerprint} {samples} apart".encode()).hexdigest(),
     }
     if (data.folder / "data.json").is_file():

@@ -30,9 +30,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.contenders import CONTENDERS, PEERS, label
 from benchmarks.kept import Data, Result
+from benchmarks.peers import SAMPLES_SEED
 from benchmarks.sentences import in_a_sentence
 from utils.errors import InputError
 from utils.evaluation.distances import frechet_distance, kernel_distance
+from utils.evaluation.passport import INTERVAL
 from utils.files import expect_writable, read_json, read_object, write_json
 from utils.intervals import Interval, student
 from utils.runs import dataset_slug
@@ -214,6 +216,10 @@ def _measure_in(extractor: "Extractor", data: Data, wanted: Wanted) -> dict:
     return {
         "name": extractor.name,
         "fingerprint": extractor.fingerprint,
+        "resizer": extractor.resizer,
+        "value_range": extractor.value_range,
+        "interval": INTERVAL,
+        "latents_seed": SAMPLES_SEED,
         "samples": [about["held_out"]] * 2,
         "floor": {part: value.plain() for part, value in floor.items()},
         "rows": _rows(measured, floor),

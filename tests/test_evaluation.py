@@ -160,6 +160,30 @@ def test_own_pictures_with_labels_get_a_classifier_of_their_own_that_is_kept(squ
     np.testing.assert_array_equal(again(images), vectors)
 
 
+@pytest.mark.parametrize(
+    ("images", "size", "words"),
+    [
+        (240, 16, "With 240 images of 16x16 pixels that takes about 3 s on two cores of"),
+        (60_000, 16, "With 50,000 images of 16x16 pixels that takes about 11 s on two cores of"),
+        (60_000, 64, "With 50,000 images of 64x64 pixels that takes about 2 min 30 s on two cores of"),
+    ],
+)
+def test_how_long_a_classifier_takes_is_said_before_an_image_is_read_and_before_its_first_update(
+    images, size, words, tmp_path, monkeypatch, capsys
+):
+    def reading(*_, **__):
+        raise InterruptedError("the images are asked for")
+
+    there = find_source("faces", size, data_dir=tmp_path).describe()
+    for name, value in {"EPOCHS": 6, "LEAST_UPDATES": 300, "BATCH_SIZE": 128, "load": reading}.items():
+        monkeypatch.setattr(features, name, value)
+    monkeypatch.setattr(features, "_described", lambda *_: with_fields(there, count=images))
+    with pytest.raises(InterruptedError, match="asked for"):
+        classifier("faces", size, seed=1, data_dir=tmp_path)  # with a seed whose classifier does not come along
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("First a classifier of ") and words in said
+
+
 def test_a_judge_says_which_class_larger_pictures_show_by_the_kept_classifier(squares, home, monkeypatch):
     monkeypatch.setattr(judge, "SIDE", 16)
     sees = judge.judge_for(squares, 64, data_dir=home, progress=False)

@@ -21,6 +21,7 @@ from utils.config import differences, preset, replace
 from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.features import Extractor
+from utils.evaluation.passport import Passport
 from utils.intervals import Interval
 from utils.models import build_discriminator, build_generator
 from utils.runs import PROJECT
@@ -238,6 +239,9 @@ def test_scores_compare_with_the_best_peer_above_the_floor_and_leave_out_spaces_
     data, _ = work
     record = quality_scores.measure(data.folder.parent, quality_scores.Wanted())
     (space,) = record["sets"][0]["spaces"]
+    passport = {f.name for f in dataclasses.fields(Passport)}
+    assert passport & set(space) == {"interval", "latents_seed", "resizer", "samples", "value_range"}
+    assert {"encoding", "split", "fingerprint"} < set(record["sets"][0]["data"])
     assert record["left_out"] == ["colours: space 'imagenet' is left out. Its weights are not here."]
     assert record["left_out"][0] in capsys.readouterr().err
     ours, peer = space["rows"][2:]

@@ -204,8 +204,8 @@ def _measure(name: str, trained, data, protocol: dict, options: Compare) -> dict
             "earlier version measured is shown."
         ) from error
     print(
-        f"Measuring {name} on {protocol['samples']:,} samples: 1 to 3 minutes, and 2 to 10 more where a classifier has "
-        "to be trained first.",
+        f"Measuring {name} on {protocol['samples']:,} samples: 1 to 3 minutes, and up to 10 more where a classifier "
+        "has to be trained first.",
         file=sys.stderr,
     )
     from utils import runtime
