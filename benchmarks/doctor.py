@@ -317,7 +317,7 @@ def _tables(rows: list[dict], figures: dict) -> str:
         {
             "sign": sign,
             "found of planted (95%)": _words(of["detected"]) or "none planted",
-            "by this sign": of["by_this_sign"] if of.get("detected") and "by_this_sign" in of else "",
+            "by this sign": of.get("by_this_sign", "") if of["detected"] else "",
             "at update (median)": "" if of.get("at") is None else f"{of['at']:.0f}",
             "false alarms of healthy (95%)": _words(of["false_alarms"]) or "none healthy",
         }

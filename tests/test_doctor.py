@@ -26,9 +26,10 @@ from utils.models import load_network
 from utils.networks import find_network
 from utils.registries import LOSSES, PLAYERS
 from utils.runs import Run
+from utils.studies import results
 from utils.training import checkpoint, loop, performance_summarizer, resume, train
 from utils.training.copies import MOST_IMAGES, SIDE, Copies
-from utils.training.doctor import SIGNS, Diagnosis, _help
+from utils.training.doctor import SIGNS, Diagnosis, End, _help
 from utils.training.players import build_players
 from utils.training.summary import save_networks
 from utils.training.watch import Watch, of_updates
@@ -150,6 +151,46 @@ def test_settings_of_a_cure_are_what_its_words_set():
         typed = [*start, *cure.change.split()]
         after = read(Train, typed, "train", Train.default(typed)).settings.experiment("quick")
         assert after == replace(before, **cure.settings), cure.change
+
+
+# --- slow beginnings --------------------------------------------------------------------------------------------------
+
+
+def test_a_training_that_ends_alike_before_that_is_a_failure_hears_what_is_open_with_evidence_and_what_to_change():
+    """The course of notebook 04, whose samples have a quarter of the true images' diversity at no update."""
+    report = replace(preset("report64"), updates=320)
+    course = [0.007, 0.028, 0.044, 0.034, 0.027, 0.088, 0.067, 0.072, 0.074, 0.075, 0.103, 0.094]
+    rows = [row(25 * n, diversity=value, diversity_true=0.429) for n, value in enumerate(course, start=1)]
+    assert said(report, rows) == {}
+    diagnosis = Diagnosis(report, rows)
+    evidence, change = diagnosis.verdict.split("; use ")
+    assert evidence.startswith("Update 300: the samples are still nearly alike (diversity 0.094, true images 0.43)")
+    assert evidence.endswith("as in many trainings whose samples differ later")
+    assert change.startswith("more updates (enough in 24 of 29 such trainings) and --batch-norm on (helped in notebook")
+    assert "leads, not proven: a smaller --learning-rate" in change
+    assert diagnosis.healthy and not diagnosis.failed and not diagnosis.findings and not diagnosis.begun
+    assert Diagnosis(report, rows[:3]).verdict is None, "so all begin"
+    assert Diagnosis(report, [*rows, row(325, diversity=0.15, diversity_true=0.429)]).verdict is None
+    later = Diagnosis(report, [*rows, *(row(u, diversity=0.08, diversity_true=0.429) for u in (500, 525))])
+    assert later.failed and "has not begun to draw" in later.verdict and "differ later" not in later.verdict
+
+
+@pytest.mark.parametrize(
+    ("study", "arm", "seed"),
+    [
+        ("features-house_numbers", "base", 0),
+        ("features-house_numbers", "rotation", 2),
+        ("regularised-faces", "dcgan", 1),
+    ],
+)
+def test_kept_courses_that_begin_more_slowly_than_notebook_04_and_differ_later_are_not_warned_of(study, arm, seed):
+    (watch,) = (r["watch"] for r in results.load(study)["runs"] if (r["arm"], r["seed"]) == (arm, seed))
+    shares = {r["update"]: r["diversity"] / r["diversity_true"] for r in watch}
+    assert max(shares[update] for update in range(200, 325, 25)) < 0.18 and End.of(watch).diversity > 0.75
+    assert said(preset("quick"), watch) == {}
+    early = [Diagnosis(preset("quick"), [r for r in watch if r["update"] <= last]).verdict for last in (200, 400)]
+    assert all("differ later" in verdict for verdict in early)
+    assert Diagnosis(preset("quick"), watch).verdict is None
 
 
 # --- what is measured -------------------------------------------------------------------------------------------------
@@ -519,6 +560,20 @@ def test_detections_and_false_alarms_are_counted_by_sign_and_in_all():
     assert figures["by_sign"][won]["false_alarms"]["hits"] == 1 and figures["by_sign"][won]["detected"] is None
     assert figures["said_again"] == {"times": 2, "runs": 1} and figures["updates_before_not_finite"] == [275]
     assert set(benchmark.ALL) == {sign.name for sign in SIGNS} >= {s for case in benchmark.CASES for s in case.signs}
+
+
+def test_the_table_of_the_benchmark_has_detections_and_false_alarms_of_every_sign_with_intervals():
+    gap, won = benchmark.GAP, benchmark.WON
+    about = {"case": "a", "data": "faces", "seed": 0, "again": 0, "not finite": None}
+    rows = [about | {"signs": (gap,), "found": found} for found in ({gap: 50}, {gap: 75}, {})]
+    rows += [about | {"signs": (), "found": found} for found in ({won: 100}, {}, {}, {})]
+    told = benchmark._tables(rows, benchmark.judged(rows))
+    lines = {line.split("  ")[0]: re.split(r"  +", line) for line in told.split("\n\n")[1].splitlines()}
+    assert [*lines][2:] == [*benchmark.ALL, "all"]
+    for sign, found, false in ((gap, "2/3, 67% (21% to 94%)", "0/4, 0% (0% to 49%)"),
+                               (won, "none planted", "1/4, 25% (5% to 70%)"),
+                               ("all", "2/3, 67% (21% to 94%)", "1/4, 25% (5% to 70%)")):  # fmt: skip
+        assert lines[sign][1] == found and lines[sign][-1] == false
 
 
 def test_the_benchmark_trains_what_is_not_there_yet_and_judges_it(light, tmp_path, capsys, monkeypatch):
