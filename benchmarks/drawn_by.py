@@ -166,6 +166,7 @@ def measure(work: Path, wanted: Wanted, data_dir: Path | None = None) -> dict:
             rows.append(_row(Mark(result, mark["minutes"]), result, mark, data, yardsticks, pictures))
         if yardsticks:
             record["sets"].append({"data": named(data), "rows": rows})
+            _draw_courses(record["sets"][-1], work / f"courses-{data.folder.name}.png")
         _draw(pictures, work / f"drawn_by-{data.folder.name}.png")
     check_measured(record)
     return record
@@ -194,6 +195,14 @@ def _row(at: Mark, result: Result, mark: dict, data: Data, yardsticks: list, pic
         pictures[f"{result.name} {result.seed}\n{mark['minutes']:g} min\n{mark['updates']:,} updates", way] = path
     head = {"contender": result.name, "about": label(result.name), "seed": result.seed}
     return {**head, "minutes": mark["minutes"], "updates": mark["updates"], "judged": judged, "spaces": spaces}
+
+
+def _draw_courses(kept: dict, path: Path) -> None:
+    """Distances over updates, by way to draw."""
+    from utils.figure import write_figure
+    from utils.studies.courses import plot_courses
+
+    print(f"drawn  {write_figure(path, plot_courses(kept))}", file=sys.stderr)
 
 
 def _draw(pictures: dict, path: Path) -> None:

@@ -25,6 +25,7 @@ from utils.evaluation.passport import Passport
 from utils.intervals import Interval
 from utils.models import build_discriminator, build_generator
 from utils.runs import PROJECT
+from utils.studies.courses import plot_courses
 
 SIDE = 32
 
@@ -319,9 +320,18 @@ def test_what_was_kept_is_drawn_from_again_in_each_way_and_measured_once(work, m
     values = row["spaces"][0]["values"]
     assert (row["contender"], row["minutes"], list(values)) == ("paper", 0.001, list(drawn_by.WAYS))
     assert all(0 < score < 1 for score in row["judged"].values()) and len(row["judged"]) == 3
-    assert (tmp_path / "work" / f"drawn_by-{data.folder.name}.png").is_file()
+    for picture in ("drawn_by", "courses"):
+        assert (tmp_path / "work" / f"{picture}-{data.folder.name}.png").is_file()
     words = drawn_by.in_words(record)
     assert "average, restated" in words and "images set apart" in words
+
+    space, scores = plot_courses(record["sets"][0]).axes
+    assert [float(line.get_ydata()[0]) for line in space.lines] == [
+        values[way]["kernel"]["value"] for way in ("average", "generator")
+    ]
+    assert [float(line.get_ydata()[0]) for line in scores.lines] == [
+        row["judged"][kind] for kind in ("set_apart", "drawn")
+    ]
 
     mark = drawn_by.Mark(ours, 0.001)
     assert np.array_equal(mark.samples["average"], np.load(ours.samples(0.001)))  # those of the benchmark itself
