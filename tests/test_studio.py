@@ -209,6 +209,26 @@ def test_ids_are_safe_in_addresses_and_differ_whatever_runs_are_called(tmp_path)
     assert len(ids) == len(set(ids)) == 3 and all(one.isascii() and not set(one) & set("<>/ %") for one in ids)
 
 
+def test_an_id_stays_that_of_its_run_whichever_was_heard_of_last_and_whatever_script_names_are_in(tmp_path):
+    quick = replace(preset("quick"), count=64)
+    runs = [Run.create(replace(quick, name=str(tmp_path / name)), {}, tmp_path) for name in ("Котики", "Собаки")]
+    ids = []
+    for run in runs:
+        run.save_state(State("stopped", update=8))  # it is listed first now
+        found = [offer for offer in offers.find_offers(runs_dir=tmp_path) if offer.run]
+        assert found[0].folder == run.folder
+        ids.append({offer.folder: offer.id for offer in found})
+    assert ids[0] == ids[1] == {run.folder: key_of(run) for run in runs}
+
+
+def test_an_id_that_another_run_would_have_too_is_neithers(tmp_path):
+    quick = replace(preset("quick"), count=64)
+    folders = [str(Run.create(quick, {}, tmp_path / name).folder) for name in ("one", "two")]
+    ids = {offer.id for offer in offers.find_offers(folders)}
+    assert len(ids) == 2 and ids == {offer.id for offer in offers.find_offers(folders[::-1])}
+    assert offers.find_offers(folders[:1])[0].id == "faces-0001-quick" not in ids
+
+
 def test_everything_is_offered_where_nothing_is_named_and_true_images_of_built_in_sets_only(runs, tmp_path):
     found = {offer.title: offer for offer in offers.find_offers(runs_dir=runs[0])}
     assert {"faces64", "cifar10", runs[1].name, runs[2].name} <= found.keys()
@@ -401,6 +421,20 @@ def test_a_script_in_a_file_name_is_text_and_a_body_without_end_is_cut_off(port,
     assert refused(port, "POST", address, b"", ASKS | {"Content-Length": str(BODY + 1)})[0] == 413
 
 
+def test_a_body_that_does_not_say_its_length_is_cut_off_where_it_becomes_too_long(port, plain, monkeypatch):
+    address = f"/models/{plain.offer.id}/picture?name=a.png"
+    monkeypatch.setattr(server, "BODY", 1000)
+    for parts, wanted in ((2, 400), (3, 413)):
+        assert refused(port, "POST", address, (b"0" * 500 for _ in range(parts)))[0] == wanted  # in chunks
+
+
+def test_a_text_that_is_too_long_to_ask_for_is_refused_before_it_is_read(port, conditional, monkeypatch):
+    monkeypatch.setattr(server, "parse_qs", lambda _: pytest.fail("it is read"))
+    address = f"/models/{conditional.offer.id}/condition"
+    status, sentence = refused(port, "POST", address, "text=" + "a" * server.TEXT)
+    assert status == 413 and sentence == "That is too long: ask in fewer words."
+
+
 def test_an_upload_is_cropped_as_for_training_and_of_a_film_the_first_picture_is_taken(port, plain):
     frames = [Image.fromarray(np.random.default_rng(i).integers(0, 256, (40, 60, 3), np.uint8)) for i in range(2)]
     still, film = io.BytesIO(), io.BytesIO()
@@ -437,8 +471,24 @@ def test_the_page_and_grids_are_served_under_a_policy_that_allows_this_origin_on
     assert grid[0] == 200 and grid[2] == plain.offer.run.grid(2).read_bytes()
 
 
-def test_other_names_of_this_machine_and_requests_of_other_pages_are_refused(port, plain):
-    assert ask(port, "GET", "/studio.json", headers={"Host": "evil.example"})[0] == 403
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example", "evil.example:8123", "a{b.evil.com:8123", "evil`x.com:8123", "evil.com:65536", "evil.com:",
+        "evil.com:abc", "evil.com@127.0.0.1", "127.0.0.1@evil.com", "127.0.0.1.evil.com", "[::1", "",
+    ],
+)  # fmt: skip
+def test_other_names_of_this_machine_are_refused_also_those_that_cannot_be_read(port, host):
+    status, sentence = refused(port, "GET", "/studio.json", headers={"Host": host})
+    assert status == 403 and "by that name" in sentence
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "LocalHost", "localhost:8123", "[::1]:8123"])
+def test_names_of_this_machine_are_answered_with_any_port(port, host):
+    assert ask(port, "GET", "/studio.json", headers={"Host": host})[0] == 200
+
+
+def test_requests_of_other_pages_are_refused(port, plain):
     assert ask(port, "POST", f"/runs/{plain.offer.id}/stop", b"", headers={})[0] == 403
     assert ask(port, "DELETE", "/studio.json")[0] == 405
 
@@ -910,6 +960,42 @@ def test_a_complaint_goes_once_what_it_is_of_is_done(tmp_path, monkeypatch):
     assert trainings.about(run)["complaint"] == "The disk is full."
     give_report(run)
     os.utime(run.folder / "report" / "report.html", (later, later))
+    assert trainings.about(run)["complaint"] == ""
+
+
+def going_on(tmp_path, monkeypatch, code):
+    """A run that was taken up by a process that does this and has ended, and what took it up."""
+    run = Run.create(replace(preset("quick"), count=64), {"images": 64}, tmp_path)
+    run.save_state(State("stopped", update=8))
+    code = f"import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); {code}"
+    monkeypatch.setattr(start, "command", lambda *_: [sys.executable, "-I", "-c", code])
+    trainings = watching.Trainings()
+    trainings.go_on(run)
+    wait_for(trainings, run)
+    return trainings, run
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("kill(os.getpid(), 9)", "It was killed by signal 9; often there was too little memory."),
+        ("kill(os.getpid(), 11)", "It was killed by signal 11; often there was too little memory."),
+        ("_exit(137)", "It ended with an error."),
+        *((f"kill(os.getpid(), {number})", "") for number in (2, 15)),
+        *((f"_exit({code})", "") for code in (0, 130, 143)),
+    ],
+)
+def test_a_process_that_is_killed_is_told_and_one_that_was_asked_to_end_is_not(tmp_path, monkeypatch, end, said):
+    trainings, run = going_on(tmp_path, monkeypatch, f"os.{end}")
+    assert trainings.about(run)["complaint"] == said
+
+
+def test_a_training_that_is_killed_after_it_has_saved_is_told_until_the_run_goes_on(tmp_path, monkeypatch):
+    state = tmp_path / "faces" / "0001-quick" / "state.json"
+    trainings, run = going_on(tmp_path, monkeypatch, f"os.utime({str(state)!r}); os.kill(os.getpid(), 9)")
+    assert "killed by signal 9" in trainings.about(run)["complaint"]
+    later = time.time() + 1
+    os.utime(state, (later, later))
     assert trainings.about(run)["complaint"] == ""
 
 

@@ -13,7 +13,7 @@ import imageio.v3
 import numpy as np
 import pytest
 from PIL import Image
-from studio_runs import give_record, make_run, serving, training
+from studio_runs import SENTENCES, give_record, make_run, serving, training
 
 from utils.config import replace
 from utils.data import scale_back
@@ -205,6 +205,7 @@ def test_the_table_works_by_keyboard_alone(browser, site):
         for key in ("1", "1", "1", "2", "3"):
             page.keyboard.press(key)
         page.wait_for_selector(".nine .tile:nth-child(9)")
+        assert page.locator("[role=img] button").count() == 0  # what is one image has nothing to press
         until(lambda: page.locator(".well").nth(0).locator(".exemplars .tile").count() == 3)
         centre, corner = (pixels(page, f".nine .tile:nth-child({n}) canvas") for n in (5, 1))
         assert centre != corner  # the noise of ±0.25
@@ -480,3 +481,100 @@ def test_what_is_clicked_often_agrees_with_itself_and_true_images_are_missed_onl
         page.wait_for_selector(".step.now figure:nth-child(12)")
         assert page.locator(".step.now figcaption").all_text_contents() == 6 * ["fake"] + 6 * ["true"]
         assert page.wrong and all("400" in line for line in page.wrong)  # there were no true images at first
+
+
+def test_the_skip_link_leads_to_the_main_part_of_the_room_that_is_open(browser, run):
+    with serving(Studio([str(run.folder)])) as port, visiting(browser, f"http://127.0.0.1:{port}/#judge") as page:
+        page.wait_for_selector("main canvas")
+        page.focus(".skip")
+        page.keyboard.press("Enter")
+        assert page.evaluate("[location.hash, document.activeElement.id]") == ["#judge", "view"]
+        assert page.title().startswith("Judge") and page.wrong == []
+
+
+def test_a_model_that_is_being_loaded_or_could_not_be_is_not_told_as_nothing_to_draw_with(browser, run):
+    with serving(Studio([str(run.folder)])) as port, visiting(browser, f"http://127.0.0.1:{port}/") as page:
+        page.wait_for_selector("main canvas")
+        held, address = [], "**/model.json"
+        page.route(address, lambda route: held.append(route))
+        with page.expect_request(address):
+            page.reload(wait_until="commit")
+        page.evaluate("location.hash = 'judge'")
+        page.wait_for_selector("h1:text-is('Loading faces/0001-quick…')")
+        held[0].fulfill(status=400, json={"error": "Its networks are damaged."})
+        page.wait_for_selector("main >> text=Its networks are damaged.")
+        assert page.inner_text("h1") == "faces/0001-quick could not be loaded"
+        page.unroute(address)
+        page.click("text=Try again")
+        page.wait_for_selector("main canvas")
+        assert page.title().startswith("Judge")
+
+
+def test_where_the_model_that_is_drawn_with_disappears_another_takes_its_place_and_the_list_shows_it(
+    browser, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(offers.pretrained, "names", lambda *_: [])
+    root = tmp_path / "runs"
+    old, new = make_run(root), make_run(root, data=str(tmp_path / "mine.npy"))
+    with serving(Studio(runs_dir=root)) as port, visiting(browser, f"http://127.0.0.1:{port}/") as page:
+        page.wait_for_selector("main canvas")
+        assert page.evaluate("studio.model.id") == page.input_value("#model") == "mine-0001-quick"
+        shutil.rmtree(new.folder)
+        page.wait_for_selector("#toast:has-text('mine/0001-quick can no longer be drawn with.')")
+        until(lambda: page.evaluate("studio.model?.id") == "faces-0001-quick")
+        assert page.input_value("#model") == "faces-0001-quick"
+        page.wait_for_selector(f"main >> text=./dcgan sample {old.name}")
+        shutil.rmtree(old.folder)
+        page.wait_for_selector("text=Nothing to draw with yet")
+
+
+def test_a_run_whose_files_are_damaged_is_told_in_its_card_until_they_can_be_read(browser, tmp_path):
+    run = make_run(tmp_path)
+    file = run.folder / "environment.json"
+    before = file.read_text()
+    file.write_text("{")
+    with serving(Studio([str(run.folder)])) as port, visiting(browser, f"http://127.0.0.1:{port}/#watch") as page:
+        page.wait_for_selector(".card .wrong:has-text('not readable JSON')")
+        file.write_text(before)
+        page.wait_for_selector(".card >> text=Update 16 of 32")
+        assert page.locator(".wrong").count() == 0
+
+
+def test_a_server_that_asks_for_another_token_is_not_told_as_one_that_does_not_answer(browser, run):
+    names = [str(run.folder)]
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(contextlib.ExitStack())
+        port = first.enter_context(serving(Studio(names, public=True), (), "the-first-token"))
+        address = f"http://127.0.0.1:{port}/"
+        page = stack.enter_context(visiting(browser, f"{address}?token=the-first-token"))
+        page.wait_for_selector("main canvas")
+        first.close()
+        page.wait_for_selector("#banner:has-text('The server does not answer.')")
+        stack.enter_context(serving(Studio(names, public=True), (), "another-token", port))
+        page.wait_for_selector("#banner:has-text('open the address that')")
+        assert "does not answer" not in page.inner_text("#banner")
+        page.context.new_page().goto(f"{address}?token=another-token")
+        page.wait_for_selector("#banner[hidden]", state="attached")
+
+
+def test_own_words_and_the_sentences_of_a_model_are_not_shown_as_asked_for_at_once(browser, tmp_path):
+    run = make_run(tmp_path, "text")
+    words = "a bearded man with a hat"
+    with serving(Studio([str(run.folder)])) as port, visiting(browser, f"http://127.0.0.1:{port}/") as page:
+
+        def shown():
+            return page.evaluate("document.querySelector('main select').selectedIndex"), page.input_value("[name=text]")
+
+        page.wait_for_selector("main canvas")
+        enter(page, "ask")
+        assert shown() == (0, "")
+        page.fill("[name=text]", words)
+        page.click("form button")
+        page.wait_for_selector(f"text=Asked for: {words}.")
+        assert shown() == (-1, words)
+        enter(page, "draw")
+        enter(page, "ask")
+        assert shown() == (-1, words)
+        page.select_option("main select", label=SENTENCES[0])
+        page.wait_for_selector(f"text=Asked for: {SENTENCES[0]}.")
+        assert shown() == (1, "") and page.wrong == []

@@ -1,11 +1,14 @@
 """What the studio shows: models with a name and runs, each under an id that is safe in an address."""
 
 import base64
+import hashlib
 import json
 import math
+import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -142,16 +145,22 @@ def _show_first(offer: Offer) -> tuple:
 
 
 def _with_own_ids(found: Iterable[Offer]) -> list[Offer]:
-    """The offers, each once, with ids that are ASCII and differ."""
-    result: dict[str, Offer] = {}
+    """The offers, each once, with ids that are ASCII and differ.
+
+    An id never becomes that of another run, in whatever order runs come and go: by it an open page stops the run that
+    it shows. So where a name alone does not do, digits of a hash of the folder follow.
+    """
+    once: dict[Path, Offer] = {}
     for offer in found:
-        if any(offer.folder == other.folder for other in result.values()):
-            continue
-        base = slug(offer.id.encode("ascii", "ignore").decode()) or "run"
-        ids = (base if number == 1 else f"{base}-{number}" for number in range(1, len(result) + 2))
-        chosen = next(name for name in ids if name not in result)
-        result[chosen] = Offer(chosen, offer.title, offer.folder, offer.run)
-    return list(result.values())
+        once.setdefault(offer.folder, offer)
+    names = Counter(offer.id for offer in once.values())
+    result = []
+    for offer in once.values():
+        own = slug(offer.id.encode("ascii", "ignore").decode())
+        if own != offer.id or names[offer.id] > 1:
+            own = f"{own or 'run'}-{hashlib.sha256(os.fsencode(offer.folder)).hexdigest()[:6]}"
+        result.append(replace(offer, id=own))
+    return result
 
 
 def may_show_true(offer: Offer, public: bool) -> bool:

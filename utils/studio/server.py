@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import functools
 import html
+import re
 import secrets
 import socket
 import threading
@@ -57,6 +58,8 @@ PIXELS = 25_000_000
 _DECODING = threading.Lock()  # one picture at a time, so that many visitors need no more memory than one
 BODY = 32 << 20
 """Bytes that any request may have: MOST pictures of 128x128 pixels fit."""
+TEXT = 10_000
+"""Bytes that a condition in words may have: reading them takes thirty times as much memory."""
 COOKIE = "studio_token"
 EVERY = 1.0
 """Seconds between looks at the records of a run."""
@@ -327,6 +330,8 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
 
     @answer
     def condition(request: Request, body: bytes) -> Response:
+        if len(body) > TEXT:
+            raise HTTPException(413, "That is too long: ask in fewer words.")
         text = parse_qs(body.decode("utf-8", "replace")).get("text", [""])[0]
         return _floats(studio.networks(request.path_params["key"]).condition(text[:1000]))
 
@@ -471,7 +476,7 @@ class Guarded:
         await refusal(scope, receive, functools.partial(_with_headers, send))
 
     def _refusal(self, request: Request) -> Response | None:
-        if self._hosts and (request.url.hostname or "").lower() not in self._hosts:
+        if self._hosts and _asked_by(request) not in self._hosts:
             return _sentence(request, "This server is not to be asked by that name.", 403)
         if self._token is not None:
             given = request.query_params.get("token")
@@ -493,6 +498,15 @@ class Guarded:
         return None
 
 
+def _asked_by(request: Request) -> str:
+    """The name by which the server is asked; "" if the header is not one of a name and a port.
+
+    `request.url` does not tell it: in place of a header that it cannot read it has this machine's own name.
+    """
+    asked = _HOST.fullmatch(request.headers.get("host", ""))
+    return asked[1].strip("[]").lower() if asked else ""
+
+
 def _sentence(request: Request, sentence: str, status: int) -> Response:
     """A sentence, for the page as JSON, and for who has opened an address as a page."""
     if request.headers.get("sec-fetch-mode") != "navigate":
@@ -505,6 +519,7 @@ def _sentence(request: Request, sentence: str, status: int) -> Response:
     )
 
 
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::\d{1,5})?", re.IGNORECASE)
 _TOO_LARGE = f"That is larger than {UPLOAD >> 20} MB: make it smaller."
 _HEADERS = [
     (b"content-security-policy", f"{POLICY}; frame-ancestors 'none'".encode()),

@@ -32,6 +32,7 @@ LINES = 8
 REPORT = ("report.html", "report.pdf")
 """What `./dcgan report` leaves in the run's folder report/ for readers."""
 _REPORT_RECORD = "report/report.json"  # and for programs
+_NO_FAILURE = (0, -signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT)  # it was asked to end
 MEASURED = (
     *("samples", "features", "seed", "true_images", "true_images_trained_on", "distance", "other_spaces", "spaces"),
     *("asked", "texts", "combinations"),
@@ -193,6 +194,7 @@ class Started:
 
     def __init__(self):
         self._processes: dict[Path, tuple[subprocess.Popen, IO[bytes]]] = {}
+        self._killed: dict[subprocess.Popen, int] = {}  # when that was seen
 
     def start(self, run: Run, *words: str) -> None:
         """Start a command, such as ("resume", FOLDER), for a run."""
@@ -211,15 +213,20 @@ class Started:
         return run.folder in self._processes and self._processes[run.folder][0].poll() is None
 
     def complaint(self, run: Run, *written: Path) -> str:
-        """What it said when it failed; "" if it did not, or if a file that it was to write has been written since."""
+        """Why it failed; "" if it did not, or if a file that it was to write has been written since."""
         if run.folder not in self._processes:
             return ""
         process, said = self._processes[run.folder]
-        if process.poll() in (None, 0) or not 0 < process.returncode < 128:
+        code = process.poll()
+        if code is None or code in _NO_FAILURE:
             return ""
-        about = os.fstat(said.fileno())
-        if any(_about(file)[0] > about.st_mtime_ns for file in written):
+        about, killed = os.fstat(said.fileno()), code < 0
+        # Who is killed says nothing at the end, and may have written such files before it.
+        failed = self._killed.setdefault(process, time.time_ns()) if killed else about.st_mtime_ns
+        if any(_about(file)[0] > failed for file in written):
             return ""
+        if killed:
+            return f"It was killed by signal {-code}; often there was too little memory."
         text = os.pread(said.fileno(), about.st_size, 0).decode(errors="replace")  # others may read it at once
         lines = [line for line in text.splitlines() if line.startswith("dcgan: ")]
         return one_line(lines[-1].removeprefix("dcgan: ")) if lines else "It ended with an error."

@@ -2,7 +2,7 @@
 
 import { everything, loadModel, startRuntime } from "./networks.js";
 import { samples } from "./latents.js";
-import { el, toast } from "./page.js";
+import { el, heading, toast } from "./page.js";
 
 const ROOMS = { draw: "Draw", table: "Table", ask: "Ask", judge: "Judge", guess: "Guess", watch: "Watch", learn: "Learn" };
 const view = document.getElementById("view"), picker = document.getElementById("model"), banner = document.getElementById("banner");
@@ -19,7 +19,7 @@ const studio = {
 };
 window.studio = studio; // for the curious, and for tests
 
-let leave = null, loading = 0, choosing = 0;
+let leave = null, loading = 0, choosing = 0, failure = ""; // why there is no model: the server's sentence
 
 function rooms(open) {
   document.getElementById("rooms").replaceChildren(...Object.entries(ROOMS)
@@ -47,7 +47,10 @@ async function show() {
 }
 
 function nothing() {
-  view.replaceChildren(el("h1", {}, "Nothing to draw with yet"), el("p", { class: "lead" },
+  const offer = studio.offers.find((one) => one.id === picker.value);
+  if (offer && view.hasAttribute("aria-busy")) view.replaceChildren(el("h1", {}, `Loading ${offer.title}…`));
+  else if (offer) view.replaceChildren(...heading(`${offer.title} could not be loaded`, failure), el("button", { type: "button", onclick: () => choose(offer.id) }, "Try again"));
+  else view.replaceChildren(el("h1", {}, "Nothing to draw with yet"), el("p", { class: "lead" },
     "None of the runs that are shown here has saved its networks; a training saves them with its first summary. See how it is getting on under ", el("a", { href: "#watch" }, "Watch"), "."));
 }
 
@@ -60,10 +63,12 @@ async function choose(id) {
 async function load(offer) {
   const mine = ++choosing;
   studio.model = null;
+  failure = "";
   if (offer) {
     picker.value = offer.id;
     view.setAttribute("aria-busy", "true");
-    const model = await loadModel(offer, studio.form).catch((error) => toast(error.message));
+    let why = "";
+    const model = await loadModel(offer, studio.form).catch((error) => { why = error.message; });
     if (mine !== choosing) return false;
     view.removeAttribute("aria-busy");
     if (model) {
@@ -71,7 +76,7 @@ async function load(offer) {
       studio.bench = samples(0, 12, model, model.askable);
       studio.chosen = 0;
       remember("model", offer.id);
-    }
+    } else toast(failure = why);
   }
   describe(offer);
   return true;
@@ -84,17 +89,19 @@ function describe(offer) {
 
 function list(found) {
   [studio.form, studio.offers, studio.unread] = [found.form, found.offers, found.unread ?? []];
-  const before = picker.value, drawing = studio.offers.filter((one) => one.draws);
+  const shown = studio.model?.id ?? picker.value, drawing = studio.offers.filter((one) => one.draws);
   picker.replaceChildren(...drawing.map((one) => el("option", { value: one.id }, one.title)));
   picker.parentElement.hidden = !drawing.length;
-  if (drawing.some((one) => one.id === before)) picker.value = before;
+  if (drawing.some((one) => one.id === shown)) picker.value = shown;
   window.dispatchEvent(new Event("offers"));
 }
 
-async function refresh(found = null) { // the server may have new runs
+async function refresh(found = null) { // the server may have new runs, and old ones may be gone
   list(found ?? await everything());
-  if (studio.model || !picker.value || view.hasAttribute("aria-busy")) return;
-  // The first networks of all: the rooms have something to draw with now. Who watches goes on watching.
+  const { model } = studio;
+  if (view.hasAttribute("aria-busy") || (model?.id ?? "") === picker.value) return;
+  if (model) toast(`${model.title} can no longer be drawn with.`);
+  // The first networks of all, or others than before: the rooms draw with them now. Who watches goes on watching.
   if (await load(studio.offers.find((one) => one.id === picker.value))) await (current() === "watch" ? rooms("watch") : show());
 }
 
@@ -120,13 +127,14 @@ async function keepAsking() {
       const found = await everything();
       if (JSON.stringify([found.offers, found.unread]) !== JSON.stringify([studio.offers, studio.unread])) await refresh(found);
       if (!banner.hidden) { banner.hidden = true; toast("The server is back."); window.dispatchEvent(new Event("back")); }
-    } catch { banner.hidden = false; banner.textContent = "The server does not answer. Waiting for it to be back…"; }
+    } catch (error) { banner.hidden = false; banner.textContent = `${error.message} This page asks again by itself.`; }
   }
 }
 
 theme(recall("theme"));
 if (document.documentElement.dataset.form === "export") startRuntime().catch(() => {}); // 14 MB: the earlier, the better
 window.addEventListener("hashchange", () => { show(); view.focus({ preventScroll: true }); scrollTo(0, 0); });
+document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); view.focus(); }); // its address is no room
 picker.addEventListener("change", () => choose(picker.value));
 try {
   list(await everything());

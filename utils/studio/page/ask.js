@@ -46,14 +46,21 @@ export function show(root, studio) {
         if (next === "") wanted.delete(i); else wanted.set(i, Number(next));
         attributesAsked();
       } }, name)))),
-    text: () => el("div", {},
-      field("One of its sentences", el("select", { onchange: (event) => (event.target.value === "" ? ask(null) : ask([model.rows[Number(event.target.value)]], names[event.target.value])) },
-        el("option", { value: "" }, "any"), names.map((name, i) => el("option", { value: i, selected: model.asked?.words === name }, name)))),
-      el("form", { class: "row bar", onsubmit: async (event) => {
+    text: () => {
+      const own = model.asked && !names.includes(model.asked.words) ? model.asked.words : null;
+      const input = el("input", { type: "text", name: "text", size: 42, maxlength: 300, value: own, placeholder: "a smiling woman with red hair" });
+      const select = el("select", { onchange: () => {
+        input.value = "";
+        if (select.value === "") ask(null); else ask([model.rows[Number(select.value)]], names[select.value]);
+      } }, el("option", { value: "" }, "any"), names.map((name, i) => el("option", { value: i, selected: model.asked?.words === name }, name)));
+      const none = () => { select.selectedIndex = -1; }; // so that each of its sentences can be chosen
+      if (own !== null) none();
+      return el("div", {}, field("One of its sentences", select), el("form", { class: "row bar", onsubmit: async (event) => {
         event.preventDefault();
-        const text = event.target.elements.text.value.trim();
-        try { if (text) ask([await model.condition(text)], text); } catch (error) { said.textContent = error.message; said.classList.add("wrong"); }
-      } }, field("In your words", el("input", { type: "text", name: "text", size: 42, maxlength: 300, value: model.asked && !names.includes(model.asked.words) ? model.asked.words : null, placeholder: "a smiling woman with red hair" })), el("button", { class: "main" }, "Draw"))),
+        const text = input.value.trim();
+        try { if (text) { ask([await model.condition(text)], text); none(); } } catch (error) { said.textContent = error.message; said.classList.add("wrong"); }
+      } }, field("In your words", input), el("button", { class: "main" }, "Draw")));
+    },
   };
   // What is not named is as in training images that have what is named; else as in the nearest ones.
   const attributesAsked = () => {

@@ -145,7 +145,7 @@ export function show(root, studio) {
   // --- arithmetic
   const dropped = (event) => studio.bench[Number(event.dataTransfer.getData("text/plain"))];
   const wells = [[1, "Add"], [-1, "Take away"], [1, "Add"]].map(([sign, verb], i) => ({ sign, verb, samples: [], node: el("div", { class: "well" }), i }));
-  const nine = el("div", { class: "nine", role: "img", "aria-label": "The result in the middle, with noise around it" });
+  const nine = el("div", { class: "nine", role: "group", "aria-label": "The result in the middle, with noise around it" });
   let result = null;
   const put = (i, sample) => { if (!sample) return; wells[i].samples = [...wells[i].samples, sample].slice(-6); add(); };
   const add = newest(async () => {

@@ -4,6 +4,8 @@ import { chart } from "./charts.js";
 import { ask, json } from "./networks.js";
 import { el, facts, field, heading, toast } from "./page.js";
 
+const AGAIN = 5000; // milliseconds until a run that could not be read is asked for again
+
 export function show(root, studio) {
   let runs = [];
   const models = studio.offers.filter((offer) => offer.kind === "model");
@@ -166,14 +168,25 @@ function panel(id, studio) {
   const tellSettings = fold("Settings", facts), tellQuality = fold("Distance, with its passport", facts);
 
   if (studio.form === "server") {
-    let source = null; // it connects again by itself when the server has been away, unless it was refused meanwhile
-    const listen = () => { source?.close(); source = new EventSource(`${base}events`); source.onmessage = (event) => render(JSON.parse(event.data)); };
+    let source = null, later = 0;
+    const end = () => { clearTimeout(later); source?.close(); source = null; };
+    const listen = () => {
+      end();
+      const mine = source = new EventSource(`${base}events`);
+      mine.onmessage = (event) => render(JSON.parse(event.data));
+      mine.onerror = async () => { // it connects again by itself when the server has been away, but not once it was refused
+        if (mine.readyState !== EventSource.CLOSED) return;
+        later = setTimeout(listen, AGAIN);
+        const why = await json(`${base}run.json`).then(() => "", (error) => error.message); // a stream does not tell
+        if (why && mine === source) state.replaceChildren(el("h2", {}, last?.title ?? id), el("p", { class: "wrong" }, why));
+      };
+    };
     const back = () => { if (source?.readyState === EventSource.CLOSED) listen(); };
-    const seen = () => { if (document.hidden) { source?.close(); source = null; } else if (!source) listen(); }; // a browser has few connections for all tabs
+    const seen = () => { if (document.hidden) end(); else if (!source) listen(); }; // a browser has few connections for all tabs
     window.addEventListener("back", back);
     document.addEventListener("visibilitychange", seen);
     seen();
-    self.close = () => { source?.close(); clearInterval(playing); window.removeEventListener("back", back); document.removeEventListener("visibilitychange", seen); };
+    self.close = () => { end(); clearInterval(playing); window.removeEventListener("back", back); document.removeEventListener("visibilitychange", seen); };
   } else {
     json(`${base}run.json`).then(render).catch((error) => toast(error.message));
     self.close = () => clearInterval(playing);
