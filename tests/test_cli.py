@@ -575,6 +575,18 @@ def test_few_images_are_not_gone_through_until_samples_get_worse(tmp_path, speed
     assert "Gone through more than 250 times, so few images" in told and "20 minutes are --updates 54000\n" in told
 
 
+def test_of_few_images_the_search_for_copies_is_advised_with_what_it_takes(tmp_path, speed, capsys):
+    from utils.explain.memory import LEAST_HELD_OUT
+
+    speed(0.02)
+    pets = str(own_pictures(tmp_path / "pets", 100, [64]))
+    told = " ".join(said(capsys, "train", "--data", pets, "--dry-run")[1].split())
+    page = " ".join((PROJECT / "README.md").read_text().replace("`", "").split())
+    place = "put into FOLDER/test, or are beyond --count, ./dcgan explain last --only memory looks for"
+    assert f"once {LEAST_HELD_OUT} of them are {place}" in told
+    assert f"once {LEAST_HELD_OUT} of the pictures are {place}" in page
+
+
 def test_what_was_chosen_goes_back_when_samples_collapse_where_it_can(tmp_path, speed, monkeypatch):
     pets = str(own_pictures(tmp_path / "pets", 100, [64]))
     speed(1.0)

@@ -484,6 +484,21 @@ def test_sections_about_something_else_leave_the_page(page, changes, left):
     assert page("third", **changes) == [*left, "third"]
 
 
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_call_that_is_stopped_leaves_an_earlier_page_whole(page, tmp_path, monkeypatch, error):
+    def stopped(*_):
+        raise error
+
+    page()
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    monkeypatch.setattr(f"{__name__}.second", stopped)
+    write = write_png
+    monkeypatch.setattr(f"{__name__}.write_png", lambda file, picture: write(file, picture + 1))
+    with pytest.raises(error):
+        page("first", "second")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
 def test_sections_whose_pictures_are_no_longer_theirs_and_damaged_records_leave_the_page(page, tmp_path):
     page()
     (tmp_path / "first.png").write_bytes(b"of a call that was stopped")
@@ -580,7 +595,7 @@ def test_features_are_read_layer_by_layer_beside_random_weights_and_pixels(run, 
     assert section.findings[0].control.endswith("pixels: 100.0%; the most frequent: 50.0%")
     (table,) = section.tables.values()
     assert [row["attribute"] for row in table] == ["class"] and table[0]["the most frequent"] == "50%"
-    assert section.pictures[0].file.stat().st_size > 1000
+    assert section.pictures[0].file.parent == tmp_path and section.pictures[0].file.stat().st_size > 1000
     others = dataclasses.replace(subject, data=dataclasses.replace(data, name="other"))
     with pytest.raises(InputError, match="Features are read on the images that the discriminator was trained on"):
         explain(others, tmp_path, ("features",))

@@ -16,6 +16,7 @@ from utils.errors import InputError
 from utils.evaluation.features import Extractor
 from utils.evaluation.judge import _of_classes
 from utils.evaluation.names import names_for
+from utils.evaluation.records import digest
 from utils.explain.parts import Detections
 from utils.latent import figures, pictures
 from utils.latent.arithmetic import (
@@ -144,6 +145,24 @@ def test_what_is_no_latents_of_the_generator_is_refused_and_nothing_is_unpickled
     for word, reason in (("100000", "from 0 to 99,999"), ("-1", "named by the number"), ("x", "Received: 'x'")):
         with pytest.raises(InputError, match=reason):
             find_stops(sampler(), [word])
+
+
+def test_files_that_latents_were_read_from_are_known_by_their_digests(tmp_path):
+    np.save(tmp_path / "me.npy", np.zeros((3, DIM), np.float32))
+    files = {str(tmp_path / "me.npy"): digest(tmp_path / "me.npy")}
+    assert find_stops(sampler(), ["5", f"{tmp_path}/me.npy:2"]).files == files
+    assert not find_stops(sampler(), ["5"]).files
+    first, second = arithmetic(sampler(), f"me: {tmp_path}/me.npy + 5").plain()["concepts"]
+    assert first["read_from"] == files and not second["read_from"]
+
+
+def test_numbers_of_more_digits_than_python_reads_are_refused(tmp_path):
+    np.save(tmp_path / "me.npy", np.zeros((3, DIM), np.float32))
+    many = "9" * 5_000
+    for word, reason in ((many, "to 99,999. Received: 9+…9+"), (f"{tmp_path}/me.npy:{many}", "Received: .*…9+'")):
+        with pytest.raises(InputError, match=reason) as refused:
+            find_stops(sampler(), ["3", word])
+        assert len(str(refused.value)) < 300
 
 
 def test_a_grid_draws_numbers_into_the_corners_and_leaves_the_rest():
@@ -373,6 +392,17 @@ def test_concepts_in_words_take_the_samples_that_the_judge_is_surest_of(pool):
     assert record.seen["one"].tolist()[-2] and json.dumps(record.plain())
     with pytest.raises(InputError, match=r"500 exemplars of 'one' are needed, and the judge sees \d+ among 400"):
         arithmetic(sampler(), "one", judge(), pool, exemplars=500)
+
+
+def test_terms_that_want_the_same_have_exemplars_of_their_own_while_there_are_enough(pool):
+    rows = [*map(str, candidates(judge(), pool, Term(1, "", wanted=(("one", True),))))]
+    same = arithmetic(sampler(), "one - one + one", judge(), pool)
+    assert [concept.names for concept in same.concepts] == [tuple(rows[i : i + 3]) for i in (0, 3, 6)]
+    most = len(rows) // 2 + 1
+    few = arithmetic(sampler(), "one - one", judge(), pool, exemplars=most)
+    assert [concept.names for concept in few.concepts] == [tuple(rows[:most])] * 2
+    apart = arithmetic(sampler(), "one - without one + 5", judge(), pool)
+    assert apart.concepts[0].names == tuple(rows[:3]) and apart.concepts[2].names == ("5",)
 
 
 @pytest.fixture(scope="module")

@@ -133,6 +133,55 @@ def test_a_walk_through_more_stops_than_its_film_has_frames_for_is_refused_befor
     assert code == 2 and "Received: 60 for 90,000 stops" in err and not drawn, err
 
 
+def test_latents_of_another_command_are_not_replaced_and_nothing_is_drawn(capsys, monkeypatch, tmp_path, model):
+    monkeypatch.chdir(tmp_path)
+    viz.write_png("me.png", Sampler(entangled(), DIM).draw(1, 3)[0])
+    assert said(capsys, "invert", model, "me.png", "--out", "mine")[0] == 0
+    before = {file.name: file.read_bytes() for file in Path("mine").iterdir()}
+    with monkeypatch.context() as patched:
+        patched.setattr("utils.runtime.start", lambda *_: pytest.fail("TensorFlow is started"))
+        code, out, err = said(capsys, "arithmetic", model, "me: mine/latents.npy:0", "-", "3", "--out", "mine")
+        assert code == 2 and not out and err.count("\n") == 1
+        assert "mine/latents.npy is there, and is not known as one that `./dcgan arithmetic` has made" in err, err
+    assert {file.name: file.read_bytes() for file in Path("mine").iterdir()} == before
+    assert said(capsys, "invert", model, "me.png", "--out", "mine")[0] == 0, "its own are replaced"
+    monkeypatch.setattr("utils.latent.stops.find_stops", lambda *_: pytest.fail("something is drawn"))
+    others = (("walk", (), "strip.png"), ("arithmetic", ("3",), "arithmetic.png"), ("directions", (), "directions.npy"))
+    for command, terms, name in others:
+        Path(name).write_text("mine")
+        code, _, err = said(capsys, command, model, *terms, "--out", ".")
+        assert code == 2 and f"{name} is there, and is not known" in err and Path(name).read_text() == "mine", err
+
+
+def test_files_of_a_call_before_the_last_are_still_known_as_the_commands_own(capsys, tmp_path, model, judged):
+    words = ("arithmetic", model, "one", "-", "without one", "--classifier", "quarters", "--out", tmp_path)
+    for more in (["--score", "--trials", 2], [], [], ["--score", "--trials", 2]):
+        assert said(capsys, *words, *more)[0] == 0
+        record = json.loads((tmp_path / "arithmetic.json").read_text())
+        assert record["earlier_files"] == ([] if more else ["score.png"])
+
+
+def test_records_hold_what_is_needed_to_repeat_them(capsys, monkeypatch, tmp_path, model):
+    def record_of(command, *options):
+        code, _, err = said(capsys, command, model, *options, "--out", command)
+        assert code == 0, err
+        return json.loads(Path(command, f"{command}.json").read_text())
+
+    monkeypatch.chdir(tmp_path)
+    viz.write_png("me.png", Sampler(entangled(), DIM).draw(1, 3)[0])
+    np.save("me.npy", np.zeros((3, DIM), np.float32))
+    files = {str(tmp_path / "me.npy"): digest("me.npy")}
+    walked = record_of("walk", "--from", "me.npy:1", "--to", "4", "--frames", "4", "--fps", "7")
+    assert walked.items() >= {"fps": 7, "label": None, "attributes": None, "read_from": files}.items()
+    inverted = record_of("invert", "me.png", "--starts", "3")
+    assert inverted["starts"] == 3 and "encoder_sha256" not in inverted
+    assert [picture["sha256"] for picture in inverted["pictures"]] == [digest("me.png")]
+    directed = record_of("directions", "--sample", "me.npy:2")
+    assert directed["sample"] == "me 2" and directed["read_from"] == files
+    added = record_of("arithmetic", "me: me.npy:0", "+", "4")
+    assert [concept["read_from"] for concept in added["concepts"]] == [files, {}]
+
+
 def test_sample_draws_the_numbers_that_walk_and_arithmetic_go_by(capsys, monkeypatch, tmp_path, model):
     monkeypatch.chdir(tmp_path)
     assert said(capsys, "sample", model, "-n", "9", "--numbers")[0] == 0
@@ -167,6 +216,10 @@ def test_sample_draws_the_numbers_that_walk_and_arithmetic_go_by(capsys, monkeyp
         ("arithmetic house_numbers --turn", "built-in faces only"),
         ("arithmetic faces glasses - glasses --score", "nothing is left of what the terms ask for: add a term"),
         ("directions MODEL --samples 3", "--samples must be at least 4"),
+        ("directions MODEL --strength inf", "--strength above 0 and finite. Received: 128 and inf."),
+        ("directions MODEL --strength nan", "--strength above 0 and finite. Received: 128 and nan."),
+        (f"walk MODEL --from 3 --to {'9' * 5_000}", "Samples are numbered from 0 to 99,999"),
+        (f"directions MODEL --sample me.npy:{'9' * 5_000}", "such as latents.npy or latents.npy:3"),
         ("directions faces --classifier nothing", "There is no dataset 'nothing'"),
         ("invert MODEL", "Name at least one picture"),
         ("invert MODEL nothing.png", "There is no picture nothing.png"),
@@ -386,17 +439,39 @@ def test_of_a_judge_of_one_attribute_nothing_is_told_about_others(capsys, monkey
     assert len(read_directions(tmp_path, DIM)) == len(record["directions"])
 
 
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ({}, "Nothing is known about the images of mine.npz: name a dataset whose attributes are known with"),
+        ({"labels": np.arange(8) % 2}, "The classes of mine.npz have no names: add label_names to it"),
+    ],
+)
+def test_a_classifier_of_which_nothing_is_known_is_refused_and_not_ignored(
+    capsys, monkeypatch, tmp_path, model, labels, words
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("utils.runtime.start", lambda *_: pytest.fail("TensorFlow is started"))
+    np.savez("mine.npz", images=np.zeros((8, 16, 16, 3), np.uint8), **labels)
+    for command in (["directions", model], ["arithmetic", model, "glasses"]):
+        code, out, err = said(capsys, *command, "--classifier", "mine.npz", "--data-dir", tmp_path, "--out", "found")
+        assert code == 2 and not out and words in err and err.count("\n") == 1, err
+    assert not Path("found").exists()
+
+
 DIFFERENT = {
     "walk": [
         "--from a/latents.npy:0 --to 1", "--from a/latents.npy:1 --to 1", "--from b/latents.npy:0 --to 1",
-        "--from a/latents.npy --to 1", "--from 1 --to 1", f"--through {' '.join(map(str, range(40)))} --frames 90",
+        "--from a/latents.npy --to 1", "--from 1 --to 1", "--from 1 --to 1 --seed 7",
+        f"--through {' '.join(map(str, range(40)))} --frames 90",
         f"--through {' '.join(map(str, [*range(20), 99, *range(21, 40)]))} --frames 90",
     ],
     "arithmetic": [
-        "3 - 5", "3 + 5", "- 3 + 5", "- 3 - 5", "3", "5", f"{' - '.join(map(str, range(40)))}",
+        "3 - 5", "3 + 5", "- 3 + 5", "- 3 - 5", "3", "5", "a: 1 2 - 5", "a: 7 8 - 5", "a: x.npy:1 - 5",
+        "3 - 5 --seed 7",
+        f"{' - '.join(map(str, range(40)))}",
         f"{' - '.join(map(str, range(20)))} + {' - '.join(map(str, range(20, 40)))}",
     ],
-    "invert": ["a/me.png", "b/me.png", "a/me.png b/me.png", "a/you.png", "--check 1"],
+    "invert": ["a/me.png", "b/me.png", "a/me.png b/me.png", "a/you.png", "--check 1", "--check 1 --seed 7"],
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from utils.latent.directions import (
     sefa,
     spread_of,
 )
-from utils.latent.inversion import VERDICTS, inside, invert, recovery
+from utils.latent.inversion import POOL, STARTS, STEPS, VERDICTS, inside, invert, recovery
 from utils.sampling import Sampler
 
 
@@ -252,6 +252,23 @@ def test_gradient_descent_comes_nearer_than_the_nearest_sample_and_repeats(entan
     one, other = (invert(entangled_sampler, pictures, "gradient descent", progress=False) for _ in range(2))
     assert np.array_equal(one.latents, other.latents) and (one.error < 0.5 * one.nearest).all()
     assert np.abs(one.latents).max() <= (1 if entangled_sampler.latents == "uniform" else 3)
+
+
+def test_what_gradient_descent_finds_of_a_picture_does_not_depend_on_the_others():
+    asked = []
+
+    class Counting(Sampler):
+        def make_latents(self, count, seed=0):
+            asked.append(count)
+            return super().make_latents(count, seed)
+
+    sampler = Counting(entangled(), DIM, "uniform")  # of which many latents leave the range, and are drawn anew
+    pictures = scale_back(sampler.images(sampler.make_latents(3, 5)))
+    asked.clear()
+    together = invert(sampler, pictures, "gradient descent", progress=False).latents
+    assert asked == [POOL, *[STARTS] * STEPS], "each picture gets the same ones, however many pictures there are"
+    alone = [invert(sampler, picture[None], "gradient descent", progress=False).latents[0] for picture in pictures]
+    np.testing.assert_allclose(together, alone, atol=0.01)
 
 
 def test_what_cannot_be_drawn_is_said_to_be_so_and_latents_stay_where_they_come_from(entangled_sampler):

@@ -16,6 +16,7 @@ from utils.config import differences, preset, replace
 from utils.data import Dataset
 from utils.errors import InputError
 from utils.evaluation.features import Extractor
+from utils.evaluation.records import digest
 from utils.explain.fixed import fixed_discriminator
 from utils.features import svm
 from utils.features.extract import Part, discriminator_features, joined
@@ -226,6 +227,7 @@ def test_the_command_shows_what_the_encoder_alone_gives(run, capsys, tmp_path):
     assert code == 0, err
     record = json.loads(out)
     assert record["recovery"]["samples"] == 1 and "encoder_alone" in record["true_images"]["pictures"][0]
+    assert record["encoder_sha256"] == digest(run.model("encoder"))
     assert (tmp_path / "true.png").is_file() and (tmp_path / "samples.png").is_file()
     code, out, err = said(capsys, "invert", "faces", "--encoder", "--check", 1)
     assert code == 2 and out == "" and err.count("\n") == 1

@@ -10,6 +10,7 @@ import pytest
 from studio_runs import NAMES, make_run
 
 from utils import cli, runtime, viz
+from utils.evaluation.records import digest
 from utils.files import remove_unfinished
 from utils.models import build_encoder, build_rotation_head, load_generator
 from utils.runs import Run
@@ -69,6 +70,11 @@ def test_a_text_beside_another_wish_is_refused(runs, sample, no_start, option):
     assert code == 2 and "--text says what is to be drawn: leave --label and --attributes out" in said
 
 
+def test_numbers_of_a_model_of_texts_are_refused_without_advice_that_it_cannot_follow(runs, sample, no_start):
+    code, said = sample(runs["text"].folder, "--numbers")
+    assert code == 2 and "which take no model of texts: leave it out" in said and "--label" not in said
+
+
 @pytest.mark.parametrize(("asked", "columns"), [((), 8), (("-n", 2), 2), (("-n", 11), 11)])
 def test_of_each_text_as_many_pictures_are_drawn_as_were_asked_for(runs, sample, tmp_path, asked, columns):
     texts, out = ("a smiling woman", "a man with a hat"), tmp_path / "rows.png"
@@ -106,8 +112,9 @@ def test_single_files_take_the_places_of_all_earlier_ones(runs, sample, tmp_path
     assert code == 0 and said == f"3 pictures in {folder} (replaces what was there)\n"
     second = content(folder)
     assert sorted(second) == ["0000.png", "0001.png", "0002.png", "samples.json"]
-    about = {"generator": str(runs[""].model("generator")), "pictures": 3, "seed": 7, "asked": None}
-    assert json.loads(second["samples.json"]) == about
+    generator = runs[""].model("generator")
+    about = {"generator": str(generator), "generator_sha256": digest(generator)}
+    assert json.loads(second["samples.json"]) == about | {"pictures": 3, "seed": 7, "asked": None}
     assert not set(first.values()) & set(second.values())
     (folder / ".DS_Store").write_text("a system's own")
     assert sample(place, "-n", 5, "--as", "files", "--out", folder)[0] == 0
@@ -208,3 +215,9 @@ def test_the_help_of_film_counts_in_grids(capsys):
     with pytest.raises(SystemExit):
         cli.main(["film", "--help"])
     assert "Grids per second" in capsys.readouterr().out
+
+
+def test_the_help_of_sample_says_that_a_grid_of_whole_rows_may_have_more_pictures_than_were_asked_for(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["sample", "--help"])
+    assert "at least so many, in whole rows" in " ".join(capsys.readouterr().out.replace("│", " ").split())

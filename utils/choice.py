@@ -171,7 +171,8 @@ def choose(
     )
     why |= timed.why
     if images < FEW_TO_LEARN_FROM:
-        why["Expect"] += "; of so few images some may be repeated: ./dcgan explain last --only memory looks for that"
+        why["Expect"] += "; of so few images some may be repeated: once 400 of them are put into FOLDER/test, or are "
+        why["Expect"] += "beyond --count, ./dcgan explain last --only memory looks for that"
     return Choice(timed.experiment, why, minutes, timed.trial)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.latent import Results, folder_for, known_to, sampler_for
+from utils.cli.latent import Results, expect_own, folder_for, known_to, nothing_known, sampler_for
 from utils.errors import InputError
 from utils.text import shorten
 
@@ -89,10 +89,8 @@ def _arithmetic(options: Arithmetic) -> None:
         )
     known = names_for(known_to(trained, options.classifier), options.data_dir) if in_words else ()
     if in_words and not known:
-        raise InputError(
-            f"Nothing is known about the images of {trained.title}: name a dataset whose attributes are known with "
-            "--classifier, or write terms as numbers of samples."
-        )
+        why = nothing_known(known_to(trained, options.classifier), options.data_dir)
+        raise InputError(f"{why}, or write terms as numbers of samples.")
     terms = parse(text, known) if options.expression else ()
     if options.exemplars is not None and not any(term.wanted for term in terms):
         raise InputError(
@@ -110,8 +108,10 @@ def _arithmetic(options: Arithmetic) -> None:
             "What is scored decides what the result should show, and here nothing is left of what the terms ask for: "
             f"add a term, or leave one out. Received: {text!r}."
         )
-    about = " ".join(f"{'plus' if term.sign > 0 else 'minus'} {term.name}" for term in terms).removeprefix("plus ")
-    folder = folder_for(trained, "turn" if options.turn else "arithmetic", options.out, about)
+    about = " ".join(f"{'plus' if term.sign > 0 else 'minus'} {_title(term)}" for term in terms).removeprefix("plus ")
+    folder = folder_for(trained, "turn" if options.turn else "arithmetic", options.out, about, options.seed)
+    made = ["arithmetic.png", "latents.npy"] * bool(terms) + ["score.png"] * options.score
+    expect_own(folder, "arithmetic", *made, *["turn.png", "turned.png"] * options.turn)
     sampler, of = sampler_for(trained)
     judge = _judge(options, trained, sampler) if known else None
     results = Results(folder, "arithmetic", of | {"seed": options.seed})
@@ -193,6 +193,14 @@ def _trust(options: Arithmetic, trained, sampler, judge) -> list:
     true = load(name, sampler.generator.output_shape[1], TRUE_IMAGES, split="test", **places)
     detector, images = detector_for(name, **places), np.asarray(true.images)
     return trust(sampler, judge, detector, images, true.attributes, seed=options.seed)
+
+
+def _title(term) -> str:
+    """A term in the name of a folder: its name, and which latents it means unless that is its name."""
+    from utils.latent.stops import title_of
+
+    is_named = term.stops not in ((term.name,), tuple(term.name.replace(",", " ").split()))
+    return " ".join([term.name, *(map(title_of, term.stops) if is_named else ())])
 
 
 def _in_words(text: str) -> bool:

@@ -1,5 +1,6 @@
 """`./dcgan directions`."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.latent import Results, folder_for, known_to, sampler_for
+from utils.cli.latent import Results, expect_own, folder_for, known_to, nothing_known, sampler_for
 from utils.errors import InputError
 from utils.text import shorten
 
@@ -51,16 +52,21 @@ class Directions:
 
 
 def _directions(options: Directions) -> None:
-    if options.samples < 4 or not options.strength > 0:
+    if options.samples < 4 or not 0 < options.strength < math.inf:
         raise InputError(
-            f"--samples must be at least 4, --strength above 0. Received: {options.samples} and {options.strength}."
+            "--samples must be at least 4, --strength above 0 and finite. Received: "
+            f"{options.samples} and {options.strength}."
         )
     from utils.evaluation.names import names_for
     from utils.networks import find_network
 
     trained = find_network(options.name, "generator", options.runs_dir)
     known, missing = _if_there(options, lambda: names_for(known_to(trained, options.classifier), options.data_dir))
+    if options.classifier and not known:
+        raise InputError(f"{nothing_known(options.classifier, options.data_dir)}, or leave it out.")
     folder = folder_for(trained, "directions", options.out)
+    measured = ["attributes.png", "matrix.png", "strength.png"] * bool(known)
+    expect_own(folder, "directions", "components.png", "directions.npy", *measured)
     sampler, of = sampler_for(trained)
 
     import numpy as np
@@ -71,7 +77,8 @@ def _directions(options: Directions) -> None:
     from utils.latent.directions import edited, find_directions
     from utils.latent.stops import find_stops
 
-    start = find_stops(sampler, [options.sample], options.seed).latents
+    stops = find_stops(sampler, [options.sample], options.seed)
+    start = stops.latents
     if len(start) > 1:
         raise InputError(
             f"--sample is one sample, and {options.sample} holds {len(start)} latents: name a row of it, such as "
@@ -85,7 +92,8 @@ def _directions(options: Directions) -> None:
     pool = make_pool(sampler, judge, seed=options.seed) if judge else None
     found = find_directions(sampler, pool, judge.names if judge else (), options.seed)
     about = [{"kind": direction.kind, "name": direction.name, **direction.about} for direction in found]
-    results = Results(folder, "directions", of | {"seed": options.seed, "directions": about})
+    shown_on = {"sample": stops.names[0], "read_from": stops.files}
+    results = Results(folder, "directions", of | {"seed": options.seed, **shown_on, "directions": about})
     for name, kinds in (("attributes.png", ("regression",)), ("components.png", ("SeFa", "PCA", "random"))):
         if shown := [direction for direction in found if direction.kind in kinds]:
             drawn = np.concatenate([edited(sampler, start, direction.vector, SHOWN) for direction in shown])

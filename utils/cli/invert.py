@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.latent import Results, encoder_for, folder_for, sampler_for
+from utils.cli.latent import Results, encoder_for, expect_own, folder_for, sampler_for
 from utils.errors import InputError
 from utils.text import command, from_here, one_line
 
@@ -62,7 +62,8 @@ def _invert(options: Invert) -> None:
     if options.encoder:
         encoder_beside(trained)  # refuses before TensorFlow is there
     about = "-".join(title_of(str(path)) for path in options.pictures)
-    folder = folder_for(trained, "inverted", options.out, about)
+    folder = folder_for(trained, "inverted", options.out, about, options.seed)
+    expect_own(folder, "invert", *["pictures.png", "latents.npy"] * bool(options.pictures))
     for path in options.pictures:
         if not path.is_file():
             raise InputError(f"There is no picture {path}.")
@@ -70,13 +71,15 @@ def _invert(options: Invert) -> None:
 
     import numpy as np
 
+    from utils.evaluation.records import digest
     from utils.latent import pictures
     from utils.latent.inversion import invert, recovery
 
     how = {"method": options.method.replace("-", " "), "starts": options.starts}
     how |= {"seed": options.seed, "progress": not options.json}
     how |= {"encode": encoder_for(trained, sampler) if options.encoder else None}
-    results = Results(folder, "invert", of | {"seed": options.seed})
+    of |= {"encoder_sha256": digest(encoder_beside(trained))} if options.encoder else {}
+    results = Results(folder, "invert", of | {"seed": options.seed, "starts": options.starts})
     notes = []
     if options.pictures:
         images = np.stack([_read(path, sampler.generator.output_shape[1]) for path in options.pictures])
@@ -84,6 +87,8 @@ def _invert(options: Invert) -> None:
         results.picture("pictures.png", pictures.inversion_sheet(record))
         results.latents("latents.npy", record.latents)
         results.plain |= record.plain()
+        for told, path in zip(results.plain["pictures"], options.pictures):
+            told["sha256"] = digest(path)
         results.table("What the generator draws instead", record.table())
         first = f"{from_here(folder / 'latents.npy')}:0"
         notes.append(f"Walk on: {command('walk', options.name, '--from', first, '--to', '12')}")

@@ -20,17 +20,18 @@ class Results:
     """The results of a command, which appear in their folder together, with a record of them, when they are told.
 
     Where the command fails before, an earlier result stays as it was. What it had beside the files of this one stays,
-    too, so the record names its files: "files".
+    too, so the record names its files: "files"; and those that stay: "earlier_files".
 
     Args:
         folder: where they go.
-        name: of the record, without its suffix.
+        name: of the command, and of the record without its suffix.
         about: what the record begins with.
     """
 
     def __init__(self, folder: Path, name: str, about: dict):
-        self.folder, self._record, self.plain = folder, folder / f"{name}.json", about
-        self._was_there, self._writers, self._tables = self._record.is_file(), {}, []
+        self.folder, self._name, self.plain = folder, name, about
+        self._record, self._writers, self._tables = folder / f"{name}.json", {}, []
+        self._was_there = self._record.is_file()
 
     def picture(self, name: str, picture) -> None:
         """Keep a picture, uint8 (H, W, 3)."""
@@ -65,7 +66,12 @@ class Results:
         return hashlib.sha256(content.getvalue()).hexdigest()
 
     def files(self, write: Callable[..., object], *names: str) -> None:
-        """Keep files of these names, whose paths `write` will be given."""
+        """Keep files of these names, whose paths `write` will be given.
+
+        Raises:
+            InputError: as `expect_own`.
+        """
+        expect_own(self.folder, self._name, *names)
         self._writers[names] = write
 
     def table(self, heading: str, rows: list[dict]) -> None:
@@ -77,6 +83,7 @@ class Results:
         from utils.files import appear_together, write_json
 
         self.plain["files"] = [name for names in self._writers for name in names]
+        self.plain["earlier_files"] = sorted({*(_made(self._record) or ())} - {*self.plain["files"]})
         with appear_together(self.folder) as made:
             for names, write in self._writers.items():
                 write(*(made / name for name in names))
@@ -90,7 +97,31 @@ class Results:
         print("\n".join([written(files[0], self._was_there), *map(short, files[1:]), *notes]))
 
 
-def folder_for(trained, what: str, asked: Path | None, about: str = "") -> Path:
+def expect_own(folder: Path, command: str, *names: str) -> None:
+    """Refuse to replace files that a command does not know as its own, by the record that it left beside them.
+
+    Raises:
+        InputError: there is a file of one of these names that is not its own.
+    """
+    made = _made(folder / f"{command}.json")
+    if others := [name for name in names if made is not None and name not in made and (folder / name).exists()]:
+        raise InputError(
+            f"{short(folder / others[0])} is there, and is not known as one that `./dcgan {command}` has made, which "
+            "would replace it: choose another folder with --out."
+        )
+
+
+def _made(record: Path) -> list[str] | None:
+    """Names of the files that a command has made, by its record; None where that is of a version that did not say."""
+    from utils.files import read_object
+
+    if not record.is_file():
+        return []
+    kept = read_object(record)
+    return [*kept["files"], *kept.get("earlier_files", ())] if isinstance(kept.get("files"), list) else None
+
+
+def folder_for(trained, what: str, asked: Path | None, about: str = "", seed: int = 0) -> Path:
     """Where the results of a command go: as asked, else a folder of the run, or here, named after the model.
 
     Args:
@@ -98,11 +129,12 @@ def folder_for(trained, what: str, asked: Path | None, about: str = "") -> Path:
         what: the command's results ("walk").
         asked: `--out`.
         about: what tells this result from others of the command, in the user's words.
+        seed: likewise; 0 is not mentioned.
     """
     if asked is not None:
         expect_folder(asked)
         return asked
-    name = "-".join(filter(None, (what, telling_slug(about, ABOUT))))
+    name = "-".join(filter(None, (what, telling_slug(about, ABOUT), f"seed-{seed}" if seed else "")))
     return place_for(trained, f"latent/{name}", name)
 
 
@@ -177,3 +209,14 @@ def known_to(trained, classifier: str | None) -> str:
             "--classifier."
         )
     return classifier or trained.experiment.data.name
+
+
+def nothing_known(dataset: str, data_dir: Path | None) -> str:
+    """Why there is no classifier of a dataset of which `names.names_for` knows no names, for the beginning of a
+    sentence."""
+    from utils.evaluation.held_out import source_there
+
+    if "labels" in source_there(dataset, counts=(1,), data_dir=data_dir, tolerated=1.0).describe().fields:
+        return f"The classes of {dataset} have no names: add label_names to it, name another dataset with --classifier"
+    known = "name a dataset whose attributes are known with --classifier"
+    return f"Nothing is known about the images of {dataset}: {known}"

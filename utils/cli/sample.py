@@ -31,7 +31,8 @@ class Sample:
     name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
     """A run, a .keras file of a generator, a model that comes with the project, or "last" for the newest run."""
     n: Annotated[int | None, arg(aliases=["-n"])] = None
-    """How many pictures, 64 by default; with --text of each text, 8 by default."""
+    """How many pictures, 64 by default; with --text of each text, 8 by default. A grid with a row for each class or
+    attribute has at least so many, in whole rows."""
     seed: int = 0
     """Seed of the latents."""
     label: asked.Label = None
@@ -140,6 +141,10 @@ def _sample(options: Sample) -> None:
     conditions, about = asked.conditions_for(trained, options.label, options.attributes)
     wanted = options.label or options.attributes
     by_name = conditions is not None and wanted is None and options.mode == "grid"
+    if by_name and options.numbers and trained.experiment.model.conditions == "text":
+        raise InputError(
+            "--numbers draws what walk, arithmetic and directions go by, which take no model of texts: leave it out."
+        )
     if by_name and options.numbers:
         raise InputError(
             "Rows of this grid show the same latents for different conditions, so numbers would not tell pictures "
@@ -159,9 +164,11 @@ def _sample(options: Sample) -> None:
     former = _former(target) if options.mode == "files" else []
     was_there = target.is_file() or bool(former)
     runtime.start()
+    from utils.evaluation.records import digest
     from utils.models import load_generator
 
-    sampler = Sampler.of(load_generator(trained.file), trained.experiment, conditions)
+    generator, sha256 = load_generator(trained.file), digest(trained.file)  # at once: a training may write another
+    sampler = Sampler.of(generator, trained.experiment, conditions)
     if by_name:
         model = trained.experiment.model
         columns = math.ceil(options.n / min(len(model.condition_names), MOST_ROWS))
@@ -183,8 +190,8 @@ def _sample(options: Sample) -> None:
             images = scale_back(sampler.images(latents[part], None if given is None else given[part]))
             for i, image in enumerate(images, start):
                 viz.write_png(made / _file_of(i, options.n), image)
-        about_them = {"generator": str(trained.file), "pictures": options.n, "seed": options.seed, "asked": wanted}
-        write_json(made / RECORD, about_them)
+        of = {"generator": str(trained.file), "generator_sha256": sha256}
+        write_json(made / RECORD, of | {"pictures": options.n, "seed": options.seed, "asked": wanted})
     print("\n".join(filter(None, (f"{options.n:,} pictures in {written(target, was_there)}", about))))
 
 

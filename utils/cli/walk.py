@@ -8,7 +8,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils.cli import asked
-from utils.cli.latent import Results, folder_for, sampler_for
+from utils.cli.latent import Results, expect_own, folder_for, sampler_for
 from utils.errors import InputError
 from utils.text import shorten
 
@@ -81,7 +81,8 @@ def _walk(options: Walk) -> None:
     trained = find_network(options.name, "generator", options.runs_dir)
     wanted = options.label or options.attributes or ""
     about = "-".join([*map(title_of, named), *([wanted] if wanted else [])])
-    folder = folder_for(trained, "walk", options.out, about)
+    folder = folder_for(trained, "walk", options.out, about, options.seed)
+    expect_own(folder, "walk", "walk.mp4", "walk.gif", "strip.png", *["smoothness.png"] * options.measure)
     words = named or tuple(map(str, range(options.stops)))
     asked_for = options.label is not None or options.attributes is not None
     conditions, _ = asked.conditions_for(trained, options.label, options.attributes) if asked_for else (None, "")
@@ -96,7 +97,8 @@ def _walk(options: Walk) -> None:
     record = walk(sampler, stops.latents, options.frames, options.path, closed, stops.names)
     measured = _measure(options, trained, sampler) if options.measure else None
 
-    results = Results(folder, "walk", of | {"seed": options.seed, **record.plain()})
+    how = {"seed": options.seed, "label": options.label, "attributes": options.attributes, "fps": options.fps}
+    results = Results(folder, "walk", of | how | record.plain() | {"read_from": stops.files})
     results.files(lambda *films: pictures.write_walk(record, *films, fps=options.fps), "walk.mp4", "walk.gif")
     results.picture("strip.png", pictures.walk_strip(record))
     if measured:

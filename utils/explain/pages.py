@@ -12,13 +12,15 @@ from utils.evaluation.records import digest
 from utils.explain import ANALYSES, OF_A_LAYER
 from utils.explain.sections import Finding, Picture, Section
 from utils.explain.subject import Subject
-from utils.files import read_json, write_json, write_text
+from utils.files import appear_together, read_json, write_json, write_text
 
 
 def explain(
     subject: Subject, folder: str | Path, only: tuple[str, ...] = (), say: Callable[[str], None] = lambda title: None
 ) -> list[Section]:
     """Make the sections and write them, with all pictures, into one folder: index.html and explain.json.
+
+    They appear there together: where this fails or is stopped, an earlier page stays as it was.
 
     Other sections that are there, made of the same networks and images with the same settings, stay on the page.
 
@@ -39,19 +41,33 @@ def explain(
     subject.fixed.check(subject.true)
     if len(subject.true) < 2:
         raise InputError("Explaining takes at least 2 images: an image's maps are compared with others'. Received: 1.")
-    folder, sections = Path(folder), []
-    for name in only or ANALYSES:
-        title, place = ANALYSES[name]
-        say(title)
-        module, function = place.split(":")
-        make = getattr(importlib.import_module(module), function)
-        try:
-            section = make(subject, folder)
-        except InputError as error:
-            section = Section(missing=str(error))
-        sections.append(replace(section, name=name, title=title))
-    if not any(section.findings for section in sections):
-        raise InputError(sections[0].missing)
+    with appear_together(folder) as made:
+        sections = [_section(subject, name, made, say) for name in only or ANALYSES]
+        if not any(section.findings for section in sections):
+            raise InputError(sections[0].missing)
+        _write(subject, sections, made, Path(folder))
+    return [_moved(section, Path(folder)) for section in sections]
+
+
+def _section(subject: Subject, name: str, made: Path, say: Callable[[str], None]) -> Section:
+    title, place = ANALYSES[name]
+    say(title)
+    module, function = place.split(":")
+    make = getattr(importlib.import_module(module), function)
+    try:
+        section = make(subject, made)
+    except InputError as error:
+        section = Section(missing=str(error))
+    return replace(section, name=name, title=title)
+
+
+def _moved(section: Section, folder: Path) -> Section:
+    """A section whose pictures have their places in a folder."""
+    return replace(section, pictures=tuple(replace(p, file=folder / p.file.name) for p in section.pictures))
+
+
+def _write(subject: Subject, sections: list[Section], made: Path, folder: Path) -> None:
+    """Write the page and its record beside the new pictures, with the sections that `folder` has kept."""
     about = f"{len(subject.true)} images of {subject.data.title}, seed {subject.seed}. {subject.data.terms}"
     page = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         (Path(__file__).parent / "index.html").read_text(encoding="utf-8")
@@ -61,10 +77,9 @@ def explain(
     of = {"title": title, "about": about, **networks, "fingerprint": subject.data.fingerprint, "most": subject.most}
     all_of_them = (_kept(folder, of, subject.layer) if networks else {}) | {each.name: each for each in sections}
     shown = [all_of_them[name] for name in ANALYSES if name in all_of_them]
-    write_text(folder / "index.html", page.render(title=title, about=about, sections=shown))
+    write_text(made / "index.html", page.render(title=title, about=about, sections=shown))
     records = [_plain(section) for section in shown]
-    write_json(folder / "explain.json", {**of, "layer": subject.layer, "sections": records})
-    return sections
+    write_json(made / "explain.json", {**of, "layer": subject.layer, "sections": records})
 
 
 def _plain(section: Section) -> dict:
@@ -98,6 +113,6 @@ def _read(plain: dict, folder: Path) -> Section:
 
 
 def _is_whole(plain: dict, folder: Path) -> bool:
-    """Whether the pictures are those that it was written with: a call that was stopped may have replaced some."""
+    """Whether the pictures are those that it was written with: a call of an earlier version may have replaced some."""
     files = [(folder / each["file"], each["sha256"]) for each in plain["pictures"]]
     return all(file.is_file() and digest(file) == sha256 for file, sha256 in files)

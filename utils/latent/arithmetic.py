@@ -10,7 +10,7 @@ Reference:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -20,7 +20,7 @@ from utils.errors import InputError
 from utils.evaluation.distances import nearest_neighbours
 from utils.evaluation.judge import Judge
 from utils.intervals import Interval, measured, told_mean, wilson
-from utils.latent.stops import find_stops
+from utils.latent.stops import Stops, find_stops
 from utils.latent.terms import Term, expected, parse
 from utils.sampling import Sampler
 from utils.streams import stream
@@ -84,6 +84,7 @@ class Concept:
         images: uint8 (k, S, S, 3).
         mean: float32 (D,), mean of their latents.
         mean_image: uint8 (S, S, 3), what the generator draws from it.
+        files: SHA-256 of the files that the latents were read from, by their paths.
     """
 
     sign: int
@@ -93,6 +94,7 @@ class Concept:
     images: np.ndarray
     mean: np.ndarray
     mean_image: np.ndarray
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,12 @@ class Arithmetic:
         return {
             "expression": self.expression,
             "concepts": [
-                {"sign": concept.sign, "name": concept.name, "exemplars": list(concept.names)}
+                {
+                    "sign": concept.sign,
+                    "name": concept.name,
+                    "exemplars": list(concept.names),
+                    "read_from": concept.files,
+                }
                 for concept in self.concepts
             ],
             "seen_in_the_result": [name for name, seen in self.seen.items() if seen[-2]] if self.seen else None,
@@ -149,7 +156,8 @@ def arithmetic(
         expression: such as "glasses: 3 9 14 - plain: 2 5 7" or "glasses - no glasses + beard" (see `terms`), or terms.
         judge: finds exemplars of what is asked for in words, and says what the result shows.
         pool: what exemplars are found among; by default `make_pool` draws it when it is needed.
-        exemplars: how many for a concept in words: those that the judge is surest of.
+        exemplars: how many for a concept in words: those that the judge is surest of, and none that an earlier term
+            has, or equal terms would cancel; where too few are left, concepts that overlap share some.
         seed: of the numbered samples, and of the noise.
 
     Raises:
@@ -158,7 +166,8 @@ def arithmetic(
     terms = as_terms(expression, judge)
     if pool is None and any(term.wanted for term in terms):
         pool = make_pool(sampler, judge, seed=seed)
-    concepts = tuple(_concept(sampler, term, judge, pool, exemplars, seed) for term in terms)
+    found = _surest(judge, pool, terms, exemplars)
+    concepts = tuple(_concept(sampler, term, rows, pool, seed) for term, rows in zip(terms, found))
     latents = _sum(terms, [concept.latents for concept in concepts]).astype(np.float32)
     noise = stream(seed, "arithmetic: noise").uniform(-NOISE, NOISE, (9, len(latents))).astype(np.float32)
     noise[4] = 0
@@ -480,21 +489,31 @@ def _away(features: np.ndarray, of_pool: np.ndarray, usual: float) -> np.ndarray
     return nearest_neighbours(features, of_pool).distances[:, 0] / usual
 
 
-def _concept(sampler: Sampler, term: Term, judge: Judge | None, pool: Pool | None, count: int, seed: int) -> Concept:
-    if term.wanted:
-        rows = candidates(judge, pool, term)[:count]
-        if len(rows) < count:
+def _surest(judge: Judge | None, pool: Pool | None, terms: Sequence[Term], count: int) -> list[np.ndarray]:
+    """Rows of the exemplars of each term, none of them twice while enough are left; none of terms that name theirs."""
+    found, used = [], np.empty(0, int)
+    for term in terms:
+        rows = candidates(judge, pool, term) if term.wanted else used[:0]
+        if term.wanted and len(rows) < count:
             raise InputError(
                 f"{count} exemplars of {term.name!r} are needed, and the judge sees {len(rows)} among {len(pool):,} "
                 "samples: ask for fewer, or for something that the generator draws more often."
             )
-        latents, names = pool.latents[rows], tuple(map(str, rows.tolist()))
+        left = rows[~np.isin(rows, used)]
+        found.append((left if len(left) >= count else rows)[:count])
+        used = np.concatenate([used, found[-1]])
+    return found
+
+
+def _concept(sampler: Sampler, term: Term, rows: np.ndarray, pool: Pool | None, seed: int) -> Concept:
+    if term.wanted:
+        stops = Stops(pool.latents[rows], tuple(map(str, rows.tolist())))
     else:
         stops = find_stops(sampler, term.stops, seed)
-        latents, names = stops.latents, stops.names
+    latents = stops.latents
     mean = latents.mean(0)
     images = scale_back(sampler.images(np.concatenate([latents, mean[None]])))
-    return Concept(term.sign, term.name, latents, names, images[:-1], mean, images[-1])
+    return Concept(term.sign, term.name, latents, stops.names, images[:-1], mean, images[-1], stops.files)
 
 
 def _pixels(values: np.ndarray) -> np.ndarray:

@@ -389,7 +389,8 @@ def _gradient_descent(
         better = errors < least
         best, least = np.where(better[:, None], before, best), np.where(better, errors, least)
         now = latents.numpy()
-        anew = np.clip(sampler.make_latents(len(now), random), -bound, bound)
+        # The same for every picture, so that what one gets does not depend on which others there are.
+        anew = np.tile(np.clip(sampler.make_latents(count, random), -bound, bound), (len(wanted), 1))
         clipped = np.where(np.abs(now) > bound, anew, now)
         latents.assign(inside(clipped, sampler.latents).astype(np.float32))
     rows = least.reshape(-1, count).argmin(1)

@@ -6,18 +6,20 @@ Sample number i of a seed is row i of the latents of that seed, however many are
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from utils.errors import InputError
+from utils.evaluation.records import digest
 from utils.files import NO_ARRAY, expanded
 from utils.sampling import Sampler
-from utils.text import from_here
+from utils.text import from_here, shorten
 
 MOST = 100_000
 """Samples are numbered below this."""
+_DIGITS = 20  # of a number; Python refuses to read some thousands of digits
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,12 @@ class Stops:
     Attributes:
         latents: float32 (K, D).
         names: K words: "12" for a sample, "me 0" for row 0 of me.npy.
+        files: SHA-256 of the files that they were read from, by their paths.
     """
 
     latents: np.ndarray
     names: tuple[str, ...]
+    files: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -65,10 +69,11 @@ def find_stops(sampler: Sampler, words: Sequence[str], seed: int = 0) -> Stops:
     Raises:
         InputError: a word that means nothing, or a file that holds no latents of this generator.
     """
-    latents, names = [], []
-    largest = max((int(word) for word in words if word.isdecimal()), default=-1)
-    if largest >= MOST:
-        raise InputError(f"Samples are numbered from 0 to {MOST - 1:,}. Received: {largest}.")
+    latents, names, files = [], [], {}
+    numbers = [word for word in words if word.isdecimal()]
+    if beyond := [word for word in numbers if len(word) > _DIGITS or int(word) >= MOST]:
+        raise InputError(f"Samples are numbered from 0 to {MOST - 1:,}. Received: {shorten(beyond[0], 100)}.")
+    largest = max(map(int, numbers), default=-1)
     samples = sampler.make_latents(largest + 1, seed) if largest >= 0 else None  # once for all of them
     for word in words:
         if word.isdecimal():
@@ -78,6 +83,7 @@ def find_stops(sampler: Sampler, words: Sequence[str], seed: int = 0) -> Stops:
         elif is_stop(word):
             path, row = _file(word)
             found = read_latents(path, sampler.latent_dim)
+            files[str(expanded(path).resolve())] = digest(expanded(path))
             if row is not None and row >= len(found):
                 raise InputError(f"{path} holds {len(found)} latents, numbered from 0. Received: {word}.")
             rows = range(len(found)) if row is None else [row]
@@ -86,9 +92,9 @@ def find_stops(sampler: Sampler, words: Sequence[str], seed: int = 0) -> Stops:
         else:
             raise InputError(
                 f"Latents are named by the number of a sample, such as 12, or by a file such as latents.npy or "
-                f"latents.npy:3 for its row 3. Received: {word!r}."
+                f"latents.npy:3 for its row 3. Received: {shorten(word, 100)!r}."
             )
-    return Stops(np.concatenate(latents), tuple(names))
+    return Stops(np.concatenate(latents), tuple(names), files)
 
 
 def read_latents(path: str | Path, latent_dim: int) -> np.ndarray:
@@ -117,4 +123,4 @@ def read_latents(path: str | Path, latent_dim: int) -> np.ndarray:
 def _file(word: str) -> tuple[str, int | None]:
     """The file and the row that a word names."""
     path, colon, row = word.rpartition(":")
-    return (path, int(row)) if colon and row.isdecimal() else (word, None)
+    return (path, int(row)) if colon and row.isdecimal() and len(row) <= _DIGITS else (word, None)
