@@ -21,6 +21,7 @@ from utils.evaluation.pictures import draw_curves
 from utils.evaluation.records import digest
 from utils.figure import new_figure
 from utils.files import write_json
+from utils.lengths import Length
 from utils.models import build_discriminator, build_generator
 from utils.report import document, of_networks, of_project, of_study
 from utils.report.claims import rows
@@ -36,13 +37,13 @@ from utils.report.document import (
     text,
     without_repeats,
 )
-from utils.report.grade import CHECKS, NO, OWN_TEXT, TEACHER, YES, Graded, grade, read_rubric
+from utils.report.grade import CHECKS, NO, OWN_TEXT, TEACHER, UNKNOWN, YES, Graded, grade, read_rubric
 from utils.report.kept import RESULTS, Kept
 from utils.report.markdown import blocks_of, read_text
 from utils.report.of_networks import made_of, report_of, side_by_side, subject_of
 from utils.report.of_project import add_project
 from utils.report.of_study import add_study, names_of
-from utils.report.write import fingerprint, page_of, write, write_pdf
+from utils.report.write import fingerprint, mark_of, page_of, write, write_pdf
 from utils.runs import PROJECT, Run, State
 from utils.sampling import Sampler
 from utils.start import command
@@ -265,7 +266,8 @@ def test_a_text_shows_pictures_of_its_own_folder_only(tmp_path):
     words = "\n\n".join(f"![what it shows]({place})" for place in places)
     shown = blocks_of(words, home, report_in(tmp_path / "out"))
     assert [block["kind"] for block in shown] == ["picture", *["missing"] * 5]
-    assert shown[0]["caption"] == "what it shows" and "is not a picture that can be read" in shown[4]["text"]
+    assert shown[0]["caption"] == "what it shows"
+    assert shown[4]["text"] == "no.png is not a picture that can be read.", "and not in whose folder"
 
 
 def test_a_text_that_cannot_be_read_is_refused(tmp_path):
@@ -309,6 +311,8 @@ def test_a_report_replaces_an_earlier_one_of_which_perhaps_its_pdf_alone_was_kep
 
 def run_in(folder, name="faces", finished=True, commit="0123456789ab", networks=False):
     """A run of two epochs, as a training would leave it; unfinished it has one grid and no records."""
+    from utils.training.board import Board
+
     experiment = replace(preset("report32"), width=0.0625, epochs=2, name=name)
     device = {"device": {"kind": "CPU", "name": "a CPU", "count": 2}}
     versions = dict.fromkeys(("python", "tensorflow", "keras", "numpy"), "1.0")
@@ -334,6 +338,8 @@ def run_in(folder, name="faces", finished=True, commit="0123456789ab", networks=
             network.save(run.model(player))
             if player == "generator":
                 write_png(run.grid(epochs[-1]), sheet(run, Sampler.of(network, experiment)))
+    if finished:
+        Board(run, Length("epoch", 3, 2, 1))  # writes what there is
     state = State("finished", 6, 2, 9.0) if finished else State("stopped", 0, 0, 0.0, "Stopped by Ctrl-C.")
     run.save_state(state)
     return run
@@ -618,6 +624,19 @@ def test_a_report_of_a_study_has_its_answer_and_every_run_of_it(few, tmp_path):
         names_of("ladder", few)
 
 
+def test_a_study_without_its_pictures_names_the_one_that_is_missing_and_no_folder_above(few, tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.studies.losses.answer", lambda results: (results["pictures"] / "a.png").read_bytes())
+    (block,) = of_study._answer("losses-faces", few.study("losses-faces"), report_in(tmp_path / "out"), STAMP)
+    assert "'losses-faces/a.png'" in block["text"] and str(tmp_path) not in block["text"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"runs": []}', '{"runs": 5}'])
+def test_results_of_a_study_that_are_damaged_are_refused_in_a_sentence(tmp_path, content):
+    (tmp_path / "losses-faces.json").write_text(content)
+    with pytest.raises(InputError, match="losses-faces.json"):
+        Kept(results=tmp_path).study("losses-faces")
+
+
 def test_runs_of_the_same_images_on_two_devices_are_told_apart():
     run = {"curves": {}, "images": 1000, "fingerprint": "ab" * 32}
     runs = [run | {"device": device} for device in ("a CPU", "a GPU", "a CPU")]
@@ -774,6 +793,15 @@ def test_a_figure_that_was_changed_by_hand_or_is_no_longer_the_runs_is_found(run
             lambda run: run.watch_file.write_text(run.watch_file.read_text().replace('"gap": 0.0', '"gap": 0.9')),
         ),
         ("finished", lambda run: run.save_state(State("stopped", 6, 1))),
+        ("finished", lambda run: run.epochs_file.write_text(_without_line(run.epochs_file, 2))),
+        (
+            "records_agree",
+            lambda run: (
+                run.steps_file.write_text(_without_line(run.steps_file, 5)),
+                run.save_state(State("finished", 5, 2)),
+                shutil.rmtree(run.board),
+            ),
+        ),
         (
             "reproducible",
             lambda run: write_json(run.folder / "environment.json", run.environment | {"commit": "a+changes"}),
@@ -812,22 +840,56 @@ def test_weights_or_a_grid_that_are_not_the_runs_are_found(tmp_path, reported):
 
 @pytest.mark.parametrize(("file", "old", "new"), [("steps_file", "0.25,", "0.26,"), ("epochs_file", "0.9,", "0.91,")])
 def test_records_that_were_changed_later_are_found(tmp_path, reported, file, old, new):
-    from utils.lengths import Length
-    from utils.training.board import Board
-
     whole = run_in(tmp_path)
-    Board(whole, Length("epoch", 3, 2, 1))  # writes what there is
     assert answers(whole, reported, "records_agree") == {"records_agree": YES}
     record = getattr(whole, file)
     record.write_text(record.read_text().replace(old, new, 1))
     assert answers(whole, reported, "records_agree") == {"records_agree": NO}
 
 
+def test_records_of_terms_that_are_not_there_in_every_update_agree_with_their_events(tmp_path, reported):
+    from utils.training.board import Board
+
+    whole = run_in(tmp_path)
+    steps = [json.loads(line) for line in whole.steps_file.read_text().splitlines()]
+    for step in steps:
+        step |= {"penalty": step["update"] / 7} if step["update"] % 4 == 1 else {}  # a lazy term
+        step |= {"step_sizes": 0.5} if step["update"] > 3 else {}  # as after a rollback
+    whole.steps_file.write_text("".join(json.dumps(step) + "\n" for step in steps))
+    Board(whole, Length("epoch", 3, 2, 1))
+    assert answers(whole, reported, "records_agree") == {"records_agree": YES}
+    whole.steps_file.write_text(whole.steps_file.read_text().replace('"step_sizes": 0.5', '"step_sizes": 1.0', 1))
+    assert answers(whole, reported, "records_agree") == {"records_agree": NO}
+
+
+def longer(run):
+    """Adds an epoch to the records of a run that it never had."""
+    steps, epochs = run.steps_file.read_text(), run.epochs_file.read_text()
+    more = "".join(json.dumps({"update": n, "epoch": 3, "loss_true": 0.1}) + "\n" for n in (7, 8, 9))
+    run.steps_file.write_text(steps + more)
+    run.epochs_file.write_text(epochs + epochs.splitlines()[-1].replace('"epoch": 2', '"epoch": 3') + "\n")
+    shutil.copy(run.grid(2), run.grid(3))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda run: shutil.rmtree(run.board),
+        lambda run: [file.unlink() for file in run.board.iterdir()],
+        longer,
+        lambda run: run.steps_file.write_text(re.sub("}", ', "loss_more": 0.1}', run.steps_file.read_text())),
+    ],
+)
+def test_of_records_that_no_events_have_it_cannot_be_told_whether_they_were_changed(tmp_path, reported, spoil):
+    whole = run_in(tmp_path)
+    spoil(whole)
+    assert answers(whole, reported, "records_agree") == {"records_agree": UNKNOWN}
+
+
 @pytest.mark.parametrize("when", ["it begins", "it is written"])
 def test_events_for_tensorboard_that_cannot_be_written_are_no_reason_to_stop(tmp_path, monkeypatch, when):
     import tensorflow as tf
 
-    from utils.lengths import Length
     from utils.training.board import Board
 
     whole, tried = run_in(tmp_path), []
@@ -904,6 +966,7 @@ def forged(title):
         (lambda plain: plain["sections"].insert(1, forged(OWN_TEXT)), f'its section "{OWN_TEXT}" is none that'),
         (lambda plain: plain["sections"].insert(1, forged("Results")), "in another order, or twice"),
         (lambda plain: plain["sections"].pop(), "no section 'Results'"),
+        (lambda plain: plain["sections"][0]["blocks"].append(table([{"a": 1}], "", STAMP)), "a figure with a stamp"),
         (lambda plain: plain.update(about="Made by ./dcgan report of the best of all."), "below its title"),
         (lambda plain: plain.update(of=[]), "no report of one run"),
     ],
@@ -914,6 +977,60 @@ def test_a_report_has_the_sections_of_its_run_and_one_of_its_authors_in_front(tm
     assert answer.answer == YES and answer.why == "1 sections, made again and compared"
     (answer,) = grade(handed_in(run, tmp_path / "forged", change), rubric)
     assert answer.answer == NO and why in answer.why
+
+
+def test_a_pdf_that_is_not_what_its_report_gives_is_found_though_it_has_the_mark(tmp_path):
+    def answer():
+        (found,) = grade(whole, {"items": [{"check": "report", "says": "?"}]})
+        return found.answer
+
+    run = run_in(tmp_path)
+    whole = handed_in(run, tmp_path / "whole")
+    handed_in(run, tmp_path / "better", lambda plain: plain["sections"][1].update(forged("Results")))
+    pdf, better = (tmp_path / name / "report.pdf" for name in ("whole", "better"))
+    own = pdf.read_bytes()
+    assert answer() == YES
+    pdf.write_bytes(better.read_bytes() + f"% {mark_of(tmp_path / 'whole')}".encode())
+    assert answer() == NO
+    pdf.write_bytes(own.replace(b"Typst 0.", b"Typst 9."))
+    assert answer() == UNKNOWN, "another version may set it in another way"
+
+
+def test_a_page_cannot_show_another_picture_than_the_runs_by_naming_another_place(tmp_path):
+    def remake(_, report):
+        report.section("Results", report.picture(np.zeros((4, 4, 3), np.uint8), "samples", "What it shows.", STAMP))
+
+    subject, folder, rubric = subject_of(run_in(tmp_path).folder), tmp_path / "out", [{"check": "report", "says": "?"}]
+    report = Report("A title", made_of([subject]), folder, of=[subject.title])
+    remake(subject, report)
+    write(report)
+    (answer,) = grade(Graded(subject, folder, remake), {"items": rubric})
+    assert answer.answer == YES
+    (folder / "pictures").rename(folder / "true")
+    write_png(folder / "pictures" / "001-samples.png", np.full((4, 4, 3), 200, np.uint8))
+    file = folder / "report.json"
+    file.write_text(file.read_text(encoding="utf-8").replace("pictures/001", "true/001"), encoding="utf-8")
+    (folder / "report.html").write_text(page_of(folder), encoding="utf-8")
+    write_pdf(folder)
+    (answer,) = grade(Graded(subject, folder, remake), {"items": rubric})
+    assert answer.answer == NO and "'Results' is not what the run gives" in answer.why
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "count"),
+    [
+        ("", NO, "0 words"),
+        ("![a](no.png)", NO, "0 words"),
+        ("# One\n\n- two\n- *three* four\n\n> five", YES, "5 words"),
+    ],
+)
+def test_a_text_of_the_author_has_words_wherever_they_stand(tmp_path, words, answer, count):
+    report = report_in(tmp_path / "out")
+    report.section(OWN_TEXT, *blocks_of(words, tmp_path, report))
+    write_json(report.folder / "report.json", report.plain())
+    rubric = {"items": [{"check": "own_text", "says": "?"}]}
+    (found,) = grade(Graded(subject_of(run_in(tmp_path).folder), report.folder, lambda *_: None), rubric)
+    assert found.answer == answer and found.why.startswith(count)
 
 
 @pytest.mark.parametrize(
@@ -972,6 +1089,8 @@ def _without_line(file, number):
     [
         ("{", "cannot be read"),
         ("[]", 'a list of "items"'),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"items": [{"check": ["finite"], "says": "?"}]}', "no check .'finite'.; choose from finished"),
         ('{"items": [{"check": "charm", "says": "?"}]}', "no check 'charm'; choose from finished"),
         ('{"items": [{"check": "finite", "judge": "x", "says": "?"}]}', 'either "check" or "judge"'),
     ],

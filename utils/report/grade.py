@@ -9,6 +9,7 @@ name of what a teacher has to judge. `rubric.json` comes with the project. To ad
 import hashlib
 import json
 import math
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,11 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import InputError
+from utils.files import read_json
 from utils.report.analyses import explained
-from utils.report.document import JSON, PAGE, PDF, Report, read
+from utils.report.document import JSON, PAGE, PDF, PICTURES, Report, read
 from utils.report.kept import NotKeptError
 from utils.report.of_networks import Subject, made_of
-from utils.report.write import mark_of, page_of
+from utils.report.write import mark_of, page_of, pdf_of
 from utils.runs import Rows, Run
 
 RUBRIC = Path(__file__).resolve().parent / "rubric.json"
@@ -30,6 +32,8 @@ YES, NO, UNKNOWN, TEACHER = "yes", "no", "cannot be told", "for the teacher"
 ALIKE = 0.5
 """Of 255: pictures of the same weights on other processors are nearer to each other than this."""
 _VERSIONS = ("python", "tensorflow", "keras", "numpy")
+_NUMBERS = ("update", "epoch")  # of a row of steps.jsonl, which no events have
+_SETTER = re.compile(rb"Typst [\d.]+")  # how a PDF names the version that set it
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def read_rubric(file: str | Path = RUBRIC) -> dict:
         InputError: there is none, or it asks for what there is not.
     """
     try:
-        rubric = json.loads(Path(file).read_text(encoding="utf-8"))
+        rubric = read_json(file)
     except (OSError, ValueError) as error:
         raise InputError(
             f"A rubric is a JSON file. Received: {file}, which cannot be read as such ({error})."
@@ -92,7 +96,7 @@ def read_rubric(file: str | Path = RUBRIC) -> dict:
         kinds = {"check", "judge"} & item.keys() if isinstance(item, dict) else set()
         if len(kinds) != 1 or not isinstance(item.get("says"), str):
             raise InputError(f'An item of a rubric has "says" and either "check" or "judge". Received: {item!r}.')
-        if "check" in item and item["check"] not in CHECKS:
+        if "check" in item and item["check"] not in list(CHECKS):  # a list takes what has no hash, too
             raise InputError(f"There is no check {item['check']!r}; choose from {', '.join(CHECKS)}.")
     return rubric
 
@@ -121,8 +125,11 @@ def _found(check: Callable[[Graded], Found], graded: Graded) -> Found:
 def _finished(graded: Graded) -> Found:
     run = graded.run
     rows = run.epochs(1)
-    at = f"it stands at {run.unit} {rows[-1][run.unit] if rows else 0:,} of {run.goal:,}"
-    return (YES, at) if run.is_finished else (NO, f"{at}: {run.in_words()}")
+    last = rows[-1][run.unit] if rows else 0
+    at = f"it stands at {run.unit} {last:,} of {run.goal:,}"
+    if not run.is_finished:
+        return NO, f"{at}: {run.in_words()}"
+    return (YES, at) if last >= run.goal else (NO, f"{at}, though its state.json calls it finished")
 
 
 def _trained_on(graded: Graded) -> Found:
@@ -148,41 +155,46 @@ def _records_agree(graded: Graded) -> Found:
     updates = steps["update"]
     if not np.array_equal(updates, np.arange(1, len(updates) + 1)):
         return NO, "updates are missing from steps.jsonl, or stand there twice"
-    if run.state.update and run.state.update > len(updates):
-        return NO, f"{run.state.update:,} updates are said to be done, {len(updates):,} are recorded"
+    if (done := max(run.state.update, run.updates)) > len(updates):
+        return NO, f"{done:,} updates are said to be done, {len(updates):,} are recorded"
     if sorted(set(summaries)) != summaries:
         return NO, "summaries are out of order, or stand there twice"
     if lost := [number for number in summaries if not run.grid(number).is_file()]:
         return NO, f"there is no grid of {run.unit} {lost[0]}"
     told = f"{len(updates):,} updates, {len(summaries):,} summaries with their grids"
-    if not run.board.is_dir():
-        return YES, f"{told}; without TensorBoard's events, which would tell whether they were changed"
-    differs = _unlike_events(run, steps)
-    return (NO, differs) if differs else (YES, f"{told}, as TensorBoard's events have them")
+    answer, why = _as_in_events(run, steps)
+    return answer, (why if answer == NO else told + why)
 
 
-def _unlike_events(run: Run, steps: dict[str, np.ndarray]) -> str:
-    """Where the records and TensorBoard's events, which were written beside them, part; "" if nowhere."""
+def _as_in_events(run: Run, steps: dict[str, np.ndarray]) -> Found:
+    """Whether the records are as TensorBoard's events, which were written beside them, have them."""
     import tensorflow as tf
 
-    summaries, since = {row[run.unit]: row for row in run.epochs()}, {}
+    summaries, since, seen = {row[run.unit]: row for row in run.epochs()}, {}, set()
     for file in sorted(run.board.glob("events.*")):
         try:
             events = [tf.compat.v1.Event.FromString(raw.numpy()) for raw in tf.data.TFRecordDataset(str(file))]
         except (tf.errors.OpError, ValueError):
-            return f"{file.name} of TensorBoard cannot be read"
+            return NO, f"{file.name} of TensorBoard cannot be read"
         for at, value in [(event.step, value) for event in events for value in event.summary.value]:
             kind, _, name = value.tag.partition("/")
             if kind not in ("updates", "summaries"):
                 continue
             if kind == "updates":  # a mean since the one before
-                own = steps[name][since.get(name, 0) : at].mean() if name in steps else None
+                part = steps[name][since.get(name, 0) : at] if name in steps else np.empty(0)
+                part = part[np.isfinite(part)]  # as the events have it: a lazy term is not there in most updates
+                own = part.mean() if len(part) else None
                 since[name], where = at, f"up to update {at:,}"
             else:
                 own, where = summaries.get(at, {}).get(name), f"of {run.unit} {at:,}"
+                seen.add((at, name))
             if own is None or not np.isclose(own, tf.make_ndarray(value.tensor), 1e-4, 1e-6, equal_nan=True):
-                return f"{name} {where} is another than TensorBoard's events say: the records were changed"
-    return ""
+                return NO, f"{name} {where} is another than TensorBoard's events say: the records were changed"
+    kept = {(number, name) for number, row in summaries.items() for name in row if name != run.unit}
+    after = [values[since.get(name, 0) : run.updates] for name, values in steps.items() if name not in _NUMBERS]
+    if kept - seen or any(np.isfinite(values).any() for values in after):
+        return UNKNOWN, "; TensorBoard's events, which would tell whether they were changed, do not have all of them"
+    return YES, ", as TensorBoard's events have them"
 
 
 def _redrawn(graded: Graded) -> Found:
@@ -281,6 +293,8 @@ def _report(graded: Graded) -> Found:
     if plain["about"] != made_of([subject]):
         return NO, "what stands below its title was changed by hand"
     if there and there[0]["title"] == OWN_TEXT:
+        if any(block.get("stamp") for block in there[0]["blocks"]):
+            return NO, "its author's text has a figure with a stamp, which only those of a run have"
         there = there[1:]
     with tempfile.TemporaryDirectory() as folder:
         again = Report("", "", Path(folder))
@@ -296,8 +310,12 @@ def _report(graded: Graded) -> Found:
             return NO, f"it has no {file.name}"
     if page.read_bytes() != page_of(graded.report).encode():
         return NO, f"{PAGE} was changed by hand, or made of something else"
-    if mark_of(graded.report).encode() not in pdf.read_bytes():
+    if mark_of(graded.report).encode() not in (content := pdf.read_bytes()):
         return NO, f"{PDF} was made of something else"
+    if content != (set_again := pdf_of(graded.report)):
+        if set(_SETTER.findall(content)) != set(_SETTER.findall(set_again)):
+            return UNKNOWN, f"{PDF} was set by another Typst than is here, so whether it was changed cannot be told"
+        return NO, f"{PDF} was changed by hand, or set with other fonts: make it again"
     return YES, f"{len(again.sections)} sections, made again and compared"
 
 
@@ -311,12 +329,17 @@ def _unlike_titles(there: list[str], again: list[str]) -> str:
 
 
 def _of_section(blocks: list[dict], folder: Path) -> list[dict]:
-    """Blocks with what their pictures show in place of how these are called."""
+    """Blocks with what their pictures show in place of how these are called.
+
+    A picture that is said to lie elsewhere is lost: the page would show that of its name among the pictures.
+    """
     shown = []
     for block in json.loads(json.dumps(blocks)):
         if block["kind"] == "picture":
-            file = folder / block.pop("file")
-            block["content"] = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "lost"
+            place = block.pop("file")
+            file = folder / PICTURES / Path(place).name
+            there = place == f"{PICTURES}/{file.name}" and file.is_file()
+            block["content"] = hashlib.sha256(file.read_bytes()).hexdigest() if there else "lost"
         shown.append(block)
     return shown
 
@@ -326,8 +349,9 @@ def _own_text(graded: Graded) -> Found:
     first = plain["sections"][0] if plain and plain["sections"] else None
     if first is None or first["title"] != OWN_TEXT:
         return NO, "there is none (`./dcgan report RUN --text FILE.md`)"
-    words = sum(len(span["text"].split()) for b in first["blocks"] if b["kind"] == "text" for span in b["spans"])
-    return YES, f"{words:,} words; what they are worth is for the teacher"
+    lines = [line for b in first["blocks"] for line in (b.get("spans", []), *b.get("items", []))]
+    words = sum(len(span["text"].split()) for line in lines for span in line)
+    return (YES if words else NO), f"{words:,} words; what they are worth is for the teacher"
 
 
 OWN_TEXT = "In the author's words"

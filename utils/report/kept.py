@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from utils import pretrained
+from utils.errors import InputError
 from utils.files import read_json, read_object
 from utils.intervals import Interval
 from utils.runs import PROJECT
@@ -156,11 +157,15 @@ class Kept:
 
         Raises:
             NotKeptError: there are none.
+            InputError: they are damaged.
         """
         file = self.results / f"{name}.json"
         if not file.is_file():
             raise NotKeptError(f"the study {name} has not been carried out")
-        return read_json(file) | {"pictures": self.results / name}
+        results = read_object(file)
+        if not isinstance(results.get("runs"), list) or not results["runs"]:
+            raise InputError(f"{file} has no list of runs, as results of a study have: take it from a copy.")
+        return results | {"pictures": self.results / name}
 
     def record(self, name: str) -> dict:
         """What a command printed as JSON about one model, kept in `records/` beside the results of studies.

@@ -135,7 +135,7 @@ class _Reader:
         try:
             return self._report.picture(file, file.stem, caption or file.name, None)
         except InputError as error:
-            return missing(str(error))
+            return missing(str(error).replace(str(file), source))  # a report names no folders
 
     def _spans(self, tokens: list) -> list[dict]:
         return [part for token in tokens if token.type == "inline" for part in self._inline(token)]

@@ -160,7 +160,8 @@ def _answer(name: str, results: dict, report: Report, stamp: Stamp) -> list[dict
     try:
         rows, figure = module.answer(results)
     except (KeyError, IndexError, ValueError, FileNotFoundError) as error:  # of a study that is half carried out
-        return [missing(f"the kept results do not answer the question yet ({type(error).__name__}: {error}).")]
+        why = str(error).replace(f"{results['pictures'].parent}/", "")  # a report names no folders
+        return [missing(f"the kept results do not answer the question yet ({type(error).__name__}: {why}).")]
     return [
         *report.figure(figure, name, f"{name}. {results['question']}", stamp),
         table(rows, "The same in numbers", stamp, small=len(rows[0]) > 5),

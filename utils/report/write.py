@@ -75,8 +75,12 @@ def page_of(folder: str | Path) -> str:
     return template.render(**plain, content=content, kind=kind)
 
 
-def write_pdf(folder: str | Path) -> Path:
-    """Make the PDF from the JSON file and the pictures of a folder."""
+def pdf_of(folder: str | Path) -> bytes:
+    """The PDF of the JSON file and the pictures of a folder.
+
+    Raises:
+        InputError: there is no report, or it cannot be set.
+    """
     import typst
 
     from utils.figure import FONT, font_file
@@ -88,7 +92,7 @@ def write_pdf(folder: str | Path) -> Path:
     fonts = {str(Path(font_file(letters)).parent) for letters in ("", *_foreign(text))}
     template = (_HERE / "paper.typ").read_bytes()
     try:
-        made = typst.compile(
+        return typst.compile(
             template,
             root=folder,
             font_paths=sorted(fonts),
@@ -99,9 +103,14 @@ def write_pdf(folder: str | Path) -> Path:
         )
     except typst.TypstError as error:
         raise InputError(f"The PDF could not be set: {error.message}.") from error
-    with appears_whole(folder / PDF) as temporary:
+
+
+def write_pdf(folder: str | Path) -> Path:
+    """Make the PDF from the JSON file and the pictures of a folder."""
+    made, file = pdf_of(folder), Path(folder) / PDF
+    with appears_whole(file) as temporary:
         temporary.write_bytes(made)
-    return folder / PDF
+    return file
 
 
 def _foreign(text: str) -> list[str]:
