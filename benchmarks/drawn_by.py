@@ -1,6 +1,6 @@
 """Did a generator get worse, or only the average that its samples are drawn from?
 
-    python benchmarks/drawn_by.py --work FOLDER [--only CONTENDER ...] [--minutes M ...] [--json]
+    python benchmarks/drawn_by.py --work FOLDER [--only CONTENDER ...] [--minutes M ...] [--ways WAY ...] [--json]
 
 Takes what `quality_per_minute.py --networks` kept, draws from it in several ways (`WAYS`), always from the latents of
 the benchmark's own samples, and measures these as the benchmark does. Beside them stands what the discriminator of that
@@ -82,6 +82,8 @@ WAYS: dict[str, tuple[str, Callable]] = {
 }
 """How samples are drawn: what each is, and the network that draws, of those kept and latents for statistics. In this
 order: what is restated is so from there on."""
+USUAL = ("average", "generator")
+"""Those that are measured where nobody asks for others."""
 
 
 class Mark:
@@ -106,7 +108,7 @@ class Mark:
 
     @functools.cached_property
     def samples(self) -> dict[str, np.ndarray]:
-        """uint8 (N, S, S, 3) of each way."""
+        """uint8 (N, S, S, 3) of each of `WAYS`."""
         from benchmarks.contenders import experiment_for
         from utils.data import scale_back
         from utils.sampling import Sampler
@@ -138,8 +140,14 @@ class Mark:
         return np.concatenate([self.networks["discriminator"](scale(batch), training=True) for batch in batches])
 
 
-def measure(work: Path, wanted: Wanted, data_dir: Path | None = None) -> dict:
-    """All figures in plain values: "sets", each with "rows" and "left_out", as `quality_scores.measure` has them.
+def measure(work: Path, wanted: Wanted, ways: Sequence[str] = USUAL, data_dir: Path | None = None) -> dict:
+    """All figures in plain values: "ways" and "sets", each with "rows"; "left_out" as `quality_scores.measure` has it.
+
+    Args:
+        work: the benchmark's folder.
+        wanted: of what is kept there.
+        ways: to draw samples, of `WAYS`.
+        data_dir: where datasets are.
 
     Raises:
         InputError: no networks are kept there, or there is no space to measure in.
@@ -154,7 +162,7 @@ def measure(work: Path, wanted: Wanted, data_dir: Path | None = None) -> dict:
     if not any(kept.values()):
         raise InputError(f"{work} holds no networks of such marks: train with --networks first.")
     runtime.start()
-    record = {"ways": {way: about for way, (about, _) in WAYS.items()}, "sets": [], "left_out": []}
+    record = {"ways": {way: WAYS[way][0] for way in ways}, "sets": [], "left_out": []}
     for data, marks in kept.items():
         if not marks:
             continue
@@ -163,7 +171,7 @@ def measure(work: Path, wanted: Wanted, data_dir: Path | None = None) -> dict:
         ]
         rows, pictures = [], {}
         for result, mark in marks:
-            rows.append(_row(Mark(result, mark["minutes"]), result, mark, data, yardsticks, pictures))
+            rows.append(_row(result, mark, ways, data, yardsticks, pictures))
         if yardsticks:
             record["sets"].append({"data": named(data), "rows": rows})
             _draw_courses(record["sets"][-1], work / f"courses-{data.folder.name}.png")
@@ -172,27 +180,28 @@ def measure(work: Path, wanted: Wanted, data_dir: Path | None = None) -> dict:
     return record
 
 
-def _row(at: Mark, result: Result, mark: dict, data: Data, yardsticks: list, pictures: dict) -> dict:
+def _row(result: Result, mark: dict, ways: Sequence[str], data: Data, yardsticks: list, pictures: dict) -> dict:
     print(f"{result.name}, seed {result.seed}: {mark['minutes']:g} minutes", file=sys.stderr)
-    file = result.folder / "drawn_by.json"
-    spaces = []
+    at, minutes = Mark(result, mark["minutes"]), f"{mark['minutes']:g}"
+    file, spaces = result.folder / "drawn_by.json", []
     for space, yardstick in yardsticks:
         values = {}
-        for way in WAYS:
-            key = f"{mark['minutes']:g} {mark['updates']} {way}"
-            figures = yardstick.figures(lambda way=way: at.samples[way], file, key)
+        for way in ways:
+            # The benchmark's own samples are the average's, and may have been measured.
+            place = (result.folder / "scores.json", minutes) if way == "average" else (file, f"{minutes} {way}")
+            figures = yardstick.figures(lambda way=way: at.samples[way], *place)
             values[way] = {part: interval.plain() for part, interval in figures.items()}
         spaces.append({"name": space.name, "fingerprint": space.fingerprint, "values": values})
     known = read_json(file) if file.is_file() else {}
-    judged = known.setdefault("judged", {}).setdefault(f"{mark['minutes']:g} {mark['updates']}", {})
+    judged = known.setdefault("judged", {}).setdefault(minutes, {})
     if not judged:
         judged |= at.judged(data)
         write_json(file, known)
-    for way in WAYS:
-        path = result.folder / f"drawn_{mark['minutes']:g}_{way}.png"
+    for way in ways:
+        path = result.folder / f"drawn_{minutes}_{way}.png"
         if not path.is_file():
             write_png(path, grid(at.samples[way][:SHOWN], columns=SHOWN))
-        pictures[f"{result.name} {result.seed}\n{mark['minutes']:g} min\n{mark['updates']:,} updates", way] = path
+        pictures[f"{result.name} {result.seed}\n{minutes} min\n{mark['updates']:,} updates", way] = path
     head = {"contender": result.name, "about": label(result.name), "seed": result.seed}
     return {**head, "minutes": mark["minutes"], "updates": mark["updates"], "judged": judged, "spaces": spaces}
 
@@ -256,13 +265,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", nargs="+", help="which datasets; by default all")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, metavar="CONTENDER", help="by default all")
     parser.add_argument("--minutes", type=float, nargs="+", help="which marks; by default all")
+    parser.add_argument(
+        "--ways", nargs="+", choices=WAYS, default=USUAL, metavar="WAY", help="to draw (average generator)"
+    )
     parser.add_argument("--spaces", nargs="+", default=["auto", "imagenet"], help="to measure in (auto imagenet)")
     parser.add_argument("--data-dir", type=Path, help="folder of the datasets; data/ by default")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     options = parser.parse_args(arguments)
     expect_writable(options.work / "drawn_by.png")
     wanted = Wanted(options.data, options.only, options.minutes, options.spaces)
-    record = measure(options.work, wanted, options.data_dir)
+    record = measure(options.work, wanted, options.ways, options.data_dir)
     print(json.dumps(record, indent=2) if options.json else in_words(record))
     return 0
 

@@ -181,7 +181,7 @@ class Result:
 
     def clear(self) -> None:
         """Remove what an earlier training left."""
-        for pattern in ("record.json", "scores.json", "samples_*.npy", "samples_*.png"):
+        for pattern in ("record.json", "scores.json", "drawn_*", "samples_*.npy", "samples_*.png"):
             for path in self.folder.glob(pattern):
                 path.unlink()
         for path in self.folder.glob("networks_*"):

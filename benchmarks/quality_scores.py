@@ -378,10 +378,9 @@ def draw_distances(record: dict, path: Path) -> Path:
     ordered = [name for name in CONTENDERS if name in there]
     figure = new_figure(1.6 + 4.4 * columns, 0.6 + 3.4 * rows + 0.2 * -(-len(ordered) // (2 * columns)), heading)
     grid_of_axes = figure.subplots(rows, columns, squeeze=False)
-    ours = [name for name in CONTENDERS if name not in PEERS]
-    colours = {name: f"C{number % 10}" for number, name in enumerate(ours)}
-    colours |= {name: f"C{9 - number % 10}" for number, name in enumerate(PEERS)}
-    markers = {name: "os^D"[number // 10] for number, name in enumerate(CONTENDERS)}  # there are ten colours
+    colours, markers = {}, {}
+    for number, name in enumerate(sorted(ordered, key=lambda name: name in PEERS)):  # there are ten colours
+        colours[name], markers[name] = f"C{number % 10}", "os^"[number // 10]
     handles = {}
     for column, kept in enumerate(record["sets"]):
         for axes in grid_of_axes[len(kept["spaces"]) :, column]:

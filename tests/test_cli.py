@@ -547,9 +547,7 @@ def test_much_time_is_spent_on_a_wider_discriminator_unless_options_say_otherwis
             "16 images an update, but its discriminator is 1.5 times as wide, with a learning rate as much smaller "
             "(--width 0.25 leaves both): from 15,000 updates on" in told
         )
-        assert (
-            "samples got worse in the one course that went on with such networks (notebook 10); 20 minutes are" in told
-        )
+        assert "samples got worse in both courses that went on with such networks (notebook 10); 20 minutes are" in told
         assert "minutes are --updates 36000\n" in told
 
 

@@ -270,7 +270,7 @@ def test_records_of_several_sessions_stand_in_one_table_and_one_figure(tmp_path,
     kept_records = [path for path in kept_records if "sets" in json.loads(path.read_text())]
     assert len(kept_records) == 2
     whole = quality_scores.together([json.loads(path.read_text()) for path in kept_records])
-    assert [kept["data"]["title"] for kept in whole["sets"]] == ["celeba", "built-in faces", "bedrooms", "CIFAR-10"]
+    assert [kept["data"]["title"] for kept in whole["sets"]] == ["CelebA", "built-in faces", "bedrooms", "CIFAR-10"]
     for kept_set in whole["sets"]:
         assert len(kept_set["spaces"]) == 2
         for space in kept_set["spaces"]:  # every row of every session, told apart
@@ -315,7 +315,8 @@ def test_what_was_kept_is_drawn_from_again_in_each_way_and_measured_once(work, m
         "discriminator.keras",
         "generator.keras",
     }
-    record = drawn_by.measure(tmp_path / "work", quality_scores.Wanted(minutes=[0.001]))
+    asked_for = (tmp_path / "work", quality_scores.Wanted(minutes=[0.001]), tuple(drawn_by.WAYS))
+    record = drawn_by.measure(*asked_for)
     (row,) = record["sets"][0]["rows"]  # the peer has kept no networks
     values = row["spaces"][0]["values"]
     assert (row["contender"], row["minutes"], list(values)) == ("paper", 0.001, list(drawn_by.WAYS))
@@ -339,7 +340,7 @@ def test_what_was_kept_is_drawn_from_again_in_each_way_and_measured_once(work, m
     weights = [mark.networks[name].get_weights() for name in ("averaged", "generator")]
     assert not all(map(np.array_equal, *weights))
     asked = len(looked_at)
-    assert drawn_by.measure(tmp_path / "work", quality_scores.Wanted(minutes=[0.001])) == record
+    assert drawn_by.measure(*asked_for) == record
     assert len(looked_at) == asked
 
     shutil.rmtree(ours.networks(0.001))

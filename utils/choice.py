@@ -211,7 +211,7 @@ def choose_length(
     fewer = f"Gone through more than {MOST_TIMES} times, so few images give worse samples (notebook 06)"
     if "Networks" in why and updates > WIDER_TO:
         updates = WIDER_TO
-        fewer = "Beyond, samples got worse in the one course that went on with such networks (notebook 10)"
+        fewer = "Beyond, samples got worse in both courses that went on with such networks (notebook 10)"
     busy = busy_in_words(trial.load, trial.processors, "; ")
     length = (
         f"{updates:,} updates, about {roughly(seconds_of(updates, trial.update_seconds, _beside(experiment)))} with "
