@@ -103,6 +103,18 @@ RECIPES: dict[str, Recipe] = {
         {"discriminator_learning_rate": 4 / 3 * _HALF_RATE, "beta_1": 0.0},
         widen=(1, 1.5),
     ),
+    "mid_d_r1_beta_0": Recipe(
+        "the same as `mid_d_r1`, Adam without a first moment (beta_1 0)",
+        (FIRST_32, FIRST),
+        {"discriminator_learning_rate": 4 / 3 * _HALF_RATE, "r1": 0.2, "penalty_every": 16, "beta_1": 0.0},
+        widen=(1, 1.5),
+    ),
+    "first_r1": Recipe(
+        "the first command's preset, R1 of 0.2 every 16 updates", (FIRST_32, FIRST), {"r1": 0.2, "penalty_every": 16}
+    ),
+    "first_beta_0": Recipe(
+        "the first command's preset, Adam without a first moment (beta_1 0)", (FIRST_32, FIRST), {"beta_1": 0.0}
+    ),
     "wide_d_simultaneous": Recipe(
         "the same as `wide_d_half_rate`, one pass of the discriminator over the fakes for both networks",
         (FIRST_32, FIRST),
