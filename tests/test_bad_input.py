@@ -15,6 +15,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -202,6 +203,7 @@ HEADERS = {
     "9,000 brackets": headed("[" * 9000),
     "9,000 signs": headed("{'descr': '|u1', 'fortran_order': False, 'shape': (" + "-" * 9000 + "1,)}"),
 }
+HAT = {"attribute_names": np.array(["hat"])}
 NUMBERS = {"images": IMAGES, "labels": np.arange(12)}
 CONFIG = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}}
 EXPERIMENT = json.loads(json.dumps(config.to_dict(preset("quick"))))
@@ -253,6 +255,10 @@ BAD: dict[str, dict[str, bytes]] = {
         "names that are numbers": npz(images=IMAGES, label_names=np.arange(3)),
         "names without attributes": npz(images=IMAGES, attribute_names=np.array(["hat"])),
         "labels that int64 does not hold": npz(images=IMAGES, labels=np.full(12, 2**64 - 1, np.uint64)),
+        "more pictures than it holds": npz_of(images=huge_npy((1000, 32, 32, 3))),
+        "attributes of records": npz(images=IMAGES, attributes=np.zeros((12, 1), [("hat", "u1")]), **HAT),
+        "complex attributes": npz(images=IMAGES, attributes=np.ones((12, 1), complex), **HAT),
+        **{f"pictures with {name}": npz_of(images=header) for name, header in HEADERS.items()},
     },
     "CIFAR-10": harmed(written(lambda home: genuine.write_cifar10(home, IMAGES, np.arange(12)))) | {
         "nothing in it": tarred(named("else", 4)),
@@ -265,6 +271,7 @@ BAD: dict[str, dict[str, bytes]] = {
     "ImageNet-32": harmed(
         written(lambda home: genuine.write_imagenet32(home, IMAGES, np.arange(12), "val") / "val_data.npz"), flips=8
     ) | {"no labels": npz(data=genuine.planes(IMAGES)), "a row of 1 GB": npz_of(data=huge_npy((9, 2**30))),
+         "more pictures than it holds": npz_of(data=huge_npy((12, 3072)), labels=npy(np.arange(12) + 1)),
          "without its beginning": npz(data=genuine.planes(IMAGES))[10:]},
     "latents": harmed(npy(np.ones((3, 4), np.float32))) | HEADERS | {
         "of another model": npy(np.ones((3, 5), np.float32)), "not finite": npy(np.full((3, 4), np.nan, np.float32)),
@@ -448,6 +455,19 @@ READERS = {
     "boxes": ("boxes.json", lambda file: read_boxes(file, 5, 32)),
     "TF_CONFIG": ("tf_config", read_tf_config),
 }
+BESIDE = {
+    "CIFAR-10": ("cifar10/data_batch_?.bin",),  # one after another, as each is read to its end
+    "directions": ("directions.json",),  # laid there by the readers above, as the next
+    "text_encoder.json": ("text_encoder.keras",),
+}
+"""What may lie beside a bad input once it was read or refused, by kind."""
+UNPACKED = {
+    ".npz": ("images.npy",),
+    ".mat": ("svhn/images.npy", "svhn/labels.npy"),
+    "ImageNet-32": ("imagenet32/val_data.npy",),
+    "archive to unpack": ("notes", "unpacked", "unpacked/[ab].png"),
+}
+"""What may lie beside one that was read. Of an archive that is refused nothing stays."""
 HARMLESS = ("flipped", "zeros inside", "noise behind", "ends after 95%")
 """What may hit something that nobody reads, or pixels that carry no checksum: it may be read, too."""
 
@@ -465,6 +485,24 @@ def outcome(kind: str, content: bytes, folder: Path) -> str | None:
     return None
 
 
+def strange(kind: str, folder: Path, read: bool) -> set[str]:
+    """Files and folders that a bad input should not have brought into its folder."""
+    name = Path(READERS.get(kind, ("a.bin",))[0])
+    known = (*map(str, (name, *name.parents)), *BESIDE.get(kind, ()), *(UNPACKED.get(kind, ()) if read else ()))
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    return {path for path in there if not any(fnmatch(path, each) for each in known)}
+
+
+def test_what_gets_out_of_the_place_to_unpack_to_is_seen(tmp_path):
+    assert outcome("archive to unpack", zipped(), tmp_path) is None
+    assert strange("archive to unpack", tmp_path, read=True) == set()
+    assert "unpacked/a.png" in strange("archive to unpack", tmp_path, read=False)
+    for name in ("b.png", ".unfinished-a", "unpacked/c.png"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "new").mkdir()
+    assert strange("archive to unpack", tmp_path, read=True) == {"b.png", ".unfinished-a", "unpacked/c.png", "new"}
+
+
 def test_there_are_bad_inputs_of_every_kind():
     counts = Counter({kind: len(each) for kind, each in BAD.items()})
     assert counts.total() >= 200 and min(counts.values()) >= 4
@@ -480,7 +518,9 @@ def test_a_bad_input_is_told_in_a_sentence_in_no_time_and_leaves_its_folder_alon
         assert time.process_time() - began < SECONDS, name
         assert said is None or (said.strip() and len(said) < 2000), (name, said)
         assert said or any(each in name for each in HARMLESS), name
-        assert {path.name for path in tmp_path.iterdir()} == {"inner"}
+        assert not strange(kind, folder, read=said is None), name
+        around = {path.relative_to(tmp_path).as_posix() for path in (*tmp_path.glob("*"), *tmp_path.glob("*/*"))}
+        assert around == {"inner", *(f"inner/{each}" for each in range(number + 1))}, name
         assert most_memory() - before < BYTES, name
 
 

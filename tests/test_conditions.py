@@ -22,7 +22,7 @@ from utils.evaluation import evaluation
 from utils.evaluation.asked import asked_and_seen, compare_asked
 from utils.evaluation.judge import Judge
 from utils.evaluation.records import digest
-from utils.evaluation.variety import variety, within_and_over
+from utils.evaluation.variety import another, variety, within_and_over
 from utils.intervals import LEAST_CASES
 from utils.models import build_combined, build_discriminator, build_generator, forward, load_network
 from utils.networks import TrainedNetwork
@@ -222,6 +222,35 @@ def test_labels_of_fetched_datasets_and_of_folders_are_conditions_known_before_a
     np.testing.assert_array_equal(ship, np.eye(10)[[8]])
 
 
+def test_classes_of_one_name_are_told_apart_by_their_numbers_and_keep_it_in_the_dataset(dataset, tmp_path):
+    plain = tiny(condition_names=())
+    cranes = dataclasses.replace(dataset, label_names=("crane", "bee", "crane"))
+    named = with_names(plain, cranes).model
+    assert named.condition_names == ("crane (0)", "bee", "crane (2)")
+    conditions = Conditions.of(cranes, named)
+    assert conditions.names == named.condition_names and cranes.label_names == ("crane", "bee", "crane")
+    np.testing.assert_array_equal(conditions[:3], np.eye(3))
+    np.testing.assert_array_equal(asked_for(named, kept_rows(conditions), label="crane (2)")[0], [[0, 0, 1]])
+    awkward = with_names(plain, dataclasses.replace(dataset, label_names=("a", "a", "a (0)"))).model.condition_names
+    assert len(set(awkward)) == 3 and all(name.startswith("a (") for name in awkward)
+    images, names = np.zeros((6, 16, 16, 3), np.uint8), np.array(["owl", "owl"])
+    np.savez(tmp_path / "a.npz", images=images, labels=np.arange(6) % 2, label_names=names)
+    own = replace(plain, name=str(tmp_path / "a.npz"), count=None)
+    before = with_names(own, data_dir=tmp_path)  # of the description
+    loaded = load_for(own, tmp_path, progress=False)
+    assert before.model.condition_names == ("owl (0)", "owl (1)") and loaded.label_names == ("owl", "owl")
+    assert with_names(before, loaded) == before
+
+
+def test_what_keeps_sub_folders_from_being_classes_is_told_where_these_are_asked_for(tmp_path):
+    for number, name in enumerate(("cats/1.png", "dogs/1.png", "cover.png")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(encoded(np.full((32, 32, 3), number, np.uint8), "png"))
+    asked = replace(preset("quick"), name=str(tmp_path), count=None, conditions="labels")
+    with pytest.raises(InputError, match=r"leave --conditions out. 1 picture is in no sub-folder \(cover.png\), so "):
+        with_names(asked)
+
+
 def test_what_a_dataset_does_not_know_is_refused_in_a_sentence(dataset):
     without = dataclasses.replace(dataset, labels=None)
     with pytest.raises(
@@ -336,8 +365,9 @@ def test_the_judgement_counts_what_was_asked_for_and_seen():
     assert abs(hat.variety.value - 0.5) < 1e-9 and hat.variety.low < 0.5 < hat.variety.high
     varied = {name: interval.value for name, interval in found.variety.items()}
     assert varied["within"] == 0 and varied["over"] == pytest.approx(2**0.5), "one picture for each condition is seen"
-    pairs = [np.linalg.norm(features[n : n + 32 : 4] - features[n + 32 : n + 64 : 4], axis=1).mean() for n in range(4)]
-    assert varied["true_within"] == pytest.approx(np.mean(pairs))
+    two_each = within_and_over(one_picture_each, features[:8], fits[:8])
+    pairs = np.linalg.norm(features[:4] - features[4:8], axis=1)
+    assert two_each["true_within"].value == pytest.approx(pairs.mean())
     alone = within_and_over(one_picture_each, features[:4], fits[:4])  # no two true images are of one condition
     plain = dataclasses.replace(found, variety=alone).plain()["variety"]
     assert plain["true_within"] is None
@@ -486,6 +516,17 @@ def test_varieties_of_few_conditions_or_pairs_are_told_without_ends(cases):
     assert {name: each.is_alone for name, each in (found | shares).items()} == dict.fromkeys(
         ["within", "over", "true_within", "true_over", *shares], cases < LEAST_CASES
     )
+
+
+def test_pairs_over_conditions_are_of_any_two_also_where_they_come_in_order():
+    conditions = np.repeat([0.0, 1.0], 20)
+    fakes, true = np.repeat(conditions, 4).reshape(40, 4, 1), conditions[:, None]
+    found = {name: each.value for name, each in within_and_over(fakes, true, true == conditions).items()}
+    assert found["within"] == found["true_within"] == 0
+    assert 0.25 < found["over"] < 0.75 and 0.25 < found["true_over"] < 0.75
+    for count in range(2, 40):
+        assert sorted(another(count)) == list(range(count)) and (another(count) != np.arange(count)).all()
+    assert another(1).tolist() == [0] and not len(another(0))
 
 
 def test_a_card_says_whether_it_draws_what_it_is_asked_for(run, dataset, tmp_path):

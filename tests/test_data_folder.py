@@ -10,7 +10,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from utils.data import load
 from utils.data.folder import Folder
@@ -211,6 +211,39 @@ def test_a_turned_jpeg_is_upright(tmp_path):
     assert image[4, 27, 0] > 240 and image[4, 4, 0] < 15
 
 
+def _exif_against_the_rules(orientation, tag):
+    """EXIF with an orientation, and with a tag as some cameras write it: ExposureBias -2/0, or Make as a fraction."""
+    first, bias = {ExifTags.Base.Orientation: (3, orientation)}, b""
+    if tag == "Make":
+        first = {ExifTags.Base.Make: (5, 38)} | first
+    else:
+        first[ExifTags.IFD.Exif] = (4, 38)
+        bias = struct.pack("<HHHIII", 1, ExifTags.Base.ExposureBiasValue, 10, 1, 56, 0)
+    entries = b"".join(struct.pack("<HHII", name, kind, 1, value) for name, (kind, value) in first.items())
+    head = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(first))
+    return head + entries + bytes(4) + bias + struct.pack("<ii", *((1, 3) if tag == "Make" else (-2, 0)))
+
+
+@pytest.mark.parametrize("tag", ["Make", "ExposureBiasValue"])
+def test_pictures_are_turned_whatever_a_camera_wrote_against_the_rules_of_exif(tmp_path, tag):
+    stored = np.zeros((32, 48, 3), np.uint8)
+    stored[:16, :24, 0], stored[16:, :24, 1] = 255, 255
+    for orientation in UPRIGHT:
+        exif = _exif_against_the_rules(orientation, tag)
+        _save(tmp_path, f"{orientation}.jpg", stored, exif=exif, quality=95, subsampling=0)
+    for image, turn in zip(_read(tmp_path, 32), UPRIGHT.values()):
+        upright = turn(stored)
+        top, left = (upright.shape[0] - 32) // 2, (upright.shape[1] - 32) // 2
+        assert np.abs(image.astype(int) - upright[top : top + 32, left : left + 32]).mean() < 8
+
+
+def test_a_png_whose_exif_cannot_be_read_is_taken_as_it_is(tmp_path):
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Raw profile type exif", "\nexif\n  9\nno hex\n")
+    _save(tmp_path, pnginfo=text)
+    assert np.array_equal(_read(tmp_path)[0], RGB)
+
+
 # --- crop and size ----------------------------------------------------------------------------------------------------
 
 
@@ -272,6 +305,24 @@ def test_without_two_sub_folders_that_hold_everything_there_are_no_labels(tmp_pa
         _save(tmp_path / "p", name)
     dataset = _load(tmp_path / "p")
     assert dataset.labels is None and dataset.label_names == ()
+
+
+def test_pictures_beside_the_sub_folders_that_keep_them_from_being_classes_are_told(tmp_path):
+    for name in ("cats/1.png", "dogs/1.png"):
+        _save(tmp_path / "p", name)
+    assert Folder(tmp_path / "p", SIZE).notes == ()
+    _save(tmp_path / "p", "cover.png")
+    told = "1 picture is in no sub-folder (cover.png), so the sub-folders cats, dogs are not taken for classes."
+    assert Folder(tmp_path / "p", SIZE).notes == (told,) and told in _load(tmp_path / "p").notes
+    for number in range(4):
+        _save(tmp_path / "p", f"{number}.png")
+        _save(tmp_path / "p", f"animals {number}/1.png")
+    (told,) = Folder(tmp_path / "p", SIZE).notes
+    assert told.startswith("5 pictures are in no sub-folder (0.png, 1.png, 2.png and 2 more), so the sub-folders ")
+    assert told.endswith(" animals 0, animals 1, animals 2 and 3 more are not taken for classes.")
+    for name in ("1.png", "2.png", "cats/1.png"):
+        _save(tmp_path / "no classes", name)
+    assert Folder(tmp_path / "no classes", SIZE).notes == ()
 
 
 def test_hidden_files_other_files_and_pipes_are_left_out_and_listed(tmp_path):

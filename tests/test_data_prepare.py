@@ -281,6 +281,20 @@ def test_a_prepared_folder_with_a_damaged_file_is_an_error_that_says_what_to_do(
         _prepare(Numbers(count=10), tmp_path)
 
 
+@pytest.mark.parametrize("error", [*(errno.EIO, errno.EMFILE, errno.ENOMEM, errno.EACCES), MemoryError()], ids=repr)
+def test_a_prepared_folder_that_cannot_be_read_now_is_not_to_be_deleted(tmp_path, monkeypatch, error):
+    def fail(*_, **__):
+        raise OSError(error, os.strerror(error)) if isinstance(error, int) else error
+
+    _prepare(Numbers(count=10), tmp_path)
+    why = os.strerror(error) if isinstance(error, int) else "memory ran out"
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "load", fail)
+        with pytest.raises(InputError, match=rf"cannot be read \({why}\): mend that, .* nothing has to be deleted"):
+            _prepare(Numbers(count=10), tmp_path)
+    assert len(_prepare(Numbers(count=10), tmp_path)) == 10
+
+
 # --- killed, interrupted, disturbed -----------------------------------------------------------------------------------
 
 
@@ -365,6 +379,31 @@ def test_a_line_of_the_journal_that_a_power_cut_left_as_zeros_does_not_count(tmp
     assert len(_reads(source.log)) == CHUNKS + 2
     _prepare(replace(source, log=None), tmp_path / "undisturbed")
     assert _files(tmp_path / "p") == _files(tmp_path / "undisturbed")
+
+
+def test_a_line_of_the_journal_that_is_json_and_no_record_does_not_count(tmp_path):
+    source = replace(Numbers(failing=(3,)), log=str(tmp_path / "log"))
+    prepare_part(source, SIZE, tmp_path / "p", 1, 2, progress=False, workers=1)
+    journal = _home(tmp_path / "p") / "journal-1-of-2.jsonl"
+    bad = [b"null", b"3", b"{}", b"[]", b'"chunk"', b'{"chunk": 0, "digest": "0", "failed": 3}', b"[" * 100_000]
+    bad += [b'{"chunk": [], "digest": "0", "failed": {}}', b'{"chunk": 0, "digest": "0", "failed": {"a": "b"}}']
+    lines = journal.read_bytes().splitlines()
+    journal.write_bytes(b"".join(line + b"\n" for line in [*bad, *lines[len(bad) :]]))
+    _prepare(source, tmp_path / "p")
+    assert len(_reads(source.log)) == CHUNKS + len(bad)
+    _prepare(replace(source, log=None), tmp_path / "undisturbed")
+    assert _files(tmp_path / "p") == _files(tmp_path / "undisturbed")
+
+
+def test_of_what_lies_hidden_in_an_interrupted_folder_only_what_is_unfinished_goes(tmp_path):
+    prepare_part(Numbers(), SIZE, tmp_path, 1, 2, progress=False, workers=1)
+    home = _home(tmp_path)
+    (home / ".ipynb_checkpoints").mkdir()
+    for name in (".ipynb_checkpoints/a", ".nfs0001", ".unfinished-images-abc.npy"):
+        (home / name).write_bytes(b"half")
+    assert len(_prepare(Numbers(), tmp_path)) == CHUNKS * CHUNK_ROWS
+    hidden = sorted(str(path.relative_to(home)) for path in home.rglob("*") if "/." in str(path.relative_to(tmp_path)))
+    assert hidden == [".ipynb_checkpoints", ".ipynb_checkpoints/a", ".nfs0001"]
 
 
 def test_workers_die_with_the_process_that_started_them(tmp_path):
@@ -483,6 +522,25 @@ def test_what_was_unpacked_of_a_damaged_file_goes_and_stays_when_unpacking_is_st
     with pytest.raises(type(end)):
         _prepare(Packed(count=10), tmp_path)
     assert (_home(tmp_path) / "unpacked" / "some").exists() == kept
+
+
+def test_what_was_killed_while_it_unpacked_goes_before_it_unpacks_again(tmp_path):
+    found = []
+
+    class Packed(Numbers):
+        def unpack(self, folder):
+            found.append(sorted(path.name for path in folder.glob("*")))
+            folder.mkdir(exist_ok=True)
+            for name in ("whole.npy", f".unfinished-images-{len(found)}.npy"):
+                (folder / name).write_bytes(b"some")
+            if len(found) < 3:
+                raise KeyboardInterrupt
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            _prepare(Packed(count=10), tmp_path)
+    assert len(_prepare(Packed(count=10), tmp_path)) == 10
+    assert found == [[], ["whole.npy"], ["whole.npy"]]
 
 
 def test_two_processes_at_once_share_the_work_of_one(tmp_path):

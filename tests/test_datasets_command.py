@@ -2,8 +2,10 @@
 
 import json
 import re
+import tracemalloc
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import genuine
 import numpy as np
@@ -44,6 +46,22 @@ def test_mean_and_deviation_are_those_of_all_images_whatever_the_parts(monkeypat
     np.testing.assert_allclose(plain["mean_rgb"], pixels.mean(axis=(0, 1, 2)), atol=0.006)
     np.testing.assert_allclose(plain["deviation_rgb"], pixels.std(axis=(0, 1, 2)), atol=0.006)
     assert plain["images"] == 50 and plain["size"] == 8
+
+
+def test_of_large_images_a_few_are_in_memory_at_a_time_and_the_figures_are_the_same_to_the_bit(monkeypatch):
+    large = RANDOM.integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    many = replace(_dataset(1), images=np.broadcast_to(large, (96, *large.shape)))
+    tracemalloc.start()
+    figures = statistics(many)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 130 << 20, f"{most >> 20} MiB"  # the squares of all are 288
+    assert np.array_equal(figures.mean, large)
+    dataset = _dataset(50)
+    whole = statistics(dataset)
+    monkeypatch.setattr("utils.data.statistics.CHUNK_BYTES", 3 * dataset.images[0].nbytes)
+    parts = statistics(dataset)
+    assert np.array_equal(parts.mean, whole.mean) and np.array_equal(parts.deviation, whole.deviation)
 
 
 def test_sums_do_not_overflow_on_white_images():
@@ -276,6 +294,27 @@ def test_show_looks_at_a_part_of_a_big_dataset_unless_told(capsys, tmp_path, mon
         record = json.loads(_said(capsys, *arguments)[1])
         assert record["images"] == images
         assert record["file_sizes"] == [{"width": 178, "height": 218, "files": images}]
+
+
+@pytest.mark.parametrize("place", [".", "cats/..", "{}"])
+def test_nothing_is_drawn_among_the_pictures_themselves(capsys, tmp_path, monkeypatch, place):
+    for name in ("cats/a.png", "dogs/a.png", "samples.png"):
+        (tmp_path / "p" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(RANDOM.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(tmp_path / "p" / name)
+    before = {path: path.read_bytes() for path in (tmp_path / "p").rglob("*") if path.is_file()}
+    monkeypatch.chdir(tmp_path / "p")
+    place = place.format(tmp_path / "p")
+    where = ("--size", 16, "--data-dir", tmp_path / "data")
+    code, out, err = _said(capsys, tmp_path / "p", "--show", "--out", place, *where)
+    assert code == 2 and not out and err.count("\n") == 1
+    assert f"choose a folder of its own, such as {Path(place) / 'statistics'}. Received: {place}." in err
+    assert {path: path.read_bytes() for path in (tmp_path / "p").rglob("*") if path.is_file()} == before
+    # A folder of its own has its mark before the first drawing, so that what is stopped is known, too.
+    own = tmp_path / "p" / "statistics"
+    monkeypatch.setattr("utils.data.statistics.draw", lambda *_: [own / "statistics.json"] * own.exists())
+    code, out, _ = _said(capsys, tmp_path / "p", "--show", "--out", own, *where)
+    assert code == 0 and out.endswith(": statistics.json, statistics.json\n")
+    assert find_source(tmp_path / "p", 16).others == ("statistics/: written by this project",)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -139,6 +140,17 @@ def test_the_result_does_not_depend_on_the_pieces_that_images_are_read_in(plante
     monkeypatch.setattr(exact, "CHUNK", 37)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     assert _groups(find_duplicates(mapped, method, progress=False)) == expected != []
+
+
+def test_of_large_pictures_one_at_a_time_is_in_memory():
+    large = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
+    images, rows = np.broadcast_to(large, (64, *large.shape)), np.array([0, 5, *range(20, 64)])
+    tracemalloc.start()
+    hashes, thumbnails = near._describe(images, rows, progress=False)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 << 20, f"{most >> 20} MiB"  # these of all are 35
+    assert len(hashes) == len(thumbnails) == 46 and (hashes == hashes[0]).all() and (thumbnails == thumbnails[0]).all()
 
 
 def test_larger_pictures_are_compared_by_the_same_rules():
@@ -403,6 +415,16 @@ def test_the_command_speaks_json(capsys, folder, tmp_path):
     record = json.loads(out)
     assert code == 0 and record["method"] == "near" and record["removed"] == 5 and record["share"] == 5 / 14
     assert record["picture"] == str(tmp_path / "here" / "groups.png") and (tmp_path / "here" / "groups.png").exists()
+
+
+def test_nothing_is_written_among_the_pictures_themselves(capsys, folder, tmp_path):
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    code, out, err = _said(capsys, folder, "--out", folder / "even" / "..", "--data-dir", tmp_path / "data")
+    assert code == 2 and not out and err.count("\n") == 1
+    assert f"choose a folder of its own, such as {folder / 'even' / '..' / 'duplicates'}. Received: " in err
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert _said(capsys, folder, "--out", folder / "duplicates", "--data-dir", tmp_path / "data")[0] == 0
+    assert json.loads(_said(capsys, folder, "--json", "--data-dir", tmp_path / "data")[1])["images"] == 14
 
 
 def test_where_there_are_no_duplicates_an_old_picture_of_groups_goes(capsys, folder, tmp_path):

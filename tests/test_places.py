@@ -230,3 +230,32 @@ def test_what_a_killed_process_left_is_removed_when_nobody_can_be_at_it_any_more
     with files.appear_together(tmp_path):
         pass
     assert [path.name for path in tmp_path.iterdir()] == [".unfinished-in use"]
+
+
+def test_who_has_been_writing_for_long_is_not_taken_for_dead(tmp_path):
+    written = {".unfinished-writing/pages/1.html": 60, ".unfinished-killed/pages/1.html": 7200}
+    put(tmp_path, dict.fromkeys(written, "page"))
+    for name, age in written.items():
+        page = tmp_path / name
+        for path, seconds in ((page, age), (page.parent, age), (page.parent.parent, 9000)):  # the last is older
+            then = path.stat().st_mtime - seconds
+            os.utime(path, (then, then))
+    with files.appear_together(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".unfinished-writing"]
+
+
+def test_what_another_process_removes_at_the_same_time_ends_nothing(tmp_path, monkeypatch):
+    (tmp_path / ".unfinished-killed").mkdir()
+    is_dir = Path.is_dir
+
+    def then_removed(path, **options):
+        there = is_dir(path, **options)
+        if path.name == ".unfinished-killed" and there:
+            path.rmdir()
+        return there
+
+    monkeypatch.setattr(Path, "is_dir", then_removed)
+    with files.appear_together(tmp_path) as made:
+        put(made, LATER)
+    assert content(tmp_path) == LATER

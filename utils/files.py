@@ -32,7 +32,15 @@ NO_ARRAY = (*DAMAGED_ZIP, SyntaxError, tokenize.TokenError, MemoryError)
 """What NumPy may raise of a file that is no .npy or .npz: also what Python's parser does, since a header is Python's
 text (the parser calls deep nesting a lack of memory)."""
 _UNFINISHED = ".unfinished-"  # how the names of files begin that are being written
-_ABANDONED = 3600  # seconds after which nobody is still writing a folder of such a name
+_ABANDONED = 3600  # seconds without a new byte after which nobody is still writing a folder of such a name
+
+
+def is_the_systems(error: BaseException | None) -> bool:
+    """Whether an error is the system's word on a place, such as a disk that fails, and none on what a file holds.
+
+    An OSError without a number is none of the system's; its EINVAL is a place in the file that cannot be.
+    """
+    return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
 
 
 def expanded(path: str | Path) -> Path:
@@ -142,8 +150,9 @@ def appear_together(folder: str | Path, instead_of: Iterable[str] = ()) -> Itera
     """
     folder = make_folder(folder)
     for left in folder.glob(f"{_UNFINISHED}*"):  # by a process that was killed, unless another is writing here now
-        if left.is_dir() and time.time() - left.stat().st_mtime > _ABANDONED:
-            shutil.rmtree(left, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it is gone: another process cleans here, too
+            if left.is_dir() and time.time() - _last_written(left) > _ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
     with _of_place(folder):
         made = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder))
     moved: list[tuple[Path, Path]] = []
@@ -169,6 +178,11 @@ def appear_together(folder: str | Path, instead_of: Iterable[str] = ()) -> Itera
     finally:
         if not moved:  # else what could not be put back is in there
             shutil.rmtree(made, ignore_errors=True)
+
+
+def _last_written(folder: Path) -> float:
+    """When anything in a folder or below was last written. Its own time tells of new names in it alone."""
+    return max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
 
 
 @contextlib.contextmanager

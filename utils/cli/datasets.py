@@ -174,13 +174,14 @@ def _state(entry, data_dir: Path | None) -> str:
 
 
 def _show(options: Datasets) -> None:
-    from utils.data.catalogue import check_small, data_folder, find_entry, find_source, load
+    from utils.data.catalogue import check_out, check_small, data_folder, find_entry, find_source, load
     from utils.data.statistics import draw, statistics, summary
     from utils.files import write_json
     from utils.runs import results_slug
 
     if options.name is None:
         raise InputError("--show needs the name of a dataset, such as ./dcgan datasets faces --show.")
+    check_out(options.name, options.out, "statistics")
     check_small(options.name, options.small)
     entry = find_entry(options.name)
     count = options.count
@@ -203,8 +204,8 @@ def _show(options: Datasets) -> None:
     }
     name = results_slug(dataset, options.count)
     folder = options.out or data_folder(options.data_dir) / "statistics" / name
+    write_json(folder / "statistics.json", record)  # first: it tells that the drawings are no pictures to learn from
     drawn = draw(figures, dataset, folder)
-    write_json(folder / "statistics.json", record)
     if options.json:
         print(json.dumps(record | {"folder": str(folder)}, indent=2, ensure_ascii=False))
         return

@@ -50,7 +50,7 @@ class Dedup:
 
 def _dedup(options: Dedup) -> None:
     from utils.data import load
-    from utils.data.catalogue import check_small, data_folder
+    from utils.data.catalogue import check_out, check_small, data_folder
     from utils.data.dedup import draw_groups, find_duplicates
     from utils.files import expect_folder, write_json
     from utils.runs import results_slug
@@ -60,6 +60,7 @@ def _dedup(options: Dedup) -> None:
             "--seed has an effect only with --method near or autoencoder: choose one of them, or leave --seed out."
         )
     expect_folder(options.out)
+    check_out(options.name, options.out, "duplicates")
     check_small(options.name, options.small)
     pictures = {"split": options.split, "small": options.small, "tolerated": 1.0}
     dataset = load(options.name, options.size, options.count, data_dir=options.data_dir, **pictures)

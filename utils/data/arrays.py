@@ -88,9 +88,7 @@ class ArrayFile:
         if self.mapped.exists():
             return
         try:
-            with zipfile.ZipFile(self.path) as file, file.open(f"{self.key}.npy") as packed:
-                with appears_whole(self.mapped) as temporary, temporary.open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked, 1 << 20)
+            unpack_npy(self.path, self.key, self.mapped)
         except OSError:
             raise  # of the disk
         except DAMAGED_ZIP as error:
@@ -165,7 +163,8 @@ class ArrayFile:
         if "attributes" in others:
             attributes = others["attributes"]
             columns = len(self.attribute_names)
-            if attributes.shape != (count, columns) or not np.isin(attributes, (0, 1)).all():
+            binary = attributes.dtype.kind in "biuf" and np.isin(attributes, (0, 1)).all()
+            if attributes.shape != (count, columns) or not binary:
                 raise InputError(
                     f"attributes of {self.path} should be 0 or 1, ({count}, {columns}) for its {columns} "
                     f"attribute_names. Received: {_kind(attributes)}."
@@ -192,6 +191,23 @@ def npy_header(stream) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
+def unpack_npy(archive: Path, key: str, target: Path) -> None:
+    """Unpack an array of an .npz to a file that can be mapped; it appears whole or not at all.
+
+    Raises:
+        ValueError: it holds less than its header says; or another of `files.NO_ARRAY`.
+        KeyError: there is no such array.
+    """
+    with zipfile.ZipFile(archive) as file, file.open(f"{key}.npy") as packed:
+        with appears_whole(target) as temporary, temporary.open("w+b") as unpacked:
+            shutil.copyfileobj(packed, unpacked, 1 << 20)
+            size = unpacked.tell()
+            unpacked.seek(0)
+            shape, dtype = npy_header(unpacked)
+            if size - unpacked.tell() < math.prod(shape) * dtype.itemsize:
+                raise ValueError(f"{key} ends too early")
+
+
 def _rgb(picture: np.ndarray) -> np.ndarray:
     """One picture of any kind that an array may hold as uint8 (H, W, 3)."""
     if picture.ndim == 2:
@@ -208,7 +224,7 @@ def _kind(array: np.ndarray) -> str:
 def _check_images(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
     grey = len(shape) == 3 and shape[-1] > 4  # a last side of 1, 3 or 4 is a single picture (H, W, C)
     colour = len(shape) == 4 and shape[-1] in (1, 3, 4)
-    if dtype != np.uint8 or not (grey or colour) or 0 in shape:
+    if dtype != np.uint8 or not (grey or colour) or min(shape) < 1:
         raise InputError(
             f"The images of {path} should be uint8 in [0, 255], (N, H, W, 3) or (N, H, W). Received: {dtype} {shape}."
         )

@@ -337,6 +337,25 @@ def check_small(name: str | Path, small: str) -> None:
         )
 
 
+def check_effect(data: DataConfig) -> None:
+    """Refuse settings without which the same images would be read.
+
+    Raises:
+        InputError: `choices` is not the default, and the images are not drawn here; or `tolerated`, and they are no
+            folder of own pictures.
+    """
+    entry = find_entry(data.name)
+    for setting, has_effect, what in (
+        ("choices", entry is not None and entry.built_in, "what a built-in dataset is drawn from"),
+        ("tolerated", entry is None and not expanded(data.name).is_file(), "how many of a folder may be left out"),
+    ):
+        value = getattr(data, setting)
+        if value != getattr(DataConfig, setting) and not has_effect:
+            raise InputError(
+                f"--{setting} says only {what}. Received: --{setting} {value} with {one_line(data.name)}; leave it out."
+            )
+
+
 def reading(data: DataConfig) -> dict:
     """The settings that say which images a name stands for, as `load` and `find_source` take them (but for `count`)."""
     return {
@@ -434,6 +453,22 @@ def check_count(source: Source, count: int | None) -> None:
         raise InputError(f"{there.title} holds no image: fetch it again, or choose another dataset.")
     if count is not None and count > there.count:
         raise InputError(f"count must be at most the {there.count:,} images of {there.title}. Received: {count}.")
+
+
+def check_out(name: str | Path, out: Path | None, kind: str) -> None:
+    """Refuse to write into the folder of pictures that is read: what is drawn would be taken for pictures, and could
+    take the place of one.
+
+    Args:
+        name: of the dataset, as it was typed.
+        out: where to write; None for a place of this project's.
+        kind: what is written, for the name of a better folder.
+    """
+    if out is not None and is_own(name) and out.resolve() == expanded(name).resolve():
+        raise InputError(
+            "--out must not be the folder of the pictures itself, where what is drawn would be taken for pictures: "
+            f"choose a folder of its own, such as {out / kind}. Received: {out}."
+        )
 
 
 def find_source(

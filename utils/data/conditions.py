@@ -1,5 +1,6 @@
 """What images are conditioned on: the classes or attributes that a dataset knows, as vectors, and as words of users."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,13 +143,15 @@ def _names(model: ModelConfig, there, known) -> tuple[str, ...]:
     if known is None:
         other = {"labels": "attributes", "attributes": "labels"}[model.conditions]
         has = getattr(there, other, None) is not None or other in getattr(there, "fields", ())
+        # Notes tell why, such as that a picture beside the sub-folders keeps them from being classes.
+        without = " ".join(("leave --conditions out.", *map(one_line, there.notes)))
         raise InputError(
             f"No {model.conditions} are known of {one_line(there.title)}, so its images cannot be conditioned on them: "
-            + (f"{other} are, so use --conditions {other}." if has else "leave --conditions out.")
+            + (f"{other} are, so use --conditions {other}." if has else without)
         )
     names = there.label_names if model.conditions == "labels" else there.attribute_names
     if names:
-        return tuple(names)
+        return _differing(names) if model.conditions == "labels" else tuple(names)
     classes = int(np.max(known)) + 1
     if not are_classes(known, names):
         raise InputError(
@@ -157,6 +160,15 @@ def _names(model: ModelConfig, there, known) -> tuple[str, ...]:
             f"Received: labels up to {classes - 1}."
         )
     return tuple(map(str, range(max(classes, len(model.condition_names)))))  # not every class is in all rows of a set
+
+
+def _differing(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of classes; those that several share go with their numbers, as "crane (3)": ImageNet has a bird and a
+    machine of that name."""
+    while len(set(names)) < len(names):  # again where a class was called "crane (3)" already
+        shared = Counter(names)
+        names = [f"{name} ({number})" if shared[name] > 1 else name for number, name in enumerate(names)]
+    return tuple(names)
 
 
 def _wanted(model: ModelConfig, there: tuple[str, ...], title: str) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ _SPLITS = {
     for name in names.split()
 }
 """Names of folders, in small letters, that are splits."""
+SAID = 3  # names that a note gives; of more it says how many there are
 
 
 class Folder(Pictures):
@@ -138,9 +139,13 @@ class Folder(Pictures):
 
     def _classes(self, everything: Iterator[str]) -> list[str]:
         """Names of the classes, the same for all splits; none if a picture of this one is in no class."""
-        own = {self._class(name) for name in self.names}
+        own, inside = {self._class(name) for name in self.names}, self._inside(everything)
+        return inside if "" not in own and len(inside) > 1 else []
+
+    def _inside(self, everything: Iterator[str]) -> list[str]:
+        """Names of the sub-folders, of all splits, that may be classes."""
         inside = {self._class(name) for name in everything if not self.split_of or _top(name) in self.split_of}
-        return sorted(inside - {""}) if "" not in own and len(inside - {""}) > 1 else []
+        return sorted(inside - {""})
 
     def _labels(self) -> np.ndarray | None:
         """The class of each picture."""
@@ -164,7 +169,21 @@ class Folder(Pictures):
                 f"Folders at the top are splits: {named}{alone}. --split ({', '.join(self.splits)}, {ALL}) says which "
                 f"is used: {split}."
             )
+        folders = self._inside(name for name, _, _ in found.pictures)
+        if not self.classes and len(folders) > 1:
+            loose = [name for name in self.names if not self._class(name)]
+            are = "picture is" if len(loose) == 1 else "pictures are"
+            notes.append(
+                f"{len(loose):,} {are} in no sub-folder ({_some(loose)}), so the sub-folders {_some(folders)} are not "
+                "taken for classes."
+            )
         return tuple(notes)
+
+
+def _some(names: list[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - SAID:,} more" if len(names) > SAID else ""
+    return ", ".join(map(printable, names[:SAID])) + more
 
 
 @dataclass

@@ -1,18 +1,17 @@
 """ImageNet at 32x32: 1,281,167 pictures for training and 50,000 for validation (Chrabaszcz, Loshchilov, Hutter,
 arXiv:1707.08819), of 1,000 classes, from the .npz files that image-net.org distributes."""
 
-import shutil
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from utils.data.arrays import npy_header
+from utils.data.arrays import npy_header, unpack_npy
 from utils.data.dataset import Description
 from utils.data.pictures import unreadable
 from utils.data.pixels import fit
 from utils.errors import InputError
-from utils.files import NO_ARRAY, appears_whole
+from utils.files import NO_ARRAY
 
 FILES = {"train": tuple(f"train_data_batch_{number}.npz" for number in range(1, 11)), "val": ("val_data.npz",)}
 NAMES = "map_clsloc.txt"  # of the classes, as the authors number them; the archives do not hold it
@@ -78,9 +77,7 @@ class ImageNet32:
             labels.append(_labels(path, end - start))
             try:
                 if not unpacked.exists():
-                    with zipfile.ZipFile(path) as file, file.open("data.npy") as packed:
-                        with appears_whole(unpacked) as temporary, temporary.open("wb") as target:
-                            shutil.copyfileobj(packed, target, 1 << 20)
+                    unpack_npy(path, "data", unpacked)
             except OSError:
                 raise  # of the disk
             except (*NO_ARRAY, KeyError) as error:

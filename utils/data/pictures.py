@@ -15,11 +15,11 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 
 from utils.data.pixels import fit, on_white
 from utils.errors import InputError
-from utils.files import DAMAGED_ZIP
+from utils.files import DAMAGED_ZIP, is_the_systems
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jp2",
@@ -158,8 +158,7 @@ def unreadable(path: str | Path, error: Exception, cure: str, what: str = "is da
         what: in other words, that it is damaged.
     """
     for said in (error, error.__cause__, error.__context__):
-        # An OSError without a number is none of the system's; its EINVAL is a place in the file that cannot be.
-        if isinstance(said, OSError) and said.errno not in (None, errno.EINVAL):
+        if is_the_systems(said):
             return InputError(f"{path} cannot be read ({said.strerror}): mend that, and start again.")
     return InputError(f"{path} {what} ({error}): {cure}.")
 
@@ -175,10 +174,12 @@ def decode(file: BinaryIO, size: int, enlarge: bool = False) -> np.ndarray:
         if min(image.size) < size and not enlarge:
             raise InputError(f"smaller than {size}x{size} ({image.width}x{image.height})")
         _shrink(image, SHARPNESS * size)
-        upright = ImageOps.exif_transpose(_eight_bits(image, file))
-    if upright.has_transparency_data:
-        return fit(on_white(np.asarray(upright.convert("RGBA"))), size)
-    return fit(np.asarray(upright.convert("RGB")), size)
+        upright = _eight_bits(image, file)
+        if (turn := _TURNS.get(_orientation(image))) is not None:  # one of them is 0
+            upright = upright.transpose(turn)
+        if upright.has_transparency_data:
+            return fit(on_white(np.asarray(upright.convert("RGBA"))), size)
+        return fit(np.asarray(upright.convert("RGB")), size)
 
 
 _SIGNATURES = {
@@ -299,9 +300,28 @@ def _eight_bits(image: Image.Image, file: BinaryIO) -> Image.Image:
         narrow = cv2.cvtColor(narrow, cv2.COLOR_BGRA2RGBA if narrow.shape[2] == 4 else cv2.COLOR_BGR2RGB)
     elif clear is not None:  # of a transparent colour OpenCV has made alpha, of a transparent grey it does not
         narrow = np.dstack([narrow, np.where(wide == clear, 0, 255).astype(np.uint8)])
-    result = Image.fromarray(narrow)
-    result.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return result
+    return Image.fromarray(narrow)
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by its orientation in EXIF. Pillow's own `exif_transpose` also writes all other tags
+anew, and fails on those that cameras write against the rules."""
+
+
+def _orientation(image: Image.Image) -> int:
+    """The orientation of a loaded picture; 1, upright, where EXIF is unreadable, and of a TIFF, which loading turns."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # for malformed EXIF Pillow raises nearly every kind there is
+        return 1
 
 
 def _reason(error: Exception) -> str:

@@ -38,7 +38,18 @@ from tqdm import tqdm
 
 from utils.data.dataset import Dataset, Description, Source
 from utils.errors import InputError
-from utils.files import NO_ARRAY, appears_whole, is_locked, locked, make_folder, read_json, write_json, write_text
+from utils.files import (
+    NO_ARRAY,
+    appears_whole,
+    is_locked,
+    is_the_systems,
+    locked,
+    make_folder,
+    read_json,
+    remove_unfinished,
+    write_json,
+    write_text,
+)
 
 VERSION = 1  # part of the folder's name: raise it when the layout on disk, or what a chunk is, changes
 CHUNK_ROWS = 256  # few enough that a kill costs little, many enough that the journal does
@@ -310,15 +321,14 @@ def _finished_before(home: Path, layout: Layout) -> tuple[dict[int, str], dict[i
     Returns:
         Digests by chunk, and reasons by failed row; or None if there is nothing to go on from.
     """
-    for stray in home.glob(".*"):
-        stray.unlink()  # left by a copy that was killed
+    remove_unfinished([home])  # what was killed amid a copy, or while it unpacked, which is gigabytes each time
     there = all(_part(home, name).exists() or (home / f"{name}.npy").exists() for name in layout)
     return _journals(home) if there and (home / "journal.jsonl").exists() else None
 
 
 def _journals(home: Path, own: Path | None = None) -> tuple[dict[int, str], dict[int, str]]:
     """Digests by chunk, and reasons by failed row, of all parts; a line that was cut off does not count, nor one that a
-    power cut left as zeros: their chunks are read again.
+    power cut left as zeros, nor any other that is no record: their chunks are read again.
 
     Args:
         home: the prepared folder.
@@ -333,10 +343,11 @@ def _journals(home: Path, own: Path | None = None) -> tuple[dict[int, str], dict
         for line in whole.splitlines():
             try:
                 record = json.loads(line)
-            except ValueError:
+                failures = {int(row): reason for row, reason in record["failed"].items()}
+                digests[record["chunk"]] = record["digest"]
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
                 continue
-            digests[record["chunk"]] = record["digest"]
-            failed |= {int(row): reason for row, reason in record["failed"].items()}
+            failed |= failures
     return digests, failed
 
 
@@ -388,14 +399,20 @@ def _open(home: Path, description: Description, layout: Layout) -> Dataset:
     """Map a complete folder.
 
     Raises:
-        InputError: a file of it is missing or is not what `meta.json` says.
+        InputError: a file of it is missing or is not what `meta.json` says; or it cannot be read now, which says
+            nothing against it.
     """
     try:
         meta = read_json(home / "meta.json")
         arrays = {name: np.load(home / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in layout}
         count, fingerprint, skipped = meta["count"], meta["fingerprint"], tuple(meta["skipped"])
         whole = all(arrays[name].shape == (count, *layout[name][0]) for name in layout)
-    except (*NO_ARRAY, KeyError, TypeError):  # the last two where the JSON is another than was written
+    except (*NO_ARRAY, KeyError, TypeError) as error:  # the last two where the JSON is another than was written
+        if isinstance(error, MemoryError) or (is_the_systems(error) and not isinstance(error, FileNotFoundError)):
+            why = error.strerror if isinstance(error, OSError) else "memory ran out"
+            raise InputError(
+                f"{home} cannot be read ({why}): mend that, and start again; nothing has to be deleted."
+            ) from error
         whole = False
     if not whole:
         raise InputError(f"{home} was changed after it was prepared: delete that folder and start again.")

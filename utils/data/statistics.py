@@ -13,7 +13,7 @@ from utils.data.dataset import Dataset, Source
 from utils.figure import new_figure, write_figure
 from utils.text import shorten
 
-CHUNK = 1024  # images that are held at a time
+CHUNK, CHUNK_BYTES = 1024, 16 << 20  # images that are held at a time, and of large ones fewer: so many bytes
 MEASURED = 20_000  # files at most whose size is looked up, spread evenly
 NEIGHBOURS = 100  # of them are looked up together, because they lie close together on disk
 SHOWN = 40  # images on the contact sheet, spread evenly
@@ -56,8 +56,9 @@ def statistics(dataset: Dataset, source: Source | None = None) -> Statistics:
     count = len(dataset)
     total = np.zeros(dataset.images.shape[1:])
     squares = np.zeros(dataset.images.shape[1:])
-    for start in range(0, count, CHUNK):
-        part = np.asarray(dataset.images[start : start + CHUNK])
+    each = max(1, min(CHUNK, CHUNK_BYTES // dataset.images[0].nbytes))
+    for start in range(0, count, each):  # whole numbers below 2**53 are added without rounding, whatever the parts
+        part = np.asarray(dataset.images[start : start + each])
         total += part.sum(axis=0, dtype=np.uint64)
         squares += np.square(part, dtype=np.uint32).sum(axis=0, dtype=np.uint64)
     mean = total / count

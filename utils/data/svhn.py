@@ -5,7 +5,6 @@ is the digit 0.
 """
 
 import contextlib
-import errno
 import io
 import struct
 import zlib
@@ -18,7 +17,7 @@ import numpy as np
 from utils.data.dataset import Description
 from utils.data.pixels import fit
 from utils.errors import InputError
-from utils.files import appears_whole
+from utils.files import appears_whole, is_the_systems
 
 SPLITS = ("train", "test", "extra")
 FETCH = "`bash data_scripts/get_svhn.sh`"
@@ -102,8 +101,7 @@ class Svhn:
         try:
             yield
         except Exception as error:  # for malformed files SciPy raises many kinds
-            # An OSError of SciPy's own has no number; the system's EINVAL is a place in the file that cannot be.
-            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            if is_the_systems(error):
                 raise
             raise self._damaged(error) from error
 

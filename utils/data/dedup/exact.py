@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from tqdm import tqdm
 
-CHUNK = 1024  # images read at a time
+CHUNK = 1024  # images at a time, large ones too: none is copied, and how codes are rounded depends on this number
 
 
 def find_exact(images: np.ndarray, progress: bool = True) -> np.ndarray:

@@ -18,6 +18,8 @@ Pictures at 32x32 that differ in less than that do count as the same: of drawn f
 mouth 1 in 10, in nothing but the eyes 1 in 2.
 """
 
+import itertools
+
 import cv2
 import imagehash
 import numpy as np
@@ -95,7 +97,7 @@ def _describe(images: np.ndarray, rows: np.ndarray, progress: bool) -> tuple[np.
     thumbnails = np.empty((len(rows), 3 * THUMBNAIL**2), np.float16)
     place = 0
     for start, pictures in chunks(images, "Hashing", progress):
-        for picture in pictures[wanted[start : start + len(pictures)]]:
+        for picture in itertools.compress(pictures, wanted[start:]):  # one by one: a copy of large ones takes gigabytes
             small = fit(picture, SIDE)
             hashes[place] = np.packbits(imagehash.phash(Image.fromarray(small)).hash)
             thumbnails[place] = _thumbnail(small)
