@@ -210,6 +210,18 @@ def test_the_card_of_a_model_is_a_record_with_a_passport_and_without(tmp_path, m
     assert "measured on" not in card_text(pretrained.Pretrained(old.file.parent).card | {"distance": {}})
 
 
+def test_a_card_is_of_its_generator_and_of_no_other_file_beside_it(capsys, tmp_path):
+    """The samples in the folder are not those of another file either."""
+    model = pretrained.find("faces64")
+    files = {network: str(model.model(network)) for network in ("generator", "discriminator")}
+    assert for_card(kept(find_network(files["generator"], "generator"))) == model.card["distance"]
+    assert kept(find_network(files["discriminator"], "generator")) is None
+    for network, drawn in (("generator", True), ("discriminator", False)):
+        words = ("compare", files[network], "faces_attributes", "--no-distances", "--json", "--out", tmp_path / network)
+        code, out, err = said(capsys, *words)
+        assert code == 0 and bool(json.loads(out)["files"]) == drawn, err
+
+
 def test_compare_shows_settings_distances_samples_and_curves_of_what_was_kept(capsys, runs, tmp_path):
     code, out, err = said(capsys, "compare", *(run.folder for run in runs), "--out", tmp_path / "out")
     assert code == 0, err
@@ -357,6 +369,7 @@ def test_compare_refuses_what_cannot_be_compared_and_says_so_in_the_table_when_t
     code, out, err = said(capsys, "compare", *files)
     assert code == 2 and out == "" and err.count("\n") == 1
     assert "(encoding: unknown and JPEG, quality 95; samples: 500, 500 and 500, 2000)" in err
+    assert "anew in the same way with `./dcgan evaluate --out FILE`, or compare" in err and "--measure" not in err
     code, out, _ = said(capsys, "compare", *files, "--anyway")
     assert code == 0 and "CAUTION: measured in different ways" in out
     assert "encoding: unknown (a); JPEG, quality 95 (b)" in out and "nearer to the true images cannot be said" in out
@@ -376,6 +389,8 @@ def test_compare_shows_cards_of_an_earlier_version_only_when_told_to(capsys, tmp
     [
         (["a.json"], "at least two generators. Received: 1"),
         (["a.json", "b.json"], "a.json is not what `./dcgan evaluate --out FILE` writes"),
+        (["a.json", "faces", "--measure"], "a file of figures cannot be measured again. Received: a.json; leave"),
+        (["faces", "b.json", "--measure", "--anyway"], "cannot be measured again. Received: b.json; leave --measure"),
         (["faces", "nobody"], "There is no run 'nobody'"),
         (["faces", "house_numbers", "--samples", "10"], "--samples must be at least 40. Received: 10."),
         (["faces", "house_numbers", "--samples", "0"], "--samples must be at least 40. Received: 0."),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from utils.errors import InputError
+from utils.evaluation import neighbourhoods as module
 from utils.evaluation.distances import GROUPS, groups_of
 from utils.evaluation.neighbourhoods import K_DENSITY, K_PRECISION, NAMES, neighbourhoods
 
@@ -69,6 +70,19 @@ def test_copies_are_as_good_as_can_be_also_where_all_true_images_are_there_sever
     found = neighbourhoods(true + 0, true)
     assert values(found)[:2] == [1, 1] and found.coverage.value == 1 and found.density.value >= 1
     assert neighbourhoods(true + 1e-3, true).precision.value == 0
+
+
+def test_of_many_vectors_in_an_order_those_that_count_are_drawn_from_all(monkeypatch):
+    random = np.random.default_rng(4)
+    fake, true = (random.normal(size=(200, 3)) + np.repeat([0, 50], 100)[:, None] for _ in range(2))
+    whole = neighbourhoods(fake[:100], true[:100])
+    monkeypatch.setattr(module, "MOST", 100)
+    assert neighbourhoods(fake[:100], true[:100]) == whole, "not more than count are as they are"
+    for few, many in ((fake[::2], true), (fake, true[::2]), (fake, true)):
+        found = neighbourhoods(few, many)
+        assert found.samples == (100, 100)
+        assert min(found.precision.value, found.recall.value, found.density.value, found.coverage.value) > 0.75
+    assert neighbourhoods(fake, true) == found, "the same ones again"
 
 
 def test_wrong_uses_are_refused_in_one_sentence():

@@ -1,5 +1,6 @@
 """What a discriminator's features are, the classifiers on top of them, and the paper's two experiments."""
 
+import dataclasses
 import itertools
 import json
 import shutil
@@ -391,13 +392,40 @@ def test_cifar_gives_an_interval_a_row_and_is_not_measured_twice(measured, monke
     assert measured("--data", "cifar10", *without) == record
 
 
-@pytest.mark.parametrize(("labels", "drawn"), [("8", False), ("10", True), ("12", True)])
-def test_classes_of_just_as_many_as_the_second_column_draws_are_enough(measured, monkeypatch, tmp_path, labels, drawn):
+@pytest.mark.parametrize(("labels", "draws"), [("8", None), ("10", 1), ("12", 3)])
+def test_classes_of_just_as_many_as_the_second_column_draws_are_drawn_once(
+    measured, monkeypatch, tmp_path, labels, draws
+):
+    """There is one draw of all that there is, so it has no spread."""
     monkeypatch.setattr(protocols, "FEW", 5)
     monkeypatch.setattr(comparison, "FEW", 5)
+    monkeypatch.setitem(SIZES, "smallest", dataclasses.replace(SIZES["smallest"], few_draws=3))
     np.savez(tmp_path / "two.npz", images=noise(60), labels=np.arange(60) % 2)
     (row,) = measured("--data", str(tmp_path / "two.npz"), "--labels", labels, "--without", *KINDS)["rows"]
-    assert ("few" in row) == drawn
+    few = row.get("few", {"draws": None, "spread": None})
+    assert few["draws"] == draws and (few["spread"] is None) == (draws != 3)
+
+
+@pytest.mark.parametrize(("labels", "draws"), [(5, (1, 1)), (4, (10, 100))])
+def test_all_labels_of_all_classes_are_drawn_once_for_the_papers_figure_too(tmp_path, labels, draws):
+    part = part_of(noise(20), np.arange(20) % 4)
+    split = protocols.Split(part, part, part, labels, 4)
+    assert comparison._Bench(split, "svhn", SIZES["report"], 0, tmp_path, progress=False).draws == draws
+
+
+@pytest.mark.parametrize(("protocol", "title", "labels"), [("cifar", "CIFAR-10", 50_000), ("svhn", "SVHN", 1_000)])
+def test_published_rows_stand_beside_what_was_measured_on_as_many_labels_alone(protocol, title, labels):
+    def cautious(**changes):
+        data = {"title": title, "train": 60_000, "validation": 0, "test": 10_000, "labels": labels, "classes": 10}
+        data |= {"test_seen": False, "test_set_apart": False} | changes
+        published = [{"name": "x", "about": "", "value": 1.0, "few": 1.0, "spread": 1.0, "measured_on": title}]
+        record = {"protocol": protocol, "scale": "report", "seed": 0, "data": data, "rows": [], "published": published}
+        text = _in_words(record | {"margin": None, "missing": {}})
+        told = f"The published rows are from {labels:,} labels of {title}, by protocols of their own; not to be set"
+        assert (told in text) == ("not to be set beside" in text)
+        return told in text
+
+    assert not cautious() and cautious(labels=labels // 2) and cautious(title="other")
 
 
 @pytest.mark.parametrize("protocol", ["cifar", "svhn"])
@@ -578,6 +606,14 @@ def test_a_record_says_whether_the_network_has_seen_what_judges_it(model, tmp_pa
         ),
         (["--data", "{plain}"], "plain has no labels, which a classifier learns from: name a dataset that has"),
         (["--data", "{dates}"], "number these from 0 without gaps, or name them in label_names. Received"),
+        (
+            ["--data", "{alike}"],
+            "A classifier tells two classes apart, or more. Received: 20 images of alike, all labelled 0;",
+        ),
+        (
+            ["--data", "{alike}", "--protocol", "svhn", "--labels", "4"],
+            "Received: 20 images of alike, all labelled 0; add",
+        ),
         (["--data", "{small}"], "This model looks at images of 32x32 pixels, and those of small are smaller"),
         (["--labels", "400"], "--labels 400 asks for 40 images of each class, and there are only"),
         (["--labels", "9"], "--labels must be at least 10, one of each class. Received: 9."),
@@ -592,7 +628,8 @@ def test_wrong_uses_get_one_sentence(capsys, monkeypatch, tmp_path, model, data_
     known = {"attributes": np.ones((20, 1), np.uint8), "attribute_names": np.array(["Smiling"])}
     np.savez(tmp_path / "known.npz", images=noise(20), **known)
     np.savez(tmp_path / "dates.npz", images=noise(20), labels=20240101 + np.arange(20))
-    files = {name: tmp_path / f"{name}.npz" for name in ("plain", "small", "known", "dates")}
+    np.savez(tmp_path / "alike.npz", images=noise(20), labels=np.zeros(20, int))
+    files = {name: tmp_path / f"{name}.npz" for name in ("plain", "small", "known", "dates", "alike")}
     options = [option.format(**files) for option in options]
     file = str(model.model("discriminator"))
     assert cli.main(["features", file, "--scale", "smallest", "--data-dir", str(data_dir), *options]) == 2
@@ -633,6 +670,13 @@ def test_cross_validation_without_enough_of_a_class_is_refused_in_words_of_its_o
     np.savez(tmp_path / "rare.npz", images=noise(60), labels=(np.arange(60) < 2).astype(int))
     with pytest.raises(InputError, match="^Cross-validation takes 3 images of each class. Received: [0-2] of class 1,"):
         split_of(DataConfig(str(tmp_path / "rare.npz")), home=tmp_path / "data")
+
+
+@pytest.mark.parametrize(("protocol", "labels"), [("cifar", None), ("svhn", 4)])
+def test_images_of_one_class_among_those_to_learn_from_leave_nothing_to_tell_apart(tmp_path, protocol, labels):
+    np.savez(tmp_path / "rare.npz", images=noise(200), labels=(np.arange(200) == 199).astype(int))
+    with pytest.raises(InputError, match="Received: 40 images of rare, all labelled 0; add images of other classes"):
+        split_of(DataConfig(str(tmp_path / "rare.npz"), count=40), protocol, labels, tmp_path / "data")
 
 
 def test_parts_are_what_they_were_and_never_more_than_there_are():

@@ -464,6 +464,17 @@ def measured(judged, listens, **options):
     return measure_texts(sampler, reader, judge, dataset, samples=400, **known, **options)
 
 
+def test_another_text_is_not_that_of_the_next_image_which_may_be_one_like_it(judged):
+    dataset, judge, _ = judged
+    smiling = KNOWN[:, ATTRIBUTES.index("smiling")]
+    attributes = np.repeat([KNOWN[smiling == 1][0], KNOWN[smiling == 0][0]], 200, axis=0)
+    captions = captions_of(attributes, ATTRIBUTES)
+    in_order = dataclasses.replace(dataset, attributes=attributes)
+    found = measured((in_order, judge, Reader(dict(zip(captions.texts, captions.says)))), True)
+    (smile,) = (each for each in found.attributes if each.name == "smiling")
+    assert smile.fake.value == 1 and 0.35 < smile.other.value < 0.65
+
+
 def test_a_generator_that_listens_is_told_from_one_that_does_not(judged, tmp_path):
     options = {"combinations": ["hat & sunglasses"], "left_out": ["sunglasses & hat"]}
     good, deaf = measured(judged, True, **options), measured(judged, False, **options)

@@ -29,7 +29,7 @@ class Compare:
     names: Annotated[Positional[tuple[str, ...]], arg(metavar="RUN|MODEL|FILE …", help_behavior_hint="")]
     """At least two: runs, models that come with the project, or what `evaluate --out` kept."""
     measure: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Measure all anew, also what was kept."""
+    """Measure all anew, also what was kept; figures in a FILE cannot be."""
     no_distances: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Only settings, curves and samples: no distances are shown, and nothing is measured."""
     anyway: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -64,10 +64,16 @@ def _compare(options: Compare) -> None:
             "--no-distances shows none, so that --measure, --anyway, --samples and --features have nothing to do: "
             "leave it or them out."
         )
+    files = [name for name in options.names if name.endswith(".json")]
+    if options.measure and files:
+        raise InputError(
+            f"--measure takes generators, and a file of figures cannot be measured again. Received: {files[0]}; leave "
+            "--measure out, or name the run or model that it is of."
+        )
     if options.samples is not None and options.samples < LEAST_SAMPLES:
         raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
     expect_folder(options.out)
-    found = [None if name.endswith(".json") else _subject(name, options) for name in options.names]
+    found = [None if name in files else _subject(name, options) for name in options.names]
     before = [
         read_record(name) if of_one is None else None if options.measure else kept(of_one[0])
         for name, of_one in zip(options.names, found)
@@ -99,10 +105,10 @@ def _compare(options: Compare) -> None:
         }
         if there := [place for place, record in enumerate(records) if record]:
             # What does not belong together is said before anything is measured.
-            tables([records[place] for place in there], [names[place] for place in there], options.anyway)
+            tables([records[place] for place in there], [names[place] for place in there], options.anyway, bool(files))
         for place in missing:
             records[place] = _measure(names[place], *found[place], protocol, options)
-    made = [] if options.no_distances else tables(records, names, options.anyway)
+    made = [] if options.no_distances else tables(records, names, options.anyway, bool(files))
     settings = settings_that_differ(records)
     surroundings = surroundings_that_differ([_environment(of_one) for of_one in found])
     order = orders(made)
@@ -241,8 +247,8 @@ def _pictures(names: list[str], found: list, options: Compare) -> list[tuple[Pat
 
     runtime.import_tensorflow()  # which comes with what draws; quietly, this way
     from utils.evaluation.pictures import draw_curves, draw_side_by_side
+    from utils.evaluation.records import model_of
     from utils.figure import write_figure
-    from utils.pretrained import Pretrained
 
     grids, runs = {}, {}
     for name, of_one in zip(names, found):
@@ -250,12 +256,13 @@ def _pictures(names: list[str], found: list, options: Compare) -> list[tuple[Pat
             continue
         trained = of_one[0]
         if trained.run is None:
-            grid = Pretrained(trained.file.parent).samples
+            model = model_of(trained)
+            grid = model and model.samples
         else:
             grid = trained.run.grid(_summary(trained))
             if trained.run.steps_file.is_file():
                 runs[name] = trained.run
-        if grid.is_file():
+        if grid and grid.is_file():
             grids[name] = viz.read_png(grid)
     folder = options.out or Path.cwd()
     stem = "-and-".join(slug(name) for name in names)[:100]

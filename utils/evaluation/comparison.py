@@ -84,13 +84,14 @@ def surroundings_that_differ(environments: Sequence[dict]) -> dict[str, list]:
     return found
 
 
-def tables(records: Sequence[dict], names: Sequence[str], anyway: bool = False) -> list[Table]:
+def tables(records: Sequence[dict], names: Sequence[str], anyway: bool = False, files: bool = False) -> list[Table]:
     """Distances side by side, a table for each feature space in which all generators were measured.
 
     Args:
         records: what was measured of each generator.
         names: what to call them in a refusal.
         anyway: whether to make a table also where the passports forbid to compare; it then says what differs.
+        files: whether some are files of figures, so that not all can be measured anew here.
 
     Raises:
         InputError: the passports differ, and it was not told to go on; it names what differs.
@@ -112,9 +113,10 @@ def tables(records: Sequence[dict], names: Sequence[str], anyway: bool = False) 
     forbidden = {name: values for table in made for name, values in table.differs.items()}
     if forbidden and not anyway:
         what = "; ".join(f"{name}: {' and '.join(_short(value) for value in of)}" for name, of in forbidden.items())
+        how = "`./dcgan evaluate --out FILE`" if files else "--measure"
         raise InputError(
             f"The distances of {' and '.join(names)} do not belong into one table, since they were measured in "
-            f"different ways ({what}): measure all anew in the same way with --measure, or compare them all the same "
+            f"different ways ({what}): measure all anew in the same way with {how}, or compare them all the same "
             "with --anyway."
         )
     return made

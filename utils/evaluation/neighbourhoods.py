@@ -55,7 +55,7 @@ def neighbourhoods(fake: np.ndarray, true: np.ndarray) -> Neighbourhoods:
 
     Args:
         fake: (M, D), features of samples.
-        true: (N, D), features of true images. M and N at least `LEAST_SAMPLES`; beyond `MOST` the first count.
+        true: (N, D), features of true images. M and N at least `LEAST_SAMPLES`; of more than `MOST` so many count.
 
     Raises:
         InputError: these are no such arrays, or hold NaN or infinity.
@@ -65,7 +65,7 @@ def neighbourhoods(fake: np.ndarray, true: np.ndarray) -> Neighbourhoods:
         eq. 1 and 2; Naeem et al.: Reliable Fidelity and Diversity Metrics for Generative Models (arXiv:2002.09797),
         eq. 3 and 4.
     """
-    fake, true = two_sets(fake[:MOST], true[:MOST], least=LEAST_SAMPLES)
+    fake, true = two_sets(_at_most(fake), _at_most(true), least=LEAST_SAMPLES)
     group_of_fake, group_of_true = groups_of(fake, true)
     radii_of_true = _radii(true, group_of_true, (K_PRECISION, K_DENSITY))
     radii_of_fake = _radii(fake, group_of_fake, (K_PRECISION,))
@@ -90,6 +90,13 @@ def neighbourhoods(fake: np.ndarray, true: np.ndarray) -> Neighbourhoods:
         Interval(float(v), max(float(v - m), 0.0), min(float(v + m), end)) for v, m, end in zip(whole, margins, ends)
     ]
     return Neighbourhoods(*figures, (len(fake), len(true)))
+
+
+def _at_most(vectors: np.ndarray) -> np.ndarray:
+    """`MOST` of more vectors, drawn by a fixed seed, since sets may be in an order; fewer as they are."""
+    if len(vectors) <= MOST:
+        return vectors
+    return vectors[np.random.default_rng(0).permutation(len(vectors))[:MOST]]
 
 
 def _radii(vectors: np.ndarray, groups: np.ndarray, ks: tuple[int, ...]) -> dict[int | None, list[np.ndarray]]:

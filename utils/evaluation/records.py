@@ -44,13 +44,21 @@ def in_words(measured: dict, name: str) -> str:
     return format(Interval.of(measured[name]), MEASURES[name][1]) if name in measured else ""
 
 
+def model_of(trained: TrainedNetwork) -> Pretrained | None:
+    """The model whose generator this is; None of a run's, and of any other file in a model's folder."""
+    home = Pretrained(trained.file.parent)
+    return home if trained.run is None and trained.file == home.model("generator") else None
+
+
 def kept(trained: TrainedNetwork) -> dict | None:
     """The record that a run keeps of a generator, or the card of a model; None if there is none of these weights."""
     if trained.run is not None:
         record = read_record(trained.run.quality_file) if trained.run.quality_file.is_file() else {}
         return record if record.get("generator_sha256") == digest(trained.file) else None
-    home = Pretrained(trained.file.parent)
-    if trained.experiment is None or not (home.folder / "card.json").is_file() or not home.card["distance"]:
+    home = model_of(trained)
+    if home is None or trained.experiment is None:
+        return None
+    if not (home.folder / "card.json").is_file() or not home.card["distance"]:
         return None
     distance = dict(home.card["distance"])
     passport = Passport.read(distance.get("passport"))

@@ -20,7 +20,7 @@ from utils.errors import InputError
 from utils.evaluation.distances import SAMPLES
 from utils.evaluation.held_out import unseen
 from utils.evaluation.judge import Judge, judge_for, true_in_words
-from utils.evaluation.variety import ASKED, EACH, within_and_over
+from utils.evaluation.variety import ASKED, EACH, another, within_and_over
 from utils.intervals import Interval, wilson
 from utils.sampling import Sampler
 from utils.streams import stream
@@ -210,7 +210,7 @@ def measure_texts(
 
     fakes = draw(captions.texts)
     seen_fake, seen_true = judge.shown(fakes), judge.shown(images)
-    says, others = captions.says, np.roll(captions.says, 1, axis=0)
+    says, others = captions.says, captions.says[another(len(rows))]
     agrees = {
         "fake": (seen_fake == (says > 0), says != 0),
         "other": (seen_fake == (others > 0), others != 0),

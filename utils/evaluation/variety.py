@@ -24,6 +24,14 @@ def variety(fake: np.ndarray, true: np.ndarray) -> Interval:
     return share.told(min(map(len, distances)))
 
 
+def another(count: int) -> np.ndarray:
+    """For each of so many rows another one, int64 (count,), drawn by a fixed seed: next to it may be one like it."""
+    order = np.random.default_rng(0).permutation(count)
+    found = np.empty_like(order)
+    found[order] = np.roll(order, 1)  # round one ring of all, in which none is next to itself
+    return found
+
+
 def within_and_over(fakes: np.ndarray, true: np.ndarray, fits: np.ndarray) -> dict[str, Interval]:
     """Mean distances of pairs that share no image, "within" a condition and "over" conditions, of fakes and, with
     "true_" before it, of true images; intervals over conditions, whose ends are not told of few. NaN where no two true
@@ -31,10 +39,12 @@ def within_and_over(fakes: np.ndarray, true: np.ndarray, fits: np.ndarray) -> di
 
     Args:
         fakes: float (R, n, D), features of n fakes of each condition.
-        true: float (N, D), features of true images.
+        true: float (N, D), features of true images, in whatever order.
         fits: bool (N, R), of which conditions each of these is.
     """
-    half, middle, other = fakes.shape[1] // 2, len(true) // 2, np.roll(fakes, 1, axis=0)
+    order = np.random.default_rng(0).permutation(len(true))  # class by class, halves would have no class in common
+    true, fits = true[order], fits[order]
+    half, middle, other = fakes.shape[1] // 2, len(true) // 2, fakes[another(len(fakes))]
     alike = [np.flatnonzero(column)[:EACH] for column in fits.T]
     pairs = [(rows[: len(rows) // 2], rows[len(rows) // 2 : len(rows) // 2 * 2]) for rows in alike if len(rows) > 1]
     return {

@@ -44,7 +44,16 @@ from utils.features.protocols import (
     draw,
     svhn,
 )
-from utils.features.sizes import SIZES, SVHN_LABELS, Sizes, enough_to_judge, expect_enough, labels_of_each, parts
+from utils.features.sizes import (
+    SIZES,
+    SVHN_LABELS,
+    Sizes,
+    enough_to_judge,
+    expect_classes,
+    expect_enough,
+    labels_of_each,
+    parts,
+)
 from utils.files import read_json, write_json
 from utils.intervals import Interval, bootstrap_mean
 from utils.models import load_network
@@ -91,7 +100,7 @@ def compare(
         without their labels ("unknown" where nobody knows what it was trained on).
 
     Raises:
-        InputError: the images have no labels, or too few, or are smaller than the network's.
+        InputError: the images have no labels, or too few, or of one class, or are smaller than the network's.
     """
     sizes = SIZES[scale]
     network = fixed_discriminator(load_network(trained.file))
@@ -202,12 +211,14 @@ def split_for(
         sizes: how many images at most.
 
     Raises:
-        InputError: the images have no labels, or too few, or are smaller than the network's, or copies of each other.
+        InputError: the images have no labels, or too few, or of one class, or are smaller than the network's, or copies
+            of each other.
     """
     expect_enough(data, protocol, labels, sizes, data_dir)
     there = find_source(data.name, size, data.count, data_dir=data_dir, **reading(data)).describe()
     _check_size(data, size, there.title)
     dataset = load_of(data, size, data_dir, progress)
+    expect_classes(dataset.labels, dataset.title)  # `data.count` may have left one alone
     others = _others(data, dataset, sizes, data_dir, progress)
     order = stream(seed, "features: parts").permutation(len(dataset))
     tested, validated, learned = parts(len(dataset), others is not None, protocol, labels, sizes)
@@ -296,8 +307,14 @@ class _Bench:
         self.split, self.protocol, self.sizes, self.seed = split, protocol, sizes, seed
         self.folder, self.progress = folder, progress
         parts = [part.fingerprint for part in (split.train, split.validation, split.test) if part]
-        self.few_draws = sizes.few_draws if np.bincount(split.train.labels).min() >= FEW else 0
-        counts = (FEW, self.few_draws) if protocol == "cifar" else (sizes.choosing_draws, sizes.draws)
+        each, wanted = FEW, (sizes.few_draws,)
+        if protocol == "svhn":
+            each, wanted = split.labels, (sizes.choosing_draws, sizes.draws)
+        there = np.bincount(split.train.labels)
+        # Never where a class has fewer than are drawn; once where none has more, so that all draws would be one.
+        most = 0 if there.min() < each else 1 if there.max() == each else max(wanted)
+        self.draws = tuple(min(most, number) for number in wanted)
+        counts = (FEW, *self.draws) if protocol == "cifar" else self.draws
         self.identity = [protocol, seed, split.labels, parts, counts]
 
     def say(self, sentence: str) -> None:
@@ -319,11 +336,8 @@ class _Bench:
 
         def experiment() -> dict:
             title = extractor.name if self.progress else None
-            if self.protocol == "svhn":
-                draws = (self.sizes.choosing_draws, self.sizes.draws)
-                outcome = svhn(self.split, features, self.seed, *draws, progress=title)
-            else:
-                outcome = cifar(self.split, features, self.seed, self.few_draws, progress=title)
+            measured = svhn if self.protocol == "svhn" else cifar
+            outcome = measured(self.split, features, self.seed, *self.draws, progress=title)
             plain = outcome.plain() | {"width": made[0].values.shape[1]}
             if not keep:
                 for each in made:

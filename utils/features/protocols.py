@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from utils.errors import InputError
 from utils.features import svm
 from utils.features.extract import Part
-from utils.features.sizes import FOLDS
+from utils.features.sizes import FOLDS, SVHN_LABELS
 from utils.streams import stream
 
 FEW = 400
@@ -116,6 +116,8 @@ PUBLISHED = {
 """Tables 1 and 2 of Radford, Metz, Chintala (arXiv:1511.06434)."""
 MEASURED_ON = {"cifar": "CIFAR-10", "svhn": "SVHN"}
 """What the published rows were measured on."""
+LABELS = {"cifar": 50_000, "svhn": SVHN_LABELS}
+"""How many labels of it their classifiers learned from."""
 
 
 def draw(labels: np.ndarray, count: int, classes: int, random: np.random.Generator) -> np.ndarray:

@@ -96,10 +96,24 @@ def labels_of_each(labels: int, classes: int, protocol: str) -> int:
     return labels // classes
 
 
+def expect_classes(labels: np.ndarray, title: str) -> None:
+    """Refuse labels, int (N,), of one class alone, which leave nothing to tell apart.
+
+    Raises:
+        InputError: it says which label they are.
+    """
+    if len(there := np.unique(labels)) < 2:
+        raise InputError(
+            f"A classifier tells two classes apart, or more. Received: {len(labels):,} images of {title}, all labelled "
+            f"{there[0]}; add images of other classes, or name others with --data."
+        )
+
+
 def expect_enough(
     data: DataConfig, protocol: str, labels: int | None, sizes: Sizes, data_dir: str | Path | None = None
 ) -> None:
-    """Refuse images without labels, and labels too few or too many, as far as it is known without any image.
+    """Refuse images without labels, and labels too few or too many or of one class, as far as it is known without any
+    image.
 
     Args:
         data, protocol, labels, data_dir: as in `comparison.compare`.
@@ -121,6 +135,8 @@ def expect_enough(
             f"The labels of {there.title} should be numbers of at most {MOST_UNNAMED:,} classes: number these from 0 "
             f"without gaps, or name them in label_names. Received: labels up to {int(np.max(source.labels))}."
         )
+    if is_own(data.name):
+        expect_classes(source.labels, there.title)
     asked = labels if labels is not None or protocol != "svhn" else SVHN_LABELS
     if asked is None:
         return
