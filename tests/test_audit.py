@@ -13,6 +13,8 @@ from utils.errors import InputError
 from utils.evaluation import audit, features
 from utils.evaluation.audit import DOSES, KINDS, TESTS, Alarms, Asked, Pictures, dose_response, look_up
 from utils.evaluation.features import Extractor
+from utils.intervals import wilson
+from utils.studies import copies as of_copies
 from utils.studies import results
 from utils.studies.copies import SPACES, audited, copies, detected, false_alarms, kinds_seen, plot_copies, verdicts
 from utils.studies.memorisation import LONG, SHOWN, TRUSTED, TRUSTED_SPACES, carry_out, memorisation
@@ -116,6 +118,45 @@ def test_a_share_is_detectable_from_where_power_stays_high():
     alarms = [Alarms("true", "exact", dose, "ratio", count, 60) for dose, count in hits.items()]
     assert audit.detectable(alarms, "true", "exact", "ratio") == 0.05
     assert audit.detectable(alarms[:2], "true", "exact", "ratio") is None
+
+
+@pytest.mark.parametrize("study", [copies, memorisation])
+@pytest.mark.parametrize("scale", ["report", "quick"])
+def test_copies_that_are_seen_in_every_draw_are_detectable(study, scale):
+    draws = study("house_numbers", scale).draws
+    assert wilson(draws, draws).low >= audit.ENOUGH
+
+
+@pytest.mark.parametrize(("draws", "says"), [(10, "too few draws"), (20, "0.5%")])
+def test_where_draws_are_too_few_to_tell_words_say_so(draws, says):
+    planted = itertools.product(("true", "model"), KINDS, filter(None, DOSES), TESTS)
+    alarms = [[*what, draws] for what in planted]
+    run = {"trained": 9, "draws": draws, "level": 0.01, "alarms": {"pixels": alarms}}
+    run["asked"] = {"pixels": dict.fromkeys(TESTS, 1.0)}
+    kept = {"runs": [run]}
+    assert {row[test] for row in detected(kept) for test in TESTS} == {says}
+    assert {row[f"sees {kind}"] for row in verdicts(kept) for kind in KINDS} == {says}
+    assert set(kinds_seen(run, TRUSTED, ("pixels",)).values()) == {says}
+
+
+def test_pictures_of_copies_are_kept_with_the_figures_or_not_at_all(tmp_path, monkeypatch, pictures):
+    monkeypatch.setattr(features, "extractor_for", lambda *_, **__: Extractor("pixels", "0", {}, shrunk))
+    done = []
+
+    def counted(*_, title, **__):
+        if title == "model":
+            raise InputError("no model")
+        done.append(title)
+        return {"draws": 3}, pictures[:24]
+
+    monkeypatch.setattr(of_copies, "audited", counted)
+    study = copies("house_numbers", "smallest")
+    with pytest.raises(InputError, match="no model"):
+        of_copies.carry_out(study, tmp_path, data_dir=tmp_path / "data", progress=False)
+    assert done == ["40"] and not [file for file in (tmp_path / "results").rglob("*") if file.is_file()]
+    of_copies.carry_out(study.only(["40"]), tmp_path, data_dir=tmp_path / "data", progress=False)
+    kept = results.load(study.name, tmp_path / "results")
+    assert kept["runs"][0]["draws"] == 3 and (kept["pictures"] / "40-0.png").is_file()
 
 
 def test_planting_replaces_the_first_pictures_and_no_others():

@@ -9,6 +9,7 @@ import pytest
 from utils import cli
 from utils.files import read_object, write_json
 from utils.report.claims import CLAIMS, CONFIRMED, OPEN, REFUTED, as_markdown, rows, verdict_counts
+from utils.report.claims.reading import long_trainings
 from utils.report.kept import NOTEBOOKS, RESULTS, Kept, NotKeptError
 from utils.runs import PROJECT
 
@@ -112,12 +113,44 @@ def test_verdicts_follow_the_results(kept):
 
     def cross(run):
         if run["arm"].split("-")[0] in ("128", "640"):
-            curve = run["curves"]["loss_generator"]
-            run["curves"]["loss_generator"] = [5.0] * (len(curve) // 2) + [0.0] * (len(curve) - len(curve) // 2)
+            curve = run["curves"]["loss_generator"]  # each of its own: what is the same is one training
+            half = len(curve) // 2
+            run["curves"]["loss_generator"] = [loss + 5 for loss in curve[:half]] + [0.0] * (len(curve) - half)
 
     for name in ("losses-faces", "amount_of_data-faces", "amount_of_data-cifar10"):
         change(kept, name, cross)
     assert evidence(kept, "R4a").verdict == CONFIRMED
+
+
+def test_a_training_that_two_studies_share_or_two_arms_is_counted_once(kept):
+    assert "0 of 15 runs with up to 1,000 images cross, 0 of 18 with more" in evidence(kept, "R4a").control
+    stable = evidence(kept, "S1")
+    assert "recipes on CIFAR-10: 22 of 22" in stable.measured and "beside 37 of 46" in stable.control
+
+
+def test_of_each_dataset_the_longest_training_is_told_where_it_has_the_arms_that_are_asked_for(kept):
+    def write(name, arms=None, updates=None, data=None):
+        results = read_object(kept.results / "long_training-cifar10-quick.json")
+        results["runs"] = [run for run in results["runs"] if arms is None or run["arm"] in arms]
+        for run in results["runs"]:
+            run["updates"] = updates or run["updates"]
+            run["settings"]["data"]["name"] = data or run["settings"]["data"]["name"]
+        write_json(kept.results / f"long_training-{name}.json", results)
+
+    before = {claim: evidence(kept, claim) for claim in ("R4a", "R5", "R8")}
+    write("cifar10-smallest", updates=3)
+    write("svhn-smallest", updates=3, data="svhn")
+    assert {claim: evidence(kept, claim) for claim in before} == before
+    write("svhn-quick", ["best_recipe"], data="svhn")
+    write("beds-quick", ["report", "report_few"], data="beds")
+    found = {claim: evidence(kept, claim) for claim in before}
+    assert "beds: none with 1,000 images" in found["R4a"].measured and "svhn" not in found["R4a"].measured
+    assert "svhn: " in found["R5"].measured and "beds" not in found["R5"].measured
+    assert found["R8"] == before["R8"]
+    write("cifar10", updates=4500)
+    assert long_trainings(kept, "report")["cifar10"]["report"]["updates"] == 4500
+    with pytest.raises(NotKeptError, match="not been carried out with report and longer"):
+        long_trainings(kept, "report", "longer")
 
 
 def test_textures_repeat_only_where_samples_share_more_than_true_images_do(kept):

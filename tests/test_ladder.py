@@ -181,6 +181,23 @@ def test_the_command_measures_each_space_keeps_the_others_and_prints_where_they_
     assert len(rings) == reversed_there > 0
 
 
+def test_a_space_that_is_not_there_is_said_before_anything_is_measured_or_kept(pictures, tmp_path, monkeypatch, capsys):
+    np.savez(tmp_path / "squares.npz", images=pictures)
+
+    def there(data, size, features, **_):
+        if features == "imagenet":
+            raise InputError("The network that knows ImageNet is not here.")
+        return space(shrunk)
+
+    monkeypatch.setattr(features, "extractor_for", there)
+    monkeypatch.setattr("utils.evaluation.ladder.climb", lambda *_: pytest.fail("it was measured"))
+    command = ["study", "ladder", "--data", tmp_path / "squares.npz", "--scale", "smallest"]
+    command += ["--data-dir", tmp_path / "data", "--out", tmp_path / "kept"]
+    assert cli.main([*map(str, command)]) == 2
+    assert "knows ImageNet is not here" in capsys.readouterr().err
+    assert not [file for file in (tmp_path / "kept").rglob("*") if file.is_file()]
+
+
 def test_too_few_pictures_are_refused_in_one_sentence(tmp_path, capsys):
     np.save(tmp_path / "few.npy", np.zeros((79, 32, 32, 3), np.uint8))
     study = ["study", "ladder", "--data", str(tmp_path / "few.npy"), "--data-dir", str(tmp_path)]

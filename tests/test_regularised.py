@@ -340,7 +340,17 @@ def test_the_study_keeps_all_that_is_measured_of_a_run_and_a_sheet_of_reconstruc
     (kept,) = load_results(small.name, file.parent)["runs"]
     assert (kept["snapshots"], kept["combinations"], kept["read"]) == (["stand-in"], {"are": 396}, {"pixels": 0.5})
     assert 20 < kept["reconstruction"]["error"] < 200
-    assert (file.parent / small.name / kept["reconstruction"]["picture"]).is_file()
+    picture = file.parent / small.name / kept["reconstruction"]["picture"]
+    assert picture.is_file()
+
+    def broken(run):
+        raise InputError("not read")
+
+    picture.unlink()
+    monkeypatch.setattr(study, "reader", lambda *a: broken)
+    with pytest.raises(InputError, match="not read"):
+        study.carry_out(small, tmp_path / "runs", tmp_path / "kept", **options)
+    assert not picture.exists(), "it is kept with the figures"
 
 
 def made_up(tmp_path):
@@ -402,6 +412,14 @@ def test_figures_are_drawn_from_the_records(tmp_path):
     ]
     (axes,) = study.plot_reconstructions(results).axes
     assert [label.get_text() for label in axes.get_yticklabels()][1] == "G(E(true))"
+
+
+def test_arms_that_are_kept_with_different_seeds_are_shown_by_the_first_of_each(tmp_path):
+    results = made_up(tmp_path)
+    results["runs"] = [run for run in results["runs"] if (run["arm"], run["seed"]) != ("rdcgan", 0)]
+    (tmp_path / "rdcgan-0.png").rename(tmp_path / "rdcgan-1.png")
+    *_, dcgan, rdcgan = study.plot_regularised(results).axes
+    assert [axes.get_title("left") for axes in (dcgan, rdcgan)] == ["dcgan, seed 0", "rdcgan, seed 1"]
 
 
 def test_extractors_that_are_joined_say_how_many_features_they_have_together():

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace as replace_fields
+from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -161,6 +163,47 @@ def test_arms_are_trained_once_taken_up_where_they_stopped_and_kept(study, tmp_p
     assert [axes.get_title("left") for axes in strips] == ["a", "b"]
     both = [read_png(tmp_path / "results" / "little" / f"a-{seed}.png") for seed in (0, 1)]
     np.testing.assert_array_equal(strips[0].images[0].get_array(), np.concatenate(both))
+
+
+def made_up_run(number):
+    """What `results.keep` reads of a run, without a training."""
+    steps = {"update": np.arange(1, 4), "epoch": np.ones(3, int), "loss_true": np.full(3, 0.5)}
+    environment = {"device": {"name": "a device"}, "images": 24, "fingerprint": "f"}
+    environment |= dict.fromkeys(("tensorflow", "keras", "numpy", "python"), "1")
+    return SimpleNamespace(
+        folder=Path("runs", "faces", f"{number:04}"), seconds=1, environment=environment,
+        steps=lambda: steps, watch=list, epochs=list,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("error", [InputError, KeyboardInterrupt])
+def test_what_was_kept_stays_whole_until_every_run_is_measured(study, tmp_path, monkeypatch, error):
+    def drawn(value):
+        monkeypatch.setattr(results, "_samples", lambda run: np.full((results.SAMPLES, 32, 32, 3), value, np.uint8))
+
+    def files():
+        return {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+
+    def broken(run):
+        if run is runs["b", 0]:
+            raise error("while the second run is measured")
+        return {"seven": 8}
+
+    runs = {("a", 0): made_up_run(1), ("b", 0): made_up_run(2)}
+    drawn(10)
+    more = {"more.png": np.zeros((8, 8, 3), np.uint8)}
+    results.keep(study, runs, tmp_path, lambda run: {"seven": 7}, pictures=more)
+    before = files()
+    assert {str(file.relative_to(tmp_path)) for file in before} == {
+        "little.json", "little/a-0.png", "little/b-0.png", "little/more.png"
+    }  # fmt: skip
+    drawn(200)
+    with pytest.raises(error, match="second run"):
+        results.keep(study, runs, tmp_path, broken)
+    assert files() == before
+    results.keep(study, {("b", 0): runs["b", 0]}, tmp_path, lambda run: {"seven": 8})
+    changed = {file.name for file, content in files().items() if content != before[file]}
+    assert changed == {"little.json", "b-0.png"} and files().keys() == before.keys()
 
 
 def test_too_few_images_are_refused_before_any_arm_is_trained(study, tmp_path):
@@ -336,13 +379,33 @@ def test_of_kept_runs_only_those_cross_whose_networks_are_not_both_normalised_al
     rows = kept_runs()
     crossing = sum(bool(row["crossings"]) for row in rows)
     told = " ".join((PROJECT / "README.md").read_text(encoding="utf-8").split())
-    assert f"of {len(rows)} kept runs {crossing} do" in told
+    assert f"of {len(rows)} kept trainings {crossing} do" in told
     assert {row["kind"] for row in rows if row["crossings"]} == {"apart", "generator"}
     counts = {(row["training"], row["data"]): (row["runs"], row["cross"]) for row in by_kind(rows)}
-    assert counts[KINDS["generator"], "faces"] == (8, 6) and counts[KINDS["off"], "cifar10"] == (5, 0)
+    assert counts[KINDS["generator"], "faces"] == (7, 5) and counts[KINDS["off"], "cifar10"] == (5, 0)
     cells = [cell for row in by_kind(rows) for cell in row.values()]
     assert not [cell for cell in cells if re.search(r"\((\S+) to \1\)", str(cell))]  # of one run no range is told
     assert plot_kept_runs(rows).axes[0].get_yscale() == "log"
+
+
+def test_what_is_kept_of_one_training_under_several_names_is_one_training():
+    def run(arm, *losses):
+        return {"arm": arm, "curves": {"loss_generator": list(losses)}}
+
+    one, same, other = run("base", 1.0, 0.5), run("no_average", 1.0, 0.5), run("9", 1.0)
+    assert results.trainings(iter([run("9-epochs", 2.0), one, same, other])) == [one, other]
+
+
+def test_every_kept_training_is_counted_once_among_the_runs_whose_losses_are_read():
+    rows, curves = kept_runs(), {}
+    for file in results.RESULTS.glob("*.json"):
+        for run in results.load(file.stem)["runs"]:
+            if "snapshots" in run:
+                at = (file.stem.split("-")[0], run["arm"], run["seed"], run["snapshots"][-1]["kernel"][0])
+                curves[at] = tuple(run["curves"]["loss_generator"])
+    read = [curves[row["study"], row["arm"], row["seed"], row["distance"]] for row in rows]
+    assert len(set(read)) == len(rows) > 200
+    assert not [row["arm"] for row in rows if row["arm"].endswith("-epochs")]
 
 
 def test_a_relation_over_all_kinds_may_be_that_of_the_kinds():
@@ -446,6 +509,12 @@ def test_recipes_are_compared_at_equal_updates_and_when_the_first_arm_is_through
     assert "after 1.0 minutes" in at_minutes.get_title() and len(strips) == 2
     base = next(line for line in courses.lines if line.get_label() == "base")
     np.testing.assert_allclose(base.get_xdata(), [1, 2])  # minutes
+    kept["speeds"]["relative"].pop("batch_32")  # it was timed on another machine alone
+    base, other = by_arm(kept)
+    assert (base["arm"], base["equal minutes"]) == ("base", "0.1")
+    assert (other["speed"], other["equal updates"], other["equal minutes"]) == ("–", "0.2", "–")
+    at_updates, at_minutes, courses, *strips = plot_recipes(kept).axes
+    assert (len(at_updates.lines), len(at_minutes.lines), len(courses.lines), len(strips)) == (5, 3, 1, 2)
 
 
 def test_what_augmentation_does_is_told_by_amount_of_data_and_apart_from_the_recipes():
@@ -490,10 +559,34 @@ def test_speeds_are_measured_side_by_side_once_and_kept(study, tmp_path, monkeyp
     speeds = measure.speeds(study.only(["b", "c"]))
     assert speeds["relative"] == {"a": 1.0, "b": 2.0, "c": 1.0} and speeds["seconds_per_update"] == 0.2
     assert asked == [2]
-    assert not results.has_speeds(study, tmp_path)
+    here = measure.device_of(study)
+    assert speeds["device"] == here and not results.has_speeds(study, here, tmp_path)
     results.keep(study, {}, tmp_path, speeds=speeds)
     results.keep(study, {}, tmp_path)  # they stay
-    assert results.has_speeds(study, tmp_path) and results.load("little", tmp_path)["speeds"] == speeds
+    assert results.has_speeds(study, here, tmp_path) and results.load("little", tmp_path)["speeds"] == speeds
+
+
+def test_speeds_of_another_device_are_measured_anew_and_none_of_them_stays(study, tmp_path, monkeypatch):
+    device, asked = "one core", []
+
+    def speeds(of):
+        asked.append(device)
+        return {"device": device, "seconds_per_update": 0.2, "relative": {arm.name: 1.0 for arm in (of.base, *of.arms)}}
+
+    monkeypatch.setattr(measure, "device_of", lambda of: device)
+    monkeypatch.setattr(measure, "speeds", speeds)
+    monkeypatch.setattr("utils.studies.train.train_arms", lambda *_, **__: {})
+    study = replace_fields(study, base=study.arms[0])
+    for device, arms, there in (
+        ("one core", ["b"], ["a", "b"]),
+        ("one core", ["a", "b"], ["a", "b"]),
+        ("a GPU", ["a"], ["a"]),
+        ("a GPU", ["b"], ["a", "b"]),
+    ):
+        train_study(study.only(arms), tmp_path, tmp_path / "kept", data_dir=tmp_path, samples=None, progress=False)
+        kept = results.load("little", tmp_path / "kept")["speeds"]
+        assert kept["device"] == device and sorted(kept["relative"]) == there
+    assert asked == ["one core", "a GPU", "a GPU"]
 
 
 def test_updates_are_timed_in_turns_that_hold_every_term(tiny, monkeypatch):

@@ -1,6 +1,6 @@
 """From which share of copies on does which test see them, and does the model that comes along copy (notebook 09)?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from utils.errors import InputError
 from utils.figure import new_figure
+from utils.intervals import wilson
 from utils.studies.study import Study, at_scale, study_name
 
 SIZES = {
@@ -16,7 +17,8 @@ SIZES = {
     "quick": ((128, 1_000), 200, 1_000, 20),
     "smallest": ((40,), 40, 160, 3),
 }
-"""Numbers of training images, pictures that are asked about, held-out images, and draws, at each scale."""
+"""Numbers of training images, pictures that are asked about, held-out images, and draws, at each scale. With fewer than
+16 draws no share is detectable (`audit.ENOUGH`)."""
 MODELS = ("cifar10", "faces", "house_numbers")
 """Shipped models of 32 pixels, called by their datasets: the audit looks at their own samples, too."""
 SIDE = 32
@@ -114,7 +116,7 @@ def carry_out(
     from utils.evaluation.features import extractor_for
     from utils.evaluation.held_out import unseen
     from utils.studies import results
-    from utils.viz import grid, write_png
+    from utils.viz import grid
 
     runtime.start()
     _, folder = results.folders(home, out)
@@ -135,7 +137,7 @@ def carry_out(
     extractor = extractor_for(study.data, SIDE, **places)
     spaces = {"pixels": _flat, "discriminator": _of_discriminator(model, train), "fixed": extractor}
     spaces = {name: of for name, of in spaces.items() if of is not None}
-    records = {}
+    records, pictures = {}, {}
     for arm in study.arms:
         for seed in study.seeds:
             trained, hosts = train[: arm.count], {}
@@ -145,7 +147,7 @@ def carry_out(
                 trained, pool, hosts, spaces, samples=study.samples, draws=study.draws, seed=seed, title=arm.name,
                 progress=progress,
             )  # fmt: skip
-            write_png(folder / study.name / f"{arm.name}-{seed}.png", grid(strip, 6))
+            pictures[f"{arm.name}-{seed}.png"] = grid(strip, 6)
             records[arm.name, seed] = {
                 "images": f"{study.data}, {SIDE}x{SIDE}",
                 "trained": arm.count,
@@ -153,7 +155,7 @@ def carry_out(
                 **record,
                 "versions": {name: runtime.environment()[name] for name in ("tensorflow", "keras", "numpy", "python")},
             }
-    return records, results.write(study, records, folder, images=images)
+    return records, results.write(study, records, folder, images=images, pictures=pictures)
 
 
 def audited(
@@ -220,8 +222,8 @@ def detected(results: dict) -> list[dict]:
     """For each amount, space and kind of copies, the smallest share that each test sees nearly always.
 
     Returns:
-        Rows of "images", "space", "copies", and for each test a share as text; "–" where not even the largest is seen.
-        The hosts are true images; of the arm "model" also the model's samples.
+        Rows of "images", "space", "copies", and for each test a share as text, as `_seen` gives it. The hosts are true
+        images; of the arm "model" also the model's samples.
     """
     from utils.evaluation import audit
 
@@ -238,7 +240,7 @@ def detected(results: dict) -> list[dict]:
                             "planted among": "true images" if host == "true" else "the model's samples",
                             "space": SPACES[space],
                             "copies": kind,
-                            **{test: _share(dose) for test, dose in of.items()},
+                            **{test: _seen([dose], run["draws"]) for test, dose in of.items()},
                         }
                     )
     return rows
@@ -282,7 +284,7 @@ def verdicts(results: dict) -> list[dict]:
                         "test": test,
                         "p": f"{p:.2g}",
                         "says": "copies" if p < run["level"] else "no sign of copies",
-                        **{f"sees {kind}": _share(dose) for kind, dose in seen.items()},
+                        **{f"sees {kind}": _seen([dose], run["draws"]) for kind, dose in seen.items()},
                     }
                 )
     return rows
@@ -335,7 +337,8 @@ def answer(results: dict) -> tuple[list[dict], Figure]:
 
 
 def kinds_seen(record: dict, tests: tuple[str, ...], spaces: tuple[str, ...]) -> dict[str, str]:
-    """For each kind of copies the smallest share, among the host "model", that one of some tests sees nearly always.
+    """For each kind of copies the smallest share, among the host "model", that one of some tests sees nearly always, as
+    `_seen` gives it.
 
     Args:
         record: as `audited` gives it.
@@ -350,7 +353,7 @@ def kinds_seen(record: dict, tests: tuple[str, ...], spaces: tuple[str, ...]) ->
         for space in spaces:
             alarms = [audit.Alarms(*one, record["draws"]) for one in record["alarms"][space]]
             shares += [audit.detectable(alarms, "model", kind, test) for test in tests]
-        seen[f"sees {kind}"] = _share(min((share for share in shares if share is not None), default=None))
+        seen[f"sees {kind}"] = _seen(shares, record["draws"])
     return seen
 
 
@@ -370,8 +373,18 @@ def _of_discriminator(model, train: np.ndarray) -> Callable | None:
     return model and last_convolution(load_network(model.model("discriminator")), train)
 
 
-def _share(dose: float | None) -> str:
-    return "–" if dose is None else f"{dose:.1%}".replace(".0%", "%")
+def _seen(doses: Iterable[float | None], draws: int) -> str:
+    """The smallest share that is seen; "–" where none is, "too few draws" where being seen in all would not tell."""
+    from utils.evaluation import audit
+
+    if wilson(draws, draws).low < audit.ENOUGH:
+        return "too few draws"
+    seen = [dose for dose in doses if dose is not None]
+    return _share(min(seen)) if seen else "–"
+
+
+def _share(dose: float) -> str:
+    return f"{dose:.1%}".replace(".0%", "%")
 
 
 def _flat(images: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ from utils.streams import stream
 from utils.studies.study import Study, at_scale, base_for, study_name
 from utils.tables import duration
 from utils.text import one_line
-from utils.viz import grid, read_png, write_png
+from utils.viz import grid, read_png
 
 VERSION = 1  # raise it whenever a change of this file, or of `training.transfer`, changes what is trained or measured
 SIDE = 32
@@ -215,20 +215,20 @@ def carry_out(
     usual = Weights() if task.classes else Weights(variation=1.0)  # drawn faces are made of even areas
     shown = task.held_out[examples(task.known)]
 
-    def write_sheet(name: str, images: np.ndarray) -> None:
-        write_png(folder / study.name / name, grid(images, columns=len(images), tile=SIDE))
+    def sheet(images: np.ndarray) -> np.ndarray:
+        return grid(images, columns=len(images), tile=SIDE)
 
-    records = {}
-    write_sheet(SOURCE, shown)
+    records, pictures = {}, {SOURCE: sheet(shown)}
     for seed in study.seeds:
         for arm in study.arms:
             weights = replace(usual, constancy=arm.constancy * usual.constancy, identity=arm.identity * usual.identity)
             place, title = home / study.name / f"{arm.name}-{seed}", f"{arm.name}, seed {seed}"
             record = _trained_before(task, config.replace(base, seed=seed), weights, place, progress, title)
-            write_sheet(arm_picture(arm.name, seed), drawn(load_network(place / "transfer.keras"), shown))
+            transferred = drawn(load_network(place / "transfer.keras"), shown)
+            pictures[arm_picture(arm.name, seed)] = sheet(transferred)
             records[arm.name, seed] = record
             # Each time, so that a study that is stopped keeps what it has.
-            file = results.write(study, records, folder, images=images)
+            file = results.write(study, records, folder, images=images, pictures=pictures)
     return records, file
 
 

@@ -43,40 +43,36 @@ all."""
 
 
 def kept_runs() -> list[dict]:
-    """Every kept run with cross-entropies for losses and a measured distance.
+    """Every kept run with cross-entropies for losses and a measured distance, each training once.
 
     Returns:
         Rows of "study", "data", "arm", "seed"; "kind", one of `KINDS`; "images" and "updates"; "crossings", how many,
         with the "first" and the "last" update (None without); and "distance", the kernel distance at the end.
     """
-    rows = []
+    kept, rows = [], []
     for file in sorted(results.RESULTS.glob("*.json")):
         study, data = re.fullmatch(r"(\w+?)-(.+)", file.stem).groups()
         if study not in STUDIES:
             continue
-        kept = results.load(file.stem)
-        for run in kept["runs"]:
+        for run in results.load(file.stem)["runs"]:
             if "snapshots" not in run:  # was not trained here, or not measured
                 continue
             experiment = _experiment_of(run, study, data)
             if experiment is None or experiment.training.loss not in CROSS_ENTROPY:
                 continue
-            at = crossings(*loss_curves(run))
-            rows.append(
-                {
-                    "study": study,
-                    "data": run["settings"]["data"]["name"] if "settings" in run else data,
-                    "arm": run["arm"],
-                    "seed": run["seed"],
-                    "kind": _kind(experiment),
-                    "images": run["images"],
-                    "updates": run["updates"],
-                    "crossings": len(at),
-                    "first": round(at[0]) if len(at) else None,
-                    "last": round(at[-1]) if len(at) else None,
-                    "distance": run["snapshots"][-1]["kernel"][0],
-                }
-            )
+            named = run["settings"]["data"]["name"] if "settings" in run else data
+            kept.append(run | {"study": study, "data": named, "kind": _kind(experiment)})
+    for run in results.trainings(kept):
+        at = crossings(*loss_curves(run))
+        rows.append(
+            {name: run[name] for name in ("study", "data", "arm", "seed", "kind", "images", "updates")}
+            | {
+                "crossings": len(at),
+                "first": round(at[0]) if len(at) else None,
+                "last": round(at[-1]) if len(at) else None,
+                "distance": run["snapshots"][-1]["kernel"][0],
+            }
+        )
     return rows
 
 
@@ -165,7 +161,7 @@ def plot_kept_runs(rows: list[dict]) -> Figure:
     for marker, about in (("o", "built-in faces"), ("s", "other images")):
         often.plot([], [], marker, color="grey", label=about)
     often.set(xlabel="times that the smoothed losses cross", ylabel="kernel distance at the end")
-    often.set_title("every kept run is a dot", fontsize=10)
+    often.set_title("every kept training is a dot", fontsize=10)
     when.set(xlabel="update of the first crossing (line: to the last)", xscale="log")
     when.set_title("those that cross", fontsize=10)
     for axes in (often, when):

@@ -97,7 +97,6 @@ def carry_out(
     from utils.evaluation.features import extractor_for
     from utils.evaluation.ladder import climb, rungs
     from utils.studies import results
-    from utils.viz import write_png
 
     runtime.start()
     size = side_of(study.data)
@@ -105,15 +104,18 @@ def carry_out(
     images = results.images_expected(study, DataConfig(study.data), size, folder, data_dir, progress)
     dataset, samples = _true_images(study, size, data_dir, progress)
     in_half, about_half = half_of_the_classes(dataset)
-    records, commit = {}, runtime.commit()
-    for arm in study.arms:
-        extractor = extractor_for(study.data, size, features=arm.features, data_dir=data_dir, progress=progress)
+    spaces = {  # what cannot be had is said before anything is measured
+        arm.name: extractor_for(study.data, size, features=arm.features, data_dir=data_dir, progress=progress)
+        for arm in study.arms
+    }
+    records, pictures, commit = {}, {}, runtime.commit()
+    for arm, extractor in spaces.items():
         for seed in study.seeds:
             true, steps = rungs(np.asarray(dataset.images), samples, in_half, seed)
             climbed = climb(true, steps, extractor, progress)
             columns = [np.concatenate(np.resize(rung.images, (SHOWN, size, size, 3))) for rung in steps]
-            write_png(folder / study.name / f"rungs-{seed}.png", np.concatenate(columns, axis=1))
-            records[arm.name, seed] = {
+            pictures[f"rungs-{seed}.png"] = np.concatenate(columns, axis=1)
+            records[arm, seed] = {
                 "images": dataset.title,
                 "images_fingerprint": dataset.fingerprint,
                 "size": size,
@@ -123,7 +125,7 @@ def carry_out(
                 "commit": commit,
                 "versions": {name: runtime.environment()[name] for name in ("tensorflow", "keras", "numpy", "python")},
             }
-    return records, results.write(study, records, folder, images=images)
+    return records, results.write(study, records, folder, images=images, pictures=pictures)
 
 
 def side_of(data: str) -> int:

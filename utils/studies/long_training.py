@@ -197,10 +197,10 @@ def _keep_authors(study: Study, out: Path) -> None:
     seed = study.seeds[0]
     drawn = Sampler.of(load_network(model.model("generator")), model.experiment).draw(results.SAMPLES, seed)
     sheet = viz.grid(drawn, columns=results.SAMPLES, tile=32)
-    viz.write_png(out / study.name / f"{AUTHORS}-{seed}.png", sheet)
     arm = Arm(AUTHORS, "the authors' own generator of 2015, learnt from SVHN itself: other images", model.experiment)
     record = {"images": model.card["data"], "about": model.card["about"], "parameters": model.card["parameters"]}
-    results.write(dataclasses.replace(study, arms=(*study.arms, arm)), {(AUTHORS, seed): record}, out)
+    study = dataclasses.replace(study, arms=(*study.arms, arm))
+    results.write(study, {(AUTHORS, seed): record}, out, pictures={f"{AUTHORS}-{seed}.png": sheet})
 
 
 def write_film(kept: dict, path: str | Path) -> None:

@@ -99,6 +99,13 @@ def evaluated_for(
     return measure
 
 
+def device_of(study: Study) -> str:
+    """What the speeds of a study that has a base would be measured on here, in words."""
+    from utils import runtime
+
+    return str(runtime.start(study.base.experiment.training.precision))
+
+
 def speeds(study: Study) -> dict:
     """Speeds of the arms, measured side by side.
 
@@ -106,10 +113,9 @@ def speeds(study: Study) -> dict:
         "seconds_per_update" of the base, on "device"; "relative", for each arm how many updates it does in the time of
         one of the base's.
     """
-    from utils import runtime
     from utils.training.estimate import seconds_per_update
 
-    device = str(runtime.start(study.base.experiment.training.precision))
+    device = device_of(study)
     updates = {arm.name: _cost_of(arm.experiment, study.base.experiment) for arm in (study.base, *study.arms)}
     distinct = {experiment: name for name, experiment in updates.items()}
     seconds = seconds_per_update({name: experiment for experiment, name in distinct.items()})

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 SIZES = {
     "report": ((128, 1_000, 5_000, 20_000), 2_000, 10_000, 5, (500, 20)),
-    "quick": ((128, 1_000), 200, 600, 3, (200, 10)),
+    "quick": ((128, 1_000), 200, 600, 3, (200, 20)),
     "smallest": ((40,), 2, 4, 2, (40, 3)),
 }
 """Numbers of training images, updates, updates of the arms that are trained for too long, how often networks are kept;
-and of the audit the pictures that are asked about, and the draws. At each scale."""
+and of the audit the pictures that are asked about, and the draws (`copies.SIZES`). At each scale."""
 LONG = (128, 1_000)
 """Of so many images, there are arms that are trained for too long."""
 BATCH_SIZE = {"report": 32, "quick": 32, "smallest": 16}

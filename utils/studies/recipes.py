@@ -108,57 +108,54 @@ def by_arm(results: dict) -> list[dict]:
 
     "speed" is updates per second, as a share of base's, measured side by side. "equal updates" and "equal minutes" are
     kernel distances, means over the seeds with the lowest and the highest: after as many updates as all arms have, and
-    when the first arm was through. "fake" is the mean score of fake samples over the last quarter (0.5 is level),
+    when the first arm was through; what needs the speed of an arm that has not been timed where the others were is "–",
+    and such arms come last. "fake" is the mean score of fake samples over the last quarter (0.5 is level),
     "diversity" a share of the true images'.
     """
-    rows = []
-    for arm, runs in _recipes_of(results).items():
-        ends = [_at(run, _shared_updates(results)) for run in runs]
-        timely = [_at(run, _shared_minutes(results) / _minutes(results, arm, 1)) for run in runs]
+    rows, everybody, timed = [], _recipes_of(results), _timed(results)
+    for arm in _best_first(results):
+        runs = everybody[arm]
         late = [row for run in runs for row in run["watch"][-max(1, len(run["watch"]) // 4) :]]
         rows.append(
             {
                 "arm": arm,
                 "what": results["arms"][arm],
-                "speed": f"{_speed(results, arm):.2f}",
-                "equal updates": spread(ends, ".3g"),
-                "equal minutes": spread(timely, ".3g"),
+                "speed": spread([_speed(results, arm)] if arm in timed else [], ".2f"),
+                "equal updates": spread(_at_equal_updates(results, arm), ".3g"),
+                "equal minutes": spread(_at_equal_minutes(results, arm), ".3g"),
                 "fake": f"{np.mean([row['fake_batch'] for row in late]):.2f}",
                 "diversity": f"{np.mean([row['diversity'] / row['diversity_true'] for row in late]):.2f}",
                 "runs": len(runs),
             }
         )
-    return sorted(rows, key=lambda row: float(row["equal minutes"].split()[0]))
+    return rows
 
 
 def plot_recipes(results: dict) -> Figure:
     """Draw each arm's distance beside base's, where that is there, at equal updates and at equal minutes, and its
     samples."""
     runs = _recipes_of(results)
-    minutes, updates = _shared_minutes(results), _shared_updates(results)
-
-    def after(run: dict) -> float:
-        return _at(run, minutes / _minutes(results, run["arm"], 1))
-
-    order = sorted(runs, key=lambda arm: np.mean([after(run) for run in runs[arm]]))
+    minutes, updates, order = _shared_minutes(results), _shared_updates(results), _best_first(results)
     above, below = max(3.0, 0.30 * len(order) + 1.0), 0.62 * -(-len(order) // 2)
     figure = new_figure(15, above + below)
     dots, samples = figure.subfigures(2, 1, height_ratios=(above, below))
     at_updates, at_minutes, courses = dots.subplots(1, 3, width_ratios=(1, 1, 1.2))
-    for axes, value in ((at_updates, lambda run: _at(run, updates)), (at_minutes, after)):
+    for axes, values_of in ((at_updates, _at_equal_updates), (at_minutes, _at_equal_minutes)):
         for place, arm in enumerate(order):
-            values = [value(run) for run in runs[arm]]
+            if not (values := values_of(results, arm)):
+                continue
             axes.plot(values, [place] * len(values), "o", color=_colour(arm), markersize=4, alpha=0.6)
             axes.plot(np.mean(values), place, "|", color=_colour(arm), markersize=12, markeredgewidth=2)
-        if "base" in runs:
-            axes.axvline(np.mean([value(run) for run in runs["base"]]), color="grey", linestyle=":", linewidth=1)
+        if "base" in runs and (values := values_of(results, "base")):
+            axes.axvline(np.mean(values), color="grey", linestyle=":", linewidth=1)
         axes.set(xscale="log", ylim=(len(order) - 0.5, -0.5))
         axes.set_yticks(range(len(order)), order if axes is at_updates else [], fontsize=9)
         axes.grid(alpha=0.25)
         plain_ticks(axes.xaxis)
     at_updates.set_title(f"kernel distance after {updates:,} updates", fontsize=10)
     at_minutes.set_title(f"after {minutes:.1f} minutes", fontsize=10)
-    for arm in dict.fromkeys((*order[:3], *(["base"] if "base" in runs else []), order[-1])):
+    timed = [arm for arm in order if arm in _timed(results)]
+    for arm in dict.fromkeys((*timed[:3], *(["base"] if "base" in timed else []), timed[-1])):
         lines = [
             [(_minutes(results, arm, row["update"]), row["kernel"][0]) for row in run["snapshots"] if row["update"]]
             for run in runs[arm]
@@ -214,6 +211,11 @@ def _recipes_of(results: dict) -> dict[str, list[dict]]:
     return {arm: runs for arm, runs in runs_by_arm(results).items() if not arm[0].isdigit()}
 
 
+def _timed(results: dict) -> dict[str, list[dict]]:
+    """Those whose speed is kept: of arms that were timed on another device than the last ones it is not."""
+    return {arm: runs for arm, runs in _recipes_of(results).items() if arm in results["speeds"]["relative"]}
+
+
 def _amounts_of(results: dict) -> dict[int, dict[str, list[dict]]]:
     """For each number of images the runs "as they are" and "moved"."""
     amounts = {}
@@ -239,11 +241,31 @@ def _minutes(results: dict, arm: str, update: float) -> float:
 
 def _shared_minutes(results: dict) -> float:
     """When the first arm is through: all are under way then."""
-    return min(_minutes(results, arm, runs[0]["updates"]) for arm, runs in _recipes_of(results).items())
+    return min(_minutes(results, arm, runs[0]["updates"]) for arm, runs in _timed(results).items())
 
 
 def _shared_updates(results: dict) -> int:
     return min(run["updates"] for runs in _recipes_of(results).values() for run in runs)
+
+
+def _at_equal_updates(results: dict, arm: str) -> list[float]:
+    """The kernel distances of an arm's runs after as many updates as all arms have."""
+    return [_at(run, _shared_updates(results)) for run in _recipes_of(results)[arm]]
+
+
+def _at_equal_minutes(results: dict, arm: str) -> list[float]:
+    """Those when the first arm is through; [] of an arm that has no speed."""
+    return [_at(run, _shared_minutes(results) / _minutes(results, arm, 1)) for run in _timed(results).get(arm, ())]
+
+
+def _best_first(results: dict) -> list[str]:
+    """The arms by their distances at equal minutes; then those that have no speed, by those at equal updates."""
+
+    def place(arm: str) -> tuple[bool, float]:
+        timely = _at_equal_minutes(results, arm)
+        return not timely, np.mean(timely or _at_equal_updates(results, arm))
+
+    return sorted(_recipes_of(results), key=place)
 
 
 def _at(run: dict, update: float) -> float:

@@ -12,10 +12,10 @@ from utils.figure import new_figure
 from utils.fitting import at_size
 from utils.latent.reconstruction import Reconstruction
 from utils.runs import Run
-from utils.studies.results import folders, runs_by_arm
+from utils.studies.results import runs_by_arm
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.tables import spread
-from utils.viz import grid, plain_ticks, read_png, write_png
+from utils.viz import grid, plain_ticks, read_png
 
 SIDE = 32
 """Pixels: at a quarter of the arithmetic of 64 the narrow networks get four times the updates in the same time."""
@@ -73,15 +73,15 @@ def carry_out(
     data, places = study.arms[0].experiment.data, (options.get("data_dir"), options.get("progress", True))
     find_source(data.name, SIDE, data.count, data_dir=places[0])  # refuses what is no dataset
     drawn_source(study.arms[0].experiment)  # and such as are not built in
-    home, out = folders(home, out)
     read = reader(study, study.scale, *places)
+    sheets: dict[str, np.ndarray] = {}
 
     def also(run: Run) -> dict:
         seen = combinations(run, study.scale, *places)
-        drawn_again = _encoded(run, MEASURED[study.scale][2], places[0], out / study.name)
+        drawn_again = _encoded(run, MEASURED[study.scale][2], places[0], sheets)
         return {"combinations": seen, "read": read(run)} | drawn_again
 
-    return train_study(study, home, out, **options, also=also)
+    return train_study(study, home, out, **options, also=also, pictures=sheets)
 
 
 def combinations(run: Run, scale: str, data_dir: str | Path | None = None, progress: bool = True) -> dict:
@@ -178,15 +178,15 @@ def sheet_of(true: Reconstruction, fakes: Reconstruction, count: int = SHOWN) ->
     return grid(np.concatenate(shown), columns=len(shown[0]), tile=32)
 
 
-def _encoded(run: Run, count: int, data_dir: str | Path | None, pictures: Path) -> dict:
+def _encoded(run: Run, count: int, data_dir: str | Path | None, sheets: dict[str, np.ndarray]) -> dict:
     """How well a run's encoder and generator draw `count` held-out images again: "error" and that of the mean picture,
-    "typical"; and the file of a sheet of them. Nothing of a run without an encoder."""
+    "typical"; and the file of a sheet of them, which `sheets` gets. Nothing of a run without an encoder."""
     if not run.model("encoder").is_file():
         return {}
     true, fakes = reconstructions(run, count, data_dir, progress=False)
     training = run.experiment.training
     name = f"encoded-{training.reconstruction:g}-{training.seed}.png"
-    write_png(pictures / name, sheet_of(true, fakes))
+    sheets[name] = sheet_of(true, fakes)
     return {"reconstruction": {"error": true.error, "typical": true.error_of_typical, "picture": name}}
 
 
@@ -268,7 +268,7 @@ def margins(results: dict) -> list[dict]:
 
 
 def plot_regularised(results: dict) -> Figure:
-    """Draw distances over updates, combinations that are missing, what is read, and samples of each arm."""
+    """Draw distances over updates, combinations that are missing, what is read, and samples of each arm's first run."""
     from matplotlib.ticker import PercentFormatter
 
     everybody = runs_by_arm(results)
@@ -317,8 +317,8 @@ def plot_regularised(results: dict) -> Figure:
     for axes in (courses, missing, read):
         axes.title.set_fontsize(10)
         axes.grid(alpha=0.25)
-    seed = results["runs"][0]["seed"]
-    for axes, arm in zip(np.atleast_1d(below.subplots(len(arms), 1)), arms):
+    for axes, (arm, (first, *_)) in zip(np.atleast_1d(below.subplots(len(arms), 1)), everybody.items()):
+        seed = first["seed"]
         axes.imshow(read_png(results["pictures"] / f"{arm}-{seed}.png"), interpolation="nearest")
         axes.axis("off")
         axes.set_title(f"{arm}, seed {seed}", fontsize=9, loc="left", pad=2)

@@ -4,7 +4,8 @@ They are small enough to be committed, so that a notebook can show what took hou
 """
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from utils.config import DataConfig
 from utils.data import scale_back
 from utils.data.catalogue import is_own, reading
 from utils.errors import InputError
-from utils.files import read_json, write_text
+from utils.files import appear_together, read_json, write_text
 from utils.runs import PROJECT, Run, runs_folder
 from utils.sampling import Sampler
 from utils.studies.study import Study
@@ -27,6 +28,8 @@ POINTS = 80
 """Values that a curve is kept with: means over as many parts of the run."""
 SAMPLES = 12
 """Samples that a picture shows, from the same latents in all arms."""
+BEGINNING = "-epochs"
+"""How the names of arms end that are the first epochs of another arm, on as many images."""
 
 
 def folders(home: str | Path | None = None, out: str | Path | None = None) -> tuple[Path, Path]:
@@ -112,17 +115,20 @@ def keep(
     speeds: dict | None = None,
     progress: bool = False,
     images: str | None = None,
+    pictures: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
-    """Write the results of a study. Those of other arms and seeds, which were kept there before, stay.
+    """Write the results of a study, when all is measured. Those of other arms and seeds, which were kept there before,
+    stay.
 
     Args:
         study: what was asked.
         runs: the run of each (arm, seed), as `train_arms` gave them.
         folder: where results are kept.
         measure: gives more figures of a run, as plain values.
-        speeds: of the arms, as `measure.speeds` gives them; those of other arms stay.
+        speeds: of the arms, as `measure.speeds` gives them; those of other arms stay if they are of the same device.
         progress: whether to show a progress bar over the runs that are measured.
         images: what the study is on, as `images_of` gives it; None for what is kept there.
+        pictures: more of them, as for `write`; `measure` may add to it.
 
     Returns:
         The JSON file, `<folder>/<study's name>.json`; the pictures are beside it, `<study's name>/<arm>-<seed>.png`.
@@ -132,7 +138,7 @@ def keep(
     """
     folder = Path(folder)
     expect_same_images(study, images, folder)
-    records = {}
+    records, drawn = {}, {}
     bar = tqdm(runs.items(), desc=f"{study.name}, measuring", unit="run", disable=not (progress and measure))
     for (arm, seed), run in bar:
         bar.set_postfix_str(f"{arm}, seed {seed}")
@@ -151,8 +157,8 @@ def keep(
             "epochs": [_rounded_row(row) for row in run.epochs()],
             **(measure(run) if measure else {}),
         }
-        write_png(folder / study.name / f"{arm}-{seed}.png", grid(_samples(run), columns=SAMPLES, tile=32))
-    return write(study, records, folder, speeds, images)
+        drawn[f"{arm}-{seed}.png"] = grid(_samples(run), columns=SAMPLES, tile=32)
+    return write(study, records, folder, speeds, images, drawn | dict(pictures or {}))
 
 
 def write(
@@ -161,12 +167,16 @@ def write(
     folder: str | Path = RESULTS,
     speeds: dict | None = None,
     images: str | None = None,
+    pictures: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
-    """Write what is known of each (arm, seed), as plain values. What was kept there of others stays.
+    """Write what is known of each (arm, seed), as plain values, and pictures. What was kept there of others stays.
+
+    File and pictures change together, so that no figures stand beside the pictures of another training.
 
     Args:
         study, folder, speeds, images: as for `keep`.
         records: of each (arm, seed).
+        pictures: uint8 (H, W, 3) by the names of their files ("base-0.png") in the folder of the study's name.
 
     Returns:
         The JSON file.
@@ -188,22 +198,27 @@ def write(
         about["images"] = images
     kept_speeds = before.get("speeds")
     if speeds:
-        relative = (kept_speeds or {}).get("relative", {}) | speeds["relative"]
-        kept_speeds = speeds | {"relative": relative}
+        same = kept_speeds and kept_speeds["device"] == speeds["device"]
+        kept_speeds = speeds | {"relative": (kept_speeds["relative"] if same else {}) | speeds["relative"]}
     if kept_speeds:
         about["speeds"] = kept_speeds
     head = json.dumps(about, indent=1, ensure_ascii=False)
     runs_lines = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)  # a line for each run
-    write_text(file, f'{head.rstrip()[:-2]},\n "runs": [\n{runs_lines}\n]}}\n')
+    with appear_together(folder) as made:
+        if pictures and (folder / study.name).is_dir():
+            shutil.copytree(folder / study.name, made / study.name, symlinks=True)  # the new folder takes its place
+        for name, picture in (pictures or {}).items():
+            write_png(made / study.name / name, picture)
+        write_text(made / file.name, f'{head.rstrip()[:-2]},\n "runs": [\n{runs_lines}\n]}}\n')
     return file
 
 
-def has_speeds(study: Study, folder: str | Path = RESULTS) -> bool:
-    """Whether the speeds of all arms of a study are kept."""
+def has_speeds(study: Study, device: str, folder: str | Path = RESULTS) -> bool:
+    """Whether the speeds of all arms of a study are kept, as they are on a device (`measure.device_of`)."""
     if not (Path(folder) / f"{study.name}.json").is_file():
         return False
-    relative = load(study.name, folder).get("speeds", {}).get("relative", {})
-    return {arm.name for arm in study.arms} <= set(relative)
+    kept = load(study.name, folder).get("speeds", {"device": None, "relative": {}})
+    return kept["device"] == device and {arm.name for arm in study.arms} <= kept["relative"].keys()
 
 
 def load(name: str, folder: str | Path = RESULTS) -> dict:
@@ -229,6 +244,19 @@ def runs_by_arm(results: dict) -> dict[str, list[dict]]:
     for run in results["runs"]:
         runs.setdefault(run["arm"], []).append(run)
     return {arm: found for arm, found in runs.items() if found}
+
+
+def trainings(runs: Iterable[dict]) -> list[dict]:
+    """Of kept runs those that are trainings of their own, in their order: whoever counts runs counts these.
+
+    Arms called `BEGINNING` are the first updates of another. And one training may be kept as several runs: where
+    studies share an arm, and where arms differ in nothing but an average of the weights, which no update depends on.
+    """
+    first = {}
+    for run in runs:
+        if not run["arm"].endswith(BEGINNING):
+            first.setdefault(tuple(run["curves"]["loss_generator"]), run)
+    return list(first.values())
 
 
 def rounded(value: float) -> float:

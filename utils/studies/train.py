@@ -1,7 +1,9 @@
 """A study from its arms to its kept results, as the command line and the notebooks do it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import numpy as np
 
 from utils import config
 from utils.data.catalogue import count_for, is_own
@@ -21,6 +23,7 @@ def train_study(
     samples: int | None = measure.SAMPLES,
     progress: bool = True,
     also: Callable[[Run], dict] | None = None,
+    pictures: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[dict[tuple[str, int], Run], Path]:
     """Train the arms of a study, those of them that are not trained yet, and keep what is measured.
 
@@ -31,6 +34,7 @@ def train_study(
         samples: fake and true images to measure distances on; None measures none. At scale "smallest" as few as can be.
         progress: whether to show progress bars.
         also: what else is measured of each run, as plain values.
+        pictures: what is kept beside those of samples, as for `results.write`; `also` may add to it.
 
     Returns:
         The run of each (arm, seed), and the file of the results, which `results.load` reads.
@@ -62,9 +66,10 @@ def train_study(
             "start again, so that arms are made for so many."
         ) from error
     runs = train_arms(study, home / study.name, data_dir=data_dir, progress=progress)
-    speeds = measure.speeds(study) if study.base and not results.has_speeds(study, out) else None
+    timed = study.base is None or results.has_speeds(study, measure.device_of(study), out)
+    speeds = None if timed else measure.speeds(study)
 
     def measure_all(run: Run) -> dict:
         return (measured(run) if measured else {}) | (also(run) if also else {})
 
-    return runs, results.keep(study, runs, out, measure_all, speeds, progress, images)
+    return runs, results.keep(study, runs, out, measure_all, speeds, progress, images, pictures)

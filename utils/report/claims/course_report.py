@@ -297,21 +297,22 @@ def _crossings(runs: Iterable[dict]) -> list[int]:
 
 
 def _losses_intersect(kept: Kept) -> Evidence:
-    """On the report's terms, its networks on few images and on all, and over all kept runs at equal updates of the
+    """On the report's terms, its networks on few images and on all, and over all kept trainings at equal updates of the
     studies of losses and of amounts."""
-    terms = long_trainings(kept)
+    from utils.studies.results import trainings
+
+    terms = long_trainings(kept, "report_few", "report")
     few, all_images = ([runs[arm] for runs in terms.values()] for arm in ("report_few", "report"))
     words = [
-        f"{NAMES[name]}: " + ", ".join(
+        f"{NAMES.get(name, name)}: " + ", ".join(
             f"{n or 'none'} with {run['images']:,} images"
             for run in (runs["report_few"], runs["report"])
             for n in _crossings([run])
         )
         for name, runs in terms.items()
     ]  # fmt: skip
-    runs = list(kept.study("losses-faces")["runs"])
-    for results in on_datasets(kept, "amount_of_data").values():
-        runs += [run for run in results["runs"] if not run["arm"].endswith("-epochs")]
+    studies = [kept.study("losses-faces"), *on_datasets(kept, "amount_of_data").values()]
+    runs = trainings(run for results in studies for run in results["runs"])
     small = [run for run in runs if int(run["arm"].split("-")[0]) <= SMALL]
     large = [run for run in runs if run not in small]
     crossed, many = (sum(n > 0 for n in _crossings(some)) for some in (few + small, all_images + large))
@@ -430,7 +431,7 @@ def _filters(kept: Kept) -> Evidence:
 def _best_pictures(kept: Kept) -> Evidence:
     """The one space that all datasets share; it is not enough to decide."""
     words, floors, images = {}, {}, []
-    for name, runs in long_trainings(kept).items():
+    for name, runs in long_trainings(kept, "best_recipe").items():
         images.append(runs["best_recipe"]["images"])
         for space in runs["best_recipe"]["distance"]["other_spaces"]:
             if "ImageNet" in space["space"]:
@@ -451,7 +452,7 @@ def _best_pictures(kept: Kept) -> Evidence:
 def textures_repeat(kept: Kept) -> Evidence:
     """Whether the samples of every dataset share more of their fine detail than true images do."""
     measured, true, more, best = {}, {}, [], {}
-    for name, runs in long_trainings(kept).items():
+    for name, runs in long_trainings(kept, "report", "best_recipe").items():
         fake, held_out = (runs["report"]["fixed_pattern"][key] for key in ("fake", "held_out"))
         measured[name] = f"{fake[0]:.1%} ({fake[1]:.1%} to {fake[2]:.1%})"
         true[name] = f"{held_out[0]:.1%}"

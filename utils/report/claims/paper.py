@@ -30,15 +30,17 @@ TURNS = "turn-faces64"
 
 
 def _stable(kept: Kept) -> Evidence:
+    from utils.studies.results import trainings
+
     texts, follow, break_ = [], [], []
     studies = on_datasets(kept, "batch_normalisation")
     for name, results in studies.items():
-        runs = [run for run in results["runs"] if run["arm"] in GUIDED]
+        runs = [run for run in trainings(results["runs"]) if run["arm"] in GUIDED]
         settings = len({run["arm"] for run in runs})
         texts.append(by_data({name: f"{sum(map(is_healthy, runs))} of {len(runs)} runs of {settings} settings"}))
         follow += runs
         break_ += of_arm(results, "off")
-    changes = [run for run in kept.study("recipes-cifar10")["runs"] if not run["arm"][0].isdigit()]
+    changes = [run for run in trainings(kept.study("recipes-cifar10")["runs"]) if not run["arm"][0].isdigit()]
     guided = [run for run in changes if run["arm"] not in UNGUIDED]
     follow, break_ = follow + guided, break_ + [run for run in changes if run["arm"] in UNGUIDED]
     (good, count), (others, of_others) = healthy_of(follow), healthy_of(break_)

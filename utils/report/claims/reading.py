@@ -66,7 +66,7 @@ def kernel_ends(runs: Sequence[dict]) -> list[float]:
 
 def by_data(texts: dict[str, str]) -> str:
     """What is said of each dataset, in one line."""
-    return "; ".join(f"{NAMES[name]}: {text}" for name, text in texts.items())
+    return "; ".join(f"{NAMES.get(name, name)}: {text}" for name, text in texts.items())
 
 
 def is_healthy(run: dict) -> bool:
@@ -100,14 +100,20 @@ def amounts_in(results: dict) -> list[int]:
     return sorted({int(run["arm"].split("-")[0]) for run in results["runs"]})
 
 
-def long_trainings(kept: Kept) -> dict[str, dict]:
-    """The runs of each long training by arm, by the name of its data."""
+def long_trainings(kept: Kept, *arms: str) -> dict[str, dict]:
+    """The runs of the longest training on each dataset by arm, by the name of its data, where it has these arms."""
+    from utils.studies.long_training import find
+
+    of_study = (kept.study(name) for name in kept.studies() if study_of(name) == "long_training")
+    there = [run for results in of_study for run in results["runs"] if "settings" in run]
     found = {}
-    for name in (name for name in kept.studies() if study_of(name) == "long_training"):
-        runs = {run["arm"]: run for run in kept.study(name)["runs"] if "settings" in run}
-        found[next(iter(runs.values()))["settings"]["data"]["name"]] = runs
+    for name in dict.fromkeys(run["settings"]["data"]["name"] for run in there):
+        longest = find(name, kept.results) or {"runs": []}  # what is kept at the smallest scale alone says nothing
+        runs = {run["arm"]: run for run in longest["runs"] if "settings" in run}
+        if runs.keys() >= set(arms):
+            found[name] = runs
     if not found:
-        raise NotKeptError("the study long_training has not been carried out")
+        raise NotKeptError(f"the study long_training has not been carried out with {' and '.join(arms)}")
     return found
 
 
@@ -174,7 +180,7 @@ def copies_in_words(kept: Kept) -> tuple[str, str]:
     control = f"copies that were planted are found in {found.caught} of {len(found.spaces)}"
     if not found.audit:
         return measured, control
-    seen = [row["sees exact"] for row in found.audit if row["sees exact"] != "–"]
+    seen = [row["sees exact"] for row in found.audit if row["sees exact"].endswith("%")]
     power = f"exact ones from {min(seen, key=_number)} on by {len(seen)} of {len(found.audit)} tests" if seen else ""
     return (
         f"{measured}; none in {found.clean_audit} of {len(found.audit)} tests of an audit",
