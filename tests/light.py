@@ -8,6 +8,8 @@ from utils.training.step import Record
 class Light:
     """In place of the compiled update: changes all that it changes, by the batch, the step size and what there is."""
 
+    combinations = 0  # of those that are compiled
+
     def __init__(self, players, experiment, team=None):
         self.players = players
 

@@ -291,6 +291,27 @@ def test_a_run_that_several_cannot_go_on_with_is_refused_with_the_command_that_g
     assert gone_on == [None] and asked.strategies == []
 
 
+@pytest.mark.parametrize("options", ["--updates 9 --xla on", "--minutes 1"])
+def test_what_several_cannot_train_is_refused_with_an_option_that_trains_it(
+    gpus, noise_dataset, tmp_path, monkeypatch, capsys, options
+):
+    """It is typed as it is said: `launch`, which says itself who computes the updates, would not take it."""
+    given = []
+    monkeypatch.setattr("utils.training.train", lambda experiment, **others: given.append(others["strategy"]))
+    monkeypatch.setattr("utils.data.load_for", lambda *of: noise_dataset)
+    monkeypatch.setattr(
+        "utils.training.estimate.try_updates", lambda *of: choice.Trial(0.1, 5, "a machine", 0.0, 2, 1, 1, 1)
+    )
+    asked = gpus(0)
+    monkeypatch.setenv("TF_CONFIG", TWO_WORKERS)
+    typed = ["train", "--preset", "quick", *options.split(), "--runs-dir", str(tmp_path)]
+    assert cli.main([*typed, "--strategy", "workers"]) == 2 and asked.strategies == []  # as `launch` starts it
+    said = capsys.readouterr().err
+    advice = re.search(r", or use (--strategy one), without launch\.\n$", said)[1].split()
+    assert cli.main([*typed, *advice]) == 0 and given == ["one"]
+    assert cli.main(["launch", *typed, *advice]) == 2 and "leave --strategy out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("conditions", ["labels", "attributes"])
 def test_replicas_of_a_conditional_training_are_built_with_the_names_that_its_images_bring(
     tiny, noise_images, tmp_path, monkeypatch, undrawn, conditions

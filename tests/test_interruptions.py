@@ -16,7 +16,7 @@ from comparing import assert_same_contents
 
 from utils.cli import main
 from utils.runs import PROJECT, Run
-from utils.training import checkpoint, resume
+from utils.training import checkpoint, loop, resume
 
 SETTINGS = ["--data", "house_numbers", "--count", "64", "--width", "0.0625", "--batch-size", "8", "--averaging", "0.9"]
 SETTINGS += ["--preset", "quick", "--summary-samples", "16", "--batch-norm", "batch"]
@@ -30,6 +30,10 @@ def dcgan(*arguments, data_dir, runs_dir, **options):
         [sys.executable, "-m", "utils", *arguments], env=environment, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, **options,
     )  # fmt: skip
+
+
+def in_a_terminal():
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def wait_for(condition, process, seconds=120):
@@ -89,27 +93,62 @@ def _existing(paths):
 
 
 @pytest.mark.slow
-def test_ctrl_c_and_sigterm_save_say_how_to_go_on_and_lose_nothing(undisturbed, tmp_path):
+def test_ctrl_c_sigterm_and_a_closed_terminal_save_say_how_to_go_on_and_lose_nothing(undisturbed, tmp_path):
     """One after the other, of the same run."""
     whole, data_dir, _ = undisturbed
-    places = {"data_dir": data_dir, "runs_dir": tmp_path}
+    # Whoever started the tests may ignore the last.
+    places = {"data_dir": data_dir, "runs_dir": tmp_path, "preexec_fn": in_a_terminal}
     process = dcgan("train", *SETTINGS, *SELDOM, "--epochs", "6", **places)
     wait_for(lambda: any(tmp_path.glob("*/*/steps.jsonl")), process)
     run, before = Run.find("last", tmp_path), 0
-    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
         wait_for(lambda: len(run.steps().get("update", ())) >= before + 2, process)
-        process.send_signal(number)
+        for _ in range(1 + (number == signal.SIGHUP)):  # of a closed terminal both the shell and the system tell
+            process.send_signal(number)
         output, errors = process.communicate()
         assert process.returncode == code
-        assert "Traceback" not in errors
+        assert "Traceback" not in errors and "\nStopping after this update.\n" in output
         command = re.search(r"Go on with: \./dcgan (resume \S+)", output)[1].split()
         before = len(run.steps()["update"])
         assert checkpoint.latest(run.checkpoints) == before == run.state.update < 48
         assert run.in_words() == f"stopped (by signal {int(number)})" and run.seconds is None
-        if number == signal.SIGINT:
+        if number != signal.SIGHUP:
             process = dcgan(*command, **places)
     assert main([*command, "--data-dir", str(data_dir), "--runs-dir", str(tmp_path)]) == 0
     assert_same_contents(whole, run)
+
+
+@pytest.mark.parametrize(("before", "noted"), [(signal.SIG_DFL, [signal.SIGHUP]), (signal.SIG_IGN, [])])
+def test_a_closed_terminal_is_noted_once_and_not_at_all_by_what_is_to_outlive_it(before, noted):
+    handler = signal.signal(signal.SIGHUP, before)
+    try:
+        with loop._signals() as asked:
+            for _ in range(2):
+                signal.raise_signal(signal.SIGHUP)
+        assert asked == noted and signal.getsignal(signal.SIGHUP) == before
+    finally:
+        signal.signal(signal.SIGHUP, handler)
+
+
+def test_a_signal_that_comes_while_something_is_printed_is_noted_all_the_same(monkeypatch, capfd):
+    class Interrupted(io.RawIOBase):
+        written = b""
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            if not self.written:
+                signal.raise_signal(signal.SIGINT)
+            self.written += bytes(data)
+            return len(data)
+
+    raw = Interrupted()
+    with loop._signals() as asked, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(raw), line_buffering=True))
+        print("something")
+    assert asked == [signal.SIGINT] and raw.written == b"something\n"
+    assert capfd.readouterr().out == "\nStopping after this update.\n"
 
 
 @pytest.mark.slow

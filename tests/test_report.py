@@ -368,6 +368,15 @@ def reported(run, tmp_path_factory):
     return report
 
 
+def test_where_only_differences_of_logits_count_no_discriminator_is_called_right(tmp_path):
+    run, found = run_in(tmp_path), []
+    for loss in ("hinge", "relativistic"):
+        run.save_experiment(replace(run.experiment, loss=loss, discriminator_updates="joint"))
+        found.append(str(of_networks._abstract(subject_of(run.folder))))
+    assert "is right about 90% of true and 80% of fake samples; the diversity of these is 0.2." in found[0]
+    assert "At the end the diversity of the samples is 0.2." in found[1] and "right about" not in found[1]
+
+
 def test_a_report_of_a_run_has_the_parts_of_a_course_report_and_stamps_every_figure(run, reported):
     there = sections_of(reported)
     assert list(there)[1:] == [

@@ -9,8 +9,11 @@ from utils.config import replace
 from utils.data import scale
 from utils.models import build_combined
 from utils.training.batches import Batch
+from utils.training.losses import R2
 from utils.training.players import build_players
-from utils.training.step import Update
+from utils.training.recipes import recipe_of
+from utils.training.step import Update, run_phase
+from utils.training.view import Given
 
 UPDATES = 4
 UNTRAINED = 1e-5  # a weight that Adam (learning rate 2e-4) moves at all moves by more than this in one update
@@ -38,6 +41,21 @@ def test_scores_are_those_before_the_discriminators_steps_also_where_a_penalty_i
     assert beside["penalty_r1"] > 0
     for name in ("score_true", "score_fake"):
         assert beside[name] == pytest.approx(without[name], abs=1e-6)
+
+
+def test_what_falls_on_slopes_at_fakes_sees_no_true_image(tiny):
+    """In a phase of its own: normalised by the batch, the discriminator would move its averages with them."""
+    experiment = replace(tiny, r2=1.0, batch_norm="on")
+    (phase,) = [phase for phase in recipe_of(experiment) if R2 in phase.terms.get("discriminator", ())]
+    batch, fake = next(batches_of(experiment)), tf.random.stateless_normal((8, 32, 32, 3), (0, 1))
+    averages = []
+    for images in (batch.images[0], 255 - batch.images[0] // 2):
+        players = build_players(experiment)
+        recorded = run_phase(phase, players, experiment.training, images=tf.constant(images), draw=lambda: Given(fake))
+        assert list(recorded) == ["penalty_r2"] and recorded["penalty_r2"] > 0
+        layers = [layer for layer in players.discriminator.layers if hasattr(layer, "moving_mean")]
+        averages.append(np.concatenate([layer.moving_mean for layer in layers]))
+    assert np.array_equal(*averages) and averages[0].any()
 
 
 def assert_same_weights(one, other, atol):

@@ -7,12 +7,15 @@ import os
 import re
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import imageio.v2 as imageio
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from comparing import assert_same_contents, contents
+from light import Light
 from PIL import Image
 from tensorflow import make_ndarray
 
@@ -22,12 +25,13 @@ from utils.config import replace
 from utils.data import load_for
 from utils.errors import InputError
 from utils.files import appear_together, appears_whole
-from utils.runs import Run
+from utils.runs import Curves, Run
 from utils.training import board, checkpoint, estimate, loop, performance_summarizer, resume, train
 from utils.training.batches import Schedule, batches
 from utils.training.estimate import try_updates
 from utils.training.players import build_players
 from utils.training.recipes import due_at, recipe_of, what_is_due
+from utils.training.step import Update
 
 # --- order ------------------------------------------------------------------------------------------------------------
 
@@ -152,6 +156,57 @@ def test_the_time_of_the_whole_training_is_said_once_by_the_speed_of_its_first_u
     assert "\n6 updates of 8 images, about" in capsys.readouterr().out  # of those that are left
 
 
+def test_to_compile_what_is_due_late_is_no_part_of_the_speed_that_is_told_and_shown(
+    tiny, noise_dataset, light, tmp_path, capsys, monkeypatch
+):
+    """An update takes a second, and ten minutes where it is compiled before; a run that goes on after 28 updates comes
+    to its lazy penalty at 33."""
+    now, rates, again = [0.0], [], {"updates": 100, "summary_updates": 100}
+
+    class Clocked(Light):
+        def __init__(self, players, experiment, team=None):
+            super().__init__(players, experiment)
+            self.recipe, self.compiled = recipe_of(experiment), set()
+
+        @property
+        def combinations(self):
+            return len(self.compiled)
+
+        def __call__(self, batch, stop=False):
+            which = what_is_due(due_at(self.recipe, batch.update))
+            now[0] += 1.0 if which in self.compiled else 600.0
+            self.compiled.add(which)
+            return super().__call__(batch, stop)
+
+    class Bar(loop.tqdm):
+        def close(self):
+            rates.append(self.format_dict["rate"])
+            super().close()
+
+    monkeypatch.setattr(loop, "Update", Clocked)
+    monkeypatch.setattr(loop, "tqdm", Bar)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("tqdm.std.time", lambda: now[0])
+    experiment = replace(tiny, r1=1.0, penalty_every=16, watch_updates=0, **again)
+    run = train(replace(experiment, updates=28), dataset=noise_dataset, runs_dir=tmp_path, update_seconds=1.0)
+    assert capsys.readouterr().out.count("28 updates of 8 images, about ") == 1
+    rates.clear()
+    resume(run, changed=experiment, dataset=noise_dataset)
+    out = capsys.readouterr().out
+    assert out.count("\n72 updates of 8 images, about 1 min 20 s on ") == 1 and "machine is busier" not in out
+    assert rates[0] == pytest.approx(8.0, rel=0.1)  # images a second
+
+
+def test_compiled_combinations_are_counted(tiny, noise_images):
+    experiment = replace(tiny, r1=1.0, penalty_every=2)
+    update, counts = Update(build_players(experiment), experiment), []
+    update._compile = lambda due: ([], lambda *given: tf.zeros(0))
+    for batch in batches(noise_images, experiment, Schedule.of(experiment, 24), 1, 4):
+        update(batch)
+        counts.append(update.combinations)
+    assert counts == [1, 2, 2, 2]
+
+
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny, noise_dataset, trained, tmp_path):
     same, other = (
@@ -177,6 +232,38 @@ def test_the_summary_counts_right_scores_and_changes_nothing(tiny, noise_images,
     head.bias.assign([0.0])
     assert all(np.array_equal(a, b) for a, b in zip(before, networks.variables().values(), strict=True))
     assert len(run.epochs()) == 2
+
+
+@pytest.mark.parametrize("loss", ["relativistic", "wasserstein"])
+def test_where_only_differences_of_logits_count_a_shift_of_all_changes_no_accuracy(tiny, noise_images, tmp_path, loss):
+    experiment = replace(tiny, loss=loss, discriminator_updates="joint")
+    run, players = Run.create(experiment, {}, tmp_path), build_players(experiment)
+    np.save(run.latents_file, np.zeros((4, 100), np.float32))
+    records = []
+    for shift in (0.0, -20.0, 20.0):  # at the last all scores are 1
+        players.discriminator.layers[-2].bias.assign([shift])
+        records.append(performance_summarizer(run, 0, players, noise_images))
+    plain, *shifted = [(record["accuracy_true"], record["accuracy_fake"]) for record in records]
+    assert shifted == [plain, plain] and 0 < plain[0] == plain[1]  # as many are above the median as below
+
+
+def test_least_squares_call_true_what_is_nearer_to_their_label_of_true_images(tiny, noise_images, tmp_path):
+    experiment = replace(tiny, loss="least_squares")
+    run, players = Run.create(experiment, {}, tmp_path), build_players(experiment)
+    np.save(run.latents_file, np.zeros((4, 100), np.float32))
+    head = players.discriminator.layers[-2]
+    head.kernel.assign(head.kernel * 0.0)
+    for logit, accuracies in ((0.6, (1, 0)), (0.4, (0, 1))):
+        head.bias.assign([logit])
+        record = performance_summarizer(run, 0, players, noise_images)
+        assert (record["accuracy_true"], record["accuracy_fake"]) == accuracies
+
+
+def test_curves_show_what_an_undecided_discriminator_has_under_the_losses_of_which_it_is_known(tiny, trained):
+    for loss, shown in (("non_saturating", True), ("hinge", False)):
+        trained.save_experiment(replace(tiny, loss=loss))
+        _, labels = Curves(trained).figure().axes[0].get_legend_handles_labels()
+        assert ("log 2 (undecided)" in labels) == shown
 
 
 def test_tensorboard_gets_scalars_and_grids(tiny, noise_dataset, trained):

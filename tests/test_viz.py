@@ -1,5 +1,6 @@
 import subprocess
 import weakref
+from types import SimpleNamespace
 
 import imageio.v2 as imageio
 import imageio_ffmpeg
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 
 from utils import viz
+from utils.config import TrainingConfig
 from utils.errors import InputError
+from utils.registries import LOSSES, chosen
 
 
 def test_a_grid_shows_every_image_enlarged_by_a_whole_factor_in_reading_order():
@@ -82,3 +85,16 @@ def test_smoothing_keeps_a_constant_and_averages_neighbours():
 def test_smoothing_passes_over_what_is_not_known_and_is_so_only_where_nothing_is():
     values = np.array([1.0, np.nan, 3.0, np.nan, np.nan, np.nan, 5.0])
     np.testing.assert_array_equal(viz.smooth(values, 3), [1, 2, 3, 3, np.nan, 5, 5])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_log_2_is_called_undecided_where_it_is_the_loss_of_a_discriminator_that_cannot_tell(name):
+    loss, zeros = chosen(LOSSES, name), np.zeros((4, 1), np.float32)
+    view = SimpleNamespace(true_logits=zeros, fake_logits=zeros, settings=TrainingConfig())
+    # Beside these, losses on texts have terms with half of the weight.
+    values = [float((term.recorded or term.value)(view)) for term in (loss.discriminator[0], loss.generator[0])]
+    undecided = values == pytest.approx([np.log(2)] * 2)
+    steps = {"epoch": np.arange(3.0), "score_true": np.ones(3), "score_fake": np.ones(3), "loss_generator": np.ones(3)}
+    epochs = {"epoch": np.arange(2.0), "accuracy_true": np.ones(2), "accuracy_fake": np.ones(2)}
+    _, labels = viz.plot_training(steps, epochs, "a title", loss=name).axes[0].get_legend_handles_labels()
+    assert ("log 2 (undecided)" in labels) == undecided

@@ -88,7 +88,9 @@ def test_players_that_descend_one_pass_see_no_gap(tiny, join):
 
 
 def test_diversity_is_the_deviation_over_samples(tiny):
-    row, _, watch = measured(tiny)
+    row, networks, watch = measured(tiny)
+    fake = np.asarray(networks.generator(watch._latents))
+    assert row["diversity"] == pytest.approx(fake.std(axis=0).mean(), rel=1e-5) and row["diversity"] > 0
     assert row["diversity_true"] == pytest.approx(watch._true.std(axis=0).mean(), rel=1e-6)
     assert {image.tobytes() for image in watch._true} <= {image.tobytes() for image in scale(IMAGES)}
 

@@ -70,9 +70,13 @@ def test_a_worker_reads_its_rows_of_every_batch_and_all_workers_together_read_it
     ("strategy", "changes", "sentence"),
     [
         ("mirrored", {"batch_size": 7, "count": 21}, "batch_size must be a multiple.*batch_size=7, devices=2"),
-        ("mirrored", {"batch_norm_parts": 1, "xla": "on"}, "--xla on is not made for several devices"),
+        ("mirrored", {"xla": "on"}, "--xla on is not made for several devices"),
         ("mirrored", {"precision": "mixed_float16"}, "mixed_float16 .*is not made for several devices"),
-        ("mirrored", {"batch_norm": "on", "batch_norm_parts": 1, "batch_size": 9}, "batch_size must be a multiple"),
+        (
+            "mirrored",
+            {"batch_norm": "on", "batch_norm_parts": 3, "batch_size": 12},
+            "batch_norm_parts must be a multiple.*batch_norm_parts=3, devices=2",
+        ),
         ("workers", {}, "needs to be told of the workers.*launch"),
     ],
 )

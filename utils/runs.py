@@ -495,7 +495,7 @@ class Curves:
             steps["epoch"] = steps["update"] / self._updates_per_epoch()
         about = f"{experiment.preset} on {shorten(dataset_name(experiment.data.name), 50)}"
         title = f"{about}, seed {experiment.training.seed}"
-        return viz.plot_training(steps, self._epochs.columns(), title, unit)
+        return viz.plot_training(steps, self._epochs.columns(), title, unit, experiment.training.loss)
 
     def _updates_per_epoch(self) -> int:
         """Updates of the first epoch, or those of it that there are."""

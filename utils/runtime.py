@@ -51,7 +51,7 @@ def open_closed_streams() -> None:
 
 def outlive_readers() -> None:
     """Let this process go on when whoever read its output has left (`| head`, a pager, a terminal that was closed): a
-    training is not there to be read."""
+    training is not there to be read. The signal that such a terminal sends, too, is for `training.loop` to answer."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         raw = io.BufferedWriter(_Outliving(stream.fileno(), "w", closefd=False))

@@ -208,8 +208,13 @@ def plain_ticks(axis, at: Sequence[float] | None = None) -> None:
     axis.set_minor_locator(NullLocator())
 
 
+CROSS_ENTROPIES = ("non_saturating", "saturating", "relativistic", "gan_cls", "gan_int_cls")
+"""Losses whose terms are log 2 where the discriminator cannot tell true from fake images: cross-entropies, of single
+images or of pairs."""
+
+
 def plot_training(
-    steps: dict[str, np.ndarray], epochs: dict[str, np.ndarray], title: str, unit: str = "epoch"
+    steps: dict[str, np.ndarray], epochs: dict[str, np.ndarray], title: str, unit: str = "epoch", loss: str = ""
 ) -> "Figure":
     """Plot losses and mean scores of every update, and the accuracies of every summary.
 
@@ -218,6 +223,7 @@ def plot_training(
         epochs: float (E,) `unit`, "accuracy_true" and "accuracy_fake".
         title: heading.
         unit: what the training is counted in, "epoch" or "update".
+        loss: what is descended, by its name.
     """
     from utils.figure import new_figure  # it takes a while to load
 
@@ -242,7 +248,8 @@ def plot_training(
     named |= {name: (name.removeprefix("loss_"), f"C{4 + n}") for n, name in enumerate(others)}
     named = {name: label for name, label in named.items() if name in steps}
     curves(losses, named)
-    losses.axhline(math.log(2), color="grey", linestyle=":", linewidth=1, label="log 2 (undecided)")
+    if loss in CROSS_ENTROPIES:
+        losses.axhline(math.log(2), color="grey", linestyle=":", linewidth=1, label="log 2 (undecided)")
     low, top = (
         end(np.nanquantile(steps[name], share) for name in named) for end, share in ((min, 0.005), (max, 0.995))
     )

@@ -19,9 +19,8 @@ from utils.start import command
 COMMANDS = ("train", "resume")
 GRACE = 30.0
 """Seconds that the other workers have, once one has ended, to notice it and to end by themselves."""
-SIGNALS = {signal.SIGINT: signal.SIGINT, signal.SIGTERM: signal.SIGTERM, signal.SIGHUP: signal.SIGTERM}
-"""What is answered, and what workers are sent for it: at Ctrl-C and SIGTERM they save and stop, and at the signal of a
-terminal that is closed they would end at once."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What workers are sent on: at Ctrl-C, SIGTERM and the signal of a terminal that is closed they save and stop."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +118,10 @@ def on_cores(index: int, workers: int) -> Callable[[], None] | None:
 
 def _answer(send: Callable[[int], None]) -> None:
     """Let `send` have what workers are to be sent, whenever a signal comes."""
-    for number, sent in SIGNALS.items():
+    for number in SIGNALS:
         # What was started with nohup is to outlive its terminal.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, lambda *_, sent=sent: send(sent))
+            signal.signal(number, lambda number, _frame: send(number))
 
 
 def _send(processes: list[subprocess.Popen], number: int) -> None:

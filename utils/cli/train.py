@@ -56,6 +56,13 @@ class _Places:
     """Folder of the datasets; data/ by default."""
 
 
+_MEASURED_TOGETHER = {
+    *("--width", "--learning-rate", "--discriminator-learning-rate"),
+    *("--loss", "--r1", "--r2", "--gradient-penalty", "--penalty-every"),
+}
+"""Options of what `fitting.recommended` changes with the time: it was measured as a whole, so who says one says all."""
+
+
 @dataclass(frozen=True)
 class _Settings:
     """All settings of an experiment, as flat options."""
@@ -195,10 +202,11 @@ class Train:
         """
         from utils import runtime
         from utils.choice import Choice, choose, choose_length
-        from utils.data.catalogue import check_small, check_without, is_own
+        from utils.data.catalogue import check_effect, check_small, check_without, is_own
 
         data, given = self.settings.data, _given(self.options)
         check_small(data.name, data.small)  # before updates are timed
+        check_effect(data)
         check_without(data, self.places.data_dir)
         minutes = self.minutes
         if minutes is None and not {"--updates", "--epochs"} & given and (self._is_free or is_own(data.name)):
@@ -213,7 +221,7 @@ class Train:
         if minutes is not None and not timed:
             raise InputError(
                 "How many updates go into the minutes is measured on one device: say with --updates, or --epochs, how "
-                f"long several are to train (--strategy {self.strategy}), or use --strategy one."
+                f"long several are to train (--strategy {self.strategy}), or use --strategy one, without launch."
             )
         if self._is_free:
             asked = self.settings.model.image_size
@@ -246,9 +254,9 @@ class Train:
 
     def _recommended(self, size: int, images: int | None, updates: int | None) -> Experiment:
         """What is recommended, with all that the options say. Networks whose side they decide are as they say alone;
-        where they say how wide these are, or how large steps, much time changes neither."""
+        where they say how wide these are, how large steps, or what is paid for, much time changes none of it."""
         given = _given(self.options)
-        if given & {"--width", "--learning-rate", "--discriminator-learning-rate"}:
+        if given & _MEASURED_TOGETHER:
             updates = None
         if _decide_side(given):
             own = {name: getattr(self.settings.model, name) for name in ("generator", "discriminator")}
@@ -352,7 +360,7 @@ class Resume:
 
         run = Run.find(self.run_name, self.places.runs_dir)
         changed = self.settings.experiment(run.experiment.preset)
-        began = time.monotonic()
+        before, began = run.state.update, time.monotonic()
         finished = resume(
             run,
             changed=changed,
@@ -362,7 +370,7 @@ class Resume:
             distance=partial(_distance_for, data_dir=self.places.data_dir),
             strategy=self.strategy,
         )
-        _say_finished(finished, time.monotonic() - began)
+        _say_finished(finished, time.monotonic() - began, before)
 
 
 def _several(strategy: str) -> bool:
@@ -378,7 +386,9 @@ def _distance_for(experiment: Experiment, data_dir: Path | None):
     return distance_for(experiment, data_dir)
 
 
-def _say_finished(run, seconds: float) -> None:
+def _say_finished(run, seconds: float, before: int = 0) -> None:
+    """Say what a process has made of a run, in so many seconds, and what can be done next; `before` it had so many
+    updates."""
     if run is None:  # another worker is the chief
         return
     from utils.data.catalogue import is_own, share_too_small
@@ -403,8 +413,9 @@ def _say_finished(run, seconds: float) -> None:
                 typed = command("train", "--data", experiment.data.name, "--image-size", str(larger))
                 following[typed] = "larger pictures"
     width = max(map(len, following))
-    expected = expected_seconds(run, run.state.update, length.every * length.each)
-    busier = run.state.seconds > TOO_SLOW * expected and not back
+    expected = expected_seconds(run, run.state.update - before, length.every * length.each)
+    took = min(seconds, run.state.seconds)  # what comes before the first update is in no expectation
+    busier = 0 < TOO_SLOW * expected < took and not back
     slower = f"; {roughly(expected)} had been expected, but the machine was busier" if busier else ""
     print(
         f"\nDone in {duration(seconds)}{slower}{', but the training has failed' if diagnosis.failed else ''}.\n"

@@ -179,6 +179,8 @@ def _about_data(subject: Subject) -> str:
 
 
 def _abstract(subject: Subject) -> list[dict]:
+    from utils.training.losses import undecided_logit
+
     settings, sentences = subject.experiment, []
     side = settings.model.image_size
     told = f", told {settings.model.conditions}" if settings.model.is_conditional else ""
@@ -191,10 +193,13 @@ def _abstract(subject: Subject) -> list[dict]:
         sentences.append(f"{trained}: {updates:,} updates{took} on {device}, seed {settings.training.seed}.")
         if rows := subject.run.epochs(1):
             last = rows[-1]
-            sentences.append(
-                f"At the end the discriminator is right about {last['accuracy_true']:.0%} of true and "
-                f"{last['accuracy_fake']:.0%} of fake samples; the diversity of these is {last['diversity']:.2g}."
+            right = (
+                f"the discriminator is right about {last['accuracy_true']:.0%} of true and "
+                f"{last['accuracy_fake']:.0%} of fake samples; the diversity of these is"
             )
+            if undecided_logit(settings.training.loss) is None:  # it calls no sample true or fake by itself
+                right = "the diversity of the samples is"
+            sentences.append(f"At the end {right} {last['diversity']:.2g}.")
         if not subject.run.is_finished:
             sentences.append(f"This run is not finished, {subject.run.in_words()}: all figures are of where it stands.")
     else:

@@ -13,6 +13,7 @@ import numpy as np
 from utils.config import STATISTICS, Experiment, replace
 from utils.errors import InputError
 from utils.training.copies import NEAR
+from utils.training.losses import undecided_logit
 
 # --- limits -----------------------------------------------------------------------------------------------------------
 # They rest on the kept courses in notebooks/results and on the runs of benchmarks/doctor.py. Each failure ends at
@@ -126,6 +127,12 @@ class Course:
         return self.row[f"fake_{STATISTICS[self.experiment.training.statistics].judge}"]
 
     @property
+    def undecided(self) -> float | None:
+        """The logit of an undecided discriminator, under the loss. Limits of scores hold where it is 0 only, and where
+        there is none, scores say nothing: all of them may be shifted to one end."""
+        return undecided_logit(self.experiment.training.loss)
+
+    @property
     def share_of_diversity(self) -> float:
         """Diversity of the samples as a share of the true images'."""
         return self.row["diversity"] / max(self.row["diversity_true"], 1e-9)
@@ -199,7 +206,8 @@ def _scores(course: Course) -> str:
 def apart(course: Course) -> tuple[bool, str]:
     """The two updates see different networks."""
     gap = course.row["gap"]
-    return gap > course.limit(GAP, GAP_OVER), f"the scores of the same fake samples differ by {gap:.2f}"
+    differ = gap > course.limit(GAP, GAP_OVER) and course.undecided is not None
+    return differ, f"the scores of the same fake samples differ by {gap:.2f}"
 
 
 def collapsed(course: Course) -> tuple[bool, str]:
@@ -215,15 +223,15 @@ def not_begun(course: Course) -> tuple[bool, str]:
 
 
 def won(course: Course) -> tuple[bool, str]:
-    """The discriminator is sure of every sample. A Wasserstein critic's output is no score."""
+    """The discriminator is sure of every sample."""
     sure = course.row["true_batch"] > 0.99 and course.score_of_fakes < course.limit(WON, WON_OVER)
-    return sure and course.experiment.training.loss != "wasserstein", _scores(course)
+    return sure and course.undecided == 0, _scores(course)
 
 
 def still(course: Course) -> tuple[bool, str]:
     """The generator does not change, though the discriminator tells its samples from true ones."""
     moved = course.row["moved"] * NEIGHBOURING / course.since
-    bad = course.score_of_fakes < KNOWN and course.row["true_batch"] > 1 - KNOWN
+    bad = course.score_of_fakes < KNOWN and course.row["true_batch"] > 1 - KNOWN and course.undecided == 0
     figures = f"in {course.since} updates they moved by {course.row['moved']:.2g} of what true images differ"
     return bad and moved < course.limit(STILL, STILL_OVER), f"{figures}; {_scores(course)}"
 

@@ -53,8 +53,6 @@ FORECAST_SECONDS = 5.0
 TOO_SLOW = 1.25
 """A training that takes so many times as long as was measured before is said to."""
 _SLOWER = "That is more than the {} that were measured before: the machine is busier now. The number of updates stays."
-COMPILING_UPDATES = 3
-"""Updates that no forecast is made by: each combination of phases and terms is compiled when it first occurs."""
 ROLLBACKS, SMALLER = 3, 0.5
 """With `on_collapse` "rollback" a training goes back at most so many times, and each time on with this part of its step
 sizes."""
@@ -521,8 +519,12 @@ class _Training:
         )
         with contextlib.closing(upcoming):
             for batch in upcoming:
-                update = batch.update
+                update, known, before = batch.update, step.combinations, time.monotonic()
                 unread.append(step(batch, stop=bool(asked)))
+                if step.combinations > known:  # to compile a combination is no part of the speed, whenever it occurs
+                    self._timed_from = None
+                    if self.progress:
+                        bar.last_print_t += time.monotonic() - before
                 # Workers stop after the same update: the one after that in which all were told.
                 stopping = asked if workers == 1 else previous is not None and previous.stop
                 previous = unread[-1]
@@ -534,7 +536,7 @@ class _Training:
                     continue
                 self._record(unread, bar)
                 self.update, last_read = update, now
-                self._say_how_long(update, now)
+                self._say_how_long(update, time.monotonic())  # they are done, now that their losses are read
                 failure = self._measure() if watched else None
                 if failure and self._can_roll_back:
                     self._fail(update, failure.sentence)
@@ -606,9 +608,7 @@ class _Training:
         self.run.log(f"Finished after {self.update} updates and {self.seconds:.0f} s of training.")
 
     def _say_how_long(self, update: int, now: float) -> None:
-        """Say once how long the training will take, by the speed of its first seconds (but for those of compiling)."""
-        if update < self._begun + COMPILING_UPDATES:
-            return
+        """Say once how long the training will take, by the speed of its first seconds without compiling."""
         if self.progress and self._timed_from is None:
             self._timed_from = (update, now)
         elif self.progress and not self._told and now - self._timed_from[1] > FORECAST_SECONDS:
@@ -806,17 +806,22 @@ def _ends_in_state(run: Run) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Give a list that holds the signal's number once Ctrl-C or SIGTERM has come; a second Ctrl-C stops at once."""
+    """Give a list that holds the signal's number once Ctrl-C, SIGTERM, or that of a terminal that is closed has come; a
+    second Ctrl-C stops at once."""
     asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield asked
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if before[signal.SIGHUP] == signal.SIG_IGN:  # what was started with nohup is to outlive its terminal
+        del before[signal.SIGHUP]
 
     def note(number, _frame):
         asked.append(number)
-        signal.signal(number, before[number])
-        print("\nStopping after this update…", flush=True)
+        # Of a terminal that is closed both the shell and the system tell.
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else before[number])
+        with contextlib.suppress(OSError):  # print may be what was interrupted, and cannot be entered twice
+            os.write(1, b"\nStopping after this update.\n")
 
     for number in before:
         signal.signal(number, note)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from utils import replicas
+from utils.registries import LOSSES, chosen
 from utils.training.recipes import Term
 from utils.training.view import View
 
@@ -22,11 +23,19 @@ class Loss:
         discriminator: its terms.
         generator: its terms.
         penalties: of the discriminator, which belong to the loss and may be lazy (`penalty_every`).
+        undecided: the logit of which the discriminator calls an image neither true nor fake; None where only
+            differences of logits count, so that all of them may be shifted alike.
     """
 
     discriminator: tuple[Term, ...]
     generator: tuple[Term, ...]
     penalties: tuple[Term, ...] = ()
+    undecided: float | None = 0.0
+
+
+def undecided_logit(loss: str) -> float | None:
+    """`Loss.undecided` of the loss of that name; of one that was planted in a run and is not there any more, 0."""
+    return chosen(LOSSES, loss).undecided if loss in LOSSES else Loss.undecided
 
 
 def _cross_entropy(logits, label):
@@ -179,7 +188,8 @@ def gradient_penalty(view: View):
 
 
 def _squared_slope(view: View, of: str):
-    return tf.reduce_mean(tf.reduce_sum(tf.square(tf.cast(view.slope(of), view.true_logits.dtype)), axis=[1, 2, 3]))
+    slope = tf.cast(view.slope(of), getattr(view, f"{of}_logits").dtype)
+    return tf.reduce_mean(tf.reduce_sum(tf.square(slope), axis=[1, 2, 3]))
 
 
 def r1(view: View):
@@ -241,7 +251,7 @@ ROTATION_OF_TRUE, ROTATION_OF_FAKE = (
     Term("loss_rotation_fake", rotation_of_fake, passes=("discriminator",)),
 )
 _OF_TRUE, _OF_FAKE, _OF_BOTH = {"judges": ("true",)}, {"judges": ("fake",)}, {"judges": ("true", "fake")}
-R1, R2 = Term("penalty_r1", r1, **_OF_TRUE), Term("penalty_r2", r2, **_OF_BOTH)  # R2: see `_squared_slope`
+R1, R2 = Term("penalty_r1", r1, **_OF_TRUE), Term("penalty_r2", r2, **_OF_FAKE)
 MODE_SEEKING = Term("loss_mode_seeking", mode_seeking, passes=("generator",))
 _TRUE_FAKE = (Term("loss_true", true, **_OF_TRUE), Term("loss_fake", fake, **_OF_FAKE))
 _HIGHER_FAKE = (Term("loss_generator", higher_fake, **_OF_FAKE),)
@@ -251,11 +261,13 @@ SATURATING = Loss(_TRUE_FAKE, (Term("loss_generator", saturating, recorded=non_s
 RELATIVISTIC = Loss(
     (Term("loss_discriminator", relativistic_discriminator, **_OF_BOTH),),
     (Term("loss_generator", relativistic_generator, **_OF_BOTH),),
+    undecided=None,
 )
 HINGE = Loss((Term("loss_true", hinge_true, **_OF_TRUE), Term("loss_fake", hinge_fake, **_OF_FAKE)), _HIGHER_FAKE)
 LEAST_SQUARES = Loss(
     (Term("loss_true", least_squares_true, **_OF_TRUE), Term("loss_fake", least_squares_fake, **_OF_FAKE)),
     (Term("loss_generator", least_squares_generator, **_OF_FAKE),),
+    undecided=0.5,
 )
 _TRUE_WRONG_FAKE = (
     Term("loss_true", true, **_OF_TRUE),
@@ -269,4 +281,5 @@ WASSERSTEIN = Loss(
     (Term("loss_true", higher_true, **_OF_TRUE), Term("loss_fake", lower_fake, **_OF_FAKE)),
     _HIGHER_FAKE,
     penalties=(Term("penalty_gradient", gradient_penalty, passes=("discriminator",)),),
+    undecided=None,
 )

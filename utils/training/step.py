@@ -48,6 +48,11 @@ class Update:
         self._recipe = recipe or recipe_of(experiment)
         self._compiled: dict[tuple, tuple[list[str], Callable]] = {}
 
+    @property
+    def combinations(self) -> int:
+        """How many combinations of phases and terms have been compiled so far."""
+        return len(self._compiled)
+
     def __call__(self, batch: Batch, stop: bool = False) -> "Record":
         """Do an update.
 

@@ -1,6 +1,7 @@
 """What is written down at each summary."""
 
 import json
+import math
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from utils.models import forward
 from utils.runs import Run
 from utils.sampling import Sampler
 from utils.streams import stream
+from utils.training.losses import undecided_logit
 from utils.training.players import Players
 from utils.viz import grid, write_png
 
@@ -26,9 +28,14 @@ def performance_summarizer(
 ) -> dict:
     """Score true and fake samples, draw the grid on the run's fixed latents, save the models, add a line to the record.
 
-    Accuracy is the share of true samples that score above 0.5, and of fake samples that score below. The samples are
-    the same ones at every summary. Where batch normalisation is goes by the batch, scores use the statistics of the
-    true and of the fake samples, as the updates do; elsewhere the discriminator is in inference mode. Dropout is off.
+    Accuracy is the share of true samples that score above what an undecided discriminator gives (0.5, unless
+    `losses.Loss.undecided` says otherwise), and of fake samples that score below. Where only differences of logits
+    count, it is the share of true samples whose logit is above the median of all, true and fake, and of fake samples
+    whose logit is below.
+
+    The samples are the same ones at every summary. Where batch normalisation goes by the batch, scores use the
+    statistics of the true and of the fake samples, as the updates do; elsewhere the discriminator is in inference mode.
+    Dropout is off.
 
     Args:
         run: the run folder to write to.
@@ -50,13 +57,21 @@ def performance_summarizer(
     rows = stream(training.samples_seed, "summary: true samples").choice(len(images), count, replace=False)
     true, given = scale(images[rows]), None if conditions is None else conditions[rows]
     fake = sampler.images(sampler.make_latents(count, stream(training.samples_seed, "summary: latents")), given)
-    scores_true, scores_fake = (
-        score(players, samples, training.statistics, conditions=given) for samples in (true, fake)
-    )
+
+    def judged(**how) -> list[np.ndarray]:
+        return [score(players, samples, training.statistics, conditions=given, **how) for samples in (true, fake)]
+
+    scores_true, scores_fake = by_true, by_fake = judged()
+    undecided = undecided_logit(training.loss)
+    if undecided is None:
+        by_true, by_fake = judged(logits=True)  # scores of all may be 1
+        limit = np.median(np.concatenate((by_true, by_fake)))
+    else:
+        limit = 1 / (1 + math.exp(-undecided))
     record = {
         run.unit: number,
-        "accuracy_true": float(np.mean(scores_true > 0.5)),
-        "accuracy_fake": float(np.mean(scores_fake < 0.5)),
+        "accuracy_true": float(np.mean(by_true > limit)),
+        "accuracy_fake": float(np.mean(by_fake < limit)),
         "score_true": float(np.mean(scores_true)),
         "score_fake": float(np.mean(scores_fake)),
         "diversity": float(fake.std(axis=0).mean()),
@@ -116,6 +131,7 @@ def score(
     statistics: str,
     batch_size: int = 256,
     conditions: np.ndarray | None = None,
+    logits: bool = False,
 ) -> np.ndarray:
     """The discriminator's scores of float32 (N, S, S, 3) images in [-1, 1], as float32 (N,) in [0, 1].
 
@@ -125,10 +141,11 @@ def score(
         statistics: of the experiment.
         batch_size: images at a time; where batch normalisation goes by the batch, it decides the result, too.
         conditions: float32 (N, condition_size) that they are judged by, or None.
+        logits: whether to give the logits of these scores, which may be any numbers.
     """
     by, scores = STATISTICS[statistics].scores, []
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
         given = None if conditions is None else conditions[part]
-        scores.append(forward(players.discriminator, images[part], given, training=False, statistics=by))
-    return np.concatenate([np.asarray(each)[:, 0] for each in scores])
+        scores.append(forward(players.discriminator, images[part], given, statistics=by, logits=logits))
+    return np.concatenate([np.asarray(each, np.float32)[:, 0] for each in scores])

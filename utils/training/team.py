@@ -140,7 +140,7 @@ def _obstacle(experiment: Experiment, replicas: int, apart: bool = False, of_run
                 "one`, without launch."
             )
         if holds:
-            return f"{what} is not made for several {whom}; leave it out, or use --strategy one."
+            return f"{what} is not made for several {whom}; leave it out, or use --strategy one, without launch."
     return None
 
 
