@@ -407,6 +407,13 @@ def test_frames_of_a_film_show_the_same_latents_at_every_summary(reported):
     assert away < 10 and rows[0][:, 120:].std() > 40, "noise as JPEG; other latents would be 85 away"
 
 
+def test_a_run_whose_latents_are_gone_has_a_report_without_frames_that_says_so(tmp_path):
+    run, report = run_in(tmp_path / "runs"), report_in(tmp_path / "out")
+    run.latents_file.unlink()
+    report_of([subject_of(run.folder)], report, lambda experiment: "./dcgan train")
+    assert "the run has no latents.npy" in " ".join(lacking(report))
+
+
 def test_a_run_that_was_stopped_before_its_first_epoch_has_a_report_that_says_so(tmp_path):
     odd = tmp_path / 'my <b>cats #panic("猫") 😀'
     run = run_in(tmp_path / "runs", str(odd), finished=False, commit=None)
@@ -727,6 +734,9 @@ def test_an_interrupted_report_leaves_the_former_one_whole(run, tmp_path, monkey
     assert cli.main(["report", str(run.folder), "--out", str(tmp_path)]) == 130
     assert {str(p.relative_to(tmp_path)): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == former
     monkeypatch.undo()
+    monkeypatch.setattr("utils.report.of_networks.report_of", lambda _, report, *__: report.section("x", text("words")))
+    assert cli.main(["report", str(run.folder), "--out", str(tmp_path)]) == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["report.html", "report.json", "report.pdf"]
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,8 @@ def _report(options: Report) -> None:
     runtime.start()
     from utils.report import of_project
     from utils.report.claims import rows
+    from utils.report.document import PICTURES, expect_folder
     from utils.report.document import Report as Document
-    from utils.report.document import expect_folder
     from utils.report.grade import OWN_TEXT
     from utils.report.of_networks import made_of, report_of
     from utils.report.of_study import add_study
@@ -116,7 +116,7 @@ def _report(options: Report) -> None:
         title, about = of_project.TITLE, "Made by ./dcgan report --all of what is kept in the project."
     place = expect_folder(options.out or _place(options, subjects))
     was_there = (place / "report.pdf").is_file()
-    with appear_together(place) as folder:
+    with appear_together(place, instead_of=(PICTURES,)) as folder:  # a report may be without any
         report = Document(options.title or title, about, folder)
         if words is not None:
             report.section(OWN_TEXT, *blocks_of(words, options.text.parent, report))

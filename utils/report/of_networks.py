@@ -322,7 +322,9 @@ def _results(subject: Subject, report: Report) -> list[dict]:
     stamp = subject.stamp
     last = f"Samples after {run.unit} {numbers[-1]:,}."
     blocks = [report.picture(run.grid(numbers[-1]), "samples", last, stamp, wide=run.experiment.model.is_conditional)]
-    if len(numbers) > 1:
+    if len(numbers) > 1 and not run.latents_file.is_file():
+        blocks.append(missing(f"the run has no {run.latents_file.name}, which tells how its grids are laid out."))
+    elif len(numbers) > 1:
         most = 2 if run.experiment.model.is_conditional else FRAMES  # a frame of all conditions is half a page
         strip = _frames(run, _spaced(numbers, most))
         about = f"Frames of the film: the same latents, {run.unit} by {run.unit}."
