@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 from matplotlib.text import Text
+from scipy.stats import mannwhitneyu
 
 from utils import cli, config
 from utils.config import DataConfig, preset, replace
@@ -381,11 +382,17 @@ def test_of_kept_runs_only_those_cross_whose_networks_are_not_both_normalised_al
     told = " ".join((PROJECT / "README.md").read_text(encoding="utf-8").split())
     assert f"of {len(rows)} kept trainings {crossing} do" in told
     assert {row["kind"] for row in rows if row["crossings"]} == {"apart", "generator"}
-    counts = {(row["training"], row["data"]): (row["runs"], row["cross"]) for row in by_kind(rows)}
-    assert counts[KINDS["generator"], "faces"] == (7, 5) and counts[KINDS["off"], "cifar10"] == (5, 0)
+    counts = {(row["training"], row["pictures"]): (row["runs"], row["cross"]) for row in by_kind(rows)}
+    assert counts[KINDS["generator"], "faces 32x32"] == (3, 3) and counts[KINDS["generator"], "faces 64x64"] == (4, 2)
+    assert counts[KINDS["off"], "cifar10 32x32"] == (5, 0)
     cells = [cell for row in by_kind(rows) for cell in row.values()]
     assert not [cell for cell in cells if re.search(r"\((\S+) to \1\)", str(cell))]  # of one run no range is told
-    assert plot_kept_runs(rows).axes[0].get_yscale() == "log"
+    figure = plot_kept_runs(rows)  # two plots of each column, and what it leaves out is said
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert len(figure.axes) == 2 * len(titles) == 8 and {axes.get_yscale() for axes in figure.axes} == {"log"}
+    shown = sum(int(re.search(r", (\d+) trainings", title)[1]) for title in titles)
+    left_out = sum(int(count) for count in re.findall(r"(\d+) of \w", figure.get_suptitle()))
+    assert shown + left_out == len(rows) and left_out
 
 
 def test_what_is_kept_of_one_training_under_several_names_is_one_training():
@@ -408,15 +415,36 @@ def test_every_kept_training_is_counted_once_among_the_runs_whose_losses_are_rea
     assert not [row["arm"] for row in rows if row["arm"].endswith("-epochs")]
 
 
-def test_a_relation_over_all_kinds_may_be_that_of_the_kinds():
-    def row(kind, crossings, distance):
-        return {"kind": kind, "crossings": crossings, "distance": distance}
+def crossing_run(kind, crossings, distance, data="faces", size=32):
+    return {"kind": kind, "crossings": crossings, "distance": distance, "data": data, "size": size}
 
-    rows = [row("apart", n, d) for n in (0, 2) for d in (100.0, 200.0)]
-    rows += [row("batch", 0, d) for d in (1.0, 2.0, 3.0, 4.0)]
+
+def test_a_relation_over_all_kinds_may_be_that_of_the_kinds():
+    rows = [crossing_run("apart", n, d) for n in (0, 2) for d in (100.0, 200.0)]
+    rows += [crossing_run("batch", 0, d) for d in (1.0, 2.0, 3.0, 4.0)]
     everything, apart, *_ = relation(rows)
     assert (everything["cross"], everything["do not"], everything["worse"]) == (2, 6, "0.83")
-    assert (apart["runs"], apart["worse"]) == (KINDS["apart"], "0.50")
+    assert (apart["runs"], apart["pairs"], apart["worse"], apart["p"]) == (KINDS["apart"], 4, "0.50", "1")
+
+
+@pytest.mark.parametrize("other", [{"data": "cifar10"}, {"size": 64}])
+def test_a_relation_is_between_distances_of_one_dataset_at_one_size(other):
+    """Runs that cross are the better ones of either kind of pictures, and would look worse if both were one."""
+    rows = [crossing_run("generator", n, d) for n, d in ((0, 2.0), (0, 3.0), (4, 1.0))]
+    rows += [crossing_run("generator", n, d, **other) for n, d in ((0, 300.0), (2, 100.0), (3, 200.0))]
+    rows += [crossing_run("generator", 1, 1e6, data="celeba")]  # beside no other of its kind
+    everything, *_ = relation(rows)
+    assert (everything["cross"], everything["do not"], everything["pairs"]) == (4, 3, 4)
+    assert everything["worse"] == "0.00" and 0.2 < float(everything["p"]) < 0.25  # exactly 2 / 9: all larger, or none
+
+
+def test_a_relation_in_one_dataset_is_the_one_of_mann_and_whitney():
+    random = np.random.default_rng(0)
+    crossed, others = random.normal(0.6, 1, 12), random.normal(0, 1, 25)
+    rows = [crossing_run("batch", n, d) for n, of in ((1, crossed), (0, others)) for d in of]
+    test, found = mannwhitneyu(crossed, others), relation(rows)[0]
+    assert found["worse"] == f"{test.statistic / 12 / 25:.2f}"
+    assert float(found["p"]) == pytest.approx(test.pvalue, rel=0.25)
 
 
 def test_a_figure_says_which_arms_share_a_line_and_what_arms_are():
@@ -448,6 +476,8 @@ def test_readings_find_the_crossing_and_the_samples_beside_it():
     assert first["best"] == "1" and first["at the end"] == "3" and second["last crossing"] == "none"
     assert first["discriminator's loss"] == "2.20"  # the mean of both
     assert len(plot_losses(results).axes) == 4 + 2  # two arms, two seeds, and for each run an axis for the distance
+    drawn = {axes.get_title(): axes.get_yscale() for axes in plot_losses(results, log=("a",)).axes if axes.get_title()}
+    assert drawn == {"a, seed 0": "log", "b, seed 1": "linear"}
 
 
 def test_correlations_are_within_runs_and_between_them():
@@ -509,6 +539,8 @@ def test_recipes_are_compared_at_equal_updates_and_when_the_first_arm_is_through
     assert "after 1.0 minutes" in at_minutes.get_title() and len(strips) == 2
     base = next(line for line in courses.lines if line.get_label() == "base")
     np.testing.assert_allclose(base.get_xdata(), [1, 2])  # minutes
+    assert len({(line.get_linestyle(), line.get_marker()) for line in courses.lines}) == 2  # colours may be the same
+    assert courses.get_ylabel() == "kernel distance"
     kept["speeds"]["relative"].pop("batch_32")  # it was timed on another machine alone
     base, other = by_arm(kept)
     assert (base["arm"], base["equal minutes"]) == ("base", "0.1")

@@ -12,8 +12,8 @@ FEW_UPDATES = 500
 """With fewer than this, the best recipe here draws rough shapes, others nothing but grey."""
 MOST_TIMES = 250
 """So often images that are not augmented are gone through at most where nobody says how long: on the safe side, since
-samples of 1,203 faces got worse after some 350 times, those of 282 bedrooms, which the discriminator knew by heart
-after 170, after some 900 (notebook 06; one seed)."""
+samples of 1,203 faces became one picture after some 560 times, and those of 282 bedrooms, which the discriminator knew
+by heart after 170, got worse after some 900 (notebook 06; one seed)."""
 SUMMARY_SHARE = 0.1
 """Share of a training's time that goes into summaries, measurements of the watch and checkpoints, where nothing else is
 known."""

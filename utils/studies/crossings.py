@@ -11,7 +11,7 @@ import re
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.stats import mannwhitneyu
+from scipy.stats import rankdata
 
 from utils import config
 from utils.config import STATISTICS
@@ -19,6 +19,7 @@ from utils.figure import new_figure
 from utils.studies import results
 from utils.studies.losses import crossings, loss_curves, plot_panels
 from utils.tables import spread
+from utils.viz import plain_ticks
 
 STUDIES = (
     "batch_normalisation", "amount_of_data", "report_amounts", "losses", "recipes", "features", "long_training",
@@ -40,14 +41,17 @@ FEW = 1_000
 ON_THE_REPORTS_TERMS = ("report_few", "report")
 """Arms of the study of long trainings that are the report's networks without batch normalisation, on few images and on
 all."""
+DEALT = 10_000
+"""How often it is dealt out anew which runs crossed, for a p-value: so none is below 0.0001."""
 
 
 def kept_runs() -> list[dict]:
     """Every kept run with cross-entropies for losses and a measured distance, each training once.
 
     Returns:
-        Rows of "study", "data", "arm", "seed"; "kind", one of `KINDS`; "images" and "updates"; "crossings", how many,
-        with the "first" and the "last" update (None without); and "distance", the kernel distance at the end.
+        Rows of "study", "data", "arm", "seed"; "size", the side of its images in pixels; "kind", one of `KINDS`;
+        "images" and "updates"; "crossings", how many, with the "first" and the "last" update (None without); and
+        "distance", the kernel distance at the end.
     """
     kept, rows = [], []
     for file in sorted(results.RESULTS.glob("*.json")):
@@ -61,11 +65,12 @@ def kept_runs() -> list[dict]:
             if experiment is None or experiment.training.loss not in CROSS_ENTROPY:
                 continue
             named = run["settings"]["data"]["name"] if "settings" in run else data
-            kept.append(run | {"study": study, "data": named, "kind": _kind(experiment)})
+            size = experiment.model.image_size
+            kept.append(run | {"study": study, "data": named, "size": size, "kind": _kind(experiment)})
     for run in results.trainings(kept):
         at = crossings(*loss_curves(run))
         rows.append(
-            {name: run[name] for name in ("study", "data", "arm", "seed", "kind", "images", "updates")}
+            {name: run[name] for name in ("study", "data", "size", "arm", "seed", "kind", "images", "updates")}
             | {
                 "crossings": len(at),
                 "first": round(at[0]) if len(at) else None,
@@ -98,12 +103,22 @@ def _kind(experiment) -> str:
     return "batch" if model.discriminator.norm else "generator"
 
 
+def by_pictures(rows: list[dict]) -> dict[str, list[dict]]:
+    """Rows by what their runs are measured on ("faces 32x32"): a dataset at one size has one classifier and one set of
+    held-out images, and only distances that share both can be compared."""
+    found: dict[str, list[dict]] = {}
+    for row in rows:
+        found.setdefault(f"{row['data']} {row['size']}x{row['size']}", []).append(row)
+    return found
+
+
 def by_kind(rows: list[dict]) -> list[dict]:
-    """A row for each kind of training and each dataset: how many runs cross, when, and how good the samples are."""
-    table = []
+    """A row for each kind of training and each dataset at a size: how many runs cross, when, and how good the samples
+    are."""
+    table, groups = [], by_pictures(rows)
     for kind, about in KINDS.items():
-        for data in dict.fromkeys(row["data"] for row in rows):
-            some = [row for row in rows if (row["kind"], row["data"]) == (kind, data)]
+        for pictures, of_these in groups.items():
+            some = [row for row in of_these if row["kind"] == kind]
             crossed = [row for row in some if row["crossings"]]
             apart = [row["distance"] for row in some if not row["crossings"]]
             if not some:
@@ -112,7 +127,7 @@ def by_kind(rows: list[dict]) -> list[dict]:
             table.append(
                 {
                     "training": about,
-                    "data": data,
+                    "pictures": pictures,
                     "runs": len(some),
                     "cross": len(crossed),
                     f"of those with up to {FEW:,} images": f"{sum(small)} of {len(small)}" if small else "none there",
@@ -127,47 +142,78 @@ def by_kind(rows: list[dict]) -> list[dict]:
 def relation(rows: list[dict]) -> list[dict]:
     """Whether runs that cross end with better or worse samples: over all of them, and within each kind.
 
+    Two runs are compared where they are of the same dataset at the same size, since other distances have other units.
+
     Returns:
-        A row for each: numbers of runs that "cross" and "do not"; "worse", the probability that a run that crosses has
-        the larger distance of two (0.5: no relation); and the two-sided p-value of Mann and Whitney's test. Runs of an
-        arm that differ in their seed only count as independent, which favours small p-values.
+        A row for each: numbers of runs that "cross" and "do not"; "pairs", how many of one of each can be compared;
+        "worse", the share of these in which the run that crosses has the larger distance (0.5: no relation), which is
+        the sum of Mann and Whitney's U over the datasets; and the two-sided p-value of that sum, where it is dealt out
+        anew within each dataset which runs crossed (`DEALT`). Runs of an arm that differ in their seed only count as
+        independent, which favours small p-values.
     """
     table = []
     groups = {"all runs": rows}
     groups |= {about: [row for row in rows if row["kind"] == kind] for kind, about in KINDS.items()}
     for name, some in groups.items():
-        crossed = [row["distance"] for row in some if row["crossings"]]
-        others = [row["distance"] for row in some if not row["crossings"]]
-        row = {"runs": name, "cross": len(crossed), "do not": len(others), "worse": "–", "p": "–"}
-        if crossed and others:
-            test = mannwhitneyu(crossed, others)
-            row |= {"worse": f"{test.statistic / len(crossed) / len(others):.2f}", "p": f"{test.pvalue:.2g}"}
+        crossed = sum(row["crossings"] > 0 for row in some)
+        row = {"runs": name, "cross": crossed, "do not": len(some) - crossed, "pairs": 0, "worse": "–", "p": "–"}
+        pairs, larger, dealt = _compared(some)
+        if pairs:
+            as_far = np.abs(dealt - pairs / 2) >= abs(larger - pairs / 2)
+            p = (1 + as_far.sum()) / (1 + len(dealt))
+            row |= {"pairs": pairs, "worse": f"{larger / pairs:.2f}", "p": f"{p:.2g}"}
         table.append(row)
     return table
 
 
+def _compared(rows: list[dict]) -> tuple[int, float, np.ndarray]:
+    """Pairs of a run that crosses and one on the same pictures that does not; in how many the first has the larger
+    distance (of equal ones half counts); and float (DEALT,), the same where chance says which runs crossed."""
+    random, pairs, larger, dealt = np.random.default_rng(0), 0, 0.0, np.zeros(DEALT)
+    for of_these in by_pictures(rows).values():
+        ranks = rankdata([row["distance"] for row in of_these])
+        crossed = np.array([row["crossings"] > 0 for row in of_these])
+        count = int(crossed.sum())
+        if count in (0, len(ranks)):
+            continue
+        least = count * (count + 1) / 2
+        pairs += count * (len(ranks) - count)
+        larger += ranks[crossed].sum() - least
+        dealt += random.permuted(np.tile(ranks, (DEALT, 1)), axis=1)[:, :count].sum(1) - least
+    return pairs, larger, dealt
+
+
 def plot_kept_runs(rows: list[dict]) -> Figure:
-    """Draw the distance at the end of each run against how often its losses crossed, and against when they did."""
-    figure = new_figure(13, 4.4)
-    often, when = figure.subplots(1, 2, sharey=True)
-    beside = np.random.default_rng(0).uniform(-0.3, 0.3, len(rows))  # dots that would lie on each other
-    for shift, row in zip(beside, rows):
-        how = {"color": COLOURS[row["kind"]], "marker": "os"[row["data"] != "faces"], "alpha": 0.6, "markersize": 4}
-        often.plot(row["crossings"] + shift, row["distance"], linestyle="", **how)
-        if row["first"] is not None:
-            when.plot([row["first"], row["last"]], [row["distance"]] * 2, linewidth=0.8, markevery=[0], **how)
-    for kind, about in KINDS.items():
-        often.plot([], [], "o", color=COLOURS[kind], label=about)
-    for marker, about in (("o", "built-in faces"), ("s", "other images")):
-        often.plot([], [], marker, color="grey", label=about)
-    often.set(xlabel="times that the smoothed losses cross", ylabel="kernel distance at the end")
-    often.set_title("every kept training is a dot", fontsize=10)
-    when.set(xlabel="update of the first crossing (line: to the last)", xscale="log")
-    when.set_title("those that cross", fontsize=10)
-    for axes in (often, when):
-        axes.set_yscale("log")
-        axes.grid(alpha=0.25)
-    figure.legend(*often.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    """Draw the distance at the end of each run against how often its losses crossed, and below against when they did.
+
+    A column for each dataset at a size, since others have another unit; those where no run crosses are named only.
+    """
+    groups = by_pictures(rows)
+    drawn = {pictures: some for pictures, some in groups.items() if any(row["crossings"] for row in some)} or groups
+    others = {pictures: len(some) for pictures, some in groups.items() if pictures not in drawn}
+    named = ", ".join(f"{count} of {pictures}" for pictures, count in others.items())
+    heading = "Every kept training is a dot; distances can be compared within a column. Lines go to the last crossing."
+    figure = new_figure(13, 6.4, heading + (f"\nNot drawn, since none of them crosses: {named}." if named else ""))
+    often_line, when_line = figure.subplots(2, len(drawn), squeeze=False, sharex="row", sharey="col")
+    for often, when, (pictures, some) in zip(often_line, when_line, drawn.items()):
+        beside = np.random.default_rng(0).uniform(-0.3, 0.3, len(some))  # dots that would lie on each other
+        for shift, row in zip(beside, some):
+            how = {"color": COLOURS[row["kind"]], "marker": "o", "alpha": 0.6, "markersize": 4}
+            often.plot(row["crossings"] + shift, row["distance"], linestyle="", **how)
+            if row["first"] is not None:
+                when.plot([row["first"], row["last"]], [row["distance"]] * 2, linewidth=0.8, markevery=[0], **how)
+        often.set_title(f"{pictures}, {len(some)} trainings", fontsize=10)
+        often.set(xlabel="times that the losses cross", yscale="log")
+        when.set(xlabel="update of the first crossing", xscale="log")
+        low, high = often.yaxis.get_data_interval()
+        if high < 30 * low:  # a span of which whole powers of ten alone would leave one number, or none
+            plain_ticks(often.yaxis)
+        for axes in (often, when):
+            axes.grid(alpha=0.25)
+    for axes in (often_line[0], when_line[0]):
+        axes.set_ylabel("kernel distance at the end")
+    legend = [often_line[0].plot([], [], "o", color=COLOURS[kind], label=about)[0] for kind, about in KINDS.items()]
+    figure.legend(handles=legend, loc="outside lower center", ncols=2, fontsize=9, frameon=False)
     return figure
 
 

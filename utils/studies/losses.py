@@ -1,5 +1,7 @@
 """What may be read off the losses (report §5.3, Fig 14)?"""
 
+from collections.abc import Collection
+
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
@@ -133,10 +135,14 @@ def correlations(results: dict) -> list[dict]:
     return rows
 
 
-def plot_losses(results: dict) -> Figure:
+def plot_losses(results: dict, log: Collection[str] = ()) -> Figure:
     """Draw each kept run: both smoothed losses, their crossings, and the kernel distance on an axis of its own.
 
     A column for each arm, a row for each seed.
+
+    Args:
+        results: as `results.load` gives them.
+        log: arms whose losses are drawn on a logarithmic axis, such as those that cross where both are near 0.
     """
     arms = list(dict.fromkeys(run["arm"] for run in results["runs"]))
     seeds = sorted({run["seed"] for run in results["runs"]})
@@ -146,14 +152,15 @@ def plot_losses(results: dict) -> Figure:
         [(f"{titles[arm]}, seed {seed}", runs[seed, arm]) if (seed, arm) in runs else None for arm in arms]
         for seed in seeds
     ]
-    return plot_panels(panels)
+    return plot_panels(panels, log)
 
 
-def plot_panels(panels: list[list[tuple[str, dict] | None]]) -> Figure:
+def plot_panels(panels: list[list[tuple[str, dict] | None]], log: Collection[str] = ()) -> Figure:
     """Draw kept runs as `plot_losses` does, in the order that they come in.
 
     Args:
         panels: rows of as many (title, run); None leaves a place empty.
+        log: as for `plot_losses`.
     """
     columns = len(panels[0])
     figure = new_figure(4.0 * columns + 0.5, 2.5 * len(panels) + (0.5, 0.8, 1.2)[max(0, 3 - columns)])
@@ -171,7 +178,10 @@ def plot_panels(panels: list[list[tuple[str, dict] | None]]) -> Figure:
             axes.axhline(np.log(2), color="grey", linestyle=":", linewidth=1, label="log 2")
             for update in crossings(updates, generator, discriminator):
                 axes.axvline(update, color="tab:red", linewidth=0.8, alpha=0.6, label="crossing")
-            axes.set(ylim=(0, None))
+            if run["arm"] in log:
+                axes.set_yscale("log")
+            else:
+                axes.set_ylim(0, None)
             axes.set_title(title, fontsize=9)
             quality = axes.twinx()
             at, distance = _snapshots(run)

@@ -240,7 +240,7 @@ BUGS: dict[str, Bug] = {
         "The generator descends log(1 - D).",
         "`-cross_entropy(fake_logits, 0)`, the formula of the game, for `cross_entropy(fake_logits, 1)`.",
         "as soon as the discriminator is ahead the generator's gradient is nearly 0, a small part of a healthy one's, "
-        "and its loss stays high, until it gets away after a hundred updates",
+        "and -log D, which is drawn, stays high, until it gets away after a hundred updates",
         lambda run, well: _late(run["gradient_norm"]) < 0.2 * _late(well["gradient_norm"])
         and _late(run["loss_generator"]) > 1.5 * _late(well["loss_generator"]),
         "the non-saturating loss (Goodfellow et al., arXiv:1406.2661, §3)",

@@ -19,6 +19,8 @@ AMOUNTS = (128, 1024, 5120, 25600)
 """Images that augmentation is tried on, at equal updates."""
 LIVE = ("base", "faster_kernel_4_batch_32")
 """Arms at the smaller scales."""
+STYLES = ("o-", "s--", "^:", "D-.", "v-")
+"""Of the arms that are followed over minutes, of which several can have one colour."""
 
 
 def recipes(data: str = "faces", scale: str = "report") -> Study:
@@ -155,14 +157,15 @@ def plot_recipes(results: dict) -> Figure:
     at_updates.set_title(f"kernel distance after {updates:,} updates", fontsize=10)
     at_minutes.set_title(f"after {minutes:.1f} minutes", fontsize=10)
     timed = [arm for arm in order if arm in _timed(results)]
-    for arm in dict.fromkeys((*timed[:3], *(["base"] if "base" in timed else []), timed[-1])):
+    followed = dict.fromkeys((*timed[:3], *(["base"] if "base" in timed else []), timed[-1]))
+    for arm, style in zip(followed, STYLES):
         lines = [
             [(_minutes(results, arm, row["update"]), row["kernel"][0]) for row in run["snapshots"] if row["update"]]
             for run in runs[arm]
         ]
-        courses.plot(*np.mean(lines, axis=0).T, "o-", color=_colour(arm), markersize=3, label=arm)
+        courses.plot(*np.mean(lines, axis=0).T, style, color=_colour(arm), markersize=4, label=arm)
     courses.set_title("over minutes: the three best, base, and the last", fontsize=10)
-    courses.set(yscale="log", xlabel="minute")
+    courses.set(yscale="log", xlabel="minute", ylabel="kernel distance")
     plain_ticks(courses.yaxis)
     courses.grid(alpha=0.25)
     dots.legend(*courses.get_legend_handles_labels(), loc="outside lower right", ncols=5, fontsize=9, frameon=False)
