@@ -51,6 +51,7 @@ class Recipe:
 
 _PAPER = {"width": 0.25, "batch_size": 64, "shared_latents": True, "ema_decay": 0.99}
 _HALF_RATE = preset(FIRST).training.learning_rate / 2  # a step of Adam moves each weight alike, however many add up
+_R1 = {"r1": 0.2, "penalty_every": 16}
 _CURE = {  # what preset quick makes of the report's networks, but for its images and its length
     name.rpartition(".")[2]: value
     for name, (_, value) in differences(preset("report32"), preset("quick")).items()
@@ -94,7 +95,7 @@ RECIPES: dict[str, Recipe] = {
     "mid_d_r1": Recipe(
         "the same as `mid_d`, R1 of 0.2 every 16 updates",
         (FIRST_32, FIRST),
-        {"discriminator_learning_rate": 4 / 3 * _HALF_RATE, "r1": 0.2, "penalty_every": 16},
+        {"discriminator_learning_rate": 4 / 3 * _HALF_RATE, **_R1},
         widen=(1, 1.5),
     ),
     "mid_d_beta_0": Recipe(
@@ -106,12 +107,10 @@ RECIPES: dict[str, Recipe] = {
     "mid_d_r1_beta_0": Recipe(
         "the same as `mid_d_r1`, Adam without a first moment (beta_1 0)",
         (FIRST_32, FIRST),
-        {"discriminator_learning_rate": 4 / 3 * _HALF_RATE, "r1": 0.2, "penalty_every": 16, "beta_1": 0.0},
+        {"discriminator_learning_rate": 4 / 3 * _HALF_RATE, **_R1, "beta_1": 0.0},
         widen=(1, 1.5),
     ),
-    "first_r1": Recipe(
-        "the first command's preset, R1 of 0.2 every 16 updates", (FIRST_32, FIRST), {"r1": 0.2, "penalty_every": 16}
-    ),
+    "first_r1": Recipe("the first command's preset, R1 of 0.2 every 16 updates", (FIRST_32, FIRST), _R1),
     "first_beta_0": Recipe(
         "the first command's preset, Adam without a first moment (beta_1 0)", (FIRST_32, FIRST), {"beta_1": 0.0}
     ),

@@ -25,6 +25,7 @@ from utils.parameters import encoder_parameters
 from utils.runs import PROJECT, Run, State
 from utils.studies import STUDIES
 from utils.training import estimate, train
+from utils.training.loop import expected_seconds
 
 LAUNCHER = PROJECT / "dcgan"
 
@@ -83,6 +84,9 @@ def said(capsys, *arguments) -> tuple[int, str, str]:
         (["datasets", "lsun_bedroom", "--prepare", "--small", "enlarge"], "your own pictures only"),
         (["datasets", "anime", "--show", "--small", "enlarge"], "or name the folder of its pictures."),
         (["dedup", "faces", "--small", "enlarge"], "--small enlarge with the dataset faces"),
+        (["train", "--data=cifar10", "--choices=correlated"], "Received: --choices correlated with cifar10; leave it"),
+        (["train", "--data", PROJECT, "--choices", "nonsense"], "says only what a built-in dataset is drawn from."),
+        (["train", "--data", "svhn", "--tolerated", "0.5"], "--tolerated says only how many of a folder may be left"),
         (["resume", "0042"], "There is no run '0042'"),
         (["sample", "nothing.keras"], "There is no file nothing.keras"),
         (["train", "--checkpoint-seconds", "nan"], "checkpoint_seconds must be 0 or more. Received: nan."),
@@ -515,15 +519,18 @@ def test_much_time_is_spent_on_a_wider_discriminator_unless_options_say_otherwis
     pictures = tmp_path / "faces.npz"
     np.savez(pictures, images=np.zeros((2_000, 64, 64, 3), np.uint8))
     tried = speed(0.03)
-    wide = {"discriminator": {"filters": (96, 192, 384, 768)}, "discriminator_learning_rate": 4e-4 / 1.5}
+    filters, penalty = {"discriminator": {"filters": (96, 192, 384, 768)}}, {"r1": 0.2, "penalty_every": 16}
+    wide = {**filters, "discriminator_learning_rate": 4e-4 / 1.5, **penalty}
 
     def rates(*options):
         training = resolved("--data", str(pictures), *options).training
+        assert bool(training.r1) == (training.discriminator_learning_rate == 4e-4 / 1.5)
         return training.learning_rate, training.discriminator_learning_rate
 
     chosen = resolved("--data", str(pictures))
     assert chosen.model == replace(preset("quick64"), **wide).model and rates() == (4e-4, 4e-4 / 1.5)
-    assert chosen.training.updates == 30_000  # 250 times the images are 31,250; in the time 36,000
+    assert (chosen.training.r1, chosen.training.penalty_every) == (0.2, 16)
+    assert chosen.training.updates == 31_250  # 250 times the images; in the time 36,000
     assert [experiment.model.discriminator.filters[0] for experiment in tried[:2]] == [64, 96]
     assert resolved(*shlex.split(command_for(chosen))[2:]) == chosen
     for narrow in (["--minutes", "8"], ["--updates", "99999"], ["--preset", "quick64"]):  # 8 minutes are 14,000
@@ -533,22 +540,28 @@ def test_much_time_is_spent_on_a_wider_discriminator_unless_options_say_otherwis
     assert rates("--width", "0.25") == rates("--generator.filters", "512", "256", "128") == (4e-4, None)
     assert rates("--learning-rate", "3e-4") == (3e-4, None)
     assert rates("--discriminator-learning-rate", "1e-4") == (4e-4, 1e-4)
+    assert rates("--loss", "hinge") == (4e-4, None)
+    for options in (["--r1", "1"], ["--r1", "1", "--penalty-every", "8"], ["--r2", "1"], ["--r1", "0"]):
+        narrow = resolved("--data", str(pictures), "--preset", "quick64", *options)
+        assert resolved("--data", str(pictures), *options).training.r1 == narrow.training.r1
+        assert resolved("--data", str(pictures), *options).training.penalty_every == narrow.training.penalty_every
     assert rates("--discriminator.dropout", "0.2") == rates("--beta-1", "0.4") == (4e-4, 4e-4 / 1.5)
     first = resolved("--minutes", "20")  # of the first command's faces
-    assert first == replace(preset("quick64"), **wide, updates=30_000, summary_updates=600)
-    assert (
-        resolved("--minutes", "20", "--width", "0.25").training.updates == 36_000
-    )  # of networks that go on getting better
+    assert first == replace(preset("quick64"), **wide, updates=36_000, summary_updates=720)
     for options in (["--preset", "quick64"], ["--count", "999"], ["--image-size", "32"]):
         assert resolved("--minutes", "20", *options).model == resolved(*options).model
     for options in (["--data", pictures], ["--minutes", "20"]):
         told = said(capsys, "train", *options, "--dry-run")[1]
         assert (
-            "16 images an update, but its discriminator is 1.5 times as wide, with a learning rate as much smaller "
-            "(--width 0.25 leaves both): from 15,000 updates on" in told
+            "16 images an update, but its discriminator is 1.5 times as wide, with a learning rate as much smaller, "
+            "and held back by R1 (--width 0.25 leaves all three): from 15,000 updates on" in told
         )
-        assert "samples got worse in both courses that went on with such networks (notebook 10); 20 minutes are" in told
-        assert "minutes are --updates 36000\n" in told
+    told = said(capsys, "train", "--data", pictures, "--dry-run")[1]
+    assert "give worse samples (notebook 06); 20 minutes are --updates 36000 in the command below\n" in told
+    below = re.search(r"^Command +\./dcgan train (.*--updates) 31250\b(.*)", told, re.MULTILINE)
+    more = resolved(*shlex.split(f"{below[1]} 36000{below[2]}"))
+    # Of the networks that were timed.
+    assert more == replace(chosen, updates=36_000, summary_updates=more.training.summary_updates)
 
 
 def test_the_printed_command_trains_a_wider_discriminator_at_any_size(tmp_path, speed):
@@ -566,11 +579,10 @@ def test_few_images_are_not_gone_through_until_samples_get_worse(tmp_path, speed
     options = ["--data", str(tmp_path / "faces.npz")]
     assert resolved(*options).training.updates == 250 * (1100 // 16)
     assert resolved(*options, "--updates", "9999").training.updates == 9999
-    assert resolved(*options, "--augment", "colour").training.updates == 30_000  # nobody knows that of these
-    assert resolved(*options, "--augment", "colour", "--width", "0.25").training.updates == 54_000
+    assert resolved(*options, "--augment", "colour").training.updates == 54_000  # nobody knows that of these
     assert resolved(*options, "--minutes", "0.5").training.updates == 1300  # before it comes to that
     told = said(capsys, "train", *options, "--dry-run")[1]
-    assert "Gone through more than 250 times, so few images" in told and "20 minutes are --updates 54000\n" in told
+    assert "Gone through more than 250 times, so few images" in told and "20 minutes are --updates 54000 in " in told
 
 
 def test_of_few_images_the_search_for_copies_is_advised_with_what_it_takes(tmp_path, speed, capsys):
@@ -756,6 +768,33 @@ def test_a_training_that_failed_does_not_just_say_done(capsys, run, monkeypatch)
         assert code == 2 and "the discriminator has won" in err and "--anyway" in err
     finally:
         run.watch_file.write_text("")
+
+
+def test_a_busy_machine_is_told_by_the_seconds_and_updates_of_the_process_that_tells_it(capsys, run, monkeypatch):
+    monkeypatch.setitem(run.__dict__, "environment", run.environment | {"update_seconds": 10.0})
+    expected = expected_seconds(run, 2, 2)
+    monkeypatch.setattr(Run, "state", State("finished", 2, 1, 2 * expected))
+    for seconds, before, busier in (
+        (2.0, 0, False),
+        (2 * expected, 0, True),
+        (0.9 * expected, 1, True),  # for one of two updates
+        (0.6 * expected, 1, False),
+        (9.0, 2, False),  # for none
+    ):
+        _say_finished(run, seconds, before)
+        assert ("had been expected, but the machine was busier" in capsys.readouterr().out) == busier
+    monkeypatch.setattr(Run, "state", State("finished", 2, 1, expected))
+    _say_finished(run, 2 * expected)  # most of them before the first update
+    assert "had been expected" not in capsys.readouterr().out
+
+
+def test_to_train_on_is_not_advised_where_so_few_images_make_samples_worse(capsys, run, monkeypatch):
+    each, more = run.environment["images"] // run.experiment.training.batch_size, 2 * run.goal
+    for most, advised in ((more * each, True), (more * each - 1, False)):
+        monkeypatch.setattr("utils.cli.train.MANY_UPDATES", 1)
+        monkeypatch.setattr("utils.cli.train.updates_before_worse", lambda *_, most=most: most)
+        _say_finished(run, 1.0)
+        assert ("  train on\n" in capsys.readouterr().out) == advised
 
 
 def test_bfloat16_is_refused_where_it_would_be_emulated_unless_forced(capsys, monkeypatch, run):

@@ -113,10 +113,14 @@ def test_any_networks_are_trained_as_so_many_images_want_it():
 
 def test_much_time_makes_the_discriminator_wider_where_that_was_measured():
     wide = replace(
-        preset("quick64"), discriminator={"filters": (96, 192, 384, 768)}, discriminator_learning_rate=4e-4 / 1.5
+        preset("quick64"),
+        discriminator={"filters": (96, 192, 384, 768)},
+        discriminator_learning_rate=4e-4 / 1.5,
+        r1=0.2,
+        penalty_every=16,
     )
     assert recommended(64, 1_000, WIDER_FROM) == recommended(64, None, WIDER_FROM) == wide
-    assert wide == experiment_for("mid_d", 64)  # whose pictures are measured
+    assert wide == experiment_for("mid_d_r1", 64)  # whose pictures are measured
     assert recommended(64, 1_000, WIDER_FROM - 1) == recommended(64, 1_000, None) == preset("quick64")
     other, wider = recommended(96), {"filters": (96, 192, 384, 768)}
     assert recommended(96, 9_000, WIDER_FROM).model == replace(other, discriminator=wider).model

@@ -21,7 +21,7 @@ from utils.lengths import (
     updates_before_worse,
     updates_in,
 )
-from utils.presets import WIDER, WIDER_FROM, WIDER_TO
+from utils.presets import WIDER, WIDER_FROM
 from utils.tables import roughly
 
 SIZES = {128: MANY_UPDATES, 64: FEW_UPDATES, 32: 0}
@@ -203,15 +203,11 @@ def choose_length(
     if longer and (other := longer(updates)) != experiment:
         why["Networks"] = (
             f"{_networks(experiment)}, but its discriminator is {WIDER:g} times as wide, with a learning rate as much "
-            f"smaller (--width {experiment.model.width:g} leaves both): from {WIDER_FROM:,} updates on, as many "
-            "minutes give clearer pictures so (notebook 10)"
+            f"smaller, and held back by R1 (--width {experiment.model.width:g} leaves all three): from {WIDER_FROM:,} "
+            "updates on, as many minutes give clearer pictures so (notebook 10)"
         )
         experiment = other
         trial, in_time, updates = timed(experiment)
-    fewer = f"Gone through more than {MOST_TIMES} times, so few images give worse samples (notebook 06)"
-    if "Networks" in why and updates > WIDER_TO:
-        updates = WIDER_TO
-        fewer = "Beyond, samples got worse in both courses that went on with such networks (notebook 10)"
     busy = busy_in_words(trial.load, trial.processors, "; ")
     length = (
         f"{updates:,} updates, about {roughly(seconds_of(updates, trial.update_seconds, _beside(experiment)))} with "
@@ -220,7 +216,10 @@ def choose_length(
     if experiment.training.keep == "best":
         length += "; what tells the best networks, some seconds at each summary, comes on top"
     if updates < in_time:
-        length += f". {fewer}; {minutes:g} minutes are --updates {in_time}"
+        length += (
+            f". Gone through more than {MOST_TIMES} times, so few images give worse samples (notebook 06); {minutes:g} "
+            f"minutes are --updates {in_time} in the command below"
+        )
     why |= {"Length": length, "Expect": _expected(updates)}
     return Choice(replace(experiment, updates=updates), why, minutes, trial)
 

@@ -5,7 +5,7 @@ import math
 
 from utils.config import Experiment, ModelConfig, replace
 from utils.errors import InputError
-from utils.presets import FIRST, FIRST_32, WIDER, WIDER_FROM, preset
+from utils.presets import FIRST, FIRST_32, WIDER, WIDER_FROM, WIDER_PENALTY, preset
 
 LARGEST = 512
 """Sizes above this are not tried."""
@@ -45,8 +45,8 @@ def recommended(size: int, images: int | None = None, updates: int | None = None
 
     Up to 32 pixels it is `quick32`, above `quick64`; the report's networks for 64 pixels draw stripes after hours. Few
     images are augmented, in colour and by translation, and come in smaller batches if they do not fill one. Where there
-    is time for `presets.WIDER_FROM` updates, the discriminator of `quick64` is `presets.WIDER` times as wide, unless
-    images are few: that is not measured.
+    is time for `presets.WIDER_FROM` updates, the discriminator of `quick64` is `presets.WIDER` times as wide and held
+    back by `presets.WIDER_PENALTY`, unless images are few: that is not measured.
 
     Args:
         size: side of the images in pixels.
@@ -108,6 +108,7 @@ def _with_wider_discriminator(experiment: Experiment) -> Experiment:
             "filters": tuple(round(WIDER * channels) for channels in experiment.model.discriminator.filters)
         },
         discriminator_learning_rate=experiment.training.learning_rate / WIDER,
+        **WIDER_PENALTY,
     )
 
 

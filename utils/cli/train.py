@@ -29,7 +29,15 @@ from utils.config import (
 from utils.errors import InputError
 from utils.files import expect_writable
 from utils.fitting import TOO_SMALL, at_size, few_images, for_images, recommended, with_fitting_batches
-from utils.lengths import FEW_UPDATES, MANY_UPDATES, Length, unit_of, updates_per_epoch, with_few_summaries
+from utils.lengths import (
+    FEW_UPDATES,
+    MANY_UPDATES,
+    Length,
+    unit_of,
+    updates_before_worse,
+    updates_per_epoch,
+    with_few_summaries,
+)
 from utils.presets import FIRST, preset, presets, told_by
 from utils.tables import duration, roughly
 from utils.text import command, one_line
@@ -399,10 +407,10 @@ def _say_finished(run, seconds: float, before: int = 0) -> None:
     diagnosis, back = Diagnosis(experiment, run.watch()), run.state.rollbacks
     length = Length.of(experiment, updates_per_epoch(experiment, run.environment["images"]))
     more = max(math.ceil(MANY_UPDATES / length.each), 2 * run.goal)
-    following = {
-        command("sample", run.folder, "-n", "100"): "draw new pictures",
-        command("resume", run.folder, f"--{run.unit}s", str(more)): "train on",
-    }
+    worse = updates_before_worse(experiment, run.environment["images"])
+    following = {command("sample", run.folder, "-n", "100"): "draw new pictures"}
+    if worse is None or more * length.each <= worse:
+        following[command("resume", run.folder, f"--{run.unit}s", str(more))] = "train on"
     if best := run.best:
         following[command("sample", run.folder, "--kept", "best")] = f"the same, as of {run.unit} {best[run.unit]:,}"
     if not is_own(experiment.data.name):
