@@ -484,6 +484,8 @@ def test_what_was_read_off_the_discriminator_is_told_beside_its_controls_and_wit
     assert "by +8.5 points (95%: +7.7 to +9.3)" in json.dumps(margin)
     write_json(run.folder / "features.json", record | {"margin": None})
     assert len(of_networks._features(subject)) == 1
+    write_json(run.folder / "features.json", record | {"scale": "quick"})
+    assert "from 50,000 labels of CIFAR-10, by protocols of their own" in json.dumps(of_networks._features(subject)[2])
     for interval in (record["margin"], *(row["accuracy"] for row in record["rows"])):
         del interval["low"], interval["high"]  # of few test images
     write_json(run.folder / "features.json", record)

@@ -101,8 +101,7 @@ def _protocol(options: Features, data: DataConfig) -> str:
 
 def _in_words(record: dict) -> str:
     """A record as text: what was done, the table, the margin, and what to know about them."""
-    from utils.features.comparison import as_table, margin_in_words
-    from utils.features.protocols import LABELS
+    from utils.features.comparison import as_table, caution_in_words, margin_in_words
 
     data, svhn = record["data"], record["protocol"] == "svhn"
     each = data["labels"] // data["classes"]
@@ -126,10 +125,6 @@ def _in_words(record: dict) -> str:
         if row.get("strength_at_an_end")
     ]
     lines += [f"Not measured: {KINDS[kind]} ({why})" for kind, why in record["missing"].items()]
-    where, labels = record["published"][0]["measured_on"], LABELS[record["protocol"]]
-    if (data["title"], data["labels"], record["scale"]) != (where, labels, "report"):
-        lines.append(
-            f"The published rows are from {labels:,} labels of {where}, by protocols of their own; not to be set "
-            "beside these figures."
-        )
+    if caution := caution_in_words(record):
+        lines.append(caution)
     return "\n".join(lines)

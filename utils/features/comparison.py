@@ -33,6 +33,7 @@ from utils.features import KINDS, controls
 from utils.features.extract import Part, digest_of, discriminator_features, extract
 from utils.features.protocols import (
     FEW,
+    LABELS,
     MEASURED_ON,
     PUBLISHED,
     SVHN_STRENGTHS,
@@ -185,6 +186,18 @@ def margin_in_words(record: dict) -> str:
     value, low, high = (f"{100 * each:+.1f}" for each in (margin.value, margin.low, margin.high))
     ends = "" if margin.is_alone else f" (95%: {low} to {high})"
     return f"{record['model']}: ahead of {record['margin']['over']} by {value} points{ends}."
+
+
+def caution_in_words(record: dict) -> str:
+    """That published figures are not to be set beside those of a record of `compare`; "" where they may be, since it is
+    of the images, labels and sizes of the protocol."""
+    data, where, labels = record["data"], record["published"][0]["measured_on"], LABELS[record["protocol"]]
+    if (data["title"], data["labels"], record["scale"]) == (where, labels, "report"):
+        return ""
+    return (
+        f"The published rows are from {labels:,} labels of {where}, by protocols of their own; not to be set beside "
+        "these figures."
+    )
 
 
 def split_for(

@@ -45,12 +45,13 @@ class ReadOff:
     Attributes:
         caption: of which images, by which protocol.
         rows: a table like the paper's.
-        margin: how far it is ahead of random weights, in a sentence; "" where that was not measured.
+        remarks: how far it is ahead of random weights, where that was measured, and a caution where published rows
+            are of other images or labels, in a sentence each.
     """
 
     caption: str
     rows: list[dict]
-    margin: str
+    remarks: list[str]
 
 
 def explained(subject: "Subject") -> Explained:
@@ -87,7 +88,7 @@ def read_off(subject: "Subject") -> ReadOff:
     Raises:
         NotKeptError: nothing was kept, or it cannot be read, or it is of earlier weights.
     """
-    from utils.features.comparison import as_table, margin_in_words
+    from utils.features.comparison import as_table, caution_in_words, margin_in_words
 
     file, what = features_file(subject), "what a linear classifier reads off its discriminator"
     record = _record(subject, file, f"{what} was", "measured")
@@ -95,7 +96,8 @@ def read_off(subject: "Subject") -> ReadOff:
         caption, rows = f"{record['data']['title']}, protocol {record['protocol']}", as_table(record)
         if not rows:
             raise ValueError("a table has rows")
-        return ReadOff(caption, rows, margin_in_words(record) if record["margin"] else "")
+        margin = [margin_in_words(record)] if record["margin"] else []
+        return ReadOff(caption, rows, [*margin, *filter(None, [caution_in_words(record)])])
     except _ODD as error:
         raise NotKeptError(f"{what} cannot be read from {file.name}") from error
 

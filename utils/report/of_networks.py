@@ -373,8 +373,7 @@ def _features(subject: Subject) -> list[dict]:
     except NotKeptError as error:
         make, where = command("features", subject.title, "--json"), "in the run's folder" if subject.run else "here"
         return [missing(f"{error}; what {make} prints is shown once kept as {features_file(subject).name} {where}.")]
-    margin = [text(found.margin)] if found.margin else []
-    return [table(found.rows, found.caption, subject.stamp, small=True), *margin]
+    return [table(found.rows, found.caption, subject.stamp, small=True), *map(text, found.remarks)]
 
 
 def _latent(subject: Subject, report: Report) -> list[dict]:
