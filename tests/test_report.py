@@ -514,6 +514,16 @@ def with_weights(folder):
     return run, {f"{player}_sha256": digest(run.model(player)) for player in ("generator", "discriminator")}
 
 
+def test_copies_that_were_looked_for_are_no_heat_maps(tmp_path):
+    run, known = with_weights(tmp_path)
+    kept = explanations(FOUND, **known)
+    kept["sections"][0]["name"] = "memory"
+    write_json(run.folder / "explain" / "explain.json", kept)
+    asked = {"items": [{"check": "explained", "says": "?"}]}
+    found = grade(Graded(subject_of(str(run.folder)), tmp_path, lambda *_: None), asked)
+    assert [(each.answer, each.why) for each in found] == [(NO, "no heat maps were made, but memory")]
+
+
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
 def test_what_was_made_of_earlier_weights_is_missing_and_what_does_not_say_counts(tmp_path, player):
     run, known = with_weights(tmp_path)

@@ -25,10 +25,13 @@ from utils.report.kept import NotKeptError
 from utils.report.of_networks import Subject, made_of
 from utils.report.write import mark_of, page_of, pdf_of
 from utils.runs import Rows, Run
+from utils.text import one_line
 
 RUBRIC = Path(__file__).resolve().parent / "rubric.json"
 """The rubric that comes with the project."""
 YES, NO, UNKNOWN, TEACHER = "yes", "no", "cannot be told", "for the teacher"
+HEAT_MAPS = {"gradcam", "guided"}
+"""Sections of `explain` that draw them."""
 ALIKE = 0.5
 """Of 255: pictures of the same weights on other processors are nearer to each other than this."""
 _VERSIONS = ("python", "tensorflow", "keras", "numpy")
@@ -271,12 +274,14 @@ def _control(graded: Graded) -> Found:
 
 def _explained(graded: Graded) -> Found:
     try:
-        findings = explained(graded.subject).findings
+        found = explained(graded.subject)
     except NotKeptError as error:
         return NO, str(error)
-    if not findings or not all(finding["control"] for finding in findings):
+    if not found.made & HEAT_MAPS:
+        return NO, f"no heat maps were made, but {one_line(', '.join(sorted(found.made)) or 'nothing')}"
+    if not all(finding["control"] for finding in found.findings):
         return NO, "findings without a control"
-    return YES, f"{len(findings)} findings, each with its control"
+    return YES, f"{len(found.findings)} findings, each with its control"
 
 
 def _report(graded: Graded) -> Found:
