@@ -789,12 +789,14 @@ def test_a_busy_machine_is_told_by_the_seconds_and_updates_of_the_process_that_t
 
 
 def test_to_train_on_is_not_advised_where_so_few_images_make_samples_worse(capsys, run, monkeypatch):
-    each, more = run.environment["images"] // run.experiment.training.batch_size, 2 * run.goal
-    for most, advised in ((more * each, True), (more * each - 1, False)):
-        monkeypatch.setattr("utils.cli.train.MANY_UPDATES", 1)
-        monkeypatch.setattr("utils.cli.train.updates_before_worse", lambda *_, most=most: most)
+    each, goal = run.environment["images"] // run.experiment.training.batch_size, run.goal
+    monkeypatch.setattr("utils.cli.train.MANY_UPDATES", 1)
+    for most, advised in ((None, 2 * goal), (3 * goal, 2 * goal), (goal + 1, goal + 1), (goal, None)):
+        in_updates = None if most is None else most * each
+        monkeypatch.setattr("utils.cli.train.updates_before_worse", lambda *_, most=in_updates: most)
         _say_finished(run, 1.0)
-        assert ("  train on\n" in capsys.readouterr().out) == advised
+        found = re.search(r"--epochs (\d+) +train on\n", capsys.readouterr().out)
+        assert (found and int(found[1])) == advised
 
 
 def test_bfloat16_is_refused_where_it_would_be_emulated_unless_forced(capsys, monkeypatch, run):

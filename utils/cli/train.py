@@ -407,9 +407,10 @@ def _say_finished(run, seconds: float, before: int = 0) -> None:
     diagnosis, back = Diagnosis(experiment, run.watch()), run.state.rollbacks
     length = Length.of(experiment, updates_per_epoch(experiment, run.environment["images"]))
     more = max(math.ceil(MANY_UPDATES / length.each), 2 * run.goal)
-    worse = updates_before_worse(experiment, run.environment["images"])
+    if worse := updates_before_worse(experiment, run.environment["images"]):
+        more = min(more, worse // length.each)
     following = {command("sample", run.folder, "-n", "100"): "draw new pictures"}
-    if worse is None or more * length.each <= worse:
+    if more > run.goal:
         following[command("resume", run.folder, f"--{run.unit}s", str(more))] = "train on"
     if best := run.best:
         following[command("sample", run.folder, "--kept", "best")] = f"the same, as of {run.unit} {best[run.unit]:,}"

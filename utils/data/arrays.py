@@ -191,7 +191,7 @@ def npy_header(stream) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def unpack_npy(archive: Path, key: str, target: Path) -> None:
+def unpack_npy(archive: str | Path, key: str, target: str | Path) -> None:
     """Unpack an array of an .npz to a file that can be mapped; it appears whole or not at all.
 
     Raises:

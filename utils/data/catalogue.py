@@ -455,7 +455,7 @@ def check_count(source: Source, count: int | None) -> None:
         raise InputError(f"count must be at most the {there.count:,} images of {there.title}. Received: {count}.")
 
 
-def check_out(name: str | Path, out: Path | None, kind: str) -> None:
+def check_out(name: str | Path, out: str | Path | None, kind: str) -> None:
     """Refuse to write into the folder of pictures that is read: what is drawn would be taken for pictures, and could
     take the place of one.
 
@@ -464,10 +464,10 @@ def check_out(name: str | Path, out: Path | None, kind: str) -> None:
         out: where to write; None for a place of this project's.
         kind: what is written, for the name of a better folder.
     """
-    if out is not None and is_own(name) and out.resolve() == expanded(name).resolve():
+    if out is not None and is_own(name) and Path(out).resolve() == expanded(name).resolve():
         raise InputError(
             "--out must not be the folder of the pictures itself, where what is drawn would be taken for pictures: "
-            f"choose a folder of its own, such as {out / kind}. Received: {out}."
+            f"choose a folder of its own, such as {Path(out) / kind}. Received: {out}."
         )
 
 
