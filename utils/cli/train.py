@@ -45,6 +45,11 @@ from utils.text import command, one_line
 Strategy = Literal["auto", "one", "mirrored", "workers"]
 MINUTES = 20.0
 """How long own pictures are trained on, where nothing else is asked for."""
+_MEASURED_TOGETHER = {
+    *("--width", "--learning-rate", "--discriminator-learning-rate"),
+    *("--loss", "--r1", "--r2", "--gradient-penalty", "--penalty-every"),
+}
+"""Options of what `fitting.recommended` changes with the time: it was measured as a whole, so who says one says all."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,6 @@ class _Places:
     """Folder of the runs; saved_models/ by default."""
     data_dir: Path | None = None
     """Folder of the datasets; data/ by default."""
-
-
-_MEASURED_TOGETHER = {
-    *("--width", "--learning-rate", "--discriminator-learning-rate"),
-    *("--loss", "--r1", "--r2", "--gradient-penalty", "--penalty-every"),
-}
-"""Options of what `fitting.recommended` changes with the time: it was measured as a whole, so who says one says all."""
 
 
 @dataclass(frozen=True)
