@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from utils.config import replace
 from utils.data.catalogue import find_entry
 from utils.figure import new_figure
-from utils.presets import KERNEL_4, R3GAN
+from utils.presets import KERNEL_4, R3GAN, WIDER, WIDER_PENALTY
 from utils.studies.figures import plot_samples
 from utils.studies.results import runs_by_arm
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
@@ -51,12 +51,19 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
         return Arm(name, about, replace(base, **changes))
 
     half = {"batch_size": batch_size // 2}
+    quarter = {"batch_size": batch_size // 4, "ema_decay": 0.995}
     faster = {"learning_rate": 4e-4}
+    moved = {"augment": ("translation",)}
+    wider_d = {
+        "discriminator": {"filters": tuple(int(WIDER * filters) for filters in base.model.discriminator.filters)},
+        "discriminator_learning_rate": faster["learning_rate"] / WIDER,
+    }
     arms = [
         arm("base", "the paper's networks, narrower, with one pass of the generator for both updates"),
         arm("hinge", "hinge loss", loss="hinge"),
         arm("relativistic", "relativistic loss", loss="relativistic"),
         arm("r1", "R1 of 1 every 8 updates", **lazy_r1),
+        arm("r2", "R2 of 1 every 8 updates", r2=1.0, penalty_every=8),
         arm("d_plain", "the discriminator without normalisation", discriminator={"norm": False}),
         arm("d_spectral", "spectral normalisation in place of batch normalisation in the discriminator", **spectral),
         arm("d_slower", "half the learning rate for the discriminator", discriminator_learning_rate=1e-4),
@@ -69,16 +76,28 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
         arm("few_latents", "32 latents in place of 100", latent_dim=32),
         arm("normal_latents", "N(0, 1) in place of U(-1, 1)", latents="normal"),
         arm("r3gan", "relativistic loss, R1 and R2 every 8 updates, discriminator without normalisation", **R3GAN),
+        arm("r3gan_weaker", "r3gan with penalties of 0.05 and beta_1 0, as its source begins on CIFAR-10",
+            **{**R3GAN, "r1": 0.05, "r2": 0.05}, beta_1=0.0),
+        arm("r3gan_weakest", "r3gan with penalties of 0.005 and beta_1 0, as its source ends there",
+            **{**R3GAN, "r1": 0.005, "r2": 0.005}, beta_1=0.0),
         arm("faster_hinge", "faster, hinge loss", **faster, loss="hinge"),
         arm("faster_relativistic", "faster, relativistic loss", **faster, loss="relativistic"),
         arm("faster_r1", "faster, R1 of 1 every 8 updates", **faster, **lazy_r1),
         arm("faster_r3gan", "faster, r3gan", **faster, **R3GAN),
         arm("faster_spectral_hinge", "faster, spectral normalisation in the discriminator, hinge loss",
             **faster, **spectral, loss="hinge", discriminator_updates="joint"),
+        arm("faster_relativistic_r1_moved", "faster, relativistic loss, R1 of 1 every 8 updates, translated images",
+            **faster, **lazy_r1, **moved, loss="relativistic"),
+        arm("faster_spectral_relativistic_r1_moved", "the same, spectral normalisation in the discriminator",
+            **faster, **lazy_r1, **moved, **spectral, loss="relativistic", discriminator_updates="joint"),
         arm("faster_kernel_4", "faster, kernels of 4x4", **faster, **KERNEL_4),
         arm("faster_batch_32", "faster, 32 images per update", **faster, **half),
         arm("faster_batch_16", "faster, 16 images per update, an average over twice as many updates",
-            **faster, batch_size=batch_size // 4, ema_decay=0.995),
+            **faster, **quarter),
+        arm("faster_batch_16_wider_d", "the same, the discriminator 1.5 times as wide with two thirds of the step size",
+            **faster, **quarter, **wider_d),
+        arm("faster_batch_16_wider_d_r1", "the same, R1 of 0.2 every 16 updates: what `train --minutes` takes",
+            **faster, **quarter, **wider_d, **WIDER_PENALTY),
         arm("faster_kernel_4_batch_32", "faster, kernels of 4x4, 32 images per update", **faster, **KERNEL_4, **half),
         arm("faster_wider", "faster, twice the width", **faster, width=2 * base.model.width),
         arm("faster_beta_0", "faster, Adam without a first moment (beta_1 0)", **faster, beta_1=0.0),
@@ -94,7 +113,7 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
             few["summary_epochs"] = max(1, few["epochs"] // epochs)
             arms += [
                 arm(f"{amount}", f"base on {amount:,} images", **few),
-                arm(f"{amount}-moved", f"base on {amount:,} images, translated", **few, augment=("translation",)),
+                arm(f"{amount}-moved", f"base on {amount:,} images, translated", **few, **moved),
             ]
     return Study(
         study_name("recipes", data, scale),
