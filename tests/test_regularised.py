@@ -316,8 +316,14 @@ def test_a_run_is_read_with_its_controls_and_random_networks_once_for_all_arms(t
         runs[arm.name].model("generator").parent.mkdir()
         for name, player in build_players(arm.experiment).by_name.items():
             player.network.save(runs[arm.name].model(name))
-    asked = []
+    asked, first = [], {}
     monkeypatch.setattr("utils.features.factors.read_factors", lambda *a: asked.append(a) or by_majority(a[1], a[3]))
+
+    def features(fixed, split, name):
+        first[name] = next(layer for layer in fixed.layers if layer.weights).get_weights()[0]
+        return discriminator_features(fixed, split, name)
+
+    monkeypatch.setattr("utils.features.extract.discriminator_features", features)
     read = study.reader(small, "smallest", tmp_path / "data", progress=False)
     found = {name: read(run) for name, run in runs.items()}
     assert list(found["dcgan"]["trained"]) == ["D"] and list(found["rdcgan"]["random"]) == ["D", "E", "D and E"]
@@ -325,6 +331,8 @@ def test_a_run_is_read_with_its_controls_and_random_networks_once_for_all_arms(t
     assert (
         len(asked) == 1 + 1 + 1 + 2 + 2
     )  # D (untrained, the same in both), its random twin, pixels; E and both, twice
+    first_of_d, first_of_e = first["random discriminator"], first["random encoder"]
+    assert first_of_d.shape == first_of_e.shape and abs(np.corrcoef(first_of_d.ravel(), first_of_e.ravel())[0, 1]) < 0.2
     assert list(found["dcgan"]["pixels"]["by_factor"]) == ["hair", "skin", "eyes", "chin", "mouth"]
     true, fakes = study.reconstructions(runs["rdcgan"], 8, tmp_path / "data", progress=False)
     assert study.sheet_of(true, fakes).shape == (4 * 34 + 2, 8 * 34 + 2, 3)

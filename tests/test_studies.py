@@ -541,6 +541,17 @@ def test_recipes_are_compared_at_equal_updates_and_when_the_first_arm_is_through
     np.testing.assert_allclose(base.get_xdata(), [1, 2])  # minutes
     assert len({(line.get_linestyle(), line.get_marker()) for line in courses.lines}) == 2  # colours may be the same
     assert courses.get_ylabel() == "kernel distance"
+    assert "ImageNet, end" not in rows[0]
+    imagenet = {"space": "EfficientNet-Lite0, trained on ImageNet", "kernel": {"value": 0.7, "low": 0.6, "high": 0.8}}
+    kept["runs"][0]["distance"] = {"other_spaces": [{"space": "another", "kernel": {"value": 9.0}}, imagenet]}
+    assert [(row["arm"], row["ImageNet, end"]) for row in by_arm(kept)] == [("batch_32", "–"), ("base", "0.7")]
+    at_updates, at_minutes, at_the_end, courses, *strips = plot_recipes(kept).axes
+    assert "ImageNet" in at_the_end.get_title() and len(strips) == 2
+    assert [list(line.get_ydata()) for line in at_the_end.lines if len(line.get_ydata()) == 1] == [
+        [1],
+        [1],
+    ]  # base's row: value, mean
+    kept["runs"][0].pop("distance")
     kept["speeds"]["relative"].pop("batch_32")  # it was timed on another machine alone
     base, other = by_arm(kept)
     assert (base["arm"], base["equal minutes"]) == ("base", "0.1")

@@ -133,7 +133,7 @@ def cascading_randomisation(
     correlations = {name: np.empty((len(stages), draws, len(images))) for name in methods}
     for draw in range(draws):
         for stage, start in enumerate(starts):
-            random = discriminator.randomised(seed + draw, start)
+            random = discriminator.randomised(draws * seed + draw, start)  # no seed shares draws with another
             for name, method in methods.items():
                 correlations[name][stage, draw] = rank_correlation(trained[name], method(random, images, "true"))
     return Randomisation(stages, correlations, {name: _between_images(maps) for name, maps in trained.items()})

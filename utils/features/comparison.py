@@ -127,7 +127,8 @@ def compare(
     if "random" in kinds:
         for number in range(1, sizes.random_seeds + 1):
             name = f"the same network, random weights ({number})"
-            measure("random", discriminator_features(network.randomised(seed + number), split.train, name))
+            drawn = network.randomised(sizes.random_seeds * seed + number)  # no seed shares networks with another
+            measure("random", discriminator_features(drawn, split.train, name))
     if "pixels" in kinds:
         measure("pixels", controls.pixels(network.side))
     if "components" in kinds:

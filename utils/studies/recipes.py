@@ -1,5 +1,7 @@
 """Which recipe draws the best pictures: one change at a time, then together what helped (notebook 10)."""
 
+from pathlib import Path
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -7,9 +9,10 @@ from utils.config import replace
 from utils.data.catalogue import find_entry
 from utils.figure import new_figure
 from utils.presets import KERNEL_4, R3GAN, WIDER, WIDER_PENALTY
+from utils.runs import Run
 from utils.studies.figures import plot_samples
 from utils.studies.results import runs_by_arm
-from utils.studies.study import Arm, Study, at_scale, base_for, study_name
+from utils.studies.study import Arm, Study, at_scale, base_for, samples_for, study_name
 from utils.tables import spread
 from utils.viz import plain_ticks
 
@@ -124,16 +127,42 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
     )
 
 
+def carry_out(
+    study: Study,
+    home: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> tuple[dict[tuple[str, int], Run], Path]:
+    """Train the arms, and keep their last networks' distances in every space that there is, with what these depend on.
+
+    Args:
+        study, home, out, data_dir, progress: as for `train_study`.
+
+    Returns:
+        The run of each (arm, seed), and the file of the results.
+    """
+    from utils.studies.measure import evaluated_for
+    from utils.studies.train import train_study
+
+    samples = samples_for(study.arms[0].experiment.data.name, study.scale)
+    also = evaluated_for(study, data_dir, samples, progress)
+    return train_study(study, home, out, data_dir=data_dir, samples=samples, progress=progress, also=also)
+
+
 def by_arm(results: dict) -> list[dict]:
     """A row for each arm of the kept results, the best at equal minutes first.
 
     "speed" is updates per second, as a share of base's, measured side by side. "equal updates" and "equal minutes" are
     kernel distances, means over the seeds with the lowest and the highest: after as many updates as all arms have, and
     when the first arm was through; what needs the speed of an arm that has not been timed where the others were is "–",
-    and such arms come last. "fake" is the mean score of fake samples over the last quarter (0.5 is level),
-    "diversity" a share of the true images'.
+    and such arms come last. Where it was measured, "ImageNet, end" is the kernel distance at an arm's end in the
+    features of a network that knows ImageNet. "fake" is the mean score of fake samples over the last quarter (0.5 is
+    level), "diversity" a share of the true images'.
     """
     rows, everybody, timed = [], _recipes_of(results), _timed(results)
+    twice = any(_in_imagenet(results, arm) for arm in everybody)
     for arm in _best_first(results):
         runs = everybody[arm]
         late = [row for run in runs for row in run["watch"][-max(1, len(run["watch"]) // 4) :]]
@@ -144,6 +173,7 @@ def by_arm(results: dict) -> list[dict]:
                 "speed": spread([_speed(results, arm)] if arm in timed else [], ".2f"),
                 "equal updates": spread(_at_equal_updates(results, arm), ".3g"),
                 "equal minutes": spread(_at_equal_minutes(results, arm), ".3g"),
+                **({"ImageNet, end": spread(_in_imagenet(results, arm), ".3g")} if twice else {}),
                 "fake": f"{np.mean([row['fake_batch'] for row in late]):.2f}",
                 "diversity": f"{np.mean([row['diversity'] / row['diversity_true'] for row in late]):.2f}",
                 "runs": len(runs),
@@ -153,15 +183,21 @@ def by_arm(results: dict) -> list[dict]:
 
 
 def plot_recipes(results: dict) -> Figure:
-    """Draw each arm's distance beside base's, where that is there, at equal updates and at equal minutes, and its
-    samples."""
+    """Draw each arm's distance beside base's, where that is there, at equal updates and at equal minutes, at the end in
+    ImageNet's features where it was measured, and its samples."""
     runs = _recipes_of(results)
     minutes, updates, order = _shared_minutes(results), _shared_updates(results), _best_first(results)
     above, below = max(3.0, 0.30 * len(order) + 1.0), 0.62 * -(-len(order) // 2)
     figure = new_figure(15, above + below)
     dots, samples = figure.subfigures(2, 1, height_ratios=(above, below))
-    at_updates, at_minutes, courses = dots.subplots(1, 3, width_ratios=(1, 1, 1.2))
-    for axes, values_of in ((at_updates, _at_equal_updates), (at_minutes, _at_equal_minutes)):
+    panels = {
+        f"kernel distance after {updates:,} updates": _at_equal_updates,
+        f"after {minutes:.1f} minutes": _at_equal_minutes,
+    }
+    if any(_in_imagenet(results, arm) for arm in order):
+        panels["at the end, in ImageNet's features"] = _in_imagenet
+    *compared, courses = dots.subplots(1, len(panels) + 1, width_ratios=(*[1] * len(panels), 1.2))
+    for axes, (title, values_of) in zip(compared, panels.items()):
         for place, arm in enumerate(order):
             if not (values := values_of(results, arm)):
                 continue
@@ -170,11 +206,10 @@ def plot_recipes(results: dict) -> Figure:
         if "base" in runs and (values := values_of(results, "base")):
             axes.axvline(np.mean(values), color="grey", linestyle=":", linewidth=1)
         axes.set(xscale="log", ylim=(len(order) - 0.5, -0.5))
-        axes.set_yticks(range(len(order)), order if axes is at_updates else [], fontsize=9)
+        axes.set_yticks(range(len(order)), order if axes is compared[0] else [], fontsize=9)
         axes.grid(alpha=0.25)
+        axes.set_title(title, fontsize=10)
         plain_ticks(axes.xaxis)
-    at_updates.set_title(f"kernel distance after {updates:,} updates", fontsize=10)
-    at_minutes.set_title(f"after {minutes:.1f} minutes", fontsize=10)
     timed = [arm for arm in order if arm in _timed(results)]
     followed = dict.fromkeys((*timed[:3], *(["base"] if "base" in timed else []), timed[-1]))
     for arm, style in zip(followed, STYLES):
@@ -278,6 +313,12 @@ def _at_equal_updates(results: dict, arm: str) -> list[float]:
 def _at_equal_minutes(results: dict, arm: str) -> list[float]:
     """Those when the first arm is through; [] of an arm that has no speed."""
     return [_at(run, _shared_minutes(results) / _minutes(results, arm, 1)) for run in _timed(results).get(arm, ())]
+
+
+def _in_imagenet(results: dict, arm: str) -> list[float]:
+    """The kernel distances of an arm's last networks in ImageNet's features; [] where they were not measured."""
+    others = [space for run in _recipes_of(results)[arm] for space in run.get("distance", {}).get("other_spaces", ())]
+    return [space["kernel"]["value"] for space in others if "ImageNet" in space["space"]]
 
 
 def _best_first(results: dict) -> list[str]:

@@ -29,6 +29,9 @@ SHOWN = 12
 """True images, and samples, in a picture of reconstructions."""
 OF = {"D": "discriminator", "E": "encoder", "D and E": "both"}
 """Networks whose features are read."""
+RANDOM = {"D": 1, "E": 101}
+"""How far the seeds of their random weights are from the training's. One seed for both would give them the same first
+convolutions, so that the two together would be a weaker control than two networks."""
 _COLOURS = {"dcgan": "C0", "rdcgan": "C3", "weak": "C1"}
 
 
@@ -145,7 +148,8 @@ def reader(
         for name in [name for name in ("D", "E") if run.model(OF[name]).is_file()]:
             network = load_network(run.model(OF[name]))
             trained = fixed_discriminator(network, outputs=network.output_shape[-1])
-            for kind, fixed in (("trained", trained), ("random", trained.randomised(run.experiment.training.seed + 1))):
+            random = trained.randomised(run.experiment.training.seed + RANDOM[name])
+            for kind, fixed in (("trained", trained), ("random", random)):
                 spaces[kind][name] = discriminator_features(fixed, asked.labelled, f"{kind} {OF[name]}")
         for kind, of in spaces.items():
             if "E" in of:

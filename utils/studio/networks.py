@@ -161,12 +161,13 @@ class Networks:
         numbers = [row[run.unit] for row in run.epochs()] if run else []
         kept = [number for number in numbers if run.model("discriminator", number).is_file()]
         kept = [kept[place] for place in np.unique(np.linspace(0, len(kept) - 1, 24).astype(int))] if kept else []
-        with self._lock:
-            networks = ((number, _load(run.model("discriminator", number))) for number in kept)
-            return [
-                (number, float(np.asarray(forward(network, scale(image), condition, logits=True))[0, 0]))
-                for number, network in networks
-            ]
+
+        def logit(number: int) -> float:
+            with self._lock:  # for one network at a time: other visitors get their turns between
+                network = _load(run.model("discriminator", number))
+                return float(np.asarray(forward(network, scale(image), condition, logits=True))[0, 0])
+
+        return [(number, logit(number)) for number in kept]
 
     def _sampler(self, file: Path) -> Sampler:
         trained = self.offer.network("generator")
