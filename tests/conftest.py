@@ -7,7 +7,7 @@ import signal
 import numpy as np
 import pytest
 
-from utils import runtime
+from utils import pretrained, runtime
 from utils.config import preset, replace
 from utils.data import Dataset
 from utils.runs import Run
@@ -119,3 +119,15 @@ def trained(tiny, noise_dataset, _kept, tmp_path):
         train(tiny, dataset=noise_dataset, runs_dir=_kept, progress=False)
     whole = Run.find("last", _kept)
     return Run(shutil.copytree(whole.folder, tmp_path / "faces" / whole.folder.name))
+
+
+@pytest.fixture
+def cards_of_before(monkeypatch):
+    """The cards of models as an earlier version wrote them: figures of one space, without a passport."""
+    whole = pretrained.Pretrained.card.func
+
+    def card(model: pretrained.Pretrained) -> dict:
+        distance = whole(model)["distance"]
+        return whole(model) | {"distance": {key: distance[key] for key in ("space", "fingerprint", "kernel", "floor")}}
+
+    monkeypatch.setattr(pretrained.Pretrained, "card", property(card))

@@ -265,11 +265,11 @@ def test_what_was_not_trained_on_is_said_until_it_was(kept):
     [
         ("08", "R6a", "do on 0 of 7 parts", "do on 2 of 7 parts: hair, hat", OPEN, "the map lies on parts that"),
         ("08", "R6a", "0.644 [0.193, 1.093]", "-0.644 [-1.093, -0.193]", OPEN, "the map marks what makes an"),
-        ("13", "S7", "2.31 (2.10 to 2.53)", "5.31 (5.10 to 5.53)", OPEN, "walks may jump as true images do"),
-        ("13", "S7", "-0.016 (-0.095 to +0.064)", "-0.216 (-0.295 to -0.064)", CONFIRMED, "near to true ones as"),
-        ("13", "S7", "-0.016 (-0.095 to +0.064)", "+0.160 (+0.095 to +0.264)", OPEN, "further from true ones"),
-        ("13", "S7", "1.34 (1.28 to 1.39)", "2.34 (2.28 to 2.39)", OPEN, "not clearly smoother and leaves"),
-        ("13", "S7", "+0.107 (+0.041 to", "+0.107 (-0.041 to", OPEN, "is smoother and does not clearly leave them"),
+        ("13", "S7", "3.24 (2.91 to 3.58)", "6.24 (5.91 to 6.58)", OPEN, "walks may jump as true images do"),
+        ("13", "S7", "-0.064 (-0.140 to +0.011)", "-0.264 (-0.340 to -0.111)", CONFIRMED, "near to true ones as"),
+        ("13", "S7", "-0.064 (-0.140 to +0.011)", "+0.260 (+0.195 to +0.364)", OPEN, "further from true ones"),
+        ("13", "S7", "1.35 (1.26 to 1.45)", "3.35 (3.26 to 3.45)", CONFIRMED, "not clearly smoother and leaves"),
+        ("13", "S7", "+0.234 (+0.155 to", "+0.234 (-0.155 to", OPEN, "is smoother and does not clearly leave them"),
     ],
 )  # fmt: skip
 def test_the_reason_turns_with_what_a_notebook_shows(kept, tmp_path, number, claim, old, new, verdict, why):

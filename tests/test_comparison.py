@@ -195,7 +195,7 @@ def test_a_run_keeps_what_was_measured_until_its_weights_change(runs):
     assert kept(trained) is None
 
 
-def test_the_card_of_a_model_is_a_record_with_a_passport_and_without(tmp_path, monkeypatch):
+def test_the_card_of_a_model_is_a_record_with_a_passport_and_without(tmp_path, monkeypatch, cards_of_before):
     old = find_network("faces", "generator")
     assert kept(old)["distance"]["space"] == "classifier of the built-in faces, 13 attributes"
     assert kept(old)["other_spaces"] == [] and "passport" not in kept(old)["distance"]
@@ -375,7 +375,7 @@ def test_compare_refuses_what_cannot_be_compared_and_says_so_in_the_table_when_t
     assert "encoding: unknown (a); JPEG, quality 95 (b)" in out and "nearer to the true images cannot be said" in out
 
 
-def test_compare_shows_cards_of_an_earlier_version_only_when_told_to(capsys, tmp_path):
+def test_compare_shows_cards_of_an_earlier_version_only_when_told_to(capsys, tmp_path, cards_of_before):
     places = ("--data-dir", tmp_path)
     code, _, err = said(capsys, "compare", "cifar10", "cifar10_recipe", *places)
     assert code == 2 and "cifar10 has no kept distance with a passport, and cannot be measured here" in err

@@ -226,6 +226,8 @@ def test_a_models_card_is_complete_and_true(name):
     changed = differences(preset(card["preset"]), experiment)
     plain = json.loads(json.dumps({key: value for key, (_, value) in changed.items()}))  # tuples are lists in a card
     assert card["changed settings"] == plain
+    spaces = [card["distance"], *card["distance"]["other_spaces"]]
+    assert len(spaces) == 2 and all(space["passport"]["weights"] == space["fingerprint"] for space in spaces)
     of_samples, floor = (Interval.of(d["kernel"]) for d in (card["distance"], card["distance"]["floor"]))
     assert (
         abs(floor.value) < 0.005 < of_samples.value < 1

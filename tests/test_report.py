@@ -438,8 +438,15 @@ def test_a_model_without_its_run_has_a_report_from_its_card(tmp_path, monkeypatc
     card = subject_of("faces").model.card
     assert f"{card['updates']:,} updates" in there["Abstract"][0]["spans"][0]["text"]
     assert there["Distances, with their passports"][0]["rows"][0][1].startswith("0.1356 (0.1227 to 0.1484)")
-    lacks = " ".join(lacking(report))
-    assert "model without its run" in lacks and "an earlier version measured it" in lacks
+    assert "model without its run" in " ".join(lacking(report)) and "no passport" not in " ".join(lacking(report))
+
+
+def test_a_card_that_an_earlier_version_measured_is_said_to_have_no_passport(tmp_path, monkeypatch, cards_of_before):
+    monkeypatch.setattr(of_networks, "_networks", lambda *_: [])
+    report = report_in(tmp_path)
+    report_of([subject_of("faces")], report, lambda experiment: "./dcgan train --preset quick")
+    assert sections_of(report)["Distances, with their passports"][0]["rows"][0][1].startswith("0.1356 (0.1227 to")
+    assert "an earlier version measured it" in " ".join(lacking(report))
 
 
 def test_several_are_set_side_by_side_with_what_differs(run, tmp_path):
