@@ -375,7 +375,8 @@ def test_compare_refuses_what_cannot_be_compared_and_says_so_in_the_table_when_t
     assert "encoding: unknown (a); JPEG, quality 95 (b)" in out and "nearer to the true images cannot be said" in out
 
 
-def test_compare_shows_cards_of_an_earlier_version_only_when_told_to(capsys, tmp_path, cards_of_before):
+def test_compare_shows_cards_of_an_earlier_version_only_when_told_to(capsys, tmp_path, monkeypatch, cards_of_before):
+    monkeypatch.chdir(tmp_path)  # where pictures go unless told
     places = ("--data-dir", tmp_path)
     code, _, err = said(capsys, "compare", "cifar10", "cifar10_recipe", *places)
     assert code == 2 and "cifar10 has no kept distance with a passport, and cannot be measured here" in err
