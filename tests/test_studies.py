@@ -34,7 +34,7 @@ from utils.studies.crossings import KINDS, by_kind, kept_runs, plot_kept_runs, r
 from utils.studies.figures import Panel, plot_arms, plot_samples
 from utils.studies.losses import correlations, crossings, losses, plot_losses, readings
 from utils.studies.perfect_generator import perfect_generator, plot_perfect
-from utils.studies.recipes import by_arm, by_augmentation, plot_augmentation, plot_recipes, recipes
+from utils.studies.recipes import by_arm, by_augmentation, carry_out, plot_augmentation, plot_recipes, recipes
 from utils.studies.study import Arm, Study, images_for, samples_for, train_arms
 from utils.studies.train import train_study
 from utils.training.estimate import seconds_per_update
@@ -558,6 +558,18 @@ def test_recipes_are_compared_at_equal_updates_and_when_the_first_arm_is_through
     assert (other["speed"], other["equal updates"], other["equal minutes"]) == ("–", "0.2", "–")
     at_updates, at_minutes, courses, *strips = plot_recipes(kept).axes
     assert (len(at_updates.lines), len(at_minutes.lines), len(courses.lines), len(strips)) == (5, 3, 1, 2)
+
+
+def test_the_last_networks_of_recipes_are_measured_in_every_space(monkeypatch):
+    given = {}
+    monkeypatch.setattr(measure, "evaluated_for", lambda study, *_: lambda run: {"distance": f"of {study.name}, {run}"})
+    monkeypatch.setattr(
+        "utils.studies.train.train_study", lambda study, *places, **how: given.update(how, places=places)
+    )
+    carry_out(recipes(scale="smallest"), "runs", "kept", data_dir="data", progress=False)
+    assert given.pop("also")("the run") == {"distance": "of recipes-faces-smallest, the run"}
+    samples = samples_for("faces", "smallest", 32)
+    assert given == {"places": ("runs", "kept"), "data_dir": "data", "progress": False, "samples": samples}
 
 
 def test_what_augmentation_does_is_told_by_amount_of_data_and_apart_from_the_recipes():

@@ -25,7 +25,7 @@ from utils.studies import results
 from utils.studies.crossings import FEW
 from utils.studies.figures import COLOURS, plot_samples
 from utils.studies.moments import COLUMNS, keep_moments, moments
-from utils.studies.study import Arm, Study, at_scale, base_for, images_for, samples_for, study_name, watch_every
+from utils.studies.study import Arm, Study, at_scale, base_for, images_for, study_name, watch_every
 from utils.text import command, say_once
 
 SIZES = {"report": (4500, 15), "quick": (900, 15), "smallest": (3, 3)}
@@ -135,22 +135,17 @@ def carry_out(
         each run, its samples, `<arm>-<seed>-moments.jpg` (see `moments`), `film.mp4`, and of built-in images
         `true.png`.
     """
-    from utils.studies.measure import evaluated_for
-    from utils.studies.train import train_study
-
-    data, size = study.arms[0].experiment.data, study.arms[0].experiment.model.image_size
-    samples = samples_for(data.name, study.scale, size)
-    evaluated = evaluated_for(study, data_dir, samples, progress)
+    from utils.studies.train import train_and_evaluate
 
     def also(run: Run) -> dict:
-        return evaluated(run) | {"signs": signs(run)}
+        return {"signs": signs(run)}
 
-    runs, file = train_study(study, home, out, data_dir=data_dir, samples=samples, progress=progress, also=also)
+    runs, file = train_and_evaluate(study, home, out, data_dir=data_dir, progress=progress, also=also)
     out, folder = file.parent, file.parent / study.name
     for (arm, seed), run in runs.items():
         keep_moments(folder, arm, seed, run)
     _keep_true(folder / "true.png", study.arms[0].experiment, data_dir)
-    if dataset_slug(data.name) in ("house_numbers", "svhn"):
+    if dataset_slug(study.arms[0].experiment.data.name) in ("house_numbers", "svhn"):
         _keep_authors(study, out)
     write_film(results.load(study.name, out), folder / "film.mp4")
     return runs, file

@@ -12,7 +12,7 @@ from utils.presets import KERNEL_4, R3GAN, WIDER, WIDER_PENALTY
 from utils.runs import Run
 from utils.studies.figures import plot_samples
 from utils.studies.results import runs_by_arm
-from utils.studies.study import Arm, Study, at_scale, base_for, samples_for, study_name
+from utils.studies.study import Arm, Study, at_scale, base_for, study_name
 from utils.tables import spread
 from utils.viz import plain_ticks
 
@@ -143,12 +143,9 @@ def carry_out(
     Returns:
         The run of each (arm, seed), and the file of the results.
     """
-    from utils.studies.measure import evaluated_for
-    from utils.studies.train import train_study
+    from utils.studies.train import train_and_evaluate
 
-    samples = samples_for(study.arms[0].experiment.data.name, study.scale)
-    also = evaluated_for(study, data_dir, samples, progress)
-    return train_study(study, home, out, data_dir=data_dir, samples=samples, progress=progress, also=also)
+    return train_and_evaluate(study, home, out, data_dir=data_dir, progress=progress)
 
 
 def by_arm(results: dict) -> list[dict]:

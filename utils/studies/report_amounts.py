@@ -16,7 +16,7 @@ from utils.presets import preset
 from utils.runs import Run
 from utils.studies.amount_of_data import plot_amounts, second_half
 from utils.studies.moments import COLUMNS, keep_moments, moments
-from utils.studies.study import Arm, Study, at_scale, base_for, images_for, samples_for, study_name, watch_every
+from utils.studies.study import Arm, Study, at_scale, base_for, images_for, study_name, watch_every
 
 REPORT = (19_000, 300_000)
 """Images that the report compares. A smaller dataset is compared with the same share of it."""
@@ -103,12 +103,9 @@ def carry_out(
     Returns:
         The run of each (arm, seed), and the file of the results; see `moments` for the pictures beside it.
     """
-    from utils.studies.measure import evaluated_for
-    from utils.studies.train import train_study
+    from utils.studies.train import train_and_evaluate
 
-    samples = samples_for(study.arms[0].experiment.data.name, study.scale)
-    also = evaluated_for(study, data_dir, samples, progress)
-    runs, file = train_study(study, home, out, data_dir=data_dir, samples=samples, progress=progress, also=also)
+    runs, file = train_and_evaluate(study, home, out, data_dir=data_dir, progress=progress)
     for (arm, seed), run in runs.items():
         keep_moments(file.parent / study.name, arm, seed, run)
     return runs, file

@@ -11,7 +11,7 @@ from utils.errors import InputError
 from utils.evaluation.distances import LEAST_SAMPLES
 from utils.runs import Run
 from utils.studies import measure, results
-from utils.studies.study import Study, train_arms
+from utils.studies.study import Study, samples_for, train_arms
 
 
 def train_study(
@@ -73,3 +73,31 @@ def train_study(
         return (measured(run) if measured else {}) | (also(run) if also else {})
 
     return runs, results.keep(study, runs, out, measure_all, speeds, progress, images, pictures)
+
+
+def train_and_evaluate(
+    study: Study,
+    home: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+    also: Callable[[Run], dict] | None = None,
+) -> tuple[dict[tuple[str, int], Run], Path]:
+    """`train_study`, and the last networks' distances in every space that there is, with what these depend on: each run
+    is measured as `./dcgan evaluate` does, too (see `measure.evaluated_for`).
+
+    Args:
+        study, home, out, data_dir, progress, also: as for `train_study`.
+
+    Returns:
+        The run of each (arm, seed), and the file of the results.
+    """
+    experiment = study.arms[0].experiment
+    samples = samples_for(experiment.data.name, study.scale, experiment.model.image_size)
+    evaluated = measure.evaluated_for(study, data_dir, samples, progress)
+
+    def measured(run: Run) -> dict:
+        return evaluated(run) | (also(run) if also else {})
+
+    return train_study(study, home, out, data_dir=data_dir, samples=samples, progress=progress, also=measured)
