@@ -104,6 +104,18 @@ def test_randomising_the_layers_changes_the_maps_of_a_trained_network(trained):
     )
 
 
+def test_no_two_seeds_of_the_randomisation_share_random_networks(trained, monkeypatch):
+    seen = {}
+    drawn = type(trained).randomised
+    monkeypatch.setattr(
+        type(trained), "randomised", lambda network, seed, *a: seen[now].add(seed) or drawn(network, seed, *a)
+    )
+    for now in (0, 1, 2):
+        seen[now] = set()
+        cascading_randomisation(trained, spotted(32, 2)[0][1:2], {"edges": edges}, draws=3, seed=now)
+    assert [len(each) for each in seen.values()] == [3, 3, 3] and len(set.union(*seen.values())) == 9
+
+
 def test_a_map_with_a_sign_that_ignores_its_image_and_the_weights_fails_the_randomisation(trained):
     """A random head turns its sign as often as not: with their signs the correlations are zero on average."""
     place = np.arange(64).reshape(1, 8, 8)
