@@ -7,7 +7,7 @@ The first trains. Each contender (`contenders.py`) is a process of its own; they
 in one run, so that a busy moment of the machine hits all of them, and at marks of minutes each draws samples, which are
 kept in FOLDER. A result that is there already is taken, so several sessions can add to one table, one after the other:
 while one trains, a second is refused. The second command measures what is kept against images that nobody has trained
-on; see `quality_scores.py`. What was predicted before anything was measured stands in README.md.
+on; see `quality_scores.py`. What came stands in QUALITY.md, what was predicted before in PREDICTIONS.md.
 
 Time is that of training alone, from a contender's first update on, with all that it compiles: not loading, building,
 drawing samples or waiting. So nobody's grids, summaries and checkpoints are in it either. A mark is reached by the
