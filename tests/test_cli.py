@@ -217,6 +217,12 @@ def test_studies_are_listed_without_training(capsys):
     assert code == 2 and out == "" and "Choose from batch_normalisation, amount_of_data, report_amounts, losses" in err
 
 
+@pytest.mark.parametrize("study", STUDIES)
+def test_arms_are_not_listed_of_images_that_are_not_there(capsys, study):
+    code, out, err = said(capsys, "study", study, "--list", "--data", "nowhere")
+    assert code == 2 and out == "" and "There is no dataset 'nowhere': choose one of faces" in err
+
+
 def test_evaluate_on_few_pictures_names_a_number_of_samples_that_works(capsys, run, tmp_path):
     np.savez(tmp_path / "few.npz", images=np.random.default_rng(0).integers(0, 256, (201, 32, 32, 3), np.uint8))
     code, _, err = said(

@@ -10,6 +10,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils.cli.text import short
+from utils.data.catalogue import available_splits
 from utils.errors import InputError
 from utils.files import expect_folder, expect_writable
 from utils.presets import SCALES
@@ -56,6 +57,7 @@ class Study:
             rows = [{"study": name, "what": about} for name, about in STUDIES.items()]
             print(json.dumps({"rows": rows}, indent=2) if self.json else table(rows))
             return
+        available_splits(self.data, self.data_dir)  # refuses what is no dataset, also where arms are listed only
         module = importlib.import_module(f"utils.studies.{self.name}")
         study = getattr(module, self.name)(self.data, self.scale)
         study = study.only(self.arms, self.seeds)
