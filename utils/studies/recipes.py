@@ -184,7 +184,7 @@ def plot_recipes(results: dict) -> Figure:
     ImageNet's features where it was measured, and its samples."""
     runs = _recipes_of(results)
     minutes, updates, order = _shared_minutes(results), _shared_updates(results), _best_first(results)
-    above, below = max(3.0, 0.30 * len(order) + 1.0), 0.62 * -(-len(order) // 2)
+    above, below = max(3.0, 0.24 * len(order) + 1.0), 0.62 * -(-len(order) // 3)
     figure = new_figure(15, above + below)
     dots, samples = figure.subfigures(2, 1, height_ratios=(above, below))
     panels = {
@@ -220,7 +220,7 @@ def plot_recipes(results: dict) -> Figure:
     plain_ticks(courses.yaxis)
     courses.grid(alpha=0.25)
     dots.legend(*courses.get_legend_handles_labels(), loc="outside lower right", ncols=5, fontsize=9, frameon=False)
-    plot_samples(results, order, seeds=[results["runs"][0]["seed"]], figure=samples)
+    plot_samples(results, order, seeds=[results["runs"][0]["seed"]], columns=3, figure=samples)
     return figure
 
 
