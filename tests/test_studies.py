@@ -585,6 +585,10 @@ def test_what_augmentation_does_is_told_by_amount_of_data_and_apart_from_the_rec
     assert few["as they are, last"] == "0.5 (0.4 to 0.6)"
     assert few["moved, last"] == "0.2"  # of one run the value alone: no interval
     assert many == {"images": "1,024", "as they are, best": "0.2", "as they are, last": "0.2"}
+    imagenet = {"space": "EfficientNet-Lite0, trained on ImageNet", "kernel": {"value": 0.7, "low": 0.6, "high": 0.8}}
+    kept["runs"][3]["distance"] = {"other_spaces": [imagenet]}
+    few, many = by_augmentation(kept)
+    assert few["moved, ImageNet"] == "0.7" and "as they are, ImageNet" not in few and "moved, ImageNet" not in many
     assert [len(axes.lines) for axes in plot_augmentation(kept).axes] == [3, 1]
 
 

@@ -266,12 +266,17 @@ def finding(claim: str, measured: Interval, control: Interval, form: str = ".0%"
     return {"claim": claim, "measured": f"{measured:{form}}", "control": f"{control:{form}}", "verdict": verdict}
 
 
-def show_figure(figure: Figure) -> None:
-    """Show a Matplotlib figure as a small PNG."""
+def show_figure(figure: Figure, colours: int = 256) -> None:
+    """Show a Matplotlib figure as a small PNG.
+
+    Args:
+        figure: what to show.
+        colours: it is drawn with so many, 2 to 256; a figure with many samples becomes smaller with fewer.
+    """
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=80)
     picture = PIL.Image.open(content).convert("RGB")
-    _show_picture(picture.quantize(256, dither=PIL.Image.Dither.NONE))
+    _show_picture(picture.quantize(colours, dither=PIL.Image.Dither.NONE))
 
 
 def show_picture(picture: np.ndarray, limit: int = 80_000) -> None:

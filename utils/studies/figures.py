@@ -114,9 +114,10 @@ def plot_samples(
     rows, most = -(-len(strips) // columns), max(map(len, strips.values()))
     figure = figure or new_figure(6.4 * columns, rows * (0.56 * most + 0.3))
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
+    for axes in grid.flat[len(strips) :]:
+        axes.remove()
     for axes, (arm, pictures) in zip(grid.flat, strips.items()):
+        axes.axis("off")
         axes.imshow(np.concatenate(pictures))
         axes.set_title(arm, fontsize=9, loc="left", pad=2)
     return figure

@@ -159,7 +159,7 @@ def by_arm(results: dict) -> list[dict]:
     level), "diversity" a share of the true images'.
     """
     rows, everybody, timed = [], _recipes_of(results), _timed(results)
-    twice = any(_in_imagenet(results, arm) for arm in everybody)
+    twice = any(_in_imagenet(runs) for runs in everybody.values())
     for arm in _best_first(results):
         runs = everybody[arm]
         late = [row for run in runs for row in run["watch"][-max(1, len(run["watch"]) // 4) :]]
@@ -170,7 +170,7 @@ def by_arm(results: dict) -> list[dict]:
                 "speed": spread([_speed(results, arm)] if arm in timed else [], ".2f"),
                 "equal updates": spread(_at_equal_updates(results, arm), ".3g"),
                 "equal minutes": spread(_at_equal_minutes(results, arm), ".3g"),
-                **({"ImageNet, end": spread(_in_imagenet(results, arm), ".3g")} if twice else {}),
+                **({"ImageNet, end": spread(_in_imagenet(runs), ".3g")} if twice else {}),
                 "fake": f"{np.mean([row['fake_batch'] for row in late]):.2f}",
                 "diversity": f"{np.mean([row['diversity'] / row['diversity_true'] for row in late]):.2f}",
                 "runs": len(runs),
@@ -191,8 +191,8 @@ def plot_recipes(results: dict) -> Figure:
         f"kernel distance after {updates:,} updates": _at_equal_updates,
         f"after {minutes:.1f} minutes": _at_equal_minutes,
     }
-    if any(_in_imagenet(results, arm) for arm in order):
-        panels["at the end, in ImageNet's features"] = _in_imagenet
+    if any(_in_imagenet(runs[arm]) for arm in order):
+        panels["at the end, in ImageNet's features"] = lambda results, arm: _in_imagenet(runs[arm])
     *compared, courses = dots.subplots(1, len(panels) + 1, width_ratios=(*[1] * len(panels), 1.2))
     for axes, (title, values_of) in zip(compared, panels.items()):
         for place, arm in enumerate(order):
@@ -225,13 +225,16 @@ def plot_recipes(results: dict) -> Figure:
 
 
 def by_augmentation(results: dict) -> list[dict]:
-    """A row for each number of images: the best distance of a run and the last, without augmentation and with it."""
+    """A row for each number of images: the best distance of a run and the last, and where it was measured the last in
+    ImageNet's features, without augmentation and with it."""
     rows = []
     for amount, of in _amounts_of(results).items():
         row = {"images": f"{amount:,}"}
         for name, runs in of.items():
             row[f"{name}, best"] = spread([min(_distances(run)) for run in runs], ".3g")
             row[f"{name}, last"] = spread([_distances(run)[-1] for run in runs], ".3g")
+            if seen := _in_imagenet(runs):
+                row[f"{name}, ImageNet"] = spread(seen, ".3g")
         rows.append(row)
     return rows
 
@@ -312,9 +315,9 @@ def _at_equal_minutes(results: dict, arm: str) -> list[float]:
     return [_at(run, _shared_minutes(results) / _minutes(results, arm, 1)) for run in _timed(results).get(arm, ())]
 
 
-def _in_imagenet(results: dict, arm: str) -> list[float]:
-    """The kernel distances of an arm's last networks in ImageNet's features; [] where they were not measured."""
-    others = [space for run in _recipes_of(results)[arm] for space in run.get("distance", {}).get("other_spaces", ())]
+def _in_imagenet(runs: list[dict]) -> list[float]:
+    """The kernel distances of last networks in ImageNet's features; [] where they were not measured."""
+    others = [space for run in runs for space in run.get("distance", {}).get("other_spaces", ())]
     return [space["kernel"]["value"] for space in others if "ImageNet" in space["space"]]
 
 
