@@ -54,6 +54,8 @@ SHEET_ROW = 66
 GAP, COLLAPSE, GREY = "the gap between the two updates", "the collapse", "the grey beginning"
 WON, STILL, SWING = "the discriminator's victory", "the standstill", "the oscillation"
 GROWTH, OVERFLOW, LOST, COPYING = "the growth of the losses", "the overflow", "the lost gradients", "the copying"
+OF_FLOAT16 = (OVERFLOW, LOST)
+"""Signs that can be said of trainings in mixed_float16 only."""
 ALL = (GAP, COLLAPSE, GREY, WON, STILL, SWING, GROWTH, OVERFLOW, LOST, COPYING)
 
 
@@ -131,7 +133,9 @@ def experiments(options: argparse.Namespace) -> Iterator[tuple[Case, str, Experi
     """All that is to be trained, seed by seed; what is asked for twice is there once, for a run counts once."""
     sides, places = {side for case in CASES for side in case.sizes}, {}
     for place in options.data or DATA:
-        data, _, side = place.rpartition(":") if place.rpartition(":")[2].isdecimal() else (place, "", "32")
+        data, colon, side = place.rpartition(":")
+        if not (data and colon and side.isdecimal()):
+            data, side = place, "32"
         if int(side) not in sides:
             known = " or ".join(map(str, sorted(sides)))
             raise InputError(f"Outcomes are known of images of {known} pixels; use these. Received: --data {place}.")
@@ -203,30 +207,37 @@ def course(experiment: Experiment, rows: list[dict]) -> dict:
 
     Returns:
         "found": for each sign that was said the update at which it was first; "again": how often one was said that had
-        been said and was over before.
+        been said and was over before; "looked for": the signs that can be said of such measurements.
     """
-    from utils.training.doctor import Diagnosis
+    from utils.training.doctor import SIGNS, Diagnosis
 
     diagnosis, found, again = Diagnosis(experiment), {}, 0
+    columns = {name for row in rows for name in row}
+    in_float16 = experiment.training.precision == "mixed_float16"
+    looked_for = [s.name for s in SIGNS if s.column in columns and (in_float16 or s.name not in OF_FLOAT16)]
     for row in rows:
         diagnosis.diagnose(row)
         for finding in diagnosis.begun:
             again += finding.sign.name in found
             found.setdefault(finding.sign.name, row["update"])
-    return {"found": found, "again": again}
+    return {"found": found, "again": again, "looked for": looked_for}
 
 
 def kept() -> Iterator[dict]:
-    """The kept courses of notebooks/results whose outcome is known, each judged."""
+    """The kept courses of notebooks/results whose outcome is known, each training once, each judged."""
+    runs = []
     for study, data in (("batch_normalisation", "faces"), ("batch_normalisation", "cifar10"),
                         ("amount_of_data", "faces"), ("amount_of_data", "cifar10"), ("losses", "faces")):  # fmt: skip
         asked = getattr(importlib.import_module(f"utils.studies.{study}"), study)(data)
         arms = {arm.name: arm.experiment for arm in asked.arms}
         for run in results.load(asked.name)["runs"]:
             signs = outcome_of_kept(study, data, run["arm"], run["seed"])
-            if signs is not None and len(run["watch"]) > 1:  # some arms end before there is a second
-                about = {"case": f"{KEPT} {run['arm']}", "data": data, "seed": run["seed"], "signs": signs}
-                yield about | course(arms[run["arm"]], run["watch"]) | {"updates": run["updates"], "not finite": None}
+            about = {"case": f"{KEPT} {run['arm']}", "data": data, "seed": run["seed"], "signs": signs}
+            runs.append(run | {"about": about, "experiment": arms[run["arm"]]})
+    for run in results.trainings(runs):
+        if run["about"]["signs"] is not None and len(run["watch"]) > 1:  # some arms end before there is a second
+            ends = {"updates": run["updates"], "not finite": None}
+            yield run["about"] | course(run["experiment"], run["watch"]) | ends
 
 
 def outcome_of_kept(study: str, data: str, arm: str, seed: int) -> tuple[str, ...] | None:
@@ -248,7 +259,8 @@ def judged(rows: list[dict]) -> dict:
     """Detections and false alarms, with Wilson's intervals, in all and by sign.
 
     A failure is detected if one of its signs is found; a healthy training with any finding is a false alarm. By sign, a
-    failure counts for the sign that is expected first of it, and a false alarm for every sign that is found.
+    failure counts for the sign that is expected first of it, and a false alarm for every sign that is found, of the
+    healthy trainings of which it can be said.
     """
 
     def share(hits: int, count: int) -> dict | None:
@@ -263,11 +275,12 @@ def judged(rows: list[dict]) -> dict:
     by_sign = {}
     for sign in ALL:
         runs = [r for r in failing if r["signs"][0] == sign]
+        looked = [r for r in healthy if sign in r["looked for"]]
         by_sign[sign] = {
             "detected": share(len(detected(runs)), len(runs)),
             "by_this_sign": sum(sign in r["found"] for r in runs),
             "at": statistics.median(detected(runs)) if detected(runs) else None,
-            "false_alarms": share(sum(sign in r["found"] for r in healthy), len(healthy)),
+            "false_alarms": share(sum(sign in r["found"] for r in looked), len(looked)),
         }
     ahead = [r["not finite"] - min(r["found"].values()) for r in failing if r["not finite"] and r["found"]]
     return {

@@ -20,7 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.contenders import CONTENDERS, label
-from benchmarks.kept import Data, Result
+from benchmarks.kept import Data, Result, alone
 from benchmarks.peers import SAMPLES_SEED
 from benchmarks.quality_scores import SHOWN, Wanted, Yardstick, check_measured, named, spaces_of
 from benchmarks.sentences import in_a_sentence
@@ -274,7 +274,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     expect_writable(options.work / "drawn_by.png")
     wanted = Wanted(options.data, options.only, options.minutes, options.spaces)
-    record = measure(options.work, wanted, options.ways, options.data_dir)
+    with alone(options.work):
+        record = measure(options.work, wanted, options.ways, options.data_dir)
     print(json.dumps(record, indent=2) if options.json else in_words(record))
     return 0
 

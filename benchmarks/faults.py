@@ -302,7 +302,10 @@ def read_only(job: Job, chance: random.Random) -> None:
     """Nothing in the folder can be opened for writing for a while: the process has to end in a sentence."""
 
     def immutable(sign: str) -> int:  # what lies on a file system with open files cannot be made read-only as a whole
-        return subprocess.run(["chattr", "-R", f"{sign}i", job.runs], capture_output=True, check=False).returncode
+        try:
+            return subprocess.run(["chattr", "-R", f"{sign}i", job.runs], capture_output=True, check=False).returncode
+        except FileNotFoundError:  # there is no such program here
+            return 127
 
     process = job.start()
     job.wait_for(5, process)
@@ -473,6 +476,11 @@ FAULTS: dict[str, tuple[Callable, int]] = {
 }  # fmt: skip
 
 
+def _home(work: Path, what: str) -> Path:
+    """A folder that nobody has used, in one that may have been used before."""
+    return Path(tempfile.mkdtemp(prefix=f"{what}-", dir=work))
+
+
 def try_fault(name: str, tries: int, work: Path, wholes: dict, seed: int) -> Tried:
     """Try one fault so many times.
 
@@ -482,12 +490,12 @@ def try_fault(name: str, tries: int, work: Path, wholes: dict, seed: int) -> Tri
     recipe = name.removeprefix("killed: ").removesuffix(", two workers") if name.startswith("killed: ") else "quick"
     data, tried = _data(recipe, work), Tried(name)
     for number in range(tries):
-        job = Job(work / f"{len(list(work.iterdir())):04d}", data, RECIPES[recipe], workers)
+        job = Job(_home(work, "try"), data, RECIPES[recipe], workers)
         began = time.monotonic()
         try:
             with job:
                 if (recipe, workers) not in wholes:
-                    with Job(work / f"whole-{recipe}-{workers}-{number}", data, RECIPES[recipe], workers) as whole:
+                    with Job(_home(work, "whole"), data, RECIPES[recipe], workers) as whole:
                         whole.go_on()
                     wholes[recipe, workers] = contents(whole.run)
                 began = time.monotonic()

@@ -1,6 +1,6 @@
 """What `quality_per_minute.py` keeps in its folder, where `quality_scores.py` finds it.
 
-WORK/.lock                  held by the session that trains there
+WORK/.lock                  held by the session that trains or measures there
 WORK/<data>-<size>/         data.json, train.npy, held_out.npy
     <contender>/<seed>/     record.json, samples_<minutes>.npy and .png, scores.json, log.txt; networks_<minutes>/
 """
@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.contenders import CONTENDERS, settings_of
+from benchmarks.contenders import CONTENDERS, RECIPES, settings_of
 from utils.data import load, scale_back
 from utils.data.catalogue import check_asked, check_count, find_source, place_of
+from utils.data.dedup.exact import digest_of
 from utils.errors import InputError
 from utils.evaluation.distances import LEAST_SAMPLES
 from utils.files import appears_whole, expect_writable, locked, make_folder, read_json, write_json
@@ -62,7 +63,8 @@ class Data:
 
 
 def alone(work: str | Path) -> AbstractContextManager[None]:
-    """Keep other sessions from training in a folder: they would write to the same files. It is made if need be.
+    """Keep other sessions out of a folder while one trains or measures there: they would write to the same files, and
+    take cores from whoever trains. It is made if need be.
 
     Raises:
         InputError: another session does already.
@@ -70,7 +72,7 @@ def alone(work: str | Path) -> AbstractContextManager[None]:
     """
 
     def taken() -> None:
-        raise InputError(f"Another session trains in {work}: wait for its end, or name another --work folder.")
+        raise InputError(f"Another session works in {work}: wait for its end, or name another --work folder.")
 
     return locked(make_folder(work) / ".lock", taken, lambda sentence: print(sentence, file=sys.stderr))
 
@@ -100,6 +102,7 @@ def set_apart(
     name: str, size: int, work: str | Path, samples: int, count: int | None = None, data_dir: str | Path | None = None
 ) -> Data:
     """Load images and set `samples` of them apart, always the same, drawn from all; what was set apart before is taken.
+    Exact copies of those are not trained on: whoever learnt them by heart would seem to draw well.
 
     Args:
         name: a dataset, or the path of own pictures.
@@ -114,11 +117,13 @@ def set_apart(
     """
     dataset, data = load(name, size, count, data_dir=data_dir), _data_of(name, size, work)
     _check_enough(name, len(dataset), samples)  # some may have been left out
+    apart, rest = _without_copies(dataset.images, samples)
+    _check_enough(name, samples + len(rest), samples)  # some may be copies
     about = {
         "name": place_of(name),
         "title": dataset.title,
         "size": size,
-        "images": len(dataset) - samples,
+        "images": len(rest),
         "held_out": samples,
         "encoding": dataset.encoding,
         "split": dataset.split,
@@ -131,12 +136,19 @@ def set_apart(
                 f"{data.about['held_out']:,}, here {about['images']:,} and {samples:,}): name another --work folder."
             )
         return data
-    order = np.random.default_rng(0).permutation(len(dataset))
-    for path, rows in ((data.held_out, order[:samples]), (data.train, order[samples:])):
+    for path, rows in ((data.held_out, apart), (data.train, rest)):
         with appears_whole(path) as temporary:
-            np.save(temporary, dataset.images[np.sort(rows)])
+            np.save(temporary, dataset.images[rows])
     write_json(data.folder / "data.json", about)  # the last: all is there
     return data
+
+
+def _without_copies(images: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to set apart, and of the others those whose images are no copies of them, in order."""
+    order = np.random.default_rng(0).permutation(len(images))
+    apart, rest = np.sort(order[:samples]), np.sort(order[samples:])
+    known = {digest_of(images[row]) for row in apart}
+    return apart, np.array([row for row in rest if digest_of(images[row]) not in known], int)
 
 
 def _data_of(name: str, size: int, work: str | Path) -> Data:
@@ -187,17 +199,18 @@ class Result:
         for path in self.folder.glob("networks_*"):
             shutil.rmtree(path)
 
-    def is_whole(self, marks: Sequence[float], samples: int, fingerprint: str) -> bool:
+    def is_whole(self, marks: Sequence[float], samples: int, fingerprint: str, networks: bool | None = False) -> bool:
         """Whether all these marks are kept already, of so many samples each. A mark whose samples are gone is not.
 
         Args:
             marks: in minutes.
             samples: at each.
             fingerprint: of the data.
+            networks: whether the networks of each mark are wanted, too, of contenders that keep any.
 
         Raises:
             InputError: something is kept, of a contender of that name with other settings, or of other data; or of
-                marks that training anew for these would lose.
+                marks, or networks, that training anew for these would lose.
         """
         if not (self.folder / "record.json").is_file():
             return False
@@ -209,8 +222,15 @@ class Result:
                 "folder, or name another --work folder."
             )
         kept = {mark["minutes"] for mark in record["marks"] if self.samples(mark["minutes"]).is_file()}
-        if record["samples_count"] >= samples and kept >= set(marks):
+        saved = {minutes for minutes in kept if (self.networks(minutes) / "averaged.keras").is_file()}
+        whole = saved if networks and self.name in RECIPES else kept
+        if record["samples_count"] >= samples and whole >= set(marks):
             return True
+        if saved and not networks:
+            raise InputError(
+                f"{self.folder} holds networks of {_listed(saved)} minutes, which training anew without --networks "
+                "would remove: add --networks, or name another --work folder."
+            )
         if lost := kept - set(marks):
             raise InputError(
                 f"{self.folder} holds what was drawn after {_listed(lost)} minutes, which training anew for "
@@ -220,10 +240,7 @@ class Result:
         return False
 
     def keep(self, minutes: float, images: np.ndarray, state: dict, record: dict) -> None:
-        """Keep what was drawn at a mark: float32 (N, S, S, 3) in [-1, 1], and how the contender stood. With the first
-        mark of a training goes what an earlier one left."""
-        if not record["marks"]:
-            self.clear()
+        """Keep what was drawn at a mark: float32 (N, S, S, 3) in [-1, 1], and how the contender stood."""
         pixels = scale_back(images)
         with appears_whole(self.samples(minutes)) as temporary:
             np.save(temporary, pixels)

@@ -170,7 +170,7 @@ def _results(data: Data, names: Sequence[str], seed: int) -> dict[str, Result]:
 
 def _lacking(data: Data, results: dict[str, Result], options: argparse.Namespace) -> list[str]:
     """Which of these have not got all marks yet."""
-    asked = (options.minutes, options.samples, data.about["fingerprint"])
+    asked = (options.minutes, options.samples, data.about["fingerprint"], options.networks)
     return [name for name, result in results.items() if not result.is_whole(*asked)]
 
 
@@ -258,11 +258,13 @@ def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespa
             drawn = results[name].folder / ".drawn.npy"
             try:
                 processes[name].answer({"sample": str(drawn), "count": options.samples})
+                if not records[name]["marks"]:  # with the first mark of a training goes what an earlier one left
+                    results[name].clear()
+                if options.networks:  # before the mark is recorded: what is recorded is whole
+                    processes[name].answer({"save": str(make_folder(results[name].networks(minutes)))})
                 results[name].keep(minutes, np.load(drawn, mmap_mode="r"), state, records[name])
             finally:
                 drawn.unlink(missing_ok=True)
-            if options.networks:
-                processes[name].answer({"save": str(make_folder(results[name].networks(minutes)))})
 
         with bar:
             take_turns(processes, options.minutes, options.turn, at_mark, gone, tell)
@@ -323,7 +325,8 @@ def _run(options: argparse.Namespace) -> int:
         from benchmarks.quality_scores import Wanted, report
 
         wanted = Wanted(options.data, options.only, options.minutes, options.spaces)
-        print(report(options.work, wanted, options.data_dir, as_json=options.json))
+        with alone(options.work):  # a training that begins anew removes figures meanwhile
+            print(report(options.work, wanted, options.data_dir, as_json=options.json))
         return 0
     if min(options.seeds) < 0:
         raise InputError(f"--seeds must be at least 0. Received: {min(options.seeds)}.")

@@ -116,7 +116,7 @@ def report(work: Path, wanted: Wanted, data_dir: Path | None = None, as_json: bo
     drawn += [draw_samples(data, wanted, work / f"samples-{data.folder.name}.png") for data in wanted.sets(work)]
     if as_json:
         return json.dumps(record, indent=2)
-    return in_words(record) + "\n\n" + "\n".join(f"drawn  {path}" for path in drawn)
+    return in_words(record) + "\n\n" + "\n".join(f"drawn  {path}" for path in drawn if path)
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------
@@ -274,12 +274,13 @@ def _share(row: dict, peers: Sequence[dict], part: str, floor: float) -> float |
 
 
 def _facts(data: Data, wanted: Wanted) -> dict:
-    """How fast contenders were, and in which sessions they took turns."""
-    speeds, sessions = [], {}
+    """How fast contenders were, in which sessions they took turns, and whose rows are means over several machines."""
+    speeds, sessions, machines = [], {}, {}
     for result, marks in wanted.results(data):
         record, last = result.record, marks[-1]
         session = {"seed": result.seed, **record["session"], "contenders": []}
         sessions.setdefault((result.seed, session["began"]), session)["contenders"].append(result.name)
+        machines.setdefault(result.name, set()).add((session["device"], session["cores"]))
         speeds.append(
             {
                 "contender": result.name,
@@ -295,7 +296,8 @@ def _facts(data: Data, wanted: Wanted) -> dict:
                 "versions": record["versions"],
             }
         )
-    return {"speeds": speeds, "sessions": list(sessions.values())}
+    mixed = [name for name, of in machines.items() if len(of) > 1]
+    return {"speeds": speeds, "sessions": list(sessions.values()), "means_over_machines": mixed}
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
@@ -310,12 +312,13 @@ def in_words(record: dict) -> str:
             f"{data['title']}, {data['size']}x{data['size']} pixels: trained on {data['images']:,} images, measured "
             f"against {data['held_out']:,} others\n\n" + table([_speed(speed) for speed in kept["speeds"]])
         )
-        everybody = {name for session in kept["sessions"] for name in session["contenders"]}
-        if several := [session for session in kept["sessions"] if set(session["contenders"]) != everybody]:
-            listed = "; ".join(
-                f"seed {s['seed']}, {s['began']} on {s['device']}: {', '.join(s['contenders'])}" for s in several
-            )
-            parts.append(f"Only contenders of one session took turns, and there were several: {listed}.")
+        sessions = kept["sessions"]
+        everybody = {name for session in sessions for name in session["contenders"]}
+        if several := [session for session in sessions if set(session["contenders"]) != everybody]:
+            parts.append(f"Only contenders of one session took turns, and there were several: {_listed(several)}.")
+        if mixed := kept.get("means_over_machines"):
+            told = [session for session in sessions if {*session["contenders"]} & {*mixed}]
+            parts.append(f"Rows of {', '.join(mixed)} are means over minutes of several machines: {_listed(told)}.")
         for space in kept["spaces"]:
             floor = {
                 "minutes": "",
@@ -326,6 +329,13 @@ def in_words(record: dict) -> str:
             }
             parts.append(f"In the features of the {space['name']}:\n\n" + table([floor, *map(_row, space["rows"])]))
     return "\n\n".join([*parts, *record["left_out"]])
+
+
+def _listed(sessions: Sequence[dict]) -> str:
+    return "; ".join(
+        f"seed {s['seed']}, {s['began']} on {s['cores']} cores of {s['device']}: {', '.join(s['contenders'])}"
+        for s in sessions
+    )
 
 
 def _speed(speed: dict) -> dict:
@@ -423,8 +433,9 @@ def _told_apart(minutes: Sequence[float]) -> list[float]:
     return sorted(kept)
 
 
-def draw_samples(data: Data, wanted: Wanted, path: Path) -> Path:
-    """Samples of the first seed of each contender at each mark, from the same latents; a row for each contender."""
+def draw_samples(data: Data, wanted: Wanted, path: Path) -> Path | None:
+    """Samples of the first seed of each contender at each mark, from the same latents; a row for each contender whose
+    samples are still there. None, and no picture, if none are."""
     first: dict[str, tuple[Result, list[dict]]] = {}
     for result, marks in wanted.results(data):
         first.setdefault(result.name, (result, marks))
@@ -436,10 +447,14 @@ def draw_samples(data: Data, wanted: Wanted, path: Path) -> Path:
             for at in minutes
             if result.samples(at).is_file()
         }
+        if not cells:  # measured once, and removed since
+            continue
         height, width, _ = next(iter(cells.values())).shape
         blank = np.full((height, width, 3), 255, np.uint8)
         called = letters(label(name).replace(": ", ":\n").replace(", ", ",\n"), 220, height)
         rows.append(np.concatenate([called, *(cells.get(at, blank) for at in minutes)], axis=1))
+    if not rows:
+        return None
     named = letters(f"{data.about['title']}, {data.about['size']} pixels", 220, 28)
     head = [named, *(letters(f"{at:g} min", width, 28) for at in minutes)]
     write_png(path, np.concatenate([np.concatenate(head, axis=1), *rows]))
@@ -471,8 +486,12 @@ def together(records: Sequence[dict]) -> dict:
 
 def _read_record(path: Path) -> dict:
     record = read_object(path)
-    if not all("spaces" in kept for kept in record.get("sets") or [{}]):
+    parts = {"data", "spaces", "speeds", "sessions"}
+    if not all(parts <= kept.keys() for kept in record.get("sets") or [{}]):
         raise InputError(f"{path} should be what quality_per_minute.py --score --json printed, and is something else.")
+    told = {row["contender"] for kept in record["sets"] for space in kept["spaces"] for row in space["rows"]}
+    if unknown := sorted(told - {*CONTENDERS}):
+        raise InputError(f"{path} tells of contenders that contenders.py does not know: {', '.join(unknown)}.")
     return record
 
 

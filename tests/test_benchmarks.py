@@ -56,6 +56,7 @@ def ends(monkeypatch, capsys):
         ("dedup", ["--data", "none.npy"], "There is no dataset 'none.npy'"),
         ("block_shuffle", ["--data", "nosuch"], "There is no dataset 'nosuch'"),
         ("doctor", ["--data", "x:7"], "images of 32 or 64 pixels; use these. Received: --data x:7."),
+        ("doctor", ["--data", "64", "--no-kept"], "There is no dataset '64'"),
         ("doctor", ["--only", "Glorot weights", "--data", "faces:64"], "no outcome is known of Glorot weights"),
         ("with_ray", ["--data", "none"], "There is no dataset 'none'"),
         ("with_ray", ["--preset", "nosuch"], "nosuch"),
@@ -577,6 +578,23 @@ def test_a_training_that_ended_badly_before_it_was_harmed_counts_and_has_not_sur
     monkeypatch.setattr(faults, "command", lambda *_: ["sh", "-c", "echo corrupted; exit 3"])
     tried = faults.try_fault("a worker killed", 1, tmp_path, {}, seed=0)
     assert (tried.tries, tried.survived) == (1, 0) and "ended by itself with 3: corrupted" in tried.notes[0]
+
+
+def test_a_folder_of_work_can_be_used_again(whole, monkeypatch, tmp_path):
+    monkeypatch.setattr(faults, "FAULTS", {"none": (lambda job, chance: None, 1)})
+    for _ in range(2):
+        tried = faults.try_fault("none", 2, tmp_path, {}, seed=0)
+        assert (tried.tries, tried.survived, tried.notes) == (2, 2, [])
+
+
+def test_without_chattr_a_folder_that_is_read_only_is_left_out(monkeypatch, tmp_path):
+    def missing(*_, **__):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory: 'chattr'")
+
+    monkeypatch.setattr(faults, "subprocess", SimpleNamespace(run=missing))
+    job = SimpleNamespace(start=lambda: None, wait_for=lambda *_: None, end=lambda process: "", runs=tmp_path)
+    with pytest.raises(faults.Leave, match="cannot be made immutable"):
+        faults.read_only(job, random.Random(0))
 
 
 def test_the_first_of_two_processes_is_held_while_the_second_tries():

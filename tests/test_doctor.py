@@ -22,6 +22,7 @@ from utils.errors import InputError
 from utils.evaluation import best
 from utils.evaluation.distances import kernel_distance
 from utils.evaluation.features import Extractor
+from utils.files import read_object
 from utils.models import load_network
 from utils.networks import find_network
 from utils.registries import LOSSES, PLAYERS
@@ -556,13 +557,13 @@ def test_the_distance_is_the_kernel_distance_to_images_that_are_not_trained_on(t
 
 
 def test_detections_and_false_alarms_are_counted_by_sign_and_in_all():
-    def one(signs, found, again=0, not_finite=None):
-        return {"signs": signs, "found": found, "again": again, "not finite": not_finite}
+    def one(signs, found, again=0, not_finite=None, looked_for=benchmark.ALL):
+        return {"signs": signs, "found": found, "again": again, "not finite": not_finite, "looked for": looked_for}
 
     gap, won, still = benchmark.GAP, benchmark.WON, benchmark.STILL
     rows = [
         one((gap,), {gap: 50}), one((gap,), {}), one((gap,), {won: 75}), one((still, won), {won: 200, gap: 25}, 2, 300),
-        one((), {}), one((), {}), one((), {won: 100}), one((), {}),
+        one((), {}), one((), {}, looked_for=(gap,)), one((), {won: 100}), one((), {}),
     ]  # fmt: skip
     figures = benchmark.judged(rows)
     assert (figures["detected"]["hits"], figures["detected"]["count"]) == (2, 4)
@@ -572,13 +573,36 @@ def test_detections_and_false_alarms_are_counted_by_sign_and_in_all():
     assert (of_gap["detected"]["hits"], of_gap["detected"]["count"], of_gap["at"]) == (1, 3, 50)
     assert (of_still["detected"]["hits"], of_still["by_this_sign"], of_still["at"]) == (1, 0, 200)
     assert figures["by_sign"][won]["false_alarms"]["hits"] == 1 and figures["by_sign"][won]["detected"] is None
+    counts = [figures["by_sign"][sign]["false_alarms"]["count"] for sign in (gap, won)]
+    assert counts == [4, 3]  # of the trainings of which it can be said
     assert figures["said_again"] == {"times": 2, "runs": 1} and figures["updates_before_not_finite"] == [275]
     assert set(benchmark.ALL) == {sign.name for sign in SIGNS} >= {s for case in benchmark.CASES for s in case.signs}
 
 
+def test_kept_courses_are_judged_once_each_by_what_was_measured_of_them():
+    """Arms that are the beginning of others, or that studies share, are one training; of none is known how far its
+    samples moved, what float16 held, or whether they were copies."""
+    rows = list(benchmark.kept())
+    assert len(rows) == 82 and sum(not row["signs"] for row in rows) == 45
+    of = benchmark.judged(rows)["by_sign"]
+    assert of[benchmark.COLLAPSE]["false_alarms"]["count"] == 45
+    assert {sign for sign in benchmark.ALL if of[sign]["false_alarms"] is None} == {
+        benchmark.STILL, benchmark.SWING, benchmark.GROWTH, *benchmark.OF_FLOAT16, benchmark.COPYING,
+    }  # fmt: skip
+
+
+def test_the_published_rates_of_the_doctor_are_those_of_its_published_trainings():
+    record = read_object(results.RESULTS / "records" / "doctor.json")
+    assert benchmark.judged(record["runs"]) == {
+        name: value for name, value in record.items() if name not in ("made by", "device", "remark", "runs")
+    }
+    kept = [row for row in record["runs"] if row["case"].startswith(benchmark.KEPT)]
+    assert kept == json.loads(json.dumps(list(benchmark.kept())))
+
+
 def test_the_table_of_the_benchmark_has_detections_and_false_alarms_of_every_sign_with_intervals():
     gap, won = benchmark.GAP, benchmark.WON
-    about = {"case": "a", "data": "faces", "seed": 0, "again": 0, "not finite": None}
+    about = {"case": "a", "data": "faces", "seed": 0, "again": 0, "not finite": None, "looked for": benchmark.ALL}
     rows = [about | {"signs": (gap,), "found": found} for found in ({gap: 50}, {gap: 75}, {})]
     rows += [about | {"signs": (), "found": found} for found in ({won: 100}, {}, {}, {})]
     told = benchmark._tables(rows, benchmark.judged(rows))
@@ -681,6 +705,8 @@ def test_a_training_that_is_asked_for_twice_is_judged_once():
     )
     asked = [(place, experiment.training.seed) for _, place, experiment in benchmark.experiments(options)]
     assert asked == [("faces", 1), ("faces", 0)]
+    options.data = ["64", ":64"]  # a folder may be called so
+    assert [place for _, place, _ in benchmark.experiments(options)] == ["64", ":64"] * 2
 
 
 def test_ctrl_c_between_trainings_ends_in_the_same_sentence(recipe_of, monkeypatch):

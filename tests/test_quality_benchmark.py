@@ -26,6 +26,7 @@ from utils.intervals import Interval
 from utils.models import build_discriminator, build_generator
 from utils.runs import PROJECT
 from utils.studies.courses import plot_courses
+from utils.viz import read_png
 
 SIDE = 32
 
@@ -287,7 +288,10 @@ def test_records_of_several_sessions_stand_in_one_table_and_one_figure(tmp_path,
             assert len(set(places)) == len(places)
     assert quality_scores.main([str(kept_records[0]), "--figure", str(tmp_path / "figure.png")]) == 0
     assert "mid_d" in capsys.readouterr().out and (tmp_path / "figure.png").stat().st_size
-    for other in ("[1]", "[1", "{}", '{"sets": []}', '{"sets": [{"data": {}}]}'):
+    own = json.loads(kept_records[0].read_text())
+    own["sets"][0]["spaces"][0]["rows"][0]["contender"] = "mine"
+    nothing_of = '{"sets": [{"spaces": []}]}'
+    for other in ("[1]", "[1", "{}", '{"sets": []}', '{"sets": [{"data": {}}]}', nothing_of, json.dumps(own)):
         (tmp_path / "other.json").write_text(other)
         assert quality_scores.main([str(tmp_path / "other.json")]) == 2
         assert "other.json" in capsys.readouterr().err
@@ -408,7 +412,7 @@ def test_contenders_that_did_not_take_turns_are_told_whatever_their_seeds(sessio
     }
     speed |= {"first_update_seconds": 1.0, "start_seconds": 1.0, "cores_used": 1.0}
     told = [
-        {"seed": seed, "began": f"{hour}:00", "device": "any", "contenders": names}
+        {"seed": seed, "began": f"{hour}:00", "device": "any", "cores": 2, "contenders": names}
         for hour, (seed, names) in enumerate(sessions, 1)
     ]
     data = {"title": "tiny", "size": 32, "images": 9, "held_out": 9}
@@ -450,7 +454,8 @@ def test_a_kept_result_of_other_data_or_of_a_preset_that_has_changed_since_is_re
     fingerprint = work[0].about["fingerprint"]
     assert ours.is_whole([0.001], 40, fingerprint) and peer.is_whole([0.001], 40, fingerprint)
     both = [0.0005, 0.001]
-    assert not ours.is_whole([*both, 0.002], 40, fingerprint) and not ours.is_whole(both, 41, fingerprint)
+    assert not ours.is_whole([*both, 0.002], 40, fingerprint, networks=True)
+    assert not ours.is_whole(both, 41, fingerprint, networks=True)
     with pytest.raises(InputError, match="other data than tutorial has now"):
         peer.is_whole([0.001], 40, "f")
     about, experiment = presets._PRESETS["report32"]
@@ -470,7 +475,7 @@ def test_no_mark_is_lost_unless_it_comes_again(work, tmp_path, capsys):
     fingerprint, (ours, _) = data.about["fingerprint"], data.results()
     for marks, samples, all_of_them in (([0.002], 40, "0.0005 0.001 0.002"), ([0.001], 41, "0.0005 0.001")):
         with pytest.raises(InputError, match=rf"would remove: ask for all of them \(--minutes {all_of_them}\)"):
-            ours.is_whole(marks, samples, fingerprint)
+            ours.is_whole(marks, samples, fingerprint, networks=True)
 
     class Dies:
         facts = {"batch_size": 8}
@@ -484,7 +489,9 @@ def test_no_mark_is_lost_unless_it_comes_again(work, tmp_path, capsys):
         def end(self):
             pass
 
-    options = argparse.Namespace(minutes=[0.0005, 0.001, 0.002], turn=0.02, samples=40, torch_python=None)
+    options = argparse.Namespace(
+        minutes=[0.0005, 0.001, 0.002], turn=0.02, samples=40, torch_python=None, networks=True
+    )
     train(data, ["paper", "tutorial"], 0, options, start=Dies)
     assert "it died before its first mark" in capsys.readouterr().err and files() == before
 
@@ -495,9 +502,59 @@ def test_a_mark_whose_samples_are_gone_is_not_kept(work, tmp_path):
     both = [0.0005, 0.001]
     assert ours.is_whole(both, 40, fingerprint)
     ours.samples(0.001).unlink()
-    assert ours.is_whole([0.0005], 40, fingerprint) and not ours.is_whole(both, 40, fingerprint)
+    assert ours.is_whole([0.0005], 40, fingerprint) and not ours.is_whole(both, 40, fingerprint, networks=True)
     with pytest.raises(InputError, match=r"ask for all of them \(--minutes 0.0005 0.001\)"):
-        ours.is_whole([0.001], 40, fingerprint)
+        ours.is_whole([0.001], 40, fingerprint, networks=True)
+
+
+def test_networks_that_are_wanted_are_there_or_trained_for_and_none_are_lost(work, tmp_path):
+    shutil.copytree(work[0].folder, tmp_path / "colours")
+    (ours, peer), fingerprint = kept.Data(tmp_path / "colours").results(), work[0].about["fingerprint"]
+    both = [0.0005, 0.001]
+    for result in (ours, peer):  # whoever keeps none has none to lack
+        assert result.is_whole(both, 40, fingerprint, networks=True)
+    with pytest.raises(InputError, match=r"holds networks of 0.0005 0.001 minutes, .* add --networks"):
+        ours.is_whole([*both, 0.002], 40, fingerprint)
+    shutil.rmtree(ours.networks(0.001))
+    assert not ours.is_whole(both, 40, fingerprint, networks=True) and ours.is_whole(both, 40, fingerprint)
+
+
+def test_copies_of_images_set_apart_are_not_trained_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "LEAST_IMAGES", 16)
+    pictures = np.random.default_rng(0).integers(0, 256, (300, SIDE, SIDE, 3), np.uint8)
+    np.save(tmp_path / "twice.npy", np.concatenate([pictures, pictures[:60]]))
+    data = kept.set_apart(str(tmp_path / "twice.npy"), SIDE, tmp_path / "work", 100, data_dir=tmp_path / "data")
+    rest, apart = ({image.tobytes() for image in np.load(path)} for path in (data.train, data.held_out))
+    assert len(rest | apart) == 300 and not rest & apart and len(np.load(data.held_out)) == 100
+    assert data.about["images"] == len(np.load(data.train)) < 260
+
+
+def test_means_over_minutes_of_several_machines_are_told(work, tmp_path):
+    shutil.copytree(work[0].folder, tmp_path / "colours")
+    data = kept.Data(tmp_path / "colours")
+    for result in data.results():
+        record = result.record
+        record["session"] |= {"device": "a slower one", "began": "later"}
+        shutil.copytree(result.folder, result.folder.with_name("1"))
+        (result.folder.with_name("1") / "record.json").write_text(json.dumps(record))
+    facts = quality_scores._facts(data, quality_scores.Wanted())
+    assert facts["means_over_machines"] == ["paper", "tutorial"]
+    words = quality_scores.in_words({"sets": [{"data": data.about, "spaces": [], **facts}], "left_out": []})
+    assert "means over minutes of several machines" in words and "a slower one: paper, tutorial" in words
+    assert quality_scores._facts(work[0], quality_scores.Wanted())["means_over_machines"] == []
+
+
+def test_samples_that_were_removed_are_no_row_of_the_picture(work, tmp_path):
+    shutil.copytree(work[0].folder, tmp_path / "colours")
+    data, picture = kept.Data(tmp_path / "colours"), tmp_path / "samples.png"
+    heights = []
+    for _ in range(2):
+        heights.append(quality_scores.draw_samples(data, quality_scores.Wanted(), picture) and len(read_png(picture)))
+        for path in data.results()[len(heights) - 1].folder.glob("samples_*.npy"):
+            path.unlink()
+    assert heights[0] > heights[1] > 0
+    assert quality_scores.draw_samples(data, quality_scores.Wanted(), tmp_path / "none.png") is None
+    assert not (tmp_path / "none.png").exists()
 
 
 def test_a_copy_of_a_result_beside_it_is_no_other_seed(tmp_path):
@@ -513,10 +570,11 @@ def test_a_second_session_in_a_folder_is_refused_in_a_sentence(tmp_path, monkeyp
     monkeypatch.setattr(quality_per_minute, "check_possible", lambda *_: None)
     monkeypatch.setattr(quality_per_minute, "set_apart", lambda *_: pytest.fail("somebody writes"))
     work = tmp_path / "work"
-    with kept.alone(work):
-        assert main(["--work", str(work)]) == 2
-    said = capsys.readouterr().err
-    assert said == f"Another session trains in {work}: wait for its end, or name another --work folder.\n"
+    for command, asked in ((main, []), (main, ["--score"]), (drawn_by.main, [])):
+        with kept.alone(work):
+            assert command(["--work", str(work), *asked]) == 2
+        said = capsys.readouterr().err
+        assert said == f"Another session works in {work}: wait for its end, or name another --work folder.\n"
 
 
 def test_what_would_be_lost_is_refused_before_anybody_trains(work, monkeypatch):

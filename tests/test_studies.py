@@ -574,6 +574,7 @@ def test_the_last_networks_of_recipes_are_measured_in_every_space(monkeypatch):
 
 def test_what_augmentation_does_is_told_by_amount_of_data_and_apart_from_the_recipes():
     kept = {
+        "study": "recipes-faces",
         "arms": {"base": "", "64": "", "64-moved": "", "1024": "", "1024-moved": ""},
         "runs": [recipe_run("base", 0, (0.4, 0.1)), recipe_run("64", 0, (0.3, 0.6)), recipe_run("64", 1, (0.5, 0.4)),
                  recipe_run("64-moved", 0, (0.4, 0.2)), recipe_run("1024", 0, (0.3, 0.2))],
@@ -588,7 +589,8 @@ def test_what_augmentation_does_is_told_by_amount_of_data_and_apart_from_the_rec
     imagenet = {"space": "EfficientNet-Lite0, trained on ImageNet", "kernel": {"value": 0.7, "low": 0.6, "high": 0.8}}
     kept["runs"][3]["distance"] = {"other_spaces": [imagenet]}
     few, many = by_augmentation(kept)
-    assert few["moved, ImageNet"] == "0.7" and "as they are, ImageNet" not in few and "moved, ImageNet" not in many
+    assert few["moved, last, ImageNet"] == "0.7" and "as they are, last, ImageNet" not in few
+    assert "moved, last, ImageNet" not in many
     assert [len(axes.lines) for axes in plot_augmentation(kept).axes] == [3, 1]
 
 

@@ -91,15 +91,15 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
             **faster, **spectral, loss="hinge", discriminator_updates="joint"),
         arm("faster_relativistic_r1_moved", "faster, relativistic loss, R1 of 1 every 8 updates, translated images",
             **faster, **lazy_r1, **moved, loss="relativistic"),
-        arm("faster_spectral_relativistic_r1_moved", "the same, spectral normalisation in the discriminator",
+        arm("faster_spectral_relativistic_r1_moved", "faster_relativistic_r1_moved, spectral normalisation in D",
             **faster, **lazy_r1, **moved, **spectral, loss="relativistic", discriminator_updates="joint"),
         arm("faster_kernel_4", "faster, kernels of 4x4", **faster, **KERNEL_4),
         arm("faster_batch_32", "faster, 32 images per update", **faster, **half),
         arm("faster_batch_16", "faster, 16 images per update, an average over twice as many updates",
             **faster, **quarter),
-        arm("faster_batch_16_wider_d", "the same, the discriminator 1.5 times as wide with two thirds of the step size",
+        arm("faster_batch_16_wider_d", "faster_batch_16, the discriminator 1.5 times as wide, two thirds of its rate",
             **faster, **quarter, **wider_d),
-        arm("faster_batch_16_wider_d_r1", "the same, R1 of 0.2 every 16 updates: what `train --minutes` takes",
+        arm("faster_batch_16_wider_d_r1", "faster_batch_16_wider_d, R1 of 0.2 every 16 updates",
             **faster, **quarter, **wider_d, **WIDER_PENALTY),
         arm("faster_kernel_4_batch_32", "faster, kernels of 4x4, 32 images per update", **faster, **KERNEL_4, **half),
         arm("faster_wider", "faster, twice the width", **faster, width=2 * base.model.width),
@@ -180,19 +180,23 @@ def by_arm(results: dict) -> list[dict]:
 
 
 def plot_recipes(results: dict) -> Figure:
-    """Draw each arm's distance beside base's, where that is there, at equal updates and at equal minutes, at the end in
-    ImageNet's features where it was measured, and its samples."""
+    """Draw each arm's distance beside base's, where that is there, at equal updates and at equal minutes, at its end in
+    ImageNet's features where it was measured, and its samples; in black base, in blue arms with the paper's learning
+    rate, in orange those with a higher one."""
     runs = _recipes_of(results)
     minutes, updates, order = _shared_minutes(results), _shared_updates(results), _best_first(results)
     above, below = max(3.0, 0.24 * len(order) + 1.0), 0.62 * -(-len(order) // 3)
     figure = new_figure(15, above + below)
     dots, samples = figure.subfigures(2, 1, height_ratios=(above, below))
+    dots.suptitle("Black: base. Blue: at the paper's learning rate. Orange: at a higher one.", fontsize=10)
     panels = {
         f"kernel distance after {updates:,} updates": _at_equal_updates,
         f"after {minutes:.1f} minutes": _at_equal_minutes,
     }
     if any(_in_imagenet(runs[arm]) for arm in order):
-        panels["at the end, in ImageNet's features"] = lambda results, arm: _in_imagenet(runs[arm])
+        ends = [_minutes(results, arm, runs[arm][0]["updates"]) for arm in _timed(results)]
+        heading = f"at the end ({min(ends):.1f} to {max(ends):.1f} minutes), ImageNet's features"
+        panels[heading] = lambda results, arm: _in_imagenet(runs[arm])
     *compared, courses = dots.subplots(1, len(panels) + 1, width_ratios=(*[1] * len(panels), 1.2))
     for axes, (title, values_of) in zip(compared, panels.items()):
         for place, arm in enumerate(order):
@@ -215,7 +219,8 @@ def plot_recipes(results: dict) -> Figure:
             for run in runs[arm]
         ]
         courses.plot(*np.mean(lines, axis=0).T, style, color=_colour(arm), markersize=4, label=arm)
-    courses.set_title("over minutes: the three best, base, and the last", fontsize=10)
+    chosen = ": the three best, base, the last" if len(followed) < len(timed) else ""
+    courses.set_title(f"over minutes{chosen}", fontsize=10)
     courses.set(yscale="log", xlabel="minute", ylabel="kernel distance")
     plain_ticks(courses.yaxis)
     courses.grid(alpha=0.25)
@@ -234,7 +239,7 @@ def by_augmentation(results: dict) -> list[dict]:
             row[f"{name}, best"] = spread([min(_distances(run)) for run in runs], ".3g")
             row[f"{name}, last"] = spread([_distances(run)[-1] for run in runs], ".3g")
             if seen := _in_imagenet(runs):
-                row[f"{name}, ImageNet"] = spread(seen, ".3g")
+                row[f"{name}, last, ImageNet"] = spread(seen, ".3g")
         rows.append(row)
     return rows
 
@@ -242,7 +247,8 @@ def by_augmentation(results: dict) -> list[dict]:
 def plot_augmentation(results: dict) -> Figure:
     """Draw the distance over updates for each number of images, without augmentation and with it."""
     amounts = _amounts_of(results)
-    figure = new_figure(3.4 * len(amounts), 3.2, "Kernel distance over updates: true and fake images moved, or not")
+    heading = f"{results['study']}: kernel distance over updates, true and fake images moved or not"
+    figure = new_figure(3.4 * len(amounts), 3.2, heading)
     for axes, (amount, of) in zip(figure.subplots(1, len(amounts), sharey=True, squeeze=False)[0], amounts.items()):
         for (name, runs), colour in zip(of.items(), ("black", "tab:green")):
             for number, run in enumerate(runs):
@@ -339,5 +345,5 @@ def _at(run: dict, update: float) -> float:
 
 
 def _colour(arm: str) -> str:
-    """Base in black, single changes in blue, larger steps and what goes with them in orange."""
-    return "black" if arm == "base" else "tab:orange" if arm.startswith(("faste", "r3gan")) else "tab:blue"
+    """By its learning rate, as `plot_recipes` says."""
+    return "black" if arm == "base" else "tab:orange" if arm.startswith("faste") else "tab:blue"
