@@ -158,6 +158,51 @@ def drawn(source):
     return Dataset(about.title, about.title, fingerprint="", attribute_names=about.attribute_names, **arrays)
 
 
+def test_a_conditional_generator_is_asked_for_all_that_it_was_trained_on(tmp_path, monkeypatch):
+    """One that draws what it is asked for misses nothing, though its model keeps the conditions of few images."""
+    source = Faces(16, 400)
+    known = [source.known(row) for row in range(source.count)]
+    names = tuple(known[0])
+    wanted = np.array([[each[name] for name in names] for each in known], np.uint8)
+    apart = Dataset(
+        "true", "true", np.zeros((60, 16, 16, 3), np.uint8), "", attributes=wanted[:60], attribute_names=names
+    )
+    apart.images[:, 0, 0, 0] = np.arange(60)
+    drawn = []  # what each fake was asked for, in the order of drawing
+
+    class Judge:
+        name = "judge"
+
+        def __init__(self, *_, **__):
+            pass
+
+        def answers(self, images):
+            asked = np.concatenate(drawn)[-len(images) :] if drawn else wanted[images[:, 0, 0, 0]]
+            return 6.0 * asked - 3
+
+    class Draws:
+        def __call__(self, inputs, training=None):
+            drawn.append(np.asarray(inputs[1]))
+            return np.zeros((len(inputs[0]), 16, 16, 3), np.float32)
+
+    monkeypatch.setattr(combinations, "held_out", lambda *_, **__: apart)
+    monkeypatch.setattr(features, "classifier", Judge)
+    experiment = replace(
+        preset("report32"), name="faces", count=400, image_size=16, generator={"start": 2},
+        conditions="attributes", condition_names=names,
+    )  # fmt: skip
+    sampler = Sampler(Draws(), 100, conditions=wanted[:20])
+    found = combinations_of(sampler, experiment, samples=4000, data_dir=tmp_path, progress=False)
+    assert {each.verdict for each in found.combinations} == {""}
+    assert found.apart < 1.5 * found.apart_if_perfect
+
+
+def test_a_generator_on_texts_is_not_counted(tmp_path):
+    experiment = replace(preset("report32"), name="faces", conditions="text")
+    with pytest.raises(InputError, match="A generator on texts draws what it is told"):
+        combinations_of(Sampler(None, 100), experiment, data_dir=tmp_path)
+
+
 def test_a_generator_that_draws_no_sunglasses_is_found_out(tmp_path, monkeypatch):
     """With a judge that knows the pictures by heart, and errs on one true image in forty."""
     apart, mine = (drawn(Faces(16, count, split=split)) for count, split in ((400, "test"), (300, "train")))

@@ -26,6 +26,7 @@ from utils.data.pictures import Zip
 from utils.data.prepare import prepare
 from utils.data.svhn import Svhn
 from utils.errors import InputError
+from utils.evaluation.held_out import unseen
 
 RANDOM = np.random.default_rng(11)
 FETCHED = [entry for entry in catalogue() if not entry.built_in]
@@ -433,6 +434,16 @@ def test_anime_faces_are_ordered_by_name_and_small_ones_skipped(tmp_path, folder
     assert len(dataset) == 9 and dataset.labels is None and dataset.title == "anime faces"
     assert dataset.skipped == ("5.jpg: smaller than 64x64 (40x40)",)
     assert len(_load("anime", tmp_path, size=32)) == 10
+
+
+def test_anime_faces_that_are_measured_against_are_of_all_years(tmp_path):
+    """Their numbers rise with the years; by name those up to 99 would come last."""
+    pictures = np.broadcast_to(np.arange(200, dtype=np.uint8)[:, None, None, None], (200, 64, 64, 3))
+    named = {f"{n}_{2000 + n // 10}.png": genuine.encoded(picture, "png") for n, picture in enumerate(pictures)}
+    genuine.write_anime(tmp_path / "anime", named)
+    apart = unseen(DataConfig("anime", count=150), 64, 50, data_dir=tmp_path, progress=False)
+    numbers = apart.images[:, 0, 0, 0]
+    assert len(set(numbers.tolist())) == 50 and 75 < numbers.mean() < 125 and numbers.max() > 180
 
 
 def test_anime_faces_of_an_archive_that_holds_them_twice_count_once(tmp_path):

@@ -386,7 +386,7 @@ def test_own_pictures_are_compared_with_those_that_were_not_trained_on_else_with
     ):
         seen = true_images_for(DataConfig(str(squares), count=count), 16, 190, data_dir=home, progress=False)
         np.testing.assert_array_equal(seen.images, given)
-        assert seen.seen and seen.about == f"images of squares {words}"
+        assert seen.seen == ("60 of 190" if count == 60 else True) and seen.about == f"images of squares {words}"
     for trained_on, about, seen in ((False, "", False), (None, ", which it may have been trained on", "unknown")):
         other = true_images_for(DataConfig(str(squares)), 16, 190, trained_on=trained_on, data_dir=home, progress=False)
         np.testing.assert_array_equal(other.images, everything)
@@ -785,6 +785,9 @@ def test_images_are_those_that_were_trained_on_by_their_dataset_not_by_how_it_is
     assert [evaluation.was_trained_on(trained, of) for of in same] == [True, True, True]
     assert evaluation.was_trained_on(trained, with_fields(data, name="faces")) is False
     assert evaluation.was_trained_on(with_fields(trained, experiment=None), data) is None
+    published, elsewhere = with_fields(trained, run=None), with_fields(data, name="moved/squares.npz")
+    known = [evaluation.was_trained_on(published, of) for of in (*same, elsewhere, with_fields(data, name="faces"))]
+    assert known == [True, True, True, None, False]  # without its run nobody would know moved pictures again
 
 
 def test_a_walk_is_measured_beside_other_images_as_such(run, squares, tmp_path, monkeypatch):

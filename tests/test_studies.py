@@ -552,6 +552,8 @@ def test_recipes_are_compared_at_equal_updates_and_when_the_first_arm_is_through
         [1],
     ]  # base's row: value, mean
     kept["runs"][0].pop("distance")
+    kept["speeds"]["relative"]["batch_32"] = 6.0  # when it is through, base has done 100 updates, of which none is kept
+    assert by_arm(kept)[-1]["equal minutes"] == f"{(9.0 * 0.4) ** 0.5:.3g}"
     kept["speeds"]["relative"].pop("batch_32")  # it was timed on another machine alone
     base, other = by_arm(kept)
     assert (base["arm"], base["equal minutes"]) == ("base", "0.1")

@@ -72,10 +72,12 @@ def _evaluate(options: Evaluate) -> None:
     trained, data = subject(options.name, options.data, *places, progress=not options.json, kept=options.kept)
     if options.attributes:
         from utils.data.catalogue import drawn_source
+        from utils.evaluation.combinations import check_countable
 
         if trained.experiment is None:
             raise InputError(f"{trained.file} does not say what it was trained on, which --attributes has to know.")
         source = drawn_source(trained.experiment)
+        check_countable(trained.experiment)
     on_texts = trained.experiment is not None and trained.experiment.model.conditions == "text"
     if options.combination and not on_texts:
         raise InputError(f"--combination asks a model on texts. Received: {trained.title}, which is none.")

@@ -6,6 +6,7 @@ the training set. That it errs on samples as it does on true images is an assump
 each is told beside it.
 """
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from utils.config import Experiment
+from utils.config import Experiment, ModelConfig
 from utils.data import Dataset, scale_back
 from utils.data.catalogue import drawn_source
 from utils.data.drawn import Drawn, certain
+from utils.errors import InputError
 from utils.evaluation.held_out import held_out
 from utils.intervals import LEVEL, Interval, wilson
 from utils.sampling import Sampler
@@ -130,6 +132,8 @@ def combinations_of(
 ) -> Combinations:
     """Compare the combinations that a generator draws with those of its training set.
 
+    One that is conditional is asked for what its training images are, every one of them.
+
     Args:
         sampler: draws from the generator.
         experiment: what it was trained on; a built-in dataset.
@@ -139,8 +143,9 @@ def combinations_of(
         progress: whether to show progress bars.
 
     Raises:
-        InputError: it was trained on something of which not everything is known.
+        InputError: it was trained on something of which not everything is known, or on texts.
     """
+    check_countable(experiment)
     from utils.evaluation.features import classifier  # brings TensorFlow, which drawing what was counted does without
 
     source = drawn_source(experiment)
@@ -160,7 +165,7 @@ def combinations_of(
     answers = exact_values(source, true)
     wrong = np.stack([found != answer for (found, _), answer in zip(judged, answers)])
 
-    (latents, conditions), parts = sampler.inputs(samples, seed), []
+    (latents, conditions), parts = _asking(sampler, experiment.model, source).inputs(samples, seed), []
     for start in tqdm(range(0, samples, _BATCH), "Judging samples", unit=f" x {_BATCH}", disable=not progress):
         part = slice(start, start + _BATCH)
         given = None if conditions is None else conditions[part]
@@ -182,6 +187,29 @@ def combinations_of(
         doubtful_fake=_doubtful(fakes),
         judges=tuple(each.name for each in judges),
     )
+
+
+def check_countable(experiment: Experiment) -> None:
+    """Refuse a generator whose combinations say nothing.
+
+    Raises:
+        InputError: it is on texts, of which it keeps some: what these lack it is never asked for.
+    """
+    if experiment.model.conditions == "text":
+        raise InputError(
+            "A generator on texts draws what it is told, so what it misses of its training set cannot be counted: "
+            "without --attributes it is measured by sentences, and --combination asks for what goes together."
+        )
+
+
+def _asking(sampler: Sampler, model: ModelConfig, source: Drawn) -> Sampler:
+    """The sampler; of a conditional generator with the conditions of all images that it was trained on, where it keeps
+    those of some: what these lack it would be said to miss."""
+    if sampler.conditions is None:
+        return sampler
+    rows = (source.known(row) for row in range(source.count))
+    asked = np.array([[known[name] for name in model.condition_names] for known in rows], np.float32)
+    return dataclasses.replace(sampler, conditions=asked)
 
 
 def exact_values(source: Drawn, dataset: Dataset) -> np.ndarray:

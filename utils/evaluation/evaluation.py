@@ -8,7 +8,7 @@ import keras
 
 from utils import config
 from utils.config import DataConfig
-from utils.data.catalogue import place_of
+from utils.data.catalogue import is_own, place_of
 from utils.errors import InputError
 from utils.evaluation.asked import Asked, asked_and_seen
 from utils.evaluation.distances import LEAST_SAMPLES, SAMPLES
@@ -93,9 +93,13 @@ def evaluate(
 
 
 def was_trained_on(trained: TrainedNetwork, data: DataConfig) -> bool | None:
-    """Whether a network was trained on images of this dataset, however many and which; None where that is not known."""
-    own = trained.experiment and trained.experiment.data
-    return own and place_of(data.name) == place_of(own.name)
+    """Whether a network was trained on images of this dataset, however many and which; None where that is not known:
+    also of own pictures elsewhere where there is no run that would know them again, for they may have been moved."""
+    if trained.experiment is None:
+        return None
+    own = trained.experiment.data.name
+    same = place_of(data.name) == place_of(own)
+    return None if not same and trained.run is None and is_own(data.name) and is_own(own) else same
 
 
 def agreement(

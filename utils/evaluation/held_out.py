@@ -49,8 +49,9 @@ class TrueImages:
     Attributes:
         images: uint8 (N, S, S, 3) in [0, 255], RGB; may be a memory map.
         about: what they are, for a sentence ("held-out images (CelebA test)").
-        seen: whether the training has seen them, so that copies of them count as good samples; UNKNOWN, which is as
-            good as a yes to whoever asks `if seen`, where nobody knows what it was trained on.
+        seen: whether the training has seen them, so that copies of them count as good samples; how many ("60 of 100")
+            where it has seen a part; UNKNOWN where nobody knows what it was trained on. Both are as good as a yes to
+            whoever asks `if seen`.
         title, split, fingerprint, encoding: as in `Dataset`.
         dedup: what was left out because it repeats others: as in `DataConfig` of images that a training without repeats
             has seen; COPIES of held-out ones, among which nothing else is looked for.
@@ -250,6 +251,8 @@ def true_images_for(
         about, seen = f"{about}, which it may have been trained on", UNKNOWN
     elif trained_on:
         about = f"{about} that it was {'in part ' if trained < count else ''}trained on"
+        if dedup == "off" and trained < there:  # copies of few help less than copies of many
+            seen = f"{trained:,} of {there:,}"
     return TrueImages.of(dataset, about, seen, dedup)
 
 

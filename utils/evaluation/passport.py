@@ -45,7 +45,8 @@ class Passport:
         reference_fingerprint: of all true images that were chosen from; it decides every pixel.
         encoding: how those were stored before (see `Dataset.encoding`).
         dedup: what was left out of them because it repeats others (see `TrueImages.dedup`).
-        seen: whether the generator was trained on them; "unknown" where nobody knows what it was trained on.
+        seen: whether the generator was trained on them, or on how many; "unknown" where nobody knows what it was
+            trained on.
         samples: how many fake and true images.
         latents_seed, true_seed: of the latents, and of the choice among the true images.
         interval: how the intervals are made.

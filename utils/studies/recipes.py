@@ -339,7 +339,7 @@ def _best_first(results: dict) -> list[str]:
 
 def _at(run: dict, update: float) -> float:
     """The kernel distance after so many updates, between the kept networks on the line of its logarithm."""
-    rows = [row for row in run["snapshots"] if row["update"]]
+    rows = run["snapshots"]  # also that of before the first update: a slow arm may have done few
     logarithms = np.log([max(row["kernel"][0], 1e-4) for row in rows])
     return float(np.exp(np.interp(update, [row["update"] for row in rows], logarithms)))
 
