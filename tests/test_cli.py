@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -20,7 +21,9 @@ from utils.cli.options import read, todays
 from utils.cli.train import Resume, Train, _say_finished, command_for
 from utils.config import DataConfig, Experiment, TrainingConfig, preset, presets, replace
 from utils.data import Dataset
+from utils.errors import Interrupted
 from utils.fitting import at_size
+from utils.lengths import MOST_TIMES
 from utils.parameters import encoder_parameters
 from utils.runs import PROJECT, Run, State
 from utils.studies import STUDIES
@@ -599,6 +602,9 @@ def test_of_few_images_the_search_for_copies_is_advised_with_what_it_takes(tmp_p
     told = " ".join(said(capsys, "train", "--data", pets, "--dry-run")[1].split())
     page = " ".join((PROJECT / "README.md").read_text().replace("`", "").split())
     place = "put into FOLDER/test, or are beyond --count, ./dcgan explain last --only memory looks for"
+    assert "of so few images some may be repeated" in told and "FOLDER/test" not in told  # there are not so many
+    more = str(own_pictures(tmp_path / "more", LEAST_HELD_OUT + 32, [64]))
+    told = " ".join(said(capsys, "train", "--data", more, "--dry-run")[1].split())
     assert f"once {LEAST_HELD_OUT} of them are {place}" in told
     assert f"once {LEAST_HELD_OUT} of the pictures are {place}" in page
 
@@ -718,6 +724,55 @@ def test_a_training_is_of_what_its_dry_run_shows_or_refused_with_the_same_senten
         assert trained == [config.from_dict(json.loads(of_dry_run[1])["experiment"])]
 
 
+def test_batches_are_made_to_fit_where_an_update_takes_several(tmp_path, speed, capsys):
+    tried = speed(0.25)
+    pets, steps = own_pictures(tmp_path / "pets", 70, [64]), ("--discriminator-steps", "5", "--no-shared-latents")
+    assert resolved("--data", str(pets), *steps).training.batch_size == 8
+    tried.clear()
+    few = own_pictures(tmp_path / "few", 30, [64])
+    code, _, err = said(capsys, "train", "--data", few, *steps, "--data-dir", tmp_path)
+    assert code == 2 and "up to 30 images, fewer than one update takes: 8 (--batch-size), 5 times." in err
+    assert not tried
+
+
+def test_own_pictures_are_gone_through_no_more_often_with_a_preset_than_without(tmp_path, speed):
+    speed(0.05)
+    np.savez(tmp_path / "own.npz", images=np.random.default_rng(0).integers(0, 256, (300, 64, 64, 3), np.uint8))
+    own = str(tmp_path / "own.npz")
+    assert resolved("--preset", "quick64", "--data", own).training.updates == MOST_TIMES * (300 // 16)
+    assert resolved("--preset", "quick64", "--data", own, "--augment", "translation").training.updates > 15_000
+
+
+def test_the_command_that_is_printed_says_all_that_decides_the_bits(tmp_path, speed, capsys, monkeypatch):
+    speed(0.05)
+    pets = own_pictures(tmp_path / "pets", 100, [64])
+
+    def typed(*options):
+        out = said(capsys, "train", "--data", pets, *options, "--dry-run", "--json")[1]
+        return json.loads(out)["command"]
+
+    assert typed("--updates", 9, "--strategy", "mirrored").endswith(" --strategy mirrored")
+    assert "--strategy" not in typed("--updates", 9) + typed("--minutes", 1)
+    monkeypatch.setattr(runtime, "check_precision", lambda *_: None)
+    bfloat16 = typed("--updates", 9, "--precision", "mixed_bfloat16", "--force-precision", "--data-dir", tmp_path)
+    assert bfloat16.endswith(f" --data-dir {tmp_path} --force-precision")
+    monkeypatch.setattr(runtime, "device", lambda: runtime.Device("GPU", "one of them", 2))
+    assert typed("--minutes", 1).endswith(" --strategy one")  # updates were timed on one
+    assert "--strategy" not in typed("--updates", 9)
+
+
+def test_to_go_on_the_command_says_again_what_no_run_keeps(capsys, tmp_path, monkeypatch, run):
+    def stopped(*_, **__):
+        raise Interrupted(signal.SIGINT, run.folder, 5)
+
+    monkeypatch.setattr("utils.training.resume", stopped)
+    code, out, _ = said(capsys, "resume", run.folder, "--data-dir", tmp_path / "far", "--force-precision")
+    assert code == 128 + signal.SIGINT
+    assert out.splitlines()[-1].endswith(f" --data-dir {tmp_path}/far --force-precision")
+    code, out, _ = said(capsys, "resume", run.folder)
+    assert len(shlex.split(out.splitlines()[-1])) == 6  # Go on with: ./dcgan resume RUN
+
+
 def test_too_few_pictures_and_a_folder_without_any_are_refused_before_anything_is_measured(capsys, tmp_path, speed):
     tried = speed(1.0)
     few = own_pictures(tmp_path / "few", 5, [64])
@@ -736,9 +791,10 @@ def test_digits_of_28_pixels_are_trained_on_and_the_end_says_what_is_next(capsys
     run = Run.find("last", tmp_path / "my runs")
     assert run.experiment.model.generator.start == 7 and run.experiment.training.updates == 3
     assert run.steps()["update"].tolist() == [1, 2, 3] and [row["update"] for row in run.epochs()] == [0, 3]
-    assert out.startswith("Size      28x28 pixels, as asked for\n") and "--updates 4000  train on" in out
+    assert out.startswith("Size      28x28 pixels, as asked for\n")
+    assert f"--updates 4000 --data-dir {tmp_path}/data  train on" in out
     assert "\nNote: 3 updates are too few" in out
-    assert f"\nCommand   {command_for(run.experiment, tmp_path / 'data')}\n" in out
+    assert f"\nCommand   {command_for(run.experiment, '--data-dir', str(tmp_path / 'data'))}\n" in out
     assert f" --data-dir {tmp_path}/data\n" in out
     assert "Size      28x28 pixels, as asked for" in run.logged()
     assert f"./dcgan sample '{run.folder}' -n 100" in out
@@ -792,6 +848,15 @@ def test_a_busy_machine_is_told_by_the_seconds_and_updates_of_the_process_that_t
     monkeypatch.setattr(Run, "state", State("finished", 2, 1, expected))
     _say_finished(run, 2 * expected)  # most of them before the first update
     assert "had been expected" not in capsys.readouterr().out
+
+
+def test_what_a_resumed_training_took_before_is_no_sign_of_a_busy_machine(capsys, run, monkeypatch):
+    monkeypatch.setitem(run.__dict__, "environment", run.environment | {"update_seconds": 10.0})
+    expected = expected_seconds(run, 1, 2)
+    monkeypatch.setattr(Run, "state", State("finished", 2, 1, 1000 + expected))
+    for before, busier in ((1000.0, False), (1000 - expected, True)):
+        _say_finished(run, 5 * expected, 1, before)  # most of them to load, build and compile
+        assert ("had been expected, but the machine was busier" in capsys.readouterr().out) == busier
 
 
 def test_to_train_on_is_not_advised_where_so_few_images_make_samples_worse(capsys, run, monkeypatch):

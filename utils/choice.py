@@ -33,6 +33,8 @@ MOST_TOO_SMALL = 0.5
 """The least of the sizes is chosen where up to this share of the pictures are smaller, the others up to `TOO_SMALL`."""
 FEW_TO_LEARN_FROM = 1_000
 """Below so many images, samples may be copies of them."""
+TO_SEARCH = 400
+"""Held-out images that a search for copies takes (`explain.memory.LEAST_HELD_OUT`, which brings networks)."""
 
 BUSY = 0.25
 """A machine whose processors had more than this to do already, each, is said to be busy."""
@@ -128,10 +130,12 @@ def choose(
     def at(size: int) -> Experiment:
         images, certain = count_of(data, size, data_dir)
         experiment = recommend(size, images, None)
-        if images < experiment.training.batch_size:
+        training = experiment.training
+        if images < training.batch_size * training.discriminator_steps:
+            times = f", {training.discriminator_steps} times" if training.discriminator_steps > 1 else ""
             raise InputError(
                 f"There are {'' if certain else 'up to '}{images:,} images, fewer than one update takes: "
-                f"{experiment.training.batch_size} (--batch-size)."
+                f"{training.batch_size} (--batch-size){times}."
             )
         return experiment
 
@@ -171,8 +175,10 @@ def choose(
     )
     why |= timed.why
     if images < FEW_TO_LEARN_FROM:
-        why["Expect"] += "; of so few images some may be repeated: once 400 of them are put into FOLDER/test, or are "
-        why["Expect"] += "beyond --count, ./dcgan explain last --only memory looks for that"
+        why["Expect"] += "; of so few images some may be repeated"
+        if images >= TO_SEARCH + timed.experiment.training.batch_size:
+            why["Expect"] += f": once {TO_SEARCH} of them are put into FOLDER/test, or are beyond --count, "
+            why["Expect"] += "./dcgan explain last --only memory looks for that"
     return Choice(timed.experiment, why, minutes, timed.trial)
 
 

@@ -88,9 +88,9 @@ def few_images(size: int) -> int:
 
 
 def with_fitting_batches(experiment: Experiment, images: int) -> Experiment:
-    """The experiment with batches halved until so many images fill one, but not below 8."""
+    """The experiment with batches halved until so many images fill those of one update, but not below 8."""
     batch_size = experiment.training.batch_size
-    while batch_size > images and batch_size >= 16:
+    while batch_size * experiment.training.discriminator_steps > images and batch_size >= 16:
         batch_size //= 2
     return replace(experiment, batch_size=batch_size)
 

@@ -76,6 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     name, *options = arguments
+    asked = None
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names may hold what a terminal's encoding has not
             stream.reconfigure(errors="backslashreplace")
@@ -115,13 +116,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except Interrupted as stop:
         # A study has more to train than the run that was stopped; the same command takes up all of it.
-        again = arguments if name == "study" else ("resume", stop.folder)
+        again = arguments if name == "study" else ("resume", stop.folder, *getattr(asked, "unkept", ()))
         print(f"{stop}\nGo on with: {command(*again)}")
         return 128 + stop.signal
     except WorkerLost as loss:
         print(f"dcgan: {loss}", file=sys.stderr)
         if loss.folder:
-            print(f"Go on with: {command('resume', loss.folder)} on all workers.")
+            print(f"Go on with: {command('resume', loss.folder, *getattr(asked, 'unkept', ()))} on all workers.")
         return TRY_AGAIN
 
 

@@ -5,7 +5,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -181,7 +181,7 @@ class Train:
         dataset = load_for(choice.experiment, self.places.data_dir)
         experiment = self._fitting(choice.experiment, len(dataset))
         if choice.why:
-            print(f"{'Command':<10}{command_for(experiment, self.places.data_dir)}")
+            print(f"{'Command':<10}{self._command(experiment, choice)}")
         updates = Length.of(experiment, updates_per_epoch(experiment, len(dataset))).updates
         if 0 < updates < FEW_UPDATES and "Expect" not in choice.why:
             print(_few(updates))
@@ -198,7 +198,7 @@ class Train:
             distance=partial(_distance_for, data_dir=self.places.data_dir),
             strategy="one" if self._is_timed_for_one(choice.minutes) else self.strategy,
         )
-        _say_finished(run, time.monotonic() - began)
+        _say_finished(run, time.monotonic() - began, unkept=self.unkept)
 
     def _choose(self, timed: bool = True):
         """What to train: as the options say, and the rest of it chosen (`choice.Choice`).
@@ -208,7 +208,7 @@ class Train:
         """
         from utils import runtime
         from utils.choice import Choice, choose, choose_length
-        from utils.data.catalogue import check_effect, check_small, check_without, is_own
+        from utils.data.catalogue import check_effect, check_small, check_without, count_of, is_own
 
         data, given = self.settings.data, _given(self.options)
         check_small(data.name, data.small)  # before updates are timed
@@ -239,9 +239,10 @@ class Train:
             choice = Choice(experiment, {})
             if minutes is not None:
                 size = experiment.model.image_size
+                images = count_of(data, size, self.places.data_dir)[0]
                 as_made = "--preset" in given or (data.count or few_images(size)) < few_images(size)
                 longer = None if as_made else partial(self._recommended, size, data.count)
-                choice = choose_length(experiment, minutes, self._measure, longer)
+                choice = choose_length(experiment, minutes, self._measure, longer, images)
         if self._is_timed_for_one(minutes) and (there := runtime.device()).kind == "GPU" and there.count > 1:
             reason = f"one of {there.count} GPUs, as updates were timed on one; with --updates all can train"
             choice = replace(choice, why=choice.why | {"Device": reason})
@@ -273,7 +274,8 @@ class Train:
         if self._is_free and cluster_for(self.strategy) is None and watched:
             start = config.replace(start, on_collapse="rollback")  # nobody asked to watch it
         asked = read(Train, list(self.options), "train", Train._from(start, list(self.options)))
-        return asked.settings.experiment(asked.preset)
+        experiment = asked.settings.experiment(asked.preset)
+        return experiment if images is None else self._fitting(experiment, images)
 
     def _fitting(self, experiment: Experiment, images: int) -> Experiment:
         """The experiment, in batches that so many images fill: what could not be used may have left fewer."""
@@ -289,6 +291,20 @@ class Train:
         print(f"Timing a few updates at {size}x{size} pixels on this machine…", file=sys.stderr)
         return try_updates(experiment, self.force_precision, self.places.data_dir)
 
+    @property
+    def unkept(self) -> list[str]:
+        """Options that no setting of the run keeps, and that whoever goes on with it has to give again."""
+        return _unkept(self.places, self.force_precision)
+
+    def _command(self, experiment: Experiment, choice) -> str:
+        """The command that trains the experiment as this one does: the same bits on the same machine."""
+        from utils import runtime
+
+        strategy = self.strategy
+        if self._is_timed_for_one(choice.minutes) and (there := runtime.device()).kind == "GPU" and there.count > 1:
+            strategy = "one"  # with a number of updates all would train
+        return command_for(experiment, *self.unkept, *([] if strategy == "auto" else ["--strategy", strategy]))
+
     def _dry_run(self, several: bool) -> None:
         from utils.data.catalogue import share_too_small
         from utils.training.estimate import estimate
@@ -298,7 +314,7 @@ class Train:
         costs = estimate(experiment, self.places.data_dir, self.force_precision, choice.trial)
         if self.json:
             plain = {"experiment": config.to_dict(experiment), "choice": choice.plain(), "estimate": costs}
-            print(json.dumps(plain | {"command": command_for(experiment, self.places.data_dir)}, indent=2))
+            print(json.dumps(plain | {"command": self._command(experiment, choice)}, indent=2))
             return
         size, data = experiment.model.image_size, experiment.data
         enlarged = data.small == "enlarge" or not Path(data.name).is_dir()
@@ -307,7 +323,7 @@ class Train:
                 f"Note: {small:.0%} of the pictures are smaller than {size}x{size} and will be left out; --small "
                 "enlarge takes them, too, or choose a smaller --image-size."
             )
-        print(_costs_in_words(experiment, costs, choice.why, self.places.data_dir))
+        print(_costs_in_words(experiment, costs, choice.why, self._command(experiment, choice)))
         if several:
             gradients, statistics = costs["shared_bytes"]["gradients"], costs["shared_bytes"]["statistics"]
             print(
@@ -366,7 +382,7 @@ class Resume:
 
         run = Run.find(self.run_name, self.places.runs_dir)
         changed = self.settings.experiment(run.experiment.preset)
-        before, began = run.state.update, time.monotonic()
+        before, seconds_before, began = run.state.update, run.state.seconds, time.monotonic()
         finished = resume(
             run,
             changed=changed,
@@ -376,7 +392,17 @@ class Resume:
             distance=partial(_distance_for, data_dir=self.places.data_dir),
             strategy=self.strategy,
         )
-        _say_finished(finished, time.monotonic() - began, before)
+        _say_finished(finished, time.monotonic() - began, before, seconds_before, self.unkept)
+
+    @property
+    def unkept(self) -> list[str]:
+        """As that of `Train`."""
+        return _unkept(self.places, self.force_precision)
+
+
+def _unkept(places: _Places, force_precision: bool) -> list[str]:
+    where = ["--data-dir", str(places.data_dir)] if places.data_dir else []
+    return [*where, *(["--force-precision"] if force_precision else [])]
 
 
 def _several(strategy: str) -> bool:
@@ -392,9 +418,11 @@ def _distance_for(experiment: Experiment, data_dir: Path | None):
     return distance_for(experiment, data_dir)
 
 
-def _say_finished(run, seconds: float, before: int = 0) -> None:
+def _say_finished(
+    run, seconds: float, before: int = 0, seconds_before: float = 0.0, unkept: Sequence[str] = ()
+) -> None:
     """Say what a process has made of a run, in so many seconds, and what can be done next; `before` it had so many
-    updates."""
+    updates, which took so many seconds. `unkept` is what has to be said again to go on."""
     if run is None:  # another worker is the chief
         return
     from utils.data.catalogue import is_own, share_too_small
@@ -409,7 +437,7 @@ def _say_finished(run, seconds: float, before: int = 0) -> None:
         more = min(more, worse // length.each)
     following = {command("sample", run.folder, "-n", "100"): "draw new pictures"}
     if more > run.goal:
-        following[command("resume", run.folder, f"--{run.unit}s", str(more))] = "train on"
+        following[command("resume", run.folder, f"--{run.unit}s", str(more), *unkept)] = "train on"
     if best := run.best:
         following[command("sample", run.folder, "--kept", "best")] = f"the same, as of {run.unit} {best[run.unit]:,}"
     if not is_own(experiment.data.name):
@@ -421,7 +449,7 @@ def _say_finished(run, seconds: float, before: int = 0) -> None:
                 following[typed] = "larger pictures"
     width = max(map(len, following))
     expected = expected_seconds(run, run.state.update - before, length.every * length.each)
-    took = min(seconds, run.state.seconds)  # what comes before the first update is in no expectation
+    took = min(seconds, run.state.seconds - seconds_before)  # what comes before the first update is in no expectation
     busier = 0 < TOO_SLOW * expected < took and not back
     slower = f"; {roughly(expected)} had been expected, but the machine was busier" if busier else ""
     print(
@@ -443,7 +471,7 @@ def _few(updates: int) -> str:
     )
 
 
-def _costs_in_words(experiment: Experiment, costs: dict, chosen: dict[str, str], data_dir: Path | None) -> str:
+def _costs_in_words(experiment: Experiment, costs: dict, chosen: dict[str, str], typed: str) -> str:
     from utils.choice import busy_in_words
 
     training, size = experiment.training, experiment.model.image_size
@@ -459,7 +487,7 @@ def _costs_in_words(experiment: Experiment, costs: dict, chosen: dict[str, str],
         "Memory": f"about {costs['memory_bytes'] / 2**30:.1f} GiB, of which weights, gradients and optimisers "
         f"{costs['state_bytes'] / 2**20:.0f} MiB",
         "Disk": f"{costs['checkpoint_bytes'] / 2**20:.0f} MiB for checkpoints",
-        "Command": command_for(experiment, data_dir),
+        "Command": typed,
     }
     if "Length" in chosen:
         del lines["Time"]  # which that says
@@ -468,12 +496,12 @@ def _costs_in_words(experiment: Experiment, costs: dict, chosen: dict[str, str],
     return "\n".join([*listed, *few, "Nothing was trained or written (--dry-run); --json prints all settings, too."])
 
 
-def command_for(experiment: Experiment, data_dir: Path | None = None) -> str:
+def command_for(experiment: Experiment, *also: str) -> str:
     """The command that trains an experiment, to be pasted into a shell: all settings that are not the preset's.
 
     Args:
         experiment: what to train.
-        data_dir: where its dataset was said to be, if that was said.
+        *also: options that are no settings, such as where its dataset is.
     """
     (base, experiment), size = told_by(experiment), experiment.model.image_size
     options = ["--preset", base.preset]
@@ -506,7 +534,7 @@ def command_for(experiment: Experiment, data_dir: Path | None = None) -> str:
             options.append(f"--{network + '.' if network else ''}{'' if value else 'no-'}{flag}")
         else:
             options += [f"--{option}", *map(str, value if isinstance(value, tuple) else (value,))]
-    return command("train", *options, *(("--data-dir", data_dir) if data_dir else ()))
+    return command("train", *options, *also)
 
 
 def _option(setting: str) -> str:

@@ -328,7 +328,7 @@ SIGNS: tuple[Sign, ...] = (
     Sign(
         "the grey beginning", "diversity", not_begun,
         "the samples are still nearly alike ({}): the generator has not begun to draw",
-        (*_RECIPE, Cure(_SLOWER), _OTHER_SEED), rolls_back=True,
+        (*_RECIPE, Cure(_SLOWER), _OTHER_SEED),  # nobody goes back for it: most that are slow begin later
     ),
     Sign(
         "the discriminator's victory", "true_batch", won,

@@ -460,6 +460,7 @@ class _Training:
         self.rollbacks: list[dict] = state.get("rollbacks", [])
         self.replicas: list[dict] = state.get("replicas", [])
         self.watch.memory = state.get("watch_memory")
+        self._failed: str = state.get("failed", "")
         if self.rollbacks and self.rollbacks[-1]["to"] == self.update:
             save_networks(self.run, self.players)  # in place of those of a later summary, whose record is cut off now
         for name, file in self._records.items():
@@ -480,6 +481,8 @@ class _Training:
         return f"the end of {', '.join(lost)} is lost" if lost else ""
 
     def go(self, asked: list[int], checkpoint_seconds: float) -> None:
+        if self._failed and self.run.state.status != "failed":  # killed on its way to say so; who was told may go on
+            self._fail(self.update, self._failed)
         if self.update >= self.last:
             if self.run.state.status != "finished":
                 self._finish()
@@ -545,7 +548,8 @@ class _Training:
                         self._stop_not_finite(update)
                     self._summarize(summary)
                 if summary or stopping or failure or now - last_checkpoint > checkpoint_seconds:
-                    self._checkpoint(healthy=bool(summary) and self.diagnosis.healthy)
+                    why = failure.sentence if failure else ""
+                    self._checkpoint(healthy=bool(summary) and self.diagnosis.healthy, failed=why)
                     last_checkpoint = time.monotonic()
                 if failure:
                     self._fail(update, failure.sentence)
@@ -689,13 +693,15 @@ class _Training:
         if self.copies and number and (row := self.copies.measure(sampler)):
             self._diagnose({"update": self.update} | row)
 
-    def _checkpoint(self, healthy: bool) -> None:
+    def _checkpoint(self, healthy: bool, failed: str = "") -> None:
+        """Write a checkpoint; `failed` says why the training is about to stop, so that it does also after a kill."""
         self.run.expect_there()
         for file in self._records.values():
             force(file)  # a checkpoint on disk says that its records are, too
         state = {name + "_bytes": _size(file) for name, file in self._records.items()}
         state |= {"seconds": self.seconds, "rollbacks": self.rollbacks, "watch_memory": self.watch.memory}
         state |= {"replicas": self.replicas} if self.replicas else {}
+        state |= {"failed": failed} if failed else {}
         if healthy and self.experiment.training.on_collapse == "rollback":  # before the other: see _roll_back
             checkpoint.save(self.run.healthy, self.update, self.variables, state, kept=1)
         if checkpoint.save(self.run.checkpoints, self.update, self.variables, state) is None:
