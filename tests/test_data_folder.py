@@ -1,6 +1,7 @@
 """The reader of folders of pictures: every format and mode, and everything that can be wrong with a file."""
 
 import errno
+import io
 import json
 import os
 import struct
@@ -12,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
-from utils.data import load
+from utils.data import load, pictures
 from utils.data.folder import Folder
-from utils.data.pictures import Pictures, Zip
+from utils.data.pictures import Pictures, Zip, decode
 from utils.errors import InputError
 
 SIZE = 8
@@ -811,3 +812,32 @@ def test_a_class_of_which_no_picture_can_be_used_stays_one_and_is_told(tmp_path)
         assert dataset.label_names == ("cat", "dog", "owl")  # as is asked before a picture is read
         assert "".join(note for note in dataset.notes if "learned" in note) == told
     assert dataset.labels.tolist() == [0] and told in dataset.remarks("log.txt")
+
+
+def _of_separate_scans(width: int, height: int) -> bytes:
+    """A small JPEG of many pixels whose three components lie in a scan each: grey, all coefficients 0."""
+
+    def segment(marker: int, content: bytes) -> bytes:
+        return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+
+    one_code = bytes([1] + [0] * 15) + b"\0"  # one code of one bit: no difference, or the end of a block
+    frame = struct.pack(">BHHB", 8, height, width, 3) + b"".join(bytes([part, 0x11, 0]) for part in (1, 2, 3))
+    head = segment(0xDB, b"\0" + b"\1" * 64) + segment(0xC0, frame)
+    head += segment(0xC4, b"\x00" + one_code) + segment(0xC4, b"\x10" + one_code)
+    blocks = -(-width // 8) * -(-height // 8)
+    scans = (segment(0xDA, bytes([1, part, 0, 0, 0x3F, 0])) + bytes(-(-2 * blocks // 8)) for part in (1, 2, 3))
+    return b"\xff\xd8" + head + b"".join(scans) + b"\xff\xd9"
+
+
+def test_a_jpeg_of_several_scans_is_refused_by_the_pixels_that_it_claims():
+    """However small it is to become, libjpeg holds all of it: 25 MB of these would take 13 GB."""
+    small = decode(io.BytesIO(_of_separate_scans(64, 48)), 16, True)
+    assert small.shape == (16, 16, 3) and small.std() == 0
+    with pytest.raises(InputError, match="too large .100 million pixels"):
+        decode(io.BytesIO(_of_separate_scans(10_000, 10_000)), 16, True)
+    for options in ({}, {"progressive": True}, {"optimize": True}, {"subsampling": 0}, {"quality": 5}):
+        for mode in ("RGB", "L", "CMYK"):
+            file = io.BytesIO()
+            Image.new(mode, (90, 70)).save(file, "JPEG", **options)
+            with Image.open(file) as image:
+                assert pictures._has_one_scan(image) and image.load()

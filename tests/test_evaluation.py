@@ -676,12 +676,14 @@ def test_all_of_a_record_is_of_the_network_that_was_loaded_though_a_training_has
         monkeypatch.setattr(f"utils.evaluation.{name}", seen)
     for name in ("draw_texts", "draw_combinations"):
         monkeypatch.setattr(f"utils.evaluation.pictures.{name}", lambda *_: None)
-    options = ("--attributes", "--samples", 40, "--data-dir", home, "--json")
+    counted = [] if agreement == "texts" else ["--attributes"]
+    options = (*counted, "--samples", 40, "--data-dir", home, "--json")
     code, _, err = said(capsys, "evaluate", run.folder, *options)
     assert code == 0, err
     record = json.loads(run.quality_file.read_text())
     assert record["generator_sha256"] == sha256 != digest(file)
-    assert {"distance", agreement, "combinations"} < record.keys() and len(measured) == 3
+    there = {"distance", agreement, *(["combinations"] if counted else [])}
+    assert there < record.keys() and len(measured) == 2 + len(counted)
     for generator in measured:
         for weights, expected in zip(generator.get_weights(), own.get_weights(), strict=True):
             np.testing.assert_array_equal(weights, expected)

@@ -47,6 +47,7 @@ from utils.report.write import fingerprint, mark_of, page_of, write, write_pdf
 from utils.runs import PROJECT, Run, State
 from utils.sampling import Sampler
 from utils.start import command
+from utils.studies import results
 from utils.training.summary import sheet
 from utils.viz import grid, write_png
 
@@ -670,6 +671,8 @@ def test_results_of_a_study_that_are_damaged_are_refused_in_a_sentence(tmp_path,
     (tmp_path / "losses-faces.json").write_text(content)
     with pytest.raises(InputError, match="losses-faces.json"):
         Kept(results=tmp_path).study("losses-faces")
+    with pytest.raises(InputError, match="losses-faces.json"):
+        results.load("losses-faces", tmp_path)
 
 
 def test_runs_of_the_same_images_on_two_devices_are_told_apart():
@@ -1015,6 +1018,24 @@ def test_a_report_has_the_sections_of_its_run_and_one_of_its_authors_in_front(tm
     assert answer.answer == YES and answer.why == "1 sections, made again and compared"
     (answer,) = grade(handed_in(run, tmp_path / "forged", change), rubric)
     assert answer.answer == NO and why in answer.why
+
+
+def test_what_a_system_leaves_among_the_pictures_is_no_part_of_a_report(tmp_path):
+    whole = handed_in(run_in(tmp_path), tmp_path / "whole")
+    for name in (".DS_Store", "._001-drawn by hand.svg"):
+        (tmp_path / "whole" / "pictures" / name).write_bytes(b"\x00\x05\x16\x07\xff")
+    (answer,) = grade(whole, {"items": [{"check": "report", "says": "?"}]})
+    assert answer.answer == YES, answer.why
+
+
+def test_a_picture_may_be_a_line(tmp_path):
+    assert report_in(tmp_path).picture(np.zeros((1, 4000, 3), np.uint8), "x", "y", None)["height"] >= 1
+
+
+def test_a_copy_of_a_notebook_beside_it_is_not_taken_for_it(tmp_path):
+    for name in ("08_discriminator_eyes-Copy1", "08_discriminator_eyes", "08_discriminator_eyes (1)"):
+        (tmp_path / f"{name}.ipynb").write_text("{}")
+    assert Kept(notebooks=tmp_path).notebook("08").file.name == "08_discriminator_eyes.ipynb"
 
 
 def test_a_pdf_that_is_not_what_its_report_gives_is_found_though_it_has_the_mark(tmp_path):

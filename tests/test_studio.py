@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import struct
 import sys
@@ -498,6 +499,8 @@ def test_with_a_token_nothing_is_answered_without_it_and_the_address_keeps_none(
         assert ask(port, "GET", "/")[0] == 401 and ask(port, "GET", "/?token=wrong")[0] == 401
         status, headers, _ = ask(port, "GET", "/?token=a-long-token")
         assert status == 303 and headers["location"] == "/"
+        elsewhere = ask(port, "GET", "//evil.example/?token=a-long-token")[1]["location"]
+        assert elsewhere == "/evil.example/"  # of this server: two slashes would name another
         assert "HttpOnly" in headers["set-cookie"] and "SameSite=lax" in headers["set-cookie"]  # links lead here, too
         cookie = headers["set-cookie"].split(";")[0]
         assert json.loads(ask(port, "GET", "/studio.json", headers={"Cookie": cookie})[2])["form"] == "server"
@@ -691,6 +694,26 @@ def test_what_is_damaged_or_removed_while_the_studio_is_open_leaves_the_others_t
     assert all_of_them.listed()["unread"] == []
     (bad.folder / "experiment.json").unlink()
     assert good.name in str(named.listed()["offers"]) and "There is no run" in named.listed()["unread"][0]
+
+
+def test_a_run_that_is_made_in_the_place_of_another_is_another(tmp_path):
+    run = make_run(tmp_path)
+    studio = Studio([str(run.folder)])
+    (offer,) = studio.offers()
+    first = studio.networks(offer.id)
+    assert studio.networks(offer.id) is first
+    shutil.rmtree(run.folder)
+    assert make_run(tmp_path, "attributes").folder == run.folder
+    studio.offers()
+    assert studio.networks(offer.id).offer.experiment.model.conditions == "attributes"
+
+
+def test_networks_of_the_models_that_were_asked_for_last_are_held(tmp_path):
+    asked = [SimpleNamespace(id=name, folder=tmp_path, run=None) for name in "abc"]
+    made = server._Made(lambda offer: object(), most=2)
+    first = {offer.id: made.of(offer) for offer in asked}
+    assert made.of(asked[2]) is first["c"] and made.of(asked[1]) is first["b"] and made.of(asked[0]) is not first["a"]
+    assert len(made._made) == 2
 
 
 @pytest.mark.parametrize(
@@ -1078,6 +1101,42 @@ def test_an_export_replaces_an_earlier_one_and_nothing_else(tmp_path, exported, 
         exported(runs[1], "mine")
     assert {file for file in (tmp_path / "mine").rglob("*") if file.is_file()} == set(project)
     assert {file.read_text() for file in project} == {"mine"}
+
+
+def test_an_export_of_a_run_that_is_being_trained_is_of_one_moment(tmp_path, exported, monkeypatch):
+    run, seen = make_run(tmp_path), {}
+
+    def generator_graph(sampler):
+        seen["drawn"] = sampler
+        return b"graph"
+
+    def discriminator_graph(*_):
+        load_network(run.model("generator")).save(run.model("generator"))  # a summary comes meanwhile
+        return b"graph"
+
+    def directions(networks):
+        seen["directions"] = networks.sampler
+        return []
+
+    monkeypatch.setattr(graphs, "generator_graph", generator_graph)
+    monkeypatch.setattr(graphs, "discriminator_graph", discriminator_graph)
+    monkeypatch.setattr(graphs, "guided_graph", lambda *_: b"graph")
+    monkeypatch.setattr(Networks, "directions", directions)
+    state = run.state
+    with run.locked():
+        run.save_state(dataclasses.replace(state, status="running"))
+        home, _ = exported(run)
+    assert seen["drawn"] is seen["directions"]
+    told = json.loads(next(home.rglob("run.json")).read_text())["state"]
+    assert told["running"] is False and told["words"] == "still training when this page was made"
+
+
+def test_every_file_of_an_export_is_of_a_kind_that_any_web_server_knows(exported, runs, monkeypatch):
+    for name in ("generator_graph", "discriminator_graph", "guided_graph"):
+        monkeypatch.setattr(graphs, name, lambda *_: b"graph")
+    home, _ = exported(runs[1])
+    known = {".html", ".js", ".css", ".svg", ".json", ".wasm", ".onnx", ".bin", ".png", ".mp4", ".pdf", ".txt"}
+    assert {file.suffix for file in home.rglob("*") if file.is_file()} <= known
 
 
 def test_an_export_that_fails_at_its_second_model_leaves_the_earlier_one(tmp_path, exported, runs, monkeypatch):

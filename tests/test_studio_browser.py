@@ -67,7 +67,7 @@ def networks(run):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, run):
     """The address of an export, served as any web space would."""
-    for name in export.RUNTIME:
+    for name in export.RUNTIME.values():
         from_npm("onnxruntime-web", f"dist/{name}")
     home = tmp_path_factory.mktemp("site")
     with pytest.MonkeyPatch.context() as patch:
@@ -218,6 +218,43 @@ def test_the_table_works_by_keyboard_alone(browser, site):
         assert page.get_attribute(".bars", "aria-valuetext").startswith("Number 2 of 100: ")
         assert page.inner_text(".steps p") == "1 of 6"
         assert page.wrong == []
+
+
+def test_a_button_whose_card_is_made_anew_keeps_the_focus(browser, site):
+    with visiting(browser, site) as page:
+        enter(page, "judge")
+        page.click("main .tile >> nth=0")
+        page.wait_for_selector("text=Why?")
+        page.focus("button:has-text('Occlusion')")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("button[aria-pressed=true]:has-text('Occlusion')")
+        assert page.evaluate("document.activeElement.textContent") == "Occlusion"
+        enter(page, "table")
+        page.focus("button:has-text('Put the chosen one here') >> nth=0")
+        for count in (1, 2):
+            page.keyboard.press("Enter")
+            page.wait_for_selector(f"text=mean of {count}")
+        assert page.evaluate("document.activeElement.textContent") == "Put the chosen one here"
+        assert page.wrong == []
+
+
+def test_a_network_that_could_not_be_had_is_asked_for_again(browser, site):
+    with visiting(browser, site) as page:
+        page.wait_for_selector("main canvas")
+        page.route("**/discriminator.onnx", lambda route: route.abort())
+        asked = "studio.model.graph('discriminator').then(() => true, (error) => error.message)"
+        assert page.evaluate(asked) == "The server does not answer."
+        page.unroute("**/discriminator.onnx")
+        assert page.evaluate(asked) is True
+        released = """async () => {
+            const model = studio.model, session = await model.graph("generator");
+            let count = 0;
+            session.release = async () => { count += 1; };
+            model.close();
+            await model.turn; await new Promise((done) => setTimeout(done, 50));
+            return count;
+        }"""
+        assert page.evaluate(released) == 1
 
 
 def test_a_walk_is_recorded_as_a_film_that_plays_and_whose_pictures_differ(browser, site, tmp_path):

@@ -247,6 +247,10 @@ def test_own_pictures_are_written_down_by_their_whole_path_and_may_be_moved(trai
         assert f"The pictures of {run.name} were in {home}/Ba$$in" in told and told.count("\n") == 1
         assert "`./dcgan resume " in told if "publish" in said else "say where they are now with --data." in told
 
+    both = [str(run.folder), str(run.folder), "--no-distances", "--out", str(tmp_path / "both.png")]
+    assert cli.main(["compare", *both, *places]) == 0, capsys.readouterr().err  # which looks at no pictures
+    capsys.readouterr()
+
     other = tmp_path / "other"
     draw_pictures(other, seed=1)
     assert cli.main(["resume", "last", "--data", str(other), *places]) == 2

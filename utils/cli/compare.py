@@ -176,7 +176,7 @@ def _environment(of_one) -> dict:
 
 def _subject(name: str, options: Compare):
     """A generator and the true images to compare it with; without distances also one that does not name any (None)."""
-    from utils.networks import find_network, with_data
+    from utils.networks import find_network
 
     trained = find_network(name, "generator", options.runs_dir)
     if trained.experiment is None and not options.no_distances:
@@ -186,7 +186,6 @@ def _subject(name: str, options: Compare):
             f"its distance with `./dcgan evaluate {shlex.quote(name)} --data NAME --out {kept}` and name {kept} in its "
             "place, or compare without distances (--no-distances)."
         )
-    trained, _ = with_data(trained, None, options.data_dir, progress=not options.json)
     return trained, trained.experiment and trained.experiment.data
 
 

@@ -256,8 +256,9 @@ def _shrink(image: Image.Image, least: int) -> None:
         InputError: it would still have more than LARGEST_PICTURE pixels.
     """
     whole = pixels = image.width * image.height
+    kept_whole = image.info.get("progressive") or (image.format == "JPEG" and not _has_one_scan(image))
     image.draft(None, (least, least))
-    if not image.info.get("progressive"):  # of those, libjpeg holds all coefficients, however small the result
+    if not kept_whole:  # of several scans libjpeg holds all coefficients, however small the result
         pixels = image.width * image.height
     if image.format == "JPEG2000":
         while pixels > LARGEST_PICTURE:
@@ -267,6 +268,17 @@ def _shrink(image: Image.Image, least: int) -> None:
             f"too large ({whole / 1e6:,.0f} million pixels; at most {LARGEST_PICTURE / 1e6:,.0f} million can be "
             "decoded: make it smaller, or save it as a JPEG that is not progressive)"
         )
+
+
+def _has_one_scan(image: Image.Image) -> bool:
+    """Whether a JPEG whose header has been read has all its components in one scan, as nearly all have: then behind the
+    marker of its first scan stand the length of its head and their number."""
+    behind, layers = image.fp.tell(), image.layers  # Pillow stops behind that head
+    expected = b"\xff\xda" + (6 + 2 * layers).to_bytes(2, "big") + bytes([layers])
+    image.fp.seek(behind - 8 - 2 * layers)
+    found = image.fp.read(len(expected))
+    image.fp.seek(behind)
+    return found == expected
 
 
 def _eight_bits(image: Image.Image, file: BinaryIO) -> Image.Image:

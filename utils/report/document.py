@@ -123,7 +123,8 @@ class Report:
         """
         image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else opened(picture)
         if image.width > LARGEST:
-            image = image.resize((LARGEST, round(image.height * LARGEST / image.width)), Image.Resampling.LANCZOS)
+            height = max(1, round(image.height * LARGEST / image.width))
+            image = image.resize((LARGEST, height), Image.Resampling.LANCZOS)
         image = without_repeats(image)
         factor = max(1, round(SMALLEST / image.width))
         content, suffix = in_few_bytes(image)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from utils import pretrained
 from utils.errors import InputError
-from utils.files import read_json, read_object
+from utils.files import read_object
 from utils.intervals import Interval
 from utils.runs import PROJECT
 from utils.studies import STUDIES
@@ -48,7 +48,7 @@ class Notebook:
     @cached_property
     def cells(self) -> dict[str, dict]:
         """Its cells by their id."""
-        return {cell["id"]: cell for cell in read_json(self.file)["cells"]}
+        return {cell["id"]: cell for cell in read_object(self.file)["cells"]}
 
     def heading(self, cell: str) -> str:
         """The heading that a cell stands under, in its notebook's words; "" where there is none, or no such cell."""
@@ -176,7 +176,7 @@ class Kept:
         file = self.results / "records" / f"{name}.json"
         if not file.is_file():
             raise NotKeptError(f"there is no {file.name} among the kept records")
-        return read_json(file)
+        return read_object(file)
 
     def studies(self) -> list[str]:
         """Names of all results, study by study."""
@@ -209,10 +209,10 @@ class Kept:
         Raises:
             NotKeptError: there is none.
         """
-        found = sorted(self.notebooks.glob(f"{number}_*.ipynb"))
+        found = list(self.notebooks.glob(f"{number}_*.ipynb"))
         if not found:
             raise NotKeptError(f"there is no notebook {number} yet")
-        return Notebook(found[0])
+        return Notebook(min(found, key=lambda file: (len(file.name), file.name)))  # a copy beside it has a longer name
 
 
 def study_of(name: str) -> str | None:

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 from utils.errors import InputError
-from utils.files import appears_whole, write_text
+from utils.files import appears_whole, names_in, write_text
 from utils.report.document import JSON, MARK, PAGE, PDF, PICTURES, Report, read
 
 _KINDS = {".png": "png", ".jpg": "jpeg", ".svg": "svg+xml"}
@@ -47,8 +47,8 @@ def fingerprint(text: str) -> str:
 def mark_of(folder: str | Path) -> str:
     """What the PDF of a folder says it was made of: the JSON file, and its pictures."""
     folder, pictures = Path(folder), hashlib.sha256()
-    for file in sorted(folder.glob(f"{PICTURES}/*")):
-        pictures.update(file.read_bytes())
+    for name in names_in(folder / PICTURES):
+        pictures.update((folder / PICTURES / name).read_bytes())
     return MARK.format(fingerprint((folder / JSON).read_text(encoding="utf-8")), pictures.hexdigest())
 
 
@@ -86,7 +86,7 @@ def pdf_of(folder: str | Path) -> bytes:
     from utils.figure import FONT, font_file
 
     folder = Path(folder).resolve()
-    drawings = sorted(folder.glob(f"{PICTURES}/*.svg"))
+    drawings = [folder / PICTURES / name for name in names_in(folder / PICTURES) if name.endswith(".svg")]
     text = "".join([json.dumps(read(folder), ensure_ascii=False), *(f.read_text(encoding="utf-8") for f in drawings)])
     # Typst's own fonts, and Matplotlib's for letters that those have not; another where letters ask for one.
     fonts = {str(Path(font_file(letters)).parent) for letters in ("", *_foreign(text))}

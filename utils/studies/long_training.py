@@ -24,7 +24,7 @@ from utils.runs import Run, dataset_slug
 from utils.studies import results
 from utils.studies.crossings import FEW
 from utils.studies.figures import COLOURS, plot_samples
-from utils.studies.moments import COLUMNS, keep_moments, moments
+from utils.studies.moments import COLUMNS, keep_moments, moments, moments_file
 from utils.studies.study import Arm, Study, at_scale, base_for, images_for, study_name, watch_every
 from utils.text import command, say_once
 
@@ -206,6 +206,9 @@ def write_film(kept: dict, path: str | Path) -> None:
         path: ends in .mp4 or .gif.
     """
     runs = [next(run for run in _trained(kept) if run["arm"] == arm) for arm in _arms(kept)]
+    runs = [run for run in runs if moments_file(kept["pictures"], run["arm"], run["seed"]).is_file()]
+    if not runs:  # a process was killed before it kept any
+        return
     pictures = [moments(kept, run) for run in runs]
 
     def frame(number: int) -> np.ndarray:

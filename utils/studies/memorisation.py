@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,12 +11,10 @@ from utils.config import replace
 from utils.errors import InputError
 from utils.figure import new_figure
 from utils.intervals import Interval
+from utils.runs import Run, dataset_name
 from utils.studies.copies import SIDE, SPACES, audited, kinds_seen
 from utils.studies.figures import COLOURS
 from utils.studies.study import Arm, Study, at_scale, base_for, study_name
-
-if TYPE_CHECKING:
-    from utils.runs import Run
 
 SIZES = {
     "report": ((128, 1_000, 5_000, 20_000), 2_000, 10_000, 5, (500, 20)),
@@ -194,8 +191,8 @@ def audit_of(
         trained, pool, {"model": fake}, spaces, samples=samples, draws=draws, seed=seed, title=run.folder.name,
         progress=progress,
     )  # fmt: skip
-    record = {"data": f"{run.experiment.data.name}, {SIDE}x{SIDE}", "audit": record, "asked": asked, "near": near}
-    return record, shown
+    of = f"{dataset_name(run.experiment.data.name)}, {SIDE}x{SIDE}"
+    return {"data": of, "audit": record, "asked": asked, "near": near}, shown
 
 
 def verdicts(results: dict) -> list[dict]:

@@ -29,7 +29,7 @@ def keep_moments(folder: str | Path, arm: str, seed: int, run: Run) -> None:
         tiles = [sheet[2:pitch, 2 + place * pitch : (place + 1) * pitch] for place in range(COLUMNS)]
         each = (pitch - 2) // size  # they were enlarged
         rows.append(np.concatenate([tile[::each, ::each] for tile in tiles], axis=1))
-    with appears_whole(_file(folder, arm, seed)) as temporary:
+    with appears_whole(moments_file(folder, arm, seed)) as temporary:
         Image.fromarray(np.concatenate(rows)).save(temporary, "jpeg", quality=QUALITY, subsampling=0, optimize=True)
 
 
@@ -43,10 +43,11 @@ def moments(kept: dict, run: dict) -> np.ndarray:
     Returns:
         uint8 (moments, `COLUMNS`, S, S, 3); a row of `run["snapshots"]` for each moment.
     """
-    sheet = viz.read_png(_file(kept["pictures"], run["arm"], run["seed"]))
+    sheet = viz.read_png(moments_file(kept["pictures"], run["arm"], run["seed"]))
     side = sheet.shape[1] // COLUMNS
     return sheet.reshape(-1, side, COLUMNS, side, 3).swapaxes(1, 2)
 
 
-def _file(folder: str | Path, arm: str, seed: int) -> Path:
+def moments_file(folder: str | Path, arm: str, seed: int) -> Path:
+    """Where they are kept; arguments as for `keep_moments`."""
     return Path(folder) / f"{arm}-{seed}-moments.jpg"

@@ -16,7 +16,7 @@ from utils.config import DataConfig
 from utils.data import scale_back
 from utils.data.catalogue import is_own, reading
 from utils.errors import InputError
-from utils.files import appear_together, read_json, write_text
+from utils.files import appear_together, read_object, write_text
 from utils.runs import PROJECT, Run, runs_folder
 from utils.sampling import Sampler
 from utils.studies.study import Study
@@ -231,7 +231,11 @@ def load(name: str, folder: str | Path = RESULTS) -> dict:
     if not (folder / f"{name}.json").is_file():
         there = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none"
         raise InputError(f"There are no results {name!r} in {folder}; there are: {there}.")
-    return read_json(folder / f"{name}.json") | {"pictures": folder / name}
+    file = folder / f"{name}.json"
+    found = read_object(file)
+    if not isinstance(found.get("runs"), list) or not isinstance(found.get("arms"), dict):
+        raise InputError(f"{file} has no arms and runs, as results of a study have: take it from a copy.")
+    return found | {"pictures": folder / name}
 
 
 def runs_by_arm(results: dict) -> dict[str, list[dict]]:

@@ -13,8 +13,11 @@ from utils.studio.offers import KINDS, PAGE, Offer, describe, may_show_true, pla
 from utils.studio.packages import PACKAGES, package_file
 from utils.studio.watching import Watched, for_others
 
-RUNTIME = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
-"""Files of onnxruntime-web that a page needs: processor only, one thread."""
+RUNTIME = {
+    "ort.wasm.bundle.min.js": "ort.wasm.bundle.min.mjs",  # of .mjs many web servers do not know that it is a script
+    "ort-wasm-simd-threaded.wasm": "ort-wasm-simd-threaded.wasm",
+}
+"""Files of onnxruntime-web that a page needs, processor only and one thread, and what they are called there."""
 GRIDS = 60
 """Grids of a run that are copied, at most: spread evenly, with the first and the last."""
 _EARLY = (
@@ -83,8 +86,8 @@ def export(
 
 def _write_all(home: Path, offers: Sequence[Offer], data_dir: str | Path | None, say: Callable[[str], None]) -> None:
     say("the runtime for the browser (onnxruntime-web)")
-    for name in RUNTIME:  # first, since it may not be had
-        _write(home / "vendor" / name, package_file("onnxruntime-web", f"dist/{name}", data_dir))
+    for name, there in RUNTIME.items():  # first, since it may not be had
+        _write(home / "vendor" / name, package_file("onnxruntime-web", f"dist/{there}", data_dir))
     _write(home / "vendor" / "LICENSE.txt", _LICENCE.format(version=PACKAGES["onnxruntime-web"][0]).encode())
     for file in PAGE.iterdir():
         if file.suffix in KINDS:
@@ -93,39 +96,47 @@ def _write_all(home: Path, offers: Sequence[Offer], data_dir: str | Path | None,
                 for plain, early in _EARLY:
                     content = content.replace(plain, early, 1)
             _write(home / file.name, content)
-    for offer in offers:
-        if offer.network("generator") is not None:
+    listed = [offer.plain() for offer in offers]  # now: a training may save its first networks meanwhile
+    for offer, about in zip(offers, listed):
+        if about["draws"]:
             say(f"{offer.title}: networks")
             _write_model(home / "models" / offer.id, offer, data_dir)
         if offer.run is not None:
             say(f"{offer.title}: records")
             _write_run(home / "runs" / offer.id, offer)
-    write_json(home / "studio.json", {"form": "export", "offers": [offer.plain() for offer in offers]})
+    write_json(home / "studio.json", {"form": "export", "offers": listed})
 
 
 def _is_export(home: Path) -> bool:
     # By the file that earlier versions wrote first, so that one that was interrupted counts, too. That there is a
     # `vendor/` says nothing: projects of PHP, Go and Ruby have one.
-    return (home / "vendor" / RUNTIME[0]).is_file()
+    script, as_it_was = next(iter(RUNTIME.items()))
+    return any((home / "vendor" / name).is_file() for name in (script, as_it_was))
 
 
 def _write_model(home: Path, offer: Offer, data_dir: str | Path | None) -> None:
     networks = Networks(offer)
     judges = offer.network("discriminator") is not None
-    fixed = networks.fixed if judges else None
-    _write(home / "generator.onnx", graphs.generator_graph(networks.sampler))
+    while True:  # all of one moment, also where a training saves others meanwhile
+        sampler, directions = networks.sampler, networks.directions()
+        discriminator = networks.discriminator if judges else None
+        fixed = networks.fixed if judges else None
+        control = networks.control if fixed is not None else None
+        if networks.sampler is sampler and (not judges or networks.discriminator is discriminator):
+            break
+    _write(home / "generator.onnx", graphs.generator_graph(sampler))
     if judges:
-        _write(home / "discriminator.onnx", graphs.discriminator_graph(networks.discriminator, fixed))
+        _write(home / "discriminator.onnx", graphs.discriminator_graph(discriminator, fixed))
     if fixed is not None:
         _write(home / "guided.onnx", graphs.guided_graph(fixed))
-        _write(home / "random.onnx", graphs.discriminator_graph(networks.discriminator, networks.control))
-        _write(home / "random_guided.onnx", graphs.guided_graph(networks.control))
+        _write(home / "random.onnx", graphs.discriminator_graph(discriminator, control))
+        _write(home / "random_guided.onnx", graphs.guided_graph(control))
     shown = true_images(offer, data_dir) if may_show_true(offer, public=True) else None
     if shown is not None:
         _write(home / "true.bin", shown.packed())
     if offer.experiment.model.conditions == "text":
         _write(home / "text.onnx", graphs.text_graph(networks.encoder))
-    _write(home / "directions.json", plain_json(plain_directions(networks.directions())).encode())
+    _write(home / "directions.json", plain_json(plain_directions(directions)).encode())
     about = describe(offer, public=True)
     about |= {"judges": judges, "explains": fixed is not None, "true": shown is not None}
     _write(home / "model.json", plain_json(about).encode())
@@ -134,6 +145,8 @@ def _write_model(home: Path, offer: Offer, data_dir: str | Path | None) -> None:
 def _write_run(home: Path, offer: Offer) -> None:
     run = offer.run
     about = for_others(Watched(run).snapshot(), offer)
+    if about["state"]["running"]:  # the page stays as it is
+        about["state"] |= {"running": False, "left": None, "words": "still training when this page was made"}
     kept = about["grids"]
     if len(kept) > GRIDS:
         kept = [kept[place] for place in np.unique(np.linspace(0, len(kept) - 1, GRIDS).astype(int))]

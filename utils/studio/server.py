@@ -14,6 +14,7 @@ import secrets
 import socket
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -61,6 +62,8 @@ BODY = 32 << 20
 TEXT = 10_000
 """Bytes that a condition in words may have: reading them takes thirty times as much memory."""
 COOKIE = "studio_token"
+HELD = 12
+"""Models and runs whose networks and true images are held in memory: more than a class has open at once."""
 EVERY = 1.0
 """Seconds between looks at the records of a run."""
 POLICY = (
@@ -75,19 +78,33 @@ REPORT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; f
 class _Made:
     """What is made of offers, once for each; of those that ask meanwhile, only who asks for the same kind waits.
 
-    None stands for what could not be made, and is tried again: what was missing may have come since.
+    None stands for what could not be made, and is tried again: what was missing may have come since. Of what takes much
+    memory the newest `most` are held.
     """
 
-    def __init__(self, make: Callable[[Offer], object]):
-        self._make, self._lock, self._made = make, threading.Lock(), {}
+    def __init__(self, make: Callable[[Offer], object], most: int | None = None):
+        self._make, self._lock, self._most, self._made = make, threading.Lock(), most, OrderedDict()
 
     def of(self, offer: Offer):
         with self._lock:
-            folder, made = self._made.get(offer.id, (None, None))
-            if made is None or folder != offer.folder:
+            known, made = self._made.get(offer.id, (None, None))
+            if made is None or known != _identity(offer):
                 made = self._make(offer)
-                self._made[offer.id] = (offer.folder, made)
+                self._made[offer.id] = (_identity(offer), made)
+            self._made.move_to_end(offer.id)
+            while self._most and len(self._made) > self._most:
+                self._made.popitem(last=False)
             return made
+
+
+def _identity(offer: Offer) -> tuple:
+    """What tells an offer from another of its name: a folder may be removed, and another be made in its place."""
+    file = offer.folder / ("environment.json" if offer.run else "card.json")  # written once, when it is made
+    try:
+        about = file.stat()
+    except OSError:
+        return (offer.folder,)
+    return offer.folder, about.st_ino, about.st_mtime_ns
 
 
 class Studio:
@@ -111,8 +128,9 @@ class Studio:
         self._names, self._runs_dir, self.public = tuple(names), runs_dir, public
         self.trainings = Trainings(data_dir, own_text)
         self._offers: dict[str, Offer] = {}
-        self._networks, self._watched = _Made(Networks), _Made(lambda offer: Watched(offer.run, own_text))
-        self._true = _Made(lambda offer: true_images(offer, data_dir))
+        self._networks = _Made(Networks, HELD)
+        self._watched = _Made(lambda offer: Watched(offer.run, own_text))
+        self._true = _Made(lambda offer: true_images(offer, data_dir), HELD)
         self._lock = threading.Lock()
         self._listed: tuple[float, dict[str, list]] | None = None
         self.offers()
@@ -481,7 +499,8 @@ class Guarded:
         if self._token is not None:
             given = request.query_params.get("token")
             if given is not None and secrets.compare_digest(given.encode(), self._token.encode()):
-                answer = RedirectResponse(request.url.path, 303)  # so that it does not stay in the address
+                here = "/" + request.url.path.lstrip("/\\")  # two of them would name another server
+                answer = RedirectResponse(here, 303)  # so that it does not stay in the address
                 # "lax": a link in a course's own pages leads here, too, and what changes something is guarded below.
                 answer.set_cookie(COOKIE, self._cookie, httponly=True, samesite="lax")
                 return answer

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from utils.errors import InputError
 from utils.report.claims import assignment, course_report, lab_report, paper, regularised
 from utils.report.claims.claim import CONFIRMED, MISSING, OPEN, REFUTED, Claim, Evidence
 from utils.report.kept import Kept, NotKeptError
@@ -73,6 +74,11 @@ def rows(kept: Kept | None = None) -> list[Row]:
             evidence = claim.evidence(kept)
         except NotKeptError as error:
             evidence = Evidence("–", "–", MISSING, f"not measured yet: {error}")
+        except InputError:  # damaged, which its sentence says
+            raise
+        except (LookupError, ValueError, StopIteration) as error:
+            why = f"what is kept does not answer it yet, as of a study of which some arms are trained ({error!r})"
+            evidence = Evidence("–", "–", MISSING, why)
         made.append(Row(claim, evidence, *_place(kept, claim)))
     return made
 

@@ -38,12 +38,22 @@ async function show() {
   leave?.();
   leave = null;
   rooms(room);
-  const module = await import(`./${room}.js`);
+  let module = null;
+  try { module = await import(`./${room}.js`); } catch { /* told below */ }
   if (mine !== loading) return;
+  if (!module) return unopened(room);
   if (!studio.model && room !== "watch") return nothing();
   view.replaceChildren();
   document.title = `${ROOMS[room]} · DCGAN studio`;
   leave = module.show(view, studio) ?? null;
+}
+
+// A browser may keep a module that could not be had, so the page is opened anew.
+function unopened(room) {
+  document.title = `${ROOMS[room]} · DCGAN studio`;
+  view.replaceChildren(...heading(`${ROOMS[room]} could not be opened`, "The server does not answer."), el("button", { type: "button", onclick: () => location.reload() }, "Try again"));
+  const here = loading;
+  window.addEventListener("back", () => { if (here === loading) location.reload(); }, { once: true });
 }
 
 function nothing() {
@@ -62,6 +72,7 @@ async function choose(id) {
 // there sooner.
 async function load(offer) {
   const mine = ++choosing;
+  studio.model?.close?.();
   studio.model = null;
   failure = "";
   if (offer) {

@@ -58,7 +58,10 @@ export function show(root, studio) {
       return el("div", {}, field("One of its sentences", select), el("form", { class: "row bar", onsubmit: async (event) => {
         event.preventDefault();
         const text = input.value.trim();
-        try { if (text) { ask([await model.condition(text)], text); none(); } } catch (error) { said.textContent = error.message; said.classList.add("wrong"); }
+        try {
+          const c = text && await model.condition(text);
+          if (c && alive) { ask([c], text); none(); } // else another model was chosen meanwhile
+        } catch (error) { said.textContent = error.message; said.classList.add("wrong"); }
       } }, field("In your words", input), el("button", { class: "main" }, "Draw")));
     },
   };

@@ -3,7 +3,7 @@
 import { chart } from "./charts.js";
 import { samples } from "./latents.js";
 import { json } from "./networks.js";
-import { el, heading, newest, scoreLine, svg, toast } from "./page.js";
+import { el, heading, newest, refocus, scoreLine, svg, toast } from "./page.js";
 import { canvasOf, gradient, overlay, tile } from "./pictures.js";
 import { rankCorrelation, sigmoid } from "./statistics.js";
 
@@ -70,7 +70,9 @@ export function show(root, studio) {
     const maps = el("div", { class: "maps" }, el("figure", {}, canvasOf(picture), el("figcaption", {}, "The picture")));
     const buttons = el("div", { class: "row", role: "group", "aria-label": "How to explain" }, Object.entries(METHODS).map(([key, [title]]) => el("button", { type: "button", class: "small", "aria-pressed": String(key === method), onclick: () => { method = key; explain(); } }, title)));
     const about = el("p", { class: "note" }), over = el("div");
+    const again = refocus(detail);
     detail.replaceChildren(el("h2", {}, "Why?"), verdict, ...(model.explains ? [buttons, maps, el("div", { class: "legend", hidden: method === "guided" }, el("span", { class: "is-true" }, el("b", { class: "key-true" }), "speaks for true"), el("span", { class: "is-fake-text" }, el("b", { class: "key-fake" }), "speaks for fake")), about] : [maps, el("p", { class: "note" }, "A conditional discriminator judges a picture by what it is told, too: it is not looked into.")]), over);
+    again();
     if (model.overTime && model.kind === "run") model.overTime(picture).then((found) => found.logits.length > 1 && mine === turn && over.replaceChildren(el("h3", {}, `Its score by the discriminator of each ${found.unit} that was kept`),
       chart({ label: "Score of this picture over the training", series: [{ name: "score", colour: "var(--mark)", x: found.logits.map((l) => l[0]), y: found.logits.map((l) => sigmoid(l[1])) }], low: 0, high: 1, unit: found.unit }).node)).catch(() => {});
     if (!model.explains) return;

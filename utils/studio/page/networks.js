@@ -104,14 +104,14 @@ class ServerModel extends Model {
   }
 }
 
-let runtime = null;
-export function startRuntime() {
-  runtime ??= import("./vendor/ort.wasm.bundle.min.mjs").then((ort) => {
+let runtime = null, tried = 0;
+export function startRuntime() { // what failed is tried again, by another address: browsers keep a module that failed
+  runtime ??= import(`./vendor/ort.wasm.bundle.min.js${tried++ ? `?again=${tried}` : ""}`).then((ort) => {
     ort.env.wasm.wasmPaths = { wasm: new URL("vendor/ort-wasm-simd-threaded.wasm", import.meta.url).href };
     ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
     ort.env.logLevel = "error";
     return ort;
-  });
+  }).catch((error) => { runtime = null; throw error; });
   return runtime;
 }
 
@@ -119,14 +119,20 @@ class BrowserModel extends Model {
   constructor(about, generator) {
     super(about);
     this.turn = Promise.resolve();
-    this.graphs = { generator: this.open("generator", generator.then((answer) => (answer.ok ? answer : ask(`${this.base}generator.onnx`)))) };
-    this.graphs.generator.catch(() => {});
+    this.graphs = {};
+    this.graph("generator", generator.then((answer) => (answer.ok ? answer : ask(`${this.base}generator.onnx`)))).catch(() => {});
   }
   open(name, answer = ask(`${this.base}${name}.onnx`)) {
     return Promise.all([startRuntime(), answer.then((a) => a.arrayBuffer())])
       .then(([ort, bytes]) => ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], graphOptimizationLevel: "all" }));
   }
-  graph(name) { return (this.graphs[name] ??= this.open(name)); }
+  graph(name, answer) { // one that could not be had is asked for again
+    return (this.graphs[name] ??= this.open(name, answer).catch((error) => { delete this.graphs[name]; throw error; }));
+  }
+  close() { // its networks would stay in the runtime's memory
+    for (const one of Object.values(this.graphs)) one.then((session) => this.turn.then(() => session.release())).catch(() => {});
+    this.graphs = {};
+  }
   async run(name, inputs) { // one after the other: a session runs once at a time
     const [ort, session] = [await startRuntime(), await this.graph(name)];
     const feeds = Object.fromEntries(Object.entries(inputs).map(([key, [values, shape]]) => [key, new ort.Tensor("float32", values, shape)]));

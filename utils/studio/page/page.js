@@ -34,6 +34,17 @@ export const field = (name, input) => el("label", { class: "field" }, el("span",
 export const pause = (ms = 0) => new Promise((done) => setTimeout(done, ms));
 export const heading = (title, lead) => [el("h1", {}, title), el("p", { class: "lead" }, lead)];
 
+// For a place whose inside is about to be replaced: what had the focus in there gets it back, found again by its title or
+// its words, when the function that is given is called after that.
+export function refocus(place) {
+  const held = place.contains(document.activeElement) ? document.activeElement : null, named = (node) => node.title || node.textContent;
+  return () => {
+    if (!held || held.isConnected) return;
+    const buttons = [...place.querySelectorAll("button")];
+    (buttons.find((one) => named(one) === named(held)) ?? buttons[0])?.focus({ preventScroll: true });
+  };
+}
+
 // Runs an action whenever something changes, never twice at once: what came in between is done once, at the end. The
 // action is given a function that says whether it has been asked for anew, so that a long one can give up.
 export function newest(action) {

@@ -1,7 +1,7 @@
 // Table: directions, walks, the way between two, arithmetic.
 
 import { between, mean, moved, npy, Random, samples } from "./latents.js";
-import { el, field, heading, newest, toast } from "./page.js";
+import { el, field, heading, newest, refocus, toast } from "./page.js";
 import { canvasOf, paint, save, savePng, tile } from "./pictures.js";
 
 const KINDS = { regression: ["Attributes", true], conditional: ["Attributes, each without the others", false], SeFa: ["SeFa: what the first layer stretches most", false], PCA: ["Principal components of activations", false] };
@@ -135,8 +135,13 @@ export function show(root, studio) {
   const way = newest(async () => {
     two[0] ??= studio.bench[0];
     two[1] ??= studio.bench[1] ?? studio.bench[0];
-    for (const i of [0, 1]) ends[i].replaceChildren(tile(await pictureOf(two[i]), `${i ? "Right" : "Left"} end: sample ${two[i].name}. Puts the chosen picture here.`, () => { two[i] = chosen(); way(); }, {
-      ondragover: (event) => event.preventDefault(), ondrop: (event) => { event.preventDefault(); two[i] = dropped(event) ?? two[i]; way(); } }));
+    for (const i of [0, 1]) {
+      const end = tile(await pictureOf(two[i]), `${i ? "Right" : "Left"} end: sample ${two[i].name}. Puts the chosen picture here.`, () => { two[i] = chosen(); way(); }, {
+        ondragover: (event) => event.preventDefault(), ondrop: (event) => { event.preventDefault(); two[i] = dropped(event) ?? two[i]; way(); } });
+      const again = refocus(ends[i]);
+      ends[i].replaceChildren(end);
+      again();
+    }
     const at = Number(share.value);
     paint(middle, (await model.draw([{ z: between(two[0].z, two[1].z, at, model.latents), c: at < 0.5 ? two[0].c : two[1].c }]))[0]);
   });
@@ -153,10 +158,12 @@ export function show(root, studio) {
       const means = well.samples.length ? { z: mean(well.samples.map((s) => s.z)), c: well.samples[0].c } : null;
       const exemplars = await Promise.all(well.samples.map(async (sample, j) => tile(await pictureOf(sample), `Sample ${sample.name}: take it out`, () => { well.samples.splice(j, 1); add(); })));
       const shown = means && (await model.draw([means]))[0];
+      const again = refocus(well.node);
       well.node.replaceChildren(
         el("h3", {}, well.verb), el("div", { class: "exemplars" }, exemplars),
         ...(shown ? [el("div", { class: "mean" }, canvasOf(shown)), el("p", { class: "caption" }, `mean of ${well.samples.length}`)] : [el("p", { class: "note" }, "Drag pictures here.")]),
         el("button", { type: "button", class: "small", onclick: () => put(well.i, chosen()) }, "Put the chosen one here"));
+      again();
       well.z = means?.z ?? null;
     }
     const filled = wells.filter((well) => well.z);
