@@ -601,7 +601,8 @@ def test_of_few_images_the_search_for_copies_is_advised_with_what_it_takes(tmp_p
     pets = str(own_pictures(tmp_path / "pets", 100, [64]))
     told = " ".join(said(capsys, "train", "--data", pets, "--dry-run")[1].split())
     page = " ".join((PROJECT / "README.md").read_text().replace("`", "").split())
-    place = "put into FOLDER/test, or are beyond --count, ./dcgan explain last --only memory looks for"
+    place = "put into FOLDER/test and the others into FOLDER/train, or are beyond --count, and it is trained anew, "
+    place += "./dcgan explain last --only memory looks for"
     assert "of so few images some may be repeated" in told and "FOLDER/test" not in told  # there are not so many
     more = str(own_pictures(tmp_path / "more", LEAST_HELD_OUT + 32, [64]))
     told = " ".join(said(capsys, "train", "--data", more, "--dry-run")[1].split())

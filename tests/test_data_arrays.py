@@ -1,6 +1,7 @@
 """The reader of .npy and .npz files."""
 
 import dataclasses
+import io
 import os
 import tracemalloc
 import zipfile
@@ -208,6 +209,18 @@ def test_damage_inside_a_compressed_npz_is_told_in_a_sentence(tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match="damaged"):
         _load(path)
+
+
+def test_damage_inside_an_npz_that_bzip2_packed_is_told_in_a_sentence(tmp_path):
+    images, array = RANDOM.integers(0, 256, (4_000, 16, 16, 3), dtype=np.uint8), io.BytesIO()
+    np.save(array, images)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_BZIP2) as file:
+        file.writestr("images.npy", array.getvalue())
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[-20_000:-19_000] = bytes(1_000)
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(InputError, match="a.npz is damaged"):  # of which bz2 raises an OSError without a number
+        _load(tmp_path / "a.npz")
 
 
 def test_a_file_that_changed_is_read_again(tmp_path):

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import struct
+import tracemalloc
 import zipfile
 import zlib
 
@@ -707,7 +708,12 @@ def test_a_broken_picture_is_skipped_and_listed_with_the_reason_and_the_others_s
     assert skipped.startswith("x.") and reason in skipped
 
 
-@pytest.mark.parametrize(("number", "passes"), [(errno.EACCES, True), (errno.EIO, True), (errno.EINVAL, False)])
+OF_A_PLACE = (errno.EACCES, errno.EIO, errno.EHOSTDOWN, errno.ENETUNREACH, errno.ECONNRESET, errno.ENODEV, errno.ENOMEM)
+
+
+@pytest.mark.parametrize(
+    ("number", "passes"), [*((number, True) for number in OF_A_PLACE), (errno.EINVAL, False), (errno.ENOENT, False)]
+)
 def test_what_the_system_says_of_a_place_ends_the_reading_and_leaves_no_picture_out(number, passes):
     def fails():
         raise OSError(number, os.strerror(number), "/disk/x.png")
@@ -841,3 +847,57 @@ def test_a_jpeg_of_several_scans_is_refused_by_the_pixels_that_it_claims():
             Image.new(mode, (90, 70)).save(file, "JPEG", **options)
             with Image.open(file) as image:
                 assert pictures._has_one_scan(image) and image.load()
+
+
+def test_a_disk_that_goes_while_pictures_are_read_leaves_none_out(tmp_path):
+    for number in range(3):
+        _save(tmp_path / "there", f"{number}.png", RGB)
+    (tmp_path / "there" / "9.png").symlink_to("nowhere.png")  # it leads nowhere from the start: it is left out
+    folder = Folder(tmp_path / "there", SIZE)
+    (tmp_path / "there").rename(tmp_path / "gone")
+    with pytest.raises(InputError, match="0.png cannot be read .it was there a moment ago.: mend that"):
+        folder.read(range(3))
+    (tmp_path / "gone").rename(tmp_path / "there")
+    assert len(_load(tmp_path / "there")) == 3
+
+
+@pytest.mark.parametrize(("mode", "values"), [("RGBA", 4), ("RGB", 3)])
+def test_a_large_picture_of_16_bits_takes_little_more_memory_than_it_has_pixels(mode, values):
+    picture = RANDOM.integers(0, 65_536, (500, 500, values), dtype=np.uint16)
+    _, encoded = cv2.imencode(".png", picture)
+    tracemalloc.start()
+    small = decode(io.BytesIO(encoded.tobytes()), 16)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 25 * picture.shape[0] * picture.shape[1], f"{most / 250_000:.0f} bytes a pixel"
+    assert small.shape == (16, 16, 3)
+
+
+def test_a_tiff_of_a_kind_that_cannot_be_read_says_what_to_do(tmp_path):
+    for number in range(12):
+        _save(tmp_path / "p", f"{number}.png", RGB)
+    _, encoded = cv2.imencode(".tif", np.full((SIZE, SIZE, 3), 0.5, np.float32))
+    (tmp_path / "p" / "x.tif").write_bytes(encoded.tobytes())
+    (skipped,) = _load(tmp_path / "p").skipped
+    assert skipped.startswith("x.tif: ") and "8 bits" in skipped and "not a picture" not in skipped
+
+
+@pytest.mark.parametrize("depth", [2, 4])
+def test_the_transparent_grey_of_a_png_of_few_bits_is_white(depth):
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    grey, each = 2, 8 // depth
+    line = bytes([0]) + bytes([sum(grey << depth * place for place in range(each))] * (SIZE // each))
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", SIZE, SIZE, depth, 0, 0, 0, 0))
+    opaque = content + chunk(b"IDAT", zlib.compress(line * SIZE)) + chunk(b"IEND", b"")
+    clear = content + chunk(b"tRNS", struct.pack(">H", grey)) + opaque[len(content) :]
+    assert (decode(io.BytesIO(clear), SIZE) == 255).all()
+    assert (decode(io.BytesIO(opaque), SIZE) == grey * 255 // (2**depth - 1)).all()
+
+
+def test_a_folder_test_that_holds_nothing_apart_is_told(tmp_path):
+    for name in ("cats", "dogs", "test"):
+        _save(tmp_path / name, "a.png", RGB)
+    (note,) = Folder(tmp_path, SIZE).describe().notes
+    assert note.startswith("test is a folder like all others here: to hold its pictures apart, put those to train on")

@@ -22,6 +22,7 @@ from utils.data.dataset import Description
 from utils.data.house_numbers import HouseNumbers
 from utils.data.prepare import CHUNK_ROWS, prepare, prepare_part
 from utils.errors import InputError
+from utils.files import save_array
 
 ROOT = Path(__file__).parents[1]
 SIZE = 4
@@ -626,6 +627,16 @@ def test_a_disk_that_becomes_full_is_told_in_a_sentence_and_what_is_finished_is_
     assert len(_reads(source.log)) - before == CHUNKS - finished
     _prepare(Numbers(), tmp_path / "undisturbed")
     assert _files(small_disk / "p") == _files(tmp_path / "undisturbed")
+
+
+def test_an_array_that_a_full_disk_does_not_take_is_told_by_the_systems_number(small_disk):
+    with pytest.raises(OSError, match="No space left") as told:
+        save_array(small_disk / "a.npy", np.zeros(4_000_000, np.uint8))
+    assert told.value.errno == errno.ENOSPC  # NumPy's own way has none
+    (small_disk / "a.npy").unlink()
+    for array in (np.arange(6).reshape(2, 3), np.arange(6).reshape(2, 3).T, np.ones(0)):
+        save_array(small_disk / "b.npy", array)
+        np.testing.assert_array_equal(np.load(small_disk / "b.npy", allow_pickle=False), array)
 
 
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_read(small_disk, tmp_path):

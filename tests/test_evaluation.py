@@ -18,7 +18,7 @@ from utils import cli, runtime
 from utils.cli import walk
 from utils.cli.walk import Walk
 from utils.config import DataConfig, preset, replace
-from utils.data import load, scale, scale_back
+from utils.data import load, load_for, scale, scale_back
 from utils.data.catalogue import find_source
 from utils.data.dedup import deduplicated
 from utils.errors import InputError
@@ -42,6 +42,7 @@ from utils.runs import Run
 from utils.sampling import Sampler, fake_samples_generator, make_latent_samples
 from utils.studies import cross_domain
 from utils.studies.ladder import LadderStudy, _true_images
+from utils.viz import write_png
 
 
 @pytest.fixture(scope="module")
@@ -530,7 +531,8 @@ def run(home, squares):
     """A run on half of the squares that ended before it learned anything."""
     experiment = replace(preset("report32"), name=str(squares), count=120, batch_size=8, width=0.0625)
     experiment = replace(experiment, image_size=16, generator={"start": 2})
-    run = Run.create(experiment, {"images": 120, "fingerprint": ""}, home / "runs")
+    fingerprint = load_for(experiment, home, False).fingerprint
+    run = Run.create(experiment, {"images": 120, "fingerprint": fingerprint}, home / "runs")
     for name, build in (("generator", build_generator), ("discriminator", build_discriminator)):
         run.model(name).parent.mkdir(exist_ok=True)
         build(experiment.model).save(run.model(name))
@@ -784,12 +786,29 @@ def test_images_are_those_that_were_trained_on_by_their_dataset_not_by_how_it_is
     trained, data = find_network(str(run.folder), "generator"), run.experiment.data
     monkeypatch.chdir(home)
     same = (data, with_fields(data, count=None, tolerated=0.1), DataConfig("squares.npz"))
-    assert [evaluation.was_trained_on(trained, of) for of in same] == [True, True, True]
+    assert [evaluation.was_trained_on(trained, of, home, False) for of in same] == [True, True, True]
     assert evaluation.was_trained_on(trained, with_fields(data, name="faces")) is False
     assert evaluation.was_trained_on(with_fields(trained, experiment=None), data) is None
     published, elsewhere = with_fields(trained, run=None), with_fields(data, name="moved/squares.npz")
     known = [evaluation.was_trained_on(published, of) for of in (*same, elsewhere, with_fields(data, name="faces"))]
     assert known == [True, True, True, None, False]  # without its run nobody would know moved pictures again
+
+
+def test_of_a_folder_that_has_changed_since_nobody_knows_what_was_trained_on(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    for number in range(30):
+        write_png(tmp_path / "own" / f"{number:02}.png", random.integers(0, 256, (16, 16, 3), np.uint8))
+    experiment = replace(preset("report32"), name=str(tmp_path / "own"), count=20, batch_size=8)
+    experiment = replace(experiment, image_size=16, generator={"start": 2})
+    places = {"data_dir": tmp_path / "data", "progress": False}
+    dataset = load_for(experiment, **places)
+    run = Run.create(experiment, {"images": 20, "fingerprint": dataset.fingerprint}, tmp_path / "runs")
+    trained = TrainedNetwork("x", tmp_path / "x.keras", tmp_path, run, run.experiment)
+    assert evaluation.was_trained_on(trained, experiment.data, **places) is True
+    write_png(tmp_path / "own" / "!.png", np.zeros((16, 16, 3), np.uint8))
+    assert evaluation.was_trained_on(trained, experiment.data, **places) is None
+    true = true_images_for(experiment.data, 16, 8, trained_on=None, **places)
+    assert true.seen == "unknown" and "may have been trained on" in true.about
 
 
 def test_a_walk_is_measured_beside_other_images_as_such(run, squares, tmp_path, monkeypatch):

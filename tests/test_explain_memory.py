@@ -320,6 +320,6 @@ def test_where_few_training_images_are_looked_among_only_these_are_drawn(
         return images
 
     monkeypatch.setattr(section_of, "load_of", load)
-    subject = SimpleNamespace(most=most, data_dir=tmp_path)
+    subject = SimpleNamespace(most=most, data_dir=tmp_path, run=None)
     assert len(section_of._trained_on(replace(tiny, name=data, count=count), subject)) == min(200, most)
     assert asked == [(asked_for, tiny.model.image_size)]

@@ -177,8 +177,9 @@ def choose(
     if images < FEW_TO_LEARN_FROM:
         why["Expect"] += "; of so few images some may be repeated"
         if images >= TO_SEARCH + timed.experiment.training.batch_size:
-            why["Expect"] += f": once {TO_SEARCH} of them are put into FOLDER/test, or are beyond --count, "
-            why["Expect"] += "./dcgan explain last --only memory looks for that"
+            why["Expect"] += f": once {TO_SEARCH} of them are put into FOLDER/test and the others into "
+            why["Expect"] += "FOLDER/train, or are beyond --count, and it is trained anew, ./dcgan explain last --only "
+            why["Expect"] += "memory looks for that"
     return Choice(timed.experiment, why, minutes, timed.trial)
 
 

@@ -43,6 +43,20 @@ def is_the_systems(error: BaseException | None) -> bool:
     return isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
 
 
+def save_array(path: str | Path, array) -> None:
+    """Write a NumPy array as .npy. NumPy's own way loses what the system says where a disk is full.
+
+    Raises:
+        OSError: with its number.
+    """
+    import numpy as np  # of most that use this module nothing needs it
+
+    with open(path, "wb") as file:
+        header = np.lib.format.header_data_from_array_1_0(np.ascontiguousarray(array))
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(np.ascontiguousarray(array))
+
+
 def expanded(path: str | Path) -> Path:
     """A path with its ~ written out; as it was typed where there is no such user, for which pathlib would raise."""
     return Path(os.path.expanduser(path))

@@ -137,11 +137,24 @@ def with_data(
     if trained.run is None or not is_own(place) or not is_own(name):
         return trained, place
     moved = config.replace(experiment, name=place)
-    try:
-        same = load_for(moved, data_dir, progress).fingerprint == trained.run.environment.get("fingerprint")
-    except InputError:  # fewer than it was trained on, or such that cannot be read at its size
-        same = False
+    same = are_as_trained_on(trained.run, moved, data_dir, progress)
     return (dataclasses.replace(trained, experiment=moved), None) if same else (trained, place)
+
+
+def are_as_trained_on(
+    run: Run, experiment: Experiment, data_dir: str | Path | None = None, progress: bool = True
+) -> bool:
+    """Whether own pictures are those that a run was trained on, where its experiment says that they are.
+
+    Args:
+        run: keeps their fingerprint.
+        experiment: its own, or one that names the place they were moved to.
+        data_dir, progress: as for `with_data`.
+    """
+    try:
+        return load_for(experiment, data_dir, progress).fingerprint == run.environment.get("fingerprint")
+    except InputError:  # fewer than it was trained on, or such that cannot be read at its size
+        return False
 
 
 def _which(run: Run, asked: str | None) -> int | str | None:

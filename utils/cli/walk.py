@@ -141,6 +141,6 @@ def _measure(options: Walk, trained, sampler):
     trained, other = with_data(trained, options.data, options.data_dir, progress=not options.json)
     data, size = data_of(trained, other), sampler.generator.output_shape[1]
     places = {"data_dir": options.data_dir, "progress": not options.json}
-    true = true_images_for(data, size, TRUE_IMAGES, trained_on=was_trained_on(trained, data), **places)
+    true = true_images_for(data, size, TRUE_IMAGES, trained_on=was_trained_on(trained, data, **places), **places)
     extractor = space_for(data.name, size, features=options.features, small=data.small, **places)
     return smoothness(sampler, extractor, true.images[:TRUE_IMAGES], true.about, seed=options.seed)

@@ -10,7 +10,7 @@ import numpy as np
 from utils.data.dataset import UNKNOWN, Description
 from utils.data.pixels import fit, on_white
 from utils.errors import InputError
-from utils.files import DAMAGED_ZIP, NO_ARRAY, appears_whole
+from utils.files import DAMAGED_ZIP, NO_ARRAY, appears_whole, is_the_systems
 
 
 class ArrayFile:
@@ -89,9 +89,9 @@ class ArrayFile:
             return
         try:
             unpack_npy(self.path, self.key, self.mapped)
-        except OSError:
-            raise  # of the disk
         except DAMAGED_ZIP as error:
+            if is_the_systems(error):
+                raise
             raise InputError(f"{self.path} is damaged ({error}).") from error
 
     def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:

@@ -1,5 +1,6 @@
 """A folder of pictures, with everything below it."""
 
+import errno
 import hashlib
 import json
 import os
@@ -116,7 +117,7 @@ class Folder(Pictures):
 
     def files(self, rows: range) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
         for row in rows:
-            yield self.names[row], partial((self.path / self.names[row]).open, "rb")
+            yield self.names[row], partial(_open, self.path / self.names[row])
 
     def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:
         """Decode, cut and shrink some of the pictures."""
@@ -168,6 +169,11 @@ class Folder(Pictures):
             notes.append(
                 f"Folders at the top are splits: {named}{alone}. --split ({', '.join(self.splits)}, {ALL}) says which "
                 f"is used: {split}."
+            )
+        elif named := sorted(top for top in {_top(name) for name, _, _ in found.pictures} if top.lower() in _SPLITS):
+            notes.append(
+                f"{_some(named)} is a folder like all others here: to hold its pictures apart, put those to train on "
+                "into a folder train beside it."
             )
         folders = self._inside(name for name, _, _ in found.pictures)
         if not self.classes and len(folders) > 1:
@@ -281,6 +287,20 @@ def _no_picture(path: str, rules: int) -> str | None:
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return None if kind in FORMATS and rules > 1 else kind
+
+
+def _open(path: Path) -> BinaryIO:
+    """A file that was there when the folder was looked at.
+
+    Raises:
+        OSError: it cannot be opened; ESTALE if it has gone since, as with a disk that is taken out.
+    """
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        if path.is_symlink():  # it leads nowhere, and did before
+            raise
+        raise OSError(errno.ESTALE, "it was there a moment ago", str(path)) from error
 
 
 def _top(name: str) -> str:

@@ -11,7 +11,7 @@ from utils.data.dataset import Description
 from utils.data.pictures import unreadable
 from utils.data.pixels import fit
 from utils.errors import InputError
-from utils.files import NO_ARRAY
+from utils.files import NO_ARRAY, is_the_systems
 
 FILES = {"train": tuple(f"train_data_batch_{number}.npz" for number in range(1, 11)), "val": ("val_data.npz",)}
 NAMES = "map_clsloc.txt"  # of the classes, as the authors number them; the archives do not hold it
@@ -78,9 +78,9 @@ class ImageNet32:
             try:
                 if not unpacked.exists():
                     unpack_npy(path, "data", unpacked)
-            except OSError:
-                raise  # of the disk
             except (*NO_ARRAY, KeyError) as error:
+                if is_the_systems(error):
+                    raise
                 raise _damaged(path, error) from error
         self.labels = np.concatenate(labels).astype(np.int64)
 

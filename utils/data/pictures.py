@@ -26,10 +26,9 @@ SUFFIXES = frozenset(
     ".j2k", ".ppm", ".pgm", ".pbm", ".pnm"}
 )  # fmt: skip
 """A file of such a name is taken for a picture before it is opened; of others the content decides (`kind_of`)."""
-_MAY_PASS = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EMFILE, errno.ENFILE}
-)
-"""What a system says of places, not of pictures: a picture that was left out for it would be left out for good."""
+_OF_THE_PICTURE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
+"""What a system says of one file. All else is about its place, and may pass: a picture that was left out for it would
+be left out for good."""
 _BUILT = {"WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}  # what a Pillow can have been built without
 FORMATS = tuple(
     name
@@ -76,7 +75,7 @@ class Pictures:
                 except MemoryError:
                     raise
                 except Exception as error:  # for malformed files Pillow raises nearly every kind there is
-                    if isinstance(error, OSError) and error.errno in _MAY_PASS:
+                    if _may_pass(error):
                         raise InputError(
                             f"{printable(name)} cannot be read ({error.strerror}): mend that, or move it away."
                         ) from error
@@ -143,9 +142,13 @@ class Zip:
         try:
             return BytesIO(self.file.read(member))
         except DAMAGED_ZIP as error:
-            if isinstance(error, OSError) and error.errno in _MAY_PASS:  # no fault of the zip
+            if _may_pass(error):  # no fault of the zip
                 raise
             raise InputError(f"{name} in {self.path} is damaged ({error}).") from error
+
+
+def _may_pass(error: Exception) -> bool:
+    return is_the_systems(error) and error.errno not in _OF_THE_PICTURE
 
 
 def unreadable(path: str | Path, error: Exception, cure: str, what: str = "is damaged") -> InputError:
@@ -242,6 +245,9 @@ def _opened(file: BinaryIO) -> Iterator[Image.Image]:
     except UnidentifiedImageError as error:
         file.seek(0)
         kind = kind_of(file.read(HEAD))
+        if kind in FORMATS:
+            cure = "save it with 8 bits a channel, or as PNG"
+            raise InputError(f"{kind} of a kind that cannot be read here, or damaged: {cure}") from error
         raise InputError(f"{kind}, {CURES[kind]}" if kind in CURES else "not a picture") from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
@@ -294,7 +300,10 @@ def _eight_bits(image: Image.Image, file: BinaryIO) -> Image.Image:
         raise InputError("32 bits a value, of which nobody says what is white: save it with 8 bits")
     if image.format == "PNG":
         file.seek(24)  # 8 bytes of signature, 8 of chunk header, 4 of width, 4 of height, then the bits per channel
-        if file.read(1) != b"\x10":
+        depth, clear = file.read(1)[0], image.info.get("transparency")
+        if depth in (2, 4) and image.mode == "L" and isinstance(clear, int):  # Pillow brings to 8 bits all but this
+            image.info["transparency"] = clear * (255 // (2**depth - 1))
+        if depth != 16:
             return image
         file.seek(0)
         wide = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
@@ -307,7 +316,9 @@ def _eight_bits(image: Image.Image, file: BinaryIO) -> Image.Image:
                 wide = white - wide
     else:
         return image
-    narrow = np.rint(wide / (white / 255)).astype(np.uint8)
+    narrow = np.empty(wide.shape, np.uint8)
+    for line, row in zip(narrow, wide):  # at once it would be two pictures of float64
+        line[:] = np.rint(row / (white / 255))
     if narrow.ndim == 3:
         narrow = cv2.cvtColor(narrow, cv2.COLOR_BGRA2RGBA if narrow.shape[2] == 4 else cv2.COLOR_BGR2RGB)
     elif clear is not None:  # of a transparent colour OpenCV has made alpha, of a transparent grey it does not

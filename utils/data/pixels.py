@@ -35,6 +35,9 @@ def on_white(pictures: np.ndarray) -> np.ndarray:
     Returns:
         uint8 (..., 3).
     """
-    colour, alpha = pictures[..., :3].astype(np.uint16), pictures[..., 3:].astype(np.uint16)
-    # At most 255 * 255, which uint16 holds; + 127 makes the division round to the nearest.
-    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    laid = np.empty((*pictures.shape[:-1], 3), np.uint8)
+    for made, rows in zip(laid, pictures):  # at once it would be several pictures of 16 bits
+        colour, alpha = rows[..., :3].astype(np.uint16), rows[..., 3:].astype(np.uint16)
+        # At most 255 * 255, which uint16 holds; + 127 makes the division round to the nearest.
+        made[...] = (colour * alpha + 255 * (255 - alpha) + 127) // 255
+    return laid

@@ -474,6 +474,12 @@ def _disk_explained(title: str, home: Path) -> Iterator[None]:
 # --- reading, here or in worker processes -----------------------------------------------------------------------------
 
 
+_NO_MEMORY = (
+    "Memory ran out while images were read. What is finished is kept: close other programs and start again, or move "
+    "the largest pictures away."
+)
+
+
 def _read_chunks(
     source: Source, layout: Layout, home: Path, chunks: dict[int, range], workers: int | None
 ) -> Iterator[tuple[int, str, dict[int, str]]]:
@@ -483,8 +489,11 @@ def _read_chunks(
     workers = min(workers, len(chunks))
     # Workers could not import a source that a notebook or the main script defines.
     if workers <= 1 or type(source).__module__ == "__main__":
-        for index, rows in chunks.items():
-            yield index, *_read_chunk(source, layout, home, rows)
+        try:
+            for index, rows in chunks.items():
+                yield index, *_read_chunk(source, layout, home, rows)
+        except MemoryError as error:
+            raise InputError(_NO_MEMORY) from error
         return
     context = multiprocessing.get_context("spawn")  # TensorFlow's threads, if it is loaded here, do not survive a fork
     far_end, lifeline = context.Pipe(duplex=False)
@@ -494,6 +503,8 @@ def _read_chunks(
             futures = {pool.submit(_work, rows): index for index, rows in chunks.items()}
         for future in as_completed(futures):
             yield futures[future], *future.result()
+    except MemoryError as error:
+        raise InputError(_NO_MEMORY) from error
     except BrokenProcessPool as error:
         raise InputError(
             "A process that reads images was killed, most often because memory ran out. What is finished is kept: "

@@ -17,7 +17,7 @@ import numpy as np
 from utils.data.dataset import Description
 from utils.data.pixels import fit
 from utils.errors import InputError
-from utils.files import appears_whole, is_the_systems
+from utils.files import appears_whole, is_the_systems, save_array
 
 SPLITS = ("train", "test", "extra")
 FETCH = "`bash data_scripts/get_svhn.sh`"
@@ -81,7 +81,7 @@ class Svhn:
                 with self.path.open("rb") as file, appears_whole(self.images) as temporary:
                     _unpack_images(file, self.count, temporary)
             with appears_whole(self.labels) as temporary:
-                np.save(temporary, loadmat(str(self.path), variable_names=["y"])["y"][:, 0].astype(np.int64))
+                save_array(temporary, loadmat(str(self.path), variable_names=["y"])["y"][:, 0].astype(np.int64))
 
     def read(self, rows: range) -> tuple[dict[str, np.ndarray], dict[int, str]]:
         """Turn columns first into rows first; a label that is no digit makes an image fail."""

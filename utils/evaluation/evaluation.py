@@ -19,7 +19,7 @@ from utils.evaluation.quality import Quality
 from utils.evaluation.records import digest
 from utils.evaluation.texts import Texts, texts_and_seen
 from utils.models import load_generator
-from utils.networks import TrainedNetwork
+from utils.networks import TrainedNetwork, are_as_trained_on
 from utils.sampling import Sampler
 from utils.text_encoder import encoder_beside
 
@@ -67,7 +67,7 @@ def evaluate(
     generator, sha256 = loaded or load(trained)
     origin = origin_of(trained, generator)  # before a training may add a summary
     size, places = generator.output_shape[1], {"data_dir": data_dir, "progress": progress}
-    how = {**places, "trained_on": was_trained_on(trained, data)}
+    how = {**places, "trained_on": was_trained_on(trained, data, **places)}
     if only_unseen:
         true = unseen_images_for(data, size, 2 * samples, **how)
     else:
@@ -92,14 +92,23 @@ def evaluate(
     }
 
 
-def was_trained_on(trained: TrainedNetwork, data: DataConfig) -> bool | None:
-    """Whether a network was trained on images of this dataset, however many and which; None where that is not known:
-    also of own pictures elsewhere where there is no run that would know them again, for they may have been moved."""
+def was_trained_on(
+    trained: TrainedNetwork, data: DataConfig, data_dir: str | Path | None = None, progress: bool = True
+) -> bool | None:
+    """Whether a network was trained on images of this dataset, however many and which.
+
+    None where that is not known: also of own pictures, where there is no run that would know them again elsewhere, and
+    where they have changed in their place, so that nobody knows which of them are those that were trained on.
+    """
     if trained.experiment is None:
         return None
-    own = trained.experiment.data.name
+    own, run = trained.experiment.data.name, trained.run
     same = place_of(data.name) == place_of(own)
-    return None if not same and trained.run is None and is_own(data.name) and is_own(own) else same
+    if not is_own(data.name) or not is_own(own):
+        return same
+    if run is None:
+        return True if same else None
+    return None if same and not are_as_trained_on(run, trained.experiment, data_dir, progress) else same
 
 
 def agreement(

@@ -228,10 +228,12 @@ def true_images_for(
     places = {"data_dir": data_dir, "progress": progress}
     apart, copies = _unseen(data, size, count, places)
     if apart is not None and len(apart) >= count:
-        about = f"held-out images ({apart.title})"
-        if apart.split == data.split:
+        about, seen = f"held-out images ({apart.title})", False
+        if trained_on is None and is_own(data.name):  # which of them was trained on is not known, so neither is this
+            about, seen = f"images of {apart.title}, which it may have been trained on", UNKNOWN
+        elif apart.split == data.split:
             about = f"images of {apart.title} that it was not trained on"
-        return TrueImages.of(apart, about + _left_out(copies), seen=False, dedup=COPIES if copies else "off")
+        return TrueImages.of(apart, about + _left_out(copies), seen=seen, dedup=COPIES if copies else "off")
     of_run = reading(data)
     counts = data.count and (max(data.count, count), data.count)
     there = source_there(data.name, size, counts or (), data_dir=data_dir, **of_run).describe().count

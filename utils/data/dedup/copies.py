@@ -9,7 +9,7 @@ import numpy as np
 from utils.data.dataset import Dataset
 from utils.data.dedup.find import find_duplicates
 from utils.data.rows import copy_rows
-from utils.files import NO_ARRAY, appears_whole
+from utils.files import NO_ARRAY, appears_whole, save_array
 
 VERSION = 1  # raise it when a method finds other duplicates than before
 
@@ -37,7 +37,7 @@ def deduplicated(dataset: Dataset, method: str, folder: str | Path, progress: bo
     if kept is None:
         kept = find_duplicates(dataset.images, method, progress=progress).kept
         with appears_whole(found) as temporary:
-            np.save(temporary, kept)
+            save_array(temporary, kept)
     if len(kept) == len(dataset):
         return dataset
     title = f"{dataset.title} without duplicates ({method})"

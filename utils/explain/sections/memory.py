@@ -7,7 +7,7 @@ import numpy as np
 
 from utils import viz
 from utils.config import Experiment
-from utils.data.catalogue import count_for, find_entry, load_of
+from utils.data.catalogue import count_for, find_entry, is_own, load_of
 from utils.errors import InputError
 from utils.evaluation.copying import closest_hundredth
 from utils.evaluation.features import extractor_for
@@ -26,7 +26,13 @@ def _trained_on(experiment: Experiment, subject: Subject) -> np.ndarray:
     data, entry = experiment.data, find_entry(experiment.data.name)
     if subject.most and entry and entry.built_in:  # image i does not depend on how many there are
         data = replace(data, count=min(subject.most, count_for(experiment, subject.data_dir)[0]))
-    return load_of(data, experiment.model.image_size, subject.data_dir).images[: subject.most]
+    dataset, run = load_of(data, experiment.model.image_size, subject.data_dir), subject.run
+    if run and is_own(data.name) and dataset.fingerprint != run.environment.get("fingerprint"):
+        raise InputError(
+            f"The images of {data.name} are not those that {run.folder} was trained on, so nobody knows which of them "
+            "it has seen: restore them, or train it anew."
+        )
+    return dataset.images[: subject.most]
 
 
 def section(subject: Subject, folder: Path) -> Section:
