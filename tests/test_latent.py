@@ -497,11 +497,20 @@ def test_the_turn_vector_turns_as_far_as_its_exemplars_are_apart_and_random_ones
     record = turn_vector(sampler(), gauge, judge(), exemplars=16, pool=400, samples=100)
     assert abs(record.vector[3]) == np.abs(record.vector).max() and record.vector[3] > 3
     assert record.slope.low > 4
-    assert record.random_slope.low < 0 < record.random_slope.high and abs(record.random_slope.value) < 1
+    assert 0 < record.random_slope.high < 0.8 * record.slope.low  # a random one is mostly along other quarters
     assert not record.degrees[:, 2].any() and (record.kept[:, 2] == 1).all()
     assert len(record.table()) == 5 and json.dumps(record.plain())
     assert pictures.turning_sheet(record).dtype == np.uint8
     assert "16 exemplars a side" in texts(figures.turning_figure([record], "quarters"))
+
+
+def test_random_vectors_are_told_to_turn_as_far_as_they_do_whichever_way():
+    """Where there is one latent, a random vector of that length is the turn vector or its opposite: it turns as far."""
+    one = Sampler(lambda latents: quarters(np.repeat(latents, 4, 1)), 1)
+    gauge = Gauge(0.0, 1.0, lambda images: 7 * brightness(images)[:, 3])
+    record = turn_vector(one, gauge, exemplars=4, pool=200, samples=100)
+    assert record.random_slope.value == pytest.approx(record.slope.value, rel=0.01)
+    assert all(row["random"]["value"] >= 0 for row in record.plain()["strengths"])
 
 
 def test_the_turn_of_faces_can_be_read_off_their_pixels(tmp_path):

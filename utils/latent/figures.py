@@ -109,7 +109,7 @@ def turning_figure(records: Sequence[Turning], title: str) -> Figure:
         _curve(kept, record.strengths, record.at(record.kept), f"C{number}", label)
     last = records[-1]
     label = f"random, as long as that of {last.exemplars}"
-    _curve(turned, last.strengths, last.at(last.random), "grey", label)
+    _curve(turned, last.strengths, last.at(np.abs(last.random)), "grey", f"{label}, either way")
     _curve(kept, last.strengths, last.at(last.random_kept), "grey", label)
     turned.set(title="turned by", ylabel="degrees, clockwise")
     kept.set(title="what the judge sees is kept", ylim=(-0.03, 1.03))

@@ -86,7 +86,8 @@ class Turning:
         left, right: uint8 (k, S, S, 3), the exemplars.
         strengths: how much of the vector was added.
         degrees: float (N, T), how far that turns each of N fresh samples, against adding nothing.
-        random: float (N, T), the same for random vectors of the same length.
+        random: float (N, T), the same for random vectors of the same length, another for each sample. Their signs say
+            nothing, and their mean with them is 0 whatever they do: how far they turn is told either way.
         kept, random_kept: float (N, T), share of what a judge sees in the sample that it still sees; NaN without judge.
         images: uint8 (n, T, S, S, 3), the first of those samples.
     """
@@ -113,12 +114,13 @@ class Turning:
 
     @property
     def random_slope(self) -> Interval:
-        """The same for the random vectors."""
-        return student((self.random[:, -1] - self.random[:, 0]) / 2)
+        """The same for the random vectors, either way."""
+        return student(np.abs(self.random[:, -1] - self.random[:, 0]) / 2)
 
     def table(self) -> list[dict]:
         """A row for each strength, in words."""
-        rows = zip(self.strengths, *map(self.at, (self.degrees, self.random, self.kept, self.random_kept)))
+        by_chance = np.abs(self.random)
+        rows = zip(self.strengths, *map(self.at, (self.degrees, by_chance, self.kept, self.random_kept)))
         return [
             {
                 "exemplars": self.exemplars,
@@ -126,7 +128,7 @@ class Turning:
                 "times the vector": f"{strength:+.1f}",
                 "turned by": f"{turned:+.1f}°",
                 "others kept": f"{kept:.0%}",
-                "random vector: turned by": f"{by_chance:+.1f}°",
+                "random vector: turned either way by": f"{by_chance:.1f}°",
                 "others kept ": f"{kept_by_chance:.0%}",
             }
             for strength, turned, by_chance, kept, kept_by_chance in rows
@@ -134,7 +136,8 @@ class Turning:
 
     def plain(self) -> dict:
         """As plain values, for a record."""
-        measured = {"degrees": self.degrees, "random": self.random, "kept": self.kept, "random_kept": self.random_kept}
+        measured = {"degrees": self.degrees, "random": np.abs(self.random)}
+        measured |= {"kept": self.kept, "random_kept": self.random_kept}
         found = {name: self.at(values) for name, values in measured.items() if np.isfinite(values).all()}
         return {
             "exemplars": self.exemplars,

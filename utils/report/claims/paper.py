@@ -230,7 +230,7 @@ def _turns(kept: Kept) -> Evidence:
     return Evidence(
         f"model `faces64`: a vector from {most['exemplars']} samples a side turns {most['samples']} others by "
         f"{Interval.of(back['degrees']):+.1f} to {Interval.of(forth['degrees']):+.1f} degrees (95%){others}",
-        f"a random vector as long: {Interval.of(forth['random']):+.1f} degrees"
+        f"random vectors as long: {Interval.of(forth['random']):.1f} degrees, either way"
         + (f", and {Interval.of(forth['random_kept']):.0%} stays" if "random_kept" in forth else ""),
         CONFIRMED if slope.low > max(0.0, random.high) else OPEN,
         f"tilts of the head, as a regression reads them that errs by {found['gauge_error']:.1f} degrees; the paper's "
