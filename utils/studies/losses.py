@@ -24,6 +24,8 @@ READINGS = {
     "discriminator's distance from log 2": lambda generator, discriminator: abs(discriminator - np.log(2)),
 }
 """What somebody might read off the two losses, as a measure of how bad samples are."""
+UPDATES_DONE = "updates done (negative)"
+"""What stands beside the readings."""
 
 
 def losses(data: str = "faces", scale: str = "report") -> Study:
@@ -109,6 +111,13 @@ def readings(results: dict) -> list[dict]:
     return rows
 
 
+def within_runs(results: dict) -> dict[str, list[float]]:
+    """Spearman's rank correlation with the kernel distance in each run, of each of `READINGS` and of
+    `UPDATES_DONE`; NaN where all of one are equal."""
+    values, distance = _readings_of(results)
+    return {name: [_rank_correlation(v, d) for v, d in zip(of, distance)] for name, of in values.items()}
+
+
 def correlations(results: dict) -> list[dict]:
     """How well each reading of the losses orders samples by their quality.
 
@@ -120,19 +129,23 @@ def correlations(results: dict) -> list[dict]:
         A row for each of `READINGS`, and one for the number of updates: the mean of Spearman's rank correlation with
         the kernel distance over the runs, with the lowest and the highest; and its mean over the updates between runs.
     """
+    (table, distance), within = _readings_of(results), within_runs(results)
+    rows = []
+    for name, values in table.items():
+        between = spread([_rank_correlation(v, d) for v, d in zip(values.T, distance.T)], "+.2f")
+        rows.append({"what is read": name, "within a run": spread(within[name], "+.2f"), "between runs": between})
+    return rows
+
+
+def _readings_of(results: dict) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """What is read at the kept moments, float (runs, moments), by its name; and the kernel distances there."""
     runs = [(run, *loss_curves(run), *_snapshots(run)) for run in results["runs"]]
     table = {}
     for name, read in READINGS.items():
         values = [read(*(np.interp(at, updates, loss) for loss in losses)) for _, updates, *losses, at, _ in runs]
         table[name] = np.array(values)
-    table["updates done (negative)"] = np.array([-at for *_, at, _ in runs])
-    distance = np.array([distance for *_, distance in runs])
-    rows = []
-    for name, values in table.items():
-        within = spread([_rank_correlation(v, d) for v, d in zip(values, distance)], "+.2f")
-        between = spread([_rank_correlation(v, d) for v, d in zip(values.T, distance.T)], "+.2f")
-        rows.append({"what is read": name, "within a run": within, "between runs": between})
-    return rows
+    table[UPDATES_DONE] = np.array([-at for *_, at, _ in runs])
+    return table, np.array([distance for *_, distance in runs])
 
 
 def plot_losses(results: dict, log: Collection[str] = ()) -> Figure:

@@ -1,11 +1,12 @@
 """The claims of the course report of 2021 (R), and the evidence for each."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from utils.intervals import Interval
+from utils.intervals import Interval, student
 from utils.report.claims.claim import (
     AMOUNT,
     BN,
@@ -28,7 +29,6 @@ from utils.report.claims.reading import (
     copies_in_words,
     findings_starting,
     healthy_of,
-    interval_in,
     kernel_ends,
     long_trainings,
     of_arm,
@@ -335,25 +335,33 @@ def _losses_intersect(kept: Kept) -> Evidence:
 
 
 def _losses_tell(kept: Kept) -> Evidence:
-    from utils.studies.losses import correlations
+    from utils.studies.losses import UPDATES_DONE, within_runs
 
     results = kept.study("losses-faces")
-    found = {row["what is read"]: row["within a run"] for row in correlations(results)}
-    crossed = sum(n > 0 for n in _crossings(results["runs"]))
-    generator, updates = found["generator's loss"], found["updates done (negative)"]
-    low, high = interval_in(generator).low, interval_in(generator).high
+    crossed, found = sum(n > 0 for n in _crossings(results["runs"])), within_runs(results)
+    generator, updates = (_over_runs(found[name]) for name in ("generator's loss", UPDATES_DONE))
+    tells = generator.low > 0
     return Evidence(
-        f"rank correlation of the generator's loss with the kernel distance within a run: {generator}",
-        f"of the number of updates done: {updates}",
-        REFUTED if low < 0 < high else OPEN,
+        f"rank correlation of the generator's loss with the kernel distance within a run: {generator:+.2f} (95%, "
+        f"{len(results['runs'])} trainings)",
+        f"of the number of updates done: {updates:+.2f}",
+        REFUTED if not crossed and not tells else OPEN,
         (
             f"the losses intersect in {crossed} of {len(results['runs'])} runs"
             if crossed
             else "there is no intersection to explain anything"
         )
-        + (", and the loss does not say" if low < 0 < high else ", and the loss may say")
+        + (", and the loss may say" if tells else ", and the loss does not clearly say")
         + " when pictures stop improving",
     )
+
+
+def _over_runs(correlations: list[float]) -> Interval:
+    """The mean over trainings, with its interval; of moments that are all alike there is no correlation."""
+    there = [value for value in correlations if math.isfinite(value)]
+    if len(there) < 2:
+        raise NotKeptError("there are not two trainings in which both change")
+    return student(np.array(there), (-1, 1))
 
 
 def _maps_show(kept: Kept) -> Evidence:
