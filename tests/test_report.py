@@ -1055,6 +1055,17 @@ def test_a_pdf_that_is_not_what_its_report_gives_is_found_though_it_has_the_mark
     assert answer() == UNKNOWN, "another version may set it in another way"
 
 
+@pytest.mark.parametrize(("words", "found"), [("three words here", NO), ("three words 猫 here", UNKNOWN)])
+def test_a_pdf_with_letters_that_other_fonts_set_here_is_not_called_changed(tmp_path, monkeypatch, words, found):
+    def own_words(plain):
+        plain["sections"][0]["blocks"][0]["text"] = words
+
+    whole = handed_in(run_in(tmp_path), tmp_path / "whole", own_words)
+    monkeypatch.setattr("utils.report.grade.pdf_of", lambda folder: (folder / "report.pdf").read_bytes() + b" ")
+    (answer,) = grade(whole, {"items": [{"check": "report", "says": "?"}]})
+    assert answer.answer == found, answer.why
+
+
 def test_a_page_cannot_show_another_picture_than_the_runs_by_naming_another_place(tmp_path):
     def remake(_, report):
         report.section("Results", report.picture(np.zeros((4, 4, 3), np.uint8), "samples", "What it shows.", STAMP))

@@ -23,7 +23,7 @@ from utils.report.analyses import explained
 from utils.report.document import JSON, PAGE, PDF, PICTURES, Report, read
 from utils.report.kept import NotKeptError
 from utils.report.of_networks import Subject, made_of
-from utils.report.write import mark_of, page_of, pdf_of
+from utils.report.write import asks_for_fonts, mark_of, page_of, pdf_of
 from utils.runs import Rows, Run
 from utils.text import one_line
 
@@ -320,6 +320,9 @@ def _report(graded: Graded) -> Found:
     if content != (set_again := pdf_of(graded.report)):
         if set(_SETTER.findall(content)) != set(_SETTER.findall(set_again)):
             return UNKNOWN, f"{PDF} was set by another Typst than is here, so whether it was changed cannot be told"
+        if asks_for_fonts(graded.report):
+            why = "has letters that each machine sets with its own fonts, so whether it was changed cannot be told"
+            return UNKNOWN, f"{PDF} {why}"
         return NO, f"{PDF} was changed by hand, or set with other fonts: make it again"
     return YES, f"{len(again.sections)} sections, made again and compared"
 

@@ -86,10 +86,8 @@ def pdf_of(folder: str | Path) -> bytes:
     from utils.figure import FONT, font_file
 
     folder = Path(folder).resolve()
-    drawings = [folder / PICTURES / name for name in names_in(folder / PICTURES) if name.endswith(".svg")]
-    text = "".join([json.dumps(read(folder), ensure_ascii=False), *(f.read_text(encoding="utf-8") for f in drawings)])
     # Typst's own fonts, and Matplotlib's for letters that those have not; another where letters ask for one.
-    fonts = {str(Path(font_file(letters)).parent) for letters in ("", *_foreign(text))}
+    fonts = {str(Path(font_file(letters)).parent) for letters in ("", *_foreign(_text_of(folder)))}
     template = (_HERE / "paper.typ").read_bytes()
     try:
         return typst.compile(
@@ -111,6 +109,18 @@ def write_pdf(folder: str | Path) -> Path:
     with appears_whole(file) as temporary:
         temporary.write_bytes(made)
     return file
+
+
+def asks_for_fonts(folder: str | Path) -> bool:
+    """Whether a report has letters that are set with whatever fonts a machine has: its PDF then differs from machine to
+    machine."""
+    return bool(_foreign(_text_of(Path(folder))))
+
+
+def _text_of(folder: Path) -> str:
+    """All that is written in a report, in its pictures, too."""
+    drawings = [folder / PICTURES / name for name in names_in(folder / PICTURES) if name.endswith(".svg")]
+    return "".join([json.dumps(read(folder), ensure_ascii=False), *(f.read_text(encoding="utf-8") for f in drawings)])
 
 
 def _foreign(text: str) -> list[str]:
