@@ -250,7 +250,7 @@ def crossing(run):
         ("R4b", "losses-faces", losses_that_say_it, REFUTED, OPEN, "the loss may say when"),
         ("R4b", "losses-faces", one_that_says_the_contrary, REFUTED, OPEN, "the loss may say when"),
         ("R4b", "losses-faces", crossing, REFUTED, OPEN,
-         "the losses intersect in 12 of 12 runs, and the loss does not clearly say"),
+         "the losses intersect in 12 of 12 runs"),
     ],
 )  # fmt: skip
 def test_the_reason_turns_with_the_figures(kept, claim, results, edit, before, after, why):
