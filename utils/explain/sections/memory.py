@@ -27,7 +27,8 @@ def _trained_on(experiment: Experiment, subject: Subject) -> np.ndarray:
     if subject.most and entry and entry.built_in:  # image i does not depend on how many there are
         data = replace(data, count=min(subject.most, count_for(experiment, subject.data_dir)[0]))
     dataset, run = load_of(data, experiment.model.image_size, subject.data_dir), subject.run
-    if run and is_own(data.name) and dataset.fingerprint != run.environment.get("fingerprint"):
+    known = run and run.environment.get("fingerprint")
+    if known and is_own(data.name) and dataset.fingerprint != known:
         raise InputError(
             f"The images of {data.name} are not those that {run.folder} was trained on, so nobody knows which of them "
             "it has seen: restore them, or train it anew."
