@@ -639,6 +639,18 @@ def test_an_array_that_a_full_disk_does_not_take_is_told_by_the_systems_number(s
         np.testing.assert_array_equal(np.load(small_disk / "b.npy", allow_pickle=False), array)
 
 
+@dataclass(frozen=True)
+class TooLarge(Numbers):
+    def read(self, rows):
+        raise MemoryError
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_memory_that_runs_out_is_told_in_a_sentence(tmp_path, workers):
+    with pytest.raises(InputError, match="Memory ran out while images were read. What is finished is kept"):
+        _prepare(TooLarge(), tmp_path / "p", workers=workers)
+
+
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_read(small_disk, tmp_path):
     source = Numbers(count=40_000, log=str(tmp_path / "log"))
     with pytest.raises(InputError, match=r"needs 3 MB, but only \d MB are free in .*DCGAN_DATA_DIR"):

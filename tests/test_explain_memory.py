@@ -323,3 +323,19 @@ def test_where_few_training_images_are_looked_among_only_these_are_drawn(
     subject = SimpleNamespace(most=most, data_dir=tmp_path, run=None)
     assert len(section_of._trained_on(replace(tiny, name=data, count=count), subject)) == min(200, most)
     assert asked == [(asked_for, tiny.model.image_size)]
+
+
+@pytest.mark.parametrize(("fingerprint", "refused"), [("none", False), (None, False), ("another", True)])
+def test_copies_of_pictures_that_have_changed_since_the_training_are_not_looked_for(
+    tiny, monkeypatch, tmp_path, fingerprint, refused
+):
+    images = Dataset("own", "own", np.zeros((20, 8, 8, 3), np.uint8), "none")
+    monkeypatch.setattr(section_of, "load_of", lambda *_: images)
+    run = SimpleNamespace(folder=tmp_path, environment={"fingerprint": fingerprint} if fingerprint else {})
+    subject = SimpleNamespace(most=None, data_dir=tmp_path, run=run)
+    experiment = replace(tiny, name="somebody's pictures", count=None)
+    if refused:
+        with pytest.raises(InputError, match="are not those that .* was trained on, so nobody knows which of them"):
+            section_of._trained_on(experiment, subject)
+    else:
+        assert len(section_of._trained_on(experiment, subject)) == 20

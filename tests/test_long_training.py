@@ -109,6 +109,15 @@ def test_of_photographs_generated_pictures_are_kept_alone_and_no_place_of_this_m
     assert str(carried_out.home) not in (carried_out.home / "kept" / f"{carried_out.study.name}.json").read_text()
 
 
+def test_an_arm_whose_moments_were_not_kept_is_left_out_of_the_film(carried_out, tmp_path):
+    (run,) = carried_out.kept["runs"]
+    lost = carried_out.kept | {"runs": [run, run | {"arm": "report"}]}  # a process was killed before it kept them
+    study.write_film(lost, tmp_path / "film.mp4")
+    assert (tmp_path / "film.mp4").stat().st_size
+    study.write_film(lost | {"pictures": tmp_path}, tmp_path / "none.mp4")
+    assert not (tmp_path / "none.mp4").exists()
+
+
 def test_true_images_that_the_project_has_drawn_are_kept_as_they_are(tmp_path):
     faces = long_training("faces", "smallest").arms[0].experiment
     study._keep_true(tmp_path / "true.png", faces, tmp_path / "data")
