@@ -157,25 +157,27 @@ def test_the_correlation_between_images_is_high_for_maps_that_ignore_their_image
 
 
 def test_deleting_a_known_square_first_takes_the_whole_answer_and_inserting_it_gives_it_back():
-    images = squares([(0, 0), (1, 2), (3, 3)] * 3)
+    images = squares([(row, column) for row in range(3) for column in range(3)])
     fixed = fixed_discriminator(finder(np.full((4, 4), 3.0)))
     record = grad_cam(fixed, images)
     # 16 steps of 16 pixels, so the first step is one place; maps are at the images' size, so nothing is interpolated
     maps = record.maps("true").repeat(4, 1).repeat(4, 2)
-    curves = deletion_insertion(fixed, images, maps, random_maps=10, steps=16)
+    curves = deletion_insertion(fixed, images, maps, others=10, steps=16)
     np.testing.assert_allclose(curves.fractions, np.arange(17) / 16)
     # black places give -1, which ReLU cuts off; so does mid grey, at 0: only the square counts
     np.testing.assert_allclose(curves.deletion[:, 0], 3, atol=1e-5)
     np.testing.assert_allclose(curves.deletion[:, 1:], 0, atol=1e-5)
     np.testing.assert_allclose(curves.insertion[:, 1:], 3, atol=1e-5)
     np.testing.assert_allclose(curves.area("deletion"), 3 / 32, rtol=1e-5)  # a triangle
+    assert curves.swapped_deletion.shape == (9, 8, 17)  # all others
+    np.testing.assert_allclose(curves.swapped_deletion[..., 1], 3, atol=1e-5)  # what others mark is not its square
     for name in ("deletion", "insertion"):
         interval = curves.advantage(name)
         sign = -1 if name == "deletion" else 1
         assert sign * interval.value > 1 and sign * interval.low > 0 and sign * interval.high > 0
 
 
-def test_grad_cam_of_a_known_network_beats_random_maps_and_a_random_map_does_not():
+def test_grad_cam_of_a_known_network_beats_the_maps_of_other_images_and_a_random_map_does_not():
     random = np.random.default_rng(0)
     images = squares(random.integers(0, 4, (24, 2)))
     fixed = fixed_discriminator(finder(np.full((4, 4), 3.0)))
@@ -187,15 +189,32 @@ def test_grad_cam_of_a_known_network_beats_random_maps_and_a_random_map_does_not
     assert probability.area("deletion").min() > 0 and probability.area("insertion").max() < 1
 
 
+def test_maps_are_no_better_than_those_of_other_images_where_all_images_are_the_same(trained):
+    """Whatever the maps: smooth ones, those that mark the spot, all alike. Each is among the others' as often as it is
+    an image's own."""
+    images = spotted(2, 4)[0][1:].repeat(6, 0)
+    random = np.random.default_rng(0)
+    one_order = 1e-3 * random.standard_normal((6, 16, 16))  # equals would be taken in another order each time
+    coarse, marks = random.standard_normal((6, 4, 4)), occlusion(trained, images, places=4)
+    coarse, marks = (maps.repeat(4, 1).repeat(4, 2) + one_order for maps in (coarse, marks))
+    for maps in (coarse, marks, marks[:1].repeat(6, 0)):
+        curves = deletion_insertion(trained, images, maps, others=5)
+        assert curves.swapped_insertion.shape[:2] == (6, 5)
+        for name in ("deletion", "insertion"):
+            assert curves.advantage(name).value == pytest.approx(0, abs=1e-4 * np.abs(curves.area(name)).max())
+
+
 def test_for_fake_the_curves_follow_minus_the_logit(trained):
     images = spotted(6, 4)[0]
     maps = np.random.default_rng(0).standard_normal((6, 4, 4)).astype(np.float32)
-    true, fake = (deletion_insertion(trained, images, maps, score, random_maps=1) for score in ("true", "fake"))
+    true, fake = (deletion_insertion(trained, images, maps, score, others=1) for score in ("true", "fake"))
     np.testing.assert_allclose(true.deletion, -fake.deletion, rtol=1e-5)
     np.testing.assert_allclose(true.deletion[:, 0], trained.logits(images), rtol=1e-5)
     np.testing.assert_allclose(true.insertion[:, -1], trained.logits(images), rtol=1e-5)
     with pytest.raises(InputError, match="one map .* for each of 6 images"):
         deletion_insertion(trained, images, maps[:2])
+    with pytest.raises(InputError, match="two at least. Received: 1"):
+        deletion_insertion(trained, images[:1], maps[:1])
 
 
 def test_occlusion_finds_the_square_and_its_size():
@@ -338,7 +357,7 @@ def test_the_checks_section_has_a_row_for_every_method_and_every_part(run, tmp_p
             for c in curves
             if (c["images"], c["method"]) == (row["images"], row["method"])
         ]
-        assert said == f"{row['area less that of random maps']:.3f}"
+        assert said == f"{row['area less that with maps of others']:.3f}"
     assert [row["part"] for row in played if row["weights"] == "trained"] == ["a", "c"] * 3
     for row, told in zip(
         [row for row in played if row["weights"] == "trained"], [row for table in pointing for row in table]

@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from dataclasses import replace as replace_fields
 from pathlib import Path
@@ -271,6 +273,24 @@ def test_results_of_other_images_of_the_same_name_are_refused_before_any_arm_is_
     with pytest.raises(InputError, match="have to be of the same images. Received: little on .*--out"):
         train_study(elsewhere, tmp_path / "runs", tmp_path / "kept", samples=None, progress=False)
     assert file.read_text() == before and not (tmp_path / "runs").exists()
+
+
+def test_two_runs_of_a_study_that_end_together_both_add_to_what_is_kept(study, tmp_path, monkeypatch):
+    results.write(study, {("a", 0): {}}, tmp_path)
+    load_kept = results.load
+
+    def slowly(*of):
+        kept = load_kept(*of)
+        time.sleep(0.3)  # a second writer reads now, unless it waits
+        return kept
+
+    monkeypatch.setattr(results, "load", slowly)
+    writers = [threading.Thread(target=results.write, args=(study, {("b", seed): {}}, tmp_path)) for seed in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [run["seed"] for run in load_kept(study.name, tmp_path)["runs"] if run["arm"] == "b"] == [0, 1, 2]
 
 
 def test_an_arm_that_does_not_exist_is_refused_with_those_that_do(study):

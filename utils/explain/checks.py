@@ -3,7 +3,8 @@
 - Randomisation: a map that explains what the network has learnt must change when the weights become random. How much
   is told by the size of the correlation: with a random head a map that has a sign is turned over as often as not, so
   that its correlation is zero on average whatever the map shows.
-- Deletion and insertion: what a map calls important must move the score more than other pixels do.
+- Deletion and insertion: what a map calls important must move the score more than what the map of another image calls
+  important. Pixels drawn at random are no control: they lie scattered, which looks false by itself.
 - Pointing game: where the parts of an image are known exactly, does a map's strongest place lie on one of them?
 
 References:
@@ -165,31 +166,32 @@ class Curves:
         score: "true": the logit; "fake": minus the logit.
         fractions: float (T,), share of the pixels that have been changed, from 0 to 1.
         deletion, insertion: float (N, T), the score's logit along the way.
-        random_deletion, random_insertion: float (N, R, T), the same for R random maps of each image.
+        swapped_deletion, swapped_insertion: float (N, R, T), the same in the order of the maps of R other images.
     """
 
     score: Score
     fractions: np.ndarray
     deletion: np.ndarray
     insertion: np.ndarray
-    random_deletion: np.ndarray
-    random_insertion: np.ndarray
+    swapped_deletion: np.ndarray
+    swapped_insertion: np.ndarray
 
     def probability(self) -> "Curves":
         """The same with probabilities of the score in the place of logits."""
-        names = ("deletion", "insertion", "random_deletion", "random_insertion")
+        names = ("deletion", "insertion", "swapped_deletion", "swapped_insertion")
         return replace(self, **{name: expit(getattr(self, name)) for name in names})
 
     def area(self, name: str) -> np.ndarray:
-        """Area under the curves "deletion", "insertion", "random_deletion" or "random_insertion": their mean height."""
+        """Area under "deletion", "insertion", "swapped_deletion" or "swapped_insertion": their mean height."""
         return np.trapezoid(getattr(self, name), self.fractions, axis=-1)
 
     def advantage(self, name: str) -> Interval:
-        """Area of an image's "deletion" or "insertion" less the mean area of its random maps, over images.
+        """Area of an image's "deletion" or "insertion" less the mean area with the maps of others, over images.
 
-        A map that finds what matters is below 0 in deletion, and above 0 in insertion.
+        Maps that find what matters in their images are below 0 in deletion, and above 0 in insertion. Maps that mark
+        the same places in every image are at 0, however much these matter.
         """
-        return told_mean(self.area(name) - self.area(f"random_{name}").mean(1))
+        return told_mean(self.area(name) - self.area(f"swapped_{name}").mean(1))
 
 
 def deletion_insertion(
@@ -197,30 +199,39 @@ def deletion_insertion(
     images: np.ndarray,
     maps: np.ndarray,
     score: Score = "true",
-    random_maps: int = 4,
+    others: int = 4,
     steps: int = 10,
     seed: int = 0,
 ) -> Curves:
-    """Delete pixels, and insert them, in the order of a map, and in the orders of random maps.
+    """Delete pixels, and insert them, in the order of an image's map, and in the orders of the maps of other images.
 
     Deletion replaces pixels by mid grey; insertion starts from the blurred image (standard deviation an eighth of its
-    side) and puts pixels back (Petsiuk et al., §4.3). A random map is the image's own map with its places shuffled
-    before it is enlarged: it has the same values and is as coarse. Among equal values the order is random.
+    side) and puts pixels back (Petsiuk et al., §4.3). The maps of other images are as coarse and as smooth as its own,
+    and lie where such maps usually lie. Among equal values the order is random.
 
     Args:
         discriminator: the discriminator.
         images: uint8 (N, S, S, 3) in [0, 255].
         maps: float (N, H, W), high where a pixel matters for `score`; enlarged to the images' size.
         score: "true" follows the logit, "fake" minus the logit.
-        random_maps: how many for each image.
+        others: of how many other images each image gets the maps, or of all where there are fewer.
         steps: in how many equal portions the pixels are changed.
-        seed: decides random maps and order among equals.
+        seed: decides which others, and the order among equals.
+
+    Raises:
+        InputError: there are fewer than two images, or not one map for each.
     """
     discriminator.check(images)
     if maps.ndim != 3 or len(maps) != len(images):
         raise InputError(f"There must be one map (H, W) for each of {len(images)} images. Received: {maps.shape}.")
+    if len(images) < 2:
+        raise InputError(
+            f"Maps are compared with those of other images, so there must be two at least. Received: {len(images)}."
+        )
     random = np.random.default_rng(seed)
-    shuffled = [random.permuted(maps.reshape(len(maps), -1), axis=1).reshape(maps.shape) for _ in range(random_maps)]
+    # Each image is moved by the same number of places, so every map is used as often as every other.
+    moves = 1 + random.permutation(len(maps) - 1)[:others]
+    swapped = [np.roll(maps, move, axis=0) for move in moves]
     side = discriminator.side
     original = scale(images)
     blurred = np.stack([cv2.GaussianBlur(image, (0, 0), side / 8) for image in original])
@@ -237,9 +248,9 @@ def deletion_insertion(
         return follow(order_by, original, np.zeros_like(original)), follow(order_by, blurred, original)
 
     deletion, insertion = curves(maps)
-    random_deletion, random_insertion = (np.stack(c, 1) for c in zip(*map(curves, shuffled)))
+    swapped_deletion, swapped_insertion = (np.stack(c, 1) for c in zip(*map(curves, swapped)))
     fractions = thresholds / thresholds[-1]
-    return Curves(score, fractions, deletion, insertion, random_deletion, random_insertion)
+    return Curves(score, fractions, deletion, insertion, swapped_deletion, swapped_insertion)
 
 
 # --- pointing game ----------------------------------------------------------------------------------------------------

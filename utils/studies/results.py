@@ -5,6 +5,7 @@ They are small enough to be committed, so that a notebook can show what took hou
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from utils.config import DataConfig
 from utils.data import scale_back
 from utils.data.catalogue import is_own, reading
 from utils.errors import InputError
-from utils.files import appear_together, read_object, write_text
+from utils.files import appear_together, locked, make_folder, read_object, write_text
 from utils.runs import PROJECT, Run, runs_folder
 from utils.sampling import Sampler
 from utils.studies.study import Study
@@ -171,7 +172,8 @@ def write(
 ) -> Path:
     """Write what is known of each (arm, seed), as plain values, and pictures. What was kept there of others stays.
 
-    File and pictures change together, so that no figures stand beside the pictures of another training.
+    File and pictures change together, so that no figures stand beside the pictures of another training. Of two
+    processes that write at once, one waits for the other, so that both add to what is kept.
 
     Args:
         study, folder, speeds, images: as for `keep`.
@@ -184,7 +186,19 @@ def write(
     Raises:
         InputError: results of that name are there, of other images.
     """
-    folder = Path(folder)
+    with locked(make_folder(folder) / ".lock", lambda: None, lambda sentence: print(sentence, file=sys.stderr)):
+        return _add(study, records, Path(folder), speeds, images, pictures)
+
+
+def _add(
+    study: Study,
+    records: dict[tuple[str, int], dict],
+    folder: Path,
+    speeds: dict | None,
+    images: str | None,
+    pictures: Mapping[str, np.ndarray] | None,
+) -> Path:
+    """What `write` does, where nobody else writes."""
     expect_same_images(study, images, folder)
     file = folder / f"{study.name}.json"
     before = load(study.name, folder) if file.is_file() else {"arms": {}, "runs": []}

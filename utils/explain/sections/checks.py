@@ -27,7 +27,7 @@ def section(subject: Subject, folder: Path) -> Section:
         "Three questions that a picture cannot answer by itself: does the map change when the network forgets, does "
         "the score follow the pixels that the map marks, and does the map lie on known parts?",
         "Deleting makes pixels grey and inserting starts from a blurred image; to a discriminator both are fake "
-        "pictures, so random maps of the same coarseness stand beside every curve, and occlusion (which measures "
+        "pictures, so beside every curve stands that in the order of other images' maps, and occlusion (which measures "
         "deletion itself) shows that the test can be passed. That the first can be failed is shown by the edges of the "
         "image, which know no network. There the size of a correlation counts: a random head turns a map over as often "
         "as not, so the mean with its sign is 0 whatever the map shows.",
@@ -101,14 +101,14 @@ def _deletion(subject: Subject, folder: Path) -> Section:
                     advantage = record.advantage(change)
                     row[f"{change}, {unit}"] = bracketed(advantage, ".3f")
                     value = {"images": kind, "count": len(images), "method": name, "change": change, "in": unit}
-                    values.append(value | advantage.columns("area less that of random maps"))
+                    values.append(value | advantage.columns("area less that with maps of others"))
             rows.append(row)
         deletion = {name: bracketed(curve.advantage("deletion"), ".3f") for name, curve in curves.items()}
         findings.append(
             Finding(
                 f"What Grad-CAM marks makes {kind} images {kind}",
-                f"deletion area {deletion['Grad-CAM']} from that of random maps (below 0: it finds what matters); "
-                f"contributions {deletion['contributions']}",
+                f"deletion area {deletion['Grad-CAM']} from that with maps of other images (below 0: it finds what "
+                f"matters); contributions {deletion['contributions']}",
                 f"occlusion, which has to pass {deletion['occlusion']}",
             )
         )
@@ -119,7 +119,7 @@ def _deletion(subject: Subject, folder: Path) -> Section:
                 "of each method's maps.",
             )
         )
-    caption = "Area under the curve less that of random maps (Petsiuk et al.), mean over images [95%]"
+    caption = "Area under the curve less that with the maps of other images (Petsiuk et al.), mean over images [95%]"
     return Section(
         findings=tuple(findings),
         tables={caption: rows},
@@ -213,18 +213,18 @@ def draw_randomisation(record: Randomisation, file: str | Path, heading: str = "
 
 
 def draw_curves(records: dict[str, Curves], file: str | Path, heading: str = "") -> Path:
-    """Mean deletion and insertion curves of several methods, each with its random maps dotted."""
+    """Mean deletion and insertion curves of several methods, each with the maps of other images dotted."""
     figure = new_figure(10, 4.5, heading)
     for axes, name in zip(figure.subplots(1, 2), ("deletion", "insertion")):
         for i, (method, curves) in enumerate(records.items()):
             x = 100 * curves.fractions
             axes.plot(x, getattr(curves, name).mean(0), color=f"C{i}", label=method)
-            axes.plot(x, getattr(curves, f"random_{name}").mean((0, 1)), ":", color=f"C{i}", linewidth=1)
+            axes.plot(x, getattr(curves, f"swapped_{name}").mean((0, 1)), ":", color=f"C{i}", linewidth=1)
         score = next(iter(records.values())).score
         changed = "replaced by grey" if name == "deletion" else "put into the blurred image"
         axes.set(title=name, xlabel=f"% of the pixels {changed}", ylabel=f"logit of {score}, mean over images")
         axes.grid(alpha=0.25)
-    axes.plot([], [], ":", color="grey", label="their random maps")
+    axes.plot([], [], ":", color="grey", label="with maps of other images")
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8, frameon=False)
     return write_figure(file, figure)

@@ -388,7 +388,8 @@ def _maps_show(kept: Kept) -> Evidence:
         REFUTED if fails else OPEN,
         "on this architecture the map "
         + (
-            "does not lie on what makes an image true, so it cannot show that"
+            "marks an image's parts, and what makes it true, no better than another image's map does, so it cannot "
+            "show that"
             if fails
             else shows or "lies on no parts, and whether it marks what makes an image true was not measured"
         )
