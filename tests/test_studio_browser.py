@@ -257,6 +257,19 @@ def test_a_network_that_could_not_be_had_is_asked_for_again(browser, site):
         assert page.evaluate(released) == 1
 
 
+def test_a_room_that_could_not_be_opened_says_so_and_is_opened_by_trying_again(browser, site):
+    with visiting(browser, site) as page:
+        page.wait_for_selector("main canvas")
+        page.route("**/judge.js", lambda route: route.abort())
+        page.evaluate("location.hash = 'judge'")
+        page.wait_for_selector("text=Judge could not be opened")
+        assert page.title().startswith("Judge") and page.locator("main canvas").count() == 0
+        page.unroute("**/judge.js")
+        page.click("button:has-text('Try again')")
+        page.wait_for_selector("main canvas")
+        assert page.title().startswith("Judge")
+
+
 def test_a_walk_is_recorded_as_a_film_that_plays_and_whose_pictures_differ(browser, site, tmp_path):
     with visiting(browser, f"{site}#table") as page:
         page.wait_for_selector(".slider input")
@@ -615,3 +628,28 @@ def test_own_words_and_the_sentences_of_a_model_are_not_shown_as_asked_for_at_on
         page.select_option("main select", label=SENTENCES[0])
         page.wait_for_selector(f"text=Asked for: {SENTENCES[0]}.")
         assert shown() == (1, "") and page.wrong == []
+
+
+def test_an_answer_to_own_words_that_comes_after_another_model_was_chosen_changes_nothing(browser, tmp_path):
+    runs = [make_run(tmp_path / name, "text") for name in ("one", "two")]
+    with (
+        serving(Studio([str(run.folder) for run in runs])) as port,
+        visiting(browser, f"http://127.0.0.1:{port}/#ask") as page,
+    ):
+        page.wait_for_selector("main canvas")
+        first = page.evaluate("studio.model.id")
+        second = next(one for one in page.evaluate("studio.offers.map((one) => one.id)") if one != first)
+        held, slow = [], "**/condition*"
+        page.route(slow, lambda route: held.append(route))
+        page.fill("[name=text]", "a bearded man with a hat")
+        with page.expect_request(slow):
+            page.click("form button")
+        page.select_option("#model", second)
+        until(lambda: page.evaluate("studio.model?.id") == second)
+        page.wait_for_selector("main canvas")
+        bench = page.evaluate("JSON.stringify(studio.bench)")
+        with page.expect_response(slow):
+            held[0].continue_()
+        page.wait_for_timeout(500)
+        assert page.evaluate("JSON.stringify(studio.bench)") == bench and page.evaluate("!studio.model.asked")
+        assert page.inner_text("main [role=status]").startswith("Nothing is asked for") and page.wrong == []
