@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils import choice, cli, config, lengths, pretrained, runtime
+from utils import choice, cli, config, lengths, pretrained, runs, runtime
 from utils.cli.options import read, todays
 from utils.cli.train import Resume, Train, _say_finished, command_for
 from utils.config import DataConfig, Experiment, TrainingConfig, preset, presets, replace
@@ -29,6 +29,7 @@ from utils.runs import PROJECT, Run, State
 from utils.studies import STUDIES
 from utils.training import estimate, train
 from utils.training.loop import expected_seconds
+from utils.viz import write_png
 
 LAUNCHER = PROJECT / "dcgan"
 
@@ -372,6 +373,18 @@ def test_film_and_curves_are_made_anew_from_what_the_folder_holds(capsys, run, t
     assert (len(frames), len(slower)) == (2 + 8, 2 + 4)  # the last one stays for two seconds
     assert all(np.abs(a.astype(int) - b).mean() < 4 for a, b in zip(frames, slower))
     assert {file: file.read_bytes() for file in before} == before
+
+
+def test_frames_of_a_narrow_film_tell_their_number_whatever_the_pictures_are_called(run, tmp_path, monkeypatch):
+    copied = Run(shutil.copytree(run.folder, tmp_path / "run"))
+    copied.save_experiment(replace(run.experiment, name=str(tmp_path / "img_align_celeba_cropped_2023_faces")))
+    for n in runs.filmed(copied):
+        write_png(copied.grid(n), np.full((64, 466, 3), 128, np.uint8))  # as wide as a grid of pictures of 28 pixels
+    written = []
+    monkeypatch.setattr(runs.viz, "write_film", lambda file, frames, fps: written.append([*frames]))
+    runs.draw_film(copied)
+    for frames in written:
+        assert len({frame.tobytes() for frame in frames}) == len(frames) > 1  # by their numbers alone
 
 
 def test_presets_as_json_has_the_golden_counts(capsys):

@@ -422,6 +422,22 @@ def test_classes_without_names_are_those_of_the_training_also_where_held_out_ima
     assert [each.value for each in found.right] == [1, 1] and [each.count for each in found.names] == [8, 8, 0]
 
 
+def test_all_classes_of_a_file_without_names_can_be_asked_for_also_those_that_no_chosen_image_is_of(tmp_path):
+    """Images behind --count are what the training is measured with."""
+    images = np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3), np.uint8)
+    labels = np.arange(30) % 2
+    labels[29] = 2  # one image of thirty
+    np.savez(tmp_path / "classes.npz", images=images, labels=labels)
+    for seed in range(4):
+        experiment = tiny(name=str(tmp_path / "classes.npz"), count=8, data_seed=seed, condition_names=())
+        chosen = load_for(experiment, tmp_path / "data", progress=False)
+        if chosen.labels.max() < 2:
+            break
+    named = with_names(experiment, chosen, tmp_path / "data").model
+    assert named.condition_names == ("0", "1", "2")
+    assert Conditions.of(chosen, named)[:].shape == (8, 3)
+
+
 # --- a run, as a user sees it -----------------------------------------------------------------------------------------
 
 

@@ -117,6 +117,14 @@ def test_a_loss_with_wrong_conditions_judges_true_images_and_is_given_the_condit
     assert all(term.conditional for term in (*discriminator.terms, *generator.terms))
 
 
+def test_mode_seeking_leads_from_the_latents_through_the_generator():
+    *_, (usual, sought) = (step.terms for step in game(replace(tiny(REPORT), mode_seeking=1.0)))
+    assert (usual.name, sought.name) == ("loss_generator", "loss_mode_seeking")
+    assert sought.ways == (Way("latents", ("generator",)),) and not sought.pushes
+    told = replace(tiny(REPORT), conditions="text", conditioning="concatenation", loss="gan_cls", mode_seeking=1.0)
+    assert game(told)[-1].terms[-1].conditional
+
+
 def test_the_reports_two_statistics_are_told_apart():
     moving = replace(tiny(REPORT), batch_norm="on", discriminator_updates="joint", statistics="moving")
     assert [step.averages for step in game(moving)] == [("generator",), ("discriminator",)]

@@ -153,6 +153,14 @@ def test_a_damaged_file_of_a_model_is_told_in_one_sentence(name, file, arguments
     assert err.count("\n") == 1 and file in err
 
 
+def test_a_copied_generator_whose_settings_stayed_behind_draws_from_the_conditions_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for file in ("generator.keras", "conditions.npy"):
+        shutil.copy(pretrained.find("faces_attributes").folder / file, tmp_path)
+    assert cli.main(["sample", "generator.keras", "-n", "4", "--out", "grid.png"]) == 0
+    assert read_png(tmp_path / "grid.png").ndim == 3
+
+
 def test_a_model_is_replaced_by_all_files_of_another_together_or_stays_as_it_is(
     run, noise_dataset, tmp_path, monkeypatch
 ):

@@ -262,6 +262,7 @@ def test_a_room_that_could_not_be_opened_says_so_and_is_opened_by_trying_again(b
         page.wait_for_selector("main canvas")
         page.route("**/judge.js", lambda route: route.abort())
         page.evaluate("location.hash = 'judge'")
+        page.reload()  # the page fetches all rooms ahead
         page.wait_for_selector("text=Judge could not be opened")
         assert page.title().startswith("Judge") and page.locator("main canvas").count() == 0
         page.unroute("**/judge.js")

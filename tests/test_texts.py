@@ -61,6 +61,12 @@ def encoder(dataset):
     return train_encoder(dataset, progress=False, updates=4)
 
 
+def test_an_encoder_of_one_image_is_refused(dataset):
+    one = dataclasses.replace(dataset, images=dataset.images[:1], attributes=dataset.attributes[:1])
+    with pytest.raises(InputError, match="two at least. Received: 1 of built-in faces"):
+        train_encoder(one, progress=False, updates=1)
+
+
 def tiny(**changes):
     """An experiment on texts, without batch normalisation and dropout, so that a pass is a formula."""
     network = {"filters": (8, 8), "strides": (2, 2)}

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from types import SimpleNamespace
@@ -11,13 +12,14 @@ import keras
 import numpy as np
 import pytest
 import shared_updates
+import tensorflow as tf
 
 from utils import cli, cluster, models, replicas
 from utils.choice import Trial
 from utils.cluster import Cluster, find_cluster
 from utils.config import preset, replace
 from utils.data.conditions import Conditions
-from utils.errors import InputError
+from utils.errors import InputError, WorkerLost
 from utils.models import build_discriminator, build_generator, fix_statistics, forward
 from utils.runs import PROJECT, Run
 from utils.start import command
@@ -27,7 +29,7 @@ from utils.training.estimate import estimate
 from utils.training.players import build_players
 from utils.training.recipes import due_at, period, recipe_of
 from utils.training.step import Update
-from utils.training.team import team_for
+from utils.training.team import losses_in_words, team_for
 
 # --- the same update --------------------------------------------------------------------------------------------------
 
@@ -257,11 +259,86 @@ def test_workers_are_told_by_tf_config_and_the_chief_comes_first():
 
 def test_workers_are_told_by_slurm():
     step = {"SLURM_STEP_NUM_TASKS": "6", "SLURM_STEP_NODELIST": "gpu[09-10,3],login-1.x", "SLURM_PROCID": "4"}
-    found = find_cluster(step | {"SLURM_STEP_TASKS_PER_NODE": "2(x2),1(x2)"})
-    port = cluster.SLURM_PORT
+    step |= {"SLURM_STEP_TASKS_PER_NODE": "2(x2),1(x2)"}
+    found = find_cluster(step)
+    port = cluster.SLURM_PORTS[0]
     hosts = ("gpu09", "gpu09", "gpu10", "gpu10", "gpu3", "login-1.x")
     assert found == Cluster(tuple(f"{host}:{port + i}" for host, i in zip(hosts, (0, 1, 0, 1, 0, 0))), 4)
     assert find_cluster(step | {"SLURM_STEP_NUM_TASKS": "1"}) is None
+    assert find_cluster(step | {"SLURM_NODEID": "2"}) == found  # a host of its own for the fifth task
+
+
+def test_steps_of_slurm_that_share_a_machine_listen_at_ports_of_their_own():
+    step = {"SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "a", "SLURM_PROCID": "0"}
+    step |= {"SLURM_STEP_TASKS_PER_NODE": "2"}
+    numbers = [(job, of) for job in (1, 2, 1_234_567, 1_234_568) for of in (0, 1)]
+    found = [find_cluster(step | {"SLURM_JOB_ID": str(job), "SLURM_STEP_ID": str(of)}).workers for job, of in numbers]
+    ports = {int(worker.rpartition(":")[2]) for workers in found for worker in workers}
+    assert len(ports) == 2 * len(numbers) and min(ports) >= 10_000 and max(ports) < 30_000
+
+
+def test_tasks_that_slurm_deals_out_one_by_one_are_refused():
+    step = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NODELIST": "a,b", "SLURM_STEP_TASKS_PER_NODE": "2(x2)"}
+    with pytest.raises(InputError, match="--distribution=block.*task 1 on host 1 of a, b"):
+        find_cluster(step | {"SLURM_PROCID": "1", "SLURM_NODEID": "1"})
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999"])
+def test_ports_that_there_are_none_of_are_refused(port):
+    told = {"cluster": {"worker": [f"a:{port}", "b:2"]}, "task": {"type": "worker", "index": 0}}
+    with pytest.raises(InputError, match="ports from 1 to 65535"):
+        find_cluster({"TF_CONFIG": json.dumps(told)})
+
+
+def test_commands_that_are_printed_under_launch_can_be_typed_as_they_are(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv(cluster.LAUNCHED, "2")
+    monkeypatch.setenv("TF_CONFIG", Cluster(("a:1", "b:2"), 0).tf_config())
+    options = ["train", "--preset", "quick", "--updates", "50", "--data-dir", str(tmp_path), "--strategy", "workers"]
+    assert cli.main([*options, "--dry-run", "--json"]) == 0
+    typed = json.loads(capsys.readouterr().out)["command"]
+    assert typed.startswith("./dcgan launch --workers 2 train ") and "--strategy" not in typed
+
+    def lose(self):
+        raise WorkerLost(tmp_path / "run", 2)
+
+    monkeypatch.setattr(cli.train.Train, "run", lose)
+    assert cli.main(options) == cli.TRY_AGAIN
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"Go on with: ./dcgan launch --workers 2 resume {tmp_path / 'run'} --data-dir {tmp_path}"
+
+
+@pytest.mark.parametrize("changes", [("--batch-size", "7"), ("--xla", "on")])
+def test_a_dry_run_refuses_what_several_devices_cannot_share_as_the_training_does(capsys, changes):
+    options = ["train", "--preset", "quick", "--updates", "50", "--strategy", "mirrored", *changes]
+    assert cli.main([*options, "--dry-run"]) == 2
+    dry = capsys.readouterr()
+    assert cli.main(options) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == dry.err.splitlines()[-1] and dry.out == ""
+
+
+def test_what_fails_in_a_workers_own_computing_is_not_told_as_the_loss_of_another():
+    team = SimpleNamespace(workers=2)
+    own = tf.errors.AbortedError(None, None, "Operation received an exception: could not create a primitive")
+    with pytest.raises(tf.errors.AbortedError, match="a primitive"), losses_in_words(team):
+        raise own
+    lost = tf.errors.AbortedError(None, None, "Collective ops is aborted by: failed to connect to all addresses")
+    with pytest.raises(WorkerLost), losses_in_words(team):
+        raise lost
+
+
+@pytest.mark.slow
+def test_a_worker_whose_port_is_taken_says_so(tmp_path):
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        (other,) = cluster.free_ports(1)
+        told = Cluster((f"127.0.0.1:{taken.getsockname()[1]}", f"127.0.0.1:{other}"), 0)
+        done = subprocess.run(
+            command("utils", "train", "--preset", "quick", "--updates", "9", "--count", "64", "--strategy", "workers"),
+            env=os.environ | {"TF_CONFIG": told.tf_config(), "DCGAN_RUNS_DIR": str(tmp_path)},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"Worker 0 waits for the others: 127.0.0.1:{other}" in done.stderr
+    assert f"could not join the others from {told.workers[0]}" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["launch"], ["launch", "sample"], ["launch", "--workers", "0", "train"]])

@@ -16,8 +16,18 @@ from dataclasses import dataclass
 
 from utils.errors import InputError
 
-SLURM_PORT = 8888
-"""Workers of a SLURM job listen at this port, those that share a machine at the ones after it."""
+SLURM_PORTS = range(10_000, 30_000)
+"""Workers of a SLURM step listen at one of these ports, which its numbers decide, those that share a machine at the
+ones after it: steps that share a machine must not meet, and the system hands out none of these by itself."""
+
+
+LAUNCHED = "DCGAN_LAUNCHED"
+"""How many workers `./dcgan launch` has started, of which this process is one; not set elsewhere."""
+
+
+def launched() -> list[str]:
+    """Words that come before a command's own, where `./dcgan launch` has started it; [] elsewhere."""
+    return ["launch", "--workers", os.environ[LAUNCHED]] if LAUNCHED in os.environ else []
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,8 @@ def _of_tf_config(text: str) -> Cluster | None:
     addresses = [*chiefs, *workers]
     known = all(isinstance(each, str) and re.fullmatch(r"[\w.:\[\]-]+:\d{1,5}", each) for each in addresses)
     expect(known and addresses != [], 'should list addresses such as "host1:2222"')
+    ports = [int(each.rpartition(":")[2]) for each in addresses]
+    expect(all(0 < port < 65536 for port in ports), "should list ports from 1 to 65535")
     expect(len(set(addresses)) == len(addresses), "names an address twice")
     kind, index = task.get("type"), task.get("index")
     expect(kind in ("chief", "worker") and type(index) is int, "should say which task this is, by type and index")
@@ -124,11 +136,19 @@ def _of_slurm(environment: dict[str, str]) -> Cluster:
             raise InputError(f"SLURM_STEP_TASKS_PER_NODE should be like 2(x3),1. Received: {part!r}.")
         tasks += [int(found[1])] * int(found[2] or 1)
     hosts = _hosts(environment["SLURM_STEP_NODELIST"])
-    workers = [f"{host}:{SLURM_PORT + i}" for host, count in zip(hosts, tasks) for i in range(count)]
+    step = [int(_number(environment, name, 0)) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID")]
+    first = SLURM_PORTS[(1009 * step[0] + 31 * step[1]) % (len(SLURM_PORTS) - 1000)]
+    workers = [f"{host}:{first + i}" for host, count in zip(hosts, tasks) for i in range(count)]
     index = int(_number(environment, "SLURM_PROCID", 0))
     if len(hosts) != len(tasks) or index >= len(workers):
         raise InputError(
             f"SLURM tells of {len(hosts)} hosts, of tasks on {len(tasks)}, and of task {index}: they do not fit."
+        )
+    places = [number for number, count in enumerate(tasks) for _ in range(count)]
+    if int(_number(environment, "SLURM_NODEID", places[index])) != places[index]:
+        raise InputError(
+            f"SLURM should give its tasks to the hosts block by block: start it with srun --distribution=block. "
+            f"Received: task {index} on host {environment['SLURM_NODEID']} of {', '.join(hosts)[:200]}."
         )
     return Cluster(tuple(workers), index)
 
@@ -152,6 +172,6 @@ def _hosts(names: str) -> list[str]:
 
 def _number(environment: dict[str, str], name: str, default: int) -> str:
     value = environment.get(name, str(default))
-    if not re.fullmatch(r"\d{1,6}", value):
+    if not re.fullmatch(r"\d{1,10}", value):
         raise InputError(f"{name} should be a number. Received: {value[:50]!r}.")
     return value

@@ -537,7 +537,8 @@ def draw_film(run: Run, fps: float = 4, folder: str | Path | None = None) -> lis
     files = [Path(folder or run.folder) / name for name in ("training.mp4", "training.gif")]
     for file in files:
         # One by one: a long training has more grids than memory holds.
-        frames = (viz.caption(viz.read_png(run.grid(n)), f"{about}, {run.unit} {n:,}") for n in numbers)
+        # The number first: what a narrow grid has no room for is cut off.
+        frames = (viz.caption(viz.read_png(run.grid(n)), f"{run.unit} {n:,}: {about}") for n in numbers)
         viz.write_film(file, frames, fps)
     return files
 

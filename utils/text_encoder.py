@@ -213,6 +213,11 @@ def train_encoder(dataset: Dataset, seed: int = 0, progress: bool = True, update
     Raises:
         InputError: there are no sentences about such images.
     """
+    if len(dataset) < 2:
+        raise InputError(
+            "An encoder of sentences learns from some images and is asked about others, so there must be two at least. "
+            f"Received: {len(dataset)} of {dataset.title}."
+        )
     runtime.start(keras.config.dtype_policy().name)  # for operations that repeat their bits
     begun = time.perf_counter()
     grammar, names = grammar_for(dataset.attribute_names), dataset.attribute_names

@@ -208,9 +208,9 @@ def plain_ticks(axis, at: Sequence[float] | None = None) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-CROSS_ENTROPIES = ("non_saturating", "saturating", "relativistic", "gan_cls", "gan_int_cls")
-"""Losses whose terms are log 2 where the discriminator cannot tell true from fake images: cross-entropies, of single
-images or of pairs."""
+CROSS_ENTROPIES = ("non_saturating", "saturating", "relativistic")
+"""Losses all of whose terms are log 2 where the discriminator cannot tell true from fake images: cross-entropies, of
+single images or of pairs. (Of those on texts, what is said of fakes has half the weight.)"""
 
 
 def plot_training(

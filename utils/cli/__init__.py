@@ -13,6 +13,7 @@ import sys
 from typing import TextIO
 
 from utils.cli.options import as_meant, read, todays
+from utils.cluster import launched
 from utils.errors import InputError, Interrupted, WorkerLost
 from utils.files import expect_writable
 from utils.text import command, one_line
@@ -117,12 +118,13 @@ def main(arguments: list[str] | None = None) -> int:
     except Interrupted as stop:
         # A study has more to train than the run that was stopped; the same command takes up all of it.
         again = arguments if name == "study" else ("resume", stop.folder, *getattr(asked, "unkept", ()))
-        print(f"{stop}\nGo on with: {command(*again)}")
+        print(f"{stop}\nGo on with: {command(*launched(), *again)}")
         return 128 + stop.signal
     except WorkerLost as loss:
         print(f"dcgan: {loss}", file=sys.stderr)
         if loss.folder:
-            print(f"Go on with: {command('resume', loss.folder, *getattr(asked, 'unkept', ()))} on all workers.")
+            words, where = launched(), "" if launched() else " on all workers."
+            print(f"Go on with: {command(*words, 'resume', loss.folder, *getattr(asked, 'unkept', ()))}{where}")
         return TRY_AGAIN
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from utils import runtime
 from utils.children import ending_with_us
 from utils.cli.options import read
-from utils.cluster import Cluster, free_ports
+from utils.cluster import LAUNCHED, Cluster, free_ports
 from utils.errors import InputError
 from utils.start import command
 
@@ -93,7 +93,7 @@ class Launch:
                 pipe = {} if index == 0 else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} | text
                 process = subprocess.Popen(
                     [*command("utils"), *arguments],
-                    env=quiet | {"TF_CONFIG": Cluster(addresses, index).tf_config()},
+                    env=quiet | {"TF_CONFIG": Cluster(addresses, index).tf_config(), LAUNCHED: str(self.workers)},
                     start_new_session=True,  # signals come from here, once
                     preexec_fn=ending_with_us(on_cores(index, self.workers)),
                     **pipe,

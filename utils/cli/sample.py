@@ -140,7 +140,8 @@ def _sample(options: Sample) -> None:
     trained = find_network(options.name, "generator", options.runs_dir, options.kept)
     conditions, about = asked.conditions_for(trained, options.label, options.attributes)
     wanted = options.label or options.attributes
-    by_name = conditions is not None and wanted is None and options.mode == "grid"
+    known = trained.experiment is not None  # a file that was copied from its run may have left the settings there
+    by_name = conditions is not None and known and wanted is None and options.mode == "grid"
     if by_name and options.numbers and trained.experiment.model.conditions == "text":
         raise InputError(
             "--numbers draws what walk, arithmetic and directions go by, which take no model of texts: leave it out."

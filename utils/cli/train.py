@@ -17,7 +17,7 @@ from tyro.conf import Positional, arg
 from utils import config
 from utils.cli.options import read
 from utils.cli.text import short
-from utils.cluster import cluster_for
+from utils.cluster import cluster_for, launched
 from utils.config import (
     CHECKPOINT_SECONDS,
     DataConfig,
@@ -303,7 +303,8 @@ class Train:
         strategy = self.strategy
         if self._is_timed_for_one(choice.minutes) and (there := runtime.device()).kind == "GPU" and there.count > 1:
             strategy = "one"  # with a number of updates all would train
-        return command_for(experiment, *self.unkept, *([] if strategy == "auto" else ["--strategy", strategy]))
+        by_whom = [] if launched() or strategy == "auto" else ["--strategy", strategy]  # launch says it itself
+        return command_for(experiment, *self.unkept, *by_whom).replace(command(), command(*launched()), 1)
 
     def _dry_run(self, several: bool) -> None:
         from utils.data.catalogue import share_too_small
@@ -311,6 +312,10 @@ class Train:
 
         choice = self._choose(timed=not several)
         experiment = choice.experiment
+        if several:
+            from utils.training.team import check_shared
+
+            check_shared(self.strategy, experiment)
         costs = estimate(experiment, self.places.data_dir, self.force_precision, choice.trial)
         if self.json:
             plain = {"experiment": config.to_dict(experiment), "choice": choice.plain(), "estimate": costs}

@@ -10,7 +10,7 @@ import numpy as np
 from utils import config
 from utils.config import Experiment, ModelConfig
 from utils.data.captions import captions_of, grammar_for
-from utils.data.catalogue import find_source, reading
+from utils.data.catalogue import find_source, is_own, reading
 from utils.data.dataset import Dataset
 from utils.errors import InputError
 from utils.text import find_name, one_line
@@ -135,7 +135,11 @@ def with_names(
         known = getattr(source, model.conditions, described) if model.conditions in described.fields else None
         there = _names(model, described, known)
         return config.replace(experiment, condition_names=_wanted(model, there, described.title))
-    return config.replace(experiment, condition_names=Conditions.of(dataset, model).names)
+    names = Conditions.of(dataset, model).names
+    if model.conditions == "labels" and not dataset.label_names and is_own(data.name):
+        # Other images of the file, which it is measured with later, may be of classes that these have none of.
+        names = max(names, with_names(experiment, data_dir=data_dir).model.condition_names, key=len)
+    return config.replace(experiment, condition_names=names)
 
 
 def _names(model: ModelConfig, there, known) -> tuple[str, ...]:

@@ -135,6 +135,7 @@ def _step(phase: Phase, players: Players, experiment: Experiment) -> Step:
             draw_fake=draw,
             latents=latents,
             conditions=conditions,
+            others=tf.fill((2, experiment.model.latent_dim), -0.5),  # others than the latents: a term divides by that
             mismatching=tf.constant([1, 0]) if more else None,
             judged_by=phase.judged_by,
             joined=phase.joined,

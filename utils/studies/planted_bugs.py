@@ -240,7 +240,7 @@ BUGS: dict[str, Bug] = {
         "The generator descends log(1 - D).",
         "`-cross_entropy(fake_logits, 0)`, the formula of the game, for `cross_entropy(fake_logits, 1)`.",
         "as soon as the discriminator is ahead the generator's gradient is nearly 0, a small part of a healthy one's, "
-        "and -log D, which is drawn, stays high; the gradient comes back after a hundred updates, and samples differ then",
+        "and -log D, which is drawn, stays high; after a hundred updates the gradient comes back and samples differ",
         lambda run, well: _late(run["gradient_norm"]) < 0.2 * _late(well["gradient_norm"])
         and _late(run["loss_generator"]) > 1.5 * _late(well["loss_generator"]),
         "the non-saturating loss (Goodfellow et al., arXiv:1406.2661, §3)",
@@ -260,7 +260,7 @@ BUGS: dict[str, Bug] = {
     "J": Bug(
         "The generator's update changes the discriminator, too.",
         "`combined.compile` without freezing: gradients go to `combined.trainable_variables`.",
-        "the discriminator is taught in every update that fakes are true: from the first updates on it scores them 0.6, "
+        "the discriminator is taught in every update that fakes are true: from the first ones on it scores them 0.6, "
         "its loss on them stays at 1.1, above log 2, and the generator's is far below a healthy one's",
         lambda run, well: _late(run["loss_generator"]) < 0.5 * _late(well["loss_generator"])
         and _late(run["loss_fake"]) > 2 * _late(well["loss_fake"])

@@ -12,19 +12,25 @@ import contextlib
 import functools
 import io
 import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from utils.cluster import cluster_for
+from utils.cluster import cluster_for, find_cluster, launched
 from utils.config import Experiment
 from utils.errors import InputError, WorkerLost
+from utils.text import one_line
 from utils.training.players import Players, build_players
 
 TRYING = 2
 """On a machine without GPUs, `mirrored` makes so many devices of the processor, for trying: nothing gets faster."""
 _PIECE = 1 << 20  # bytes that are shared at a time
+_OWN = ("Operation received an exception", "could not create", "CUDA", "cuDNN", "CUBLAS")
+"""Words of errors that are of this process's own computing: of oneDNN's and of a GPU's."""
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -57,20 +63,17 @@ def team_for(
     Raises:
         InputError: there are no such devices or workers, or the experiment cannot be shared among them.
     """
-    cluster = cluster_for(strategy)
-    gpus = len(tf.config.list_physical_devices("GPU"))
-    if cluster:
-        _check(experiment, len(cluster.workers) * max(1, gpus), before, apart=True)
+    if cluster := cluster_for(strategy):
+        check_shared(strategy, experiment, before)
         os.environ["TF_CONFIG"] = cluster.tf_config()
         return Team(_strategy(), len(cluster.workers), cluster.index)
+    gpus = len(tf.config.list_physical_devices("GPU"))
     count, there = 1, gpus or TRYING
     if strategy == "workers":  # one alone
         strategy = "mirrored" if gpus > 1 else "one"
     if strategy == "mirrored":
-        if gpus == 1:
-            raise InputError("--strategy mirrored needs several GPUs, and this machine has one: leave it out.")
+        check_shared(strategy, experiment, before)
         count = there
-        _check(experiment, count, before)
     if strategy == "auto":
         most = before if before and before <= there else gpus
         count = next((few for few in range(most, 1, -1) if not _obstacle(experiment, few)), 1)
@@ -83,6 +86,28 @@ def team_for(
     return Team(_strategy(*(f"{'GPU' if gpus else 'CPU'}:{number}" for number in range(count))))
 
 
+def check_shared(strategy: str, experiment: Experiment, before: int | None = None) -> None:
+    """Refuse what several cannot train together, as `team_for` does, before any of them is set up.
+
+    Args:
+        strategy, experiment, before: as for `team_for`.
+
+    Raises:
+        InputError: as `team_for`.
+    """
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if cluster := cluster_for(strategy):
+        replicas = len(cluster.workers) * max(1, gpus)
+    elif strategy == "mirrored" or (strategy == "workers" and gpus > 1):
+        if gpus == 1:
+            raise InputError("--strategy mirrored needs several GPUs, and this machine has one: leave it out.")
+        replicas = gpus or TRYING
+    else:
+        return
+    if why := _obstacle(experiment, replicas, apart=cluster is not None, of_run=before is not None):
+        raise InputError(why)
+
+
 @functools.cache
 def _strategy(*devices: str) -> tf.distribute.Strategy:
     """TensorFlow's strategy for devices of this machine, or for the workers of TF_CONFIG if none are named.
@@ -92,7 +117,7 @@ def _strategy(*devices: str) -> tf.distribute.Strategy:
     """
     try:
         if not devices:
-            return tf.distribute.MultiWorkerMirroredStrategy()
+            return _joined()
         if devices[0].startswith("CPU"):
             parts = [tf.config.LogicalDeviceConfiguration() for _ in devices]
             tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
@@ -103,10 +128,29 @@ def _strategy(*devices: str) -> tf.distribute.Strategy:
         ) from error
 
 
-def _check(experiment: Experiment, replicas: int, before: int | None, apart: bool = False) -> None:
-    """Refuse what cannot be shared among replicas, that are workers if they are `apart`; `before` as for `team_for`."""
-    if why := _obstacle(experiment, replicas, apart, of_run=before is not None):
-        raise InputError(why)
+def _joined() -> tf.distribute.Strategy:
+    """The strategy for the workers of TF_CONFIG, when all of them are there.
+
+    TensorFlow waits for them, for an hour, in code that Python's answer to Ctrl-C does not reach: the system's does.
+    """
+    cluster = find_cluster()
+    if not launched():
+        others = ", ".join(address for i, address in enumerate(cluster.workers) if i != cluster.index)
+        print(f"Worker {cluster.index} waits for the others: {others[:300]}", file=sys.stderr)
+    here = threading.current_thread() is threading.main_thread()  # only this one may set how signals are answered
+    answer = here and signal.getsignal(signal.SIGINT)
+    if answer is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"Worker {cluster.index} could not join the others from {cluster.workers[cluster.index]}: see to it that "
+            f"nobody else listens there, and that all of them are started. TensorFlow: {one_line(error.message)[:200]}"
+        ) from error
+    finally:
+        if answer is signal.default_int_handler:
+            signal.signal(signal.SIGINT, answer)
 
 
 def _obstacle(experiment: Experiment, replicas: int, apart: bool = False, of_run: bool = False) -> str | None:
@@ -267,6 +311,6 @@ def losses_in_words(team: Team | None, folder: str = "") -> Iterator[None]:
     try:
         yield
     except _LOST as error:
-        if team is None or team.workers == 1:
+        if team is None or team.workers == 1 or any(words in error.message for words in _OWN):
             raise
         raise WorkerLost(folder, team.workers) from error
