@@ -658,3 +658,36 @@ def test_memory_compares_with_the_images_that_evaluate_takes(run, tmp_path, monk
     with pytest.raises(Asked) as asked:
         explain(subject, tmp_path / "page", ("memory",))
     assert asked.value.args == (True, True)
+
+
+def test_held_out_images_of_a_kind_that_was_left_out_of_training_are_nobodys_neighbours(run, tmp_path, monkeypatch):
+    """Else samples, which have none of that kind either, would lie nearer to training images than they do."""
+    experiment = replace(run.experiment, name="faces", count=64, without=("hat",))
+    trained = TrainedNetwork("a model", run.model("discriminator"), tmp_path, experiment=experiment)
+    subject = subject_for(trained, count=4, data_dir=tmp_path)
+    hats = subject.data.attributes[:, list(subject.data.attribute_names).index("hat")] == 1
+    assert hats.any()
+    with_hats = {image.tobytes() for image in np.asarray(subject.data.images)[hats]}
+
+    class Asked(Exception):
+        pass
+
+    def memorisation(generator, discriminator, trained_on, held_out_images, **_):
+        raise Asked(len(held_out_images), sum(image.tobytes() in with_hats for image in held_out_images))
+
+    monkeypatch.setattr("utils.explain.sections.memory.memorisation", memorisation)
+    monkeypatch.setattr("utils.explain.sections.memory.extractor_for", lambda *_, **__: None)
+    with pytest.raises(Asked) as asked:
+        explain(subject, tmp_path / "page", ("memory",))
+    assert asked.value.args[0] >= 300 and asked.value.args[1] == 0
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_discriminator_that_sees_both_kinds_in_one_batch_is_fixed_on_both(run, joined):
+    experiment = replace(run.experiment, batch_norm="on", discriminator_updates="joint", join_batches=joined)
+    networks = {"generator": build_generator(experiment), "discriminator": build_discriminator(experiment)}
+    random = np.random.default_rng(0)
+    data = Dataset("noise", "noise", random.integers(0, 256, (40, 32, 32, 3), np.uint8), "f")
+    subject = Subject("a model", data=data, experiment=experiment, count=4, **networks)
+    of_true, of_fake = (each.logits(subject.true) for each in (subject.fixed, subject.fixed_for_fake))
+    assert np.allclose(of_true, of_fake) == joined

@@ -245,9 +245,10 @@ def further(asked: Asked) -> float:
 
 
 def c_t(asked: Asked) -> float:
-    """Meehan et al.'s C_T: the mean of that Z over parts of the space, each by its share of samples; p-value.
+    """After Meehan et al.'s C_T: the mean of that Z over parts of the space, each by its share of samples; p-value.
 
-    Their parts are cells of k-means on the training images; a picture here is in that of its nearest training image.
+    Their parts are cells of k-means on the training images, and weigh by their share of held-out images; a picture here
+    is in the cell of its nearest training image, so that copies are in that of what they copy, and count.
     C_T is a weighted mean of standard normal values, so it is divided by the root of the sum of the squared weights.
     """
     cells = [asked.space.cells[bank.rows] for bank in (asked.samples, asked.held_out)]

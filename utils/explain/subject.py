@@ -74,8 +74,8 @@ class Subject:
 
     @property
     def by_batch(self) -> bool:
-        """Whether batch normalisation uses the statistics of the images looked at (see `fixed_discriminator`): in the
-        `batch` arm, and where the arm is not known, because all arms train the discriminator that way."""
+        """Whether batch normalisation uses the statistics of batches (see `fixed_discriminator`): in the `batch` arm,
+        and where the arm is not known, because all arms train the discriminator that way."""
         known = self.experiment
         by_batch = known is None or STATISTICS[known.training.statistics].scores == "batch"
         return by_batch and normalises(self.discriminator)
@@ -101,18 +101,26 @@ class Subject:
 
     @cached_property
     def fixed(self) -> FixedDiscriminator:
-        """The discriminator as it judges true images."""
+        """The discriminator as it judges true images in its own updates."""
         return fixed_discriminator(self.discriminator, self.reference)
 
     @cached_property
     def fixed_for_fake(self) -> FixedDiscriminator:
-        """The discriminator as it judges fake images."""
-        return fixed_discriminator(self.discriminator, self._all_fake[:REFERENCE] if self.by_batch else None)
+        """The discriminator as it judges fake images in its own updates."""
+        return fixed_discriminator(self.discriminator, self._reference(self._all_fake) if self.by_batch else None)
 
     @property
     def reference(self) -> np.ndarray | None:
-        """True images whose batch statistics count, or None."""
-        return np.asarray(self.data.images[self.rows[:REFERENCE]]) if self.by_batch else None
+        """Images whose batch statistics count where true ones are judged, or None."""
+        return self._reference(np.asarray(self.data.images[self.rows[:REFERENCE]])) if self.by_batch else None
+
+    def _reference(self, images: np.ndarray) -> np.ndarray:
+        """Images of one kind; where a batch of the discriminator's updates has both kinds, as many of both."""
+        known = self.experiment
+        if known is None or not known.training.join_batches or self.generator is None:
+            return images[:REFERENCE]
+        true = np.asarray(self.data.images[self.rows[: REFERENCE // 2]])
+        return np.concatenate([true, self._all_fake[: REFERENCE // 2]])
 
     def trained(self, what: str) -> tuple[Sampler, Experiment]:
         """What draws the generator's samples, and how both networks were trained.

@@ -7,7 +7,8 @@ import numpy as np
 
 from utils import viz
 from utils.config import Experiment
-from utils.data.catalogue import count_for, find_entry, is_own, load_of
+from utils.data.catalogue import count_for, data_folder, find_entry, is_own, load_of
+from utils.data.rows import leave_out
 from utils.errors import InputError
 from utils.evaluation.copying import closest_hundredth
 from utils.evaluation.features import extractor_for
@@ -45,7 +46,11 @@ def section(subject: Subject, folder: Path) -> Section:
         )
     train = _trained_on(experiment, subject)
     size, count = subject.fixed.side, min(len(train), HELD_OUT)  # as many as there are training images tell most
-    apart = unseen(experiment.data, size, max(count, LEAST_HELD_OUT), data_dir=subject.data_dir)
+    wanted, without = max(count, LEAST_HELD_OUT), experiment.data.without
+    apart = unseen(experiment.data, size, 2 * wanted if without else wanted, data_dir=subject.data_dir)
+    if apart is not None and without:
+        # Beside training images of which a kind is missing, held-out images of that kind would be nobody's nearest.
+        apart = leave_out(apart, without, data_folder(subject.data_dir) / "prepared", progress=False)
     there = 0 if apart is None else len(apart)
     if there < LEAST_HELD_OUT:
         raise InputError(
@@ -56,7 +61,7 @@ def section(subject: Subject, folder: Path) -> Section:
         sampler,
         subject.discriminator,
         train,
-        apart.images,
+        apart.images[:wanted],
         extractor=extractor_for(
             experiment.data.name, subject.fixed.side, small=experiment.data.small, data_dir=subject.data_dir
         ),

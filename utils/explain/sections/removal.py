@@ -66,7 +66,8 @@ def section(subject: Subject, folder: Path) -> Section:
             )
         )
     about = (
-        "Dropping maps, chosen by the regression | at random: how often the part is gone, what else is still found, "
+        f"Dropping maps, chosen by the regression | at random (the mean of {DRAWS} sets, of which one may lie further "
+        "out): how often the part is gone, what else is still found, "
     )
     return Section(
         findings=tuple(findings),

@@ -32,6 +32,7 @@ from utils.report.claims.reading import (
     kernel_ends,
     long_trainings,
     of_arm,
+    of_faces,
     on_datasets,
     span,
     updates_of,
@@ -365,8 +366,9 @@ def _over_runs(correlations: list[float]) -> Interval:
 
 
 def _maps_show(kept: Kept) -> Evidence:
-    found = kept.notebook("08").findings("code-14")
+    found = of_faces(kept, "08").findings("code-14")
     random = findings_starting(found, "Grad-CAM shows what the network has learnt")[0]
+    source = findings_starting(found, "Grad-CAM (eq. 2) tells where in true images the logit comes from")[0]
     parts = findings_starting(found, "Grad-CAM for true lies on the parts")[0]
     deletion = findings_starting(found, "What Grad-CAM marks makes true images true")[0]
     try:
@@ -375,23 +377,25 @@ def _maps_show(kept: Kept) -> Evidence:
         other = f"; house numbers, with another image's: {digits[4]}"
     except NotKeptError:
         drawn = other = ""
-    area = re.search(r"\[(-?[\d.]+), (-?[\d.]+)\]", deletion.measured)
+    area, place = (re.search(r"\[(-?[\d.]+), (-?[\d.]+)\]", each.measured) for each in (deletion, source))
     on_parts = re.search(r"on 0 of", parts.measured) is None
     matters = area is not None and float(area[2]) < 0
-    fails = area is not None and not matters and not on_parts
+    # That nothing is clear refutes nothing. That the map is strong where the logit does not come from does.
+    fails = place is not None and float(place[2]) < 0 and not matters and not on_parts
     told = (("lies on parts that an image shows", on_parts), ("marks what makes an image true", matters))
     shows = " and ".join(words for words, holds in told if holds)
     return Evidence(
-        f"built-in faces: on the parts that an image shows {parts.measured}; {deletion.measured.split(';')[0]}; "
-        f"{random.measured}{drawn}",
-        f"parts: {parts.control}; deletion: {deletion.control}; weights: {random.control}{other}",
+        f"built-in faces: {source.measured}; on the parts that an image shows {parts.measured}; "
+        f"{deletion.measured.split(';')[0]}; {random.measured}{drawn}",
+        f"contributions: {source.control}; parts: {parts.control}; deletion: {deletion.control}; weights: "
+        f"{random.control}{other}",
         REFUTED if fails else OPEN,
         "on this architecture the map "
         + (
-            "marks an image's parts, and what makes it true, no better than another image's map does, so it cannot "
-            "show that"
+            "is weak where the answer comes from, and does not clearly mark an image's parts, or what makes it true, "
+            "better than another image's map does, so it cannot show that"
             if fails
-            else shows or "lies on no parts, and whether it marks what makes an image true was not measured"
+            else shows or "does not clearly mark an image's parts, or what makes it true"
         )
         + "; on photographs of SVHN, with a network that learnt from them, it was not measured",
     )
@@ -414,8 +418,7 @@ def _does_not_memorise(kept: Kept) -> Evidence:
         + "; ".join(knows + alike),
         control,
         CONFIRMED if copies.are_excluded and not knows else OPEN,
-        ("the generator's samples are no copies; " if copies.are_excluded
-         else f"of the generator's samples there is {copies.sign}; ")
+        f"of the generator's samples there is {copies.sign}; "
         + (f"the discriminator knows its images by heart in {len(knows)} of {len(knows + alike)} runs"
            + (", of few images" if of_few else "")
            if knows else "nor does the discriminator know its images by heart")
@@ -424,8 +427,11 @@ def _does_not_memorise(kept: Kept) -> Evidence:
 
 
 def _filters(kept: Kept) -> Evidence:
-    found = findings_starting(kept.notebook("08").findings("code-14"), "Paper §6.2 and Fig 5")[0]
-    trained, random = (int(re.search(r"(\d+) of \d+ filters", text)[1]) for text in (found.measured, found.control))
+    found = findings_starting(of_faces(kept, "08").findings("code-14"), "Paper §6.2 and Fig 5")[0]
+    counts = [re.search(r"(\d+) of \d+ filters", text) for text in (found.measured, found.control)]
+    if not all(counts):
+        raise NotKeptError(f"of the filters' preferences notebook 08 says: {found.measured}")
+    trained, random = (int(count[1]) for count in counts)
     return Evidence(
         f"built-in faces, last convolution: {found.measured}",
         found.control,

@@ -17,6 +17,7 @@ from utils.report.claims.reading import (
     interval_of_sums,
     is_healthy,
     of_arm,
+    of_faces,
     on_datasets,
     updates_of,
 )
@@ -128,7 +129,7 @@ class _Dropped:
 
 def _droppings(kept: Kept) -> list[_Dropped]:
     """The table of notebook 09, as it is written now or was before intervals had one column."""
-    notebook = kept.notebook("09")
+    notebook = of_faces(kept, "09")
     try:
         table = notebook.table("code-07", "random_gone")
     except NotKeptError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.intervals import Interval
-from utils.report.kept import Finding, Kept, NotKeptError, study_of
+from utils.report.kept import Finding, Kept, Notebook, NotKeptError, study_of
 
 NAMES = {
     "faces": "built-in faces",
@@ -155,13 +155,26 @@ class Copies:
         if (self.clean, self.clean_audit) != (len(self.spaces), len(self.audit)):
             return "a sign of copies"
         missed = len(self.spaces) - self.caught
-        either = f", but in {missed} of {len(self.spaces)} spaces none of planted ones either"
+        either = f", but in {missed} of {len(self.spaces)} spaces not all of planted ones either"
         return _NO_SIGN + (either if missed else "")
+
+
+def of_faces(kept: Kept, number: str) -> Notebook:
+    """A notebook about one model, which is `faces` and its own images, as claims say.
+
+    Raises:
+        NotKeptError: it was last run on another model, or on other images.
+    """
+    notebook = kept.notebook(number)
+    first = next("".join(cell["source"]) for cell in notebook.cells.values() if cell["cell_type"] == "code")
+    if not (re.search(r'^model = "faces"', first, re.M) and re.search(r"^data = None", first, re.M)):
+        raise NotKeptError(f"{notebook.file.name} was last run on another model than `faces`, or on other images")
+    return notebook
 
 
 def copies_found(kept: Kept) -> Copies:
     """What was found of copies among the samples of the model `faces`."""
-    notebook = kept.notebook("09")
+    notebook = of_faces(kept, "09")
     spaces = findings_starting(notebook.findings("code-09"), "Report: the maps show that the network does not memorise")
     try:
         return Copies(spaces, notebook.table("verdict", "sees exact"))
@@ -181,7 +194,8 @@ def copies_in_words(kept: Kept) -> tuple[str, str]:
     if not found.audit:
         return measured, control
     seen = [row["sees exact"] for row in found.audit if row["sees exact"].endswith("%")]
-    power = f"exact ones from {min(seen, key=_number)} on by {len(seen)} of {len(found.audit)} tests" if seen else ""
+    shares = dict.fromkeys(sorted(seen, key=_number))
+    power = f"exact ones from {' to '.join(shares)} on by {len(seen)} of {len(found.audit)} tests" if seen else ""
     return (
         f"{measured}; none in {found.clean_audit} of {len(found.audit)} tests of an audit",
         f"{control}; in the audit {power or 'by no test'}",
