@@ -461,7 +461,7 @@ def test_features_are_told_with_their_controls_but_not_taken_for_the_papers_figu
     found = evidence(kept, "S2")
     assert found.verdict == OPEN and "all 50,000 labels: 69.8%" in found.measured
     assert "random weights: 61.7%, 60.9%" in found.control and "pixels: 41.0%" in found.control
-    assert "ahead of random weights by 8.5 points (95%: 7.7 to 9.3)" in found.why
+    assert "ahead of random weights by 8.5 points (95%, over test images: 7.7 to 9.3)" in found.why
     write_json(file, there | {"margin": {"value": 0.01, "low": -0.01, "high": 0.02}})
     assert "not certainly ahead" in evidence(kept, "S2").why
     few = evidence(kept, "S3")

@@ -685,7 +685,8 @@ def test_held_out_images_of_a_kind_that_was_left_out_of_training_are_nobodys_nei
 @pytest.mark.parametrize("joined", [True, False])
 def test_a_discriminator_that_sees_both_kinds_in_one_batch_is_fixed_on_both(run, joined):
     experiment = replace(run.experiment, batch_norm="on", discriminator_updates="joint", join_batches=joined)
-    networks = {"generator": build_generator(experiment), "discriminator": build_discriminator(experiment)}
+    build = {"generator": build_generator, "discriminator": build_discriminator}
+    networks = {name: builder(experiment.model) for name, builder in build.items()}
     random = np.random.default_rng(0)
     data = Dataset("noise", "noise", random.integers(0, 256, (40, 32, 32, 3), np.uint8), "f")
     subject = Subject("a model", data=data, experiment=experiment, count=4, **networks)

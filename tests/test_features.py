@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 
 import genuine
+import keras
 import numpy as np
 import pytest
+from keras import layers
 from PIL import Image
 from sklearn.svm import LinearSVC
 from test_paper_weights import TINY, convolved, judged, leaky
@@ -310,6 +312,25 @@ def test_the_same_architecture_learns_with_labels_and_leaves_the_discriminator_a
     assert np.mean(controls.predictions(classifier, part) == labels) > 0.9
     after = [w for layer in network.layers for w in layer.get_weights()]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_fixed_statistics_are_of_batches_as_mixed_as_those_of_training_however_rows_are_sorted(network, monkeypatch):
+    labels = np.repeat([0, 1], 256)
+    images = (255 * labels[:, None, None, None] * np.ones((1, 32, 32, 3))).astype(np.uint8)
+    part, seen = part_of(images, labels), []
+    monkeypatch.setattr(controls, "fix_statistics", lambda layers, batches: seen.extend(map(np.asarray, batches)))
+    controls.train_with_labels(network, part, 2, 1, 1e-3, np.random.default_rng(0))
+    assert sum(map(len, seen)) == 512
+    assert all(-0.5 < batch.mean() < 0.5 for batch in seen if len(batch) >= 64)  # black is -1, white 1
+
+
+def test_a_discriminator_with_a_hidden_dense_layer_learns_with_labels_too():
+    hidden = [layers.Flatten(), layers.Dense(8), layers.LeakyReLU(), layers.Dense(1)]
+    deep = keras.Sequential([keras.Input((32, 32, 3)), layers.Conv2D(4, 3, strides=4), layers.LeakyReLU(), *hidden])
+    labels = np.arange(20) % 2
+    part, random = part_of(noise(20), labels), np.random.default_rng(0)
+    classifier = controls.train_with_labels(fixed_discriminator(deep), part, 3, 2, 1e-3, random)
+    assert classifier(scale(noise(20))).shape == (20, 3)
 
 
 # --- the experiments --------------------------------------------------------------------------------------------------

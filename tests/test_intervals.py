@@ -1,5 +1,7 @@
 """Intervals against SciPy's own, and against values known beforehand."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -37,6 +39,13 @@ def test_a_bootstrap_of_a_mean_is_scipys():
     for given in (values, with_gaps):
         interval = bootstrap_mean(given, seed=7)
         assert (interval.value, interval.low, interval.high) == pytest.approx((values.mean(), low, high), rel=1e-14)
+    values = np.random.default_rng(0).random(30_011)
+    whole = np.random.default_rng(3).choice(values, (2000, len(values))).mean(1)
+    tracemalloc.start()
+    pieces = bootstrap_mean(values, seed=3)
+    assert tracemalloc.get_traced_memory()[1] < 150e6  # at once it would be a gigabyte
+    tracemalloc.stop()
+    assert (pieces.low, pieces.high) == tuple(np.quantile(whole, [0.025, 0.975]))
     assert bootstrap_mean([4.0]) == Interval(4.0, 4.0, 4.0)
     assert np.isnan(bootstrap_mean([np.nan]).value)
 

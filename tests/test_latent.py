@@ -26,6 +26,7 @@ from utils.latent.arithmetic import (
     Scores,
     arithmetic,
     candidates,
+    in_words,
     make_pool,
     one_for_each,
     score,
@@ -35,9 +36,9 @@ from utils.latent.directions import Direction, Effects
 from utils.latent.inversion import Inversion, Recovery
 from utils.latent.paths import along
 from utils.latent.stops import find_stops
-from utils.latent.terms import NeedsClassifier, Term, expected, parse
+from utils.latent.terms import NeedsClassifier, Term, expected, parse, wishes
 from utils.latent.trust import trust
-from utils.latent.turn import Gauge, turn_gauge, turn_vector
+from utils.latent.turn import Gauge, Turning, turn_gauge, turn_vector
 from utils.latent.walk import KINDS, Paths, Smoothness, smoothness, walk
 from utils.sampling import Sampler
 
@@ -272,6 +273,15 @@ def test_the_same_seed_gives_the_same_smoothness_and_its_figure_names_the_contro
 # --- what a user writes -----------------------------------------------------------------------------------------------
 
 
+def test_shares_that_are_kept_have_intervals_within_what_a_share_can_be():
+    kept = np.r_[np.ones(63), 12 / 13][:, None].repeat(3, 1)
+    degrees, none = kept - 1, np.zeros((0, 2, 2, 3))
+    record = Turning(3, np.zeros(4), none, none, (-1.0, 0.0, 1.0), degrees, degrees, kept, kept.copy(), none)
+    for intervals in (record.at(record.kept), record.at(record.random_kept)):
+        assert all(interval.low < interval.value < interval.high <= 1 for interval in intervals)
+    assert record.at(record.degrees)[0].high > 0  # degrees are no share
+
+
 def test_terms_are_read_by_number_by_file_and_in_words():
     known = ("glasses", "long hair", "no beard", "male", "beard style")
     text = "glasses: 3, 9 14 - 5 + me: a/b.npy:3 − woman without glasses – long_hair"
@@ -319,7 +329,19 @@ def test_what_a_sum_should_show_follows_from_its_terms():
 def test_every_attribute_can_be_asked_for_by_its_own_name(grammar):
     names = sorted(name.replace("_", " ") for name in grammar.attributes)  # of CelebA "No Beard", "5 o Clock Shadow"
     for name, expression in zip(names, one_for_each(SimpleNamespace(names=names)), strict=True):
-        assert expected(parse(expression, names)) == {name: True}, expression
+        assert expected(parse(in_words(expression), names)) == expected(expression) == {name: True}
+
+
+def test_names_are_told_apart_by_case_and_may_have_many_words_commas_and_colons():
+    letters = ("A", "a", "B")
+    assert wishes(["A"], letters) == (("A", True),) and wishes(["a"], letters) == (("a", True),)
+    assert wishes(["without", "b"], letters) == (("B", False),)
+    names = ("black and gold garden spider", "cats, dogs", "Kite: black", "big - small")
+    for name in names[:3]:
+        assert parse(name, names) == (Term(1, name, wanted=((name, True),)),)
+        assert parse(f"without {name}" if ":" not in name else name, names)[0].wanted[0][0] == name
+    for name, terms in zip(names, one_for_each(SimpleNamespace(names=names)), strict=True):
+        assert expected(terms) == {name: True} and [term.sign for term in terms] == [1, -1, 1]
 
 
 def test_a_file_of_latents_may_lie_in_a_folder_whose_name_has_spaces(tmp_path):

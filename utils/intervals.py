@@ -9,6 +9,7 @@ from scipy import stats
 LEVEL = 0.95
 """Confidence of every interval, where nothing else is said."""
 REPLICATES = 2000
+_AT_ONCE = 1 << 22  # values that a bootstrap holds at a time
 """Of a bootstrap, where nothing else is said."""
 LEAST_CASES = 8
 """Values that a bootstrap's interval is told of, at least: of fewer it is much too narrow, of two just these two."""
@@ -89,8 +90,11 @@ def bootstrap_mean(values: np.ndarray, seed: int = 0, level: float = LEVEL) -> I
     values = values[np.isfinite(values)]
     if not len(values):
         return Interval(np.nan, level=level)
-    resamples = np.random.default_rng(seed).choice(values, (REPLICATES, len(values)))
-    return percentiles(float(values.mean()), resamples.mean(1), level)
+    random, means = np.random.default_rng(seed), []
+    at_once = max(1, _AT_ONCE // len(values))
+    for done in range(0, REPLICATES, at_once):
+        means.append(random.choice(values, (min(at_once, REPLICATES - done), len(values))).mean(1))
+    return percentiles(float(values.mean()), np.concatenate(means), level)
 
 
 def told_mean(values: np.ndarray) -> Interval:

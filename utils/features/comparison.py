@@ -182,10 +182,12 @@ def as_table(record: dict) -> list[dict]:
 
 
 def margin_in_words(record: dict) -> str:
-    """By how much the features are ahead of those of random weights, of the record of `compare`, which has a margin."""
+    """By how much the features are ahead of those of random weights, of the record of `compare`, which has a margin.
+
+    Its interval is over test images. How far networks with other random weights differ is in the rows."""
     margin = _interval(record["margin"])
     value, low, high = (f"{100 * each:+.1f}" for each in (margin.value, margin.low, margin.high))
-    ends = "" if margin.is_alone else f" (95%: {low} to {high})"
+    ends = "" if margin.is_alone else f" (95%, over test images: {low} to {high})"
     return f"{record['model']}: ahead of {record['margin']['over']} by {value} points{ends}."
 
 
@@ -399,7 +401,7 @@ class _Bench:
             each = np.mean(hits, 1) if split.labels else np.empty(0)
             return Outcome(np.mean(hits, 0), each=each).plain()
 
-        identity = digest_of("supervised", fingerprint, sizes.updates, sizes.supervised)
+        identity = digest_of("supervised, version 2", fingerprint, sizes.updates, sizes.supervised)
         plain = self._once(title, identity, experiment)
         return Outcome.of(plain), plain["seconds"]
 

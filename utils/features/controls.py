@@ -206,9 +206,11 @@ def train_with_labels(
     """
     fresh = network.randomised(int(random.integers(2**31)))
     score = max(place for place, layer in enumerate(fresh.layers) if layer.weights)  # the layer that makes it
-    body = [layer for layer in fresh.layers[:score] if not isinstance(layer, layers.Flatten)]
+    body = fresh.layers[:score]  # which may be flat already: to be flattened again changes nothing
     head = layers.Dense(classes, kernel_initializer=keras.initializers.GlorotUniform(seed=int(random.integers(2**31))))
-    classifier = keras.Sequential([keras.Input((network.side, network.side, 3)), *body, layers.Flatten(), head])
+    classifier = keras.Sequential(
+        [keras.Input((network.side, network.side, 3)), *body, layers.Flatten(), head]
+    )  # of flat values it changes nothing
     classifier.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, updates)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -221,7 +223,9 @@ def train_with_labels(
             order = random.permutation(len(part))
         batch, order = order[:size], order[size:]
         classifier.train_on_batch(scale(part.images(batch)), labels[batch])
-    fix_statistics(classifier.layers, map(scale, part.take(slice(0, 100 * BATCH_SIZE)).batches()))
+    # Rows may come class by class: batches are to be as mixed as those of training.
+    mixed = random.permutation(len(part))[: 100 * BATCH_SIZE]
+    fix_statistics(classifier.layers, map(scale, part.take(mixed).batches()))
     return classifier
 
 

@@ -337,9 +337,15 @@ def table_of(scores: dict) -> list[dict]:
     ]
 
 
-def one_for_each(judge: Judge) -> list[str]:
-    """An expression for each attribute: "glasses - no glasses + no glasses", which should show it."""
-    return [f"{name} - without {name} + without {name}" for name in judge.names]
+def one_for_each(judge: Judge) -> list[tuple[Term, ...]]:
+    """An expression for each attribute: "glasses - without glasses + without glasses", which should show it."""
+    return [
+        (
+            Term(1, name, wanted=((name, True),)),
+            *(Term(sign, f"without {name}", wanted=((name, False),)) for sign in (-1, 1)),
+        )
+        for name in judge.names
+    ]
 
 
 def score(

@@ -373,7 +373,8 @@ class Following:
 
     def of(self, what: str) -> list[Interval]:
         """Mean of "kept" or "moved" at each strength."""
-        return [student(row) for row in getattr(self, what)]
+        bounds = {"kept": (0, 1), "moved": (0, np.inf)}[what]
+        return [student(row, bounds) for row in getattr(self, what)]
 
     def plain(self) -> dict:
         """As plain values, for a record; what could not be measured is left out."""

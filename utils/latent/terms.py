@@ -79,17 +79,19 @@ def wishes(words: Sequence[str], known: Sequence[str]) -> tuple[tuple[str, bool]
     Raises:
         InputError: a word is no part of a known name.
     """
-    names = {_plain(name): (name, True) for name in known}
+    names = {_plain(name): (name, True) for name in reversed(known)}  # of names that differ in case alone the first
+    names |= {name: (name, True) for name in known}  # which are told apart where they are spelt as they are
+    longest = max((len(name.split()) for name in names), default=1)
     for word, (name, shown) in _SYNONYMS.items():
         if name in names and word not in names:
             names[word] = (names[name][0], shown)
     found, wish, place = [], True, 0
-    words = [word.strip(",;") for word in words]
     while place < len(words):
-        word = _plain(words[place])
-        for length in range(min(4, len(words) - place), 0, -1):  # the longest name counts: "long hair" before "long"
-            name = names.get(_plain(" ".join(words[place : place + length])))
-            if name:
+        word = _plain(words[place].strip(",;"))
+        for length in range(min(longest, len(words) - place), 0, -1):  # the longest name counts: "long hair"
+            text = " ".join(words[place : place + length])
+            asked = (spelt(each) for each in (text, text.strip(",;")) for spelt in (str, _plain))
+            if name := next((names[each] for each in asked if each in names), None):
                 found.append((name[0], name[1] == wish))
                 place += length
                 break
@@ -101,7 +103,8 @@ def wishes(words: Sequence[str], known: Sequence[str]) -> tuple[tuple[str, bool]
                 about = f", did you mean {near}?" if near else "."
                 if is_stop(words[place]):
                     about = f", nor are all words of {' '.join(words)!r} numbers of samples or files."
-                raise InputError(f"No attribute is called {words[place]!r}{about} There are {', '.join(known)}.")
+                asked = words[place].strip(",;")
+                raise InputError(f"No attribute is called {asked!r}{about} There are {', '.join(known)}.")
             place += 1
     if not found:
         raise InputError(
@@ -132,8 +135,9 @@ def _term(sign: int, words: list[str], known: Sequence[str]) -> Term:
     text = " ".join(words)
     if is_there(text):  # its path may have spaces, and a colon before the row
         return Term(sign, text, (text,))
-    named = _plain(text) in map(_plain, known)
-    if not named and all(map(is_stop, _items(text.strip(" ,")))):  # CelebA's "5 o Clock Shadow" begins with a number
+    if _plain(text) in map(_plain, known):  # CelebA's "5 o Clock Shadow" begins with a number, others have colons
+        return Term(sign, text, wanted=_known_wishes(text, words, known))
+    if all(map(is_stop, _items(text.strip(" ,")))):
         name, listed = text, text
     else:
         name, colon, listed = text.partition(":")

@@ -104,8 +104,9 @@ class Turning:
     images: np.ndarray
 
     def at(self, values: np.ndarray) -> list[Interval]:
-        """Mean over the samples at each strength, with Student's interval."""
-        return [student(column) for column in values.T]
+        """Mean over the samples at each strength, with Student's interval; of what is kept, a share, within 0 and 1."""
+        shares = values is self.kept or values is self.random_kept
+        return [student(column, (0, 1) if shares else (-np.inf, np.inf)) for column in values.T]
 
     @property
     def slope(self) -> Interval:

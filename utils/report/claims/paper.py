@@ -70,7 +70,7 @@ def _ahead(record: dict) -> str:
     margin = Interval.of(record["margin"])
     sure = "ahead" if margin.low > 0 else "not certainly ahead"
     points = [f"{100 * value:.1f}" for value in (margin.value, margin.low, margin.high)]
-    return f"{sure} of random weights by {points[0]} points (95%: {points[1]} to {points[2]})"
+    return f"{sure} of random weights by {points[0]} points (95%, over test images: {points[1]} to {points[2]})"
 
 
 def _features(kept: Kept) -> Evidence:
