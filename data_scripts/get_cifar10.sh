@@ -20,4 +20,4 @@ begin cifar10 "CIFAR-10 comes without a stated licence; its author asks to cite 
 Layers of Features from Tiny Images."
 obtain cifar-10-binary.tar.gz 170052171 https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz \
     md5 c32a1d4ab5d03f1284b67883e8d87530
-finish "./dcgan train --preset report32"
+finish "./dcgan train --data cifar10"

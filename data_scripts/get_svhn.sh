@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SVHN: 99,289 digits of house numbers, 32x32. 235 MiB, 1.3 GiB more with --extra; no account.
+# SVHN: 99,289 digits of house numbers, 32x32. 235 MiB, 1.2 GiB more with --extra; no account.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
@@ -26,4 +26,4 @@ from_stanford() { obtain "$1" "$2" "http://ufldl.stanford.edu/housenumbers/$1" m
 from_stanford train_32x32.mat 182040794 e26dedcc434d2e4c54c9b2d4a06d8373
 from_stanford test_32x32.mat 64275384 eb5a983be6a315427106f1b164d9cef3
 [[ -z $extra ]] || from_stanford extra_32x32.mat 1329278602 a93ce644f1a588dc4d68dda5feec44a7
-finish "./dcgan train --preset paper_svhn"
+finish "./dcgan train --data svhn"

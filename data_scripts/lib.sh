@@ -136,13 +136,12 @@ begin() {
 }
 
 # Two runs would write into the same files. The lock is on the open file 9, which a curl that outlives this shell has
-# too: the system frees it when the last of them has ended, however they end. A file that was left behind locks nothing.
+# too: the system frees it when the last of them has ended, however they end. The file stays, and locks nothing then.
 work_alone() {
     lock=$folder/.fetching
     { exec 9>>"$lock"; } 2>/dev/null || fail 2 "$lock cannot be written; remove it if it is there, or name another place with --data-dir."
     passes alone "$lock" ||
         fail 2 "another run is at work in $folder; wait until it has ended, or end it, and run this again."
-    trap 'rm -f -- "$lock"' EXIT
 }
 
 finish() {
@@ -220,7 +219,8 @@ size() { if [[ -f $1 ]]; then wc -c <"$1"; else echo 0; fi; }
 
 make_room() { # NAME SPACE PART
     local free needed
-    free=$(($(df -Pk "$folder" | awk 'NR == 2 {print $4}') / 1024))
+    # The last columns, for what is mounted may have spaces in its name: … available, used %, where.
+    free=$(($(df -Pk "$folder" | awk 'NR == 2 {for (i = NF; i > 1; i--) if ($i ~ /^[0-9]+%$/) {print $(i - 1); exit}}') / 1024))
     needed=$((($2 - $(size "$3")) / 1048576 + 1))
     ((free > needed)) || fail 5 "$1 needs $needed MiB, and $folder has $free MiB free."
 }

@@ -1061,8 +1061,9 @@ fi
 def calls_of_uv(project, how="--allow-existing"):
     """What a set-up calls uv for: from the launcher's folder, where no settings of the user's folder are read."""
     environment = project / ".venv"
+    python = project / "bin" / "python3"  # by its path: to uv "python3" is a version, of which it may have others
     return [
-        f"{project}: venv --quiet {how} --python python3 {environment}",
+        f"{project}: venv --quiet {how} --python {python} {environment}",
         f"{project}: pip install --python {environment}/bin/python -r {project}/requirements.txt",
     ]
 
@@ -1163,7 +1164,7 @@ def test_a_folder_that_is_no_environment_is_never_cleared(project):
     [
         ("venv", "error: Permission denied", "the set-up failed as shown above; remove {} and try again."),
         ("pip", "error: Failed to build `a-package==1`", "the set-up failed as shown above; remove {} and try again."),
-        ("pip", "error: No space left on device (os error 28)", "the disk is full; about 3 GB are needed in {}."),
+        ("pip", "error: No space left on device (os error 28)", "the disk is full; about 4 GB are needed in {}."),
         (
             "pip",
             "error: Failed to fetch: `https://pypi.org/simple/numpy/`\n  Caused by: dns error",

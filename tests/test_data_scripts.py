@@ -113,9 +113,10 @@ class World:
         return load(name, data_dir=self.data, progress=False, **settings)
 
     def there(self, folder: str) -> dict[str, bytes]:
-        """What is in a folder of the datasets: contents by path."""
+        """What is in a folder of the datasets, but for the file of the lock: contents by path."""
         home = self.data / folder
-        return {str(path.relative_to(home)): path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file()}
+        files = [path for path in sorted(home.rglob("*")) if path.is_file() and path.name != ".fetching"]
+        return {str(path.relative_to(home)): path.read_bytes() for path in files}
 
 
 @pytest.fixture
@@ -349,13 +350,19 @@ def test_a_second_run_at_once_is_refused_and_one_that_was_killed_stops_nobody(ci
     assert cifar.there("cifar10") == {"cifar-10-binary.tar.gz": CONTENT}
 
 
-def test_a_run_that_is_stopped_leaves_no_lock_behind(cifar):
+def test_what_a_run_that_was_stopped_still_fetches_is_not_fetched_beside_it(cifar):
+    """The shell alone is stopped: its curl goes on, and would write into the same file."""
     cifar.server.put(CIFAR10, CONTENT, falling_silent(100_000))
     with cifar.start("get_cifar10.sh") as first:
-        while not cifar.server.asked and first.poll() is None:
+        until = time.monotonic() + 60
+        while not (cifar.data / "cifar10" / "cifar-10-binary.tar.gz.part").exists() and time.monotonic() < until:
             time.sleep(0.05)
-        os.killpg(first.pid, signal.SIGTERM)
-    assert first.returncode not in (0, None) and not (cifar.data / "cifar10" / ".fetching").exists()
+        first.terminate()
+        assert first.wait() not in (0, None)
+        second = cifar.run("get_cifar10.sh")
+        os.killpg(first.pid, signal.SIGKILL)
+    assert second.returncode == 2 and "another run is at work" in second.stderr and len(cifar.server.asked) == 1
+    assert cifar.run("get_cifar10.sh").returncode == 0
 
 
 def test_without_enough_space_nothing_is_asked_for(cifar):

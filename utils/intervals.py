@@ -9,8 +9,8 @@ from scipy import stats
 LEVEL = 0.95
 """Confidence of every interval, where nothing else is said."""
 REPLICATES = 2000
-_AT_ONCE = 1 << 22  # values that a bootstrap holds at a time
 """Of a bootstrap, where nothing else is said."""
+_AT_ONCE = 1 << 22  # values that a bootstrap holds at a time
 LEAST_CASES = 8
 """Values that a bootstrap's interval is told of, at least: of fewer it is much too narrow, of two just these two."""
 
