@@ -36,9 +36,18 @@ from utils.studies.crossings import KINDS, by_kind, kept_runs, plot_kept_runs, r
 from utils.studies.figures import Panel, plot_arms, plot_samples
 from utils.studies.losses import correlations, crossings, losses, plot_losses, readings
 from utils.studies.perfect_generator import perfect_generator, plot_perfect
-from utils.studies.recipes import by_arm, by_augmentation, carry_out, plot_augmentation, plot_recipes, recipes
+from utils.studies.recipes import (
+    answer,
+    by_arm,
+    by_augmentation,
+    carry_out,
+    plot_augmentation,
+    plot_recipes,
+    recipes,
+)
 from utils.studies.study import Arm, Study, images_for, samples_for, train_arms
 from utils.studies.train import train_study
+from utils.tables import table
 from utils.training.estimate import seconds_per_update
 from utils.training.step import Update
 from utils.viz import read_png, write_png
@@ -273,6 +282,69 @@ def test_results_of_other_images_of_the_same_name_are_refused_before_any_arm_is_
     with pytest.raises(InputError, match="have to be of the same images. Received: little on .*--out"):
         train_study(elsewhere, tmp_path / "runs", tmp_path / "kept", samples=None, progress=False)
     assert file.read_text() == before and not (tmp_path / "runs").exists()
+
+
+def test_the_table_of_augmentation_is_the_same_in_whatever_order_its_arms_were_trained():
+    kept = results.load("recipes-faces")
+    of = {run["arm"]: run for run in kept["runs"] if run["arm"][0].isdigit()}
+    there = ["128", "128-moved", "1024", "1024-moved"]
+    usual, other = (
+        kept | {"arms": dict.fromkeys(order, ""), "runs": [of[arm] for arm in order]}
+        for order in (there, ["128-moved", "128", "1024", "1024-moved"])
+    )
+    assert by_augmentation(usual) == by_augmentation(other)
+    part = kept | {"arms": dict.fromkeys(there[:3], ""), "runs": [of[arm] for arm in there[:3]]}
+    told, figure = answer(part)
+    assert told[1]["moved, best"] == "–" and len(table(told).splitlines()) == 4
+    lines = {line.get_label(): line.get_color() for axes in plot_augmentation(other).axes for line in axes.lines}
+    assert lines == {"as they are": "black", "moved": "tab:green"}
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["as they are", "moved"]
+
+
+def test_equal_updates_are_not_drawn_on_the_line_of_equal_epochs():
+    kept = results.load("amount_of_data-faces")
+
+    def epochs_of(arms):
+        part = kept | {"runs": [run for run in kept["runs"] if run["arm"] in arms]}
+        ends = plot_amounts(part).axes[2]
+        (line,) = [line for line in ends.lines if line.get_label() == "equal epochs"]
+        return (line.get_xdata() / 1.04).round().tolist()
+
+    assert epochs_of({"128", "640", "128-epochs"}) == [128]  # of the largest there 100 epochs, which are not 4
+    assert epochs_of({run["arm"] for run in kept["runs"]}) == [128, 640, 3200, 16000]
+
+
+def test_a_training_that_ended_early_is_drawn_over_its_own_updates():
+    def run(seed, last):
+        names = ("loss_generator",)
+        return {
+            "arm": "x",
+            "seed": seed,
+            "curves": {"update": list(range(1, last + 1)), **{n: [1.0] * last for n in names}},
+        }
+
+    kept = {"study": "s", "arms": {"x": ""}, "runs": [run(0, 100), run(1, 50)]}
+    axes = plot_arms(kept, ["x"], (Panel("loss", "curves", ("loss_generator",)),)).axes[0]
+    ends = [line.get_xdata()[-1] for line in axes.lines if len(line.get_xdata())]
+    assert sorted(ends) == [50, 100]  # each by itself, and no mean of both
+
+
+def test_held_out_images_are_the_same_whichever_arms_are_trained(study):
+    whole = amount_of_data("x.npz", "quick")
+    few = whole.only(["64"])
+    assert few.on_most_images() == whole.on_most_images() and len(few.arms) == 1
+    assert few.only(seeds=[3]).changed(batch_size=8).on_most_images().training.batch_size == 8
+
+
+def test_who_only_looks_at_a_training_loses_nothing_that_was_measured_of_it(study, tmp_path):
+    training = {"run": "x/0001-quick", "updates": 8, "fingerprint": "f"}
+    results.write(study, {("a", 0): training | {"snapshots": [1], "seconds": 3}}, tmp_path)
+    results.write(study, {("a", 0): training | {"seconds": 4}}, tmp_path)
+    (run,) = results.load(study.name, tmp_path)["runs"]
+    assert run["snapshots"] == [1] and run["seconds"] == 4
+    results.write(study, {("a", 0): training | {"updates": 9}}, tmp_path)  # another training
+    (run,) = results.load(study.name, tmp_path)["runs"]
+    assert "snapshots" not in run and run["updates"] == 9
 
 
 def test_two_runs_of_a_study_that_end_together_both_add_to_what_is_kept(study, tmp_path, monkeypatch):

@@ -6,13 +6,12 @@ import numpy as np
 
 
 def table(rows: list[dict]) -> str:
-    """Rows of equal keys as aligned text; numbers stand right."""
-    names = list(rows[0])
-    cells = [
-        [f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else str(v) for v in row.values()] for row in rows
-    ]
+    """Rows as aligned text: a column for each name in any of them, free where a row has none; numbers stand right."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    known = [[row.get(name, "") for name in names] for row in rows]
+    cells = [[f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else str(v) for v in row] for row in known]
     widths = [max(len(line[i]) for line in [names, *cells]) for i in range(len(names))]
-    right = [all(isinstance(row[name], (int, float)) for row in rows) for name in names]
+    right = [all(isinstance(row.get(name, 0), (int, float)) for row in rows) for name in names]
     lines = [names, ["-" * width for width in widths], *cells]
     return "\n".join(
         "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, right)).rstrip() for line in lines

@@ -1,6 +1,7 @@
 """The report of a study: what was asked, its arms, the answer, every run, the claims that it bears on."""
 
 import importlib
+import math
 from collections.abc import Sequence
 
 from utils.data.catalogue import find_entry
@@ -211,7 +212,7 @@ def _every_run(runs: Sequence[dict]) -> list[dict]:
     for run in runs:
         row = {"arm": run["arm"], "seed": str(run["seed"])}
         if "curves" in run:
-            row |= {"run": run["run"], "updates": run["updates"], "seconds": f"{run['seconds']:.0f}"}
+            row |= {"run": run["run"], "updates": run["updates"], "seconds": f"{run['seconds'] or math.nan:.0f}"}
         if run.get("snapshots"):
             value, low, high = run["snapshots"][-1]["kernel"]
             row["kernel distance (95%)"] = f"{value:.3g} ({low:.3g} to {high:.3g})"

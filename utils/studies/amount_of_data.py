@@ -116,7 +116,11 @@ def plot_amounts(results: dict, late: bool = False) -> Figure:
         (0.96, "tab:blue", "equal updates", ""),
         (1.04, "tab:orange", "equal epochs", "-epochs"),
     ):
-        runs = [run for run in results["runs"] if run["arm"] in {largest, *(f"{n}{suffix}" for n in at_updates)}]
+        runs = [run for run in results["runs"] if run["arm"] in {f"{n}{suffix}" for n in at_updates}]
+        if suffix:  # the largest amount of the study ends with equal updates and epochs
+            epochs = [run["snapshots"][-1]["epoch"] for run in runs]
+            both = [run for run in results["runs"] if run["arm"] == largest]
+            runs += [run for run in both if np.allclose(run["snapshots"][-1]["epoch"], epochs, rtol=0.1)]
         if not runs:
             continue
         amounts = np.array([_images(run["arm"]) for run in runs])

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from utils.errors import InputError
 from utils.figure import new_figure
 from utils.intervals import wilson
+from utils.studies.results import seed_column
 from utils.studies.study import Study, at_scale, study_name
 
 SIZES = {
@@ -137,7 +138,7 @@ def carry_out(
     extractor = extractor_for(study.data, SIDE, **places)
     spaces = {"pixels": _flat, "discriminator": _of_discriminator(model, train), "fixed": extractor}
     spaces = {name: of for name, of in spaces.items() if of is not None}
-    records, pictures = {}, {}
+    records = {}
     for arm in study.arms:
         for seed in study.seeds:
             trained, hosts = train[: arm.count], {}
@@ -147,7 +148,6 @@ def carry_out(
                 trained, pool, hosts, spaces, samples=study.samples, draws=study.draws, seed=seed, title=arm.name,
                 progress=progress,
             )  # fmt: skip
-            pictures[f"{arm.name}-{seed}.png"] = grid(strip, 6)
             records[arm.name, seed] = {
                 "images": f"{study.data}, {SIDE}x{SIDE}",
                 "trained": arm.count,
@@ -155,7 +155,10 @@ def carry_out(
                 **record,
                 "versions": {name: runtime.environment()[name] for name in ("tensorflow", "keras", "numpy", "python")},
             }
-    return records, results.write(study, records, folder, images=images, pictures=pictures)
+            one = {(arm.name, seed): records[arm.name, seed]}  # at once: the next may be stopped
+            pictures = {f"{arm.name}-{seed}.png": grid(strip, 6)}
+            file = results.write(study, one, folder, images=images, pictures=pictures)
+    return records, file
 
 
 def audited(
@@ -237,6 +240,7 @@ def detected(results: dict) -> list[dict]:
                     rows.append(
                         {
                             "training images": f"{run['trained']:,}",
+                            **seed_column(results, run),
                             "planted among": "true images" if host == "true" else "the model's samples",
                             "space": SPACES[space],
                             "copies": kind,
@@ -258,8 +262,8 @@ def false_alarms(results: dict) -> list[dict]:
             none = [audit.Alarms(*one, run["draws"]) for one in counts if not one[1]]
             for host in dict.fromkeys(one.host for one in none):
                 of = {one.test: f"{one.rate:.0%}" for one in none if one.host == host}
-                place = {"training images": f"{run['trained']:,}", "space": SPACES[space], "pictures": words[host]}
-                rows.append(place | of)
+                place = {"training images": f"{run['trained']:,}", **seed_column(results, run)}
+                rows.append(place | {"space": SPACES[space], "pictures": words[host]} | of)
     return rows
 
 

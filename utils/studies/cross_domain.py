@@ -29,6 +29,7 @@ from utils.fitting import at_size
 from utils.intervals import REPLICATES, Interval, percentiles, wilson
 from utils.presets import KERNEL_4, SHORT_AVERAGE
 from utils.streams import stream
+from utils.studies.results import seed_column
 from utils.studies.study import Study, at_scale, base_for, study_name
 from utils.tables import duration
 from utils.text import one_line
@@ -510,6 +511,7 @@ def by_arm(results: dict) -> list[dict]:
             {
                 "arm": run["arm"],
                 "what": results["arms"][run["arm"]],
+                **seed_column(results, run),
                 "kept": f"{kept['transferred']:.1%}",
                 **({"if renamed": f"{run['renamed']:.1%}"} if "renamed" in run else {}),
                 "of another": f"{kept['others'].value:.1%}",

@@ -145,19 +145,21 @@ def _one_line(lines: dict[str, np.ndarray | None]) -> str:
 
 
 def _draw(axes, runs: list[dict], panel: Panel, colour: str, label: str) -> np.ndarray | None:
-    """Draw an arm; give the mean of its first value."""
+    """Draw an arm; give the mean of its first value, None where its runs were not recorded at the same places."""
     mean = None
     records = [run[panel.source] for run in runs]
     if panel.source != "curves":  # rows of records become columns
         records = [{name: [row[name] for row in rows] for name in rows[0]} for rows in records if rows]
     at = _position(runs, panel)
+    alike = all(record[at] == records[0][at] for record in records)  # a training that failed is shorter than others
     for name, style in zip(panel.names, ("-", "--")):
-        lines = [np.array(record[name], float) for record in records]
-        for line in lines:
-            axes.plot(records[0][at], line, style, color=colour, alpha=0.25, linewidth=0.7)
-        if lines:
-            first = style == "-"
-            whole = np.mean(lines, axis=0)
-            axes.plot(records[0][at], whole, style, color=colour, linewidth=1.6, label=label if first else None)
-            mean = whole if first else mean
+        lines, first = [np.array(record[name], float) for record in records], style == "-"
+        for record, line in zip(records, lines):
+            axes.plot(record[at], line, style, color=colour, alpha=0.25, linewidth=0.7)
+        if not lines:
+            continue
+        whole = np.mean(lines, axis=0) if alike else []
+        place = records[0][at] if alike else []
+        axes.plot(place, whole, style, color=colour, linewidth=1.6, label=label if first else None)
+        mean = whole if first and alike else mean
     return mean

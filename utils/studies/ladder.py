@@ -108,13 +108,13 @@ def carry_out(
         arm.name: extractor_for(study.data, size, features=arm.features, data_dir=data_dir, progress=progress)
         for arm in study.arms
     }
-    records, pictures, commit = {}, {}, runtime.commit()
+    records, commit = {}, runtime.commit()
     for arm, extractor in spaces.items():
         for seed in study.seeds:
             true, steps = rungs(np.asarray(dataset.images), samples, in_half, seed)
             climbed = climb(true, steps, extractor, progress)
             columns = [np.concatenate(np.resize(rung.images, (SHOWN, size, size, 3))) for rung in steps]
-            pictures[f"rungs-{seed}.png"] = np.concatenate(columns, axis=1)
+            pictures = {f"rungs-{seed}.png": np.concatenate(columns, axis=1)}
             records[arm, seed] = {
                 "images": dataset.title,
                 "images_fingerprint": dataset.fingerprint,
@@ -125,7 +125,9 @@ def carry_out(
                 "commit": commit,
                 "versions": {name: runtime.environment()[name] for name in ("tensorflow", "keras", "numpy", "python")},
             }
-    return records, results.write(study, records, folder, images=images, pictures=pictures)
+            one = {(arm, seed): records[arm, seed]}  # at once: the next may be stopped
+            file = results.write(study, one, folder, images=images, pictures=pictures)
+    return records, file
 
 
 def side_of(data: str) -> int:

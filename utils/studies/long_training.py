@@ -17,6 +17,7 @@ from matplotlib.figure import Figure, SubFigure
 from utils import config, viz
 from utils.config import DataConfig, Experiment, replace
 from utils.data.catalogue import find_entry, shorter_sides
+from utils.errors import InputError
 from utils.figure import new_figure
 from utils.fitting import recommended
 from utils.presets import SHORT_AVERAGE
@@ -83,6 +84,12 @@ def long_training(data: str = "faces", scale: str = "report") -> Study:
     best = lasting(best, updates * TIMES[size], best.training.batch_size)
     wide = "the report's networks" + ("" if size == 32 else " at half width")
     few = FEW if count is None or count >= 2 * FEW else count // 2
+    if few < plain.training.batch_size:
+        least = 2 * plain.training.batch_size
+        raise InputError(
+            f"A long training takes so many pictures that {least} are left beside those that it measures against, for "
+            f"an arm on half of them. Received: {data}, of which {count} are left."
+        )
     kernels = "kernels of 4x4, " if best.model.generator.kernel == 4 else ""
     moved = ", images moved and recoloured before they are judged" if best.training.augment else ""
     return Study(

@@ -322,7 +322,8 @@ def treated(data: str, scale: str, letter: str, treatment: dict) -> Study:
     study = planted_bugs(data, scale).only([letter])
     (ill,) = study.arms
     listed = ", ".join(f"{name}={value!r}" for name, value in treatment.items())
-    cured = Arm(f"{letter} treated", f"with {listed}", replace(ill.experiment, **treatment))
+    # Named after the treatment: results of two are never taken for one.
+    cured = Arm(f"{letter} treated, {listed}", f"with {listed}", replace(ill.experiment, **treatment))
     return dataclasses.replace(study, name=f"{study.name}-treated", arms=(ill, cured))
 
 
@@ -407,6 +408,9 @@ def doctors_table(results: dict) -> list[dict]:
     """A row for each patient: what the doctor of trainings measured last, what it said first, and how it ended."""
     rows = []
     for run in results["runs"]:
+        if not run["watch"]:  # it ended before it was measured
+            rows.append({"patient": run["arm"], "ended": run["ended"] or f"after {run['updates']} updates"})
+            continue
         last, first = run["watch"][-1], next(iter(run["doctor"]), "nothing")
         rows.append(
             {

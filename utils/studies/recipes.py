@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from utils.config import replace
-from utils.data.catalogue import find_entry
+from utils.config import DataConfig, replace
+from utils.data.catalogue import find_entry, share_too_small
 from utils.figure import new_figure
 from utils.presets import KERNEL_4, R3GAN, WIDER, WIDER_PENALTY
 from utils.runs import Run
@@ -20,6 +20,8 @@ SIZES = {"report": (64, 200, 4), "quick": (64, 60, 4), "smallest": (16, 2, 2)}
 """Images per update, updates per epoch, epochs, at each scale; the networks of every epoch are kept."""
 AMOUNTS = (128, 1024, 5120, 25600)
 """Images that augmentation is tried on, at equal updates."""
+AUGMENTED = {"as they are": "black", "moved": "tab:green"}
+"""What becomes of them before they are judged, with the colour that it is drawn in."""
 LIVE = ("base", "faster_kernel_4_batch_32")
 """Arms at the smaller scales."""
 STYLES = ("o-", "s--", "^:", "D-.", "v-")
@@ -43,7 +45,7 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
     batch_size, per_epoch, epochs = at_scale(SIZES, scale)
     length = {"count": batch_size * per_epoch, "epochs": epochs, "keep_models": True}
     entry = find_entry(data)
-    small = scale == "smallest" or (entry and entry.native_size == 32)
+    small = scale == "smallest" or (entry.native_size == 32 if entry else share_too_small(DataConfig(data), 64) > 0.5)
     preset, width = ("paper_svhn", 0.5) if small else ("paper64", 0.25)
     paper = {"learning_rate": 2e-4, "latents": "uniform", "batch_size": batch_size}  # of both; its own code varies
     base = base_for(preset, data, scale, **length, **paper, width=width, shared_latents=True, ema_decay=0.99)
@@ -235,7 +237,8 @@ def by_augmentation(results: dict) -> list[dict]:
     rows = []
     for amount, of in _amounts_of(results).items():
         row = {"images": f"{amount:,}"}
-        for name, runs in of.items():
+        for name in AUGMENTED:
+            runs = of.get(name, [])
             row[f"{name}, best"] = spread([min(_distances(run)) for run in runs], ".3g")
             row[f"{name}, last"] = spread([_distances(run)[-1] for run in runs], ".3g")
             if seen := _in_imagenet(runs):
@@ -248,16 +251,16 @@ def plot_augmentation(results: dict) -> Figure:
     """Draw the distance over updates for each number of images, without augmentation and with it."""
     amounts = _amounts_of(results)
     heading = f"{results['study']}: kernel distance over updates, true and fake images moved or not"
-    figure = new_figure(3.4 * len(amounts), 3.2, heading)
+    figure, named = new_figure(3.4 * len(amounts), 3.2, heading), {}
     for axes, (amount, of) in zip(figure.subplots(1, len(amounts), sharey=True, squeeze=False)[0], amounts.items()):
-        for (name, runs), colour in zip(of.items(), ("black", "tab:green")):
-            for number, run in enumerate(runs):
+        for name, colour in AUGMENTED.items():
+            for run in of.get(name, []):
                 updates = [row["update"] for row in run["snapshots"] if row["update"]]
-                axes.plot(updates, _distances(run), "o-", color=colour, markersize=3, label=None if number else name)
+                (named[name],) = axes.plot(updates, _distances(run), "o-", color=colour, markersize=3, label=name)
         axes.set(title=f"{amount:,} images", xlabel="update", yscale="log")
         plain_ticks(axes.yaxis)
         axes.grid(alpha=0.25)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize=9, frameon=False)
+    figure.legend(handles=list(named.values()), loc="outside lower right", ncols=2, fontsize=9, frameon=False)
     return figure
 
 

@@ -204,6 +204,9 @@ def by_arm(results: dict) -> list[dict]:
     """
     rows = []
     for arm, runs in runs_by_arm(results).items():
+        runs = [run for run in runs if "combinations" in run and "read" in run]  # others were trained, and not measured
+        if not runs:
+            continue
         coverage = runs[0]["combinations"]
         of_encoder = [run["reconstruction"] for run in runs if "reconstruction" in run]
         rows.append(
@@ -231,7 +234,7 @@ def readings(results: dict) -> list[dict]:
 
     The first rows are controls: guessing the most frequent value, pixels, and networks with random weights.
     """
-    runs = results["runs"]
+    runs = [run for run in results["runs"] if "read" in run]
     rows = [_reading("guessing the most frequent", [run["read"]["majority"] for run in runs])]
     rows += [_reading("pixels", [run["read"]["pixels"] for run in runs])]
     for kind, arms in (("random", [None]), ("trained", list(results["arms"]))):
@@ -250,7 +253,7 @@ def margins(results: dict) -> list[dict]:
 
     Seeds are paired. It is the paper's claim (RDCGAN's features are better than DCGAN's) and its control.
     """
-    by = {(run["arm"], run["seed"]): run["read"] for run in results["runs"]}
+    by = {(run["arm"], run["seed"]): run["read"] for run in results["runs"] if "read" in run}
     seeds = sorted({seed for _, seed in by})
     rows = []
     for arm in [arm for arm in results["arms"] if arm != "dcgan"]:
@@ -275,7 +278,8 @@ def plot_regularised(results: dict) -> Figure:
     """Draw distances over updates, combinations that are missing, what is read, and samples of each arm's first run."""
     from matplotlib.ticker import PercentFormatter
 
-    everybody = runs_by_arm(results)
+    measured = [run for run in results["runs"] if "combinations" in run and "read" in run]
+    everybody = runs_by_arm(results | {"runs": measured})
     arms = list(everybody)
     figure = new_figure(14, 3.6 + 0.75 * len(arms))
     above, below = figure.subfigures(2, 1, height_ratios=(3.6, 0.75 * len(arms)))

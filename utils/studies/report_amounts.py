@@ -16,6 +16,7 @@ from utils.presets import preset
 from utils.runs import Run
 from utils.studies.amount_of_data import plot_amounts, second_half
 from utils.studies.moments import COLUMNS, keep_moments, moments
+from utils.studies.results import seed_column
 from utils.studies.study import Arm, Study, at_scale, base_for, images_for, study_name, watch_every
 
 REPORT = (19_000, 300_000)
@@ -161,6 +162,7 @@ def by_course(kept: dict) -> list[dict]:
             {
                 "images": run["images"],
                 "compared at": COMPARED[run["arm"].partition("-")[2]],
+                **seed_column(kept, run),
                 "updates": f"{run['updates']:,}",
                 "epochs": f"{moments[-1]['epoch']:,.0f}",
                 "after an epoch": f"{first['kernel'][0]:.3f} (epoch {first['epoch']:.2g})",
@@ -221,7 +223,7 @@ def by_space(kept: dict) -> list[dict]:
     and the share of the fine detail that all samples have in common."""
     rows = []
     for run in kept["runs"]:
-        row = {"arm": run["arm"], "updates": f"{run['updates']:,}"}
+        row = {"arm": run["arm"], **seed_column(kept, run), "updates": f"{run['updates']:,}"}
         for found in (run["distance"], *run["distance"]["other_spaces"]):
             row[found["space"]] = "{value:.3f} ({low:.3f} to {high:.3f})".format(**found["kernel"])
         row["fixed pattern"] = "{fake[0]:.3f} (true {held_out[0]:.3f})".format(**run["fixed_pattern"])

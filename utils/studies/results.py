@@ -203,7 +203,13 @@ def _add(
     file = folder / f"{study.name}.json"
     before = load(study.name, folder) if file.is_file() else {"arms": {}, "runs": []}
     kept = {(run["arm"], run["seed"]): run for run in before["runs"]}
-    kept |= {(arm, seed): {"arm": arm, "seed": seed, **record} for (arm, seed), record in records.items()}
+    for (arm, seed), record in records.items():
+        former = kept.get((arm, seed), {})
+        # Who only looks at a training, as notebooks do, does not lose what was measured of it.
+        same = "run" in record and all(
+            former.get(name) == record.get(name) for name in ("run", "updates", "fingerprint")
+        )
+        kept[arm, seed] = {"arm": arm, "seed": seed} | (former if same else {}) | record
     arms = before["arms"] | {arm.name: arm.about for arm in study.arms}
     order = list(arms)
     rows = sorted(kept.values(), key=lambda record: (record["seed"], order.index(record["arm"])))
@@ -275,6 +281,11 @@ def trainings(runs: Iterable[dict]) -> list[dict]:
         if not run["arm"].endswith(BEGINNING):
             first.setdefault(tuple(run["curves"]["loss_generator"]), run)
     return list(first.values())
+
+
+def seed_column(results: dict, run: dict) -> dict[str, int]:
+    """The seed of a run as a column of its row, where there are several; none where all rows would say the same."""
+    return {"seed": run["seed"]} if len({each["seed"] for each in results["runs"]}) > 1 else {}
 
 
 def rounded(value: float) -> float:
