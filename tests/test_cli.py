@@ -738,6 +738,57 @@ def test_a_training_is_of_what_its_dry_run_shows_or_refused_with_the_same_senten
         assert trained == [config.from_dict(json.loads(of_dry_run[1])["experiment"])]
 
 
+def test_what_is_chosen_is_chosen_anew_where_fewer_images_can_be_used_than_there_seemed_to_be(
+    capsys, tmp_path, speed, monkeypatch
+):
+    speed(0.02)
+    trained, random = [], np.random.default_rng(0)
+    monkeypatch.setattr("utils.training.train", lambda experiment, **_: trained.append(experiment))
+    distinct = random.integers(0, 256, (60, 64, 64, 3), np.uint8)
+    np.savez(tmp_path / "frames.npz", images=distinct[np.arange(1500) % 60])
+    asked = ["train", "--data", tmp_path / "frames.npz", "--data-dir", tmp_path / "data", "--runs-dir", tmp_path]
+    code, out, _ = said(capsys, *asked, "--dedup", "exact")
+    assert code == 0 and "Of the images 60 can be used, so it is chosen anew" in out
+    (chosen,) = trained
+    assert chosen.training.augment == ("colour", "translation") and not chosen.training.r1
+    assert chosen.training.updates == MOST_TIMES * (60 // chosen.training.batch_size)
+    typed = re.findall(r"^Command +(.*)", out, re.M)
+    assert len(typed) == 1 and "--augment" in typed[0]
+    code, out, _ = said(capsys, *asked)  # nothing is left out: nothing is chosen anew
+    assert code == 0 and "anew" not in out and trained[1].training.r1
+
+
+def test_pictures_that_are_too_small_are_no_more_than_may_be_left_out(tmp_path, speed):
+    speed(0.25)
+    folder = str(own_pictures(tmp_path / "pets", 100, [40, *[70] * 11]))  # every twelfth
+    assert resolved("--data", folder).model.image_size == 64
+    assert resolved("--data", folder, "--tolerated", "0.05").model.image_size == 32
+
+
+def test_a_file_in_place_of_the_folder_of_runs_is_refused_before_anything_is_timed(tmp_path, speed, capsys):
+    tried, pets = speed(0.25), own_pictures(tmp_path / "pets", 40, [64])
+    (tmp_path / "file").touch()
+    code, _, err = said(capsys, "train", "--data", pets, "--runs-dir", tmp_path / "file")
+    assert code == 2 and "--runs-dir must be a folder" in err and not tried
+
+
+def test_places_that_the_environment_tells_are_those_of_the_folder_where_it_was_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DCGAN_DATA_DIR", "d")
+    monkeypatch.setenv("DCGAN_RUNS_DIR", "~/r")
+    assert cli.main(["presets"]) == 0
+    assert os.environ["DCGAN_DATA_DIR"] == str(tmp_path / "d")
+    assert os.environ["DCGAN_RUNS_DIR"] == os.path.expanduser("~/r")
+
+
+def test_the_load_of_a_machine_is_what_it_was_before_anything_was_timed(monkeypatch):
+    estimate._load.cache_clear()
+    loads = iter([(0.1, 0, 0), (2.0, 0, 0)])
+    monkeypatch.setattr(os, "getloadavg", lambda: next(loads))
+    assert estimate._load() == estimate._load()
+    estimate._load.cache_clear()
+
+
 def test_batches_are_made_to_fit_where_an_update_takes_several(tmp_path, speed, capsys):
     tried = speed(0.25)
     pets, steps = own_pictures(tmp_path / "pets", 70, [64]), ("--discriminator-steps", "5", "--no-shared-latents")

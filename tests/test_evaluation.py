@@ -578,6 +578,19 @@ def test_experiments_are_measured_against_another_split_of_the_choices_they_trai
     assert len(rows) == 120 and rows == everything - trained
 
 
+def test_what_was_measured_is_kept_where_what_comes_after_it_is_stopped(capsys, run, home, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    run.quality_file.unlink(missing_ok=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("utils.cli.evaluate._asked", stop)
+        code, _, err = said(capsys, "evaluate", run.folder, "--samples", 60, "--data-dir", home)
+    assert code == 130 and err.endswith("dcgan: stopped.\n")
+    assert json.loads(run.quality_file.read_text())["samples"] == 60
+    run.quality_file.unlink()
+
+
 def test_evaluate_prints_the_distance_beside_the_floor(capsys, run, home):
     code, out, err = said(capsys, "evaluate", run.folder, "--samples", 60, "--data-dir", home, "--json")
     assert code == 0, err

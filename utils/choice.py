@@ -9,7 +9,7 @@ import numpy as np
 
 from utils import presets
 from utils.config import DataConfig, Experiment, replace
-from utils.data.catalogue import count_of, shorter_sides
+from utils.data.catalogue import count_of, is_own, shorter_sides
 from utils.errors import InputError
 from utils.fitting import TOO_SMALL, few_images, largest_size
 from utils.lengths import (
@@ -108,6 +108,7 @@ def choose(
     size: int | None = None,
     data_dir: str | Path | None = None,
     augment_asked: bool = False,
+    usable: int | None = None,
 ) -> Choice:
     """Choose what to train on these images; nothing is read but the beginnings of some files.
 
@@ -120,6 +121,7 @@ def choose(
         size: side of the images, if it was asked for.
         data_dir: where datasets are.
         augment_asked: whether it was asked for how images are augmented, or that they are not.
+        usable: how many of the images can be used, where that is known; counted by default (`catalogue.count_of`).
 
     Raises:
         InputError: the data is not there, or too small for any network.
@@ -127,8 +129,11 @@ def choose(
     _check(minutes)
     trials: dict[Experiment, Trial] = {}
 
+    def count(size: int) -> tuple[int, bool]:
+        return count_of(data, size, data_dir) if usable is None else (usable, True)
+
     def at(size: int) -> Experiment:
-        images, certain = count_of(data, size, data_dir)
+        images, certain = count(size)
         experiment = recommend(size, images, None)
         training = experiment.training
         if images < training.batch_size * training.discriminator_steps:
@@ -146,14 +151,14 @@ def choose(
 
     why = {}
     if size is None:
-        sides = shorter_sides(data, data_dir)
+        sides, fewer = shorter_sides(data, data_dir), data.tolerated if is_own(data.name) else 1.0
         size, reason = choose_size(
-            sides if data.small == "leave_out" else np.maximum(sides, min(SIZES)), minutes, seconds
+            sides if data.small == "leave_out" else np.maximum(sides, min(SIZES)), minutes, seconds, fewer
         )
         why["Size"] = f"{size}x{size} pixels: {reason}"
     else:
         why["Size"] = f"{size}x{size} pixels, as asked for"
-    experiment, (images, certain) = at(size), count_of(data, size, data_dir)
+    experiment, (images, certain) = at(size), count(size)
     training, counted = experiment.training, f"{'' if certain else 'up to '}{images:,} images"
     why["Networks"] = _networks(experiment)
     few = few_images(size)
@@ -236,13 +241,16 @@ def _beside(experiment: Experiment) -> float:
     return share_beside(experiment.training.summary_updates, experiment.training.watch_updates)
 
 
-def choose_size(sides: np.ndarray, minutes: float | None, seconds: Callable[[int], float]) -> tuple[int, str]:
+def choose_size(
+    sides: np.ndarray, minutes: float | None, seconds: Callable[[int], float], tolerated: float = 1.0
+) -> tuple[int, str]:
     """The largest of SIZES that the pictures have and that gets its updates in the time.
 
     Args:
         sides: shorter sides of the pictures, float (N,), as `shorter_sides` gives them.
         minutes: the time; None takes what is at most TRIED.
         seconds: what an update takes at a size.
+        tolerated: share of the pictures that may be left out.
 
     Returns:
         The size, and why it is no larger.
@@ -251,7 +259,7 @@ def choose_size(sides: np.ndarray, minutes: float | None, seconds: Callable[[int
     updates: dict[int, int] = {}
     for size, needed in SIZES.items():
         small = float(np.mean(sides < size)) if len(sides) else 0.0
-        if small > (TOO_SMALL if size > min(SIZES) else MOST_TOO_SMALL):
+        if small > min(TOO_SMALL if size > min(SIZES) else MOST_TOO_SMALL, tolerated):
             reason = f"{small:.0%} of the pictures are smaller than {size}x{size}"
             continue
         if minutes is None:

@@ -301,7 +301,7 @@ class TrainingConfig(_Section):
     summary_samples: int = 256
     """True and fake samples that the performance summary scores after each epoch."""
     summary_epochs: int = 1
-    """Epochs between summaries (grid, scores, models); the first and the last epoch always have one."""
+    """Epochs between summaries (grid, scores, models); there is always one before the first and one after the last."""
     summary_updates: int = 100
     """The same in updates, where updates says how long to train."""
     keep_models: bool = False

@@ -15,7 +15,7 @@ from typing import TextIO
 from utils.cli.options import as_meant, read, todays
 from utils.cluster import launched
 from utils.errors import InputError, Interrupted, WorkerLost
-from utils.files import expect_writable
+from utils.files import expanded, expect_writable
 from utils.text import command, one_line
 
 COMMANDS = {
@@ -78,6 +78,9 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     name, *options = arguments
     asked = None
+    for place in ("DCGAN_DATA_DIR", "DCGAN_RUNS_DIR"):  # notebooks are executed in a folder of their own
+        if os.environ.get(place):
+            os.environ[place] = str(expanded(os.environ[place]).absolute())
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names may hold what a terminal's encoding has not
             stream.reconfigure(errors="backslashreplace")

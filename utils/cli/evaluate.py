@@ -102,26 +102,29 @@ def _evaluate(options: Evaluate) -> None:
         "data_dir": options.data_dir,
         "progress": not options.json,
     }
-    record = evaluate(trained, data, features=options.features, **how)
+    record, was_there = evaluate(trained, data, features=options.features, **how), bool(target and target.exists())
+
+    def keep() -> None:
+        if target:
+            write_json(target, kept_before(target, record) | record)
+
+    keep()  # at once: what comes takes minutes, too, and may be stopped
     asked, texts, files = None if on_texts else _asked(trained, data, how), None, []
     if asked:
         record["asked"] = asked.plain()
     if on_texts:
-        try:
-            texts, picture = _texts(options, trained, how, target)
-        except InputError:  # no image has a combination: what was measured before is kept
-            if target:
-                write_json(target, kept_before(target, record) | record)
-            raise
+        keep()
+        texts, picture = _texts(options, trained, how, target)
         record["texts"] = texts.plain()
         files.append(picture)
     if options.attributes:
+        keep()
         counted, picture = _combinations(options, trained, how, source, target)
         record["combinations"] = counted.plain()
         files.append(picture)
+    keep()
     if target:
-        files.append(written(target, target.exists()))
-        write_json(target, kept_before(target, record) | record)
+        files.append(written(target, was_there))
     if options.json:
         print(json.dumps(record, indent=2))
         return

@@ -68,6 +68,7 @@ def measured_for_card(run, data_dir: Path | None) -> tuple[dict, dict]:
     from utils.evaluation import records
     from utils.evaluation.distances import SAMPLES
     from utils.evaluation.evaluation import agreement, evaluate
+    from utils.files import write_json
     from utils.networks import TrainedNetwork
 
     trained = TrainedNetwork(run.name, run.model("generator"), run.folder, run, run.experiment)
@@ -76,6 +77,7 @@ def measured_for_card(run, data_dir: Path | None) -> tuple[dict, dict]:
     as_here = record.get("samples", 0) >= SAMPLES and record.get("features") == "auto"
     if not as_here or record["true_images_trained_on"]:
         record = evaluate(trained, run.experiment.data, only_unseen=True, data_dir=data_dir)
+        write_json(run.quality_file, records.kept_before(run.quality_file, record) | record)  # for who publishes again
     if kind and kind not in record:
         record[kind] = agreement(trained, data_dir=data_dir).plain()
     return records.for_card(record), {kind: record[kind]} if kind else {}

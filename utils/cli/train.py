@@ -1,6 +1,7 @@
 """`./dcgan train` and `./dcgan resume`."""
 
 import contextlib
+import functools
 import json
 import math
 import sys
@@ -27,7 +28,7 @@ from utils.config import (
     check_checkpoint_seconds,
 )
 from utils.errors import InputError
-from utils.files import expect_writable
+from utils.files import expect_folder, expect_writable
 from utils.fitting import TOO_SMALL, at_size, few_images, for_images, recommended, with_fitting_batches
 from utils.lengths import (
     FEW_UPDATES,
@@ -161,9 +162,11 @@ class Train:
             return self._dry_run(several)
         from utils.runs import runs_folder
 
+        expect_folder(runs_folder(self.places.runs_dir), "--runs-dir")
         expect_writable(runs_folder(self.places.runs_dir))
         from utils import runtime
         from utils.data import load_for
+        from utils.data.catalogue import count_of
         from utils.data.conditions import with_names
         from utils.training import train
         from utils.training.team import team_for
@@ -171,14 +174,23 @@ class Train:
         # Before images are read: what is wrong is said at once.
         check_checkpoint_seconds(self.checkpoint_seconds)
         runtime.check_precision(self.settings.training.precision, self.force_precision)
-        choice = self._choose(timed=not several)
+        measure = functools.cache(self._measure)
+        choice = self._choose(timed=not several, measure=measure)
         with_names(choice.experiment, data_dir=self.places.data_dir)
         if choice.why:
             print("\n".join(choice.lines()))
+        size = choice.experiment.model.image_size
+        certain = not choice.why or count_of(choice.experiment.data, size, self.places.data_dir)[1]
         if several:  # set up before TensorFlow computes anything, as it may to find images that repeat others
             runtime.start(choice.experiment.training.precision)
             team_for(self.strategy, choice.experiment)
         dataset = load_for(choice.experiment, self.places.data_dir)
+        if not certain:  # what is chosen depends on how many can be used, which is known now
+            again = self._choose(not several, measure, size, len(dataset))
+            if again.experiment != choice.experiment:
+                choice = again
+                lines = "\n".join(choice.lines())
+                print(f"Of the images {len(dataset):,} can be used, so it is chosen anew:\n{lines}")
         experiment = self._fitting(choice.experiment, len(dataset))
         if choice.why:
             print(f"{'Command':<10}{self._command(experiment, choice)}")
@@ -200,12 +212,16 @@ class Train:
         )
         _say_finished(run, time.monotonic() - began, unkept=self.unkept)
 
-    def _choose(self, timed: bool = True):
+    def _choose(self, timed: bool = True, measure=None, size: int | None = None, usable: int | None = None):
         """What to train: as the options say, and the rest of it chosen (`choice.Choice`).
 
         Args:
             timed: whether updates may be timed for that, which one device does.
+            measure: times an experiment; `_measure` by default.
+            size: of the images, if it is settled.
+            usable: how many images can be used, if that is known.
         """
+        measure = measure or self._measure
         from utils import runtime
         from utils.choice import Choice, choose, choose_length
         from utils.data.catalogue import check_effect, check_small, check_without, count_of, is_own
@@ -231,18 +247,18 @@ class Train:
             )
         if self._is_free:
             asked = self.settings.model.image_size
-            size = asked if "--image-size" in given or _decide_side(given) else None
+            size = size or (asked if "--image-size" in given or _decide_side(given) else None)
             places, augment = self.places, "--augment" in given
-            choice = choose(data, self._recommended, self._measure, minutes, size, places.data_dir, augment)
+            choice = choose(data, self._recommended, measure, minutes, size, places.data_dir, augment, usable)
         else:
             experiment = self.settings.experiment(self.preset)
             choice = Choice(experiment, {})
             if minutes is not None:
                 size = experiment.model.image_size
-                images = count_of(data, size, self.places.data_dir)[0]
+                images = usable or count_of(data, size, self.places.data_dir)[0]
                 as_made = "--preset" in given or (data.count or few_images(size)) < few_images(size)
                 longer = None if as_made else partial(self._recommended, size, data.count)
-                choice = choose_length(experiment, minutes, self._measure, longer, images)
+                choice = choose_length(experiment, minutes, measure, longer, images)
         if self._is_timed_for_one(minutes) and (there := runtime.device()).kind == "GPU" and there.count > 1:
             reason = f"one of {there.count} GPUs, as updates were timed on one; with --updates all can train"
             choice = replace(choice, why=choice.why | {"Device": reason})

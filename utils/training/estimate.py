@@ -1,5 +1,6 @@
 """What a training will cost on this machine, found by trying a few updates on random images."""
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -207,6 +208,7 @@ def _conditions(experiment: Experiment, shape: tuple[int, ...]) -> np.ndarray | 
     return np.zeros((*shape, model.condition_size), np.float32) if model.is_conditional else None
 
 
+@functools.cache
 def _load() -> float | None:
     try:
         return os.getloadavg()[0]
