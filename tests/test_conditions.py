@@ -501,12 +501,14 @@ def test_publishing_measures_what_is_asked_for_and_takes_what_was_kept(run, monk
 
     def measure(trained, data, **_):
         measured.append("distance")
-        return {"distance": {"space": "x"}, "other_spaces": [], "true_images_trained_on": False}
+        now = {"generator_sha256": digest(run.model("generator")), "samples": 2_000, "features": "auto"}
+        return now | {"distance": {"space": "x"}, "other_spaces": [], "true_images_trained_on": False}
 
     monkeypatch.setattr(evaluation, "evaluate", measure)
     monkeypatch.setattr(evaluation, "agreement", lambda *_, **__: measured.append("agreement") or Found())
     assert measured_for_card(run, None) == ({"space": "x"}, {"asked": {"kind": "labels"}})
     assert measured == ["distance", "agreement"]
+    assert json.loads(run.quality_file.read_text())["distance"] == {"space": "x"}  # for who publishes again
     interval = {"value": 0.5, "low": 0.4, "high": 0.6}
     kept = {"kernel": interval, "space": "y", "fingerprint": "f", "floor": {"kernel": interval}}
     record = {

@@ -479,7 +479,7 @@ def test_an_interval_is_told_of_test_images_enough_and_no_reader_misses_its_ends
     assert len(found) == 3 and all({"low", "high"} <= each.keys() if told else "low" not in each for each in found)
     assert [bool(row["95%"]) for row in comparison.as_table(record)[:2]] == [told, told]
     text = _in_words(record)
-    assert ("points (95%: " in text) == told and ("points." in text) != told and "nan" not in text
+    assert ("points (95%, over test images: " in text) == told and ("points." in text) != told and "nan" not in text
 
 
 @pytest.mark.parametrize("judged", [LEAST_CASES - 1, LEAST_CASES])

@@ -489,7 +489,7 @@ def test_what_was_read_off_the_discriminator_is_told_beside_its_controls_and_wit
     write_json(run.folder / "features.json", record)
     shown, margin = of_networks._features(subject)
     assert [row[0] for row in shown["rows"][:2]] == [record["rows"][0]["name"], record["rows"][1]["name"]]
-    assert "by +8.5 points (95%: +7.7 to +9.3)" in json.dumps(margin)
+    assert "by +8.5 points (95%, over test images: +7.7 to +9.3)" in json.dumps(margin)
     write_json(run.folder / "features.json", record | {"margin": None})
     assert len(of_networks._features(subject)) == 1
     write_json(run.folder / "features.json", record | {"scale": "quick"})

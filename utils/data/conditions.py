@@ -13,6 +13,7 @@ from utils.data.captions import captions_of, grammar_for
 from utils.data.catalogue import find_source, is_own, reading
 from utils.data.dataset import Dataset
 from utils.errors import InputError
+from utils.files import expanded
 from utils.text import find_name, one_line
 
 KEPT = 2_048
@@ -136,7 +137,7 @@ def with_names(
         there = _names(model, described, known)
         return config.replace(experiment, condition_names=_wanted(model, there, described.title))
     names = Conditions.of(dataset, model).names
-    if model.conditions == "labels" and not dataset.label_names and is_own(data.name):
+    if model.conditions == "labels" and not dataset.label_names and is_own(data.name) and expanded(data.name).exists():
         # Other images of the file, which it is measured with later, may be of classes that these have none of.
         names = max(names, with_names(experiment, data_dir=data_dir).model.condition_names, key=len)
     return config.replace(experiment, condition_names=names)

@@ -45,7 +45,9 @@ def recipes(data: str = "faces", scale: str = "report") -> Study:
     batch_size, per_epoch, epochs = at_scale(SIZES, scale)
     length = {"count": batch_size * per_epoch, "epochs": epochs, "keep_models": True}
     entry = find_entry(data)
-    small = scale == "smallest" or (entry.native_size == 32 if entry else share_too_small(DataConfig(data), 64) > 0.5)
+    small = scale == "smallest" or (
+        entry.native_size == 32 if entry else Path(data).exists() and share_too_small(DataConfig(data), 64) > 0.5
+    )
     preset, width = ("paper_svhn", 0.5) if small else ("paper64", 0.25)
     paper = {"learning_rate": 2e-4, "latents": "uniform", "batch_size": batch_size}  # of both; its own code varies
     base = base_for(preset, data, scale, **length, **paper, width=width, shared_latents=True, ema_decay=0.99)
@@ -234,10 +236,11 @@ def plot_recipes(results: dict) -> Figure:
 def by_augmentation(results: dict) -> list[dict]:
     """A row for each number of images: the best distance of a run and the last, and where it was measured the last in
     ImageNet's features, without augmentation and with it."""
-    rows = []
-    for amount, of in _amounts_of(results).items():
+    rows, amounts = [], _amounts_of(results)
+    there = [name for name in AUGMENTED if any(name in of for of in amounts.values())]
+    for amount, of in amounts.items():
         row = {"images": f"{amount:,}"}
-        for name in AUGMENTED:
+        for name in there:
             runs = of.get(name, [])
             row[f"{name}, best"] = spread([min(_distances(run)) for run in runs], ".3g")
             row[f"{name}, last"] = spread([_distances(run)[-1] for run in runs], ".3g")

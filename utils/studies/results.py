@@ -285,7 +285,7 @@ def trainings(runs: Iterable[dict]) -> list[dict]:
 
 def seed_column(results: dict, run: dict) -> dict[str, int]:
     """The seed of a run as a column of its row, where there are several; none where all rows would say the same."""
-    return {"seed": run["seed"]} if len({each["seed"] for each in results["runs"]}) > 1 else {}
+    return {"seed": run["seed"]} if len({each.get("seed") for each in results["runs"]}) > 1 else {}
 
 
 def rounded(value: float) -> float:
