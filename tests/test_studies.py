@@ -490,6 +490,21 @@ def test_of_kept_runs_hardly_any_crosses_whose_networks_are_both_normalised_by_t
     assert shown + left_out == len(rows) and left_out
 
 
+def test_results_of_another_scale_are_of_the_arms_of_that_scale_and_of_the_data_without_its_ending(
+    tmp_path, monkeypatch
+):
+    kept = json.loads((results.RESULTS / "losses-faces.json").read_text())
+    names = [arm.name for arm in losses("faces", "quick").arms]
+    other = next(name for name in names if name not in kept["arms"])  # an amount that the long one has not
+    runs = [kept["runs"][0] | {"arm": other}]
+    made = kept | {"arms": {other: ""}, "runs": runs, "scale": "quick", "study": "losses-faces-quick"}
+    (tmp_path / "losses-faces-quick.json").write_text(json.dumps(made))
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    monkeypatch.setattr(results.load, "__defaults__", (tmp_path,))
+    (row,) = kept_runs()
+    assert (row["data"], row["arm"], row["size"]) == ("faces", other, 32)
+
+
 def test_what_is_kept_of_one_training_under_several_names_is_one_training():
     def run(arm, *losses):
         return {"arm": arm, "curves": {"loss_generator": list(losses)}}

@@ -58,10 +58,13 @@ def kept_runs() -> list[dict]:
         study, data = re.fullmatch(r"(\w+?)-(.+)", file.stem).groups()
         if study not in STUDIES:
             continue
-        for run in results.load(file.stem)["runs"]:
+        found = results.load(file.stem)
+        scale = found.get("scale", "report")
+        data = data.removesuffix(f"-{scale}")  # as `study.study_name` writes it
+        for run in found["runs"]:
             if "snapshots" not in run:  # was not trained here, or not measured
                 continue
-            experiment = _experiment_of(run, study, data)
+            experiment = _experiment_of(run, study, data, scale)
             if experiment is None or experiment.training.loss not in CROSS_ENTROPY:
                 continue
             named = run["settings"]["data"]["name"] if "settings" in run else data
@@ -81,16 +84,16 @@ def kept_runs() -> list[dict]:
     return rows
 
 
-def _experiment_of(run: dict, study: str, data: str) -> config.Experiment | None:
+def _experiment_of(run: dict, study: str, data: str, scale: str) -> config.Experiment | None:
     """What a kept run trained: as it is kept, or else as its study has it now; None of an arm that there is no more."""
     if "settings" in run:
         return config.from_dict(run["settings"])
-    return _experiments(study, data).get(run["arm"])
+    return _experiments(study, data, scale).get(run["arm"])
 
 
 @functools.cache
-def _experiments(study: str, data: str) -> dict[str, config.Experiment]:
-    made = getattr(importlib.import_module(f"utils.studies.{study}"), study)(data)
+def _experiments(study: str, data: str, scale: str) -> dict[str, config.Experiment]:
+    made = getattr(importlib.import_module(f"utils.studies.{study}"), study)(data, scale)
     return {arm.name: arm.experiment for arm in made.arms}
 
 
