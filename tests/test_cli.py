@@ -748,20 +748,13 @@ def test_what_is_chosen_is_chosen_anew_where_fewer_images_can_be_used_than_there
     np.savez(tmp_path / "frames.npz", images=distinct[np.arange(1500) % 60])
     asked = ["train", "--data", tmp_path / "frames.npz", "--data-dir", tmp_path / "data", "--runs-dir", tmp_path]
     code, out, _ = said(capsys, *asked, "--dedup", "exact")
-    assert code == 0 and "Of the images 60 can be used, so it is chosen anew" in out
+    assert code == 0 and "60 images are left to train on, so it is chosen anew" in out and "asked for" not in out
     (chosen,) = trained
     assert chosen.training.augment == ("colour", "translation") and not chosen.training.r1
     typed = re.findall(r"^Command +(.*)", out, re.M)
     assert len(typed) == 1 and "--augment" in typed[0]
     code, out, _ = said(capsys, *asked)  # nothing is left out: nothing is chosen anew
     assert code == 0 and "anew" not in out and trained[1].training.r1
-
-
-def test_pictures_that_are_too_small_are_no_more_than_may_be_left_out(tmp_path, speed):
-    speed(0.25)
-    folder = str(own_pictures(tmp_path / "pets", 100, [40, *[70] * 11]))  # every twelfth
-    assert resolved("--data", folder).model.image_size == 64
-    assert resolved("--data", folder, "--tolerated", "0.05").model.image_size == 32
 
 
 def test_a_file_in_place_of_the_folder_of_runs_is_refused_before_anything_is_timed(tmp_path, speed, capsys):

@@ -329,22 +329,15 @@ def test_a_training_that_ended_early_is_drawn_over_its_own_updates():
     assert sorted(ends) == [50, 100]  # each by itself, and no mean of both
 
 
-def test_held_out_images_are_the_same_whichever_arms_are_trained(study):
-    whole = amount_of_data("x.npz", "quick")
-    few = whole.only(["64"])
-    assert few.on_most_images() == whole.on_most_images() and len(few.arms) == 1
-    assert few.only(seeds=[3]).changed(batch_size=8).on_most_images().training.batch_size == 8
-
-
 def test_who_only_looks_at_a_training_loses_nothing_that_was_measured_of_it(study, tmp_path):
     training = {"run": "x/0001-quick", "updates": 8, "fingerprint": "f"}
     results.write(study, {("a", 0): training | {"snapshots": [1], "seconds": 3}}, tmp_path)
     results.write(study, {("a", 0): training | {"seconds": 4}}, tmp_path)
     (run,) = results.load(study.name, tmp_path)["runs"]
     assert run["snapshots"] == [1] and run["seconds"] == 4
-    results.write(study, {("a", 0): training | {"updates": 9}}, tmp_path)  # another training
+    results.write(study, {("a", 0): training | {"curves": {"update": [2]}}}, tmp_path)  # another, by the same name
     (run,) = results.load(study.name, tmp_path)["runs"]
-    assert "snapshots" not in run and run["updates"] == 9
+    assert "snapshots" not in run and run["curves"] == {"update": [2]}
 
 
 def test_two_runs_of_a_study_that_end_together_both_add_to_what_is_kept(study, tmp_path, monkeypatch):

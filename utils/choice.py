@@ -9,7 +9,7 @@ import numpy as np
 
 from utils import presets
 from utils.config import DataConfig, Experiment, replace
-from utils.data.catalogue import count_of, is_own, shorter_sides
+from utils.data.catalogue import count_of, shorter_sides
 from utils.errors import InputError
 from utils.fitting import TOO_SMALL, few_images, largest_size
 from utils.lengths import (
@@ -151,9 +151,9 @@ def choose(
 
     why = {}
     if size is None:
-        sides, fewer = shorter_sides(data, data_dir), data.tolerated if is_own(data.name) else 1.0
+        sides = shorter_sides(data, data_dir)
         size, reason = choose_size(
-            sides if data.small == "leave_out" else np.maximum(sides, min(SIZES)), minutes, seconds, fewer
+            sides if data.small == "leave_out" else np.maximum(sides, min(SIZES)), minutes, seconds
         )
         why["Size"] = f"{size}x{size} pixels: {reason}"
     else:
@@ -241,16 +241,13 @@ def _beside(experiment: Experiment) -> float:
     return share_beside(experiment.training.summary_updates, experiment.training.watch_updates)
 
 
-def choose_size(
-    sides: np.ndarray, minutes: float | None, seconds: Callable[[int], float], tolerated: float = 1.0
-) -> tuple[int, str]:
+def choose_size(sides: np.ndarray, minutes: float | None, seconds: Callable[[int], float]) -> tuple[int, str]:
     """The largest of SIZES that the pictures have and that gets its updates in the time.
 
     Args:
         sides: shorter sides of the pictures, float (N,), as `shorter_sides` gives them.
         minutes: the time; None takes what is at most TRIED.
         seconds: what an update takes at a size.
-        tolerated: share of the pictures that may be left out.
 
     Returns:
         The size, and why it is no larger.
@@ -259,7 +256,7 @@ def choose_size(
     updates: dict[int, int] = {}
     for size, needed in SIZES.items():
         small = float(np.mean(sides < size)) if len(sides) else 0.0
-        if small > min(TOO_SMALL if size > min(SIZES) else MOST_TOO_SMALL, tolerated):
+        if small > (TOO_SMALL if size > min(SIZES) else MOST_TOO_SMALL):
             reason = f"{small:.0%} of the pictures are smaller than {size}x{size}"
             continue
         if minutes is None:

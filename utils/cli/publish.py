@@ -1,5 +1,6 @@
 """`./dcgan publish`."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -77,7 +78,9 @@ def measured_for_card(run, data_dir: Path | None) -> tuple[dict, dict]:
     as_here = record.get("samples", 0) >= SAMPLES and record.get("features") == "auto"
     if not as_here or record["true_images_trained_on"]:
         record = evaluate(trained, run.experiment.data, only_unseen=True, data_dir=data_dir)
-        write_json(run.quality_file, records.kept_before(run.quality_file, record) | record)  # for who publishes again
+        if records.kept(trained) is None:  # for who publishes again; of what was asked for otherwise nothing is lost
+            with contextlib.suppress(OSError):
+                write_json(run.quality_file, record)
     if kind and kind not in record:
         record[kind] = agreement(trained, data_dir=data_dir).plain()
     return records.for_card(record), {kind: record[kind]} if kind else {}

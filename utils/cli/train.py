@@ -188,9 +188,10 @@ class Train:
         if not certain:  # what is chosen depends on how many can be used, which is known now
             again = self._choose(not several, measure, size, len(dataset))
             if again.experiment != choice.experiment:
-                choice = again
+                of_size = {name: reason for name, reason in choice.why.items() if name == "Size"}  # it stays
+                choice = replace(again, why=again.why | of_size)
                 lines = "\n".join(choice.lines())
-                print(f"Of the images {len(dataset):,} can be used, so it is chosen anew:\n{lines}")
+                print(f"{len(dataset):,} images are left to train on, so it is chosen anew:\n{lines}")
         experiment = self._fitting(choice.experiment, len(dataset))
         if choice.why:
             print(f"{'Command':<10}{self._command(experiment, choice)}")

@@ -99,7 +99,7 @@ def wishes(words: Sequence[str], known: Sequence[str]) -> tuple[tuple[str, bool]
             if word in _YES or word in _NO:
                 wish = word in _YES
             elif word not in _FILLERS:
-                near = " or ".join(difflib.get_close_matches(word, names, 2, 0.75))
+                near = " or ".join(difflib.get_close_matches(word, dict.fromkeys(map(_plain, names)), 2, 0.75))
                 about = f", did you mean {near}?" if near else "."
                 if is_stop(words[place]):
                     about = f", nor are all words of {' '.join(words)!r} numbers of samples or files."

@@ -60,7 +60,7 @@ def kept_runs() -> list[dict]:
             continue
         found = results.load(file.stem)
         scale = found.get("scale", "report")
-        data = data.removesuffix(f"-{scale}")  # as `study.study_name` writes it
+        data = data if scale == "report" else data.removesuffix(f"-{scale}")  # as `study.study_name` writes it
         for run in found["runs"]:
             if "snapshots" not in run:  # was not trained here, or not measured
                 continue

@@ -408,16 +408,14 @@ def doctors_table(results: dict) -> list[dict]:
     """A row for each patient: what the doctor of trainings measured last, what it said first, and how it ended."""
     rows = []
     for run in results["runs"]:
-        if not run["watch"]:  # it ended before it was measured
-            rows.append({"patient": run["arm"], "ended": run["ended"] or f"after {run['updates']} updates"})
-            continue
-        last, first = run["watch"][-1], next(iter(run["doctor"]), "nothing")
+        last, first = next(reversed(run["watch"]), None), next(iter(run["doctor"]), "nothing")  # it may end before
+        share = last and last["diversity"] / last["diversity_true"]
         rows.append(
             {
                 "patient": run["arm"],
-                "gap": f"{last['gap']:.2f}",
-                "diversity, share of the true images'": f"{last['diversity'] / last['diversity_true']:.2f}",
-                "moved since the last look": f"{last.get('moved', 0):.2f}",
+                "gap": f"{last['gap']:.2f}" if last else "",
+                "diversity, share of the true images'": f"{share:.2f}" if last else "",
+                "moved since the last look": f"{last.get('moved', 0):.2f}" if last else "",
                 "copies": f"{run['copied'][-1]:.0%}" if run["copied"] else "",
                 "the doctor's first word": first.removeprefix("Warning. "),
                 "ended": run["ended"] or f"after {run['updates']} updates",

@@ -295,10 +295,8 @@ def plot_regularised(results: dict) -> Figure:
         )
     courses.set(title="kernel distance of samples", xlabel="update", yscale="log")
     plain_ticks(courses.yaxis)
-    most = max(run["combinations"]["missing"] for run in results["runs"])
-    missing.set(
-        title=f"combinations missing, of {results['runs'][0]['combinations']['are']}", xlim=(-1, 1.1 * most + 1)
-    )
+    most = max(run["combinations"]["missing"] for run in measured)
+    missing.set(title=f"combinations missing, of {measured[0]['combinations']['are']}", xlim=(-1, 1.1 * most + 1))
     missing.set_yticks(range(len(arms)), arms)
     missing.set_ylim(len(arms) - 0.5, -0.5)
     rows = []
@@ -313,7 +311,7 @@ def plot_regularised(results: dict) -> Figure:
                 [each[kind][name]["value"] for each in of], [place + shift] * len(of), style, color=colour, alpha=0.7
             )
     for control, line in (("pixels", "--"), ("majority", ":")):
-        value = results["runs"][0]["read"][control]["value"]
+        value = measured[0]["read"][control]["value"]
         read.axvline(value, color="grey", linestyle=line, linewidth=1, label=control)
     read.plot([], [], "x", color="grey", label="the same network, random weights")
     read.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=8)

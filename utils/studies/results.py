@@ -29,6 +29,8 @@ POINTS = 80
 """Values that a curve is kept with: means over as many parts of the run."""
 SAMPLES = 12
 """Samples that a picture shows, from the same latents in all arms."""
+_TRAINING = ("run", "updates", "fingerprint", "device", "curves")
+"""What is the same in records of one training; another may have its run's name, later."""
 BEGINNING = "-epochs"
 """How the names of arms end that are the first epochs of another arm, on as many images."""
 
@@ -206,9 +208,7 @@ def _add(
     for (arm, seed), record in records.items():
         former = kept.get((arm, seed), {})
         # Who only looks at a training, as notebooks do, does not lose what was measured of it.
-        same = "run" in record and all(
-            former.get(name) == record.get(name) for name in ("run", "updates", "fingerprint")
-        )
+        same = "run" in record and all(former.get(name) == record.get(name) for name in _TRAINING)
         kept[arm, seed] = {"arm": arm, "seed": seed} | (former if same else {}) | record
     arms = before["arms"] | {arm.name: arm.about for arm in study.arms}
     order = list(arms)

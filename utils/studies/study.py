@@ -132,7 +132,6 @@ class Study:
         seeds: of initial weights, order of the images, latents and dropout.
         base: the arm that the speeds of all others are measured against, side by side, where arms are compared at equal
             time, too.
-        whole: all arms of the study, where `arms` are some of them; () where they are all.
         scale: one of `presets.SCALES`, which it was made at; its name does not tell it, since that of own pictures may
             end in one.
     """
@@ -143,7 +142,6 @@ class Study:
     seeds: tuple[int, ...] = (0, 1, 2)
     base: Arm | None = None
     scale: str = "report"
-    whole: tuple[Arm, ...] = ()
 
     def only(self, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> "Study":
         """The study with some of its arms and other seeds, each once."""
@@ -151,14 +149,11 @@ class Study:
         if odd := sorted(set(arms) - set(known)):
             raise InputError(f"{self.name} has no arm {odd[0]!r}; choose from {', '.join(known)}.")
         chosen = tuple(arm for arm in self.arms if not arms or arm.name in arms)
-        seeds = tuple(dict.fromkeys(seeds)) or self.seeds
-        return dataclasses.replace(self, arms=chosen, seeds=seeds, whole=self.whole or self.arms)
+        return dataclasses.replace(self, arms=chosen, seeds=tuple(dict.fromkeys(seeds)) or self.seeds)
 
     def on_most_images(self) -> Experiment:
-        """Of the experiments of all arms one on the most images: what that has not seen no other has, so that distances
-        are to the same images whichever arms are trained."""
-        experiments = (arm.experiment for arm in self.whole or self.arms)
-        return max(experiments, key=lambda experiment: experiment.data.count or math.inf)
+        """Of the arms' experiments one on the most images: what that has not seen no other has."""
+        return max((arm.experiment for arm in self.arms), key=lambda experiment: experiment.data.count or math.inf)
 
     def changed(self, **settings) -> "Study":
         """The study with settings changed in every arm, as `config.replace` takes them."""
@@ -166,8 +161,8 @@ class Study:
         def with_settings(arm: Arm) -> Arm:
             return dataclasses.replace(arm, experiment=config.replace(arm.experiment, **settings))
 
-        arms, whole = (tuple(map(with_settings, each)) for each in (self.arms, self.whole))
-        return dataclasses.replace(self, arms=arms, whole=whole, base=self.base and with_settings(self.base))
+        arms = tuple(with_settings(arm) for arm in self.arms)
+        return dataclasses.replace(self, arms=arms, base=self.base and with_settings(self.base))
 
 
 def train_arms(

@@ -31,6 +31,8 @@ TRYING = 2
 _PIECE = 1 << 20  # bytes that are shared at a time
 _OWN = ("Operation received an exception", "could not create", "CUDA", "cuDNN", "CUBLAS")
 """Words of errors that are of this process's own computing: of oneDNN's and of a GPU's."""
+_PASSED_ON = "Collective ops is aborted by"
+"""With these words TensorFlow begins what another worker has failed for."""
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -311,6 +313,7 @@ def losses_in_words(team: Team | None, folder: str = "") -> Iterator[None]:
     try:
         yield
     except _LOST as error:
-        if team is None or team.workers == 1 or any(words in error.message for words in _OWN):
+        own = any(words in error.message for words in _OWN) and _PASSED_ON not in error.message
+        if team is None or team.workers == 1 or own:
             raise
         raise WorkerLost(folder, team.workers) from error
