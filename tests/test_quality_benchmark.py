@@ -269,7 +269,7 @@ def test_scores_compare_with_the_best_peer_above_the_floor_and_leave_out_spaces_
 def test_records_of_several_sessions_stand_in_one_table_and_one_figure(tmp_path, capsys):
     kept_records = sorted((PROJECT / "notebooks" / "results" / "records").glob("quality_per_minute*.json"))
     kept_records = [path for path in kept_records if "sets" in json.loads(path.read_text())]
-    assert len(kept_records) == 2
+    assert len(kept_records) == 3
     whole = quality_scores.together([json.loads(path.read_text()) for path in kept_records])
     assert [kept["data"]["title"] for kept in whole["sets"]] == ["CelebA", "built-in faces", "bedrooms", "CIFAR-10"]
     for kept_set in whole["sets"]:
