@@ -379,7 +379,7 @@ def test_frames_of_a_narrow_film_tell_their_number_whatever_the_pictures_are_cal
     copied = Run(shutil.copytree(run.folder, tmp_path / "run"))
     copied.save_experiment(replace(run.experiment, name=str(tmp_path / "img_align_celeba_cropped_2023_faces")))
     for n in runs.filmed(copied):
-        write_png(copied.grid(n), np.full((64, 466, 3), 128, np.uint8))  # as wide as a grid of pictures of 28 pixels
+        write_png(copied.grid(n), np.full((64, 330, 3), 128, np.uint8))  # as wide as a grid of few small pictures
     written = []
     monkeypatch.setattr(runs.viz, "write_film", lambda file, frames, fps: written.append([*frames]))
     runs.draw_film(copied)
