@@ -539,7 +539,7 @@ def test_the_skip_link_leads_to_the_main_part_of_the_room_that_is_open(browser, 
         page.wait_for_selector("main canvas")
         page.focus(".skip")
         page.keyboard.press("Enter")
-        assert page.evaluate("[location.hash, document.activeElement.id]") == ["#judge", "view"]
+        assert page.evaluate("[location.hash, document.activeElement.id]") == ["#judge/faces-0001-quick", "view"]
         assert page.title().startswith("Judge") and page.wrong == []
 
 
@@ -559,6 +559,40 @@ def test_a_model_that_is_being_loaded_or_could_not_be_is_not_told_as_nothing_to_
         page.click("text=Try again")
         page.wait_for_selector("main canvas")
         assert page.title().startswith("Judge")
+
+
+def test_an_address_names_the_room_and_the_model_that_whoever_opens_it_sees(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(offers.pretrained, "names", lambda *_: [])
+    root, faces, mine, pictures = tmp_path / "runs", "faces-0001-quick", "mine-0001-quick", tmp_path / "mine.npy"
+    np.save(pictures, np.random.default_rng(0).integers(0, 256, (90, 16, 16, 3), np.uint8))
+    make_run(root), make_run(root, data=str(pictures))
+    with serving(Studio(runs_dir=root)) as port, visiting(browser, f"http://127.0.0.1:{port}/#judge/{faces}") as page:
+
+        def stands_at(room, model):
+            page.wait_for_selector("main canvas")
+            until(lambda: page.evaluate("[location.hash, studio.model?.id]") == [f"#{room}/{model}", model])
+            assert page.title().lower().startswith(room) and page.input_value("#model") == model
+            assert page.get_attribute("#rooms a[aria-current]", "href") == f"#{room}/{model}"
+
+        stands_at("judge", faces)
+        page.select_option("#model", mine)
+        stands_at("judge", mine)
+        page.reload()
+        stands_at("judge", mine)
+        page.click("#rooms a:text-is('Table')")
+        stands_at("table", mine)
+        page.select_option("#model", faces)
+        stands_at("table", faces)
+        page.go_back()
+        stands_at("judge", mine)
+        page.evaluate(f"location.hash = 'draw/{faces}'")
+        stands_at("draw", faces)
+        page.evaluate("location.hash = 'draw/nobody'")
+        page.wait_for_selector("#toast >> text=nobody cannot be drawn with here.")
+        stands_at("draw", faces)
+        page.evaluate("location.hash = 'judge'")
+        stands_at("judge", faces)
+        assert page.wrong == []
 
 
 def test_where_the_model_that_is_drawn_with_disappears_another_takes_its_place_and_the_list_shows_it(

@@ -14,23 +14,34 @@ const studio = {
     this.bench = [sample, ...this.bench.filter((other) => other !== sample)].slice(0, 48);
     this.chosen = 0;
   },
-  go(room) { location.hash = room; },
+  go(room) { location.hash = address(room); },
   refresh: () => refresh(),
 };
 window.studio = studio; // for the curious, and for tests
 
 let leave = null, loading = 0, choosing = 0, failure = ""; // why there is no model: the server's sentence
 
+// Where a room is with the model that is drawn with: whoever opens it sees the same.
+function address(room) { return picker.value ? `#${room}/${picker.value}` : `#${room}`; }
+
 function rooms(open) {
+  history.replaceState(null, "", address(open));
   document.getElementById("rooms").replaceChildren(...Object.entries(ROOMS)
     .filter(([key]) => key !== "ask" || studio.model?.conditions)
-    .map(([key, name]) => el("a", { href: `#${key}`, "aria-current": key === open ? "page" : null }, name)));
+    .map(([key, name]) => el("a", { href: address(key), "aria-current": key === open ? "page" : null }, name)));
   document.querySelector("#rooms a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 function current() {
   const room = location.hash.slice(1).split("/")[0];
   return room in ROOMS ? room : "draw";
+}
+
+// The id of the model that the address names; undefined if it names none, or none that can be drawn with here.
+function named() {
+  const id = location.hash.split("/")[1];
+  if (!id || studio.offers.some((one) => one.id === id && one.draws)) return id || undefined;
+  toast(`${id} cannot be drawn with here.`);
 }
 
 async function show() {
@@ -144,12 +155,18 @@ async function keepAsking() {
 
 theme(recall("theme"));
 if (document.documentElement.dataset.form === "export") startRuntime().catch(() => {}); // 14 MB: the earlier, the better
-window.addEventListener("hashchange", () => { show(); view.focus({ preventScroll: true }); scrollTo(0, 0); });
+window.addEventListener("hashchange", () => {
+  const id = named();
+  if (id && id !== picker.value) choose(id); // which shows the room again, once it can be drawn with
+  show();
+  view.focus({ preventScroll: true });
+  scrollTo(0, 0);
+});
 document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); view.focus(); }); // its address is no room
 picker.addEventListener("change", () => choose(picker.value));
 try {
   list(await everything());
-  await choose(recall("model"));
+  await choose(named() ?? recall("model"));
   if (studio.form === "server") keepAsking();
 } catch (error) {
   document.getElementById("wait")?.querySelector("p").replaceChildren(`The studio could not be opened: ${error.message}`);
