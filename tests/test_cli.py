@@ -400,7 +400,8 @@ def test_datasets_tells_what_is_missing_and_how_to_get_it(capsys, tmp_path):
     code, out, _ = said(capsys, "datasets", "--json", "--data-dir", tmp_path)
     rows = {row["name"]: row for row in json.loads(out)}
     assert code == 0 and rows["faces"]["present"] is True
-    assert rows["cifar10"]["present"] is False and rows["cifar10"]["script"] == "bash data_scripts/get_cifar10.sh"
+    assert rows["cifar10"]["present"] is False and rows["faces"]["script"] is None
+    assert rows["cifar10"]["script"] == f"bash data_scripts/get_cifar10.sh --data-dir {tmp_path}"
     out = said(capsys, "datasets", "--data-dir", tmp_path)[1]
     assert f"missing; to get it:\n{' ' * 15}bash data_scripts/get_cifar10.sh --data-dir {tmp_path}\n" in out
 

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import pickle
+import re
 import shlex
 import shutil
 import struct
@@ -99,7 +100,8 @@ def test_svhn_that_ends_too_early_or_has_a_wrong_byte_or_is_a_page_is_refused_in
             _load("svhn", tmp_path)
     assert not list((tmp_path / "prepared").glob("*/meta.json"))
     path.rename(path.with_name("extra_32x32.mat"))
-    with pytest.raises(InputError, match="delete it and run `bash data_scripts/get_svhn.sh --extra` again"):
+    command = f"bash data_scripts/get_svhn.sh --extra --data-dir {shlex.quote(str(tmp_path))}"
+    with pytest.raises(InputError, match=re.escape(f"delete it and run `{command}` again")):
         _load("svhn", tmp_path, split="extra")
 
 
@@ -365,7 +367,7 @@ def test_lsun_databases_are_of_the_format_that_the_library_reads(tmp_path, bedro
 def test_lsun_that_ends_too_early_is_refused_before_it_can_kill_a_process(tmp_path, bedrooms, kept):
     path = genuine.write_lsun(tmp_path / "lsun_bedroom", dict(list(bedrooms.items())[:20])) / "data.mdb"
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(InputError, match="(should have at least|is damaged).*get_lsun_bedroom.sh --split train` again"):
+    with pytest.raises(InputError, match="(should have at least|is damaged).*_bedroom.sh --split train --.*` again"):
         _load("lsun_bedroom", tmp_path, size=16)
 
 
@@ -392,7 +394,7 @@ def test_lsun_that_is_no_database_is_refused(tmp_path, split):
     for content in (None, b"<html>not here</html>" * 1000):
         if content:
             (place / "data.mdb").write_bytes(content)
-        with pytest.raises(InputError, match=f"{place.name} is damaged.*get_lsun_bedroom.sh --split {split}` again"):
+        with pytest.raises(InputError, match=f"{place.name} is damaged.*_bedroom.sh --split {split} --.*` again"):
             _load("lsun_bedroom", tmp_path, split=split)
 
 
@@ -418,7 +420,7 @@ def test_an_archive_without_lsuns_tree_is_refused(tmp_path):
     (tmp_path / "lsun_bedroom").mkdir()
     with zipfile.ZipFile(tmp_path / "lsun_bedroom" / "archive.zip", "w") as file:
         file.writestr("sample/data0/lsun/bedroom/0/0/0/000.jpg", b"")
-    with pytest.raises(InputError, match="should hold pictures in data0/lsun/bedroom/, .*sh --source kaggle` again"):
+    with pytest.raises(InputError, match="should hold pictures in data0/lsun/bedroom/, .*sh --source kaggle --data-dir .*` again"):
         _load("lsun_bedroom", tmp_path)
 
 

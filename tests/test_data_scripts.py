@@ -911,7 +911,7 @@ def run_of(offline: World, command: str) -> None:
 
 @pytest.mark.parametrize("entry", FETCHED, ids=lambda entry: entry.name)
 def test_the_command_that_the_catalogue_names_fetches_what_is_trained_on(offline, entry):
-    run_of(offline, entry.script)
+    run_of(offline, entry.fetch())
     assert next(iter(entry.splits)) in entry.available(offline.data)
 
 

@@ -152,8 +152,8 @@ def test_the_list_names_every_dataset_with_state_counts_terms_and_script_in_narr
     for entry in catalogue():
         assert entry.name in out and entry.terms in words
         if not entry.built_in:
-            assert re.search(rf"^{entry.name} .* missing; to get it:\n +{re.escape(entry.script)}$", out, re.MULTILINE)
-            assert f"{entry.script} --data-dir {tmp_path}\n" in elsewhere and f"{entry.download} to fetch" in words
+            assert re.search(rf"^{entry.name} .* missing; to get it:\n +{re.escape(entry.fetch())}$", out, re.MULTILINE)
+            assert f"{entry.fetch()} --data-dir {tmp_path}\n" in elsewhere and f"{entry.download} to fetch" in words
             assert all(f"{split} {count:,}" in out for split, count in entry.splits.items())
 
 

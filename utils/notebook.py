@@ -77,7 +77,7 @@ def plan(preset: str, data: str, scale: str = "quick", seed: int = 0, data_dir: 
     entry = find_entry(name)
     if entry and experiment.data.split not in entry.available(data_dir):
         name = _STAND_INS.get(name, "faces")
-        _banner(entry, find_entry(name).title)
+        _banner(entry, entry.fetch(experiment.data.split, data_dir), find_entry(name).title)
     experiment = config.replace(experiment, name=name, seed=seed, **_changes(preset, name, scale))
     wanted, size = experiment.data.count, experiment.model.image_size
     there = find_source(name, size, wanted, data_dir=data_dir).describe()
@@ -342,7 +342,7 @@ def _changes(preset: str, data: str, scale: str) -> dict:
     return _QUICK[preset]
 
 
-def _banner(missing: Entry, stand_in: str) -> None:
+def _banner(missing: Entry, command: str, stand_in: str) -> None:
     first = f"{missing.title} has not been fetched."
     then = f"What follows runs on a stand-in, the {stand_in}, drawn by this project: nothing here is {missing.title}."
     cure = f"To fetch it ({missing.download}), run in the project's folder, then run this notebook again:"
@@ -350,8 +350,8 @@ def _banner(missing: Entry, stand_in: str) -> None:
     display(
         {
             "text/html": f'<div style="{style}"><b>{html.escape(first)}</b> {html.escape(then)}<br>'
-            f"{html.escape(cure)} <code>{html.escape(missing.script)}</code></div>",
-            "text/plain": f"{first} {then}\n{cure} {missing.script}",
+            f"{html.escape(cure)} <code>{html.escape(command)}</code></div>",
+            "text/plain": f"{first} {then}\n{cure} {command}",
         },
         raw=True,
     )

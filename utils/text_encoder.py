@@ -25,8 +25,8 @@ from utils import runtime
 from utils.config import TEXT_DIM, Experiment
 from utils.data import Dataset, scale
 from utils.data.captions import Captions, captions_of, check_words, contradict, grammar_for, words_of
-from utils.data.catalogue import data_folder
 from utils.data.conditions import example_rows, next_place
+from utils.data.fetching import data_folder
 from utils.data.pixels import fit
 from utils.errors import InputError
 from utils.files import appears_whole, read_object, write_json

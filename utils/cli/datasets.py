@@ -105,10 +105,12 @@ def _list(options: Datasets) -> None:
         print(json.dumps(record, indent=2, ensure_ascii=False) if options.json else "\n".join(lines))
         return
     if options.json:
-        names = ("name", "title", "built_in", "native_size", "images", "splits", "download", "terms", "script")
-        available = [entry.available(options.data_dir) for entry in entries]
-        present = [{"present": bool(splits), "found": splits} for splits in available]
-        print(json.dumps([{n: getattr(e, n) for n in names} | p for e, p in zip(entries, present)], indent=2))
+        names = ("name", "title", "built_in", "native_size", "images", "splits", "download", "terms")
+        rows = [{name: getattr(entry, name) for name in names} for entry in entries]
+        for row, entry in zip(rows, entries):
+            found, script = entry.available(options.data_dir), entry.fetch(data_dir=options.data_dir)
+            row |= {"script": script, "present": bool(found), "found": found}
+        print(json.dumps(rows, indent=2))
         return
     rows = [
         {

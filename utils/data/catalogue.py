@@ -5,8 +5,6 @@ To add a dataset: write its reader in a file of this folder, and add one entry t
 
 import dataclasses
 import importlib
-import os
-import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 from utils.config import DataConfig, Experiment
 from utils.data.dataset import ALL, Dataset, Source
 from utils.data.drawn import Drawn
+from utils.data.fetching import data_folder, fetch_command
 from utils.data.likeness import look_at
 from utils.data.prepare import prepare, prepared_count
 from utils.data.rows import copy_rows, leave_out, places_of, some_of
@@ -41,10 +40,9 @@ class Entry:
         big: so large that only the images that are asked for are prepared. Of others all are, once, and counted off.
         download: how much is to be fetched, or None.
         terms: licence and terms in one line; they go into the `Dataset`.
-        script: the command that fetches it, its first split among it, or None.
         reader: module and class of its reader (see `Source`). They are imported only when used: readers need libraries
             that take a while to load.
-        scripts: by split, the commands that fetch those which `script` does not.
+        options: of the script that fetches it (see `fetching`), by split, for those that it does not fetch by itself.
     """
 
     name: str
@@ -55,9 +53,8 @@ class Entry:
     big: bool
     download: str | None
     terms: str
-    script: str | None
     reader: str
-    scripts: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
 
     @property
     def images(self) -> int | None:
@@ -70,10 +67,9 @@ class Entry:
 
     def fetch(self, split: str | None = None, data_dir: str | Path | None = None) -> str | None:
         """The command that fetches a split, by default the first, to where datasets are; None if there is no need."""
-        script, folder = self.scripts.get(split, self.script), data_folder(data_dir)
-        if script is None or folder == data_folder():  # where the script puts it by itself
-            return script
-        return f"{script} --data-dir {shlex.quote(str(folder.absolute()))}"
+        if self.built_in:
+            return None
+        return fetch_command(self.name, data_dir, self.options.get(split or next(iter(self.splits)), ""))
 
     def source(
         self, size: int, count: int | None, seed: int, choices: str, data_dir: str | Path, split: str = "train"
@@ -114,7 +110,6 @@ _CATALOGUE = [
         download=None,
         terms="Drawn here from the style Avataaars by Pablo Stanley (avataaars.com), free for personal and commercial "
         "use; packaged by DiceBear (MIT).",
-        script=None,
         reader="utils.data.faces:Faces",
     ),
     Entry(
@@ -127,7 +122,6 @@ _CATALOGUE = [
         download=None,
         terms="Drawn here with the fonts DejaVu (Bitstream Vera licence), STIX (SIL Open Font License 1.1) and "
         "Computer Modern (BaKoMa licence) that come with matplotlib.",
-        script=None,
         reader="utils.data.house_numbers:HouseNumbers",
     ),
     Entry(
@@ -139,7 +133,6 @@ _CATALOGUE = [
         big=False,
         download="162 MiB",
         terms="Alex Krizhevsky, 2009: Learning Multiple Layers of Features from Tiny Images; no licence stated.",
-        script="bash data_scripts/get_cifar10.sh",
         reader="utils.data.cifar10:Cifar10",
     ),
     Entry(
@@ -151,9 +144,8 @@ _CATALOGUE = [
         big=False,
         download="235 MiB, extra 1.2 GiB",
         terms="Netzer et al., 2011, from Google Street View; for non-commercial use only.",
-        script="bash data_scripts/get_svhn.sh",
         reader="utils.data.svhn:Svhn",
-        scripts={"extra": "bash data_scripts/get_svhn.sh --extra"},
+        options={"extra": "--extra"},
     ),
     Entry(
         name="celeba",
@@ -164,7 +156,6 @@ _CATALOGUE = [
         big=True,
         download="1.4 GiB",
         terms="Liu, Luo, Wang, Tang, ICCV 2015; non-commercial research only, not to be passed on.",
-        script="bash data_scripts/get_celeba.sh",
         reader="utils.data.celeba:CelebA",
     ),
     Entry(
@@ -176,9 +167,8 @@ _CATALOGUE = [
         big=True,
         download="val 4.5 MiB, 20% sample 4.5 GiB, train 43 GiB",
         terms="Yu et al., arXiv:1506.03365; no licence stated, the photographs belong to their authors.",
-        script="bash data_scripts/get_lsun_bedroom.sh --source kaggle",  # what the report used
         reader="utils.data.lsun:LsunBedroom",
-        scripts={"val": "bash data_scripts/get_lsun_bedroom.sh"},
+        options={"train": "--source kaggle"},  # what the report used
     ),
     Entry(
         name="anime",
@@ -189,7 +179,6 @@ _CATALOGUE = [
         big=False,
         download="400 MiB",
         terms="Crawled from getchu.com (Kaggle splcher/animefacedataset); the drawings belong to their artists.",
-        script="bash data_scripts/get_anime.sh",
         reader="utils.data.anime:Anime",
     ),
     Entry(
@@ -201,7 +190,6 @@ _CATALOGUE = [
         big=True,
         download="3.5 GiB",
         terms="Chrabaszcz et al., arXiv:1707.08819; ImageNet's terms: an account, non-commercial research only.",
-        script="bash data_scripts/get_imagenet32.sh",
         reader="utils.data.imagenet32:ImageNet32",
     ),
 ]
@@ -215,11 +203,6 @@ def catalogue() -> list[Entry]:
 def find_entry(name: str | Path) -> Entry | None:
     """The dataset of that name; None for what can only be own pictures."""
     return next((entry for entry in _CATALOGUE if entry.name == str(name)), None)
-
-
-def data_folder(data_dir: str | Path | None = None) -> Path:
-    """Where datasets live: as given, else the environment's DCGAN_DATA_DIR, else `data/` in this project."""
-    return expanded(data_dir or os.environ.get("DCGAN_DATA_DIR") or Path(__file__).parents[2] / "data")
 
 
 def load(

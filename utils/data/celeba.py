@@ -11,11 +11,11 @@ from typing import BinaryIO
 import numpy as np
 
 from utils.data.dataset import Description
+from utils.data.fetching import in_words
 from utils.data.pictures import Pictures, Zip
 from utils.errors import InputError
 
 SPLITS = ("train", "valid", "test")  # numbered so in list_eval_partition: 162,770, 19,867 and 19,962 images
-FETCH = "`bash data_scripts/get_celeba.sh`"
 IMAGES, ATTRIBUTES, PARTITION = "img_align_celeba", "list_attr_celeba", "list_eval_partition"
 HEADER_LINES = {ATTRIBUTES: 2, PARTITION: 0}  # of the .txt files; the .csv files have one each
 KAGGLE = "archive.zip"  # what Kaggle calls its download of jessicali9530/celeba-dataset,
@@ -88,7 +88,7 @@ class CelebA(Pictures):
         if len(listed) <= self.rows.max(initial=-1) or (listed["name"][self.rows] != self.names).any():
             raise InputError(
                 f"{self.attribute_list} and {self.partition} should list the same files in the same order: delete both "
-                f"and fetch them again with {FETCH}."
+                f"and fetch them again with {in_words(self.partition.path.parent)}."
             )
         self.attributes = (listed["values"][self.rows] > 0).astype(np.uint8)
         if self.zip:
@@ -119,7 +119,7 @@ def _find_list(home: Path, name: str) -> "_List":
     for path, file in ((text, text.name), (table, table.name), (archive, table.name)):
         if path.exists():
             return _List(path, file)
-    raise InputError(f"{text.name} is not in {home}: fetch it with {FETCH}.")
+    raise InputError(f"{text.name} is not in {home}: fetch it with {in_words(home)}.")
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,8 @@ class _List:
         except (ValueError, UserWarning) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{self} is damaged ({error}): delete {self.path.name} and run {FETCH} again.") from error
+            cure = f"delete {self.path.name} and run {in_words(self.path.parent)} again"
+            raise InputError(f"{self} is damaged ({error}): {cure}.") from error
 
     @property
     def _is_table(self) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.data.dataset import Description
+from utils.data.fetching import in_words
 from utils.data.pictures import unreadable
 from utils.data.pixels import fit
 from utils.errors import InputError
@@ -16,7 +17,6 @@ ARCHIVE = "cifar-10-binary.tar.gz"
 UNPACKED = "cifar-10-batches-bin"  # the folder in the archive
 FILES = {"train": tuple(f"data_batch_{number}.bin" for number in range(1, 6)), "test": ("test_batch.bin",)}
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-FETCH = "`bash data_scripts/get_cifar10.sh`"
 
 
 class Cifar10:
@@ -50,7 +50,7 @@ class Cifar10:
             if found != self._file_bytes():
                 raise InputError(
                     f"{path} should have {self._file_bytes():,} bytes. Received: {found:,}. Delete {self.folder} and "
-                    f"fetch CIFAR-10 again with {FETCH}."
+                    f"fetch CIFAR-10 again with {in_words(home)}."
                 )
 
     @staticmethod
@@ -124,4 +124,4 @@ class Cifar10:
                     wanted.remove(member.name)
                     yield member.name, tar.extractfile(member).read()
         except (tarfile.TarError, *DAMAGED_ZIP) as error:
-            raise unreadable(self.place, error, f"delete it and run {FETCH} again") from error
+            raise unreadable(self.place, error, f"delete it and run {in_words(self.place.parent)} again") from error

@@ -8,6 +8,7 @@ import numpy as np
 
 from utils.data.arrays import npy_header, unpack_npy
 from utils.data.dataset import Description
+from utils.data.fetching import in_words
 from utils.data.pictures import unreadable
 from utils.data.pixels import fit
 from utils.errors import InputError
@@ -15,7 +16,6 @@ from utils.files import NO_ARRAY, is_the_systems
 
 FILES = {"train": tuple(f"train_data_batch_{number}.npz" for number in range(1, 11)), "val": ("val_data.npz",)}
 NAMES = "map_clsloc.txt"  # of the classes, as the authors number them; the archives do not hold it
-FETCH = "`bash data_scripts/get_imagenet32.sh`"
 CLASSES = 1000
 
 
@@ -120,7 +120,7 @@ def _rows(path: Path) -> int:
         with zipfile.ZipFile(path) as file, file.open("data.npy") as data:
             shape, dtype = npy_header(data)
     except FileNotFoundError as error:
-        raise InputError(f"{path.name} is not in {path.parent}: fetch it with {FETCH}.") from error
+        raise InputError(f"{path.name} is not in {path.parent}: fetch it with {in_words(path.parent)}.") from error
     except PermissionError:
         raise
     except (*NO_ARRAY, KeyError) as error:
@@ -142,4 +142,5 @@ def _names(path: Path) -> tuple[str, ...]:
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    return unreadable(path, error, f"delete it and run {FETCH} again", "is not ImageNet's file, or is damaged")
+    cure = f"delete it and run {in_words(path.parent)} again"
+    return unreadable(path, error, cure, "is not ImageNet's file, or is damaged")

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import lmdb
 
 from utils.data.dataset import Description
+from utils.data.fetching import in_words
 from utils.data.folder import Folder
 from utils.data.pictures import SUFFIXES, Pictures, Zip, unreadable
 from utils.errors import InputError
@@ -81,7 +82,7 @@ def _places(data_dir: Path, split: str) -> list[Path]:
 
 def _fetch_again(place: Path) -> str:
     """What to do to fetch one of the places again."""
-    return f"run `bash data_scripts/get_lsun_bedroom.sh {OPTIONS[place.name]}` again"
+    return f"run {in_words(place.parent, OPTIONS[place.name])} again"
 
 
 class _ZippedTree:

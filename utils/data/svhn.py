@@ -15,13 +15,12 @@ from typing import BinaryIO
 import numpy as np
 
 from utils.data.dataset import Description
+from utils.data.fetching import in_words
 from utils.data.pixels import fit
 from utils.errors import InputError
 from utils.files import appears_whole, is_the_systems, save_array
 
 SPLITS = ("train", "test", "extra")
-FETCH = "`bash data_scripts/get_svhn.sh`"
-FETCH_EXTRA = "`bash data_scripts/get_svhn.sh --extra`"
 PIECE = 1 << 20  # bytes that are held at a time
 
 # The MATLAB 5 format (The MathWorks: "MAT-File Format"): data types of its elements.
@@ -106,8 +105,8 @@ class Svhn:
             raise self._damaged(error) from error
 
     def _damaged(self, why: object) -> InputError:
-        fetch = FETCH_EXTRA if self.split == "extra" else FETCH
-        return InputError(f"{self.path} is not SVHN's file, or is damaged ({why}): delete it and run {fetch} again.")
+        command = in_words(self.path.parent, "--extra" if self.split == "extra" else "")
+        return InputError(f"{self.path} is not SVHN's file, or is damaged ({why}): delete it and run {command} again.")
 
 
 def _unpack_images(file: BinaryIO, count: int, path: Path) -> None:

@@ -8,7 +8,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from utils.data.catalogue import data_folder
+from utils.data.fetching import data_folder
 from utils.errors import InputError
 from utils.files import appears_whole
 
