@@ -61,6 +61,8 @@ MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], dict[str, Interval]]] = {
 
 DISTANCES = ("kernel", "frechet")
 """Those of the values measured that are the better the smaller, and are compared with the best peer's."""
+OF_DATA, OF_SPACE = ("encoding", "split"), ("resizer", "value_range", "interval", "latents_seed")
+"""What figures depend on beside images and network, and where a record tells of it."""
 FAR = 10
 """By which factor the floor may lie below all lines of the figure and still be in it."""
 CLOSE = 1.2
@@ -327,7 +329,9 @@ def in_words(record: dict) -> str:
                 "seeds": "",
                 **_cells(space["floor"]),
             }
-            parts.append(f"In the features of the {space['name']}:\n\n" + table([floor, *map(_row, space["rows"])]))
+            remarks = "".join(f" {remark}" for remark in space.get("remarks", ()))
+            rows = table([floor, *map(_row, space["rows"])])
+            parts.append(f"In the features of the {space['name']}:{remarks}\n\n{rows}")
     return "\n\n".join([*parts, *record["left_out"]])
 
 
@@ -465,7 +469,8 @@ def draw_samples(data: Data, wanted: Wanted, path: Path) -> Path | None:
 
 
 def together(records: Sequence[dict]) -> dict:
-    """Records of `measure` as one: a set for each dataset, whose rows say of which "session" they are."""
+    """Records of `measure` as one: a set for each dataset, whose rows say of which "session" they are; each space has
+    "remarks" on what else its figures depend on, where that differs or is not known of all."""
     sets: dict[str, dict] = {}
     for session, kept in enumerate(kept for record in records for kept in record["sets"]):
         new = {"data": kept["data"], "spaces": {}, "speeds": [], "sessions": []}
@@ -474,14 +479,32 @@ def together(records: Sequence[dict]) -> dict:
         for part in ("speeds", "sessions"):
             there[part] += kept[part]
         for space in kept["spaces"]:
-            rows = there["spaces"].setdefault(space["fingerprint"], {**space, "rows": []})["rows"]
-            rows += [{**row, "session": session} for row in space["rows"]]
+            all_of_it = there["spaces"].setdefault(space["fingerprint"], {**space, "rows": [], "depends": []})
+            all_of_it["rows"] += [{**row, "session": session} for row in space["rows"]]
+            all_of_it["depends"].append(
+                {name: of.get(name) for of, names in ((kept["data"], OF_DATA), (space, OF_SPACE)) for name in names}
+            )
     known = list(CONTENDERS)
     for there in sets.values():
         there["spaces"] = list(there["spaces"].values())
         for space in there["spaces"]:
+            space["remarks"] = _remarks(space.pop("depends"))
             space["rows"].sort(key=lambda row: (row["minutes"], known.index(row["contender"]), row["session"]))
     return {"sets": list(sets.values()), "left_out": [line for record in records for line in record["left_out"]]}
+
+
+def _remarks(depends: Sequence[dict]) -> list[str]:
+    """What figures of one table depend on, where that is not the same for all of them or not known of some."""
+    values = {name: dict.fromkeys(one[name] for one in depends) for name in (*OF_DATA, *OF_SPACE)}
+    remarks = [
+        f"Not all figures have the same {name.replace('_', ' ')}: {', '.join(map(str, told))}."
+        for name, of_all in values.items()
+        if len(told := [value for value in of_all if value is not None]) > 1
+    ]
+    if unknown := [name.replace("_", " ") for name, of_all in values.items() if None in of_all]:
+        some = sum(None in one.values() for one in depends)
+        remarks.append(f"{some} of {len(depends)} records do not tell their {', '.join(unknown)}.")
+    return remarks
 
 
 def _read_record(path: Path) -> dict:

@@ -587,13 +587,19 @@ def test_much_time_is_spent_on_a_wider_discriminator_unless_options_say_otherwis
     assert more == replace(chosen, updates=36_000, summary_updates=more.training.summary_updates)
 
 
-def test_the_printed_command_trains_a_wider_discriminator_at_any_size(tmp_path, speed):
+def test_the_printed_command_trains_a_wider_discriminator_at_any_size_and_what_to_expect_is_measured_up_to_64(
+    tmp_path, speed, capsys
+):
     pictures = tmp_path / "faces.npz"
     np.savez(pictures, images=np.zeros((2_000, 96, 96, 3), np.uint8))
     speed(0.01)
     chosen = resolved("--data", str(pictures), "--image-size", "96")
     assert chosen.model.discriminator.filters == (96, 192, 384, 768) and chosen.model.generator.start == 6
     assert resolved(*shlex.split(command_for(chosen))[2:]) == chosen
+    for size, measured in (("96", False), ("64", True)):
+        told = said(capsys, "train", "--data", pictures, "--image-size", size, "--dry-run")[1]
+        assert re.search(r"^Expect +clear pictures", told, re.MULTILINE)
+        assert ("by what was measured at 64x64 pixels and below" in told) is not measured
 
 
 def test_few_images_are_not_gone_through_until_samples_get_worse(tmp_path, speed, capsys):

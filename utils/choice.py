@@ -232,7 +232,7 @@ def choose_length(
             f". Gone through more than {MOST_TIMES} times, so few images give worse samples (notebook 06); {minutes:g} "
             f"minutes are --updates {in_time} in the command below"
         )
-    why |= {"Length": length, "Expect": _expected(updates)}
+    why |= {"Length": length, "Expect": _expected(updates, experiment.model.image_size)}
     return Choice(replace(experiment, updates=updates), why, minutes, trial)
 
 
@@ -285,12 +285,15 @@ def _networks(experiment: Experiment) -> str:
     )
 
 
-def _expected(updates: int) -> str:
+def _expected(updates: int, size: int) -> str:
     if updates < FEW_UPDATES:
-        return "rough shapes and colours; more takes some thousand updates"
-    if updates < MANY_UPDATES:
-        return "what the pictures have in common: recognisable faces, of rooms or animals colours and textures"
-    return "clear pictures where all show one kind of thing, such as faces; of rooms or animals, shapes"
+        expected = "rough shapes and colours; more takes some thousand updates"
+    elif updates < MANY_UPDATES:
+        expected = "what the pictures have in common: recognisable faces, of rooms or animals colours and textures"
+    else:
+        expected = "clear pictures where all show one kind of thing, such as faces; of rooms or animals, shapes"
+    measured = f", by what was measured at {TRIED}x{TRIED} pixels and below" if size > TRIED else ""
+    return expected + measured
 
 
 def _check(minutes: float | None) -> None:
