@@ -11,6 +11,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils.cli.evaluate import is_newest
+from utils.cli.places import DataDir, Json, RunsDir
 from utils.cli.text import written
 from utils.errors import InputError
 from utils.files import expect_folder, write_json
@@ -40,12 +41,9 @@ class Compare:
     """Feature space to measure in, as for `evaluate`; that of the first that was kept, else auto."""
     out: Path | None = None
     """Folder of the pictures; the current one by default."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    json: Json = False
+    runs_dir: RunsDir = None
+    data_dir: DataDir = None
 
     def run(self) -> None:
         _compare(self)

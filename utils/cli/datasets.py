@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
+from utils.cli.places import DataDir, Json
 from utils.cli.text import short
 from utils.errors import InputError
 from utils.files import expect_folder
@@ -55,10 +56,8 @@ class Datasets:
     out: Path | None = None
     """With --show: folder to write to; by default statistics/NAME-SPLIT-SIZE/ in the folder of the datasets, with
     --count behind it, or digits of the fingerprint of own pictures."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    json: Json = False
+    data_dir: DataDir = None
 
     def run(self) -> None:
         self._expect_effect()

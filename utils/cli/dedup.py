@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
 from tyro.conf import Positional, arg
 
+from utils.cli.places import DataDir, Json
 from utils.cli.text import short
 from utils.errors import InputError
 
@@ -39,10 +39,8 @@ class Dedup:
     out: Path | None = None
     """Folder to write to; by default duplicates/NAME-SPLIT-SIZE-METHOD/ in the folder of the datasets, with a --seed
     other than 0 behind it, then --count, or digits of the fingerprint of own pictures."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    json: Json = False
+    data_dir: DataDir = None
 
     def run(self) -> None:
         _dedup(self)

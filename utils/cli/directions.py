@@ -3,13 +3,12 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
-import tyro
 from tyro.conf import Positional, arg
 
 from utils.cli.latent import Results, expect_own, folder_for, known_to, nothing_known, sampler_for
+from utils.cli.places import DataDir, Json, LatentOut, RunsDir
 from utils.errors import InputError
 from utils.text import shorten
 
@@ -38,14 +37,10 @@ class Directions:
     classifier is trained once."""
     seed: int = 0
     """Seed of samples and random directions."""
-    out: Path | None = None
-    """The folder to write to; by default latent/ in the run's folder, or here, named after the model."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    out: LatentOut = None
+    json: Json = False
+    runs_dir: RunsDir = None
+    data_dir: DataDir = None
 
     def run(self) -> None:
         _directions(self)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from utils.cli.places import RunsDir
 from utils.cli.text import label, written
 from utils.config import Experiment
 from utils.errors import InputError
@@ -26,8 +27,7 @@ class Draw:
     guided backpropagation lets pass, which is the same for all networks, so that no name is needed."""
     out: Annotated[Path | None, arg(metavar="FILE.svg|FILE.png")] = None
     """The file; by default NAME-networks.svg (or -update.svg and so on; guided.svg) here."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
+    runs_dir: RunsDir = None
 
     def run(self) -> None:
         if self.out and self.out.suffix.lower() not in (".svg", ".png"):

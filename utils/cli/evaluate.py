@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
+from utils.cli.places import DataDir, Json, RunsDir
 from utils.cli.text import label, short, written
 from utils.config import DataConfig
 from utils.errors import InputError
@@ -50,12 +51,9 @@ class Evaluate:
     was left out of its training (--without)."""
     out: Path | None = None
     """Keep what was measured in this file (JSON), which `compare` takes; by default in the run's quality.json."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    json: Json = False
+    runs_dir: RunsDir = None
+    data_dir: DataDir = None
 
     def run(self) -> None:
         _evaluate(self)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
+from utils.cli.places import DataDir, RunsDir
 from utils.cli.text import place_for, written
 from utils.errors import InputError
 from utils.explain import ANALYSES, OF_A_LAYER
@@ -42,10 +43,8 @@ class Explain:
     """Seed of images, latents and random controls."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print claims, measurements and controls as JSON."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    runs_dir: RunsDir = None
+    data_dir: DataDir = None
 
     def run(self) -> None:
         _explain(self)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
+from utils.cli.places import Json, RunsDir
 from utils.config import DataConfig
 from utils.errors import InputError
 from utils.features import KINDS
@@ -41,10 +42,8 @@ class Features:
     """Controls to leave out; the most expensive are supervised and k_means."""
     seed: int = 0
     """Seed of parts, draws, folds and random weights."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
+    json: Json = False
+    runs_dir: RunsDir = None
     data_dir: Path | None = None
     """Folder of the datasets; data/ by default. Features are kept in features/ in there and may be deleted."""
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
 from tyro.conf import Positional, arg
 
+from utils.cli.places import DataDir, Json, RunsDir
 from utils.cli.train import command_for
 from utils.errors import InputError
 
@@ -26,12 +26,9 @@ class Grade:
     """The rubric; by default the one that comes with the project, utils/report/rubric.json."""
     report: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Folder of the report; by default report/ in the run's folder."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    json: Json = False
+    runs_dir: RunsDir = None
+    data_dir: DataDir = None
 
     def run(self) -> None:
         from utils.report.grade import RUBRIC, TEACHER, YES, Graded, grade, read_rubric

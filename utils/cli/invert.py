@@ -8,6 +8,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils.cli.latent import Results, encoder_for, expect_own, folder_for, sampler_for
+from utils.cli.places import DataDir, Json, LatentOut, RunsDir
 from utils.errors import InputError
 from utils.text import command, from_here, one_line
 
@@ -35,14 +36,10 @@ class Invert:
     that alone gives."""
     seed: int = 0
     """Seed of the samples that are started from."""
-    out: Path | None = None
-    """The folder to write to; by default latent/ in the run's folder, or here, named after the model."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    out: LatentOut = None
+    json: Json = False
+    runs_dir: RunsDir = None
+    data_dir: DataDir = None
 
     def run(self) -> None:
         _invert(self)

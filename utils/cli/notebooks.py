@@ -13,6 +13,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from utils import start
+from utils.cli.places import DataDir, RunsDir
 from utils.cli.text import short
 from utils.errors import InputError
 from utils.files import appears_whole, expanded, write_text
@@ -38,10 +39,8 @@ class Notebooks:
     """Another seed."""
     out: Path | None = None
     """Folder for the executed notebooks; saved_models/notebooks/ by default, beside the runs that they name."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    runs_dir: RunsDir = None
+    data_dir: DataDir = None
     list: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Only list them."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
+from utils.cli.places import DataDir, RunsDir
 from utils.cli.text import short
 from utils.errors import InputError
 from utils.text import command
@@ -29,10 +30,8 @@ class Publish:
     anyway: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Publish also what has hardly been trained, or still is, or what the training's last warning says has failed; and
     replace a model that has this name already."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    runs_dir: RunsDir = None
+    data_dir: DataDir = None
 
     def run(self) -> None:
         from utils import pretrained, runtime

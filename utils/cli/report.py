@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
+from utils.cli.places import Json, RunsDir
 from utils.cli.text import written
 from utils.cli.train import command_for
 from utils.errors import InputError
@@ -40,8 +41,7 @@ class Report:
     """Folder of the results of studies; by default notebooks/results/."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print the files, and what is missing, as JSON."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
+    runs_dir: RunsDir = None
 
     def run(self) -> None:
         _report(self)
@@ -53,8 +53,7 @@ class Claims:
 
     out: Annotated[Path | None, arg(metavar="FILE.md")] = None
     """Write the table as Markdown; the project's own is CLAIMS.md."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
+    json: Json = False
 
     def run(self) -> None:
         from utils import runtime

@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 
 from utils.cli import asked
 from utils.cli.latent import one_for_all
+from utils.cli.places import RunsDir
 from utils.cli.text import place_for, written
 from utils.errors import InputError
 from utils.text import telling_slug
@@ -55,8 +56,7 @@ class Sample:
     out: Path | None = None
     """The grid's file, or the folder of the single files, whose earlier pictures are replaced; by default in the run's
     samples/, or here, named after the model."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
+    runs_dir: RunsDir = None
 
     def run(self) -> None:
         usual, draw = (OF_A_TEXT, _sample_texts) if self.text else (PICTURES, _sample)
@@ -76,8 +76,7 @@ class Film:
     """Grids per second."""
     out: Path | None = None
     """Folder to write to; the run's by default."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
+    runs_dir: RunsDir = None
 
     def run(self) -> None:
         from utils.files import appear_together

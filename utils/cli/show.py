@@ -3,13 +3,12 @@
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
-import tyro
 from tyro.conf import Positional, arg
 
 from utils import config
+from utils.cli.places import Json, RunsDir
 from utils.cli.train import command_for
 from utils.config import Experiment
 from utils.presets import preset, presets, told_by
@@ -26,10 +25,8 @@ class Show:
 
     name: Annotated[Positional[str], arg(metavar="RUN|MODEL")] = "last"
     """A run, a model that comes with the project, or "last" for the newest run."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
+    json: Json = False
+    runs_dir: RunsDir = None
 
     def run(self) -> None:
         from utils.networks import find_model
@@ -47,8 +44,7 @@ class Show:
 class Presets:
     """Print the presets with their parameter counts."""
 
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
+    json: Json = False
 
     def run(self) -> None:
         _presets(self.json)

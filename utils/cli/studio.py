@@ -7,6 +7,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+from utils.cli.places import DataDir, RunsDir
 from utils.errors import InputError
 from utils.text import one_line
 
@@ -30,10 +31,8 @@ class Studio:
     """With --host: the token, so that it stays the same when the server is started again; a new one by default."""
     export: Annotated[Path | None, arg(metavar="FOLDER")] = None
     """Write static files to this folder instead of serving."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    runs_dir: RunsDir = None
+    data_dir: DataDir = None
 
     def run(self) -> None:
         if self.export is None:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
+from utils.cli.places import DataDir, Json
 from utils.cli.text import short
 from utils.data.catalogue import available_splits
 from utils.errors import InputError
@@ -36,14 +37,12 @@ class Study:
     """Only these seeds."""
     list: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print the studies, or the arms of one, and stop."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
+    json: Json = False
     runs_dir: Path | None = None
     """Folder of the runs; saved_models/studies/ by default. The results go to results/ in there."""
     out: Path | None = None
     """Folder of the results. The committed ones, which the notebooks show, are in notebooks/results/."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    data_dir: DataDir = None
 
     def run(self) -> None:
         from utils import runtime

@@ -17,6 +17,7 @@ from tyro.conf import Positional, arg
 
 from utils import config
 from utils.cli.options import read
+from utils.cli.places import DataDir, RunsDir
 from utils.cli.text import short
 from utils.cluster import cluster_for, launched
 from utils.config import (
@@ -64,10 +65,8 @@ class _Data(DataConfig):
 class _Places:
     """Where things are."""
 
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    runs_dir: RunsDir = None
+    data_dir: DataDir = None
 
 
 @dataclass(frozen=True)

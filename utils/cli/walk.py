@@ -1,7 +1,6 @@
 """`./dcgan walk`."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
@@ -9,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from utils.cli import asked
 from utils.cli.latent import Results, expect_own, folder_for, sampler_for
+from utils.cli.places import DataDir, Json, LatentOut, RunsDir
 from utils.errors import InputError
 from utils.text import shorten
 
@@ -50,14 +50,10 @@ class Walk:
     """For --measure: the true images; by default those of the dataset that it was trained on."""
     features: Annotated[str, arg(metavar="auto|NAME")] = "auto"
     """For --measure: the feature space, as for `./dcgan evaluate`."""
-    out: Path | None = None
-    """The folder to write to; by default latent/ in the run's folder, or here, named after the model."""
-    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print JSON."""
-    runs_dir: Path | None = None
-    """Folder of the runs; saved_models/ by default."""
-    data_dir: Path | None = None
-    """Folder of the datasets; data/ by default."""
+    out: LatentOut = None
+    json: Json = False
+    runs_dir: RunsDir = None
+    data_dir: DataDir = None
 
     def run(self) -> None:
         _walk(self)
