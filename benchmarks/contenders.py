@@ -29,7 +29,7 @@ from benchmarks import peers
 from benchmarks.peers import Trainer
 from benchmarks.sentences import in_a_sentence
 from utils.config import differences
-from utils.presets import FIRST, FIRST_32, R3GAN, preset
+from utils.presets import FIRST, FIRST_32, R3GAN, WIDER_PENALTY, preset
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,6 @@ class Recipe:
 
 _PAPER = {"width": 0.25, "batch_size": 64, "shared_latents": True, "ema_decay": 0.99}
 _HALF_RATE = preset(FIRST).training.learning_rate / 2  # a step of Adam moves each weight alike, however many add up
-_R1 = {"r1": 0.2, "penalty_every": 16}
 _CURE = {  # what preset quick makes of the report's networks, but for its images and its length
     name.rpartition(".")[2]: value
     for name, (_, value) in differences(preset("report32"), preset("quick")).items()
@@ -95,7 +94,7 @@ RECIPES: dict[str, Recipe] = {
     "mid_d_r1": Recipe(
         "the same as `mid_d`, R1 of 0.2 every 16 updates",
         (FIRST_32, FIRST),
-        {"discriminator_learning_rate": 4 / 3 * _HALF_RATE, **_R1},
+        {"discriminator_learning_rate": 4 / 3 * _HALF_RATE, **WIDER_PENALTY},
         widen=(1, 1.5),
     ),
     "mid_d_beta_0": Recipe(
@@ -107,10 +106,10 @@ RECIPES: dict[str, Recipe] = {
     "mid_d_r1_beta_0": Recipe(
         "the same as `mid_d_r1`, Adam without a first moment (beta_1 0)",
         (FIRST_32, FIRST),
-        {"discriminator_learning_rate": 4 / 3 * _HALF_RATE, **_R1, "beta_1": 0.0},
+        {"discriminator_learning_rate": 4 / 3 * _HALF_RATE, **WIDER_PENALTY, "beta_1": 0.0},
         widen=(1, 1.5),
     ),
-    "first_r1": Recipe("the first command's preset, R1 of 0.2 every 16 updates", (FIRST_32, FIRST), _R1),
+    "first_r1": Recipe("the first command's preset, R1 of 0.2 every 16 updates", (FIRST_32, FIRST), WIDER_PENALTY),
     "first_beta_0": Recipe(
         "the first command's preset, Adam without a first moment (beta_1 0)", (FIRST_32, FIRST), {"beta_1": 0.0}
     ),

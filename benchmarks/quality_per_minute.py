@@ -180,7 +180,7 @@ def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespa
     Args:
         data: what they train on.
         names, seed: of the contenders.
-        options: `minutes`, `turn`, `samples` and `torch_python`, as on the command line.
+        options: `minutes`, `turn`, `samples`, `networks` and `torch_python`, as on the command line.
         start: makes a contender, as `Process` does.
     """
     from tqdm.auto import tqdm

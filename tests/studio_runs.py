@@ -15,11 +15,11 @@ from utils.data.captions import grammar_for
 from utils.data.faces import ATTRIBUTES
 from utils.files import write_json
 from utils.fitting import at_size
-from utils.models import build_discriminator, build_generator
+from utils.models import build_discriminator, build_generator, weights_digest
 from utils.runs import PROJECT, Run, State
 from utils.studio.offers import LOOPBACK
 from utils.studio.server import application, listen, server_for
-from utils.text_encoder import TextEncoder, _fingerprint, build_text_network
+from utils.text_encoder import TextEncoder, build_text_network
 
 NAMES = ("glasses", "hat", "beard")
 SENTENCES = ("a smiling woman", "a man with glasses and a hat")
@@ -49,7 +49,7 @@ def make_run(root, told: str = "", data: str = "faces", status: str = "stopped")
     if told == "text":
         words = grammar_for(ATTRIBUTES).vocabulary
         reads = build_text_network(len(words))
-        encoder = TextEncoder(reads, {"vocabulary": list(words), "fingerprint": _fingerprint(reads)})
+        encoder = TextEncoder(reads, {"vocabulary": list(words), "fingerprint": weights_digest(reads)})
         encoder.save(run.models)
         np.save(run.conditions_file, encoder(SENTENCES))
     steps = [

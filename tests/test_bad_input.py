@@ -42,10 +42,10 @@ from utils.errors import InputError
 from utils.explain.parts import read_boxes
 from utils.latent.directions import read_directions
 from utils.latent.stops import read_latents
-from utils.models import load_network
+from utils.models import load_network, weights_digest
 from utils.pretrained import Pretrained
 from utils.runs import PROJECT, Run, read_conditions
-from utils.text_encoder import TextEncoder, _fingerprint, build_text_network
+from utils.text_encoder import TextEncoder, build_text_network
 from utils.training import checkpoint
 
 SECONDS, BYTES = 5.0, 256 << 20
@@ -305,7 +305,7 @@ BAD: dict[str, dict[str, bytes]] = {
     "card.json": NO_JSON | {"a distance in words": json.dumps({
         "name": "a", "data": "a", "terms of the data": "", "parameters": {}, "distance": "far"}).encode()},
     "text_encoder.json": NO_JSON | {
-        "no words": json.dumps({"fingerprint": _fingerprint(ENCODER)}).encode(),
+        "no words": json.dumps({"fingerprint": weights_digest(ENCODER)}).encode(),
         "of another": json.dumps({"fingerprint": "0", "vocabulary": ["a"]}).encode(),
     },
     "conditions.npy": harmed(npy(np.eye(3, dtype=np.uint8))) | HEADERS | {

@@ -14,6 +14,7 @@ import time
 import imageio.v2 as imageio
 import numpy as np
 import pytest
+from commands import said
 from PIL import Image
 
 from utils import choice, cli, config, lengths, pretrained, runs, runtime
@@ -46,12 +47,6 @@ def run(tmp_path_factory) -> Run:
 def _short_trials(monkeypatch):
     monkeypatch.setattr(estimate, "TRIAL_UPDATES", 1)
     monkeypatch.setattr(estimate, "TRIAL_SECONDS", 0.0)
-
-
-def said(capsys, *arguments) -> tuple[int, str, str]:
-    code = cli.main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 @pytest.mark.parametrize(

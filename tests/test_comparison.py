@@ -5,15 +5,16 @@ import json
 
 import numpy as np
 import pytest
+from commands import said
 
-from utils import cli, config, pretrained
+from utils import config, pretrained
 from utils.cli.compare import _in_words
 from utils.config import preset, replace
 from utils.errors import InputError
 from utils.evaluation.comparison import orders, settings_that_differ, tables
 from utils.evaluation.passport import Passport, differing
-from utils.evaluation.records import digest, for_card, kept, read_record
-from utils.files import write_json
+from utils.evaluation.records import for_card, kept, read_record
+from utils.files import digest, write_json
 from utils.networks import find_network
 from utils.runs import Run
 from utils.tables import card_text
@@ -74,12 +75,6 @@ def record(name, kernel, others=(), **changes):
     experiment = config.to_dict(replace(preset("quick"), seed=len(name)))
     distance = measured(kernel, **changes)
     return {"name": name, "experiment": experiment, "distance": distance, "other_spaces": list(others)}
-
-
-def said(capsys, *arguments):
-    code = cli.main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 # --- passports --------------------------------------------------------------------------------------------------------

@@ -21,8 +21,8 @@ from utils.errors import InputError
 from utils.evaluation import evaluation
 from utils.evaluation.asked import asked_and_seen, compare_asked
 from utils.evaluation.judge import Judge
-from utils.evaluation.records import digest
 from utils.evaluation.variety import another, variety, within_and_over
+from utils.files import digest
 from utils.intervals import LEAST_CASES
 from utils.models import build_combined, build_discriminator, build_generator, forward, load_network
 from utils.networks import TrainedNetwork

@@ -653,11 +653,13 @@ def test_by_the_old_rules_splits_are_classes(pets):
 # --- broken files -----------------------------------------------------------------------------------------------------
 
 
+def chunk(kind, content):
+    """A part of a PNG file."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def _png(width, height, data):
     """A PNG by hand, with any size in its header."""
-
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
@@ -884,9 +886,6 @@ def test_a_tiff_of_a_kind_that_cannot_be_read_says_what_to_do(tmp_path):
 
 @pytest.mark.parametrize("depth", [2, 4])
 def test_the_transparent_grey_of_a_png_of_few_bits_is_white(depth):
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
     grey, each = 2, 8 // depth
     line = bytes([0]) + bytes([sum(grey << depth * place for place in range(each))] * (SIZE // each))
     content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", SIZE, SIZE, depth, 0, 0, 0, 0))

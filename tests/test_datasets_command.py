@@ -10,20 +10,14 @@ from pathlib import Path
 import genuine
 import numpy as np
 import pytest
+from commands import said
 from PIL import Image
 
-from utils import cli
 from utils.data import Dataset, load
 from utils.data.catalogue import catalogue, find_source
 from utils.data.statistics import captions, draw, statistics, summary
 
 RANDOM = np.random.default_rng(3)
-
-
-def _said(capsys, *arguments):
-    code = cli.main(["datasets", *map(str, arguments)])
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def _dataset(count=50, **fields):
@@ -144,9 +138,9 @@ def test_the_mean_image_is_drawn_in_its_colours(tmp_path):
 
 
 def test_the_list_names_every_dataset_with_state_counts_terms_and_script_in_narrow_lines(capsys, tmp_path, monkeypatch):
-    elsewhere = _said(capsys, "--data-dir", tmp_path)[1]
+    elsewhere = said(capsys, "datasets", "--data-dir", tmp_path)[1]
     monkeypatch.setenv("DCGAN_DATA_DIR", str(tmp_path))
-    code, out, _ = _said(capsys)
+    code, out, _ = said(capsys, "datasets")
     assert code == 0 and max(map(len, out[: out.index("\n\n")].splitlines())) <= 120
     words = " ".join(out.split())
     for entry in catalogue():
@@ -161,21 +155,23 @@ def test_the_list_tells_what_is_there(capsys, tmp_path):
     images = RANDOM.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     genuine.write_svhn(tmp_path / "svhn", images, np.zeros(3, int), "test")
     (tmp_path / "anime" / "images").mkdir(parents=True)
-    _, out, _ = _said(capsys, "--data-dir", tmp_path)
+    _, out, _ = said(capsys, "datasets", "--data-dir", tmp_path)
     states = {line.split()[0]: line for line in out.splitlines() if line[:1].isalpha()}
     assert states["svhn"].endswith("present: test") and states["anime"].endswith("present")
     assert states["faces"].endswith("built in") and "missing" in states["celeba"]
-    record = {entry["name"]: entry for entry in json.loads(_said(capsys, "--json", "--data-dir", tmp_path)[1])}
+    record = {
+        entry["name"]: entry for entry in json.loads(said(capsys, "datasets", "--json", "--data-dir", tmp_path)[1])
+    }
     assert record["svhn"]["present"] is True and record["svhn"]["found"] == ["test"]
     assert record["celeba"]["present"] is False and record["celeba"]["splits"]["valid"] == 19_867
 
 
 def test_one_dataset_can_be_listed_by_name_and_pictures_by_their_place(capsys, tmp_path):
-    _, out, _ = _said(capsys, "celeba", "--data-dir", tmp_path)
+    _, out, _ = said(capsys, "datasets", "celeba", "--data-dir", tmp_path)
     assert "get_celeba.sh" in out and "get_svhn.sh" not in out
     np.save(tmp_path / "own.npy", np.zeros((5, 8, 8, 3), np.uint8))
-    assert _said(capsys, tmp_path / "own.npy")[1] == "own: 5 images\n"
-    assert "There is no dataset 'celebra'" in _said(capsys, "celebra")[2]
+    assert said(capsys, "datasets", tmp_path / "own.npy")[1] == "own: 5 images\n"
+    assert "There is no dataset 'celebra'" in said(capsys, "datasets", "celebra")[2]
 
 
 def test_a_folder_is_described_with_what_was_left_out_and_why_its_classes_and_splits(capsys, tmp_path):
@@ -186,7 +182,7 @@ def test_a_folder_is_described_with_what_was_left_out_and_why_its_classes_and_sp
                 Image.new("RGB", (40, 40)).save(tmp_path / "pets" / split / kind / f"{number}.png")
     (tmp_path / "pets" / "about.txt").write_text("pets")
     (tmp_path / "pets" / "@eaDir").mkdir()
-    code, out, _ = _said(capsys, tmp_path / "pets")
+    code, out, _ = said(capsys, "datasets", tmp_path / "pets")
     assert code == 0 and out.splitlines() == [
         "pets: 6 images, classes: cat, dog",
         "12 pictures, 1 other file left out: 1 text; 1 folder left out: 1 thumbnails that a system, a camera or a "
@@ -196,7 +192,7 @@ def test_a_folder_is_described_with_what_was_left_out_and_why_its_classes_and_sp
         "  @eaDir/: thumbnails that a system, a camera or a network disk made",
         "  about.txt: text",
     ]
-    record = json.loads(_said(capsys, tmp_path / "pets", "--split", "all", "--json")[1])
+    record = json.loads(said(capsys, "datasets", tmp_path / "pets", "--split", "all", "--json")[1])
     assert record["images"] == 12 and record["classes"] == ["cat", "dog"] and len(record["others"]) == 2
 
 
@@ -209,9 +205,9 @@ def test_prepare_as_json_lists_all_that_was_left_out_and_what_is_odd(capsys, tmp
         (home / f"x{number}.png").write_bytes(b"broken")
     (home / "über.txt").write_text("pets")
     arguments = (home, "--prepare", "--size", 16, "--data-dir", tmp_path / "data")
-    code, out, _ = _said(capsys, *arguments)
+    code, out, _ = said(capsys, "datasets", *arguments)
     assert code == 0 and "All that was left out is listed in what the same command prints with --json." in out
-    record = json.loads(_said(capsys, *arguments, "--json")[1])
+    record = json.loads(said(capsys, "datasets", *arguments, "--json")[1])
     assert record["images"] == 20 and record["others"] == ["über.txt: text"]
     assert record["skipped"] == [f"x{number}.png: not a picture" for number in range(4)]
     assert "All pictures are grey." in record["notes"]
@@ -223,7 +219,7 @@ def test_show_names_its_folder_after_the_place_and_says_what_is_odd_about_the_pi
         grey = RANDOM.integers(0, 256, (40, 40), dtype=np.uint8)
         Image.fromarray(grey).save(tmp_path / "grey ones" / f"{number}.png")
     monkeypatch.chdir(tmp_path / "grey ones")
-    code, out, _ = _said(capsys, ".", "--show", "--data-dir", tmp_path / "data")
+    code, out, _ = said(capsys, "datasets", ".", "--show", "--data-dir", tmp_path / "data")
     assert code == 0 and "All pictures are grey." in out
     fingerprint = load(tmp_path / "grey ones", 32, data_dir=tmp_path / "data", progress=False).fingerprint
     home = tmp_path / "data" / "statistics"
@@ -239,7 +235,7 @@ def test_show_leaves_what_it_wrote_about_other_images_of_the_same_name(capsys, t
             picture.save(tmp_path / place / "cats" / f"{number}.png")
     calls = [[tmp_path / "a" / "cats"], [tmp_path / "b" / "cats"], ["faces", "--count", 8], ["faces", "--count", 9]]
     for call in calls:
-        assert _said(capsys, *call, "--show", "--size", 16, "--data-dir", tmp_path / "data")[0] == 0
+        assert said(capsys, "datasets", *call, "--show", "--size", 16, "--data-dir", tmp_path / "data")[0] == 0
     homes = sorted(path.parent.name for path in (tmp_path / "data" / "statistics").glob("*/statistics.json"))
     assert len(homes) == 4 and homes[2:] == ["faces-train-16-8", "faces-train-16-9"]
 
@@ -250,7 +246,7 @@ def test_show_writes_sheet_statistics_and_pictures_of_a_folder_with_classes(caps
         picture = Image.fromarray(RANDOM.integers(0, 256, (40, 50, 3), dtype=np.uint8))
         picture.save(tmp_path / "pets" / ("cat", "dog")[number % 3 == 0] / f"{number}.png")
     Image.new("RGB", (9, 9)).save(tmp_path / "pets" / "cat" / "small.png")
-    code, out, _ = _said(capsys, tmp_path / "pets", "--show", "--size", 16, "--data-dir", tmp_path / "data")
+    code, out, _ = said(capsys, "datasets", tmp_path / "pets", "--show", "--size", 16, "--data-dir", tmp_path / "data")
     dataset = load(tmp_path / "pets", 16, data_dir=tmp_path / "data", progress=False)
     folder = tmp_path / "data" / "statistics" / f"pets-train-16-{dataset.fingerprint[:8]}"
     assert code == 0 and str(folder) in out
@@ -266,7 +262,7 @@ def test_show_writes_sheet_statistics_and_pictures_of_a_folder_with_classes(caps
 
 def test_show_of_a_built_in_split_as_json_is_what_is_in_the_file(capsys, tmp_path):
     arguments = ("house_numbers", "--show", "--split", "test", "--count", 20, "--size", 16)
-    code, out, _ = _said(capsys, *arguments, "--out", tmp_path / "x", "--json", "--data-dir", tmp_path)
+    code, out, _ = said(capsys, "datasets", *arguments, "--out", tmp_path / "x", "--json", "--data-dir", tmp_path)
     record = json.loads(out)
     assert code == 0 and record.pop("folder") == str(tmp_path / "x")
     assert record == json.loads((tmp_path / "x" / "statistics.json").read_text())
@@ -281,7 +277,7 @@ def test_to_be_shown_a_part_imagenet_needs_no_file_behind_it(capsys, tmp_path, m
     genuine.write_imagenet32(tmp_path / "imagenet32", images, np.zeros(50, int))
     for number in range(2, 11):
         (tmp_path / "imagenet32" / f"train_data_batch_{number}.npz").unlink()
-    code, out, err = _said(capsys, "imagenet32", "--show", "--json", "--data-dir", tmp_path)
+    code, out, err = said(capsys, "datasets", "imagenet32", "--show", "--json", "--data-dir", tmp_path)
     assert code == 0 and json.loads(out)["images"] == 4, err
 
 
@@ -291,7 +287,7 @@ def test_show_looks_at_a_part_of_a_big_dataset_unless_told(capsys, tmp_path, mon
     genuine.write_celeba(tmp_path / "celeba", pictures, [0] * 6 + [1] * 2, RANDOM.integers(0, 2, (8, 40)))
     for split, images in (("train", 4), ("valid", 2)):
         arguments = ("celeba", "--show", "--json", "--split", split, "--out", tmp_path / split, "--data-dir", tmp_path)
-        record = json.loads(_said(capsys, *arguments)[1])
+        record = json.loads(said(capsys, "datasets", *arguments)[1])
         assert record["images"] == images
         assert record["file_sizes"] == [{"width": 178, "height": 218, "files": images}]
 
@@ -305,14 +301,14 @@ def test_nothing_is_drawn_among_the_pictures_themselves(capsys, tmp_path, monkey
     monkeypatch.chdir(tmp_path / "p")
     place = place.format(tmp_path / "p")
     where = ("--size", 16, "--data-dir", tmp_path / "data")
-    code, out, err = _said(capsys, tmp_path / "p", "--show", "--out", place, *where)
+    code, out, err = said(capsys, "datasets", tmp_path / "p", "--show", "--out", place, *where)
     assert code == 2 and not out and err.count("\n") == 1
     assert f"choose a folder of its own, such as {Path(place) / 'statistics'}. Received: {place}." in err
     assert {path: path.read_bytes() for path in (tmp_path / "p").rglob("*") if path.is_file()} == before
     # A folder of its own has its mark before the first drawing, so that what is stopped is known, too.
     own = tmp_path / "p" / "statistics"
     monkeypatch.setattr("utils.data.statistics.draw", lambda *_: [own / "statistics.json"] * own.exists())
-    code, out, _ = _said(capsys, tmp_path / "p", "--show", "--out", own, *where)
+    code, out, _ = said(capsys, "datasets", tmp_path / "p", "--show", "--out", own, *where)
     assert code == 0 and out.endswith(": statistics.json, statistics.json\n")
     assert find_source(tmp_path / "p", 16).others == ("statistics/: written by this project",)
 
@@ -333,7 +329,7 @@ def test_nothing_is_drawn_among_the_pictures_themselves(capsys, tmp_path, monkey
     ],
 )
 def test_what_cannot_be_shown_is_refused_in_one_sentence(capsys, tmp_path, arguments, words):
-    code, out, err = _said(capsys, *arguments, "--data-dir", tmp_path)
+    code, out, err = said(capsys, "datasets", *arguments, "--data-dir", tmp_path)
     assert code == 2 and out == "" and words in err and err.count("\n") == 1
 
 
@@ -356,7 +352,7 @@ def test_an_option_that_would_have_no_effect_is_refused(capsys, tmp_path, monkey
     for split in ("train", "test"):
         (tmp_path / "pictures" / split).mkdir(parents=True)
         Image.new("RGB", (40, 40)).save(tmp_path / "pictures" / split / "a.png")
-    code, out, err = _said(capsys, *name, option, *asked, "--data-dir", tmp_path / "data")
+    code, out, err = said(capsys, "datasets", *name, option, *asked, "--data-dir", tmp_path / "data")
     if option == "--split=test" and name == ["pictures"]:  # these are counted by split
         assert code == 0 and out.startswith("pictures: 1 images")
         return
@@ -380,6 +376,6 @@ def test_a_part_of_what_no_dataset_has_is_refused(capsys, tmp_path, more, words)
         picture.parent.mkdir(exist_ok=True)
         Image.fromarray(RANDOM.integers(0, 256, (40, 40, 3), np.uint8)).save(picture)
     where = ("--prepare", "--part", "1/2", "--data-dir", tmp_path / "data")
-    code, out, err = _said(capsys, tmp_path / "pictures", *where, *more)
+    code, out, err = said(capsys, "datasets", tmp_path / "pictures", *where, *more)
     assert code == 2 and not out and words in err and err.count("\n") == 1, err
     assert not (tmp_path / "data" / "prepared").exists()

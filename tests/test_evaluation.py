@@ -12,9 +12,10 @@ import genuine
 import keras
 import numpy as np
 import pytest
+from commands import said
 from PIL import Image
 
-from utils import cli, runtime
+from utils import runtime
 from utils.cli import walk
 from utils.cli.walk import Walk
 from utils.config import DataConfig, preset, replace
@@ -31,11 +32,11 @@ from utils.evaluation.names import names_for
 from utils.evaluation.neighbourhoods import neighbourhoods
 from utils.evaluation.passport import INTERVAL, Origin, Passport
 from utils.evaluation.quality import Quality, distance, quality_for
-from utils.evaluation.records import digest, kept, read_record
+from utils.evaluation.records import kept, read_record
 from utils.explain import subject
 from utils.features.comparison import split_for
 from utils.features.sizes import SIZES, expect_enough
-from utils.files import write_json
+from utils.files import digest, write_json
 from utils.models import build_discriminator, build_generator
 from utils.networks import TrainedNetwork, find_network
 from utils.runs import Run
@@ -537,12 +538,6 @@ def run(home, squares):
         run.model(name).parent.mkdir(exist_ok=True)
         build(experiment.model).save(run.model(name))
     return run
-
-
-def said(capsys, *arguments) -> tuple[int, str, str]:
-    code = cli.main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_quality_is_the_distance_of_the_samples_to_one_half_of_the_true_images(run, squares, home):

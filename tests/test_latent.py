@@ -16,8 +16,8 @@ from utils.errors import InputError
 from utils.evaluation.features import Extractor
 from utils.evaluation.judge import _of_classes
 from utils.evaluation.names import names_for
-from utils.evaluation.records import digest
 from utils.explain.parts import Detections
+from utils.files import digest
 from utils.latent import figures, pictures
 from utils.latent.arithmetic import (
     ARMS,

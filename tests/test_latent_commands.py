@@ -8,17 +8,18 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from commands import said
 from keras import layers
 from known_latents import DIM, NAMES, SIDE, brightness, entangled, judge, quarters, sampler
 from PIL import Image
 
-from utils import cli, viz
+from utils import viz
 from utils.cli.latent import folder_for
 from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.features import Extractor
 from utils.evaluation.judge import Judge
-from utils.evaluation.records import digest
+from utils.files import digest
 from utils.latent.directions import read_directions
 from utils.latent.walk import smoothness
 from utils.report import of_networks
@@ -39,12 +40,6 @@ def judged(monkeypatch):
     """A dataset "quarters" of which as much is known as `known_latents.judge` sees."""
     monkeypatch.setattr("utils.evaluation.names.names_for", lambda *where: NAMES)
     monkeypatch.setattr("utils.evaluation.judge.judge_for", lambda *_, **__: judge())
-
-
-def said(capsys, *arguments):
-    code = cli.main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_walk_writes_film_strip_and_record(capsys, monkeypatch, tmp_path, model):

@@ -17,6 +17,7 @@ import imageio.v2 as imageio
 import nbformat
 import numpy as np
 import pytest
+from commands import said
 from genuine import write_svhn
 
 from utils import cli, notebook, pretrained, viz
@@ -76,12 +77,6 @@ def pictures_of(book) -> list[np.ndarray]:
 
 def film_in(page: str) -> bytes:
     return base64.b64decode(re.search(r'src="data:video/mp4;base64,([^"]+)"', page)[1])
-
-
-def said(capsys, *arguments) -> tuple[int, str, str]:
-    code = cli.main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 class Executed:

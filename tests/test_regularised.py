@@ -8,19 +8,20 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from commands import said
 from comparing import killed_late
 from light import leave_undrawn
 
-from utils import cli, pretrained
+from utils import pretrained
 from utils.config import differences, preset, replace
 from utils.data import Dataset
 from utils.errors import InputError
 from utils.evaluation.features import Extractor
-from utils.evaluation.records import digest
 from utils.explain.fixed import fixed_discriminator
 from utils.features import svm
 from utils.features.extract import Part, discriminator_features, joined
 from utils.features.factors import by_majority, read_factors
+from utils.files import digest
 from utils.latent.inversion import invert
 from utils.latent.reconstruction import reconstruct
 from utils.models import build_encoder, load_network
@@ -190,12 +191,6 @@ def test_the_encoder_is_kept_beside_the_others_and_published_with_them(run, tmp_
     networks = {name: load_network(run.model(name)) for name in ("generator", "discriminator")}
     pretrained.keep("with_one", networks, run.experiment, {}, tmp_path)  # replaced by a model without one
     assert not model.model("encoder").exists()
-
-
-def said(capsys, *arguments) -> tuple[int, str, str]:
-    code = cli.main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_inversion_starts_from_the_code_and_a_perfect_encoder_needs_no_search():

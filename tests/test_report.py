@@ -18,9 +18,8 @@ from utils.config import preset, replace
 from utils.errors import InputError
 from utils.evaluation.comparison import surroundings_that_differ
 from utils.evaluation.pictures import draw_curves
-from utils.evaluation.records import digest
 from utils.figure import new_figure
-from utils.files import write_json
+from utils.files import digest, write_json
 from utils.lengths import Length
 from utils.models import build_discriminator, build_generator
 from utils.report import document, of_networks, of_project, of_study

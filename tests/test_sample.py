@@ -10,8 +10,7 @@ import pytest
 from studio_runs import NAMES, make_run
 
 from utils import cli, runtime, viz
-from utils.evaluation.records import digest
-from utils.files import remove_unfinished
+from utils.files import digest, remove_unfinished
 from utils.models import build_encoder, build_rotation_head, load_generator
 from utils.runs import Run
 from utils.sampling import Sampler

@@ -17,10 +17,11 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from commands import said
 from matplotlib.text import Text
 from scipy.stats import mannwhitneyu
 
-from utils import cli, config
+from utils import config
 from utils.config import DataConfig, preset, replace
 from utils.data import load
 from utils.errors import InputError
@@ -803,12 +804,6 @@ def test_a_perfect_generator_needs_more_images_than_are_trained_on(tmp_path):
     experiment = replace(preset("quick"), name=str(tmp_path / "own.npz"), count=None, batch_size=8)
     with pytest.raises(InputError, match="72 images are needed, 32 to train on.*has 40"):
         perfect_generator(experiment, 32, 5, tmp_path)
-
-
-def said(capsys, *arguments) -> tuple[int, str, str]:
-    code = cli.main([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err
 
 
 def test_the_command_lists_the_arms_of_a_study(capsys):

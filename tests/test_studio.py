@@ -39,10 +39,9 @@ from utils.data import scale, scale_back
 from utils.data.pictures import FORMATS, decode
 from utils.errors import InputError
 from utils.evaluation.held_out import unseen
-from utils.evaluation.records import digest
 from utils.explain.gradcam import grad_cam
 from utils.explain.guided import score_saliency
-from utils.files import write_json
+from utils.files import digest, write_json
 from utils.models import forward, load_network
 from utils.pretrained import Pretrained
 from utils.report.grade import OWN_TEXT

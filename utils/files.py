@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import glob
+import hashlib
 import json
 import lzma
 import os
@@ -248,6 +249,11 @@ def remove_unfinished(places: Iterable[str | Path]) -> None:
             left = place.parent.glob(f"{glob.escape(_unfinished(place))}*{glob.escape(place.suffix)}")
         for path in list(left):
             path.unlink(missing_ok=True)
+
+
+def digest(file: str | Path) -> str:
+    """The SHA-256 of a file, in hex digits: so that what was found out of it is not taken for that of another."""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
 def names_in(folder: str | Path) -> list[str]:

@@ -4,6 +4,7 @@ They are Keras `Sequential` models; conditional ones are functional models of pl
 """
 
 import dataclasses
+import hashlib
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from utils import replicas, runtime
 from utils.config import DiscriminatorConfig, ModelConfig
 from utils.errors import InputError
+from utils.files import digest
 from utils.parameters import scaled
 from utils.streams import stream
 
@@ -277,6 +279,23 @@ def load_generator(path: str | Path) -> keras.Model:
             f"Received: one of ({height}, {width}, {channels})."
         )
     return network
+
+
+def load_with_digest(path: str | Path) -> tuple[keras.Model, str]:
+    """A saved generator as `load_generator` loads it, and the digest of its file, which a training may replace.
+
+    Raises:
+        InputError: as `load_generator`.
+    """
+    return load_generator(path), digest(path)
+
+
+def weights_digest(network: keras.Model) -> str:
+    """The SHA-256 of a network's weights, in their order, in hex digits."""
+    found = hashlib.sha256()
+    for weights in network.get_weights():
+        found.update(np.ascontiguousarray(weights))
+    return found.hexdigest()
 
 
 def forward(

@@ -8,7 +8,6 @@ have a row for each class or attribute, or for each of some sentences. What `./d
 beside them, as `directions.npy` and `.json`.
 """
 
-import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +21,7 @@ from utils.config import Experiment
 from utils.data.conditions import GRID_COLUMNS
 from utils.data.dataset import Dataset
 from utils.errors import InputError
-from utils.files import appear_together, appears_whole, read_object, write_json
+from utils.files import appear_together, appears_whole, digest, read_object, write_json
 from utils.presets import presets, told_by
 from utils.registries import PLAYERS, chosen
 from utils.runs import PROJECT, Run, read_conditions
@@ -150,7 +149,7 @@ def publish(
         with runtime.full_precision():  # whatever it was trained in: it then draws the same on every machine
             networks[network] = chosen(PLAYERS, network)(experiment.model, 0)
         networks[network].set_weights(trained.get_weights())
-    if measured not in (None, hashlib.sha256(run.model("generator").read_bytes()).hexdigest()):
+    if measured not in (None, digest(run.model("generator"))):
         raise InputError(
             f"{run.folder} has been trained on since its generator was measured, so the figures are not those of its "
             "networks: publish it when the training has ended."
@@ -169,7 +168,7 @@ def publish(
         "seconds of training": run.seconds and round(run.seconds),
         "device": environment["device"]["name"],
         "seed": experiment.training.seed,
-        "versions": {key: environment[key] for key in ("python", "tensorflow", "keras", "numpy")},
+        "versions": runtime.versions_of(environment),
         "commit": environment.get("commit"),
         "distance": distance or {},
     }

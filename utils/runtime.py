@@ -288,6 +288,15 @@ def environment() -> dict:
     }
 
 
+VERSIONS = ("python", "tensorflow", "keras", "numpy")
+"""Of what the environment tells, the libraries that decide what a training gives."""
+
+
+def versions_of(environment: dict) -> dict[str, str]:
+    """Those of an environment."""
+    return {name: environment[name] for name in VERSIONS}
+
+
 def peak_memory() -> int:
     """The most memory this process has held so far, in bytes (pages of mapped files count too)."""
     unit = 1 if sys.platform == "darwin" else 1024

@@ -30,7 +30,7 @@ from utils.data.fetching import data_folder
 from utils.data.pixels import fit
 from utils.errors import InputError
 from utils.files import appears_whole, read_object, write_json
-from utils.models import load_network
+from utils.models import load_network, weights_digest
 from utils.streams import stream
 from utils.tables import duration
 from utils.text import one_line, slug
@@ -104,7 +104,7 @@ class TextEncoder:
         if not (home / f"{_FILE}.json").is_file():  # it is written last
             return None
         network, card = load_network(home / f"{_FILE}.keras"), read_object(home / f"{_FILE}.json")
-        if card.get("fingerprint") != _fingerprint(network) or not isinstance(card.get("vocabulary"), list):
+        if card.get("fingerprint") != weights_digest(network) or not isinstance(card.get("vocabulary"), list):
             raise InputError(f"{home / _FILE}.keras is not the encoder that {_FILE}.json beside it describes.")
         return cls(network, card)
 
@@ -276,7 +276,7 @@ def train_encoder(dataset: Dataset, seed: int = 0, progress: bool = True, update
         "seconds": round(time.perf_counter() - begun),
         "held_out_images": len(apart),
         "right": _right(of_images, of_texts, dataset.images[apart], attributes[apart], captions, vocabulary),
-        "fingerprint": _fingerprint(of_texts),
+        "fingerprint": weights_digest(of_texts),
     }
     return TextEncoder(of_texts, card)
 
@@ -380,10 +380,3 @@ def _right(of_images, of_texts, images, attributes, captions, vocabulary) -> flo
 def _round_seed(seed: int, number: int) -> int:
     """Of the sentences of a round; those of a training on them (see `captions_of`) have the plain seed."""
     return int(stream(seed, "text encoder: sentences", number + 1).integers(2**31))
-
-
-def _fingerprint(network: keras.Model) -> str:
-    digest = hashlib.sha256()
-    for weights in network.get_weights():
-        digest.update(np.ascontiguousarray(weights))
-    return digest.hexdigest()

@@ -90,11 +90,12 @@ def _evaluate(options: Evaluate) -> None:
 
     runtime.start()
     from utils.data.dataset import UNKNOWN
-    from utils.evaluation.evaluation import evaluate, load
+    from utils.evaluation.evaluation import evaluate
     from utils.evaluation.records import kept_before, spaces_of
+    from utils.models import load_with_digest
 
     how = {
-        "loaded": load(trained),  # once for all that is measured: a training may write another generator meanwhile
+        "loaded": load_with_digest(trained.file),  # once for all that is measured: a training may write another
         "samples": options.samples,
         "seed": options.seed,
         "data_dir": options.data_dir,

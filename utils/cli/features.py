@@ -73,8 +73,8 @@ def _features(options: Features) -> None:
     from utils import runtime
 
     runtime.start()
-    from utils.evaluation.records import digest
     from utils.features.comparison import compare
+    from utils.files import digest
 
     weights = digest(trained.file)  # a training may write others while these are measured
     record = compare(

@@ -68,7 +68,7 @@ def _invert(options: Invert) -> None:
 
     import numpy as np
 
-    from utils.evaluation.records import digest
+    from utils.files import digest
     from utils.latent import pictures
     from utils.latent.inversion import invert, recovery
 

@@ -168,11 +168,10 @@ def sampler_for(trained, conditions=None):
     from utils import runtime
 
     runtime.start()
-    from utils.evaluation.records import digest
-    from utils.models import load_generator
+    from utils.models import load_with_digest
     from utils.sampling import Sampler
 
-    generator, sha256 = load_generator(trained.file), digest(trained.file)  # at once: a training may write another
+    generator, sha256 = load_with_digest(trained.file)
     one = None if conditions is None else one_for_all(conditions)
     of = {"generator": str(trained.file), "generator_sha256": sha256}
     return Sampler.of(generator, trained.experiment, one), of

@@ -36,7 +36,7 @@ class Publish:
     def run(self) -> None:
         from utils import pretrained, runtime
         from utils.data import load_for
-        from utils.evaluation.records import digest
+        from utils.files import digest
         from utils.runs import Run, check_place
 
         pretrained.check_name(self.name)

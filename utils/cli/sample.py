@@ -164,10 +164,9 @@ def _sample(options: Sample) -> None:
     former = _former(target) if options.mode == "files" else []
     was_there = target.is_file() or bool(former)
     runtime.start()
-    from utils.evaluation.records import digest
-    from utils.models import load_generator
+    from utils.models import load_with_digest
 
-    generator, sha256 = load_generator(trained.file), digest(trained.file)  # at once: a training may write another
+    generator, sha256 = load_with_digest(trained.file)
     sampler = Sampler.of(generator, trained.experiment, conditions)
     if by_name:
         model = trained.experiment.model

@@ -29,6 +29,6 @@ def fetch_command(name: str, data_dir: str | Path | None = None, options: str = 
     return " ".join(words)
 
 
-def in_words(home: Path, options: str = "") -> str:
+def in_words(home: str | Path, options: str = "") -> str:
     """The command that fetches a dataset's folder anew, for a sentence."""
-    return f"`{fetch_command(home.name, home.parent, options)}`"
+    return f"`{fetch_command(Path(home).name, Path(home).parent, options)}`"

@@ -16,21 +16,11 @@ from utils.evaluation.features import Extractor, extractor_for
 from utils.evaluation.held_out import TooFewImages, TrueImages, true_images_for, unseen_images_for
 from utils.evaluation.passport import Origin
 from utils.evaluation.quality import Quality
-from utils.evaluation.records import digest
 from utils.evaluation.texts import Texts, texts_and_seen
-from utils.models import load_generator
+from utils.models import load_with_digest
 from utils.networks import TrainedNetwork, are_as_trained_on
 from utils.sampling import Sampler
 from utils.text_encoder import encoder_beside
-
-
-def load(trained: TrainedNetwork) -> tuple[keras.Model, str]:
-    """A generator, and the SHA-256 of the file that it was loaded from.
-
-    Raises:
-        InputError: it is no generator.
-    """
-    return load_generator(trained.file), digest(trained.file)  # at once: a training may write another
 
 
 def evaluate(
@@ -50,7 +40,8 @@ def evaluate(
     Args:
         trained: the generator.
         data: what it was trained on, or other images to compare with.
-        loaded: the generator as `load` gave it, where more is measured of the same one; by default it is loaded here.
+        loaded: the generator as `models.load_with_digest` gave it, where more is measured of the same one; by default
+            it is loaded here.
         samples: how many samples, and as many true images, twice.
         features: as for `extractors_for`.
         seed: of the latents, and of the choice among the true images.
@@ -64,7 +55,7 @@ def evaluate(
     Raises:
         InputError: it is no generator, or there are too few true images.
     """
-    generator, sha256 = loaded or load(trained)
+    generator, sha256 = loaded or load_with_digest(trained.file)
     origin = origin_of(trained, generator)  # before a training may add a summary
     size, places = generator.output_shape[1], {"data_dir": data_dir, "progress": progress}
     how = {**places, "trained_on": was_trained_on(trained, data, **places)}
@@ -137,7 +128,7 @@ def agreement(
     """
     if trained.experiment is None or not trained.experiment.model.is_conditional:
         return None
-    generator, _ = loaded or load(trained)
+    generator, _ = loaded or load_with_digest(trained.file)
     sampler = Sampler.of(generator, trained.experiment, trained.conditions)
     how = {"samples": samples, "seed": seed, "data_dir": data_dir, "progress": progress}
     if trained.experiment.model.conditions == "text":

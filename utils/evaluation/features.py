@@ -33,7 +33,7 @@ from utils.errors import InputError
 from utils.evaluation.held_out import held_out, source_there
 from utils.evaluation.imagenet import PACKAGE, SHA256, VERSION, efficientnet_lite0, imagenet_weights
 from utils.files import appears_whole, read_json, write_json
-from utils.models import load_network
+from utils.models import load_network, weights_digest
 from utils.runs import PROJECT
 from utils.tables import duration, roughly
 from utils.text import one_line, slug
@@ -276,7 +276,7 @@ def kept_classifier(
         write_json(home / "card.json", card)
     try:
         network, card = load_network(home / "classifier.keras"), read_json(home / "card.json")
-        whole = card["fingerprint"] == _fingerprint(network)
+        whole = card["fingerprint"] == weights_digest(network)
     except (InputError, ValueError, KeyError):
         whole = False
     if not whole:
@@ -411,7 +411,7 @@ def train_classifier(
         "held_out_images": len(judged),
         "accuracy": round(float(np.mean(right)), 4),
         "accuracy_of_the_most_frequent_answer": round(float(np.mean(often)), 4),
-        "fingerprint": _fingerprint(network),
+        "fingerprint": weights_digest(network),
         "versions": _versions(),
     }
     if not classes:
@@ -442,7 +442,7 @@ def inception(weights: str | Path | None = "imagenet") -> Extractor:
             "classifier that is trained here (on the command line --features auto)."
         ) from error
     name = f"InceptionV3 of keras.applications, weights {Path(weights).name if weights else 'random'}"
-    fingerprint = _fingerprint(network)
+    fingerprint = weights_digest(network)
 
     def features(images: np.ndarray) -> np.ndarray:
         large = np.stack([fit(image, INCEPTION_SIDE) for image in images])
@@ -488,7 +488,7 @@ def imagenet() -> Extractor:
         "value_range": value_range,
         "features": pooled.output_shape[1],
         "parameters": network.count_params(),
-        "fingerprint": hashlib.sha256(f"{_fingerprint(network)} {IMAGENET_SIDE}".encode()).hexdigest(),
+        "fingerprint": hashlib.sha256(f"{weights_digest(network)} {IMAGENET_SIDE}".encode()).hexdigest(),
         "versions": _versions(),
     }
     return Extractor(
@@ -576,10 +576,3 @@ def _known(dataset: Dataset) -> np.ndarray:
 
 def _versions() -> dict[str, str]:
     return {name: runtime.environment()[name] for name in ("tensorflow", "keras", "numpy")}
-
-
-def _fingerprint(network: keras.Model) -> str:
-    digest = hashlib.sha256()
-    for weights in network.get_weights():
-        digest.update(np.ascontiguousarray(weights))
-    return digest.hexdigest()

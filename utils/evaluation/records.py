@@ -6,13 +6,12 @@ draws what it is asked for (see `asked.Asked`, `texts.Texts`). The card of a mod
 """
 
 import contextlib
-import hashlib
 from pathlib import Path
 
 from utils import config
 from utils.errors import InputError
 from utils.evaluation.passport import Passport
-from utils.files import read_json
+from utils.files import digest, read_json
 from utils.intervals import Interval
 from utils.networks import TrainedNetwork
 from utils.pretrained import Pretrained
@@ -106,8 +105,3 @@ def kept_before(file: str | Path, record: dict) -> dict:
         if before.get("generator_sha256") == record["generator_sha256"]:
             return before
     return {}
-
-
-def digest(file: str | Path) -> str:
-    """Of a network's file, so that a record is not taken for that of other weights."""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()

@@ -8,11 +8,10 @@ from pathlib import Path
 import jinja2
 
 from utils.errors import InputError
-from utils.evaluation.records import digest
 from utils.explain import ANALYSES, OF_A_LAYER
 from utils.explain.sections import Finding, Picture, Section
 from utils.explain.subject import Subject
-from utils.files import appear_together, read_json, write_json, write_text
+from utils.files import appear_together, digest, read_json, write_json, write_text
 
 
 def explain(

@@ -13,9 +13,9 @@ from utils.data.catalogue import available_splits, reading
 from utils.data.dataset import ALL
 from utils.errors import InputError
 from utils.evaluation.held_out import SPLITS, source_there, unseen
-from utils.evaluation.records import digest
 from utils.explain.fixed import FixedDiscriminator, fixed_discriminator, normalises
 from utils.explain.parts import BOXED, read_boxes
+from utils.files import digest
 from utils.models import load_generator, load_network
 from utils.networks import TrainedNetwork, with_data
 from utils.runs import Run

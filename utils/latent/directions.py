@@ -29,8 +29,7 @@ from tqdm.auto import tqdm
 from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.judge import Judge
-from utils.evaluation.records import digest
-from utils.files import NO_ARRAY, read_json
+from utils.files import NO_ARRAY, digest, read_json
 from utils.intervals import Interval, measured, percentiles, student, wilson
 from utils.latent.arithmetic import Pool
 from utils.models import forward

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import InputError
-from utils.evaluation.records import digest
-from utils.files import NO_ARRAY, expanded
+from utils.files import NO_ARRAY, digest, expanded
 from utils.sampling import Sampler
 from utils.text import from_here, shorten
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from utils.evaluation.records import digest
-from utils.files import read_json
+from utils.files import digest, read_json
 from utils.registries import PLAYERS
 from utils.report.kept import NotKeptError
 

@@ -6,7 +6,6 @@ name of what a teacher has to judge. `rubric.json` comes with the project. To ad
 `Graded`, and one line in `CHECKS`.
 """
 
-import hashlib
 import json
 import math
 import re
@@ -18,13 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from utils.errors import InputError
-from utils.files import read_json
+from utils.files import digest, read_json
 from utils.report.analyses import explained
 from utils.report.document import JSON, PAGE, PDF, PICTURES, Report, read
 from utils.report.kept import NotKeptError
 from utils.report.of_networks import Subject, made_of
 from utils.report.write import asks_for_fonts, mark_of, page_of, pdf_of
 from utils.runs import Rows, Run
+from utils.runtime import VERSIONS
 from utils.text import one_line
 
 RUBRIC = Path(__file__).resolve().parent / "rubric.json"
@@ -34,7 +34,6 @@ HEAT_MAPS = {"gradcam", "guided"}
 """Sections of `explain` that draw them."""
 ALIKE = 0.5
 """Of 255: pictures of the same weights on other processors are nearer to each other than this."""
-_VERSIONS = ("python", "tensorflow", "keras", "numpy")
 _NUMBERS = ("update", "epoch")  # of a row of steps.jsonl, which no events have
 _SETTER = re.compile(rb"Typst [\d.]+")  # how a PDF names the version that set it
 
@@ -220,7 +219,7 @@ def _redrawn(graded: Graded) -> Found:
 
 def _reproducible(graded: Graded) -> Found:
     about = graded.run.environment
-    if lacks := [name for name in (*_VERSIONS, "device") if not about.get(name)]:
+    if lacks := [name for name in (*VERSIONS, "device") if not about.get(name)]:
         return NO, f"not recorded: {', '.join(lacks)}"
     commit = about.get("commit")
     if not commit:
@@ -347,7 +346,7 @@ def _of_section(blocks: list[dict], folder: Path) -> list[dict]:
             place = block.pop("file")
             file = folder / PICTURES / Path(place).name
             there = place == f"{PICTURES}/{file.name}" and file.is_file()
-            block["content"] = hashlib.sha256(file.read_bytes()).hexdigest() if there else "lost"
+            block["content"] = digest(file) if there else "lost"
         shown.append(block)
     return shown
 

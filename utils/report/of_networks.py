@@ -24,6 +24,7 @@ from utils.report.analyses import explained, features_file, read_off, walked
 from utils.report.document import Report, Stamp, code, listing, missing, table, text
 from utils.report.kept import NotKeptError
 from utils.runs import Curves, Run, dataset_name
+from utils.runtime import VERSIONS
 from utils.tables import duration
 from utils.text import command, one_line
 
@@ -459,7 +460,7 @@ def _again(subject: Subject) -> list[dict]:
     if subject.model:
         versions = subject.model.card.get("versions", {})
     else:
-        versions = {n: subject.run.environment.get(n, "?") for n in ("python", "tensorflow", "keras", "numpy")}
+        versions = {name: subject.run.environment.get(name, "?") for name in VERSIONS}
     if not versions:
         return [text("This trains networks like these; these themselves were not trained here, as their card says.")]
     said = ", ".join(f"{name} {version}" for name, version in versions.items())

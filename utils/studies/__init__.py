@@ -2,7 +2,8 @@
 
 `study.py` trains the arms of any study, `measure.py` measures their runs, `results.py` keeps what was measured, and
 `train.py` does all three; `figures.py` draws it; `perfect_generator.py` is an experiment of its own for notebook 07,
-which also reads the losses of all kept runs with `crossings.py`; the other files are one study each. To add a study:
+which also reads the losses of all kept runs with `crossings.py`; `courses.py` draws kept courses for notebook 10, and
+`moments.py` measures what two studies share; the other files are one study each. To add a study:
 one file with a function of its name that gives a `Study` for a dataset at a scale, and a function `answer` that makes a
 table and a figure of kept results; one entry in `STUDIES`; and a notebook. One whose arms are not trained as all are
 has a function `carry_out` in place of `train_study`, as in `ladder.py`.

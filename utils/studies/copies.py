@@ -153,7 +153,7 @@ def carry_out(
                 "trained": arm.count,
                 "space": extractor.name,
                 **record,
-                "versions": {name: runtime.environment()[name] for name in ("tensorflow", "keras", "numpy", "python")},
+                "versions": runtime.versions_of(runtime.environment()),
             }
             one = {(arm.name, seed): records[arm.name, seed]}  # at once: the next may be stopped
             pictures = {f"{arm.name}-{seed}.png": grid(strip, 6)}

@@ -123,7 +123,7 @@ def carry_out(
                 **_rounded(climbed.plain()),
                 "card": extractor.card,
                 "commit": commit,
-                "versions": {name: runtime.environment()[name] for name in ("tensorflow", "keras", "numpy", "python")},
+                "versions": runtime.versions_of(runtime.environment()),
             }
             one = {(arm, seed): records[arm, seed]}  # at once: the next may be stopped
             file = results.write(study, one, folder, images=images, pictures=pictures)

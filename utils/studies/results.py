@@ -19,6 +19,7 @@ from utils.data.catalogue import is_own, reading
 from utils.errors import InputError
 from utils.files import appear_together, locked, make_folder, read_object, write_text
 from utils.runs import PROJECT, Run, runs_folder
+from utils.runtime import versions_of
 from utils.sampling import Sampler
 from utils.studies.study import Study
 from utils.viz import grid, write_png
@@ -151,7 +152,7 @@ def keep(
             "updates": int(steps["update"][-1]),
             "seconds": run.seconds,
             "device": environment["device"]["name"],
-            "versions": {name: environment[name] for name in ("tensorflow", "keras", "numpy", "python")},
+            "versions": versions_of(environment),
             "images": environment["images"],
             "fingerprint": environment["fingerprint"],
             "commit": environment.get("commit"),

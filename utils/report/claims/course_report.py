@@ -41,8 +41,6 @@ from utils.report.kept import Kept, NotKeptError
 
 ZERO, ALIVE = 0.01, 0.1
 """A loss below the first has gone to zero, one above the second has come back; undecided is log 2 = 0.69."""
-SMALL = 1_000
-"""Images up to which a set is small here; the report's small sets have tens of thousands."""
 BEDROOMS = 300_000
 """Of which the report says that they stop improving (Fig 13)."""
 REPORTED = 80.6
@@ -191,8 +189,8 @@ def _better_than_working(kept: Kept) -> Evidence:
     )
 
 
-def _after_epochs(runs: Sequence[dict], epochs: int) -> list[float]:
-    return [row["kernel"][0] for run in runs for row in run["snapshots"] if row["epoch"] == epochs]
+def _after_one_epoch(runs: Sequence[dict]) -> list[float]:
+    return [row["kernel"][0] for run in runs for row in run["snapshots"] if row["epoch"] == 1]
 
 
 def _second_half(run: dict) -> list[float]:
@@ -223,7 +221,7 @@ def _more_is_better(kept: Kept) -> Evidence:
     for name, results in studies.items():
         few, *_, many = amounts_in(results)
         most = of_arm(results, str(many))
-        first, least = _after_epochs(most, 1), _after_epochs(of_arm(results, f"{few}-epochs"), 1)
+        first, least = _after_one_epoch(most), _after_one_epoch(of_arm(results, f"{few}-epochs"))
         equal_epochs[name] = f"{span(first)} with {many:,} images, {span(least)} with {few:,}"
         of = {count: kernel_ends(of_arm(results, str(count))) for count in (few, many)}
         equal_updates[name] = f"{span(of[many])} and {span(of[few])}"
@@ -300,6 +298,7 @@ def _crossings(runs: Iterable[dict]) -> list[int]:
 def _losses_intersect(kept: Kept) -> Evidence:
     """On the report's terms, its networks on few images and on all, and over all kept trainings at equal updates of the
     studies of losses and of amounts."""
+    from utils.studies.crossings import FEW
     from utils.studies.results import trainings
 
     terms = long_trainings(kept, "report_few", "report")
@@ -314,14 +313,14 @@ def _losses_intersect(kept: Kept) -> Evidence:
     ]  # fmt: skip
     studies = [kept.study("losses-faces"), *on_datasets(kept, "amount_of_data").values()]
     runs = trainings(run for results in studies for run in results["runs"])
-    small = [run for run in runs if int(run["arm"].split("-")[0]) <= SMALL]
+    small = [run for run in runs if int(run["arm"].split("-")[0]) <= FEW]
     large = [run for run in runs if run not in small]
     crossed, many = (sum(n > 0 for n in _crossings(some)) for some in (few + small, all_images + large))
     normalised, others = (sum(n > 0 for n in _crossings(some)) for some in (small, large))
     return Evidence(
         f"how often the smoothed losses of the report's networks without batch normalisation cross in "
         f"{few[0]['updates']:,} updates: " + "; ".join(words),
-        f"narrower networks with it: {normalised} of {len(small)} runs with up to {SMALL:,} images cross, {others} of "
+        f"narrower networks with it: {normalised} of {len(small)} runs with up to {FEW:,} images cross, {others} of "
         f"{len(large)} with more",
         REFUTED
         if not crossed

@@ -116,7 +116,7 @@ export function between(a, b, share, distribution) {
   return a.map((x, i) => length * (wa * x + wb * b[i]));
 }
 
-export const spread = (model) => (model.latents === "uniform" ? 1 / Math.sqrt(3) : 1);
+const spread = (model) => (model.latents === "uniform" ? 1 / Math.sqrt(3) : 1);
 
 export function moved(z, steps, model) { // steps: [[vector, strength in standard deviations], …]
   const scale = spread(model), result = Float32Array.from(z);
