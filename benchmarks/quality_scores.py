@@ -501,10 +501,12 @@ def _remarks(depends: Sequence[dict]) -> list[str]:
         for name, of_all in values.items()
         if len(told := [value for value in of_all if value is not None]) > 1
     ]
-    if unknown := [name.replace("_", " ") for name, of_all in values.items() if None in of_all]:
-        some = sum(None in one.values() for one in depends)
-        remarks.append(f"{some} of {len(depends)} records do not tell their {', '.join(unknown)}.")
-    return remarks
+    unknown: dict[int, list[str]] = {}
+    for name in values:
+        if some := sum(one[name] is None for one in depends):
+            unknown.setdefault(some, []).append(name.replace("_", " "))
+    told = (f"Not on record in {n} of {len(depends)} sessions: {', '.join(names)}." for n, names in unknown.items())
+    return [*remarks, *told]
 
 
 def _read_record(path: Path) -> dict:

@@ -569,9 +569,11 @@ def test_an_address_names_the_room_and_the_model_that_whoever_opens_it_sees(brow
     with serving(Studio(runs_dir=root)) as port, visiting(browser, f"http://127.0.0.1:{port}/#judge/{faces}") as page:
 
         def stands_at(room, model):
-            page.wait_for_selector("main canvas")
             until(lambda: page.evaluate("[location.hash, studio.model?.id]") == [f"#{room}/{model}", model])
-            assert page.title().lower().startswith(room) and page.input_value("#model") == model
+            until(lambda: page.title().lower().startswith(room))
+            page.wait_for_selector("main canvas")
+            assert page.input_value("#model") == model
+            assert page.get_attribute(".mark", "href") == f"#draw/{model}"
             assert page.get_attribute("#rooms a[aria-current]", "href") == f"#{room}/{model}"
 
         stands_at("judge", faces)
@@ -592,6 +594,13 @@ def test_an_address_names_the_room_and_the_model_that_whoever_opens_it_sees(brow
         stands_at("draw", faces)
         page.evaluate("location.hash = 'judge'")
         stands_at("judge", faces)
+        held, slow = [], f"**/models/{mine}/model.json"  # a room that is entered while a model comes is that model's
+        page.route(slow, lambda route: held.append(route))
+        with page.expect_request(slow):
+            page.select_option("#model", mine)
+        page.click("#rooms a:text-is('Table')")
+        held[0].continue_()
+        stands_at("table", mine)
         assert page.wrong == []
 
 

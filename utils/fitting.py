@@ -82,8 +82,8 @@ def few_images(size: int) -> int:
     It comes to know few by heart. At 32 pixels (10,008 updates, seed 0; notebook 06) 282 bedrooms end at a distance of
     0.020 with augmentation and 0.063 without, 4,460 at 0.009 and 0.008, in the features of a network that knows
     ImageNet at 0.35 and 0.43. At 64 pixels (2,000 updates, seed 0) 300 faces of CelebA end at 0.59 with it and 0.87
-    without, but 1,946 bedrooms, which are soft shapes without it, at grey holes and white squares with it (these
-    two were looked at once, and no record of them is kept).
+    without, but 1,946 bedrooms, which are soft shapes without it, at grey holes and white squares with it (both
+    were trained once, and no record is kept).
     """
     return 5_000 if size <= 32 else 1_000
 

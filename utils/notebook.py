@@ -1,7 +1,8 @@
 """What the cells of the notebooks call: an experiment at the scale asked for, its images or a stand-in, things shown.
 
 No result is computed here. Pictures are shown as small PNGs and films inside the page, so that an executed notebook is
-complete in itself; what is printed names no place outside the project, so that it reads the same on every machine.
+complete in itself; what is printed names no place outside the project but one that was asked for (`data_dir`), so that
+it reads the same on every machine.
 """
 
 import html

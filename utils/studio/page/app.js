@@ -19,16 +19,21 @@ const studio = {
 };
 window.studio = studio; // for the curious, and for tests
 
-let leave = null, loading = 0, choosing = 0, failure = ""; // why there is no model: the server's sentence
+let leave = null, shown = "", loading = 0, choosing = 0, failure = ""; // why there is no model: the server's sentence
 
 // Where a room is with the model that is drawn with: whoever opens it sees the same.
 function address(room) { return picker.value ? `#${room}/${picker.value}` : `#${room}`; }
 
-function rooms(open) {
+function point(open) {
   history.replaceState(null, "", address(open));
+  for (const link of document.querySelectorAll("[data-room]")) link.href = address(link.dataset.room);
+}
+
+function rooms(open) {
   document.getElementById("rooms").replaceChildren(...Object.entries(ROOMS)
     .filter(([key]) => key !== "ask" || studio.model?.conditions)
-    .map(([key, name]) => el("a", { href: address(key), "aria-current": key === open ? "page" : null }, name)));
+    .map(([key, name]) => el("a", { "data-room": key, "aria-current": key === open ? "page" : null }, name)));
+  point(open);
   document.querySelector("#rooms a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
@@ -48,6 +53,7 @@ async function show() {
   const room = current(), mine = ++loading;
   leave?.();
   leave = null;
+  shown = room;
   rooms(room);
   let module = null;
   try { module = await import(`./${room}.js`); } catch { /* told below */ }
@@ -76,8 +82,11 @@ function nothing() {
 }
 
 async function choose(id) {
-  if (await load(studio.offers.find((one) => one.id === id && one.draws) ?? studio.offers.find((one) => one.draws))) await show();
+  if (await load(studio.offers.find((one) => one.id === id && one.draws) ?? studio.offers.find((one) => one.draws))) await brought();
 }
+
+// The rooms draw with another model now. Who watches goes on watching.
+const brought = () => (shown === "watch" && current() === "watch" ? rooms("watch") : show());
 
 // Loads what an offer draws with. Says whether it is still wanted: not if another was chosen meanwhile, which may be
 // there sooner.
@@ -88,6 +97,7 @@ async function load(offer) {
   failure = "";
   if (offer) {
     picker.value = offer.id;
+    point(current());
     view.setAttribute("aria-busy", "true");
     let why = "";
     const model = await loadModel(offer, studio.form).catch((error) => { why = error.message; });
@@ -123,8 +133,7 @@ async function refresh(found = null) { // the server may have new runs, and old 
   const { model } = studio;
   if (view.hasAttribute("aria-busy") || (model?.id ?? "") === picker.value) return;
   if (model) toast(`${model.title} can no longer be drawn with.`);
-  // The first networks of all, or others than before: the rooms draw with them now. Who watches goes on watching.
-  if (await load(studio.offers.find((one) => one.id === picker.value))) await (current() === "watch" ? rooms("watch") : show());
+  if (await load(studio.offers.find((one) => one.id === picker.value))) await brought(); // the first of all, or others
 }
 
 // What is kept between visits stays in this browser: the model, and light or dark.
@@ -156,6 +165,7 @@ async function keepAsking() {
 theme(recall("theme"));
 if (document.documentElement.dataset.form === "export") startRuntime().catch(() => {}); // 14 MB: the earlier, the better
 window.addEventListener("hashchange", () => {
+  if (!studio.form) return; // the list has not come yet: who waits for it reads the address then
   const id = named();
   if (id && id !== picker.value) choose(id); // which shows the room again, once it can be drawn with
   show();
