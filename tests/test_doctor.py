@@ -32,6 +32,7 @@ from utils.studies import results
 from utils.training import checkpoint, loop, performance_summarizer, resume, train
 from utils.training.copies import MOST_IMAGES, SIDE, Copies
 from utils.training.doctor import DIVERSE, SIGNS, Diagnosis, End, _help, not_begun
+from utils.training.losses import undecided_logit
 from utils.training.players import build_players
 from utils.training.summary import save_networks
 from utils.training.watch import Watch, of_updates
@@ -243,11 +244,46 @@ def test_records_of_updates_are_summed_up():
     assert of_updates({"update": np.array([1])}) == {}
 
 
+def test_logits_that_are_all_shifted_alike_are_no_growth_where_only_their_differences_count():
+    def largest(shift, undecided, **others):
+        steps = {"loss_true": [-2.0 - shift], "loss_fake": [1.0 + shift], "loss_generator": [-1.0 - shift]} | others
+        return of_updates({name: np.array(values) for name, values in steps.items()}, undecided)["largest"]
+
+    assert largest(0, None) == largest(400, None) == 1 and largest(400, 0.0) == 402
+    assert largest(400, None, penalty_gradient=[7.0]) == 7
+    joint = {name: np.array([500.0]) for name in ("loss_discriminator", "loss_generator")}
+    assert undecided_logit("relativistic") is undecided_logit("wasserstein") is None
+    assert of_updates(joint, None)["largest"] == 500
+
+
 def test_a_generator_that_descends_squared_errors_has_steep_gradients_and_is_well(tiny):
     regularised = replace(tiny, recipe="regularised")
     steep, risen = ([row(25 * n, **{name: 1100.0}) for n in (1, 2, 3)] for name in ("gradient", "largest"))
     assert said(tiny, steep) and not said(regularised, steep)
     assert "largest loss 1.1e+03" in said(regularised, risen)[50][0]
+
+
+@pytest.mark.parametrize("settings", [{"label_smoothing": 0.1}, {"label_noise": 0.05}])
+def test_a_discriminator_that_is_sure_is_told_from_one_that_is_not_whatever_its_labels_are(tiny, settings):
+    """Smoothed labels, and labels of which some are turned round, are all that it gives true images."""
+    other, (given,) = replace(tiny, **settings), settings.values()
+    for moved in (0.6, 0.0):
+        sure, unsure = (
+            [row(25 * n, true_batch=share * (1 - given), fake_batch=1e-6, moved=moved) for n in range(1, 6)]
+            for share in (0.999, 0.9)
+        )
+        assert said(other, sure) and not said(other, unsure)
+
+
+def test_a_victory_is_gone_back_for_also_where_samples_have_not_begun_to_differ(tiny):
+    grey = {"diversity": 0.01}
+    rows = [row(25 * n, **grey) for n in range(1, 24)]
+    rows += [row(25 * n, **grey, true_batch=0.999, fake_batch=1e-6) for n in range(24, 30)]
+    diagnosis, begun = Diagnosis(replace(tiny, on_collapse="rollback")), {}
+    for each in rows:
+        diagnosis.diagnose(each)
+        begun |= {each["update"]: finding.sign.name for finding in diagnosis.begun if finding.sign.rolls_back}
+    assert begun == {675: "the discriminator's victory"}
 
 
 @pytest.mark.parametrize("loss", ["relativistic", "wasserstein", "least_squares"])
@@ -537,6 +573,10 @@ def test_a_training_that_was_killed_on_its_way_to_say_that_it_has_failed_says_so
     with pytest.raises(InputError, match="The training has failed, so it stopped. Update 6: the samples have become"):
         resume(run, dataset=NOISE, progress=False)
     assert run.state.status == "failed" and run.steps()["update"].tolist() == [1, 2, 3, 4, 5, 6]
+    with monkeypatch.context() as patched, pytest.raises(Killed):  # who was told goes on, and is killed soon
+        patched.setattr(loop._Training, "_go_on", killed)
+        resume(run, dataset=NOISE, progress=False)
+    run.save_state(dataclasses.replace(run.state, status="running"))
     assert resume(run, dataset=NOISE, progress=False).state.status == "finished"
     with pytest.raises(InputError, match="on_collapse stop goes by what is measured.*watch_updates must be at least 1"):
         replace(experiment, watch_updates=0)

@@ -799,6 +799,23 @@ def test_against_a_perfect_generator_losses_are_log_2_unless_the_images_are_know
     ]
 
 
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"spectral_norm": True}, "--spectral-norm"),
+        ({"augment": ("colour",)}, "--augment"),
+        (
+            {"discriminator_updates": "joint", "shared_latents": True, "simultaneous": True},
+            "updated together with another player",
+        ),
+    ],
+)
+def test_a_perfect_generator_is_not_made_for_what_draws_at_random_or_counts_updates(tmp_path, settings, what):
+    base = replace(preset("report32"), name="faces", width=0.0625, batch_size=8, **settings)
+    with pytest.raises(InputError, match=f"is updated alone here, which is not made for .*{what}"):
+        perfect_generator(base, 16, 2, tmp_path, progress=False)
+
+
 def test_a_perfect_generator_needs_more_images_than_are_trained_on(tmp_path):
     np.savez(tmp_path / "own.npz", images=np.zeros((40, 32, 32, 3), np.uint8))
     experiment = replace(preset("quick"), name=str(tmp_path / "own.npz"), count=None, batch_size=8)

@@ -45,7 +45,8 @@ class Length:
     """How long a training is, and after which of its updates there is a summary.
 
     An epoch may be two updates or thousands, so it is not a good measure for either. Summaries are numbered by what
-    their training is counted in; they are files and rows of records, and change nothing in the networks.
+    their training is counted in; they are files and rows of records, and change nothing in the
+    networks, but that a training goes back to one when it has failed (`on_collapse="rollback"`).
 
     Attributes:
         unit: what it is counted in: "update" or "epoch".

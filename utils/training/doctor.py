@@ -33,7 +33,7 @@ after 320, has 0.08 and 0.22. So between the two nobody is warned, but told what
 above DIVERSE are warned of at 525."""
 WON, WON_OVER, WON_UPDATES = 1e-4, 1e-3, 75
 """The discriminator has won if the mean score of fakes has been below the first (so that the generator's loss is above
-9), and that of true images above 0.99, for so many updates; until the score of fakes is above the second. Of the kept
+9), and that of true images above 0.99 (of what it can be: see `Course.certainty_of_true`), for so many updates; until the score of fakes is above the second. Of the kept
 courses only the worst of those with the saturating loss is like that; healthy ones stay above 0.008."""
 STILL, STILL_OVER, KNOWN = 0.02, 0.04, 0.05
 """The generator stands still if its samples move by less than the first within 25 updates while their mean score is
@@ -125,6 +125,13 @@ class Course:
     def score_of_fakes(self) -> float:
         """Mean score of the fake samples as the generator's update sees it."""
         return self.row[f"fake_{STATISTICS[self.experiment.training.statistics].judge}"]
+
+    @property
+    def certainty_of_true(self) -> float:
+        """Mean score of the true images as a share of what a discriminator gives them that tells all from fakes: it
+        learns the labels as they are given, smoothed by s and a share p of them turned round, so (1 - s)(1 - p)."""
+        training = self.experiment.training
+        return self.row["true_batch"] / ((1 - training.label_smoothing) * (1 - training.label_noise))
 
     @property
     def undecided(self) -> float | None:
@@ -224,14 +231,14 @@ def not_begun(course: Course) -> tuple[bool, str]:
 
 def won(course: Course) -> tuple[bool, str]:
     """The discriminator is sure of every sample."""
-    sure = course.row["true_batch"] > 0.99 and course.score_of_fakes < course.limit(WON, WON_OVER)
+    sure = course.certainty_of_true > 0.99 and course.score_of_fakes < course.limit(WON, WON_OVER)
     return sure and course.undecided == 0, _scores(course)
 
 
 def still(course: Course) -> tuple[bool, str]:
     """The generator does not change, though the discriminator tells its samples from true ones."""
     moved = course.row["moved"] * NEIGHBOURING / course.since
-    bad = course.score_of_fakes < KNOWN and course.row["true_batch"] > 1 - KNOWN and course.undecided == 0
+    bad = course.score_of_fakes < KNOWN and course.certainty_of_true > 1 - KNOWN and course.undecided == 0
     figures = f"in {course.since} updates they moved by {course.row['moved']:.2g} of what true images differ"
     return bad and moved < course.limit(STILL, STILL_OVER), f"{figures}; {_scores(course)}"
 
@@ -326,14 +333,14 @@ SIGNS: tuple[Sign, ...] = (
         (*_RECIPE, Cure(_SLOWER), _OTHER_SEED), rolls_back=True,
     ),
     Sign(
-        "the grey beginning", "diversity", not_begun,
-        "the samples are still nearly alike ({}): the generator has not begun to draw",
-        (*_RECIPE, Cure(_SLOWER), _OTHER_SEED),  # nobody goes back for it: most that are slow begin later
-    ),
-    Sign(
         "the discriminator's victory", "true_batch", won,
         "the discriminator has won ({}), so the generator has nothing to go by",
         (_NOT_SATURATING, _SLOWER_DISCRIMINATOR, _AUGMENT, _R3GAN), updates=WON_UPDATES, rolls_back=True,
+    ),
+    Sign(
+        "the grey beginning", "diversity", not_begun,
+        "the samples are still nearly alike ({}): the generator has not begun to draw",
+        (*_RECIPE, Cure(_SLOWER), _OTHER_SEED),  # nobody goes back for it: most that are slow begin later
     ),
     Sign(
         "the standstill", "moved", still,

@@ -39,6 +39,7 @@ from utils.training.batches import Schedule, batches
 from utils.training.board import Board
 from utils.training.copies import Copies
 from utils.training.doctor import Diagnosis, Finding
+from utils.training.losses import undecided_logit
 from utils.training.players import build_players
 from utils.training.step import Record, Update, learning_rate
 from utils.training.summary import keep_best, performance_summarizer, save_networks
@@ -481,8 +482,11 @@ class _Training:
         return f"the end of {', '.join(lost)} is lost" if lost else ""
 
     def go(self, asked: list[int], checkpoint_seconds: float) -> None:
-        if self._failed and self.run.state.status != "failed":  # killed on its way to say so; who was told may go on
-            self._fail(self.update, self._failed)
+        if self._failed:
+            if self.run.state.status != "failed":  # killed on its way to say so
+                self._fail(self.update, self._failed)
+            self._failed = ""
+            self._checkpoint(healthy=False)  # who was told goes on, and is not told again after a kill
         if self.update >= self.last:
             if self.run.state.status != "finished":
                 self._finish()
@@ -664,7 +668,9 @@ class _Training:
     def _measure(self) -> Finding | None:
         """Measure, and say what it means; gives a failure that begins and that something is to be done about."""
         training = self.experiment.training
-        row = self.watch.measure(self.update) | of_updates(self.run.steps(training.watch_updates))
+        row = self.watch.measure(self.update) | of_updates(
+            self.run.steps(training.watch_updates), undecided_logit(training.loss)
+        )
         self._diagnose(row)
         for finding in self.diagnosis.begun:
             if getattr(finding.sign, {"stop": "stops", "rollback": "rolls_back"}.get(training.on_collapse, ""), False):

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from utils import replicas, runtime
 from utils.config import Experiment, TrainingConfig
+from utils.errors import InputError
 from utils.training.batches import Batch
 from utils.training.players import Players, learning_rate
 from utils.training.recipes import Phase, Recipe, due_at, recipe_of, what_is_due
@@ -164,13 +165,28 @@ class Record:
 def discriminator_update(players: Players, experiment: Experiment) -> Callable[..., dict]:
     """The discriminator's part of an update, against fakes that are given; part of a compiled step, or run as it is.
 
+    Nothing in it is drawn at random or counts updates, so an experiment that does either is refused.
+
     Returns:
         update(images, fake) -> what is recorded, by name.
+
+    Raises:
+        InputError: an experiment whose discriminator is not updated by itself, or in that way.
 
     Shapes:
         images: uint8 (B, S, S, 3) in [0, 255]; fake: float32 (B, S, S, 3) in [-1, 1].
     """
     phases = [phase for phase in recipe_of(experiment) if set(phase.terms) == {"discriminator"}]
+    training = experiment.training
+    for odd, what in (
+        (not phases, "a discriminator that is updated together with another player"),
+        (training.augment, "--augment"),
+        (training.label_noise, "--label-noise"),
+        (training.learning_rate_decay != 1.0, "--learning-rate-decay"),
+        (experiment.model.spectral_norm, "--spectral-norm"),
+    ):
+        if odd:
+            raise InputError(f"The discriminator is updated alone here, which is not made for {what}: leave it out.")
 
     def update(images, fake):
         recorded = {}

@@ -69,7 +69,8 @@ class Watch:
             and from the second measurement on "moved": how much the samples of the same latents have changed since the
             last one, as a multiple of how much true images differ from their mean (mean absolute differences of small
             pictures; 1.4 is as far as two true images that have nothing to do with each other). In mixed_float16 also
-            "filled": the largest activation of both networks as a share of the largest float16.
+            "filled": the largest activation of both networks as a share of the largest float16; of networks whose
+            layers are in a row, which conditional ones are not.
         """
         training = self._experiment.training
         statistics = STATISTICS[training.statistics]
@@ -136,18 +137,24 @@ class Watch:
         return float(np.mean(np.concatenate(found)))
 
 
-def of_updates(steps: dict[str, np.ndarray]) -> dict[str, float]:
+def of_updates(steps: dict[str, np.ndarray], undecided: float | None = 0.0) -> dict[str, float]:
     """What the records of the updates since the last measurement say, as more columns of a measurement.
 
     Args:
         steps: as `Run.steps` gives them.
+        undecided: of their loss (see `losses.Loss`). Where there is none, all logits may be shifted alike, which is no
+            growth: of -mean t, mean f and -mean f only the sum of the first two is looked at, which does not shift.
 
     Returns:
         "largest", the largest absolute value of any loss or penalty; "gradient", the mean norm of the gradient that the
         generator was updated with; "skipped", the share of updates where that is exactly 0: mixed_float16 skips those
         whose gradients overflow. What no update has recorded is left out.
     """
-    terms = [abs(values) for name, values in steps.items() if name.startswith(("loss", "penalty"))]
+    named = {name: values for name, values in steps.items() if name.startswith(("loss", "penalty"))}
+    if undecided is None and "loss_true" in named:
+        shifted = {name: named.pop(name) for name in ("loss_true", "loss_fake", "loss_generator")}
+        named["loss"] = shifted["loss_true"] + shifted["loss_fake"]
+    terms = [abs(values) for values in named.values()]
     norms = steps.get("gradient_norm", np.array([]))
     return {
         **({"largest": float(np.nanmax(terms))} if terms else {}),
