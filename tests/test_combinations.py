@@ -95,10 +95,23 @@ def test_missing_rare_and_frequent_combinations_are_told_from_chance():
     expected = np.full((10, 4), 1 / 40)
     assert found.apart == pytest.approx(np.abs(drawn / 8000 - expected).sum() / 2)
     assert 0 < found.apart_if_perfect < found.apart
-    rows = found.of_values()
+    rows = found.values
     assert found.missed() == [told["missing"], told["too few"]]
     assert sum(row["share"].value for row in rows if row["factor"] == "digit") == pytest.approx(1)
     assert [row["trained"] for row in rows if row["factor"] == "neighbours"] == pytest.approx([0.25] * 4)
+
+
+def test_a_value_is_counted_whatever_else_a_sample_has_also_what_the_training_set_never_has_with_it():
+    trained = Counter({(0, 0, 0, 0, 0): 50, (1, 0, 0, 0, 1): 50})
+    fakes = Counter({(0, 0, 0, 0, 0): 30, (0, 0, 0, 0, 1): 20, (1, 0, 0, 0, 0): 50})  # 70 of 100 outside
+    found = compare_combinations(NUMBERS, trained, fakes, **sure(NUMBERS))
+    assert found.outside == wilson(70, 100)
+    shares = {(row["factor"], row["value"]): row["share"] for row in found.values}
+    assert shares["digit", "0"] == shares["digit", "1"] == wilson(50, 100)
+    for factor in found.factors:
+        of_it = [row for row in found.values if row["factor"] == factor]
+        assert sum(row["share"].value for row in of_it) == pytest.approx(1)
+        assert sum(row["trained"] for row in of_it) == pytest.approx(sum(row["expected"] for row in of_it)) == 1
 
 
 def test_a_generator_like_the_training_set_has_no_verdict_in_19_of_20_cases_or_more():
@@ -225,7 +238,7 @@ def test_a_generator_that_draws_no_sunglasses_is_found_out(tmp_path, monkeypatch
     experiment = replace(preset("report32"), name="faces", count=300, image_size=16, generator={"start": 2})
     sampler = Sampler(lambda latents: scale(bare[np.arange(len(latents)) % len(bare)]), 100)
     found = combinations_of(sampler, experiment, samples=2000, data_dir=tmp_path, progress=False)
-    eyes = {row["value"]: row for row in found.of_values() if row["factor"] == "eyes"}
+    eyes = {row["value"]: row for row in found.values if row["factor"] == "eyes"}
     assert eyes["sunglasses"]["share"].value == 0 and 0.1 < eyes["sunglasses"]["trained"] < 0.2
     assert found.wrong.value == pytest.approx(1 / 40) and found.trained == 300 and found.samples == 2000
     missing = found.with_verdict("missing")

@@ -318,6 +318,11 @@ def test_measuring_again_loses_nothing_that_is_known_of_the_same_weights(capsys,
     assert now["asked"] == {"kind": "labels"} and now["samples"] == 2000 and now["distance"]["kernel"]["value"] == 0.9
     assert second.quality_file.read_bytes() == before
     assert err.count("quality.json") == 1 and "replaces what was there" in err
+    spaces = [measured(1.0, space="ImageNet", weights="e" * 64)]  # more of these, of fewer samples
+    write_json(first.quality_file, now | {"samples": 500, "other_spaces": spaces})
+    before = first.quality_file.read_bytes()
+    code, *_ = said(capsys, "compare", first.folder, second.folder, "--measure", "--out", tmp_path / "out")
+    assert code == 0 and len(measures) == 4 and first.quality_file.read_bytes() == before
 
 
 def test_what_was_measured_otherwise_and_cannot_be_again_is_refused_before_anything_is_measured(

@@ -391,6 +391,9 @@ def test_a_generator_is_judged_on_images_that_it_has_not_seen(data, kind, condit
     sampler = Sampler.of(generator, experiment, np.eye(conditions))
     found = asked_and_seen(sampler, experiment, samples=200, data_dir=tmp_path, progress=False)
     assert (found.kind, found.samples, found.trained_on, len(found.names)) == (kind, 200, False, conditions)
+    places = {"data_dir": tmp_path, "progress": False}
+    changed = asked_and_seen(sampler, experiment, samples=16, known=False, **places)  # own pictures that have changed
+    assert changed.trained_on == "unknown" and "which it may have been trained on" in changed.true_images
     assert found.right[1].low > 0.9 and found.right[0].high < 0.5  # of true images, of stripes
     varied = {name: interval.value for name, interval in found.variety.items()}
     assert varied["within"] == 0 < varied["over"] and 0 < varied["true_within"] < varied["true_over"]

@@ -282,7 +282,9 @@ def test_a_victory_is_gone_back_for_also_where_samples_have_not_begun_to_differ(
     diagnosis, begun = Diagnosis(replace(tiny, on_collapse="rollback")), {}
     for each in rows:
         diagnosis.diagnose(each)
-        begun |= {each["update"]: finding.sign.name for finding in diagnosis.begun if finding.sign.rolls_back}
+        for finding in diagnosis.begun:
+            if finding.sign.rolls_back:
+                begun[each["update"]] = finding.sign.name
     assert begun == {675: "the discriminator's victory"}
 
 

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from dataclasses import replace as with_fields
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -15,7 +16,7 @@ import pytest
 from commands import said
 from PIL import Image
 
-from utils import runtime
+from utils import models, runtime
 from utils.cli import walk
 from utils.cli.walk import Walk
 from utils.config import DataConfig, preset, replace
@@ -302,6 +303,7 @@ def test_where_attributes_are_asked_for_it_is_these_that_have_to_differ(tmp_path
     [
         ("test", False, "held-out images of squares"),
         ("test", True, "images of squares, which it was trained on"),
+        ("test", "unknown", "images of squares, which it may have been trained on"),
         ("train", False, "held-out images of squares, which the judge may have learnt from"),
         ("all", True, "images of squares, which it was trained on and the judge may have learnt from"),
     ],
@@ -309,6 +311,44 @@ def test_where_attributes_are_asked_for_it_is_these_that_have_to_differ(tmp_path
 def test_of_true_images_it_is_said_who_has_learnt_from_them(squares, home, split, trained_on, words):
     true = with_fields(load(squares, 16, data_dir=home, progress=False), split=split)
     assert judge.true_in_words(true, trained_on) == words
+
+
+def test_a_classifier_of_a_folder_is_anothers_once_a_split_brings_another_class(tmp_path):
+    """It learns from train/ alone, but classes are numbered over all splits."""
+
+    def home():
+        return features._home(tmp_path, features._described(tmp_path, 16, "leave_out", tmp_path / "data"), 16)
+
+    for name in ("train/cat", "train/dog", "test/cat"):
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(3):
+            write_png(tmp_path / name / f"{number}.png", np.full((16, 16, 3), 40 * number + len(name), np.uint8))
+    before = home()
+    assert home() == before
+    (tmp_path / "test" / "bird").mkdir()
+    write_png(tmp_path / "test" / "bird" / "0.png", np.full((16, 16, 3), 200, np.uint8))
+    assert home() != before
+
+
+def test_of_a_dataset_whose_images_to_learn_from_are_not_there_there_is_no_classifier(monkeypatch, tmp_path):
+    monkeypatch.setattr("utils.data.catalogue.Entry.available", lambda self, data_dir=None: ("val",))
+    assert features._has_classifier("lsun_bedroom", 64, tmp_path) is False
+
+
+def test_the_digest_of_a_network_is_that_of_the_file_it_was_loaded_from_also_while_a_training_writes(
+    tmp_path, monkeypatch
+):
+    file, loaded = tmp_path / "generator.keras", []
+
+    def load(path):
+        loaded.append(file.read_bytes())
+        if len(loaded) == 1:
+            file.write_bytes(b"newer")
+        return loaded[-1]
+
+    file.write_bytes(b"older")
+    monkeypatch.setattr(models, "load_generator", load)
+    assert models.load_with_digest(file) == (b"newer", hashlib.sha256(b"newer").hexdigest())
 
 
 def test_a_classifier_repeats_its_bits_with_its_seed_in_full_precision_whatever_a_training_asked_for(squares, home):
@@ -843,7 +883,7 @@ def test_pictures_that_are_too_small_to_compare_with_are_refused_with_advice_for
     assert "Give larger ones where they are too small; a training can also enlarge them (--small enlarge)" in err
 
 
-def test_the_passport_says_what_was_measured_and_how(run, squares, home):
+def test_the_passport_says_what_was_measured_and_how(run, squares, home, monkeypatch):
     """On true images that are all known: those of a file that says how its pictures were stored."""
     with np.load(squares) as file:
         np.savez(home / "stored.npz", **file, encoding=np.array("JPEG, quality 95"))
@@ -887,6 +927,10 @@ def test_the_passport_says_what_was_measured_and_how(run, squares, home):
     for folder, checkpoint in (("epoch_0002", "epoch 2"), ("update_000400", "update 400")):
         kept = TrainedNetwork("x", run.folder / "models" / folder / "generator.keras", home, run, run.experiment)
         assert origin_of(kept, generator).checkpoint == checkpoint
+        kept.file.parent.mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(kept.file.parent)
+        near = TrainedNetwork("x", Path(kept.file.name), home, run, run.experiment)
+        assert origin_of(near, generator).checkpoint == checkpoint
     alone = TrainedNetwork("x", home / "generator.keras", home)
     assert origin_of(alone, build_generator(run.experiment.model)) == Origin("unknown", None, "none")
 

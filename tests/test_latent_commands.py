@@ -287,6 +287,28 @@ def smoothness_of_quarters(*_):
     return smoothness(sampler(), Extractor("quarters", "0", {}, brightness), true, pairs=3, steps=9)
 
 
+@pytest.mark.parametrize("each", [600, 40])
+def test_walks_are_compared_with_true_images_of_all_classes_and_with_as_many_as_there_are(
+    capsys, monkeypatch, tmp_path, model, each
+):
+    """In a file they may be in the order of their classes."""
+    monkeypatch.chdir(tmp_path)
+    grey = np.repeat(np.array([10, 240], np.uint8), each)[:, None, None, None]
+    np.savez("two.npz", images=np.broadcast_to(grey, (2 * each, SIDE, SIDE, 3)))
+    seen = []
+
+    def measured(sampler, extractor, true, *_, **__):
+        seen.append(true)
+        return smoothness_of_quarters()
+
+    monkeypatch.setattr("utils.latent.walk.smoothness", measured)
+    monkeypatch.setattr("utils.evaluation.judge.space_for", lambda *_, **__: None)
+    code, _, err = said(capsys, "walk", model, "--measure", "--data", "two.npz", "--frames", "16", "--out", "w")
+    assert code == 0, err
+    dark = np.mean(seen[0] < 100)
+    assert len(seen[0]) == min(1000, 2 * each) and 0.4 < dark < 0.6
+
+
 LESS_AND_MORE = {
     "walk": ("--stops 2 --frames 4", "--measure", "smoothness.png"),
     "arithmetic": ("one - {without one} --classifier quarters", "--score --trials 2", "score.png"),

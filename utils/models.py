@@ -287,7 +287,10 @@ def load_with_digest(path: str | Path) -> tuple[keras.Model, str]:
     Raises:
         InputError: as `load_generator`.
     """
-    return load_generator(path), digest(path)
+    while True:
+        before, generator = digest(path), load_generator(path)
+        if digest(path) == before:
+            return generator, before
 
 
 def weights_digest(network: keras.Model) -> str:

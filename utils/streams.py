@@ -65,6 +65,7 @@ STREAMS: dict[str, Stream] = {
     "ladder: true images": Stream("ladder", 1),
     "ladder: noise": Stream("ladder", 2),
     "walk: ends": Stream("latent", 1),
+    "walk: true images": Stream("latent", 10),
     "arithmetic: noise": Stream("latent", 2),
     "arithmetic: trials": Stream("latent", 3),
     "turn: latents": Stream("latent", 4),

@@ -36,9 +36,9 @@ class Compare:
     anyway: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Put distances into one table also if they were measured in different ways; the table then says so."""
     samples: int | None = None
-    """How many samples to measure on; as many as the first that was kept, else 2,000."""
+    """How many samples to measure on; as many as the first that was kept, else, and with --measure, 2,000."""
     features: Annotated[str | None, arg(metavar="auto|imagenet|inception|NAME")] = None
-    """Feature space to measure in, as for `evaluate`; that of the first that was kept, else auto."""
+    """Feature space to measure in, as for `evaluate`; that of the first kept, else, and with --measure, auto."""
     out: Path | None = None
     """Folder of the pictures; the current one by default."""
     json: Json = False
@@ -228,7 +228,8 @@ def _keep(file: Path, record: dict) -> None:
     from utils.evaluation.records import kept_before, passports_of
 
     before = kept_before(file, record)
-    if before and None not in passports_of(before) and _amount(before) > _amount(record):
+    has_more = before and any(old > new for old, new in zip(_amount(before), _amount(record)))
+    if has_more and None not in passports_of(before):
         return
     print(written(file, file.exists()), file=sys.stderr)
     write_json(file, before | record)
@@ -277,7 +278,7 @@ def _pictures(names: list[str], found: list, options: Compare) -> list[tuple[Pat
 
 def _summary(trained) -> int:
     """The number of the summary whose grid shows what a run's network draws: the newest, or that of a kept one."""
-    run, folder = trained.run, trained.file.parent.name
+    run, folder = trained.run, trained.file.resolve().parent.name
     unit, _, number = folder.partition("_")
     if unit == run.unit and number.isdecimal():
         return int(number)

@@ -222,7 +222,7 @@ def _combinations(options: Evaluate, trained, how: dict, source, target: Path | 
 def _in_words(counted) -> str:
     rows = [
         {"": row["value"], "expected": f"{row['expected']:.1%}", "seen": f"{row['share']:.1%}"}
-        for row in counted.of_values()
+        for row in counted.values
     ]
     counts = {verdict: len(counted.with_verdict(verdict)) for verdict in ("missing", "too few", "too many")}
     lines = [

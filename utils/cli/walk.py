@@ -127,16 +127,27 @@ def _named(options: Walk) -> tuple[str, ...]:
 
 
 def _measure(options: Walk, trained, sampler):
+    import numpy as np
+
     from utils.cli.evaluate import data_of
     from utils.evaluation.evaluation import was_trained_on
-    from utils.evaluation.held_out import true_images_for
+    from utils.evaluation.held_out import TooFewImages, true_images_for
     from utils.evaluation.judge import space_for
     from utils.latent.walk import TRUE_IMAGES, smoothness
     from utils.networks import with_data
+    from utils.streams import stream
 
     trained, other = with_data(trained, options.data, options.data_dir, progress=not options.json)
     data, size = data_of(trained, other), sampler.generator.output_shape[1]
     places = {"data_dir": options.data_dir, "progress": not options.json}
-    true = true_images_for(data, size, TRUE_IMAGES, trained_on=was_trained_on(trained, data, **places), **places)
+    how = {"trained_on": was_trained_on(trained, data, **places), **places}
+    try:
+        true = true_images_for(data, size, TRUE_IMAGES, **how)
+    except TooFewImages as few:
+        if few.there < 2:  # one has no nearest other
+            raise
+        true = true_images_for(data, size, few.there, **how)
     extractor = space_for(data.name, size, features=options.features, small=data.small, **places)
-    return smoothness(sampler, extractor, true.images[:TRUE_IMAGES], true.about, seed=options.seed)
+    # They may be in an order, of classes or of names.
+    rows = np.sort(stream(options.seed, "walk: true images").permutation(len(true.images))[:TRUE_IMAGES])
+    return smoothness(sampler, extractor, np.asarray(true.images[rows]), true.about, seed=options.seed)

@@ -12,6 +12,7 @@ import numpy as np
 from utils.config import Experiment
 from utils.data import load_for, scale_back
 from utils.data.conditions import Conditions
+from utils.data.dataset import UNKNOWN
 from utils.evaluation.distances import LEAST_SAMPLES, SAMPLES, kernel_distance
 from utils.evaluation.held_out import unseen
 from utils.evaluation.judge import judge_for, true_in_words
@@ -50,7 +51,7 @@ class Asked:
     Attributes:
         kind: "labels" or "attributes".
         true_images: what they are, for a sentence.
-        trained_on: whether the generator has seen these true images.
+        trained_on: whether the generator has seen these true images; UNKNOWN where that is not known.
         samples: how many fakes, and as many true images.
         judge: name of the classifier; distances are in its features.
         right: share of images in which it sees the class, or all attributes, as they should be: fakes, true images.
@@ -61,7 +62,7 @@ class Asked:
 
     kind: str
     true_images: str
-    trained_on: bool
+    trained_on: bool | str
     samples: int
     judge: str
     right: tuple[Interval, Interval]
@@ -122,6 +123,7 @@ def asked_and_seen(
     *,
     samples: int = SAMPLES,
     seed: int = 0,
+    known: bool = True,
     data_dir: str | Path | None = None,
     progress: bool = True,
 ) -> Asked:
@@ -135,6 +137,7 @@ def asked_and_seen(
         experiment: how it was trained, with conditions.
         samples: at most how many fakes, and as many true images.
         seed: of the latents.
+        known: whether it is known which images it was trained on (see `evaluation.was_trained_on`).
         data_dir: where datasets and classifiers are.
         progress: whether to show progress bars.
 
@@ -144,6 +147,7 @@ def asked_and_seen(
     data, model, places = experiment.data, experiment.model, {"data_dir": data_dir, "progress": progress}
     apart = unseen(data, model.image_size, samples, **places)
     true = load_for(experiment, data_dir, progress) if apart is None else apart
+    seen_before = True if apart is None else False if known else UNKNOWN
     rows = np.sort(stream(seed, "asked: true images").permutation(len(true))[:samples])  # they may be in an order
     conditions, images = Conditions.of(true, model)[rows], np.asarray(true.images[rows])
     attributes = model.conditions == "attributes"
@@ -168,8 +172,8 @@ def asked_and_seen(
         model.condition_names,
         variety=within_and_over(alike, of_true, (conditions[:, None] == some).all(2)),
         kind=model.conditions,
-        true_images=true_in_words(true, trained_on=apart is None),
-        trained_on=apart is None,
+        true_images=true_in_words(true, seen_before),
+        trained_on=seen_before,
         judge=judge.name,
     )
 

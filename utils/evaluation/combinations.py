@@ -8,7 +8,7 @@ each is told beside it.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +67,9 @@ class Combinations:
         factors: name of each factor with its values.
         combinations: those of the training set, the most frequent first.
         samples, trained: how many fakes, and images of the training set.
+        values: for each value of each factor that the training set has, its share of that ("trained"), of what is to be
+            judged to have it ("expected"), and of the fakes that are ("share", with Wilson's interval), whatever else
+            they have.
         outside: share of fakes judged to have a combination that the training set does not hold.
         apart: total variation distance of what is seen from what is expected, over combinations, in [0, 1]: the share
             of fakes that would have to change theirs.
@@ -80,6 +83,7 @@ class Combinations:
     title: str
     factors: dict[str, tuple[str, ...]]
     combinations: tuple[Combination, ...]
+    values: tuple[dict, ...]
     samples: int
     trained: int
     outside: Interval
@@ -102,23 +106,9 @@ class Combinations:
         few = [each for each in self.with_verdict("") if each.seen < each.expected / LARGE]
         return self.with_verdict("missing") + self.with_verdict("too few") + few
 
-    def of_values(self) -> list[dict]:
-        """Each value of each factor: its share of the training set, what is expected to be judged to have it, and the
-        share of the fakes that is, with Wilson's interval."""
-        rows = []
-        for place, (factor, values) in enumerate(self.factors.items()):
-            for value in values:
-                those = [each for each in self.combinations if each.values[place] == value]
-                trained, seen = (sum(getattr(each, name) for each in those) for name in ("trained", "seen"))
-                if trained:
-                    expected = sum(each.expected for each in those) / self.samples
-                    row = {"factor": factor, "value": value, "trained": trained / self.trained, "expected": expected}
-                    rows.append(row | {"share": wilson(seen, self.samples)})
-        return rows
-
     def plain(self) -> dict:
         """As plain values, for a record."""
-        return {name: _plain(value) for name, value in vars(self).items()} | {"values": _plain(self.of_values())}
+        return {name: _plain(value) for name, value in vars(self).items()}
 
 
 def combinations_of(
@@ -278,13 +268,15 @@ def compare_combinations(
             )
         )
     inside = sum(each.seen for each in found)
-    seen = np.zeros_like(as_judged)
-    for places, number in fakes.items():
-        seen[places] = number / samples
+    seen, exact = np.zeros_like(as_judged), np.zeros_like(as_judged)
+    for array, counted in ((seen, fakes), (exact, trained)):
+        for places, number in counted.items():
+            array[places] = number / counted.total()
     perfect = np.random.default_rng(0).multinomial(samples, as_judged.ravel(), size=200) / samples
     return Combinations(
         factors={factor.name: tuple(factor.values) for factor in source.factors},
         combinations=tuple(found),
+        values=tuple(_one_by_one(source, exact, as_judged, seen, samples)),
         samples=samples,
         trained=count,
         outside=wilson(samples - inside, samples),
@@ -292,6 +284,19 @@ def compare_combinations(
         apart_if_perfect=float(np.abs(perfect - as_judged.ravel()).sum(1).mean() / 2),
         **known,
     )
+
+
+def _one_by_one(
+    source: Drawn, trained: np.ndarray, expected: np.ndarray, seen: np.ndarray, samples: int
+) -> Iterator[dict]:
+    """`Combinations.values`, of the shares of all combinations, also of those that the training set lacks."""
+    for axis, factor in enumerate(source.factors):
+        others = tuple(other for other in range(trained.ndim) if other != axis)
+        for value, *shares in zip(factor.values, *(array.sum(others) for array in (trained, expected, seen))):
+            if shares[0]:
+                share = wilson(round(shares[2] * samples), samples)
+                row = {"factor": factor.name, "value": value, "trained": float(shares[0])}
+                yield row | {"expected": float(shares[1]), "share": share}
 
 
 def _verdict(seen: int, samples: int, share: float, at_once: Interval, chance: float) -> str:

@@ -130,7 +130,8 @@ def agreement(
         return None
     generator, _ = loaded or load_with_digest(trained.file)
     sampler = Sampler.of(generator, trained.experiment, trained.conditions)
-    how = {"samples": samples, "seed": seed, "data_dir": data_dir, "progress": progress}
+    known = was_trained_on(trained, trained.experiment.data, data_dir, progress) is not None
+    how = {"samples": samples, "seed": seed, "known": known, "data_dir": data_dir, "progress": progress}
     if trained.experiment.model.conditions == "text":
         reads = encoder_beside(trained.file)
         return texts_and_seen(sampler, reads, trained.experiment, combinations=combinations, **how)
@@ -162,7 +163,7 @@ def extractors_for(
 
 def origin_of(trained: TrainedNetwork, generator: keras.Model) -> Origin:
     """What is known of how samples of a network are drawn."""
-    experiment, folder, checkpoint = trained.experiment, trained.file.parent.name, None
+    experiment, folder, checkpoint = trained.experiment, trained.file.resolve().parent.name, None
     unit, _, number = folder.partition("_")
     if trained.run and unit in ("epoch", "update"):
         checkpoint = f"{unit} {int(number)}"

@@ -303,6 +303,8 @@ def _home(
     identity = {"recipe": RECIPE_VERSION, "seed": seed, "size": size, "count": count, "data": there.identity}
     if attributes and "labels" in there.fields:
         identity["of"] = "attributes"
+    if Path(dataset).is_dir() and there.label_names:  # which may also change by folders that it does not learn from
+        identity["classes"] = list(there.label_names)
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     name = f"classifier-{slug(Path(dataset).resolve().stem)}-{size}-{digest}"
     home = data_folder(data_dir) / "features" / name
@@ -504,6 +506,9 @@ def _has_classifier(dataset: str | Path, size: int, data_dir: str | Path | None,
 
     A classifier of what is the same of all images, as of a folder to train on with one class, would learn nothing.
     """
+    entry = find_entry(dataset)
+    if entry and next(iter(entry.splits)) not in entry.available(data_dir):  # what it would learn from is not there
+        return False
     source = source_there(dataset, size, (LEAST_IMAGES,), data_dir=data_dir)
     there = source.describe()
     of = "labels" if "labels" in there.fields and not attributes else "attributes"

@@ -11,7 +11,7 @@ import numpy as np
 
 from utils.config import DataConfig
 from utils.data import Dataset
-from utils.data.dataset import ALL
+from utils.data.dataset import ALL, UNKNOWN
 from utils.errors import InputError
 from utils.evaluation.features import Extractor, classifier, extractor_for, taking
 from utils.evaluation.names import names_for
@@ -88,16 +88,17 @@ def judge_for(
     return Judge(space.name, names, space, space.card, log_odds)
 
 
-def true_in_words(true: Dataset, trained_on: bool) -> str:
+def true_in_words(true: Dataset, trained_on: bool | str) -> str:
     """True images that are judged beside fakes, for a sentence, with who has learnt from them.
 
     Args:
         true: the images.
-        trained_on: whether the generator has.
+        trained_on: whether the generator has; UNKNOWN where that is not known.
     """
-    learnt = ["it was trained on"] * trained_on + ["the judge may have learnt from"] * (true.split in ("train", ALL))
+    of_generator = {True: ["it was trained on"], UNKNOWN: ["it may have been trained on"]}.get(trained_on, [])
+    learnt = of_generator + ["the judge may have learnt from"] * (true.split in ("train", ALL))
     which = f", which {' and '.join(learnt)}" if learnt else ""
-    return f"{'images' if trained_on else 'held-out images'} of {true.title}{which}"
+    return f"{'held-out images' if trained_on is False else 'images'} of {true.title}{which}"
 
 
 def space_for(

@@ -51,7 +51,8 @@ def neighbourhoods(fake: np.ndarray, true: np.ndarray) -> Neighbourhoods:
     The intervals tell how much a figure varies with the vectors, at this number of them: all four depend on it, so
     compare figures of equal numbers only, and see what two sets of true images have. They are the jackknife's over 20
     groups, each left out once of both sets and of the search for neighbours. (A bootstrap would repeat vectors, which
-    would then be their own nearest neighbours.)
+    would then be their own nearest neighbours.) They are too wide rather than too narrow: on made-up vectors (2,000 of
+    128 dimensions, 40 times) by 1.2 to 2.3 times, mostly by 1.5 to 2.
 
     Args:
         fake: (M, D), features of samples.

@@ -173,7 +173,7 @@ def _table(axes, record: Combinations, rows: list[str], columns: list[tuple[str,
 
 def _one_by_one(axes, record: Combinations) -> None:
     """Each value's share of the training set, and of the fakes with its interval."""
-    rows = record.of_values()
+    rows = record.values
     for place, row in enumerate(rows):
         share = row["share"]
         axes.plot(row["expected"], place, "|", color="black", markersize=11, markeredgewidth=1.6)

@@ -15,6 +15,7 @@ import numpy as np
 from utils.config import Experiment
 from utils.data import Dataset, load_for, scale_back
 from utils.data.captions import captions_of, contradict
+from utils.data.dataset import UNKNOWN
 from utils.data.rows import places_of
 from utils.errors import InputError
 from utils.evaluation.distances import SAMPLES
@@ -82,7 +83,7 @@ class Texts:
     Attributes:
         samples: how many sentences, with a fake and a true image each.
         true_images: what these are, for a sentence.
-        trained_on: whether the generator has seen them.
+        trained_on: whether the generator has seen them; UNKNOWN where that is not known.
         judge: name of the classifier; distances are in its features.
         right: share of images that agree with all that a sentence says: "fake" with its own, "other" fakes with that of
             another, "true" images with their own.
@@ -94,7 +95,7 @@ class Texts:
 
     samples: int
     true_images: str
-    trained_on: bool
+    trained_on: bool | str
     judge: str
     right: dict[str, Interval]
     attributes: tuple[Said, ...]
@@ -139,6 +140,7 @@ def texts_and_seen(
     combinations: Sequence[str] = (),
     samples: int = SAMPLES,
     seed: int = 0,
+    known: bool = True,
     data_dir: str | Path | None = None,
     progress: bool = True,
 ) -> Texts:
@@ -152,6 +154,7 @@ def texts_and_seen(
             out of its training by default.
         samples: at most how many sentences.
         seed: of the sentences and the latents.
+        known: whether it is known which images it was trained on (see `evaluation.was_trained_on`).
         data_dir: where datasets and classifiers are.
         progress: whether to show progress bars.
 
@@ -161,6 +164,7 @@ def texts_and_seen(
     data, size, places = experiment.data, experiment.model.image_size, {"data_dir": data_dir, "progress": progress}
     apart = unseen(data, size, samples, **places)
     dataset = load_for(experiment, data_dir, progress) if apart is None else apart
+    seen_before = True if apart is None else False if known else UNKNOWN
     judge = judge_for(data.name, size, attributes=True, small=data.small, **places)
     return measure_texts(
         sampler,
@@ -171,8 +175,8 @@ def texts_and_seen(
         left_out=data.without,
         samples=samples,
         seed=seed,
-        true_images=true_in_words(dataset, trained_on=apart is None),
-        trained_on=apart is None,
+        true_images=true_in_words(dataset, seen_before),
+        trained_on=seen_before,
     )
 
 

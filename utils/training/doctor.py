@@ -33,8 +33,9 @@ after 320, has 0.08 and 0.22. So between the two nobody is warned, but told what
 above DIVERSE are warned of at 525."""
 WON, WON_OVER, WON_UPDATES = 1e-4, 1e-3, 75
 """The discriminator has won if the mean score of fakes has been below the first (so that the generator's loss is above
-9), and that of true images above 0.99 (of what it can be: see `Course.certainty_of_true`), for so many updates; until the score of fakes is above the second. Of the kept
-courses only the worst of those with the saturating loss is like that; healthy ones stay above 0.008."""
+9), and that of true images above 0.99 of what it can be (`Course.certainty_of_true`), for so many updates; until the
+score of fakes is above the second. Of the kept courses only the worst of those with the saturating loss is like that;
+healthy ones stay above 0.008."""
 STILL, STILL_OVER, KNOWN = 0.02, 0.04, 0.05
 """The generator stands still if its samples move by less than the first within 25 updates while their mean score is
 below the last; until they move by more than the second. Healthy ones move by 0.07 at least, those of a generator with
