@@ -74,6 +74,13 @@ RECIPES: dict[str, Recipe] = {
         {"learning_rate": _HALF_RATE},
         widen=(2, 2),
     ),
+    "wide_r1": Recipe(
+        "the first command's preset, twice as wide, half the learning rate for its discriminator, R1 of 0.2 every 16 "
+        "updates",
+        (FIRST_32, FIRST),
+        {"discriminator_learning_rate": _HALF_RATE, **WIDER_PENALTY},
+        widen=(2, 2),
+    ),
     "wide_d_half_rate": Recipe(
         "the first command's preset, its discriminator twice as wide with half the learning rate",
         (FIRST_32, FIRST),
