@@ -57,7 +57,7 @@ def test_each_rung_is_spoilt_as_its_name_says(pictures, steps):
     true, found = steps
     by_name = {rung.name: rung.images for rung in found}
     base = by_name["true"]
-    assert len(by_name) == len(found) == 1 + 3 + 3 + 3 + 3 + 4 + 3 + 2 and true.shape == base.shape == (60, 32, 32, 3)
+    assert len(by_name) == len(found) == 1 + 3 + 4 + 3 + 3 + 4 + 3 + 2 and true.shape == base.shape == (60, 32, 32, 3)
     assert not {image.tobytes() for image in true} & {image.tobytes() for rung in found[:-2] for image in rung.images}
     np.testing.assert_array_equal(by_name["shifted 8"][:, 4:, 4:], base[:, :-4, :-4])  # half of it at 32 pixels
     np.testing.assert_array_equal(by_name["blurred 4"][7], cv2.GaussianBlur(base[7], (0, 0), 2))
@@ -167,14 +167,14 @@ def test_the_command_measures_each_space_keeps_the_others_and_prints_where_they_
     name = tmp_path / "kept" / "ladder-squares-smallest"
     assert about["files"] == [f"{name}.json", f"{name}.png"] and read_png(f"{name}.png").shape[2] == 3
     rows = {row["rung"]: row for row in about["rows"]}
-    assert len(rows) == 22 and next(iter(rows)) == "true"
+    assert len(rows) == 23 and next(iter(rows)) == "true"
     assert "< " in rows[GREY]["imagenet: kernel"] and "noise 64" in rows[GREY]["imagenet: kernel"]
     assert "= true" in rows["shifted 2"]["imagenet: kernel"] and "<" not in rows[TEN]["classifier: kernel"]
     kept = results.load(name.name, name.parent)
     assert [(run["arm"], run["samples"], run["size"], run["half"]) for run in kept["runs"]] == [
         ("imagenet", 40, 32, "2 of 4 classes"), ("classifier", 40, 32, "2 of 4 classes")
     ]  # fmt: skip
-    assert read_png(name / "rungs-0.png").shape == (2 * 32, 22 * 32, 3)
+    assert read_png(name / "rungs-0.png").shape == (2 * 32, 23 * 32, 3)
     kernel = answer(kept)[1].axes[0]
     rings = [line for line in kernel.lines if line.get_fillstyle() == "none" and len(line.get_xdata())]
     reversed_there = sum(len([o for o in turned(Ladder.of(run)) if o.measure == "kernel"]) for run in kept["runs"])
