@@ -136,8 +136,8 @@ def rungs(images: np.ndarray, samples: int, in_half: np.ndarray | None = None, s
     if in_half is not None:
         kept = np.sort([row for row in order[samples:] if in_half[row]][:samples])
         if len(kept) == samples:
-            found.append(Rung(HALF, "fewer", images[kept]))
-    found += [Rung(TEN, "fewer", base[:: max(1, len(base) // 10)][:10]), Rung(ONE, "fewer", base[:1])]
+            found.append(Rung(HALF, "fewer classes", images[kept]))
+    found += [Rung(TEN, "fewer pictures", base[:: max(1, len(base) // 10)][:10]), Rung(ONE, "fewer pictures", base[:1])]
     noise = random.integers(0, 256, base.shape, np.uint8)
     return true, [*found, Rung(GREY, "nothing", np.full_like(base[:1], 128)), Rung(WHITE_NOISE, "nothing", noise)]
 
@@ -166,7 +166,8 @@ def orderings(ladder: Ladder) -> list[Ordering]:
 
     Within a family each rung is further than the one before, the first further than true images. And an image that can
     be recognised is nearer than one that shows nothing: than a grey field, and than white noise. But white noise has
-    more variety than ten pictures, and how far one picture is depends on which it is: there nothing is known.
+    more variety than ten pictures, and how far one picture is depends on which it is: there nothing is known; nor
+    between ten pictures, which may be of all classes, and many of half of them.
     """
     pairs = []
     for family in dict.fromkeys(ladder.families.values()):
