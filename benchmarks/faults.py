@@ -541,7 +541,8 @@ def soak(minutes: float, work: Path) -> dict:
     Returns:
         How long and how many times, and of memory and open files the means of the second and of the last tenth.
     """
-    from utils.config import preset, replace
+    from utils.config import replace
+    from utils.presets import preset
     from utils.training import resume, train
 
     experiment = replace(preset("quick"), name=_data("quick", work), count=None, width=0.0625, batch_size=8,

@@ -25,9 +25,8 @@ import numpy as np
 from benchmarks.limits import MemoryGroup, memory_group
 from benchmarks.sentences import ChildFailed, at_least_one, existing_folder, in_a_sentence
 from utils.children import ending_with_us
-from utils.config import preset
 from utils.errors import InputError
-from utils.presets import presets
+from utils.presets import preset, presets
 from utils.runs import PROJECT
 from utils.start import command
 from utils.tables import table

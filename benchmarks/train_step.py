@@ -377,8 +377,9 @@ def main() -> None:
 
     import numpy as np
 
-    from utils.config import preset, replace
+    from utils.config import replace
     from utils.errors import InputError
+    from utils.presets import preset
     from utils.runtime import cpu_name, has_bfloat16
     from utils.tables import table
 

@@ -71,8 +71,9 @@ def main() -> None:
     parser.add_argument("--runs-dir", default="saved_models")
     parser.add_argument("--data-dir")
     options = parser.parse_args()
-    from utils.config import preset, replace
+    from utils.config import replace
     from utils.data.catalogue import find_source, place_of
+    from utils.presets import preset
 
     experiment = replace(preset(options.preset), updates=options.updates)
     if options.width:

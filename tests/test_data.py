@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from utils.data import Dataset, load, scale, scale_back
-from utils.data.catalogue import catalogue, data_folder, find_source, place_of
+from utils.data.catalogue import catalogue, find_source, place_of
 from utils.data.dedup import deduplicated
+from utils.data.fetching import data_folder
 from utils.data.rows import places_of
 from utils.errors import InputError
 

@@ -154,15 +154,6 @@ def test_the_default_layer_is_the_second_highest_that_does_not_make_the_image():
     assert isinstance(report32.layers[layer.stop - 1], layers.LeakyReLU)
     paper64 = hidden_convolution(build_generator(replace(preset("paper64"), width=0.0625).model))
     assert (paper64.number, paper64.side, paper64.maps) == (2, 16, 16)  # 256 maps of 16x16 at full width: Fig 1
-    for name in (layer.name, layer.last, "2", 2):
-        assert hidden_convolution(report32, name) == layer
-
-
-def test_a_layer_that_does_not_exist_is_refused_with_those_that_do(generator):
-    with pytest.raises(
-        InputError, match=r"no hidden convolution 'colours' in this generator; choose one of 1 \(maps\)"
-    ):
-        remove_part(Sampler(generator, LATENTS), SquareDetector(), part="square", layer="colours")
 
 
 def test_a_generator_without_convolutions_is_refused():

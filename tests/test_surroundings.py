@@ -168,7 +168,7 @@ def test_a_tilde_is_the_home_folder_wherever_the_shell_left_it(monkeypatch):
     monkeypatch.setenv("DCGAN_RUNS_DIR", "~/runs")
     monkeypatch.setenv("DCGAN_DATA_DIR", "~/data")
     assert runs_folder() == Path("/home/me/runs") and cli.main(["show", "faces/1", "--runs-dir", "~/elsewhere"]) == 2
-    from utils.data.catalogue import data_folder
+    from utils.data.fetching import data_folder
 
     assert data_folder() == Path("/home/me/data")
 

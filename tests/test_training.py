@@ -419,7 +419,7 @@ def test_a_trial_weighs_updates_by_how_often_they_have_their_turn(tiny, monkeypa
 
 @pytest.mark.parametrize(("load", "busy"), [(None, False), (0.3, False), (0.6, True)])
 def test_a_busy_machine_is_said_to_be(load, busy):
-    sentence = busy_in_words(load, 2, "; ")
+    sentence = busy_in_words(load, 2)
     assert sentence.startswith("; the machine is busy (load 0.6 on 2 processors)") if busy else sentence == ""
 
 

@@ -65,11 +65,11 @@ class Trial:
     memory_bytes: int
 
 
-def busy_in_words(load: float | None, processors: int, before: str = "") -> str:
-    """That a machine had other work while it was measured, after what comes before; "" where it had none."""
+def busy_in_words(load: float | None, processors: int) -> str:
+    """That a machine had other work while it was measured, as the end of a sentence; "" where it had none."""
     if load is None or load <= BUSY * processors:
         return ""
-    return f"{before}the machine is busy (load {load:.1f} on {processors} processors), and faster when it is not"
+    return f"; the machine is busy (load {load:.1f} on {processors} processors), and faster when it is not"
 
 
 Measure = Callable[[Experiment], Trial]
@@ -220,7 +220,7 @@ def choose_length(
         )
         experiment = other
         trial, in_time, updates = timed(experiment)
-    busy = busy_in_words(trial.load, trial.processors, "; ")
+    busy = busy_in_words(trial.load, trial.processors)
     length = (
         f"{updates:,} updates, about {roughly(seconds_of(updates, trial.update_seconds, _beside(experiment)))} with "
         f"summaries: {trial.update_seconds:.2g} s each, measured on {trial.device}{busy}"

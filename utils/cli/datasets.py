@@ -82,7 +82,8 @@ class Datasets:
 
 
 def _list(options: Datasets) -> None:
-    from utils.data.catalogue import catalogue, data_folder, find_source, say_if_ambiguous
+    from utils.data.catalogue import catalogue, find_source, say_if_ambiguous
+    from utils.data.fetching import data_folder
 
     if options.name is not None:
         say_if_ambiguous(options.name, options.data_dir)
@@ -138,7 +139,8 @@ def _list(options: Datasets) -> None:
 
 
 def _prepare(options: Datasets) -> None:
-    from utils.data.catalogue import check_asked, check_count, check_small, data_folder, find_source, load
+    from utils.data.catalogue import check_asked, check_count, check_small, find_source, load
+    from utils.data.fetching import data_folder
     from utils.data.prepare import prepare_part
 
     if options.name is None or options.show:
@@ -175,7 +177,8 @@ def _state(entry, data_dir: Path | None) -> str:
 
 
 def _show(options: Datasets) -> None:
-    from utils.data.catalogue import check_out, check_small, data_folder, find_entry, find_source, load
+    from utils.data.catalogue import check_out, check_small, find_entry, find_source, load
+    from utils.data.fetching import data_folder
     from utils.data.statistics import draw, statistics, summary
     from utils.files import write_json
     from utils.runs import results_slug

@@ -48,8 +48,9 @@ class Dedup:
 
 def _dedup(options: Dedup) -> None:
     from utils.data import load
-    from utils.data.catalogue import check_out, check_small, data_folder
+    from utils.data.catalogue import check_out, check_small
     from utils.data.dedup import draw_groups, find_duplicates
+    from utils.data.fetching import data_folder
     from utils.files import expect_folder, write_json
     from utils.runs import results_slug
 

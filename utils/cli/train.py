@@ -496,7 +496,7 @@ def _costs_in_words(experiment: Experiment, costs: dict, chosen: dict[str, str],
     from utils.choice import busy_in_words
 
     training, size = experiment.training, experiment.model.image_size
-    each, busy = costs["updates_per_epoch"], busy_in_words(costs["load"], costs["processors"], "; ")
+    each, busy = costs["updates_per_epoch"], busy_in_words(costs["load"], costs["processors"])
     epochs = f" = {training.epochs:,} epochs of {each:,}" if training.updates is None else f", {each:,} an epoch"
     lines = {
         "What": f"{experiment.preset} on {one_line(experiment.data.name)}, {size}x{size} pixels; parameters: "

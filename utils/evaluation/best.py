@@ -16,7 +16,7 @@ SAMPLES, LEAST_SAMPLES = 1_000, 50
 
 
 def distance_for(
-    experiment: Experiment, data_dir: str | Path | None = None, *, features: str = "auto", progress: bool = True
+    experiment: Experiment, data_dir: str | Path | None = None, *, progress: bool = True
 ) -> Callable[[Sampler], dict]:
     """What `training.train` takes as `distance` for an experiment with `keep` "best".
 
@@ -27,7 +27,6 @@ def distance_for(
     Args:
         experiment: what will be trained.
         data_dir: where datasets are.
-        features: as for `extractor_for`.
         progress: whether to show progress bars.
 
     Returns:
@@ -46,7 +45,7 @@ def distance_for(
             "with train/ and test/, or leave --keep best out."
         )
     places = {"data_dir": data_dir, "progress": progress}
-    extractor = extractor_for(data.name, size, features=features, small=data.small, **places)
+    extractor = extractor_for(data.name, size, small=data.small, **places)
     true = extractor(there.images[:SAMPLES])
 
     def distance(sampler: Sampler) -> dict:

@@ -24,10 +24,11 @@ from tqdm.auto import tqdm
 from utils import runtime
 from utils.config import DataConfig
 from utils.data import Dataset, load, scale
-from utils.data.catalogue import data_folder, find_entry, is_own
+from utils.data.catalogue import find_entry, is_own
 from utils.data.conditions import are_classes
 from utils.data.dataset import Description
 from utils.data.drawn import SIZES
+from utils.data.fetching import data_folder
 from utils.data.pixels import fit
 from utils.errors import InputError
 from utils.evaluation.held_out import held_out, source_there

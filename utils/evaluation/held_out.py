@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from utils.config import DataConfig
 from utils.data import Dataset, load
-from utils.data.catalogue import available_splits, data_folder, find_entry, find_source, is_own, reading
+from utils.data.catalogue import available_splits, find_entry, find_source, is_own, reading
 from utils.data.dataset import ALL, UNKNOWN, Source
+from utils.data.fetching import data_folder
 from utils.data.rows import some_of
 from utils.errors import InputError
 from utils.text import one_line

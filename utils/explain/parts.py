@@ -19,7 +19,8 @@ from keras import layers
 from tqdm import tqdm
 
 from utils.data import Dataset, load, scale
-from utils.data.catalogue import catalogue, data_folder, find_source
+from utils.data.catalogue import catalogue, find_source
+from utils.data.fetching import data_folder
 from utils.errors import InputError
 from utils.files import appears_whole, read_json, write_json
 from utils.models import load_network
@@ -150,14 +151,11 @@ def detector_for(
     return detector
 
 
-def train_detector(
-    train: Dataset, test: Dataset, *, epochs: int = EPOCHS, seed: int = 0, progress: bool = True
-) -> Detector:
+def train_detector(train: Dataset, test: Dataset, *, seed: int = 0, progress: bool = True) -> Detector:
     """Train a detector on a dataset's boxes and judge it on another's. The same arguments give the same bits.
 
     Args:
         train, test: datasets of 32x32 images with boxes of the same parts.
-        epochs: how often it sees the training images.
         seed: decides the initial weights, the order, the blur and the noise.
         progress: whether to show a progress bar.
 
@@ -169,15 +167,15 @@ def train_detector(
     boxes = np.asarray(train.boxes, np.float32)
     images = scale(_worn(_at_side(np.asarray(train.images)), random))
     network = _build(boxes, int(random.integers(2**31)))
-    updates = epochs * (len(images) // BATCH_SIZE)
+    updates = EPOCHS * (len(images) // BATCH_SIZE)
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, updates)
     network.compile(
         keras.optimizers.Adam(rate), {"presence": _presence_loss, "boxes": _box_loss(boxes)}, jit_compile=False
     )
     shown = (boxes[..., 0] >= 0).astype(np.float32)
     with tqdm(total=updates, desc="Learning to find parts", unit="update", disable=not progress) as bar:
-        for _ in range(epochs):
-            order = random.permutation(len(images))[: updates // epochs * BATCH_SIZE]
+        for _ in range(EPOCHS):
+            order = random.permutation(len(images))[: updates // EPOCHS * BATCH_SIZE]
             for rows in order.reshape(-1, BATCH_SIZE):
                 network.train_on_batch(images[rows], {"presence": shown[rows], "boxes": boxes[rows]})
                 bar.update()
@@ -187,7 +185,7 @@ def train_detector(
     card = {
         "title": f"detector of the parts of the {train.title}",
         "parts": list(train.box_names),
-        "trained_on": {"images": len(train), "fingerprint": train.fingerprint, "epochs": epochs, "seed": seed},
+        "trained_on": {"images": len(train), "fingerprint": train.fingerprint, "epochs": EPOCHS, "seed": seed},
         "tested_on": {"images": len(test), "fingerprint": test.fingerprint},
         "test": _accuracy(detector, seen, test.boxes),
         "test_blurred": _accuracy(detector, blurred, test.boxes),

@@ -12,7 +12,6 @@ Reference:
     Radford, Metz, Chintala (arXiv:1511.06434), §6.3.1.
 """
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -132,14 +131,12 @@ class HiddenConvolution:
     """A convolution of a generator that does not make the image.
 
     Attributes:
-        name: of its layer.
         number: its place among them, from 1 at the latents.
         stop: how many layers of the generator make its features, after normalisation and nonlinearity.
         last: name of the last of these layers.
         side, maps: shape of the features.
     """
 
-    name: str
     number: int
     stop: int
     last: str
@@ -155,7 +152,6 @@ def remove_part(
     boxes_of: Detector | Mapping[int, np.ndarray],
     *,
     part: str,
-    layer: str | int | None = None,
     samples: int = 1000,
     draws: int = DRAWS,
     seed: int = 0,
@@ -167,19 +163,16 @@ def remove_part(
         boxes_of: a detector, which then also tells whether the part is gone; or boxes drawn by hand (see
             `parts.read_boxes`) on the samples that `./dcgan sample RUN -n SAMPLES --seed SEED --as files` writes.
         part: which part of the detector; for boxes drawn by hand only its name.
-        layer: name, or number from 1, of the convolution whose features are used; by default the second from the top
-            that does not make the image (the only one, where there is one).
         samples: how many samples are looked at to learn from, and how many fresh ones to measure on. Boxes drawn by
             hand are both learnt from and measured on.
         draws: how many times random maps are chosen.
         seed: decides latents, negatives and random maps.
 
     Raises:
-        InputError: there is no such part or layer, the generator has no hidden convolution, or the part is hardly ever
-            shown.
+        InputError: there is no such part, the generator has no hidden convolution, or the part is hardly ever shown.
     """
     generator = sampler.generator
-    hidden = hidden_convolution(generator, layer)
+    hidden = hidden_convolution(generator)
     below, above = generator.layers[: hidden.stop], generator.layers[hidden.stop :]
     by_hand = isinstance(boxes_of, Mapping)
 
@@ -230,11 +223,11 @@ def remove_part(
     )
 
 
-def hidden_convolution(generator: keras.Sequential, layer: str | int | None = None) -> HiddenConvolution:
-    """A convolution of a generator by its name or number; by default the second from the top.
+def hidden_convolution(generator: keras.Sequential) -> HiddenConvolution:
+    """The second convolution from the top of those that do not make the image; the only one, where there is one.
 
     Raises:
-        InputError: there is no such convolution (the message lists those that there are), or none at all.
+        InputError: there is none.
     """
     network = getattr(generator, "layers", [])
     places = [i for i, one in enumerate(network) if isinstance(one, layers.Conv2D | layers.Conv2DTranspose)]
@@ -243,17 +236,10 @@ def hidden_convolution(generator: keras.Sequential, layer: str | int | None = No
             "Removing a part needs a generator with a convolution before the one that makes the image. Received: "
             f"{type(generator).__name__} of {', '.join(type(one).__name__ for one in network) or 'no layers'}."
         )
-    hidden = []
-    for number, (place, stop) in enumerate(itertools.pairwise(places), start=1):
-        side, maps = network[stop - 1].output.shape[1], network[stop - 1].output.shape[3]
-        hidden.append(HiddenConvolution(network[place].name, number, stop, network[stop - 1].name, side, maps))
-    if layer is None:
-        return hidden[max(0, len(hidden) - 2)]
-    for one in hidden:
-        if str(layer) in (one.name, one.last, str(one.number)):
-            return one
-    listed = ", ".join(f"{one.number} ({one.name})" for one in hidden)
-    raise InputError(f"There is no hidden convolution {layer!r} in this generator; choose one of {listed}.")
+    number = max(1, len(places) - 2)
+    stop = places[number]
+    side, maps = network[stop - 1].output.shape[1], network[stop - 1].output.shape[3]
+    return HiddenConvolution(number, stop, network[stop - 1].name, side, maps)
 
 
 # --- learning which maps draw the part --------------------------------------------------------------------------------

@@ -156,16 +156,16 @@ def _pooled(network: FixedDiscriminator) -> Callable:
     return features
 
 
-def largest_in_cells(maps, cells: int = GRID):
-    """The largest values of maps (N, S, S, C) in a grid of cells: (N, cells, cells, C). A smaller map stays as it is.
+def largest_in_cells(maps):
+    """The largest values of maps (N, S, S, C) in a grid of cells: (N, GRID, GRID, C). A smaller map stays as it is.
 
     The cells of a map of 32, 16, 8 or 4 places are 8, 4, 2 or 1 of them wide. If the side cannot be divided they
     overlap by a place where they have to, so that none of them is left out.
     """
     side = maps.shape[1]
-    if side <= cells:
+    if side <= GRID:
         return maps
-    edges = [(number * side // cells, -(-(number + 1) * side // cells)) for number in range(cells)]
+    edges = [(number * side // GRID, -(-(number + 1) * side // GRID)) for number in range(GRID)]
     maps = keras.ops.stack([keras.ops.max(maps[:, start:stop], axis=1) for start, stop in edges], axis=1)
     return keras.ops.stack([keras.ops.max(maps[:, :, start:stop], axis=2) for start, stop in edges], axis=2)
 

@@ -173,8 +173,8 @@ def _scarcest(part: Part, classes: int) -> tuple[str | int, int]:
 def cifar(
     split: Split,
     features: Callable[[Part], np.ndarray],
-    seed: int = 0,
-    few_draws: int = 10,
+    seed: int,
+    few_draws: int,
     progress: str | None = None,
 ) -> Outcome:
     """The paper's experiment on CIFAR-10, with `svm.many`.
@@ -204,9 +204,9 @@ def cifar(
 def svhn(
     split: Split,
     features: Callable[[Part], np.ndarray],
-    seed: int = 0,
-    choosing_draws: int = 10,
-    draws: int = 100,
+    seed: int,
+    choosing_draws: int,
+    draws: int,
     progress: str | None = None,
 ) -> Outcome:
     """The paper's experiment on SVHN with 1,000 labels, as the authors' code has it, with `svm.few`.

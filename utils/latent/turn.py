@@ -160,7 +160,6 @@ def turn_vector(
     exemplars: int = 4,
     pool: int = 1_000,
     samples: int = SAMPLES,
-    strengths: tuple[float, ...] = STRENGTHS,
     seed: int = 0,
 ) -> Turning:
     """Make a turn vector from the samples that lean most to either side, and measure what it does to others.
@@ -172,7 +171,6 @@ def turn_vector(
         exemplars: of each side.
         pool: samples that exemplars are found among.
         samples: fresh ones, that the vector is added to.
-        strengths: how much of it, from the least to the most.
         seed: of all samples and random vectors.
     """
     if 2 * exemplars > pool:
@@ -191,7 +189,7 @@ def turn_vector(
     turn_before, seen_before = gauge(before), judge.shown(before) if judge else None
 
     def follow(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        drawn = [scale_back(sampler.images((start + strength * vectors).astype(np.float32))) for strength in strengths]
+        drawn = [scale_back(sampler.images((start + strength * vectors).astype(np.float32))) for strength in STRENGTHS]
         turned = np.stack([gauge(pictures) - turn_before for pictures in drawn], 1)
         kept = np.full(turned.shape, np.nan)
         if judge:
@@ -201,7 +199,7 @@ def turn_vector(
     degrees, kept, shown = follow(vector)
     random_degrees, random_kept, _ = follow(others)
     return Turning(
-        exemplars, vector, images[left], images[right], strengths, degrees, random_degrees, kept, random_kept, shown
+        exemplars, vector, images[left], images[right], STRENGTHS, degrees, random_degrees, kept, random_kept, shown
     )
 
 

@@ -86,12 +86,10 @@ class CrossDomain(Study):
 
     Attributes:
         source: name of a dataset, or the path of own pictures, with labels or attributes.
-        target: what they are to become; None for what `target_for` finds.
     """
 
     seeds: tuple[int, ...] = (0,)
     source: str = DIGITS
-    target: DataConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -127,13 +125,12 @@ class Task:
     about: dict
 
 
-def cross_domain(data: str = DIGITS, scale: str = "report", target: DataConfig | None = None) -> CrossDomain:
+def cross_domain(data: str = DIGITS, scale: str = "report") -> CrossDomain:
     """Source images drawn as those of a built-in dataset: with all losses of the paper, and without some of them.
 
     Args:
         data: name of the source, or the path of own pictures, with labels or attributes.
         scale: one of `presets.SCALES`.
-        target: what they are to become; by default see `target_for`.
     """
     at_scale(SIZES, scale)  # refuses what is none
     return CrossDomain(
@@ -147,7 +144,6 @@ def cross_domain(data: str = DIGITS, scale: str = "report", target: DataConfig |
         ),
         scale=scale,
         source=str(data),
-        target=target,
     )
 
 
@@ -206,7 +202,7 @@ def carry_out(
     from utils.training.transfer import Weights
 
     updates, batch_size, judged = at_scale(SIZES, study.scale)
-    target = study.target or target_for(study.source, data_dir)
+    target = target_for(study.source, data_dir)
     home, folder = results.folders(home, out)
     images = results.images_expected(study, DataConfig(study.source), SIDE, folder, data_dir, progress)
     settings = {"updates": updates, "batch_size": batch_size, "ema_decay": SHORT_AVERAGE, **KERNEL_4}

@@ -20,7 +20,7 @@ from utils.data.catalogue import find_entry, shorter_sides
 from utils.errors import InputError
 from utils.figure import new_figure
 from utils.fitting import recommended
-from utils.presets import SHORT_AVERAGE
+from utils.presets import SHORT_AVERAGE, preset
 from utils.runs import Run, dataset_slug
 from utils.studies import results
 from utils.studies.crossings import FEW
@@ -314,7 +314,7 @@ def in_words(kept: dict) -> str:
     runs, lines = _trained(kept), []
     for run in runs:
         experiment = config.from_dict(run["settings"])
-        changed = config.differences(config.preset(experiment.preset), experiment)
+        changed = config.differences(preset(experiment.preset), experiment)
         settings = ", ".join(f"{name.split('.', 1)[1]} {_plainly(now)}" for name, (_, now) in changed.items())
         lines.append(
             f"{run['arm']}: {experiment.preset} with {settings}; {run['device']}, {run['seconds'] / 60:.1f} min"

@@ -4,7 +4,7 @@ there, and at equal updates."""
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from utils import viz
 from utils.config import replace
@@ -112,17 +112,16 @@ def carry_out(
     return runs, file
 
 
-def plot_as_fig_13(kept: dict, figure: Figure | SubFigure | None = None) -> Figure | SubFigure:
+def plot_as_fig_13(kept: dict) -> Figure:
     """Draw samples of each amount after about one epoch, after as many epochs as the largest had (the report's Fig 13),
     and after as many updates; all of the same latents. Augmented ones stand at the end alone.
 
     Args:
         kept: as `results.load` gives them.
-        figure: what to draw into; a new one by default.
     """
     runs = {run["arm"]: run for run in kept["runs"] if run["seed"] == 0}
     rows = sorted((run for arm, run in runs.items() if not arm.endswith("-epochs")), key=lambda run: run["images"])
-    figure = figure or new_figure(13, 1.25 * len(rows))
+    figure = new_figure(13, 1.25 * len(rows))
     for row, long in zip(figure.subplots(len(rows), 3, squeeze=False), rows):
         short = runs.get(f"{long['images']}-epochs", long)
         first = short["snapshots"].index(after_about_one(short))

@@ -8,7 +8,7 @@ import numpy as np
 from utils import config
 from utils.data.catalogue import count_for, is_own
 from utils.errors import InputError
-from utils.evaluation.distances import LEAST_SAMPLES
+from utils.evaluation.distances import LEAST_SAMPLES, SAMPLES
 from utils.runs import Run
 from utils.studies import measure, results
 from utils.studies.study import Study, samples_for, train_arms
@@ -20,7 +20,7 @@ def train_study(
     out: str | Path | None = None,
     *,
     data_dir: str | Path | None = None,
-    samples: int | None = measure.SAMPLES,
+    samples: int | None = SAMPLES,
     progress: bool = True,
     also: Callable[[Run], dict] | None = None,
     pictures: Mapping[str, np.ndarray] | None = None,

@@ -275,21 +275,48 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
         hosts: names under which it may be asked; a page elsewhere that gives this machine another name is refused.
     """
 
-    def answer(function):
-        """An endpoint that runs in a thread; bad input gets its sentence."""
-
-        @functools.wraps(function)
-        async def endpoint(request: Request) -> Response:
-            body = await request.body() if request.method == "POST" else b""
-            return await run_in_threadpool(function, request, body)
-
-        return endpoint
-
-    @answer
+    @_answer
     def everything(request: Request, _: bytes) -> Response:
         return JSONResponse({"form": "server", **studio.listed()})
 
-    @answer
+    async def page(request: Request) -> Response:
+        name = request.path_params.get("name") or "index.html"
+        files = {file.name: file for file in PAGE.iterdir() if file.suffix in KINDS}
+        if name not in files:
+            raise HTTPException(404, "There is no such page.")
+        return FileResponse(files[name], media_type=KINDS[files[name].suffix])
+
+    async def refused(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException):
+            return _sentence(request, error.detail, error.status_code)
+        return _sentence(request, studio.told(one_line(str(error))), 400)
+
+    routes = [
+        Route("/studio.json", everything),  # before the pages, whose names it looks like
+        Route("/", page),
+        Route("/{name}", page),
+        *_of_models(studio),
+        *_of_runs(studio),
+    ]
+    handlers = {InputError: refused, HTTPException: refused}
+    return Guarded(Starlette(routes=routes, exception_handlers=handlers), token, hosts)
+
+
+def _answer(function):
+    """An endpoint that runs in a thread; bad input gets its sentence."""
+
+    @functools.wraps(function)
+    async def endpoint(request: Request) -> Response:
+        body = await request.body() if request.method == "POST" else b""
+        return await run_in_threadpool(function, request, body)
+
+    return endpoint
+
+
+def _of_models(studio: Studio) -> list[Route]:
+    """What can be asked of a model."""
+
+    @_answer
     def model(request: Request, _: bytes) -> Response:
         key = request.path_params["key"]
         networks = studio.networks(key)
@@ -299,11 +326,11 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
         shows = may_show_true(studio.offer(key), studio.public)
         return _json(about | {"judges": judged, "explains": explained, "true": shows})
 
-    @answer
+    @_answer
     def directions(request: Request, _: bytes) -> Response:
         return _json(plain_directions(studio.networks(request.path_params["key"]).directions()))
 
-    @answer
+    @_answer
     def true(request: Request, _: bytes) -> Response:
         offer = studio.offer(request.path_params["key"])
         if not may_show_true(offer, studio.public):
@@ -313,19 +340,19 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
             raise InputError(f"Its true images are not on this machine: {offer.data_title} is not where datasets are.")
         return Response(shown.packed(), media_type="application/octet-stream")
 
-    @answer
+    @_answer
     def draw(request: Request, body: bytes) -> Response:
         networks = studio.networks(request.path_params["key"])
         latents, conditions = _numbers(body, networks)
         return _pixels(networks.draw(latents, conditions))
 
-    @answer
+    @_answer
     def judge(request: Request, body: bytes) -> Response:
         networks = studio.networks(request.path_params["key"])
         images, rest = _images(body, networks, _count(request.query_params.get("count", "1")))
         return _floats(networks.judge(images, _conditions(rest, networks, len(images))))
 
-    @answer
+    @_answer
     def explain(request: Request, body: bytes) -> Response:
         networks = studio.networks(request.path_params["key"])
         images, _ = _images(body, networks, 1)
@@ -333,31 +360,46 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
         maps = networks.explain(images[0], asked.get("method", ""), asked.get("weights") == "random")
         return _floats(maps)
 
-    @answer
+    @_answer
     def over_time(request: Request, body: bytes) -> Response:
         networks = studio.networks(request.path_params["key"])
         images, rest = _images(body, networks, 1)
         logits = networks.over_time(images, _conditions(rest, networks, 1))
         return JSONResponse({"unit": _unit(networks.offer), "logits": logits})
 
-    @answer
+    @_answer
     def picture(request: Request, body: bytes) -> Response:
         size = studio.offer(request.path_params["key"]).experiment.model.image_size
         image, note = read_picture(request.query_params.get("name", ""), body, size)
         return _pixels(image[None], {"X-Note": note})
 
-    @answer
+    @_answer
     def condition(request: Request, body: bytes) -> Response:
         if len(body) > TEXT:
             raise HTTPException(413, "That is too long: ask in fewer words.")
         text = parse_qs(body.decode("utf-8", "replace")).get("text", [""])[0]
         return _floats(studio.networks(request.path_params["key"]).condition(text[:1000]))
 
-    @answer
+    posted = {
+        "draw": draw, "judge": judge, "explain": explain, "over_time": over_time, "picture": picture,
+        "condition": condition,
+    }  # fmt: skip
+    return [
+        Route("/models/{key}/model.json", model),
+        Route("/models/{key}/directions.json", directions),
+        Route("/models/{key}/true.bin", true),
+        *(Route(f"/models/{{key}}/{name}", endpoint, methods=["POST"]) for name, endpoint in posted.items()),
+    ]
+
+
+def _of_runs(studio: Studio) -> list[Route]:
+    """What can be asked of a run, and done with it."""
+
+    @_answer
     def run(request: Request, _: bytes) -> Response:
         return _json(studio.snapshot(request.path_params["key"]))
 
-    @answer
+    @_answer
     def grid_of(request: Request, _: bytes) -> Response:
         watched, name = studio.watched(request.path_params["key"]), request.path_params["name"]
         run = watched.run
@@ -368,14 +410,14 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
             raise HTTPException(404, "There is no such grid.")
         return FileResponse(served[name], media_type="image/png")
 
-    @answer
+    @_answer
     def film(request: Request, _: bytes) -> Response:
         file = studio.watched(request.path_params["key"]).run.film
         if not file.is_file():
             raise HTTPException(404, "This run has no film yet.")
         return FileResponse(file, media_type="video/mp4")
 
-    @answer
+    @_answer
     def report(request: Request, _: bytes) -> Response:
         key, name = request.path_params["key"], request.path_params["name"]
         file = report_files(studio.watched(key).run).get(name)
@@ -383,18 +425,18 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
             raise HTTPException(404, "This run has no report yet, or it may not be passed on.")
         return FileResponse(file, headers={"content-security-policy": REPORT_POLICY})
 
-    @answer
+    @_answer
     def make_report(request: Request, _: bytes) -> Response:
         key = request.path_params["key"]
         if not may_show_true(studio.offer(key), studio.public):
             raise InputError("A report shows true images, and these may not be passed on.")
         return JSONResponse({"said": studio.trainings.report(studio.watched(key).run)})
 
-    @answer
+    @_answer
     def stop(request: Request, _: bytes) -> Response:
         return JSONResponse({"said": studio.trainings.stop(studio.watched(request.path_params["key"]).run)})
 
-    @answer
+    @_answer
     def go_on(request: Request, _: bytes) -> Response:
         return JSONResponse({"said": studio.trainings.go_on(studio.watched(request.path_params["key"]).run)})
 
@@ -425,39 +467,15 @@ def application(studio: Studio, token: str | None = None, hosts: Sequence[str] =
 
         return StreamingResponse(stream(), media_type="text/event-stream")
 
-    async def page(request: Request) -> Response:
-        name = request.path_params.get("name") or "index.html"
-        files = {file.name: file for file in PAGE.iterdir() if file.suffix in KINDS}
-        if name not in files:
-            raise HTTPException(404, "There is no such page.")
-        return FileResponse(files[name], media_type=KINDS[files[name].suffix])
-
-    async def refused(request: Request, error: Exception) -> Response:
-        if isinstance(error, HTTPException):
-            return _sentence(request, error.detail, error.status_code)
-        return _sentence(request, studio.told(one_line(str(error))), 400)
-
-    of_model = {"draw": draw, "judge": judge, "explain": explain, "over_time": over_time, "picture": picture}
-    routes = [
-        Route("/studio.json", everything),  # before the pages, whose names it looks like
-        Route("/", page),
-        Route("/{name}", page),
-        Route("/models/{key}/model.json", model),
-        Route("/models/{key}/directions.json", directions),
-        Route("/models/{key}/true.bin", true),
-        *(Route(f"/models/{{key}}/{name}", one, methods=["POST"]) for name, one in of_model.items()),
-        Route("/models/{key}/condition", condition, methods=["POST"]),
+    posted = {"report": make_report, "stop": stop, "go_on": go_on}
+    return [
         Route("/runs/{key}/run.json", run),
         Route("/runs/{key}/events", events),
         Route("/runs/{key}/grids/{name}", grid_of),
         Route("/runs/{key}/training.mp4", film),
         Route("/runs/{key}/{name:str}", report),
-        Route("/runs/{key}/report", make_report, methods=["POST"]),
-        Route("/runs/{key}/stop", stop, methods=["POST"]),
-        Route("/runs/{key}/go_on", go_on, methods=["POST"]),
+        *(Route(f"/runs/{{key}}/{name}", endpoint, methods=["POST"]) for name, endpoint in posted.items()),
     ]
-    handlers = {InputError: refused, HTTPException: refused}
-    return Guarded(Starlette(routes=routes, exception_handlers=handlers), token, hosts)
 
 
 class Guarded:

@@ -40,8 +40,8 @@ from utils.training.board import Board
 from utils.training.copies import Copies
 from utils.training.doctor import Diagnosis, Finding
 from utils.training.losses import undecided_logit
-from utils.training.players import build_players
-from utils.training.step import Record, Update, learning_rate
+from utils.training.players import build_players, learning_rate
+from utils.training.step import Record, Update
 from utils.training.summary import keep_best, performance_summarizer, save_networks
 from utils.training.team import Team, losses_in_words, team_for
 from utils.training.watch import Watch, of_updates
@@ -174,26 +174,7 @@ def resume(
     if checkpoint.latest(run.checkpoints) is None:
         _expect_untrained(run)
     if changed is not None:
-        changed = config.replace(changed, name=place_of(changed.data.name, experiment.data.name))
-        odd = config.differences(experiment, changed)
-        wanted = {unit: odd.pop(f"training.{unit}s", None) for unit in ("epoch", "update")}
-        other = "update" if run.unit == "epoch" else "epoch"
-        odd.pop(f"training.summary_{run.unit}s", None)
-        if f"training.summary_{other}s" in odd:
-            raise InputError(
-                f"{run.folder} counts {run.unit}s: say with --summary-{run.unit}s how many are between its summaries."
-            )
-        if all(map(is_own, odd.get("data.name", [experiment.data.name]))):
-            odd.pop("data.name", None)  # own pictures may be moved; their fingerprint tells whether they are the same
-        if odd:
-            listed = "; ".join(f"{name}: {old!r} in the run, {new!r} asked for" for name, (old, new) in odd.items())
-            raise InputError(f"A run goes on under its own settings ({listed}); start a new run with `train` instead.")
-        if unit_of(changed.training) != run.unit or wanted.pop(other):
-            raise InputError(f"{run.folder} counts {run.unit}s: say with --{run.unit}s how many it is to have.")
-        before, after = wanted[run.unit] or (0, 0)
-        if after < before:
-            raise InputError(f"{run.unit}s can only be raised. Received: {after}, the run has {before}.")
-        experiment = changed
+        experiment = _as_changed(run, changed)
     _check_asked(experiment, distance, checkpoint_seconds)
     runtime.check_precision(experiment.training.precision, force_precision)
     device, remarks = runtime.start(experiment.training.precision), []
@@ -220,20 +201,51 @@ def resume(
         if encoder:
             encoder.save(run.models)
         run.log(f"Resumed on {device}{f', with the pictures in {experiment.data.name}' if moved else ''}.")
-        now, then = runtime.environment(), run.environment
-        other = {
-            name: (then.get(name), now[name]) for name in now if then.get(name) != now[name] and name != "platform"
-        }
-        if other:
-            run.log(f"The environment differs, so bits may: {other}.")
         if progress:
             print(f"Resuming {one_line(str(run.folder))} on {device}.")
-            for name, (old, new) in other.items():
-                print(f"Note: {name} was {old}, now {new}: the result may differ in the last bits.")
+        _tell_other_environment(run, progress)
         for remark in remarks:
             _say(run, remark, progress)
 
     return _train(run, dataset, progress, checkpoint_seconds, measure, team, begin)
+
+
+def _as_changed(run: Run, changed: Experiment) -> Experiment:
+    """The experiment that a run may go on as: what is asked for, if it changes only what `resume` accepts.
+
+    Raises:
+        InputError: it says what else would change.
+    """
+    changed = config.replace(changed, name=place_of(changed.data.name, run.experiment.data.name))
+    odd = config.differences(run.experiment, changed)
+    wanted = {unit: odd.pop(f"training.{unit}s", None) for unit in ("epoch", "update")}
+    other = "update" if run.unit == "epoch" else "epoch"
+    odd.pop(f"training.summary_{run.unit}s", None)
+    if f"training.summary_{other}s" in odd:
+        raise InputError(
+            f"{run.folder} counts {run.unit}s: say with --summary-{run.unit}s how many are between its summaries."
+        )
+    if all(map(is_own, odd.get("data.name", [run.experiment.data.name]))):
+        odd.pop("data.name", None)  # own pictures may be moved; their fingerprint tells whether they are the same
+    if odd:
+        listed = "; ".join(f"{name}: {old!r} in the run, {new!r} asked for" for name, (old, new) in odd.items())
+        raise InputError(f"A run goes on under its own settings ({listed}); start a new run with `train` instead.")
+    if unit_of(changed.training) != run.unit or wanted.pop(other):
+        raise InputError(f"{run.folder} counts {run.unit}s: say with --{run.unit}s how many it is to have.")
+    before, after = wanted[run.unit] or (0, 0)
+    if after < before:
+        raise InputError(f"{run.unit}s can only be raised. Received: {after}, the run has {before}.")
+    return changed
+
+
+def _tell_other_environment(run: Run, progress: bool) -> None:
+    """Say what is another version or machine than the run began with, and that bits may differ for it."""
+    now, then = runtime.environment(), run.environment
+    other = {name: (then.get(name), now[name]) for name in now if then.get(name) != now[name] and name != "platform"}
+    if other:
+        run.log(f"The environment differs, so bits may: {other}.")
+    for name, (old, new) in other.items() if progress else ():
+        print(f"Note: {name} was {old}, now {new}: the result may differ in the last bits.")
 
 
 def _encoder(

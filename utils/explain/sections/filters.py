@@ -10,6 +10,9 @@ from utils.explain.draw import GAP, TILE, around_grey
 from utils.explain.sections import Finding, Picture, Section, rounded
 from utils.explain.subject import Subject
 
+SHOWN = 32
+"""Maps of a convolution in the picture of its activations."""
+
 
 def section(subject: Subject, folder: Path) -> Section:
     filters = first_filters(subject.fixed, subject.seed)
@@ -46,11 +49,11 @@ def draw_first_filters(record: Filters, file: str | Path) -> Path:
     return Path(file)
 
 
-def draw_activations(record: Activations, file: str | Path, shown: int = 32) -> Path:
+def draw_activations(record: Activations, file: str | Path) -> Path:
     """One image through the network: of each convolution the maps that answer most, each scaled by itself."""
     pictures = [viz.letters("image", TILE + 2 * GAP, 22), viz.grid(record.image[None], tile=TILE, gap=GAP)]
     for convolution, maps in zip(record.convolutions, record.maps):
-        order = np.argsort(-np.abs(maps).max((0, 1)), kind="stable")[:shown]
+        order = np.argsort(-np.abs(maps).max((0, 1)), kind="stable")[:SHOWN]
         tiles = around_grey(np.moveaxis(maps[..., order], -1, 0), (1, 2))[..., None].repeat(3, -1)
         grid = viz.grid(tiles, columns=16, tile=64, gap=GAP)
         pictures += [viz.letters(f"{convolution}, the strongest {len(order)}", 360, 22), grid]

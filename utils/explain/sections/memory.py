@@ -7,7 +7,8 @@ import numpy as np
 
 from utils import viz
 from utils.config import Experiment
-from utils.data.catalogue import count_for, data_folder, find_entry, is_own, load_of
+from utils.data.catalogue import count_for, find_entry, is_own, load_of
+from utils.data.fetching import data_folder
 from utils.data.rows import leave_out
 from utils.errors import InputError
 from utils.evaluation.copying import closest_hundredth
