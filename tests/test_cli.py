@@ -1,7 +1,9 @@
 """The command line and the launcher, as a user meets them: real processes, exit codes, what is on the screen."""
 
 import dataclasses
+import errno
 import json
+import math
 import os
 import re
 import shlex
@@ -22,6 +24,7 @@ from utils.cli.options import read, todays
 from utils.cli.train import Resume, Train, _say_finished, command_for
 from utils.config import DataConfig, Experiment, TrainingConfig, preset, presets, replace
 from utils.data import Dataset
+from utils.data.catalogue import is_own
 from utils.errors import Interrupted
 from utils.fitting import at_size
 from utils.lengths import MOST_TIMES
@@ -651,8 +654,8 @@ def test_every_choice_gives_way_to_its_option_and_a_preset_is_taken_as_it_is(tmp
     assert asked.training.augment == ("cutout",) and resolved("--data", pets, "--augment").training.augment == ()
     assert resolved("--data", pets, "--updates", "41").training.updates == 41
     assert resolved("--data", pets, "--epochs", "3").training.updates is None
-    report = resolved("--data", pets, "--preset", "report64")
-    assert report == replace(preset("report64"), name=pets, updates=1_000) and resolved(*shlex.split(
+    report = resolved("--data", pets, "--preset", "report64", "--batch-size", "64")
+    assert report == replace(preset("report64"), name=pets, updates=MOST_TIMES, batch_size=64) and resolved(*shlex.split(
         command_for(report))[2:]) == report  # fmt: skip
     for options in ([], ["--data", "faces"], ["--preset", "report32"]):  # as they were made
         assert resolved(*options) in (preset("quick64"), preset("report32"))
@@ -842,6 +845,43 @@ def test_too_few_pictures_and_a_folder_without_any_are_refused_before_anything_i
     assert code == 2 and "holds no picture that can be read: it is empty" in err
 
 
+def test_a_preset_refuses_too_few_own_pictures_and_a_recipe_that_is_none_before_anything_is_measured(
+    capsys, tmp_path, speed
+):
+    tried, few = speed(1.0), own_pictures(tmp_path / "few", 5, [64])
+    for dry in ((), ("--dry-run",)):
+        code, out, err = said(capsys, "train", "--preset", "quick64", "--data", few, "--data-dir", tmp_path, *dry)
+        assert code == 2 and out == "" and "up to 5 images, fewer than one update takes: 16 (--batch-size)." in err
+    code, out, err = said(capsys, "train", "--recipe", "rotations", "--data-dir", tmp_path / "data")
+    assert code == 2 and out == "" and "dcgan, regularised, rotation" in err and not (tmp_path / "data").exists()
+    assert not tried
+
+
+def test_runs_that_cannot_be_written_are_refused_with_the_option_that_says_where(capsys, tmp_path, monkeypatch):
+    def full(path):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr("utils.cli.train.expect_writable", full)
+    code, _, err = said(capsys, "train", "--runs-dir", tmp_path / "runs")
+    assert code == 2
+    assert err.endswith(f"written to {tmp_path}/runs: Read-only file system; choose another --runs-dir.\n")
+
+
+def test_which_run_is_the_last_is_decided_once(tmp_path, run, monkeypatch):
+    """Another training may write while TensorFlow starts."""
+    one, other = (Run(shutil.copytree(run.folder, tmp_path / "faces" / name)) for name in ("0001-a", "0002-b"))
+    other.save_state(dataclasses.replace(other.state, status="stopped"))
+    options = ["last", "--runs-dir", str(tmp_path)]
+    asked = read(Resume, options, "resume", Resume.default(options))
+    one.save_state(dataclasses.replace(one.state, status="stopped"))
+    assert Run.find("last", tmp_path).folder == one.folder
+    taken = []
+    monkeypatch.setattr("utils.training.resume", lambda run, **_: taken.append(run.folder) or run)
+    monkeypatch.setattr("utils.cli.train._say_finished", lambda *_: None)
+    asked.run()
+    assert taken == [other.folder]
+
+
 def test_digits_of_28_pixels_are_trained_on_and_the_end_says_what_is_next(capsys, tmp_path, pictures):
     options = ["--image-size", 28, "--updates", 3, "--width", 0.1, "--batch-size", 20, "--summary-samples", 8]
     places = ["--runs-dir", tmp_path / "my runs", "--data-dir", tmp_path / "data"]
@@ -918,6 +958,27 @@ def test_what_a_resumed_training_took_before_is_no_sign_of_a_busy_machine(capsys
         assert ("had been expected, but the machine was busier" in capsys.readouterr().out) == busier
 
 
+def test_what_another_device_was_timed_for_is_no_expectation(capsys, run, monkeypatch):
+    timed = run.environment | {"update_seconds": 10.0}
+    monkeypatch.setitem(run.__dict__, "environment", timed)
+    assert 20 < expected_seconds(run, 2, 2) < math.inf
+    monkeypatch.setattr(
+        Run, "state", dataclasses.replace(run.state, replicas=[{"update": 1, "workers": 2, "devices": 1}])
+    )
+    assert expected_seconds(run, 2, 2) == math.inf
+    monkeypatch.setattr(Run, "state", State("finished", 2, 1, 9e9))
+    monkeypatch.setitem(run.__dict__, "environment", timed | {"device": {"kind": "GPU", "name": "a fast one"}})
+    assert expected_seconds(run, 2, 2) == math.inf
+    _say_finished(run, 9e9)
+    assert "had been expected" not in capsys.readouterr().out
+
+
+def test_what_was_trained_under_launch_is_trained_on_under_launch(capsys, run, monkeypatch):
+    monkeypatch.setattr("utils.cli.train.launched", lambda: ["launch", "--workers", "2"])
+    _say_finished(run, 1.0)
+    assert f"./dcgan launch --workers 2 resume {run.folder} --epochs " in capsys.readouterr().out
+
+
 def test_to_train_on_is_not_advised_where_so_few_images_make_samples_worse(capsys, run, monkeypatch):
     each, goal = run.environment["images"] // run.experiment.training.batch_size, run.goal
     monkeypatch.setattr("utils.cli.train.MANY_UPDATES", 1)
@@ -973,6 +1034,7 @@ def test_the_presets_count_belongs_to_the_presets_own_data():
         replace(at_size(preset("quick64"), 128), name="pets", count=None, updates=12_000, summary_updates=240),
         replace(preset("quick64"), updates=12_000, summary_updates=100, augment=("colour", "translation")),
         replace(preset("quick64"), epochs=3),
+        replace(preset("quick64"), name="/tmp/pets", count=20, rules=1),
         replace(at_size(preset("quick64"), 32), conditions="attributes", condition_names=("hat", "long hair")),
         replace(at_size(preset("quick64"), 128), discriminator={"dropout": 0.2}, generator={"bias": True}),
         *(
@@ -993,6 +1055,8 @@ def test_the_command_that_is_shown_trains_the_same_experiment(experiment):
     if experiment.model.conditions == "text":  # its names are sentences about its first images
         experiment = replace(experiment, condition_names=())
     assert resolved(*options) == experiment
+    if is_own(experiment.data.name):
+        assert resolved(*options).data.rules == experiment.data.rules  # which equality passes over
 
 
 def test_an_experiment_put_together_in_python_is_told_as_changes_of_the_first_commands_preset():

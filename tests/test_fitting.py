@@ -218,6 +218,12 @@ def test_minutes_leave_time_for_the_summaries_and_measurements_that_are_asked_fo
     assert "some seconds at each summary, comes on top" in chosen(keep="best").why["Length"]
 
 
+def test_a_size_that_networks_do_not_fit_is_refused_with_those_around_it():
+    for size, there in ((600, "512 or 640"), (1000, "896 or 1024"), (10_000, "2048")):
+        with pytest.raises(InputError, match=f"made for images of {there} pixels"):
+            at_size(preset("quick64"), size)
+
+
 @pytest.mark.parametrize(
     ("minutes", "each", "updates"),
     [(20, 0.25, 4_300), (20, 0.0251, 43_000), (1, 10.0, 5), (0.1, 60.0, 1), (5, 0.3, 900)],

@@ -135,13 +135,7 @@ def choose(
     def at(size: int) -> Experiment:
         images, certain = count(size)
         experiment = recommend(size, images, None)
-        training = experiment.training
-        if images < training.batch_size * training.discriminator_steps:
-            times = f", {training.discriminator_steps} times" if training.discriminator_steps > 1 else ""
-            raise InputError(
-                f"There are {'' if certain else 'up to '}{images:,} images, fewer than one update takes: "
-                f"{training.batch_size} (--batch-size){times}."
-            )
+        check_enough(experiment, images, certain)
         return experiment
 
     def seconds(size: int) -> float:
@@ -186,6 +180,25 @@ def choose(
             why["Expect"] += "FOLDER/train, or are beyond --count, and it is trained anew, ./dcgan explain last --only "
             why["Expect"] += "memory looks for that"
     return Choice(timed.experiment, why, minutes, timed.trial)
+
+
+def check_enough(experiment: Experiment, images: int, certain: bool) -> None:
+    """Refuse images that are too few for one update, before anything is timed or read for them.
+
+    Args:
+        experiment: what would be trained.
+        images: how many there are; up to so many where that is not `certain`.
+
+    Raises:
+        InputError: it says how many an update takes.
+    """
+    training = experiment.training
+    if images < training.batch_size * training.discriminator_steps:
+        times = f", {training.discriminator_steps} times" if training.discriminator_steps > 1 else ""
+        raise InputError(
+            f"There are {'' if certain else 'up to '}{images:,} images, fewer than one update takes: "
+            f"{training.batch_size} (--batch-size){times}."
+        )
 
 
 def choose_length(

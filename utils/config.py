@@ -241,7 +241,7 @@ class TrainingConfig(_Section):
     beta_2: float = 0.999
     """Adam's decay of the second moment."""
     recipe: str = "dcgan"
-    """Who is updated by what, and in which order: one of `registries.RECIPES`."""
+    """Who is updated by what, and in which order: dcgan, regularised or rotation (`registries.RECIPES`)."""
     loss: Literal[tuple(LOSSES)] = "non_saturating"  # type: ignore[valid-type]
     """What the networks descend. non_saturating: the generator -log D(fake); saturating: log(1 - D(fake)), whose
     gradient vanishes where the discriminator is sure (Goodfellow et al., arXiv:1406.2661, §3; `loss_generator` in the
@@ -301,7 +301,8 @@ class TrainingConfig(_Section):
     summary_samples: int = 256
     """True and fake samples that the performance summary scores after each epoch."""
     summary_epochs: int = 1
-    """Epochs between summaries (grid, scores, models); there is always one before the first and one after the last."""
+    """Epochs between summaries (grid, scores, models); there is always one before the first and one after the last.
+    Where it is not given, `./dcgan train` takes more in long trainings, for at most 50 summaries."""
     summary_updates: int = 100
     """The same in updates, where updates says how long to train."""
     keep_models: bool = False
@@ -311,7 +312,8 @@ class TrainingConfig(_Section):
     warnings are made of; 0 never measures."""
     on_collapse: Literal["warn", "stop", "rollback"] = "warn"
     """What is done when measurements say that training has failed: a warning alone, stop, or go back to the last
-    summary where it was healthy and on with step sizes half as large, up to three times."""
+    summary where it was healthy and on with step sizes half as large, where that can help (collapse, a discriminator
+    that has won, numbers that grow: of other failures it warns); the fourth time it stops."""
     keep: Literal["last", "best"] = "last"
     """Which networks are kept: the last, or beside them, in models/best, those whose samples were nearest to held-out
     images at a summary. Measuring takes some seconds at each."""
@@ -560,7 +562,7 @@ _REQUIRED: tuple[tuple[str, Callable[[Experiment], bool], str], ...] = (
         "shared_latents",
         lambda e: e.training.discriminator_steps == e.training.generator_steps == 1,
         "means one set of latents for one update of each network, so it needs discriminator_steps 1 and "
-        "generator_steps 1.",
+        "generator_steps 1; or leave it out with --no-shared-latents.",
     ),
     (
         "shared_latents",

@@ -7,8 +7,9 @@ from utils.config import Experiment, ModelConfig, replace
 from utils.errors import InputError
 from utils.presets import FIRST, FIRST_32, WIDER, WIDER_FROM, WIDER_PENALTY, preset
 
-LARGEST = 512
-"""Sizes above this are not tried."""
+LARGEST, FARTHEST = 512, 2048
+"""How far others are looked for where networks do not fit a size: up to the first, or up to twice what was asked for,
+but not above the second."""
 AUGMENTATION = ("colour", "translation")
 """How few images are augmented."""
 TOO_SMALL = 0.1
@@ -32,7 +33,7 @@ def fitted(model: ModelConfig, size: int) -> ModelConfig:
     """
     if found := _fitted(model, size):
         return found
-    there = [other for other in range(4, LARGEST + 1) if _fitted(model, other)]
+    there = [other for other in range(4, max(LARGEST, min(2 * size, FARTHEST)) + 1) if _fitted(model, other)]
     near = [*[other for other in there if other < size][-1:], *[other for other in there if other > size][:1]]
     raise InputError(
         f"Networks of this kind are made for images of {_either(near)} pixels, since each block doubles or halves the "

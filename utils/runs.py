@@ -59,6 +59,11 @@ def runs_folder(runs_dir: str | Path | None = None) -> Path:
     return expanded(runs_dir or os.environ.get("DCGAN_RUNS_DIR") or PROJECT / "saved_models")
 
 
+def not_writable(home: str | Path, error: OSError) -> InputError:
+    """What is said of a folder where runs were to go, and why they cannot."""
+    return InputError(f"Runs cannot be written to {home}: {error.strerror}; choose another --runs-dir.")
+
+
 @dataclass(frozen=True)
 class State:
     """How a run stands; `state.json` holds it.
@@ -109,9 +114,7 @@ class Run:
             make_folder(home)
             run = cls(_new_folder(home, experiment.preset))
         except OSError as error:
-            raise InputError(
-                f"Runs cannot be written to {home}: {error.strerror}; choose another --runs-dir."
-            ) from error
+            raise not_writable(home, error) from error
         write_json(run.folder / "environment.json", environment)
         run.save_experiment(experiment)
         run.save_state(State("running"))

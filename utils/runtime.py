@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from utils.config import Experiment
 from utils.errors import InputError
 
 OWN: set[str] = set()
@@ -198,6 +199,25 @@ def full_precision() -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+@contextlib.contextmanager
+def memory_in_words(experiment: Experiment) -> Iterator[None]:
+    """Say that a device has too little memory for what an update of an experiment needs.
+
+    Raises:
+        InputError: in place of what TensorFlow says.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        size = experiment.model.image_size
+        raise InputError(
+            f"The memory of {device()} is not enough for batches of {experiment.training.batch_size} images of "
+            f"{size}x{size} pixels: use a smaller --batch-size, --width or --image-size."
+        ) from error
 
 
 # What TensorFlow 2.21 prints whatever TF_CPP_MIN_LOG_LEVEL says, because it comes before its logging is set up.

@@ -90,6 +90,11 @@ def command(*words: str | Path) -> str:
     return " ".join(["./dcgan", *(_quoted(from_here(w) if isinstance(w, Path) else w) for w in words)])
 
 
+def unkept(data_dir: str | Path | None, force_precision: bool) -> list[str]:
+    """The options of a training that its run does not keep, which have to be typed again to go on with it."""
+    return [*(["--data-dir", str(data_dir)] if data_dir else []), *(["--force-precision"] if force_precision else [])]
+
+
 def from_here(path: str | Path) -> str:
     """A path as the user would type it here; never like an option."""
     try:

@@ -41,8 +41,9 @@ from utils.lengths import (
     with_few_summaries,
 )
 from utils.presets import FIRST, preset, presets, told_by
+from utils.registries import RECIPES, chosen
 from utils.tables import duration, roughly
-from utils.text import command, one_line
+from utils.text import command, one_line, unkept
 
 Strategy = Literal["auto", "one", "mirrored", "workers"]
 MINUTES = 20.0
@@ -108,7 +109,7 @@ class Train:
     minutes: float | None = None
     """In place of --updates and --epochs: how long to train on this machine, about. A few updates are timed before, and
     the number that fits becomes a setting of the run; where it is large and no --preset is named, networks are wider.
-    20 for own pictures, and for datasets without --preset, where none of the three is given."""
+    20 for own pictures, and for datasets other than faces without --preset, where none of the three is given."""
     preset: Literal[tuple(presets())] = FIRST  # type: ignore[valid-type]
     """The experiment to start from; `./dcgan presets` compares them."""
     dry_run: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -159,10 +160,14 @@ class Train:
         several = _several(self.strategy)
         if self.dry_run:
             return self._dry_run(several)
-        from utils.runs import runs_folder
+        from utils.runs import not_writable, runs_folder
 
-        expect_folder(runs_folder(self.places.runs_dir), "--runs-dir")
-        expect_writable(runs_folder(self.places.runs_dir))
+        home = runs_folder(self.places.runs_dir)
+        expect_folder(home, "--runs-dir")
+        try:
+            expect_writable(home)
+        except OSError as error:
+            raise not_writable(home, error) from error
         from utils import runtime
         from utils.data import load_for
         from utils.data.catalogue import count_of
@@ -210,7 +215,7 @@ class Train:
             distance=partial(_distance_for, data_dir=self.places.data_dir),
             strategy="one" if self._is_timed_for_one(choice.minutes) else self.strategy,
         )
-        _say_finished(run, time.monotonic() - began, unkept=self.unkept)
+        _say_finished(run, time.monotonic() - began, again=self.unkept)
 
     def _choose(self, timed: bool = True, measure=None, size: int | None = None, usable: int | None = None):
         """What to train: as the options say, and the rest of it chosen (`choice.Choice`).
@@ -223,10 +228,11 @@ class Train:
         """
         measure = measure or self._measure
         from utils import runtime
-        from utils.choice import Choice, choose, choose_length
+        from utils.choice import Choice, check_enough, choose, choose_length
         from utils.data.catalogue import check_effect, check_small, check_without, count_of, is_own
 
         data, given = self.settings.data, _given(self.options)
+        chosen(RECIPES, self.settings.training.recipe)
         check_small(data.name, data.small)  # before updates are timed
         check_effect(data)
         check_without(data, self.places.data_dir)
@@ -255,7 +261,8 @@ class Train:
             choice = Choice(experiment, {})
             if minutes is not None:
                 size = experiment.model.image_size
-                images = usable or count_of(data, size, self.places.data_dir)[0]
+                images, certain = (usable, True) if usable else count_of(data, size, self.places.data_dir)
+                check_enough(experiment, images, certain)
                 as_made = "--preset" in given or (data.count or few_images(size)) < few_images(size)
                 longer = None if as_made else partial(self._recommended, size, data.count)
                 choice = choose_length(experiment, minutes, measure, longer, images)
@@ -310,7 +317,7 @@ class Train:
     @property
     def unkept(self) -> list[str]:
         """Options that no setting of the run keeps, and that whoever goes on with it has to give again."""
-        return _unkept(self.places, self.force_precision)
+        return unkept(self.places.data_dir, self.force_precision)
 
     def _command(self, experiment: Experiment, choice) -> str:
         """The command that trains the experiment as this one does: the same bits on the same machine."""
@@ -372,6 +379,8 @@ class Resume:
     strategy: Strategy = "auto"
     """Who computes the updates, as for `train`; but auto: the workers that there are, else as many devices as before,
     which gives the same bits. Others than before change them, by rounding."""
+    # Which run it is, found once: the last may be another one by the time that TensorFlow is there.
+    folder: tyro.conf.Suppress[Path | None] = None
 
     @classmethod
     def default(cls, options: list[str]) -> "Resume":
@@ -395,13 +404,13 @@ class Resume:
             every = f"summary_{run.unit}s"
             training = replace(experiment.training, **{every: max(longer[every], vars(experiment.training)[every])})
             experiment = replace(experiment, training=training)
-        return replace(anything, settings=_Settings.of(experiment))
+        return replace(anything, settings=_Settings.of(experiment), folder=run.folder)
 
     def run(self) -> None:
         from utils.runs import Run
         from utils.training import resume
 
-        run = Run.find(self.run_name, self.places.runs_dir)
+        run = Run(self.folder)
         changed = self.settings.experiment(run.experiment.preset)
         before, seconds_before, began = run.state.update, run.state.seconds, time.monotonic()
         finished = resume(
@@ -418,12 +427,7 @@ class Resume:
     @property
     def unkept(self) -> list[str]:
         """As that of `Train`."""
-        return _unkept(self.places, self.force_precision)
-
-
-def _unkept(places: _Places, force_precision: bool) -> list[str]:
-    where = ["--data-dir", str(places.data_dir)] if places.data_dir else []
-    return [*where, *(["--force-precision"] if force_precision else [])]
+        return unkept(self.places.data_dir, self.force_precision)
 
 
 def _several(strategy: str) -> bool:
@@ -439,11 +443,9 @@ def _distance_for(experiment: Experiment, data_dir: Path | None):
     return distance_for(experiment, data_dir)
 
 
-def _say_finished(
-    run, seconds: float, before: int = 0, seconds_before: float = 0.0, unkept: Sequence[str] = ()
-) -> None:
+def _say_finished(run, seconds: float, before: int = 0, seconds_before: float = 0.0, again: Sequence[str] = ()) -> None:
     """Say what a process has made of a run, in so many seconds, and what can be done next; `before` it had so many
-    updates, which took so many seconds. `unkept` is what has to be said again to go on."""
+    updates, which took so many seconds. `again` is what has to be said again to go on."""
     if run is None:  # another worker is the chief
         return
     from utils.data.catalogue import is_own, share_too_small
@@ -458,7 +460,7 @@ def _say_finished(
         more = min(more, worse // length.each)
     following = {command("sample", run.folder, "-n", "100"): "draw new pictures"}
     if more > run.goal:
-        following[command("resume", run.folder, f"--{run.unit}s", str(more), *unkept)] = "train on"
+        following[command(*launched(), "resume", run.folder, f"--{run.unit}s", str(more), *again)] = "train on"
     if best := run.best:
         following[command("sample", run.folder, "--kept", "best")] = f"the same, as of {run.unit} {best[run.unit]:,}"
     if not is_own(experiment.data.name):
@@ -524,6 +526,8 @@ def command_for(experiment: Experiment, *also: str) -> str:
         experiment: what to train.
         *also: options that are no settings, such as where its dataset is.
     """
+    from utils.data.catalogue import is_own
+
     (base, experiment), size = told_by(experiment), experiment.model.image_size
     options = ["--preset", base.preset]
     if experiment.data.name != base.data.name:
@@ -537,6 +541,8 @@ def command_for(experiment: Experiment, *also: str) -> str:
                 base = fitted
     changed = {name: now for name, (_, now) in config.differences(base, experiment).items()}
     changed.pop("model.image_size", None)
+    if is_own(experiment.data.name) and experiment.data.rules != base.data.rules:  # which differences() passes over
+        changed["data.rules"] = experiment.data.rules
     if experiment.model.conditions in ("labels", "text"):
         changed.pop("model.condition_names", None)  # they are always all classes, or examples of its sentences
     # How long to train, and how often to sum up, may depend on the images: always said, unless it is the preset's.

@@ -80,7 +80,7 @@ def restore(
         except MemoryError:
             raise
         except Exception as error:  # a damaged archive fails in as many ways as it has fields
-            say(f"Checkpoint {path.name} cannot be used ({one_line(str(error))}); taking the one before.")
+            say(f"Checkpoint {path.name} cannot be used ({one_line(str(error))}); looking for the one before.")
             continue
         odd = sorted(
             name
@@ -93,7 +93,7 @@ def restore(
             variable.assign(values[name])
         return state
     if _files(folder):
-        say("No checkpoint can be used, so the training begins anew.")
+        say(f"None of the checkpoints in {folder.name}/ can be used.")
     return None
 
 

@@ -45,7 +45,8 @@ def try_updates(experiment: Experiment, force_precision: bool = False, data_dir:
     runtime.check_precision(experiment.training.precision, force_precision)
     load = _load()
     device = runtime.start(experiment.training.precision)
-    timed = _timed(experiment)
+    with runtime.memory_in_words(experiment):
+        timed = _timed(experiment)
     keras.utils.clear_session()  # layers of the training get the names that they would have had without a trial
     runtime.start(experiment.training.precision)
     return Trial(

@@ -33,7 +33,7 @@ from utils.lengths import Length, seconds_of, share_beside, unit_of
 from utils.runs import Curves, Run, State, check_place, draw_film
 from utils.sampling import Sampler, make_latent_samples
 from utils.tables import duration, roughly
-from utils.text import command, one_line
+from utils.text import command, one_line, unkept
 from utils.training import checkpoint
 from utils.training.batches import Schedule, batches
 from utils.training.board import Board
@@ -110,6 +110,7 @@ def train(
     team = team_for(strategy, experiment, remarks.append)
     dataset = dataset if dataset is not None else load_for(experiment, data_dir, progress)
     schedule = Schedule.of(experiment, len(dataset))  # refuses before a folder is made
+    _check_size(experiment, dataset)
     refuse_hopeless(dataset.images, dataset.title)
     experiment = with_names(config.replace(experiment, name=place_of(experiment.data.name)), dataset)
     if team and not team.is_chief:
@@ -135,7 +136,7 @@ def train(
             f"{updates:,} update{'s' * (updates != 1)} on {device} (how long they take is said after some seconds)."
             f"\nRun folder: {one_line(str(run.folder))}"
         )
-    return _train(run, dataset, progress, checkpoint_seconds, measure, team)
+    return _train(run, dataset, progress, checkpoint_seconds, measure, team, unkept(data_dir, force_precision))
 
 
 def resume(
@@ -192,6 +193,7 @@ def resume(
         )
     if team and not team.is_chief:
         return follow(experiment, dataset, team)
+    _check_size(experiment, dataset)
     device, measure = _in_words(device, team), _measure_of(experiment, distance)
     encoder = _encoder(experiment, dataset, data_dir, progress, run)
 
@@ -207,7 +209,7 @@ def resume(
         for remark in remarks:
             _say(run, remark, progress)
 
-    return _train(run, dataset, progress, checkpoint_seconds, measure, team, begin)
+    return _train(run, dataset, progress, checkpoint_seconds, measure, team, unkept(data_dir, force_precision), begin)
 
 
 def _as_changed(run: Run, changed: Experiment) -> Experiment:
@@ -283,9 +285,11 @@ def _expect_untrained(run: Run) -> None:
 
 def expected_seconds(run: Run, updates: int, between: int) -> float:
     """What so many updates of a run were expected to take, by those that were timed before it, with so many between
-    its summaries; infinite where none were timed, or the best networks are kept, which is measured beside."""
+    its summaries; infinite where none were timed, or by another device than computes now, or where the best networks
+    are kept, which is measured beside."""
     each, training = run.environment.get("update_seconds"), run.experiment.training
-    if each is None or training.keep == "best":
+    elsewhere = run.state.replicas or run.environment.get("device") != runtime.environment()["device"]
+    if each is None or elsewhere or training.keep == "best":
         return math.inf
     return seconds_of(updates, each, share_beside(between, training.watch_updates))
 
@@ -314,6 +318,16 @@ def _check_asked(experiment: Experiment, distance: Distance | None, checkpoint_s
         )
 
 
+def _check_size(experiment: Experiment, dataset: Dataset) -> None:
+    """Refuse images of another size than the networks are for, which `dataset` may be given with."""
+    side, size = dataset.images.shape[1], experiment.model.image_size
+    if side != size:
+        raise InputError(
+            f"The images have {side}x{side} pixels, and image_size is {size}: load them at that size, or fit the "
+            f"networks to theirs (`utils.fitting.at_size(experiment, {side})`)."
+        )
+
+
 def _measure_of(experiment: Experiment, distance: Distance | None) -> Callable[[Sampler], dict] | None:
     """What measures samples, where the best networks are kept; in full precision, whatever these are trained in."""
     if experiment.training.keep == "last":
@@ -329,19 +343,21 @@ def _train(
     checkpoint_seconds: float,
     measure: Callable[[Sampler], dict] | None,
     team: Team | None,
+    again: Sequence[str],
     begin: Callable[[], None] = lambda: None,
 ) -> Run:
     """Train from the last checkpoint, or from the beginning, to the end.
 
     Args:
+        again: what has to be said again to go on (`unkept`).
         begin: called before anything else, when no other process can be at work on the run.
     """
 
     def say(sentence: str) -> None:
         _say(run, sentence, progress)
 
-    words = losses_in_words(team, run.folder)
-    with run.locked(say), _ends_in_state(run), _disk_in_words(run), words, _signals() as asked:
+    words, memory = losses_in_words(team, run.folder), runtime.memory_in_words(run.experiment)
+    with run.locked(say), _ends_in_state(run), _disk_in_words(run, again), words, memory, _signals() as asked:
         begin()
         remove_unfinished(run.written_by_training)
         training = _Training(run, dataset, progress, measure, team)
@@ -771,17 +787,17 @@ def _cut(path: Path, size: int) -> None:
 
 
 @contextlib.contextmanager
-def _disk_in_words(run: Run) -> Iterator[None]:
+def _disk_in_words(run: Run, again: Sequence[str]) -> Iterator[None]:
     """Say what became of the disk that a run is on."""
     try:
         yield
     except OSError as error:
-        again = f"then go on with `{command('resume', run.folder)}`."
+        then = f"then go on with `{command('resume', run.folder, *again)}`."
         gone = error.errno == errno.ENOENT and _is_gone(run)
         if gone or error.errno in (errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE):
             raise InputError(
                 f"{run.folder} is not there any more, or its disk fails ({error.strerror}), so training stopped; bring "
-                f"it back, {again}"
+                f"it back, {then}"
             ) from error
         if error.errno not in _CURES:
             raise
@@ -790,7 +806,7 @@ def _disk_in_words(run: Run) -> Iterator[None]:
         raise InputError(
             f"The disk of {run.folder} {what}, so training stopped; "
             + (f"the checkpoint of update {kept} is kept. " if kept is not None else "")
-            + f"{cure}, {again}"
+            + f"{cure}, {then}"
         ) from error
 
 
