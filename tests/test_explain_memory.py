@@ -13,7 +13,15 @@ from utils import viz
 from utils.config import replace
 from utils.data import Dataset, scale, scale_back
 from utils.errors import InputError
-from utils.evaluation.copying import CAUGHT, Copying, Nearest, how_much_further, share_close, share_copied
+from utils.evaluation.copying import (
+    CAUGHT,
+    Copying,
+    Nearest,
+    chance_of_close,
+    how_much_further,
+    share_close,
+    share_copied,
+)
 from utils.explain import memory
 from utils.explain.memory import copying_generator, memorisation
 from utils.explain.sections import memory as section_of
@@ -127,7 +135,8 @@ def test_blurred_and_typical_pictures_are_nearer_but_no_copies():
     share, z = share_copied(one, 400, 400)
     assert nearness < -10
     assert abs(z) < 2.5 and share.low < 0 < share.high
-    found = Copying(share, z, share_close(one.relative, others.relative), Interval(0.1, 0.0, 0.2), nearness)
+    close, chance = (of(one.relative, others.relative) for of in (share_close, chance_of_close))
+    found = Copying(share, z, close, chance, Interval(0.1, 0.0, 0.2), nearness)
     assert found.caught and found.verdict.startswith("nearer to training images than true images are")
 
 
@@ -155,10 +164,11 @@ def test_equal_distances_make_no_difference_and_smaller_or_larger_ones_all_of_it
 def test_a_few_copies_among_many_samples_show_in_the_share_that_is_close():
     random = np.random.default_rng(4)
     relative = np.concatenate([np.zeros(60), random.normal(0.5, 0.05, 940)])
-    close = share_close(relative, random.normal(0.5, 0.05, 1000))
+    held_out = random.normal(0.5, 0.05, 1000)
+    close, chance = share_close(relative, held_out), chance_of_close(relative, held_out)
     assert 0.06 <= close.value < 0.09 and 0.02 < close.low < close.value < close.high < 0.12
     none = Interval(0.0, -0.1, 0.1)
-    assert Copying(none, 0.0, close, none, 0.0).verdict == "copies"
+    assert Copying(none, 0.0, close, chance, none, 0.0).verdict == "copies"
 
 
 def test_the_intervals_are_those_of_a_bootstrap_written_out():
@@ -339,3 +349,29 @@ def test_copies_of_pictures_that_have_changed_since_the_training_are_not_looked_
             section_of._trained_on(experiment, subject)
     else:
         assert len(section_of._trained_on(experiment, subject)) == 20
+
+
+def test_the_chance_of_close_pictures_is_that_of_names_dealt_out_anew():
+    """Of exchangeable distances: how often as many are close, by dealing, and whether 1,000 beside 100 are copies."""
+    random = np.random.default_rng(3)
+    for held_out, samples, close in ((100, 60, 3), (250, 400, 8), (101, 30, 1)):
+        dealt = random.random((20_000, held_out + samples))
+        marks = np.sort(dealt[:, :held_out], 1)[:, -(-held_out // 100) - 1]
+        often = np.mean((dealt[:, held_out:] <= marks[:, None]).sum(1) >= close)
+        true, relative = np.linspace(0.4, 0.6, held_out), np.full(samples, 0.7)
+        relative[:close] = 0.1
+        assert chance_of_close(relative, true) == pytest.approx(often, abs=0.012)
+    assert chance_of_close(np.ones(50), np.zeros(100)) == 1.0 and chance_of_close(np.zeros(1000), np.ones(100)) < 1e-100
+
+
+def test_few_held_out_images_make_no_copyist_of_a_generator_that_draws_as_they_are():
+    random, caught, by_bootstrap = np.random.default_rng(4), 0, 0
+    for _ in range(120):
+        relative, held_out = random.random(1000), random.random(100)
+        close, chance = share_close(relative, held_out), chance_of_close(relative, held_out)
+        found = Copying(Interval(0.0, -0.1, 0.1), 0.0, close, chance, Interval(0.5, 0.4, 0.6), 0.0)
+        caught, by_bootstrap = caught + found.caught, by_bootstrap + (close.low > 0.02)
+    assert by_bootstrap >= 2 and caught <= 1  # 5% by the bootstrap alone
+    relative[:80] = 0.0
+    close, chance = share_close(relative, held_out), chance_of_close(relative, held_out)
+    assert Copying(Interval(0.0, -0.1, 0.1), 0.0, close, chance, Interval(0.5, 0.4, 0.6), 0.0).verdict == "copies"

@@ -250,6 +250,18 @@ def test_cross_validation_chooses_what_is_best_for_images_that_a_machine_has_not
     assert svm.choose_strength(names, random, 3) == pytest.approx(svm.STRENGTHS[0] / (1 - 1 / 240))
 
 
+@pytest.mark.parametrize("broken", ["nothing", "the same", "no number", "infinite"])
+def test_features_of_a_broken_network_are_refused_in_a_sentence(broken):
+    x, labels = problem(60, 20, 3)
+    x = x.copy()
+    if broken in ("nothing", "the same"):
+        x[:] = 0.0 if broken == "nothing" else 0.5
+    else:
+        x[7, 3] = np.nan if broken == "no number" else np.inf
+    with pytest.raises(InputError, match="finite, and not the same of all images. Received: those of 60 images"):
+        svm.choose_strength(x, labels, 3)
+
+
 # --- controls ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Walks through latents, and arithmetic with them, on a generator that is known by construction."""
 
+import dataclasses
 import json
 from itertools import pairwise
 from types import SimpleNamespace
@@ -236,7 +237,7 @@ def test_even_walks_have_equal_steps_and_a_generator_that_jumps_is_told_by_its_l
     assert jumps.paths["straight"].largest.low > 3
     assert jumps.paths["fading"].largest.high < 1.2 and jumps.paths["true"].largest.low > 3
     np.testing.assert_allclose(even.paths["straight"].steps, even.paths["fading"].steps, atol=0.02)
-    with pytest.raises(InputError, match="must differ from one another. Received: 200 that are all the same"):
+    with pytest.raises(InputError, match="must differ .*Received: 200, of each of which there is a copy"):
         smoothness(sampler(), SPACE, np.zeros_like(true))
 
 
@@ -460,6 +461,10 @@ def test_an_expression_without_enough_exemplars_is_left_out_with_the_reason(pool
     assert len(few.scores) == 1 and "30 samples that show 'one two three four' are needed" in few.missing[0]
     with pytest.raises(InputError, match="terms in words"):
         score(sampler(), judge(), pool, ["3 - 4"], progress=False)
+    of_classes = dataclasses.replace(judge(), exclusive=True)
+    with pytest.raises(InputError, match="one class, and the sum is to show one and three: .* such as 'one' - 'three'"):
+        score(sampler(), of_classes, pool, ["one - two + three"], progress=False)
+    assert score(sampler(), of_classes, pool, ["one - two"], counts=(1,), trials=2, progress=False).scores
 
 
 def test_a_score_says_among_how_many_samples_exemplars_were_drawn_which_trials_share_where_these_are_few(pool):

@@ -14,7 +14,8 @@ from known_latents import DIM, NAMES, SIDE, brightness, entangled, judge, quarte
 from PIL import Image
 
 from utils import viz
-from utils.cli.latent import folder_for
+from utils.cli.latent import folder_for, small_of
+from utils.config import preset, replace
 from utils.data import scale_back
 from utils.errors import InputError
 from utils.evaluation.features import Extractor
@@ -440,6 +441,25 @@ def test_own_classes_of_few_pictures_have_directions_that_need_no_judge(capsys, 
     code, out, err = said(capsys, "directions", model, *options)
     assert code == 2 and not out and "fewer than 200 images; name another dataset" in err and "--classifier" in err
     assert not Path("other").exists()
+
+
+def test_a_judge_learns_from_small_pictures_as_the_generator_did():
+    own = replace(preset("quick"), name="/there/pets", small="enlarge")
+    known = (own, "/there/pets", "enlarge"), (own, "faces", "leave_out"), (None, "faces", "leave_out")
+    for of, dataset, small in known:
+        assert small_of(SimpleNamespace(experiment=of), dataset) == small
+
+
+@pytest.mark.parametrize(("command", "how"), [("arithmetic", ("--score",)), ("directions", ())])
+def test_the_judge_of_a_run_takes_small_pictures_as_the_run_did(
+    capsys, monkeypatch, tmp_path, model, judged, command, how
+):
+    taken = []
+    monkeypatch.setattr(f"utils.cli.{command}.small_of", lambda trained, dataset: f"as {dataset}")
+    monkeypatch.setattr("utils.evaluation.judge.judge_for", lambda *_, small, **__: taken.append(small) or judge())
+    options = ("--classifier", "quarters", *how, "--out", tmp_path)
+    said(capsys, command, model, *options)
+    assert taken == ["as quarters"]
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")

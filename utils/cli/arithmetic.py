@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
-from utils.cli.latent import Results, expect_own, folder_for, known_to, nothing_known, sampler_for
+from utils.cli.latent import Results, expect_own, folder_for, known_to, nothing_known, sampler_for, small_of
 from utils.cli.places import DataDir, Json, LatentOut, RunsDir
 from utils.errors import InputError
 from utils.text import shorten
@@ -135,10 +135,11 @@ def _add(options: Arithmetic, trained, sampler, judge, terms, results: Results) 
         scores = score(sampler, judge, pool, [terms] if terms else None, **counted)
         results.figure("score.png", scores_figure(scores, shorten(trained.title, 60)))
         results.plain["score"] = scores.plain()
+        of_base = ". A picture shows one class: where it works, the base's is not kept" if judge.exclusive else ""
         results.table(
             f"How often the result is what it should be, as the {scores.judge} sees it. Each trial draws its exemplars "
             f"anew, among {scores.candidates:,}\nor more samples that show the concept; where these are few, trials "
-            "share them, and the intervals are too narrow",
+            f"share them, and the intervals are too narrow{of_base}",
             scores.table(),
         )
         if found := _trust(options, trained, sampler, judge):
@@ -169,7 +170,8 @@ def _judge(options: Arithmetic, trained, sampler):
 
     size = sampler.generator.output_shape[1]
     dataset = known_to(trained, options.classifier)
-    return judge_for(dataset, size, data_dir=options.data_dir, progress=not options.json)
+    how = {"small": small_of(trained, dataset), "data_dir": options.data_dir, "progress": not options.json}
+    return judge_for(dataset, size, **how)
 
 
 def _trust(options: Arithmetic, trained, sampler, judge) -> list:

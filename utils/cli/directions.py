@@ -7,7 +7,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from utils.cli.latent import Results, expect_own, folder_for, known_to, nothing_known, sampler_for
+from utils.cli.latent import Results, expect_own, folder_for, known_to, nothing_known, sampler_for, small_of
 from utils.cli.places import DataDir, Json, LatentOut, RunsDir
 from utils.errors import InputError
 from utils.text import shorten
@@ -83,7 +83,8 @@ def _directions(options: Directions) -> None:
     if known:
         places = {"data_dir": options.data_dir, "progress": not options.json}
         size, dataset = sampler.generator.output_shape[1], known_to(trained, options.classifier)
-        judge, missing = _if_there(options, lambda: judge_for(dataset, size, **places))
+        small = small_of(trained, dataset)
+        judge, missing = _if_there(options, lambda: judge_for(dataset, size, small=small, **places))
     pool = make_pool(sampler, judge, seed=options.seed) if judge else None
     found = find_directions(sampler, pool, judge.names if judge else (), options.seed)
     about = [{"kind": direction.kind, "name": direction.name, **direction.about} for direction in found]
@@ -129,10 +130,11 @@ def _measure(options: Directions, trained, sampler, judge, pool, found, results:
         heading = f"{title}: samples that do not show an attribute, moved towards it"
         results.figure("strength.png", following_figure(followed, heading))
         results.plain["strength"] = [one.plain() for one in followed]
+    leaks = "\nA picture shows one class: what one gains the others lose, as leakage." if judge.exclusive else ""
     results.table(
         f"{options.samples} samples moved by {options.strength:g} standard deviations, forwards against backwards: by "
         "how much more often they show\nthe attribute (gain), and how much the others change (leakage), as shares of "
         "the samples. Directions without a name\nare taken for what they change most in half of the samples, and "
-        f"measured on the other half. Judged by the {judge.name}.",
+        f"measured on the other half. Judged by the {judge.name}." + leaks,
         record.table(),
     )

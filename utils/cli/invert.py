@@ -88,7 +88,8 @@ def _invert(options: Invert) -> None:
             told["sha256"] = digest(path)
         results.table("What the generator draws instead", record.table())
         first = f"{from_here(folder / 'latents.npy')}:0"
-        notes.append(f"Walk on: {command('walk', options.name, '--from', first, '--to', '12')}")
+        where = trained.run.folder if trained.run else options.name  # "last" may be another by then
+        notes.append(f"Walk on: {command('walk', where, '--from', first, '--to', '12')}")
     if options.check:
         found = recovery(sampler, options.check, **how)
         results.plain["recovery"] = found.plain()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from utils.cli.text import place_for, short, written
+from utils.config import DataConfig
 from utils.errors import InputError
 from utils.files import expect_folder
 from utils.tables import table
@@ -208,6 +209,13 @@ def known_to(trained, classifier: str | None) -> str:
             "--classifier."
         )
     return classifier or trained.experiment.data.name
+
+
+def small_of(trained, dataset: str) -> str:
+    """What becomes of small images where a dataset's classifier learns: the same as in the generator's training, if it
+    was of that dataset."""
+    of = trained.experiment.data if trained.experiment else DataConfig(dataset)
+    return of.small if of.name == dataset else DataConfig.small
 
 
 def nothing_known(dataset: str, data_dir: Path | None) -> str:

@@ -49,7 +49,7 @@ class Walk:
     data: Annotated[str | None, arg(metavar="NAME|FOLDER")] = None
     """For --measure: the true images; by default those of the dataset that it was trained on."""
     features: Annotated[str, arg(metavar="auto|NAME")] = "auto"
-    """For --measure: the feature space, as for `./dcgan evaluate`."""
+    """For --measure: one feature space, as for `./dcgan evaluate`."""
     out: LatentOut = None
     json: Json = False
     runs_dir: RunsDir = None

@@ -10,12 +10,14 @@ Reference:
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import hypergeom
 
 from utils.intervals import Interval, percentiles, wilson
 from utils.streams import stream
 
 ONE_IN = 100  # a picture is close if no more than one in so many held-out images is as close
 CAUGHT = -3.0  # standard deviations; without copying Z comes out below once in 700 cases
+CHANCE = 1 / 700  # and so seldom as many pictures may be close
 REPLICATES = 1000  # of a bootstrap
 
 
@@ -50,8 +52,10 @@ class Copying:
         copied: estimated share of copies. 0: none; below 0: by chance, or the held-out images are favoured.
         z: how far it is from 0 in standard deviations, negative for copies, if training and held-out images are
             exchangeable.
-        close: share of pictures whose relative distance is among the smallest hundredth of held-out images. 0.01: no
-            difference.
+        close: share of pictures whose relative distance is among the smallest hundredth of held-out images. Where there
+            is no difference it is a hundredth; of M held-out images, of which a hundredth is rounded up to K,
+            K / (M + 1) on average.
+        chance: of as many or more that are close, if the pictures and the held-out images are exchangeable.
         further: probability that a picture is further from its nearest training image than a held-out image is from
             its own, ties counting half. 0.5: no difference, near 0: copies, or blurred or typical pictures; above 0.5:
             unlike true images.
@@ -61,6 +65,7 @@ class Copying:
     copied: Interval
     z: float
     close: Interval
+    chance: float
     further: Interval
     further_z: float
 
@@ -80,8 +85,10 @@ class Copying:
 
     @property
     def _copies(self) -> bool:
-        """Z is below CAUGHT, or the whole interval of the share that is close is above twice what is expected."""
-        return self.z < CAUGHT or self.close.low > 2 / ONE_IN
+        """Z is below CAUGHT; or the whole interval of the share that is close is above twice what is expected, and by
+        chance so many are close as seldom. A bootstrap alone cannot tell: it never draws a held-out image that is
+        closer than the closest of all, which of 100 decides what is close."""
+        return self.z < CAUGHT or (self.close.low > 2 / ONE_IN and self.chance < CHANCE)
 
     def __str__(self) -> str:
         return (
@@ -154,6 +161,22 @@ def share_close(relative: np.ndarray, held_out: np.ndarray, seed: int = 0) -> In
     marks = held_out[order][enough.argmax(1)]
     drawn = (times * (relative <= marks[:, None])).sum(1) / len(relative)
     return _share(float(np.mean(relative <= closest_hundredth(held_out))), drawn, len(relative))
+
+
+def chance_of_close(relative: np.ndarray, held_out: np.ndarray) -> float:
+    """How likely as many pictures are as close as the closest hundredth of held-out images, or more, if the relative
+    distances of both are exchangeable.
+
+    The mark is the K-th smallest of M held-out values. C or more of N others lie below it if among the C + K - 1
+    smallest of all there are at most K - 1 held-out ones, which is hypergeometric whatever the distances are.
+
+    Args:
+        relative: float (N,), as for `share_close`.
+        held_out: float (M,).
+    """
+    close, of_mark = int((relative <= closest_hundredth(held_out)).sum()), -(-len(held_out) // ONE_IN)
+    drawn = close + of_mark - 1
+    return float(hypergeom.cdf(of_mark - 1, len(held_out) + len(relative), len(held_out), drawn))
 
 
 def closest_hundredth(held_out: np.ndarray) -> float:

@@ -30,6 +30,8 @@ class Judge:
         names: of the K attributes, or classes, in words.
         space: the feature space of its last hidden layer; takes images of any size.
         card: what is known of it, in plain values; "accuracies" on true images by attribute, where it has attributes.
+        exclusive: whether a picture shows one of these alone, as it does of classes: no two have log-odds above 0, and
+            what one gains the others lose.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Judge:
     space: Callable[[np.ndarray], np.ndarray]
     card: dict
     _log_odds: Callable[[np.ndarray], np.ndarray]
+    exclusive: bool = False
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Log-odds of each attribute, float32 (N, K): above 0 it is more probably there than not."""
@@ -85,7 +88,7 @@ def judge_for(
         black = np.zeros((1, side, side, 3), np.uint8)
         names = tuple(f"class {number}" for number in range(space.answers(black).shape[1]))
     log_odds = (lambda images: _of_classes(space.answers(images))) if classes else space.answers
-    return Judge(space.name, names, space, space.card, log_odds)
+    return Judge(space.name, names, space, space.card, log_odds, exclusive=classes)
 
 
 def true_in_words(true: Dataset, trained_on: bool | str) -> str:

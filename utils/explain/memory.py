@@ -31,7 +31,7 @@ from keras import layers
 
 from utils.data import scale, scale_back
 from utils.errors import InputError
-from utils.evaluation.copying import Copying, Nearest, how_much_further, share_close, share_copied
+from utils.evaluation.copying import Copying, Nearest, chance_of_close, how_much_further, share_close, share_copied
 from utils.evaluation.distances import nearest_neighbours
 from utils.explain.fixed import fixed_discriminator
 from utils.intervals import Interval
@@ -199,6 +199,7 @@ def _space(
         group: Copying(
             *share_copied(one, len(train_images), len(beside), seed),
             share_close(one.relative, others.relative, seed),
+            chance_of_close(one.relative, others.relative),
             *how_much_further(one.distances, others.distances, seed),
         )
         for group, one in nearest.items()

@@ -161,7 +161,7 @@ def train_detector(train: Dataset, test: Dataset, *, seed: int = 0, progress: bo
 
     Returns:
         The detector; its card has, for each part, the share of test images whose presence it tells right, the mean
-        intersection over union with the true box where the part is shown, and the same for blurred test images.
+        intersection over union with the true box where it is shown and found, and the same for blurred test images.
     """
     random = np.random.default_rng(seed)
     boxes = np.asarray(train.boxes, np.float32)

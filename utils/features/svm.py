@@ -24,6 +24,7 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import ThreadpoolController
 from tqdm.auto import tqdm
 
+from utils.errors import InputError
 from utils.features.sizes import FOLDS
 from utils.streams import stream
 
@@ -231,10 +232,20 @@ def choose_strength(
 
 
 def total_variance(features: np.ndarray) -> float:
-    """The variance of each feature, added up."""
+    """The variance of each feature, added up.
+
+    Raises:
+        InputError: it is not finite, or 0: nothing can be learnt from such features.
+    """
     sums = sum(np.asarray(features[piece]).sum(0, dtype=np.float64) for piece in pieces(features))
     squares = sum(float(np.square(features[piece], dtype=np.float64).sum()) for piece in pieces(features))
-    return squares / len(features) - float(np.square(sums / len(features)).sum())
+    variance = squares / len(features) - float(np.square(sums / len(features)).sum())
+    if not (np.isfinite(variance) and variance > 0):
+        raise InputError(
+            f"Features must be finite, and not the same of all images. Received: those of {len(features):,} images, "
+            f"with a variance of {variance:g}; is the network broken?"
+        )
+    return variance
 
 
 def pieces(features: np.ndarray) -> list[slice]:

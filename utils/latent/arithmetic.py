@@ -385,6 +385,11 @@ def score(
     scores, missing = [], []
     for expression in tqdm(expressions or one_for_each(judge), "Scoring", unit=" expressions", disable=not progress):
         terms = as_terms(expression, judge)
+        if judge.exclusive and len(both := [name for name, there in expected(terms).items() if there]) > 1:
+            raise InputError(
+                f"A picture is of one class, and the sum is to show {' and '.join(both)}: score a difference of two "
+                f"classes, such as {both[0]!r} - {both[1]!r}. Received: {in_words(terms)!r}."
+            )
         if not all(term.wanted for term in terms) or not expected(terms):
             raise InputError(
                 f"An expression that is scored has its terms in words, and decides what to expect. Received: "

@@ -242,7 +242,7 @@ def smoothness(
     usual = float(nearest_neighbours(of_true, of_true, 2).distances[:, 1].mean())
     if not usual:
         raise InputError(
-            f"The true images must differ from one another. Received: {len(true):,} that are all the same."
+            f"The true images must differ from one another. Received: {len(true):,}, of each of which there is a copy."
         )
     features = {kind: extractor(drawn) for kind, drawn in images.items()}
     nearest = {kind: nearest_neighbours(found, of_true) for kind, found in features.items()}

@@ -89,7 +89,7 @@ def section(subject: Subject, folder: Path) -> Section:
         "copied: estimated share of copies (0%: none), from how often the image nearest to a picture is a training "
         "image rather than a held-out one. further: how probable it is that a picture is further from its nearest "
         "training image than a held-out image is (0.5: no difference, near 0: copies). close: share of pictures closer "
-        "than the closest hundredth of held-out images (1%: no difference).",
+        "than the closest hundredth of held-out images (about 1%: no difference).",
     )
     values = {"memory": rounded(record.table())}
     return Section(text=text, findings=findings, tables=tables, values=values, pictures=pictures)

@@ -43,8 +43,8 @@ def section(subject: Subject, folder: Path) -> Section:
         shown += readable(record)
         whose = "boxes were drawn by hand" if subject.boxes else f"the detector finds {part}"
         captions = (
-            f"Samples in which {whose} ({record.measured} were found), and what is left of them. What a detector finds "
-            "in a sample need not be what people see there.",
+            f"Samples in which {whose} ({record.measured} of them were measured), and what is left. What a "
+            "detector finds in a sample need not be what people see there.",
             f"What dropping ever more maps does ({part}).",
         )
         pictures += [Picture(*pair) for pair in zip(draw_removal(record, folder, shorten(subject.title, 60)), captions)]
@@ -66,7 +66,7 @@ def section(subject: Subject, folder: Path) -> Section:
             )
         )
     about = (
-        f"Dropping maps, chosen by the regression | at random (the mean of {DRAWS} sets, of which one may lie further "
+        f"Dropping maps, chosen by the regression | at random (the mean of {draws} sets, of which one may lie further "
         "out): how often the part is gone, what else is still found, "
     )
     return Section(
