@@ -1,5 +1,7 @@
 """Which network a name means: a model's, a run's, or a file."""
 
+import shutil
+
 import pytest
 
 from utils import config, pretrained
@@ -60,6 +62,19 @@ def test_a_file_that_belongs_to_nothing_is_taken_as_it_is(tmp_path):
     write_json(tmp_path / "models" / "other.json", {})
     trained = find_network(str(tmp_path / "models" / "alone.keras"), "discriminator")
     assert trained.run is None and trained.experiment is None
+
+
+def test_that_nothing_is_known_of_a_generators_latents_is_said_until_its_settings_lie_beside_it(run, tmp_path, capsys):
+    """A copied generator, which would draw other pictures than in its run without a word."""
+    alone = shutil.copy(run.model("generator"), tmp_path / "alone.keras")
+    for _ in range(2):
+        assert find_network(str(alone), "generator").experiment is None
+    note = f"Note: {alone} does not say how it was trained, so its latents are drawn from N(0, 1). "
+    said = capsys.readouterr().err
+    assert said.startswith(note) and said.count("\n") == 1 and said.endswith("settings.json of its model.\n")
+    shutil.copy(run.folder / "experiment.json", tmp_path / "settings.json")
+    assert find_network(str(alone), "generator").experiment.model.latents == "uniform"
+    assert capsys.readouterr().err == ""
 
 
 def test_what_does_not_exist_is_answered_with_what_does(run, tmp_path):

@@ -63,7 +63,14 @@ def find_network(
     if path.suffix == ".keras":
         if not path.is_file():
             raise InputError(f"There is no file {path}.")
-        return TrainedNetwork(one_line(str(path)), path, Path.cwd(), *_owner(path.resolve()))
+        found = TrainedNetwork(one_line(str(path)), path, Path.cwd(), *_owner(path.resolve()))
+        if network == "generator" and found.experiment is None:
+            say_once(
+                f"{found.title} does not say how it was trained, so its latents are drawn from N(0, 1). Most presets "
+                "here train with uniform ones, of which others than these make other pictures: copy its run's "
+                "experiment.json beside it as settings.json, or the settings.json of its model."
+            )
+        return found
     run = find_run(name, runs_dir)
     file = run.model(network, _which(run, kept))
     if not file.is_file():
