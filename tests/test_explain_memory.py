@@ -255,7 +255,7 @@ def test_the_table_is_plain_json_with_a_row_for_each_space_and_group(look):
     rows = record.table()
     assert len(json.loads(json.dumps(rows, allow_nan=False))) == 9
     shown = readable(record)
-    assert len(shown) == 9 and len(shown[0]) == 9 and shown[0]["Z"] == f"{rows[0]['z']:+.1f}"
+    assert len(shown) == 9 and len(shown[0]) == 10 and shown[0]["Z"] == f"{rows[0]['z']:+.1f}"
     assert shown[1]["close"] == f"{rows[1]['close']:.1%} [{rows[1]['close_low']:.1%}, {rows[1]['close_high']:.1%}]"
     assert [row["caught"] for row in rows if row["pictures"] == "copies of 100 training images"] == [True] * 3
 
@@ -361,7 +361,11 @@ def test_the_chance_of_close_pictures_is_that_of_names_dealt_out_anew():
         true, relative = np.linspace(0.4, 0.6, held_out), np.full(samples, 0.7)
         relative[:close] = 0.1
         assert chance_of_close(relative, true) == pytest.approx(often, abs=0.012)
-    assert chance_of_close(np.ones(50), np.zeros(100)) == 1.0 and chance_of_close(np.zeros(1000), np.ones(100)) < 1e-100
+    for repeats in (0.03, 0.08):  # exact copies among the true images: ties at 0 of both
+        relative, true = (np.where(random.random(1000) < repeats, 0, random.random(1000)) for _ in range(2))
+        assert chance_of_close(relative, true) > 0.01
+    true = np.linspace(1, 2, 100)
+    assert chance_of_close(true[:50] + 5, true) == 1.0 and chance_of_close(np.zeros(1000), true) < 1e-100
 
 
 def test_few_held_out_images_make_no_copyist_of_a_generator_that_draws_as_they_are():

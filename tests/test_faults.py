@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from utils import files
+from utils import files, runtime
 from utils.config import replace
 from utils.errors import InputError
 from utils.runs import Run
@@ -126,13 +126,18 @@ def test_a_device_with_too_little_memory_is_said_in_a_sentence(tiny, noise_datas
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[8,4,4,512]")
 
     monkeypatch.setattr("utils.training.step.Update.__call__", too_much)
-    said = "The memory of .* is not enough for batches of 8 images of 32x32 pixels: use a smaller --batch-size"
+    said = "The memory of .* is not enough to train in batches of 8 images of 32x32 pixels: train with a smaller --b"
     with pytest.raises(InputError, match=said):
         train(tiny, dataset=noise_dataset, runs_dir=tmp_path, progress=False)
     run = Run.find("last", tmp_path)
     assert run.state.status == "failed" and run.state.why.startswith("The memory of ")
     with pytest.raises(InputError, match=said):
         try_updates(tiny)
+    full = tf.errors.ResourceExhaustedError(None, None, "/there; No space left on device")
+    elsewhere = tf.errors.ResourceExhaustedError(None, None, "Collective ops is aborted by: OOM when allocating tensor")
+    for other in (full, elsewhere):
+        with pytest.raises(tf.errors.ResourceExhaustedError), runtime.memory_in_words(tiny):
+            raise other
 
 
 def test_images_of_another_size_are_refused_before_a_run_is_made(tiny, noise_dataset, trained, tmp_path):

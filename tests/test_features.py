@@ -255,7 +255,7 @@ def test_features_of_a_broken_network_are_refused_in_a_sentence(broken):
     x, labels = problem(60, 20, 3)
     x = x.copy()
     if broken in ("nothing", "the same"):
-        x[:] = 0.0 if broken == "nothing" else 0.5
+        x[:] = 0.0 if broken == "nothing" else 0.1
     else:
         x[7, 3] = np.nan if broken == "no number" else np.inf
     with pytest.raises(InputError, match="finite, and not the same of all images. Received: those of 60 images"):

@@ -219,7 +219,7 @@ def test_minutes_leave_time_for_the_summaries_and_measurements_that_are_asked_fo
 
 
 def test_a_size_that_networks_do_not_fit_is_refused_with_those_around_it():
-    for size, there in ((600, "512 or 640"), (1000, "896 or 1024"), (10_000, "2048")):
+    for size, there in ((600, "512 or 640"), (1000, "896 or 1024"), (10_000, "8192 or 10240")):
         with pytest.raises(InputError, match=f"made for images of {there} pixels"):
             at_size(preset("quick64"), size)
 

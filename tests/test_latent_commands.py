@@ -40,6 +40,7 @@ def model(tmp_path_factory):
 def judged(monkeypatch):
     """A dataset "quarters" of which as much is known as `known_latents.judge` sees."""
     monkeypatch.setattr("utils.evaluation.names.names_for", lambda *where: NAMES)
+    monkeypatch.setattr("utils.evaluation.names.are_of_classes", lambda *where: False)
     monkeypatch.setattr("utils.evaluation.judge.judge_for", lambda *_, **__: judge())
 
 
@@ -97,6 +98,7 @@ def test_directions_and_their_names_stay_together_also_where_measuring_fails(cap
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("utils.evaluation.names.names_for", lambda *where: NAMES)
+    monkeypatch.setattr("utils.evaluation.names.are_of_classes", lambda *where: False)
     monkeypatch.setattr("utils.evaluation.judge.judge_for", lambda *_, **__: judge())
     command = ("directions", model, "--classifier", "quarters", "--samples", "8", "--out", "found")
     code, out, err = said(capsys, *command)
@@ -237,6 +239,7 @@ def test_wrong_uses_get_one_sentence_and_write_nothing(capsys, monkeypatch, tmp_
 def test_sums_in_words_need_a_dataset_of_which_something_is_known(capsys, monkeypatch, tmp_path, arguments):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("utils.evaluation.names.names_for", lambda *where: ())
+    monkeypatch.setattr("utils.evaluation.names.are_of_classes", lambda *where: False)
     code, out, err = said(capsys, "arithmetic", "faces", arguments)
     assert code == 2 and not out and "Nothing is known about the images of faces" in err and "--classifier" in err, err
 
@@ -443,11 +446,13 @@ def test_own_classes_of_few_pictures_have_directions_that_need_no_judge(capsys, 
     assert not Path("other").exists()
 
 
-def test_a_judge_learns_from_small_pictures_as_the_generator_did():
-    own = replace(preset("quick"), name="/there/pets", small="enlarge")
-    known = (own, "/there/pets", "enlarge"), (own, "faces", "leave_out"), (None, "faces", "leave_out")
-    for of, dataset, small in known:
-        assert small_of(SimpleNamespace(experiment=of), dataset) == small
+def test_a_judge_learns_from_small_pictures_as_the_generator_did(tmp_path, monkeypatch):
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    own = replace(preset("quick"), name=str(tmp_path / "pets"), small="enlarge")
+    for dataset, small in ((tmp_path / "pets", "enlarge"), ("pets", "enlarge"), ("faces", "leave_out")):
+        assert small_of(SimpleNamespace(experiment=own), str(dataset)) == small
+    assert small_of(SimpleNamespace(experiment=None), "faces") == "leave_out"
 
 
 @pytest.mark.parametrize(("command", "how"), [("arithmetic", ("--score",)), ("directions", ())])
@@ -466,6 +471,7 @@ def test_the_judge_of_a_run_takes_small_pictures_as_the_run_did(
 def test_of_a_judge_of_one_attribute_nothing_is_told_about_others(capsys, monkeypatch, tmp_path, model):
     alone = Judge("one quarter", NAMES[:1], brightness, {}, lambda images: 10 * brightness(images)[:, :1])
     monkeypatch.setattr("utils.evaluation.names.names_for", lambda *where: NAMES[:1])
+    monkeypatch.setattr("utils.evaluation.names.are_of_classes", lambda *where: False)
     monkeypatch.setattr("utils.evaluation.judge.judge_for", lambda *_, **__: alone)
     command = ("directions", model, "--classifier", "quarters", "--samples", "16", "--out", tmp_path)
     code, out, err = said(capsys, *command)

@@ -7,7 +7,7 @@ from utils.config import Experiment, ModelConfig, replace
 from utils.errors import InputError
 from utils.presets import FIRST, FIRST_32, WIDER, WIDER_FROM, WIDER_PENALTY, preset
 
-LARGEST, FARTHEST = 512, 2048
+LARGEST, FARTHEST = 512, 16_384
 """How far others are looked for where networks do not fit a size: up to the first, or up to twice what was asked for,
 but not above the second."""
 AUGMENTATION = ("colour", "translation")

@@ -63,19 +63,22 @@ def find_network(
     if path.suffix == ".keras":
         if not path.is_file():
             raise InputError(f"There is no file {path}.")
-        found = TrainedNetwork(one_line(str(path)), path, Path.cwd(), *_owner(path.resolve()))
-        if network == "generator" and found.experiment is None:
-            say_once(
-                f"{found.title} does not say how it was trained, so its latents are drawn from N(0, 1). Most presets "
-                "here train with uniform ones, of which others than these make other pictures: copy its run's "
-                "experiment.json beside it as settings.json, or the settings.json of its model."
-            )
-        return found
+        return TrainedNetwork(one_line(str(path)), path, Path.cwd(), *_owner(path.resolve()))
     run = find_run(name, runs_dir)
     file = run.model(network, _which(run, kept))
     if not file.is_file():
         raise InputError(f"{run.folder} has no {network} yet; go on with `{command('resume', run.folder)}`.")
     return TrainedNetwork(run.name, file, run.folder, run, run.experiment)
+
+
+def say_what_is_assumed(trained: TrainedNetwork) -> None:
+    """Say of a generator of which nothing is known, before latents are drawn for it, which these are."""
+    if trained.experiment is None:
+        say_once(
+            f"{trained.title} does not say how it was trained, so its latents are drawn from N(0, 1). Most presets "
+            "here train with uniform ones, and other latents make other pictures: copy its run's experiment.json "
+            "beside it as settings.json, or the settings.json of its model."
+        )
 
 
 def encoder_beside(trained: TrainedNetwork) -> Path:

@@ -10,6 +10,7 @@ import importlib.util
 import io
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -203,20 +204,23 @@ def full_precision() -> Iterator[None]:
 
 @contextlib.contextmanager
 def memory_in_words(experiment: Experiment) -> Iterator[None]:
-    """Say that a device has too little memory for what an update of an experiment needs.
+    """Say that a device has too little memory for what an experiment needs.
 
     Raises:
-        InputError: in place of what TensorFlow says.
+        InputError: in place of what TensorFlow says. What it says of a full disk, by the same code, or of the memory of
+            another worker stays as it is.
     """
     import tensorflow as tf
 
     try:
         yield
     except tf.errors.ResourceExhaustedError as error:
+        if not re.search("OOM|out of memory|allocat", error.message, re.I) or "Collective ops" in error.message:
+            raise
         size = experiment.model.image_size
         raise InputError(
-            f"The memory of {device()} is not enough for batches of {experiment.training.batch_size} images of "
-            f"{size}x{size} pixels: use a smaller --batch-size, --width or --image-size."
+            f"The memory of {device()} is not enough to train in batches of {experiment.training.batch_size} images of "
+            f"{size}x{size} pixels: train with a smaller --batch-size, --width or --image-size, or where there is more."
         ) from error
 
 

@@ -71,8 +71,8 @@ def _arithmetic(options: Arithmetic) -> None:
     for (name, value), least in zip(given.items(), (1, 2)):
         if value is not None and value < least:
             raise InputError(f"{name} must be at least {least}. Received: {value}.")
-    from utils.evaluation.names import names_for
-    from utils.latent.terms import expected, parse
+    from utils.evaluation.names import are_of_classes, names_for
+    from utils.latent.terms import check_of_one_class, expected, parse
     from utils.networks import find_network
 
     trained = find_network(options.name, "generator", options.runs_dir)
@@ -99,6 +99,8 @@ def _arithmetic(options: Arithmetic) -> None:
         raise InputError(
             f"What is scored has its terms in words, so that other samples can be found. Received: {text!r}."
         )
+    if options.score and terms and are_of_classes(known_to(trained, options.classifier), options.data_dir):
+        check_of_one_class(terms)
     if options.score and terms and not expected(terms):
         raise InputError(
             "What is scored decides what the result should show, and here nothing is left of what the terms ask for: "

@@ -93,7 +93,9 @@ def _evaluate(options: Evaluate) -> None:
     from utils.evaluation.evaluation import evaluate
     from utils.evaluation.records import kept_before, spaces_of
     from utils.models import load_with_digest
+    from utils.networks import say_what_is_assumed
 
+    say_what_is_assumed(trained)
     how = {
         "loaded": load_with_digest(trained.file),  # once for all that is measured: a training may write another
         "samples": options.samples,

@@ -170,12 +170,15 @@ def sampler_for(trained, conditions=None):
 
     runtime.start()
     from utils.models import load_with_digest
+    from utils.networks import say_what_is_assumed
     from utils.sampling import Sampler
 
     generator, sha256 = load_with_digest(trained.file)
     one = None if conditions is None else one_for_all(conditions)
     of = {"generator": str(trained.file), "generator_sha256": sha256}
-    return Sampler.of(generator, trained.experiment, one), of
+    sampler = Sampler.of(generator, trained.experiment, one)
+    say_what_is_assumed(trained)
+    return sampler, of
 
 
 def encoder_for(trained, sampler):
@@ -214,8 +217,10 @@ def known_to(trained, classifier: str | None) -> str:
 def small_of(trained, dataset: str) -> str:
     """What becomes of small images where a dataset's classifier learns: the same as in the generator's training, if it
     was of that dataset."""
+    from utils.data.catalogue import place_of
+
     of = trained.experiment.data if trained.experiment else DataConfig(dataset)
-    return of.small if of.name == dataset else DataConfig.small
+    return of.small if of.name == place_of(dataset, of.name) else DataConfig.small
 
 
 def nothing_known(dataset: str, data_dir: Path | None) -> str:

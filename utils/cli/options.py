@@ -140,6 +140,8 @@ def _spellings(command: type, prefix: str = "--") -> list[str]:
     for field in dataclasses.fields(command):
         kind = kinds[field.name]
         name, kind = _own_name(kind, field.name), getattr(kind, "__origin__", kind)
+        if tyro.conf.Suppress in getattr(kinds[field.name], "__metadata__", ()):
+            continue  # no option, but what a command is given beside its options
         if dataclasses.is_dataclass(kind):
             found += _spellings(kind, f"{prefix}{name}." if name else prefix)
         else:

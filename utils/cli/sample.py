@@ -165,9 +165,11 @@ def _sample(options: Sample) -> None:
     was_there = target.is_file() or bool(former)
     runtime.start()
     from utils.models import load_with_digest
+    from utils.networks import say_what_is_assumed
 
     generator, sha256 = load_with_digest(trained.file)
     sampler = Sampler.of(generator, trained.experiment, conditions)
+    say_what_is_assumed(trained)
     if by_name:
         model = trained.experiment.model
         columns = math.ceil(options.n / min(len(model.condition_names), MOST_ROWS))

@@ -410,7 +410,7 @@ class Resume:
         from utils.runs import Run
         from utils.training import resume
 
-        run = Run(self.folder)
+        run = Run(self.folder) if self.folder else Run.find(self.run_name, self.places.runs_dir)
         changed = self.settings.experiment(run.experiment.preset)
         before, seconds_before, began = run.state.update, run.state.seconds, time.monotonic()
         finished = resume(

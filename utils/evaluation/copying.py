@@ -85,8 +85,8 @@ class Copying:
 
     @property
     def _copies(self) -> bool:
-        """Z is below CAUGHT; or the whole interval of the share that is close is above twice what is expected, and by
-        chance so many are close as seldom. A bootstrap alone cannot tell: it never draws a held-out image that is
+        """Z is below CAUGHT; or the whole interval of the share that is close is above twice a hundredth, and by chance
+        so many are close as seldom. A bootstrap alone cannot tell: it never draws a held-out image that is
         closer than the closest of all, which of 100 decides what is close."""
         return self.z < CAUGHT or (self.close.low > 2 / ONE_IN and self.chance < CHANCE)
 
@@ -168,13 +168,15 @@ def chance_of_close(relative: np.ndarray, held_out: np.ndarray) -> float:
     distances of both are exchangeable.
 
     The mark is the K-th smallest of M held-out values. C or more of N others lie below it if among the C + K - 1
-    smallest of all there are at most K - 1 held-out ones, which is hypergeometric whatever the distances are.
+    smallest of all there are at most K - 1 held-out ones, which is hypergeometric whatever the distances are. Of values
+    that are tied with the mark, as of exact copies among true images, all count on both sides.
 
     Args:
         relative: float (N,), as for `share_close`.
         held_out: float (M,).
     """
-    close, of_mark = int((relative <= closest_hundredth(held_out)).sum()), -(-len(held_out) // ONE_IN)
+    mark = closest_hundredth(held_out)
+    close, of_mark = int((relative <= mark).sum()), int((held_out <= mark).sum())
     drawn = close + of_mark - 1
     return float(hypergeom.cdf(of_mark - 1, len(held_out) + len(relative), len(held_out), drawn))
 

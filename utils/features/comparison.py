@@ -14,7 +14,6 @@ import numpy as np
 from utils.config import DataConfig
 from utils.data import Dataset
 from utils.data.catalogue import (
-    data_folder,
     find_entry,
     find_source,
     is_own,
@@ -25,6 +24,7 @@ from utils.data.catalogue import (
 )
 from utils.data.dataset import UNKNOWN
 from utils.data.dedup import exact
+from utils.data.fetching import data_folder
 from utils.errors import InputError
 from utils.evaluation.features import Extractor, extractor_for
 from utils.evaluation.held_out import held_out, split_apart, unseen

@@ -32,6 +32,8 @@ PIECE_BYTES = 1 << 26
 """Features that are read at a time."""
 TOLERANCE = 1e-3
 """`many` ends when the largest slope is this small a share of what it was at zero weights."""
+ROUNDING = 1e-12
+"""Features whose variance is no larger a share of their mean square are the same of all images, but for rounding."""
 MOST_STEPS = 400
 SKETCH, DIRECTIONS = 1000, 50
 """Images that the directions in which features vary most are found from, and how many of these."""
@@ -240,7 +242,7 @@ def total_variance(features: np.ndarray) -> float:
     sums = sum(np.asarray(features[piece]).sum(0, dtype=np.float64) for piece in pieces(features))
     squares = sum(float(np.square(features[piece], dtype=np.float64).sum()) for piece in pieces(features))
     variance = squares / len(features) - float(np.square(sums / len(features)).sum())
-    if not (np.isfinite(variance) and variance > 0):
+    if not (np.isfinite(variance) and variance > ROUNDING * squares / len(features)):
         raise InputError(
             f"Features must be finite, and not the same of all images. Received: those of {len(features):,} images, "
             f"with a variance of {variance:g}; is the network broken?"

@@ -21,7 +21,7 @@ from utils.evaluation.distances import nearest_neighbours
 from utils.evaluation.judge import Judge
 from utils.intervals import Interval, measured, told_mean, wilson
 from utils.latent.stops import Stops, find_stops
-from utils.latent.terms import Term, expected, parse
+from utils.latent.terms import Term, check_of_one_class, expected, parse
 from utils.sampling import Sampler
 from utils.streams import stream
 
@@ -385,11 +385,8 @@ def score(
     scores, missing = [], []
     for expression in tqdm(expressions or one_for_each(judge), "Scoring", unit=" expressions", disable=not progress):
         terms = as_terms(expression, judge)
-        if judge.exclusive and len(both := [name for name, there in expected(terms).items() if there]) > 1:
-            raise InputError(
-                f"A picture is of one class, and the sum is to show {' and '.join(both)}: score a difference of two "
-                f"classes, such as {both[0]!r} - {both[1]!r}. Received: {in_words(terms)!r}."
-            )
+        if judge.exclusive:
+            check_of_one_class(terms)
         if not all(term.wanted for term in terms) or not expected(terms):
             raise InputError(
                 f"An expression that is scored has its terms in words, and decides what to expect. Received: "

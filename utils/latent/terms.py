@@ -131,6 +131,19 @@ def expected(terms: Sequence[Term]) -> dict[str, bool]:
     return {name: value > neither for name, value in sums.items() if value != neither}
 
 
+def check_of_one_class(terms: Sequence[Term]) -> None:
+    """Refuse a sum of classes that is to show two of them.
+
+    Raises:
+        InputError: it names them.
+    """
+    if len(both := [name for name, there in expected(terms).items() if there]) > 1:
+        raise InputError(
+            f"A picture is of one class, and the sum is to show {' and '.join(both)}: score a difference of two "
+            f"classes, such as {both[0]!r} - {both[1]!r}."
+        )
+
+
 def _term(sign: int, words: list[str], known: Sequence[str]) -> Term:
     text = " ".join(words)
     if is_there(text):  # its path may have spaces, and a colon before the row

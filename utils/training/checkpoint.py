@@ -93,7 +93,7 @@ def restore(
             variable.assign(values[name])
         return state
     if _files(folder):
-        say(f"None of the checkpoints in {folder.name}/ can be used.")
+        say(f"None of the checkpoints in {Path(folder).name}/ can be used.")
     return None
 
 

@@ -40,15 +40,20 @@ def try_updates(experiment: Experiment, force_precision: bool = False, data_dir:
         experiment: what would be trained.
         force_precision: whether to try a precision that this machine has to emulate.
         data_dir: where datasets are; what a conditional experiment can be asked for is read there.
+
+    Raises:
+        InputError: the device has too little memory, or as `check_precision`.
     """
     experiment = with_names(experiment, data_dir=data_dir)
     runtime.check_precision(experiment.training.precision, force_precision)
     load = _load()
     device = runtime.start(experiment.training.precision)
-    with runtime.memory_in_words(experiment):
-        timed = _timed(experiment)
-    keras.utils.clear_session()  # layers of the training get the names that they would have had without a trial
-    runtime.start(experiment.training.precision)
+    try:
+        with runtime.memory_in_words(experiment):
+            timed = _timed(experiment)
+    finally:
+        keras.utils.clear_session()  # layers of the training get the names that they would have had without a trial
+        runtime.start(experiment.training.precision)
     return Trial(
         **timed,
         device=str(device),

@@ -22,6 +22,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from utils import config, runtime
+from utils.cluster import launched
 from utils.config import CHECKPOINT_SECONDS, Experiment, check_checkpoint_seconds
 from utils.data import Dataset, load_for
 from utils.data.catalogue import is_own, place_of
@@ -100,7 +101,7 @@ def train(
 
     Raises:
         InputError: the experiment cannot be run as asked, losses are no longer finite, the training has failed and was
-            to stop then, or the disk is full.
+            to stop then, the disk is full, or the device has too little memory.
         Interrupted: a signal asked to stop.
         WorkerLost: a worker has ended, or is not heard of any more.
     """
@@ -380,7 +381,7 @@ def follow(experiment: Experiment, dataset: Dataset, team: Team) -> None:
         Interrupted: a worker was asked to stop.
         WorkerLost: a worker has ended, or is not heard of any more.
     """
-    with losses_in_words(team), _signals() as asked:
+    with losses_in_words(team), runtime.memory_in_words(experiment), _signals() as asked:
         players = build_players(experiment)
         told = json.loads(str(team.share()["told"]))
         ours = json.loads(json.dumps(_to_agree_on(experiment, dataset)))
@@ -792,7 +793,7 @@ def _disk_in_words(run: Run, again: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        then = f"then go on with `{command('resume', run.folder, *again)}`."
+        then = f"then go on with `{command(*launched(), 'resume', run.folder, *again)}`."
         gone = error.errno == errno.ENOENT and _is_gone(run)
         if gone or error.errno in (errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE):
             raise InputError(

@@ -89,9 +89,12 @@ def section(subject: Subject, folder: Path) -> Section:
         "copied: estimated share of copies (0%: none), from how often the image nearest to a picture is a training "
         "image rather than a held-out one. further: how probable it is that a picture is further from its nearest "
         "training image than a held-out image is (0.5: no difference, near 0: copies). close: share of pictures closer "
-        "than the closest hundredth of held-out images (about 1%: no difference).",
+        "than the closest hundredth of held-out images (no difference: about 1%, of little more than 100 images up to "
+        "2%). by chance: how probable as many or more are, if there is no difference; below 1 in 700 it is no chance.",
     )
-    values = {"memory": rounded(record.table())}
+    table = record.table()
+    of_chance = ({"chance": float(f"{row['chance']:.2g}")} for row in table)  # three decimals would not tell
+    values = {"memory": [row | chance for row, chance in zip(rounded(table), of_chance)]}
     return Section(text=text, findings=findings, tables=tables, values=values, pictures=pictures)
 
 
@@ -105,6 +108,7 @@ def readable(record: Memorisation) -> list[dict]:
             "copied": bracketed(copying.copied, ".0%"),
             "Z": f"{copying.z:+.1f}",
             "close": bracketed(copying.close, ".1%"),
+            "by chance": f"{copying.chance:.1g}",
             "further": bracketed(copying.further, ".2f"),
             "its Z": f"{copying.further_z:+.1f}",
             "verdict": copying.verdict,
