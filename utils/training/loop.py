@@ -137,7 +137,7 @@ def train(
             f"{updates:,} update{'s' * (updates != 1)} on {device} (how long they take is said after some seconds)."
             f"\nRun folder: {one_line(str(run.folder))}"
         )
-    return _train(run, dataset, progress, checkpoint_seconds, measure, team, unkept(data_dir, force_precision))
+    return _train(run, dataset, progress, checkpoint_seconds, measure, unkept(data_dir, force_precision), team)
 
 
 def resume(
@@ -210,7 +210,7 @@ def resume(
         for remark in remarks:
             _say(run, remark, progress)
 
-    return _train(run, dataset, progress, checkpoint_seconds, measure, team, unkept(data_dir, force_precision), begin)
+    return _train(run, dataset, progress, checkpoint_seconds, measure, unkept(data_dir, force_precision), team, begin)
 
 
 def _as_changed(run: Run, changed: Experiment) -> Experiment:
@@ -343,8 +343,8 @@ def _train(
     progress: bool,
     checkpoint_seconds: float,
     measure: Callable[[Sampler], dict] | None,
-    team: Team | None,
     again: Sequence[str],
+    team: Team | None,
     begin: Callable[[], None] = lambda: None,
 ) -> Run:
     """Train from the last checkpoint, or from the beginning, to the end.
