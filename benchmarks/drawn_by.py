@@ -134,9 +134,10 @@ class Mark:
     def _scores(self, images: np.ndarray) -> np.ndarray:
         from utils.data import scale
 
-        whole = len(images) // self._batch * self._batch
+        batch_size = min(self._batch, len(images))
+        whole = len(images) // batch_size * batch_size
         mixed = images[np.random.default_rng(1).permutation(len(images))[:whole]]  # neighbours may be alike
-        batches = mixed.reshape(-1, self._batch, *images.shape[1:])
+        batches = mixed.reshape(-1, batch_size, *images.shape[1:])
         return np.concatenate([self.networks["discriminator"](scale(batch), training=True) for batch in batches])
 
 
@@ -274,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     expect_writable(options.work / "drawn_by.png")
     wanted = Wanted(options.data, options.only, options.minutes, options.spaces)
-    with alone(options.work):
+    with alone(options.work, make=False):
         record = measure(options.work, wanted, options.ways, options.data_dir)
     print(json.dumps(record, indent=2) if options.json else in_words(record))
     return 0

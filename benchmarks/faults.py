@@ -239,6 +239,12 @@ def _harm_worker(number: int, *signals: int, pause: float = 0.0) -> Callable:
     return harm
 
 
+def _check_harmed(job: Job) -> None:
+    """Refuse a try whose training came to its end all the same: nobody resumes it, so that nothing was tried."""
+    if job.run.state.status == "finished":
+        raise Unharmed("it came to its end all the same")
+
+
 def terminated(job: Job, chance: random.Random) -> None:
     """SIGTERM, as a preemption notice: it saves and ends."""
     process = job.start()
@@ -247,6 +253,7 @@ def terminated(job: Job, chance: random.Random) -> None:
     said = job.end(process)
     if process.returncode not in (0, 143):
         raise RuntimeError(f"it ended with {process.returncode}: {said[-300:]}")
+    _check_harmed(job)
 
 
 def _after_half(harm: Callable[[Job, random.Random], None]) -> Callable:
@@ -331,6 +338,7 @@ def disk_full(job: Job, chance: random.Random) -> None:
         said = job.end(process)
         if process.returncode not in (0, 2) or "Traceback" in said:
             raise RuntimeError(said[-300:])
+        _check_harmed(job)
         (job.runs / "filler").unlink()
         job.go_on()
         _keep(job)
@@ -449,7 +457,8 @@ def out_of_memory(job: Job, chance: random.Random) -> None:
         except OSError as error:
             raise Leave(f"control groups are not permitted ({error.strerror})") from error
         job.end(process)
-    if process.returncode != -signal.SIGKILL and job.run.state.status != "finished":
+    _check_harmed(job)
+    if process.returncode != -signal.SIGKILL:
         raise RuntimeError(f"it was not killed, but ended with {process.returncode}")
 
 

@@ -62,14 +62,20 @@ class Data:
         return sorted(found, key=lambda result: (known.index(result.name), result.seed))
 
 
-def alone(work: str | Path) -> AbstractContextManager[None]:
+def alone(work: str | Path, make: bool = True) -> AbstractContextManager[None]:
     """Keep other sessions out of a folder while one trains or measures there: they would write to the same files, and
-    take cores from whoever trains. It is made if need be.
+    take cores from whoever trains.
+
+    Args:
+        work: the folder.
+        make: whether to make it if need be, as who trains wants it.
 
     Raises:
-        InputError: another session does already.
+        InputError: another session does already; or there is no such folder, and none is to be made.
         OSError: the folder cannot be made.
     """
+    if not make and not Path(work).is_dir():
+        raise InputError(f"There is no folder {work}: --work names the one that was trained in.")
 
     def taken() -> None:
         raise InputError(f"Another session works in {work}: wait for its end, or name another --work folder.")

@@ -325,7 +325,7 @@ def _run(options: argparse.Namespace) -> int:
         from benchmarks.quality_scores import Wanted, report
 
         wanted = Wanted(options.data, options.only, options.minutes, options.spaces)
-        with alone(options.work):  # a training that begins anew removes figures meanwhile
+        with alone(options.work, make=False):  # a training that begins anew removes figures meanwhile
             print(report(options.work, wanted, options.data_dir, as_json=options.json))
         return 0
     if min(options.seeds) < 0:

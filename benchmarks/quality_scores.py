@@ -131,7 +131,8 @@ def measure(work: Path, wanted: Wanted, data_dir: Path | None = None) -> dict:
     runtime.start()
     record = {"sets": [], "left_out": []}
     for data in wanted.sets(work):
-        spaces = [_measure_in(space, data, wanted) for space in spaces_of(data, wanted, record["left_out"], data_dir)]
+        left_out = record["left_out"]
+        spaces = [_measure_in(space, data, wanted, left_out) for space in spaces_of(data, wanted, left_out, data_dir)]
         if spaces:
             record["sets"].append({"data": named(data), "spaces": spaces, **_facts(data, wanted)})
     check_measured(record)
@@ -194,7 +195,8 @@ class Yardstick:
             key: names the samples in there.
         """
         scores = read_json(kept) if kept.is_file() else {}
-        known = scores.setdefault(self._extractor.fingerprint, {}).setdefault(key, {})
+        how = f"{self._extractor.fingerprint}; {self._extractor.resizer}; {INTERVAL}"  # as the record says of them
+        known = scores.setdefault(how, {}).setdefault(key, {})
         if missing := [name for name in MEASURES if name not in known]:
             fake = self._extractor(images()[: len(self._held_out)])
             for name in missing:
@@ -203,8 +205,8 @@ class Yardstick:
         return {part: Interval.of(value) for parts in known.values() for part, value in parts.items()}
 
 
-def _measure_in(extractor: "Extractor", data: Data, wanted: Wanted) -> dict:
-    """Figures of all sample sets of one dataset in one space."""
+def _measure_in(extractor: "Extractor", data: Data, wanted: Wanted, left_out: list[str]) -> dict:
+    """Figures of all sample sets of one dataset in one space; which samples are no longer there is added to a list."""
     about, yardstick = data.about, Yardstick(extractor, data)
     true = np.load(data.train, mmap_mode="r")
     rows = np.sort(np.random.default_rng(0).permutation(len(true))[: about["held_out"]])
@@ -213,7 +215,13 @@ def _measure_in(extractor: "Extractor", data: Data, wanted: Wanted) -> dict:
     measured: dict[tuple, list[dict]] = {}
     for result, mark in tqdm(work, f"{about['title']}, {extractor.name}", unit=" sets", mininterval=5):
         samples = functools.partial(np.load, result.samples(mark["minutes"]), mmap_mode="r")
-        values = yardstick.figures(samples, result.folder / "scores.json", f"{mark['minutes']:g}")
+        try:
+            values = yardstick.figures(samples, result.folder / "scores.json", f"{mark['minutes']:g}")
+        except FileNotFoundError:  # measured once in other spaces, and removed since
+            where = f"{result.name}, seed {result.seed}, {mark['minutes']:g} minutes"
+            left_out.append(f"{about['title']}, {extractor.name}: {where}: its samples are no longer there.")
+            print(left_out[-1], file=sys.stderr)
+            continue
         measured.setdefault((mark["minutes"], result.name), []).append({"seed": result.seed, **mark, "values": values})
     return {
         "name": extractor.name,
@@ -316,28 +324,28 @@ def in_words(record: dict) -> str:
         )
         sessions = kept["sessions"]
         everybody = {name for session in sessions for name in session["contenders"]}
-        if several := [session for session in sessions if set(session["contenders"]) != everybody]:
+        several = [session for session in sessions if set(session["contenders"]) != everybody]
+        if len({session.get("session") for session in sessions}) > 1:  # of which the tables tell by number
+            several = sessions
+        if several:
             parts.append(f"Only contenders of one session took turns, and there were several: {_listed(several)}.")
         if mixed := kept.get("means_over_machines"):
             told = [session for session in sessions if {*session["contenders"]} & {*mixed}]
             parts.append(f"Rows of {', '.join(mixed)} are means over minutes of several machines: {_listed(told)}.")
         for space in kept["spaces"]:
-            floor = {
-                "minutes": "",
-                "contender": "true images (the floor)",
-                "updates": "",
-                "seeds": "",
-                **_cells(space["floor"]),
-            }
+            told = len({row.get("session") for row in space["rows"]}) > 1
+            floor = dict.fromkeys(_head(space["rows"][0], told), "") | {"contender": "true images (the floor)"}
+            floor |= _cells(space["floor"])
             remarks = "".join(f" {remark}" for remark in space.get("remarks", ()))
-            rows = table([floor, *map(_row, space["rows"])])
+            rows = table([floor, *(_head(row, told) | _cells(row, row["of_best_peer"]) for row in space["rows"])])
             parts.append(f"In the features of the {space['name']}:{remarks}\n\n{rows}")
     return "\n\n".join([*parts, *record["left_out"]])
 
 
 def _listed(sessions: Sequence[dict]) -> str:
     return "; ".join(
-        f"seed {s['seed']}, {s['began']} on {s['cores']} cores of {s['device']}: {', '.join(s['contenders'])}"
+        (f"session {s['session']}: " if "session" in s else "")
+        + f"seed {s['seed']}, {s['began']} on {s['cores']} cores of {s['device']}: {', '.join(s['contenders'])}"
         for s in sessions
     )
 
@@ -356,9 +364,10 @@ def _speed(speed: dict) -> dict:
     }
 
 
-def _row(row: dict) -> dict:
+def _head(row: dict, with_session: bool) -> dict:
     head = {"minutes": f"{row['minutes']:g}", "contender": row["contender"], "updates": f"{row['updates']:,}"}
-    return {**head, "seeds": " ".join(map(str, row["seeds"])), **_cells(row, row["of_best_peer"])}
+    head["seeds"] = " ".join(map(str, row["seeds"]))
+    return head | ({"session": row["session"]} if with_session else {})
 
 
 _HEADINGS = {"kernel": ("kernel", ".4f"), "frechet": ("Fréchet", ".2f")}
@@ -469,15 +478,20 @@ def draw_samples(data: Data, wanted: Wanted, path: Path) -> Path | None:
 
 
 def together(records: Sequence[dict]) -> dict:
-    """Records of `measure` as one: a set for each dataset, whose rows say of which "session" they are; each space has
-    "remarks" on what else its figures depend on, where that differs or is not known of all."""
+    """Records of `measure` as one: a set for each dataset, whose rows and sessions have the number of their record as
+    "session"; each space has "remarks" on what else its figures depend on, where that differs or is not
+    known of all."""
     sets: dict[str, dict] = {}
-    for session, kept in enumerate(kept for record in records for kept in record["sets"]):
-        new = {"data": kept["data"], "spaces": {}, "speeds": [], "sessions": []}
+    numbers = collections.Counter()
+    for kept in (kept for record in records for kept in record["sets"]):
+        new = {"data": kept["data"], "spaces": {}, "speeds": [], "sessions": [], "means_over_machines": []}
         there = sets.setdefault(kept["data"]["fingerprint"], new)
         there["data"] = kept["data"]  # as the last session calls them
-        for part in ("speeds", "sessions"):
-            there[part] += kept[part]
+        numbers[kept["data"]["fingerprint"]] += 1
+        session = numbers[kept["data"]["fingerprint"]]
+        there["speeds"] += kept["speeds"]
+        there["sessions"] += [{**each, "session": session} for each in kept["sessions"]]
+        there["means_over_machines"] += kept.get("means_over_machines", ())
         for space in kept["spaces"]:
             all_of_it = there["spaces"].setdefault(space["fingerprint"], {**space, "rows": [], "depends": []})
             all_of_it["rows"] += [{**row, "session": session} for row in space["rows"]]

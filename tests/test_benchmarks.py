@@ -597,6 +597,21 @@ def test_without_chattr_a_folder_that_is_read_only_is_left_out(monkeypatch, tmp_
         faults.read_only(job, random.Random(0))
 
 
+@pytest.mark.parametrize("code", [0, 143])
+def test_a_training_that_ended_all_the_same_was_not_harmed(code):
+    """Nobody resumes it, so that it would count as one that survived what it never met."""
+    status = "finished" if code == 0 else "stopped"
+    process = SimpleNamespace(returncode=code, send_signal=lambda _: None)
+    job = SimpleNamespace(
+        start=lambda: process,
+        wait_for=lambda *_: None,
+        end=lambda _: "",
+        run=SimpleNamespace(state=SimpleNamespace(status=status)),
+    )
+    with pytest.raises(faults.Unharmed) if code == 0 else contextlib.nullcontext():
+        faults.terminated(job, random.Random(0))
+
+
 def test_the_first_of_two_processes_is_held_while_the_second_tries():
     done = []
     first = SimpleNamespace(poll=lambda: None, send_signal=done.append)

@@ -54,10 +54,9 @@ FORBIDS = {  # another value of each entry that has to be the same
     "samples": (500, 2000),
     "latents_seed": 1,
     "true_seed": 1,
-    "interval": "90%",
     "checkpoint": "best of 12",
 }
-SAID = {"ema_decay": 0.0, "statistics": "none", "versions": {"keras": "2"}}
+SAID = {"interval": "90%", "ema_decay": 0.0, "statistics": "none", "versions": {"keras": "2"}}
 
 
 def around(value):
@@ -153,6 +152,39 @@ def test_of_equal_distances_neither_is_called_nearer():
     assert "is neither in the features of the classifier of x, and a in the features of the ImageNet." in told
 
 
+def test_spaces_disagree_only_where_each_is_sure():
+    """Of two spaces that name different ones, one or both may do so by chance."""
+    imagenet, told = {"space": "ImageNet", "weights": "e" * 64}, []
+    for in_imagenet in ((1.0, 1.05), (1.0, 2.0)):  # intervals reach 0.1 to each side
+        one, other = (record(name, k, [measured(i, **imagenet)]) for name, k, i in zip("ab", (0.5, 0.2), in_imagenet))
+        (found,) = orders(tables([one, other], ["a", "b"]))
+        assert not found.agreed
+        told.append((found.contradicted, _in_words([found], ["a", "b"])))
+    assert [contradicted for contradicted, _ in told] == [False, True]
+    assert told[0][1].startswith("The spaces do not agree beyond chance on a and b: nearer to the true images is b in ")
+    assert "and a in the features of the ImageNet (the intervals overlap). Neither is to be" in told[0][1]
+    assert told[1][1].startswith("The spaces disagree on a and b") and "overlap" not in told[1][1]
+
+
+def test_two_spaces_of_one_name_are_two():
+    other = {"weights": "e" * 64}
+    pair = [record("a", 0.2, [measured(3.0, **other)]), record("b", 0.5, [measured(1.0, **other)])]
+    made = tables(pair, ["a", "b"])
+    assert [table.space for table in made] == ["classifier of x", "classifier of x (eeeeeeee)"]
+    (found,) = orders(made)
+    assert found.contradicted and list(found.nearer.values()) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "curable"),
+    [({"samples": (500, 2000), "resizer": "b"}, True), ({"samples": (9, 9), "split": "c"}, False)],
+)
+def test_measuring_anew_is_advised_only_where_it_helps(changes, curable):
+    with pytest.raises(InputError, match="do not belong into one table") as refused:
+        tables([record("a", 0.2), record("b", 0.5, **changes)], ["a", "b"])
+    assert ("--measure" in str(refused.value)) is curable and "--anyway" in str(refused.value)
+
+
 def test_settings_that_differ_are_those_of_every_pair():
     three = [record(name, 0.1) for name in ("a", "bb", "ccc")]
     assert settings_that_differ(three) == {"training.seed": [1, 2, 3]}
@@ -223,7 +255,7 @@ def test_compare_shows_settings_distances_samples_and_curves_of_what_was_kept(ca
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert "training.seed 0 3" in lines
     assert "kernel distance 0.2000 (0.1000 to 0.3000) 0.5000 (0.4000 to 0.6000) 0.0000 (-0.1000 to 0.1000)" in lines
-    assert f"{runs[0].name} is nearer to the true images than {runs[1].name} in this space, the only one" in out
+    assert f"{runs[0].name} is nearer to the true images than {runs[1].name} in the only space in which all" in out
     samples, curves = sorted((tmp_path / "out").iterdir(), reverse=True)
     picture = read_png(samples)
     assert picture.shape == (66 + 32, 2 * 66 + 16, 3)
@@ -240,7 +272,7 @@ def test_a_generator_beside_itself_is_as_near(capsys, runs, tmp_path):
     same = [runs[0].folder] * 2
     code, out, err = said(capsys, "compare", *same, "--out", tmp_path)
     one, other = (f"{runs[0].name} ({number})" for number in (1, 2))
-    assert code == 0 and f"{one} is as near to the true images as {other} in this space, the only one" in out, err
+    assert code == 0 and f"{one} is as near to the true images as {other} in the only space in which all" in out, err
     assert "nearer" not in out and "overlap" not in out
     code, out, _ = said(capsys, "compare", *same, "--out", tmp_path, "--json")
     (order,) = json.loads(out)["orders"]
@@ -343,6 +375,50 @@ def test_what_was_measured_otherwise_and_cannot_be_again_is_refused_before_anyth
     assert measures == []
 
 
+def test_what_measuring_cannot_make_comparable_is_refused_before_it(capsys, runs, tmp_path, measures):
+    """Other true images, another size, or another network of a training: minutes would be measured for nothing."""
+    first, second = runs
+    for run in runs:
+        run.quality_file.unlink()
+    best = first.folder / "models" / "best" / "generator.keras"
+    best.parent.mkdir(parents=True)
+    best.write_bytes(b"the best")
+    other = replace(preset("quick"), name="house_numbers")
+    house_numbers = Run.create(other, {"images": 24, "fingerprint": ""}, tmp_path / "runs")
+    house_numbers.model("generator").parent.mkdir()
+    house_numbers.model("generator").write_bytes(b"of others")
+    for name, words in ((best, "checkpoint: last and best of 1"), (house_numbers.folder, "true images: faces and house_numbers")):
+        code, out, err = said(capsys, "compare", second.folder, name, "--out", tmp_path / "out")
+        assert code == 2 and out == "" and err.count("\n") == 1 and measures == []
+        assert words in err and "--measure" not in err and "--anyway" in err
+    code, *_ = said(capsys, "compare", second.folder, best, "--anyway", "--out", tmp_path / "out")
+    assert code == 0 and len(measures) == 2
+
+
+def test_a_place_that_cannot_be_written_is_found_before_anything_is_measured(
+    capsys, runs, tmp_path, measures, monkeypatch
+):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.chdir(tmp_path)
+    for command in ("compare", "evaluate"):
+        monkeypatch.setattr(f"utils.cli.{command}.expect_writable", refused)
+    for words, place in (
+        (("compare", *(run.folder for run in runs), "--measure"), tmp_path),
+        (("evaluate", runs[0].folder), runs[0].quality_file),
+    ):
+        code, out, err = said(capsys, *words)
+        assert code == 2 and out == "" and err.count("\n") == 1 and str(place) in err and measures == []
+
+
+def test_a_record_is_known_by_being_a_file_whatever_it_is_called(capsys, tmp_path):
+    for name, kernel in (("kept", 0.2), ("other.txt", 0.5)):
+        write_json(tmp_path / name, record(name, kernel))
+    code, out, err = said(capsys, "compare", tmp_path / "kept", tmp_path / "other.txt")
+    assert code == 0 and "kept is nearer to the true images than other.txt in the only space in which all" in out, err
+
+
 def test_the_samples_of_kept_networks_are_those_of_their_summary(capsys, runs, tmp_path):
     run = runs[0]
     network = run.model("generator", 7)
@@ -368,7 +444,10 @@ def test_compare_refuses_what_cannot_be_compared_and_says_so_in_the_table_when_t
     write_json(files[1], record("b", 0.5, samples=(500, 2000), encoding="JPEG, quality 95"))
     code, out, err = said(capsys, "compare", *files)
     assert code == 2 and out == "" and err.count("\n") == 1
-    assert "(encoding: unknown and JPEG, quality 95; samples: 500, 500 and 500, 2000)" in err
+    assert "(encoding: unknown and JPEG, quality 95; samples: 500, 500 and 500, 2000): compare them all the same" in err
+    write_json(tmp_path / "c.json", record("c", 0.5, samples=(500, 2000)))
+    code, out, err = said(capsys, "compare", files[0], tmp_path / "c.json")
+    assert code == 2 and out == "" and err.count("\n") == 1
     assert "anew in the same way with `./dcgan evaluate --out FILE`, or compare" in err and "--measure" not in err
     code, out, _ = said(capsys, "compare", *files, "--anyway")
     assert code == 0 and "CAUTION: measured in different ways" in out

@@ -19,11 +19,11 @@ from utils.data.cifar10 import Cifar10
 from utils.data.conditions import Conditions, asked_for, grid_rows, kept_rows, rows_having, with_names
 from utils.errors import InputError
 from utils.evaluation import evaluation
-from utils.evaluation.asked import asked_and_seen, compare_asked
+from utils.evaluation.asked import Asked, Named, asked_and_seen, compare_asked
 from utils.evaluation.judge import Judge
 from utils.evaluation.variety import another, variety, within_and_over
 from utils.files import digest
-from utils.intervals import LEAST_CASES
+from utils.intervals import LEAST_CASES, Interval
 from utils.models import build_combined, build_discriminator, build_generator, forward, load_network
 from utils.networks import TrainedNetwork
 from utils.parameters import discriminator_parameters, generator_parameters
@@ -537,6 +537,13 @@ def test_varieties_of_few_conditions_or_pairs_are_told_without_ends(cases):
     assert {name: each.is_alone for name, each in (found | shares).items()} == dict.fromkeys(
         ["within", "over", "true_within", "true_over", *shares], cases < LEAST_CASES
     )
+
+
+def test_a_variety_beside_true_images_that_are_all_alike_is_not_measured():
+    assert np.isnan(variety(np.eye(40), np.ones((40, 40))).value)
+    of_ones = Named("a", 40, (None, None), (None, None), variety(np.eye(40), np.ones((40, 40))), None)
+    asked = Asked("labels", "x test", False, 40, "judge", (Interval(1), Interval(1)), Interval(0), {}, (of_ones,))
+    assert asked.plain()["names"][0]["variety"] is None and json.dumps(asked.plain()["names"], allow_nan=False)
 
 
 def test_pairs_over_conditions_are_of_any_two_also_where_they_come_in_order():

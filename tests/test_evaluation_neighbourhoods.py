@@ -7,6 +7,7 @@ from utils.errors import InputError
 from utils.evaluation import neighbourhoods as module
 from utils.evaluation.distances import GROUPS, groups_of
 from utils.evaluation.neighbourhoods import K_DENSITY, K_PRECISION, NAMES, neighbourhoods
+from utils.intervals import wilson
 
 
 def by_definition(fake, true):
@@ -47,12 +48,28 @@ def test_their_intervals_are_the_jackknifes_over_groups():
     fake, true = random.normal(0.5, 1, (60, 2)), random.normal(size=(70, 2))
     groups = groups_of(fake, true)
     without = [values(neighbourhoods(fake[groups[0] != group], true[groups[1] != group])) for group in range(GROUPS)]
+    cases = {"precision": 60, "recall": 70, "coverage": 70}
     margins = 2.093024 * np.sqrt((GROUPS - 1) * np.var(without, axis=0))
     found = neighbourhoods(fake, true)
     for name, value, margin, most in zip(NAMES, values(found), margins, (1, 1, np.inf, 1)):
         interval = getattr(found, name)
-        assert interval.low == pytest.approx(max(value - margin, 0), rel=1e-6)
-        assert interval.high == pytest.approx(min(value + margin, most), rel=1e-6)
+        low, high = max(value - margin, 0), min(value + margin, most)
+        if name != "density":  # a share, of as many as could be in a ball
+            least = wilson(round(value * cases[name]), cases[name])
+            low, high = min(low, least.low), max(high, least.high)
+        assert interval.low == pytest.approx(low, rel=1e-6) and interval.high == pytest.approx(high, rel=1e-6)
+
+
+def test_where_no_vector_counts_or_all_do_the_interval_is_that_of_so_many_cases():
+    """Nothing changes then, whatever group is left out, so the jackknife has no width."""
+    random = np.random.default_rng(4)
+    true = random.normal(size=(60, 3))
+    apart = neighbourhoods(random.normal(size=(80, 3)) + 90, true)
+    for name, count in (("precision", 80), ("recall", 60), ("coverage", 60)):
+        found = getattr(apart, name)
+        assert (found.value, found.low) == (0, 0) and found.high == wilson(0, count).high > 0.04
+    copies = neighbourhoods(true, true)
+    assert copies.precision.low <= wilson(60, 60).low < 1 == copies.precision.high
 
 
 def test_samples_that_lack_half_of_the_true_images_have_precision_without_recall_and_the_other_way_round():

@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -260,6 +261,9 @@ def test_scores_compare_with_the_best_peer_above_the_floor_and_leave_out_spaces_
     asked = len(looked_at)
     assert quality_scores.measure(data.folder.parent, quality_scores.Wanted()) == record  # all figures are kept
     assert len(looked_at) == asked
+    monkeypatch.setattr(quality_scores, "INTERVAL", "99%, by another way")
+    anew = quality_scores.measure(data.folder.parent, quality_scores.Wanted())
+    assert anew["sets"][0]["spaces"][0]["interval"] == "99%, by another way" and len(looked_at) > asked
 
     drawn = quality_scores.draw_samples(data, quality_scores.Wanted(), data.folder.parent / "samples.png")
     shown = quality_scores.draw_distances(record, data.folder.parent / "distances.png")
@@ -288,6 +292,14 @@ def test_records_of_several_sessions_stand_in_one_table_and_one_figure(tmp_path,
             assert len(set(places)) == len(places)
     assert quality_scores.main([str(kept_records[0]), "--figure", str(tmp_path / "figure.png")]) == 0
     assert "mid_d" in capsys.readouterr().out and (tmp_path / "figure.png").stat().st_size
+    words = quality_scores.in_words(whole)
+    for kept_set in whole["sets"]:  # rows that differ in their session alone can be told apart, and it is named
+        for session in {row["session"] for space in kept_set["spaces"] for row in space["rows"]}:
+            assert f"session {session}: seed" in words and any(s["session"] == session for s in kept_set["sessions"])
+    assert re.search(r"minutes +contender +updates +seeds +session ", words)
+    mixed = json.loads(kept_records[0].read_text())
+    mixed["sets"][0]["means_over_machines"] = ["first"]
+    assert "Rows of first are means over" in quality_scores.in_words(quality_scores.together([mixed]))
     (last,) = (path for path in kept_records if "third_kind" in path.name)
     assert quality_scores.main([str(last)]) == 0
     assert "features of the EfficientNet-Lite0, trained on ImageNet:\n" in capsys.readouterr().out
@@ -348,11 +360,22 @@ def test_what_was_kept_is_drawn_from_again_in_each_way_and_measured_once(work, m
 
     space, scores = plot_courses(record["sets"][0]).axes
     assert [float(line.get_ydata()[0]) for line in space.lines] == [
-        values[way]["kernel"]["value"] for way in ("average", "generator")
+        values[way]["kernel"]["value"] for way in ("average", "generator", "average_restated", "generator_restated")
     ]
+    for ways in (["average", "generator"], ["average_restated"]):  # of which some may have been measured alone
+        row["spaces"][0]["values"] = {way: values[way] for way in ways}
+        space, _ = plot_courses(record["sets"][0]).axes
+        assert [float(line.get_ydata()[0]) for line in space.lines] == [values[way]["kernel"]["value"] for way in ways]
+        assert [text.get_text() for text in space.figure.legends[0].get_texts()] == ["paper, seed 0"]
+    assert "drawn by average, restated (dashed)" in space.get_title()
+    row["spaces"][0]["values"] = values
     assert [float(line.get_ydata()[0]) for line in scores.lines] == [
         row["judged"][kind] for kind in ("set_apart", "drawn")
     ]
+
+    few = drawn_by.Mark(ours, 0.001)
+    few._batch = 4096  # more than were set apart
+    assert all(0 < score < 1 for score in few.judged(kept.Data(tmp_path / "work" / data.folder.name)).values())
 
     mark = drawn_by.Mark(ours, 0.001)
     assert np.array_equal(mark.samples["average"], np.load(ours.samples(0.001)))  # those of the benchmark itself
@@ -560,6 +583,25 @@ def test_means_over_minutes_of_several_machines_are_told(work, tmp_path):
     assert quality_scores._facts(work[0], quality_scores.Wanted())["means_over_machines"] == []
 
 
+def test_samples_that_were_removed_are_left_out_of_a_new_space_with_a_word(work, tmp_path, monkeypatch, capsys):
+    from utils.evaluation import features
+
+    def spaces(name, size, *, features, data_dir):
+        return Extractor(features, features, {}, lambda images: images.mean((1, 2)).astype(np.float32)[:, [0, 1]])
+
+    monkeypatch.setattr(features, "extractor_for", spaces)
+    shutil.copytree(work[0].folder, tmp_path / "colours")
+    quality_scores.measure(tmp_path, quality_scores.Wanted(spaces=["one"]))
+    result = kept.Data(tmp_path / "colours").results()[0]
+    result.samples(0.001).unlink()
+    record = quality_scores.measure(tmp_path, quality_scores.Wanted(spaces=["one", "other"]))
+    one, other = record["sets"][0]["spaces"]
+    assert len(other["rows"]) == len(one["rows"]) - 1
+    (said,) = record["left_out"]
+    assert said == "colours, other: paper, seed 0, 0.001 minutes: its samples are no longer there."
+    assert said in capsys.readouterr().err
+
+
 def test_samples_that_were_removed_are_no_row_of_the_picture(work, tmp_path):
     shutil.copytree(work[0].folder, tmp_path / "colours")
     data, picture = kept.Data(tmp_path / "colours"), tmp_path / "samples.png"
@@ -591,6 +633,13 @@ def test_a_second_session_in_a_folder_is_refused_in_a_sentence(tmp_path, monkeyp
             assert command(["--work", str(work), *asked]) == 2
         said = capsys.readouterr().err
         assert said == f"Another session works in {work}: wait for its end, or name another --work folder.\n"
+
+
+@pytest.mark.parametrize("command", [main, drawn_by.main])
+def test_a_mistyped_folder_is_not_made_by_who_measures(tmp_path, capsys, command):
+    asked = ["--score"] if command is main else []
+    assert command(["--work", str(tmp_path / "wrok"), *asked]) == 2 and not (tmp_path / "wrok").exists()
+    assert capsys.readouterr().err.startswith(f"There is no folder {tmp_path / 'wrok'}: --work names")
 
 
 def test_what_would_be_lost_is_refused_before_anybody_trains(work, monkeypatch):
@@ -711,7 +760,7 @@ def test_what_cannot_be_done_is_refused_before_an_image_is_read_or_measured(tmp_
     for arguments, sentence in (
         (["--work", str(tmp_path / "file")], "Not a directory; choose another place"),
         (["--work", "/proc/work"], "Operation not permitted; choose another place"),
-        (["--work", "/proc/work", "--score"], "Operation not permitted; choose another place"),
+        (["--work", "/proc/work", "--score"], "There is no folder /proc/work: --work names the one that was trained in."),
         (["--data", "faces", "none.npy"], "There is no dataset 'none.npy'"),
         (["--count", "0"], "must be at least 1. Received: size=64, count=0."),
         (["--count", "3999"], "Received: faces with 3,999; use fewer --samples."),

@@ -56,6 +56,12 @@ class Interval:
         """The interval of a bootstrap of so many values as it is told: of fewer than `LEAST_CASES` without its ends."""
         return self if cases >= LEAST_CASES else Interval(self.value, level=self.level)
 
+    def at_least_of(self, count: int) -> "Interval":
+        """The interval of a share, at least as wide as Wilson's of so many independent cases: where nothing or
+        everything counts, neither a bootstrap nor a jackknife has a width."""
+        of_count = wilson(round(self.value * count), count, self.level)
+        return Interval(self.value, min(self.low, of_count.low), max(self.high, of_count.high), self.level)
+
     def __format__(self, spec: str) -> str:
         if np.isnan(self.value):
             return "–"

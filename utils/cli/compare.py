@@ -14,7 +14,7 @@ from utils.cli.evaluate import is_newest
 from utils.cli.places import DataDir, Json, RunsDir
 from utils.cli.text import written
 from utils.errors import InputError
-from utils.files import expect_folder, write_json
+from utils.files import expect_folder, expect_writable, write_json
 from utils.tables import table
 from utils.text import one_line, slug
 
@@ -62,7 +62,7 @@ def _compare(options: Compare) -> None:
             "--no-distances shows none, so that --measure, --anyway, --samples and --features have nothing to do: "
             "leave it or them out."
         )
-    files = [name for name in options.names if name.endswith(".json")]
+    files = [name for name in options.names if _is_record(name)]
     if options.measure and files:
         raise InputError(
             f"--measure takes generators, and a file of figures cannot be measured again. Received: {files[0]}; leave "
@@ -72,6 +72,8 @@ def _compare(options: Compare) -> None:
         raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
     expect_folder(options.out)
     found = [None if name in files else _subject(name, options) for name in options.names]
+    if any(found):  # of which pictures are drawn, after minutes of measuring
+        expect_writable(options.out or Path.cwd())
     before = [
         read_record(name) if of_one is None else None if options.measure else kept(of_one[0])
         for name, of_one in zip(options.names, found)
@@ -104,6 +106,8 @@ def _compare(options: Compare) -> None:
         if there := [place for place, record in enumerate(records) if record]:
             # What does not belong together is said before anything is measured.
             tables([records[place] for place in there], [names[place] for place in there], options.anyway, bool(files))
+        if not options.anyway:
+            _check_comparable(names, found)
         for place in missing:
             records[place] = _measure(names[place], *found[place], protocol, options)
     made = [] if options.no_distances else tables(records, names, options.anyway, bool(files))
@@ -132,6 +136,29 @@ def _compare(options: Compare) -> None:
         print(f"\n{_in_words(order, names)}")
     if files:
         print("\n" + "\n".join(written(*file) for file in files))
+
+
+def _is_record(name: str) -> bool:
+    """Whether a name is that of a file of figures, whatever `evaluate --out` called it."""
+    return name.endswith(".json") or (Path(name).is_file() and not name.endswith(".keras"))
+
+
+def _check_comparable(names: list[str], found: list) -> None:
+    """Refuse what would be refused after minutes of measuring."""
+    from utils.data.catalogue import place_of
+    from utils.evaluation.comparison import check_comparable
+    from utils.evaluation.records import checkpoint_of
+
+    generators = [(name, *of_one) for name, of_one in zip(names, found) if of_one]
+    about = [
+        {
+            "true images": place_of(data.name),
+            "pixels": trained.experiment.model.image_size,
+            "checkpoint": checkpoint_of(trained),
+        }
+        for _, trained, data in generators
+    ]
+    check_comparable(about, [name for name, *_ in generators])
 
 
 def _as_asked(record: dict, options: Compare, of_one=None) -> bool:
@@ -325,22 +352,24 @@ def _in_words(order: list, names: list[str]) -> str:
     for each in order:
         one, other = (names[place] for place in each.pair)
         spaces = len(each.nearer)
+        doubtful = [space for space, is_clear in each.clear.items() if not is_clear]
         if not each.agreed:
             parts = [
                 f"{'neither' if place is None else names[place]} in the features of the {space}"
+                + (" (the intervals overlap)" if space in doubtful and place is not None else "")
                 for space, place in each.nearer.items()
             ]
+            how = "disagree" if each.contradicted else "do not agree beyond chance"
             lines.append(
-                f"The spaces disagree on {one} and {other}: nearer to the true images is {', and '.join(parts)}. "
+                f"The spaces {how} on {one} and {other}: nearer to the true images is {', and '.join(parts)}. "
                 "Neither is to be called the better one."
             )
             continue
         place = next(iter(each.nearer.values()))
-        where = {1: "in this space, the only one it was measured in", 2: "in both spaces"}.get(spaces, "in all spaces")
+        where = {1: "in the only space in which all were measured", 2: "in both spaces"}.get(spaces, "in all spaces")
         if place is None:
             lines.append(f"{one} is as near to the true images as {other} {where}.")
             continue
-        doubtful = [space for space, is_clear in each.clear.items() if not is_clear]
         lines.append(
             f"{names[place]} is nearer to the true images than {other if names[place] == one else one} {where}"
             + (f", but the intervals overlap ({', '.join(doubtful)})." if doubtful else ".")

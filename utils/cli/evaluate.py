@@ -13,7 +13,7 @@ from utils.cli.places import DataDir, Json, RunsDir
 from utils.cli.text import label, short, written
 from utils.config import DataConfig
 from utils.errors import InputError
-from utils.files import write_json
+from utils.files import expect_writable, write_json
 from utils.tables import table, variety_in_words
 
 
@@ -85,6 +85,8 @@ def _evaluate(options: Evaluate) -> None:
         # Made as those that are left out are, and what is wrong with one is said before anything is measured.
         check_without(replace(trained.experiment.data, without=options.combination), options.data_dir)
     target = options.out or (trained.run.quality_file if is_newest(trained) and options.data is None else None)
+    if target or on_texts or options.attributes:
+        expect_writable(target or Path.cwd())  # before minutes are spent on measuring
 
     from utils import runtime
 

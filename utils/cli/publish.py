@@ -75,6 +75,7 @@ def measured_for_card(run, data_dir: Path | None) -> tuple[dict, dict]:
     kind = {"none": None, "text": "texts"}.get(run.experiment.model.conditions, "asked")
     record = records.kept(trained) or {}
     as_here = record.get("samples", 0) >= SAMPLES and record.get("features") == "auto"
+    as_here = as_here and None not in records.passports_of(record)  # an earlier version did not say how it measured
     if not as_here or record["true_images_trained_on"]:
         record = evaluate(trained, run.experiment.data, only_unseen=True, data_dir=data_dir)
         if records.kept(trained) is None:  # for who publishes again; of what was asked for otherwise nothing is lost

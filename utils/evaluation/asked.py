@@ -86,7 +86,7 @@ class Asked:
                 "count": each.count,
                 "seen": of(each.seen),
                 "wrongly": of(each.wrongly),
-                "variety": each.variety and each.variety.plain(),
+                "variety": each.variety.plain() if each.variety and np.isfinite(each.variety.value) else None,
                 "distance": each.distance and each.distance.plain(),
             }
             for each in self.names

@@ -13,6 +13,8 @@ from utils.evaluation.passport import differing
 from utils.evaluation.records import passports_of, spaces_of
 from utils.intervals import Interval
 
+OF_MEASURING = {"passport", "space", "weights", "resizer", "value_range", "samples", "latents_seed", "true_seed"}
+"""Entries that measuring anew makes the same; the others are of the generators and of the true images."""
 NO_PASSPORT = "no passport"
 """In place of the entries of a figure that an earlier version measured."""
 
@@ -52,6 +54,11 @@ class Order:
     def agreed(self) -> bool:
         """Whether all spaces name the same."""
         return len(set(self.nearer.values())) == 1
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether two spaces name different ones, and neither by chance."""
+        return len({place for space, place in self.nearer.items() if self.clear[space]}) > 1
 
 
 def settings_that_differ(records: Sequence[dict]) -> dict[str, list]:
@@ -109,17 +116,39 @@ def tables(records: Sequence[dict], names: Sequence[str], anyway: bool = False, 
             said = {}
         else:
             differs, said = differing(passports), differing(passports, said=True)
-        made.append(Table(" / ".join(dict.fromkeys(row["space"] for row in rows)), rows, differs, said))
+        space = " / ".join(dict.fromkeys(row["space"] for row in rows))
+        if space in (table.space for table in made):  # two classifiers, say, of two datasets of one name
+            space = f"{space} ({rows[0]['fingerprint'][:8]})"
+        made.append(Table(space, rows, differs, said))
     forbidden = {name: values for table in made for name, values in table.differs.items()}
     if forbidden and not anyway:
         what = "; ".join(f"{name}: {' and '.join(_short(value) for value in of)}" for name, of in forbidden.items())
         how = "`./dcgan evaluate --out FILE`" if files else "--measure"
+        cure = f"measure all anew in the same way with {how}, or " if forbidden.keys() <= OF_MEASURING else ""
         raise InputError(
             f"The distances of {' and '.join(names)} do not belong into one table, since they were measured in "
-            f"different ways ({what}): measure all anew in the same way with {how}, or compare them all the same "
-            "with --anyway."
+            f"different ways ({what}): {cure}compare them all the same with --anyway."
         )
     return made
+
+
+def check_comparable(about: Sequence[dict], names: Sequence[str]) -> None:
+    """Refuse generators whose distances cannot belong into one table, before anything is measured.
+
+    Args:
+        about: of each generator what its distance will depend on, by the name of that: the same names in all.
+        names: what to call them in the refusal.
+
+    Raises:
+        InputError: something is not the same; it is named.
+    """
+    differs = {name: [of[name] for of in about] for name in about[0] if len({of[name] for of in about}) > 1}
+    if differs:
+        what = "; ".join(f"{name}: {' and '.join(map(str, of))}" for name, of in differs.items())
+        raise InputError(
+            f"The distances of {' and '.join(names)} do not belong into one table ({what}): compare them all the same "
+            "with --anyway, or without distances (--no-distances)."
+        )
 
 
 def orders(made: Sequence[Table]) -> list[Order]:

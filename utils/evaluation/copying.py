@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import hypergeom
 
-from utils.intervals import Interval, percentiles, wilson
+from utils.intervals import Interval, percentiles
 from utils.streams import stream
 
 ONE_IN = 100  # a picture is close if no more than one in so many held-out images is as close
@@ -232,7 +232,5 @@ def _resampled(count: int, random: np.random.Generator) -> np.ndarray:
 
 
 def _share(share: float, drawn: np.ndarray, count: int) -> Interval:
-    """A share with the percentiles of its bootstrap, at least as wide as Wilson's interval of a share of so many: where
-    nothing or everything counts, a bootstrap has no width."""
-    drawn, of_count = percentiles(share, drawn), wilson(round(share * count), count)
-    return Interval(share, min(drawn.low, of_count.low), max(drawn.high, of_count.high))
+    """A share with the percentiles of its bootstrap, and no narrower than one of so many cases can be."""
+    return percentiles(share, drawn).at_least_of(count)

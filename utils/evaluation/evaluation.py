@@ -16,6 +16,7 @@ from utils.evaluation.features import Extractor, extractor_for
 from utils.evaluation.held_out import TooFewImages, TrueImages, true_images_for, unseen_images_for
 from utils.evaluation.passport import Origin
 from utils.evaluation.quality import Quality
+from utils.evaluation.records import checkpoint_of
 from utils.evaluation.texts import Texts, texts_and_seen
 from utils.models import load_with_digest
 from utils.networks import TrainedNetwork, are_as_trained_on
@@ -163,16 +164,10 @@ def extractors_for(
 
 def origin_of(trained: TrainedNetwork, generator: keras.Model) -> Origin:
     """What is known of how samples of a network are drawn."""
-    experiment, folder, checkpoint = trained.experiment, trained.file.resolve().parent.name, None
-    unit, _, number = folder.partition("_")
-    if trained.run and unit in ("epoch", "update"):
-        checkpoint = f"{unit} {int(number)}"
-    elif trained.run and folder == "best":  # of those after which the run was summed up
-        checkpoint = f"best of {sum(row[trained.run.unit] > 0 for row in trained.run.epochs())}"
     normalised = any(isinstance(layer, keras.layers.BatchNormalization) for layer in generator.layers)
     return Origin(
-        checkpoint=checkpoint or ("last" if experiment else "unknown"),
-        ema_decay=experiment.training.ema_decay if experiment else None,
+        checkpoint=checkpoint_of(trained),
+        ema_decay=trained.experiment.training.ema_decay if trained.experiment else None,
         statistics="moving" if normalised else "none",  # samples are drawn in inference mode
     )
 

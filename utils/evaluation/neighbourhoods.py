@@ -51,8 +51,11 @@ def neighbourhoods(fake: np.ndarray, true: np.ndarray) -> Neighbourhoods:
     The intervals tell how much a figure varies with the vectors, at this number of them: all four depend on it, so
     compare figures of equal numbers only, and see what two sets of true images have. They are the jackknife's over 20
     groups, each left out once of both sets and of the search for neighbours. (A bootstrap would repeat vectors, which
-    would then be their own nearest neighbours.) They are too wide rather than too narrow: on made-up vectors (2,000 of
-    128 dimensions, 40 times) by 1.2 to 2.3 times, mostly by 1.5 to 2.
+    would then be their own nearest neighbours.) Of precision, recall and coverage they are at least as wide as Wilson's
+    of as many cases: where nothing or everything counts a jackknife has no width. Where the sets overlap they are too
+    wide, on made-up vectors (2,000 of 128 dimensions, 40 times) by 1.2 to 2.3 times, mostly by 1.5 to 2. Where they lie
+    apart a few balls around outlying vectors decide, and they are too narrow: made-up precisions of 0.03 to 0.29 lay
+    in 67 to 83 of 100.
 
     Args:
         fake: (M, D), features of samples.
@@ -87,10 +90,16 @@ def neighbourhoods(fake: np.ndarray, true: np.ndarray) -> Neighbourhoods:
             )
         )
     whole, margins, ends = values[0], jackknife_margin(values[1:]), (1, 1, np.inf, 1)
-    figures = [
+    precision, recall, density, coverage = (
         Interval(float(v), max(float(v - m), 0.0), min(float(v + m), end)) for v, m, end in zip(whole, margins, ends)
-    ]
-    return Neighbourhoods(*figures, (len(fake), len(true)))
+    )
+    return Neighbourhoods(
+        precision.at_least_of(len(fake)),
+        recall.at_least_of(len(true)),
+        density,
+        coverage.at_least_of(len(true)),
+        (len(fake), len(true)),
+    )
 
 
 def _at_most(vectors: np.ndarray) -> np.ndarray:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from utils.intervals import LEVEL
 
-INTERVAL = f"{LEVEL:.0%}, jackknife over single vectors (kernel) and over 20 groups (all others)"
+INTERVAL = (
+    f"{LEVEL:.0%}, jackknife over single vectors (kernel) and over 20 groups (all others); shares at least Wilson's"
+)
 """How the intervals of all figures are made."""
 _SAID = {"forbids": False}  # of entries that may differ between figures in one table: they are said beside it
 
@@ -67,7 +69,7 @@ class Passport:
     samples: tuple[int, int]
     latents_seed: int
     true_seed: int
-    interval: str
+    interval: str = field(metadata=_SAID)
     checkpoint: str
     ema_decay: float | None = field(metadata=_SAID)
     statistics: str = field(metadata=_SAID)

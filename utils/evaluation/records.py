@@ -49,6 +49,16 @@ def model_of(trained: TrainedNetwork) -> Pretrained | None:
     return home if trained.run is None and trained.file == home.model("generator") else None
 
 
+def checkpoint_of(trained: TrainedNetwork) -> str:
+    """Which of its training's generators a network is, as `Origin` has it."""
+    unit, _, number = trained.file.resolve().parent.name.partition("_")
+    if trained.run and unit in ("epoch", "update"):
+        return f"{unit} {int(number)}"
+    if trained.run and unit == "best":  # of those after which the run was summed up
+        return f"best of {sum(row[trained.run.unit] > 0 for row in trained.run.epochs())}"
+    return "last" if trained.experiment else "unknown"
+
+
 def kept(trained: TrainedNetwork) -> dict | None:
     """The record that a run keeps of a generator, or the card of a model; None if there is none of these weights."""
     if trained.run is not None:

@@ -10,7 +10,7 @@ ASKED, EACH = 60, 16
 
 def variety(fake: np.ndarray, true: np.ndarray) -> Interval:
     """How far two fakes are apart, as a share of two true images: means over pairs that share none, a bootstrap,
-    whose ends are not told where either are fewer than `intervals.LEAST_CASES`.
+    whose ends are not told where either are fewer than `intervals.LEAST_CASES`; NaN where true images are all alike.
 
     Args:
         fake, true: float (N, D) and (M, D), features of both.
@@ -19,6 +19,8 @@ def variety(fake: np.ndarray, true: np.ndarray) -> Interval:
     for each in (fake, true):
         half = len(each) // 2
         distances.append(np.linalg.norm(each[:half].astype(float) - each[half : 2 * half], axis=1))
+    if not distances[1].any():
+        return Interval(np.nan)
     drawn = [random.choice(each, (REPLICATES, len(each))).mean(1) for each in distances]
     share = percentiles(float(distances[0].mean() / distances[1].mean()), drawn[0] / drawn[1])
     return share.told(min(map(len, distances)))
