@@ -760,7 +760,7 @@ def test_what_cannot_be_done_is_refused_before_an_image_is_read_or_measured(tmp_
     for arguments, sentence in (
         (["--work", str(tmp_path / "file")], "Not a directory; choose another place"),
         (["--work", "/proc/work"], "Operation not permitted; choose another place"),
-        (["--work", "/proc/work", "--score"], "There is no folder /proc/work: --work names the one that was trained in."),
+        (["--work", "/proc/work", "--score"], "no folder /proc/work: --work names the one that was trained in"),
         (["--data", "faces", "none.npy"], "There is no dataset 'none.npy'"),
         (["--count", "0"], "must be at least 1. Received: size=64, count=0."),
         (["--count", "3999"], "Received: faces with 3,999; use fewer --samples."),
