@@ -611,7 +611,10 @@ def test_amounts_stand_in_order_with_their_end_and_their_neighbours():
     ]  # fmt: skip
     assert [row["distance"] for row in rows] == ["3 (2 to 4)", "7", "1"]  # of one run the value alone
     assert rows[0]["nearest"] == "0.50"
-    assert len(plot_amounts(results).axes) == 4
+    of_amounts, _, *of_comparisons = plot_amounts(results).axes
+    assert len(of_comparisons) == 2
+    amounts = {line.get_color() for line in of_amounts.lines}
+    assert amounts and not any(line.get_color() in amounts for axes in of_comparisons for line in axes.lines)
 
 
 def recipe_run(arm, seed, distances):

@@ -112,9 +112,9 @@ def plot_amounts(results: dict, late: bool = False) -> Figure:
         early = everybody.get(f"{images}-epochs", [])
         _course(by_epoch, early, "epoch", f"C{number}", None if runs else f"{images:,} images")
     largest = str(at_updates[-1])
-    for shift, colour, label, suffix in (
-        (0.96, "tab:blue", "equal updates", ""),
-        (1.04, "tab:orange", "equal epochs", "-epochs"),
+    for shift, colour, line, label, suffix in (  # colours stand for amounts, in the other panels
+        (0.96, "black", "-", "equal updates", ""),
+        (1.04, "grey", "--", "equal epochs", "-epochs"),
     ):
         runs = [run for run in results["runs"] if run["arm"] in {f"{n}{suffix}" for n in at_updates}]
         if suffix:  # the largest amount of the study ends with equal updates and epochs
@@ -133,7 +133,7 @@ def plot_amounts(results: dict, late: bool = False) -> Figure:
         for axes, values in ((ends, value), (nearest, ratio)):
             there = np.unique(amounts)
             means = [values[amounts == n].mean() for n in there]
-            axes.plot(there, means, color=colour, linewidth=1.6, label=label)
+            axes.plot(there, means, line, color=colour, linewidth=1.6, label=label)
     nearest.axhline(1, color="grey", linestyle=":", linewidth=1)
     by_update.set(title="kernel distance, by updates", xlabel="update", yscale="log")
     by_epoch.set(title="the same, by epochs", xlabel="epoch", xscale="log", yscale="log")
