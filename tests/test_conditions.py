@@ -21,6 +21,7 @@ from utils.errors import InputError
 from utils.evaluation import evaluation
 from utils.evaluation.asked import Asked, Named, asked_and_seen, compare_asked
 from utils.evaluation.judge import Judge
+from utils.evaluation.passport import Passport
 from utils.evaluation.variety import another, variety, within_and_over
 from utils.files import digest
 from utils.intervals import LEAST_CASES, Interval
@@ -513,7 +514,8 @@ def test_publishing_measures_what_is_asked_for_and_takes_what_was_kept(run, monk
     assert measured == ["distance", "agreement"]
     assert json.loads(run.quality_file.read_text())["distance"] == {"space": "x"}  # for who publishes again
     interval = {"value": 0.5, "low": 0.4, "high": 0.6}
-    kept = {"kernel": interval, "space": "y", "fingerprint": "f", "floor": {"kernel": interval}}
+    passport = dict.fromkeys([f.name for f in dataclasses.fields(Passport)], "y") | {"samples": [2_000, 2_000]}
+    kept = {"kernel": interval, "space": "y", "fingerprint": "f", "floor": {"kernel": interval}, "passport": passport}
     record = {
         "generator_sha256": digest(run.model("generator")), "samples": 2_000, "features": "auto",
         "true_images_trained_on": False, "distance": kept, "other_spaces": [], "asked": {"kind": "kept"},
@@ -521,11 +523,13 @@ def test_publishing_measures_what_is_asked_for_and_takes_what_was_kept(run, monk
     run.quality_file.write_text(json.dumps(record))
     try:
         assert measured_for_card(run, None) == (kept, {"asked": {"kind": "kept"}})
-        run.quality_file.write_text(json.dumps(record | {"samples": 100}))  # too few for a card
-        assert measured_for_card(run, None)[0] == {"space": "x"}
+        unknown = kept | {"passport": passport | {"weather": "rain"}}  # of a version that measured in another way
+        for unfit in ({"samples": 100}, {"distance": unknown}, {"other_spaces": [unknown]}):
+            run.quality_file.write_text(json.dumps(record | unfit))  # the first is too few for a card
+            assert measured_for_card(run, None)[0] == {"space": "x"}
     finally:
         run.quality_file.unlink()
-    assert measured == ["distance", "agreement"] * 2
+    assert measured == ["distance", "agreement"] * 4
 
 
 @pytest.mark.parametrize("cases", [2, LEAST_CASES - 1, LEAST_CASES])
