@@ -480,7 +480,7 @@ def draw_samples(data: Data, wanted: Wanted, path: Path) -> Path | None:
 def together(records: Sequence[dict]) -> dict:
     """Records of `measure` as one: a set for each dataset, whose rows and sessions have the number of their record as
     "session"; each space has "remarks" on what else its figures depend on, where that differs or is not
-    known of all."""
+    known of all. Spaces of one name are told apart by their weights: a classifier has others on another processor."""
     sets: dict[str, dict] = {}
     numbers = collections.Counter()
     for kept in (kept for record in records for kept in record["sets"]):
@@ -501,7 +501,10 @@ def together(records: Sequence[dict]) -> dict:
     known = list(CONTENDERS)
     for there in sets.values():
         there["spaces"] = list(there["spaces"].values())
+        often = collections.Counter(space["name"] for space in there["spaces"])
         for space in there["spaces"]:
+            if often[space["name"]] > 1:
+                space["name"] += f", weights {space['fingerprint'][:8]}"
             space["remarks"] = _remarks(space.pop("depends"))
             space["rows"].sort(key=lambda row: (row["minutes"], known.index(row["contender"]), row["session"]))
     return {"sets": list(sets.values()), "left_out": [line for record in records for line in record["left_out"]]}

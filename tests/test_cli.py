@@ -569,7 +569,7 @@ def test_much_time_is_spent_on_a_wider_discriminator_unless_options_say_otherwis
     assert rates("--discriminator.dropout", "0.2") == rates("--beta-1", "0.4") == (4e-4, 4e-4 / 1.5)
     first = resolved("--minutes", "20")  # of the first command's faces
     assert first == replace(preset("quick64"), **wide, updates=36_000, summary_updates=720)
-    for options in (["--preset", "quick64"], ["--count", "999"], ["--image-size", "32"]):
+    for options in (["--preset", "quick64"], ["--count", "999"]):
         assert resolved("--minutes", "20", *options).model == resolved(*options).model
     for options in (["--data", pictures], ["--minutes", "20"]):
         told = said(capsys, "train", *options, "--dry-run")[1]
@@ -583,6 +583,24 @@ def test_much_time_is_spent_on_a_wider_discriminator_unless_options_say_otherwis
     more = resolved(*shlex.split(f"{below[1]} 36000{below[2]}"))
     # Of the networks that were timed.
     assert more == replace(chosen, updates=36_000, summary_updates=more.training.summary_updates)
+
+
+def test_an_hour_at_32_pixels_trains_both_networks_twice_as_wide(tmp_path, speed, capsys):
+    pictures = tmp_path / "things.npz"
+    np.savez(pictures, images=np.zeros((9_000, 32, 32, 3), np.uint8))
+    speed(0.2)  # at 64 pixels: an hour is some 65,000 updates at 32
+    hour = ["--data", str(pictures), "--minutes", "60"]
+    chosen = resolved(*hour)
+    assert chosen.model == replace(preset("quick32"), width=1.0).model
+    assert replace(chosen, width=0.5).model == resolved(*hour, "--width", "0.5").model == preset("quick32").model
+    assert chosen.training.learning_rate == 4e-4 and chosen.training.discriminator_learning_rate is None
+    assert resolved(*shlex.split(command_for(chosen))[2:]) == chosen
+    assert resolved(*hour[:-1], "40").model == preset("quick32").model
+    told = said(capsys, "train", *hour, "--dry-run")[1]
+    assert (
+        "32 images an update, but both networks are twice as wide (--width 0.5 leaves them as they are): from 60,000 "
+        "updates on, as many minutes give pictures that are as near or nearer" in told
+    )
 
 
 def test_the_printed_command_trains_a_wider_discriminator_at_any_size_and_what_to_expect_is_measured_up_to_64(

@@ -28,7 +28,7 @@ from utils.parameters import (
     network_parameters,
     rotation_parameters,
 )
-from utils.presets import FIRST, WIDER_FROM
+from utils.presets import FIRST, WIDE_32_FROM, WIDER_FROM
 
 
 def test_the_reports_networks_fitted_to_64_pixels_are_its_networks_for_64():
@@ -124,8 +124,16 @@ def test_much_time_makes_the_discriminator_wider_where_that_was_measured():
     assert recommended(64, 1_000, WIDER_FROM - 1) == recommended(64, 1_000, None) == preset("quick64")
     other, wider = recommended(96), {"filters": (96, 192, 384, 768)}
     assert recommended(96, 9_000, WIDER_FROM).model == replace(other, discriminator=wider).model
-    few, small = recommended(64, 999, WIDER_FROM), recommended(32, 9_000, 100 * WIDER_FROM)
-    assert few == recommended(64, 999) and small == preset("quick32")
+    assert recommended(64, 999, WIDER_FROM) == recommended(64, 999)
+
+
+def test_much_more_time_makes_both_networks_wider_at_32_pixels():
+    wide = replace(preset("quick32"), width=1.0)
+    assert recommended(32, 9_000, WIDE_32_FROM) == recommended(32, None, WIDE_32_FROM) == wide
+    assert wide == experiment_for("first_wide", 32)  # whose pictures are measured
+    assert recommended(32, 9_000, WIDE_32_FROM - 1) == recommended(32, 9_000) == preset("quick32")
+    assert recommended(28, 9_000, WIDE_32_FROM).model.width == 1.0
+    assert recommended(32, 4_999, WIDE_32_FROM) == recommended(32, 4_999)
 
 
 def test_the_first_command_trains_the_papers_networks_at_a_quarter_of_their_width():

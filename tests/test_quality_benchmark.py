@@ -277,14 +277,19 @@ def test_records_of_several_sessions_stand_in_one_table_and_one_figure(tmp_path,
     whole = quality_scores.together([json.loads(path.read_text()) for path in kept_records])
     assert [kept["data"]["title"] for kept in whole["sets"]] == ["CelebA", "built-in faces", "bedrooms", "CIFAR-10"]
     for kept_set in whole["sets"]:
-        assert len(kept_set["spaces"]) == 2
+        names = [space["name"] for space in kept_set["spaces"]]
+        assert len({*names}) == len(names) == 2 + (kept_set["data"]["title"] == "CIFAR-10")  # two of its classifier
         for space in kept_set["spaces"]:  # every row of every session, told apart
+            two = len(names) == 3 and "classifier" in space["name"]
+            assert space["name"].endswith(f", weights {space['fingerprint'][:8]}") is two
             alone = [
                 row
                 for path in kept_records
                 for one in json.loads(path.read_text())["sets"]
                 if one["data"]["fingerprint"] == kept_set["data"]["fingerprint"]
-                for row in next(s for s in one["spaces"] if s["fingerprint"] == space["fingerprint"])["rows"]
+                for of in one["spaces"]
+                if of["fingerprint"] == space["fingerprint"]
+                for row in of["rows"]
             ]
             told = [{part: value for part, value in row.items() if part != "session"} for row in space["rows"]]
             assert sorted(map(json.dumps, told)) == sorted(map(json.dumps, alone))

@@ -11,7 +11,7 @@ from utils import presets
 from utils.config import DataConfig, Experiment, replace
 from utils.data.catalogue import count_of, shorter_sides
 from utils.errors import InputError
-from utils.fitting import TOO_SMALL, few_images, largest_size
+from utils.fitting import TOO_SMALL, few_images, largest_size, wider_in_words
 from utils.lengths import (
     FEW_UPDATES,
     MANY_UPDATES,
@@ -21,7 +21,6 @@ from utils.lengths import (
     updates_before_worse,
     updates_in,
 )
-from utils.presets import WIDER, WIDER_FROM
 from utils.tables import roughly
 
 SIZES = {128: MANY_UPDATES, 64: FEW_UPDATES, 32: 0}
@@ -226,11 +225,7 @@ def choose_length(
     why = {}
     trial, in_time, updates = timed(experiment)
     if longer and (other := longer(updates)) != experiment:
-        why["Networks"] = (
-            f"{_networks(experiment)}, but its discriminator is {WIDER:g} times as wide, with a learning rate as much "
-            f"smaller, and held back by R1 (--width {experiment.model.width:g} leaves all three): from {WIDER_FROM:,} "
-            "updates on, as many minutes give clearer pictures so (notebook 10)"
-        )
+        why["Networks"] = f"{_networks(experiment)}, but {wider_in_words(experiment)}"
         experiment = other
         trial, in_time, updates = timed(experiment)
     busy = busy_in_words(trial.load, trial.processors)

@@ -5,7 +5,7 @@ import math
 
 from utils.config import Experiment, ModelConfig, replace
 from utils.errors import InputError
-from utils.presets import FIRST, FIRST_32, WIDER, WIDER_FROM, WIDER_PENALTY, preset
+from utils.presets import FIRST, FIRST_32, WIDE_32_FROM, WIDER, WIDER_FROM, WIDER_PENALTY, preset
 
 LARGEST, FARTHEST = 512, 16_384
 """How far others are looked for where networks do not fit a size: up to the first, or up to twice what was asked for,
@@ -47,7 +47,8 @@ def recommended(size: int, images: int | None = None, updates: int | None = None
     Up to 32 pixels it is `quick32`, above `quick64`; the report's networks for 64 pixels draw stripes after hours. Few
     images are augmented, in colour and by translation, and come in smaller batches if they do not fill one. Where there
     is time for `presets.WIDER_FROM` updates, the discriminator of `quick64` is `presets.WIDER` times as wide and held
-    back by `presets.WIDER_PENALTY`, unless images are few: that is not measured.
+    back by `presets.WIDER_PENALTY`; where there is for `presets.WIDE_32_FROM`, both networks of `quick32` are twice as
+    wide. Unless images are few: that is not measured.
 
     Args:
         size: side of the images in pixels.
@@ -58,9 +59,24 @@ def recommended(size: int, images: int | None = None, updates: int | None = None
         InputError: as `fitted`.
     """
     experiment, few = at_size(_start_for(size), size), images is not None and images < few_images(size)
-    if experiment.preset == FIRST and (updates or 0) >= WIDER_FROM and not few:
-        experiment = _with_wider_discriminator(experiment)
+    if updates is not None and not few:
+        experiment = _for_much_time(experiment, updates)
     return for_images(experiment, images)
+
+
+def wider_in_words(experiment: Experiment) -> str:
+    """What much time makes of what is recommended, and from how many updates on, as the end of a sentence."""
+    keeps = f"--width {experiment.model.width:g} leaves"
+    if experiment.preset == FIRST:
+        return (
+            f"its discriminator is {WIDER:g} times as wide, with a learning rate as much smaller, and held back by R1 "
+            f"({keeps} all three): from {WIDER_FROM:,} updates on, as many minutes give clearer pictures so "
+            "(notebook 10)"
+        )
+    return (
+        f"both networks are twice as wide ({keeps} them as they are): from {WIDE_32_FROM:,} updates on, as many "
+        "minutes give pictures that are as near or nearer (measured on CIFAR-10; notebook 10)"
+    )
 
 
 def for_images(experiment: Experiment, images: int | None) -> Experiment:
@@ -100,6 +116,14 @@ def with_fitting_batches(experiment: Experiment, images: int) -> Experiment:
 def largest_size(most: int) -> int | None:
     """The largest size up to `most` that there are recommended networks for; None if there is none."""
     return next((size for size in range(most, 3, -1) if _fitted(_start_for(size).model, size)), None)
+
+
+def _for_much_time(experiment: Experiment, updates: int) -> Experiment:
+    if experiment.preset == FIRST and updates >= WIDER_FROM:
+        return _with_wider_discriminator(experiment)
+    if experiment.preset == FIRST_32 and updates >= WIDE_32_FROM:
+        return replace(experiment, width=2 * experiment.model.width)
+    return experiment
 
 
 def _with_wider_discriminator(experiment: Experiment) -> Experiment:

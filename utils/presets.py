@@ -31,6 +31,9 @@ of its updates. As many minutes are then two thirds of them, and give clearer pi
 WIDER_PENALTY = {"r1": 0.2, "penalty_every": 16}
 """What holds such a discriminator back, for `config.replace`: without, it wins after 26,000 updates, with it samples
 were as good after 79,552 as after 40,000 (notebook 10; CelebA)."""
+WIDE_32_FROM = 60_000
+"""From so many of its updates on both networks of `quick32` get twice the channels. As many minutes are then a third
+of them, and as near or nearer in two feature spaces (CIFAR-10, seed 0: benchmarks/QUALITY.md)."""
 SHORT_AVERAGE = 0.995
 """Decay of the generator's average that `quick64` had when results of studies were made that are kept: over the last
 200 updates."""
