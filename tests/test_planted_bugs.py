@@ -1,15 +1,17 @@
 """Planted bugs: each does what it says to one update, and the kept courses show the signatures."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from utils.config import replace
 from utils.errors import InputError
 from utils.registries import LOSSES, RECIPES
-from utils.runs import Run, State
 from utils.studies import planted_bugs, results
 from utils.studies.planted_bugs import BUGS, HEALTHY, planted, signature, treated
+from utils.training import loop
 from utils.training.recipes import dcgan, recipe_of
 
 
@@ -79,34 +81,42 @@ def test_a_treatment_changes_the_patient_and_nothing_else():
     assert ill.experiment != healthy.experiment == cured.experiment
 
 
-def test_what_is_there_is_not_trained_again_also_if_it_failed_and_wherever_the_pictures_are(tmp_path, monkeypatch):
+def test_a_training_that_fails_by_its_numbers_is_a_finding_and_the_same_one_when_asked_again(tmp_path, monkeypatch):
     np.savez(tmp_path / "own.npz", images=np.random.default_rng(2).integers(0, 256, (40, 16, 16, 3), np.uint8))
-    trained, kept = [], {}
-
-    def train(experiment, *, dataset, runs_dir, progress):
-        trained.append(experiment.training.learning_rate)
-        run = Run.create(experiment, {"images": len(dataset), "fingerprint": dataset.fingerprint}, runs_dir)
-        if experiment.training.learning_rate == 4e-2:
-            run.save_state(State("failed", why="Losses are no longer finite."))
-            raise InputError("Losses are no longer finite.")
-        run.save_state(State("finished", epoch=run.goal))
-        return run
-
-    def keep(study, runs, folder, measure, images):
-        kept.update({arm: (run.folder, measure(run)["ended"]) for (arm, _), run in runs.items()})
-        return folder / "kept.json"
-
-    monkeypatch.setattr("utils.training.train", train)
-    monkeypatch.setattr(results, "keep", keep)
     monkeypatch.chdir(tmp_path)
     before = None
     for place in (str(tmp_path / "own.npz"), "own.npz", "./own.npz"):
-        study = planted_bugs.planted_bugs(place, "smallest").only([HEALTHY, "B", "G"])
-        planted_bugs.carry_out(study, tmp_path / "runs", data_dir=tmp_path / "data", progress=False)
-        assert before in (None, kept)
-        before = dict(kept)
-    assert trained == [4e-4, 4e-2, 4e-4]
-    assert [ended for _, ended in kept.values()] == ["", "Losses are no longer finite.", ""]
+        study = planted_bugs.planted_bugs(place, "smallest").only([HEALTHY, "B"])
+        healthy, wild = study.arms
+        wild = dataclasses.replace(wild, experiment=replace(wild.experiment, learning_rate=1e30, updates=4))
+        study = dataclasses.replace(study, arms=(healthy, wild), seeds=(0,))
+        runs, file = planted_bugs.carry_out(study, tmp_path / "runs", data_dir=tmp_path / "data", progress=False)
+        kept = results.load(study.name, file.parent)
+        found = {run["arm"]: (run["ended"], run["updates"], bool(run["curves"])) for run in kept["runs"]}
+        assert found[HEALTHY] == ("", 4, True)
+        assert "no longer finite" in found["B"][0] and found["B"][1:] == (0, False)
+        last = [row["ended"] for row in planted_bugs.doctors_table(kept)]
+        assert last == ["after 4 updates", found["B"][0]]
+        folders = {arm: run.folder for (arm, _), run in runs.items()}
+        assert before in (None, folders)  # nothing is trained anew, wherever the pictures are
+        before = folders
+
+
+def test_what_ends_a_training_otherwise_is_no_finding_and_goes_on_later(tmp_path, monkeypatch):
+    study = dataclasses.replace(planted_bugs.planted_bugs("house_numbers", "smallest").only([HEALTHY]), seeds=(0,))
+    places = {"data_dir": tmp_path / "data", "progress": False}
+    summarize = loop.performance_summarizer
+
+    def full(*_, **__):
+        monkeypatch.setattr(loop, "performance_summarizer", summarize)
+        raise InputError("The disk is full.")
+
+    monkeypatch.setattr(loop, "performance_summarizer", full)
+    with pytest.raises(InputError, match="The disk is full"):
+        planted_bugs.carry_out(study, tmp_path / "runs", **places)
+    runs, file = planted_bugs.carry_out(study, tmp_path / "runs", **places)
+    (kept,) = results.load(study.name, file.parent)["runs"]
+    assert kept["ended"] == "" and kept["updates"] == runs[HEALTHY, 0].state.update == 4
 
 
 def test_what_ends_a_training_without_a_run_that_failed_is_no_finding(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ from commands import said
 from matplotlib.text import Text
 from scipy.stats import mannwhitneyu
 
-from utils import config
+from utils import cli, config
 from utils.config import DataConfig, preset, replace
 from utils.data import load
 from utils.errors import InputError
@@ -30,7 +30,7 @@ from utils.evaluation.features import Extractor
 from utils.presets import SCALES
 from utils.report.of_study import command_of
 from utils.runs import PROJECT
-from utils.studies import STUDIES, measure, results
+from utils.studies import COUNTING, STUDIES, measure, results, train
 from utils.studies.amount_of_data import amount_of_data, by_amount, plot_amounts
 from utils.studies.batch_normalisation import batch_normalisation, verdicts
 from utils.studies.crossings import KINDS, by_kind, kept_runs, plot_kept_runs, relation
@@ -96,6 +96,12 @@ def test_a_study_has_the_scale_that_was_asked_for_whatever_its_pictures_are_call
             made = make(str(tmp_path / f"{called}.npz"), scale)
             assert made.scale == scale and made.only(seeds=[5]).scale == scale
             assert made.only(seeds=[5, 0, 5, 0]).seeds == (5, 0)  # none is trained twice
+            if all(
+                hasattr(arm, "experiment") for arm in made.arms
+            ):  # some arms are measured against what all have seen
+                most = {arm.name: made.only([arm.name]).only([arm.name]).on_most_images() for arm in made.arms}
+                assert set(most.values()) == {made.on_most_images()}
+                assert made.only([made.arms[0].name]).changed(epochs=7).on_most_images().training.epochs == 7
             file = results.write(made, {}, tmp_path / scale)
             shown = command_of(made.name, results.load(made.name, file.parent)["scale"])
             assert f"--data {called} " in shown and ("--scale" in shown) == (scale != "report")
@@ -248,6 +254,25 @@ def test_own_pictures_that_cannot_be_used_do_not_count_once_they_have_been_read(
     assert (images_for(beds, "report", 1, 1), samples_for(beds, "report")) == (340 - 2 * 42, 42)
     load(beds, 32, progress=False)
     assert (images_for(beds, "report", 1, 1), samples_for(beds, "report")) == (320 - 2 * 40, 40)
+
+
+@pytest.mark.parametrize("name", COUNTING)
+def test_which_own_pictures_can_be_used_is_looked_up_where_the_command_was_told_that_datasets_are(
+    tmp_path, monkeypatch, capsys, name
+):
+    beds, apart, seen = pictures(tmp_path / "beds", 340, 20), str(tmp_path / "data"), []
+
+    def carry_out(study, *_, **__):
+        seen.append(study.on_most_images().data.count)
+        raise InputError("seen")
+
+    module = importlib.import_module(f"utils.studies.{name}")
+    monkeypatch.setattr(train, "train_study", carry_out)
+    monkeypatch.setattr(module, "carry_out", carry_out, raising=False)
+    for most in (340 - 2 * 42, 320 - 2 * 40):
+        assert cli.main(["study", name, "--data", beds, "--data-dir", apart]) == 2
+        assert "seen" in capsys.readouterr().err and seen.pop() == most
+        load(beds, 32, data_dir=apart, progress=False)
 
 
 def test_a_study_that_was_made_for_pictures_which_cannot_be_used_says_so_and_is_made_anew(study, tmp_path):

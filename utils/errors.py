@@ -10,6 +10,10 @@ class InputError(ValueError):
     """
 
 
+class TrainingFailed(InputError):
+    """A training has ended by what its numbers have become: they are not finite, or the doctor was told to stop it."""
+
+
 class Interrupted(Exception):
     """A training was asked to stop by a signal, and has saved its state.
 

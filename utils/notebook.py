@@ -236,7 +236,7 @@ def open_longer(
     from utils.studies import long_training, results  # not needed by most notebooks
 
     if scale == "report":
-        study = long_training.long_training(experiment.data.name, scale)
+        study = long_training.long_training(experiment.data.name, scale, data_dir)
         home = runs_folder(runs_dir) / "studies" if runs_dir else None
         runs, file = long_training.carry_out(study, home, data_dir=data_dir)
         tell_runs(runs)

@@ -15,7 +15,7 @@ from utils.data.catalogue import available_splits
 from utils.errors import InputError
 from utils.files import expect_folder, expect_writable
 from utils.presets import SCALES
-from utils.studies import STUDIES
+from utils.studies import COUNTING, STUDIES
 from utils.tables import table
 
 
@@ -58,7 +58,8 @@ class Study:
             return
         available_splits(self.data, self.data_dir)  # refuses what is no dataset, also where arms are listed only
         module = importlib.import_module(f"utils.studies.{self.name}")
-        study = getattr(module, self.name)(self.data, self.scale)
+        where = {"data_dir": self.data_dir} if self.name in COUNTING else {}
+        study = getattr(module, self.name)(self.data, self.scale, **where)
         study = study.only(self.arms, self.seeds)
         if self.list:
             return _say(study.question, [{"arm": arm.name, "what": arm.about} for arm in study.arms], [], self.json)

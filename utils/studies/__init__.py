@@ -25,3 +25,6 @@ STUDIES = {
     "ladder": "where distances mislead: known orderings of spoilt true images in every feature space",
 }
 """Name of each study's file, and of the function in it that gives its arms; what it asks."""
+COUNTING = ("long_training", "report_amounts")
+"""Those whose arms depend on how many own pictures there are; their functions take the datasets' folder, too, where it
+is known which of the pictures can be used."""

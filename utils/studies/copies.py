@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from utils.errors import InputError
 from utils.figure import new_figure
 from utils.intervals import wilson
+from utils.runs import dataset_slug
 from utils.studies.results import seed_column
 from utils.studies.study import Study, at_scale, study_name
 
@@ -123,7 +124,7 @@ def carry_out(
     _, folder = results.folders(home, out)
     images = results.images_expected(study, DataConfig(study.data), SIDE, folder, data_dir, progress)
     model = pretrained.find(study.data) if study.data in MODELS else None
-    most = max(arm.count for arm in study.arms)
+    most = max(arm.count for arm in (study.whole or study).arms)
     places = {"data_dir": data_dir, "progress": progress}
     train = np.asarray(load(study.data, SIDE, most, **places).images)
     data = replace(model.experiment.data if model else DataConfig(study.data), name=study.data, count=most)
@@ -149,7 +150,7 @@ def carry_out(
                 progress=progress,
             )  # fmt: skip
             records[arm.name, seed] = {
-                "images": f"{study.data}, {SIDE}x{SIDE}",
+                "images": f"{dataset_slug(study.data)}, {SIDE}x{SIDE}",
                 "trained": arm.count,
                 "space": extractor.name,
                 **record,

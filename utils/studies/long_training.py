@@ -45,7 +45,7 @@ AUTHORS = "authors_2015"
 models it has to have this name, too (`./dcgan import-paper`)."""
 
 
-def long_training(data: str = "faces", scale: str = "report") -> Study:
+def long_training(data: str = "faces", scale: str = "report", data_dir: str | Path | None = None) -> Study:
     """The report's networks without batch normalisation, the same on few images, with the cure of notebook 05, and the
     best recipe.
 
@@ -61,10 +61,11 @@ def long_training(data: str = "faces", scale: str = "report") -> Study:
     Args:
         data: name of a dataset, or the path of own pictures.
         scale: one of `presets.SCALES`: report for hours, quick for half an hour to an hour.
+        data_dir: where datasets are.
     """
     updates, parts = at_scale(SIZES, scale)
     size = _size(data)
-    count = images_for(data, scale, drawn=DRAWN.get(scale, MOST), big=MOST, size=size)
+    count = images_for(data, scale, drawn=DRAWN.get(scale, MOST), big=MOST, size=size, data_dir=data_dir)
     if scale == "smallest":
         count = 16
 

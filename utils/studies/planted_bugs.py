@@ -355,7 +355,7 @@ def carry_out(
 
     Args:
         study, home, out, data_dir, progress: as for `train_study`. What is trained already is not repeated, what was
-            begun is finished, and a training that failed is left as it ended: that is a finding, too.
+            begun is finished, and a training that fails by its numbers is kept as it ended: that is a finding, too.
 
     Raises:
         InputError: there are too few images, or the results that are kept under the study's name are of others.
@@ -363,7 +363,7 @@ def carry_out(
     from tqdm.auto import tqdm
 
     from utils.data import load_for
-    from utils.errors import InputError
+    from utils.errors import TrainingFailed
     from utils.studies import results
 
     home, out = results.folders(home, out)
@@ -381,38 +381,29 @@ def carry_out(
                     print_of = f"{dataset.fingerprint} {arm.name}"
                     dataset = dataclasses.replace(dataset, images=changed, fingerprint=print_of)
                 key = run_key(experiment, dataset.fingerprint)
-                run = runs_begun(folder).get(key)
-                if not (run and _failed(run)):
-                    try:
-                        run = finish(experiment, dataset, run, folder)
-                    except InputError:
-                        run = runs_begun(folder).get(key)
-                        if not (run and _failed(run)):
-                            raise
-                runs[arm.name, seed] = run
+                try:  # what failed before ends in the same way, soon: it goes on from its last checkpoint
+                    runs[arm.name, seed] = finish(experiment, dataset, runs_begun(folder).get(key), folder)
+                except TrainingFailed:
+                    runs[arm.name, seed] = runs_begun(folder)[key]
 
         def said(run: Run) -> dict:
             warnings = [line for line in run.logged() if line.startswith(("Warning", "Update"))]
             copied = [row["copied"] for row in run.watch() if "copied" in row]
-            return {"doctor": warnings, "ended": run.state.why if _failed(run) else "", "copied": copied}
+            return {"doctor": warnings, "ended": "" if run.is_finished else run.state.why, "copied": copied}
 
         return runs, results.keep(study, runs, out, said, images=images)
 
 
-def _failed(run: Run) -> bool:
-    """Whether a training has ended by itself, as it does at numbers that are not finite."""
-    return run.state.status == "failed"
-
-
 def doctors_table(results: dict) -> list[dict]:
     """A row for each patient: what the doctor of trainings measured last, what it said first, and how it ended."""
-    rows = []
+    rows, several = [], len({run["seed"] for run in results["runs"]}) > 1
     for run in results["runs"]:
         last, first = next(reversed(run["watch"]), None), next(iter(run["doctor"]), "nothing")  # it may end before
         share = last and last["diversity"] / last["diversity_true"]
         rows.append(
             {
                 "patient": run["arm"],
+                **({"seed": run["seed"]} if several else {}),
                 "gap": f"{last['gap']:.2f}" if last else "",
                 "diversity, share of the true images'": f"{share:.2f}" if last else "",
                 "moved since the last look": f"{last.get('moved', 0):.2f}" if last else "",

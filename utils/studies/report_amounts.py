@@ -33,7 +33,7 @@ MOMENTS = {"report": 15, "quick": 5, "smallest": 2}
 """Kept networks of each arm, but for those before the first update."""
 
 
-def report_amounts(data: str = "faces", scale: str = "report") -> Study:
+def report_amounts(data: str = "faces", scale: str = "report", data_dir: str | Path | None = None) -> Study:
     """The report's two amounts of images, where there are so many, and the same share again of the smaller one.
 
     Of the built-in datasets, and of those that have them, 1,203, 19,000 and 300,000 images; of others all but those
@@ -46,13 +46,14 @@ def report_amounts(data: str = "faces", scale: str = "report") -> Study:
     Args:
         data: name of a dataset, or the path of own pictures.
         scale: one of `presets.SCALES`.
+        data_dir: where datasets are.
 
     Raises:
         InputError: there are too few images.
     """
     most, epochs, least_updates, least = at_scale(SIZES, scale)
     batch_size = 8 if scale == "smallest" else preset(RECIPE).training.batch_size
-    there = images_for(data, scale, drawn=most, big=most)
+    there = images_for(data, scale, drawn=most, big=most, data_dir=data_dir)
     most = min(most, find_entry(data).images if there is None else there)
     if most < least:
         raise InputError(

@@ -149,7 +149,7 @@ def keep(
         steps, environment = run.steps(), run.environment
         records[arm, seed] = {
             "run": f"{run.folder.parent.name}/{run.folder.name}",
-            "updates": int(steps["update"][-1]),
+            "updates": int(steps["update"][-1]) if steps else 0,  # it may fail in its first
             "seconds": run.seconds,
             "device": environment["device"]["name"],
             "versions": versions_of(environment),
@@ -296,6 +296,8 @@ def rounded(value: float) -> float:
 
 def curves(steps: dict[str, np.ndarray], points: int = POINTS) -> dict[str, list[float]]:
     """The records of all updates as means over `points` parts of the run; "update" is the middle of each part."""
+    if not steps:
+        return {}
     parts = np.array_split(np.arange(len(steps["update"])), min(points, len(steps["update"])))
     return {name: [_mean(values[part]) for part in parts] for name, values in steps.items() if name != "epoch"}
 

@@ -49,7 +49,9 @@ def study_name(study: str, data: str, scale: str) -> str:
     return "-".join([study, dataset_slug(data), *([] if scale == "report" else [scale])])
 
 
-def images_for(data: str, scale: str, drawn: int, big: int, size: int = 32) -> int | None:
+def images_for(
+    data: str, scale: str, drawn: int, big: int, size: int = 32, data_dir: str | Path | None = None
+) -> int | None:
     """How many images a long training of a dataset is on, so that enough are left to measure against.
 
     Args:
@@ -57,6 +59,7 @@ def images_for(data: str, scale: str, drawn: int, big: int, size: int = 32) -> i
         scale: one of `presets.SCALES`.
         drawn, big: how many of a built-in dataset, and of one that is big, at most.
         size: side of the images in pixels.
+        data_dir: where datasets are, and what is known of own pictures that were read.
 
     Returns:
         The number; None is the whole first split of a dataset that has another to measure against.
@@ -69,7 +72,7 @@ def images_for(data: str, scale: str, drawn: int, big: int, size: int = 32) -> i
 
     entry = find_entry(data)
     if entry is None:
-        there, apart = _own_pictures(data, size), 2 * samples_for(data, scale, size)
+        there, apart = _own_pictures(data, size, data_dir), 2 * samples_for(data, scale, size, data_dir)
         if there - apart < 16:
             raise InputError(f"A long training takes {apart + 16} pictures, {apart} of them to measure against. "
                              f"Received: {data}, which has {there}.")  # fmt: skip
@@ -85,7 +88,7 @@ def watch_every(updates: int) -> int:
     return max(25, -(-updates // WATCHED))
 
 
-def samples_for(data: str, scale: str, size: int = 32) -> int:
+def samples_for(data: str, scale: str, size: int = 32, data_dir: str | Path | None = None) -> int:
     """Samples, and as many true images, that distances are measured on after a long training: of own pictures an
     eighth, at most as many as of datasets; arguments as for `images_for`."""
     from utils.data.catalogue import find_entry
@@ -95,15 +98,15 @@ def samples_for(data: str, scale: str, size: int = 32) -> int:
         return LEAST_SAMPLES
     if find_entry(data):
         return SAMPLES
-    return max(LEAST_SAMPLES, min(SAMPLES, _own_pictures(data, size) // 8))
+    return max(LEAST_SAMPLES, min(SAMPLES, _own_pictures(data, size, data_dir) // 8))
 
 
-def _own_pictures(data: str, size: int) -> int:
+def _own_pictures(data: str, size: int, data_dir: str | Path | None) -> int:
     """How many own pictures there are; without those that cannot be used once they have been read at that size, which
     is not done here: a folder may be large, and whoever lists the arms waits for this."""
     from utils.data.catalogue import count_of
 
-    return count_of(DataConfig(str(data)), size)[0]
+    return count_of(DataConfig(str(data)), size, data_dir)[0]
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ class Study:
             time, too.
         scale: one of `presets.SCALES`, which it was made at; its name does not tell it, since that of own pictures may
             end in one.
+        whole: of a study with some of its arms, the one with all of them, which says what arms are measured against.
     """
 
     name: str
@@ -142,6 +146,7 @@ class Study:
     seeds: tuple[int, ...] = (0, 1, 2)
     base: Arm | None = None
     scale: str = "report"
+    whole: "Study | None" = None
 
     def only(self, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> "Study":
         """The study with some of its arms and other seeds, each once."""
@@ -149,11 +154,13 @@ class Study:
         if odd := sorted(set(arms) - set(known)):
             raise InputError(f"{self.name} has no arm {odd[0]!r}; choose from {', '.join(known)}.")
         chosen = tuple(arm for arm in self.arms if not arms or arm.name in arms)
-        return dataclasses.replace(self, arms=chosen, seeds=tuple(dict.fromkeys(seeds)) or self.seeds)
+        seeds = tuple(dict.fromkeys(seeds)) or self.seeds
+        return dataclasses.replace(self, arms=chosen, seeds=seeds, whole=self.whole or self)
 
     def on_most_images(self) -> Experiment:
-        """Of the arms' experiments one on the most images: what that has not seen no other has."""
-        return max((arm.experiment for arm in self.arms), key=lambda experiment: experiment.data.count or math.inf)
+        """Of all arms' experiments one on the most images: what that has not seen no other has."""
+        arms = (self.whole or self).arms
+        return max((arm.experiment for arm in arms), key=lambda experiment: experiment.data.count or math.inf)
 
     def changed(self, **settings) -> "Study":
         """The study with settings changed in every arm, as `config.replace` takes them."""
@@ -162,7 +169,8 @@ class Study:
             return dataclasses.replace(arm, experiment=config.replace(arm.experiment, **settings))
 
         arms = tuple(with_settings(arm) for arm in self.arms)
-        return dataclasses.replace(self, arms=arms, base=self.base and with_settings(self.base))
+        whole = self.whole and self.whole.changed(**settings)
+        return dataclasses.replace(self, arms=arms, base=self.base and with_settings(self.base), whole=whole)
 
 
 def train_arms(

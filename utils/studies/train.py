@@ -94,7 +94,7 @@ def train_and_evaluate(
         The run of each (arm, seed), and the file of the results.
     """
     experiment = study.arms[0].experiment
-    samples = samples_for(experiment.data.name, study.scale, experiment.model.image_size)
+    samples = samples_for(experiment.data.name, study.scale, experiment.model.image_size, data_dir)
     evaluated = measure.evaluated_for(study, data_dir, samples, progress)
 
     def measured(run: Run) -> dict:

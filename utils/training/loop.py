@@ -28,7 +28,7 @@ from utils.data import Dataset, load_for
 from utils.data.catalogue import is_own, place_of
 from utils.data.conditions import GRID_COLUMNS, Conditions, kept_rows, rows_having, with_names
 from utils.data.likeness import refuse_hopeless
-from utils.errors import InputError, Interrupted, WorkerLost
+from utils.errors import InputError, Interrupted, TrainingFailed, WorkerLost
 from utils.files import appears_whole, force, remove_unfinished
 from utils.lengths import Length, seconds_of, share_beside, unit_of
 from utils.runs import Curves, Run, State, check_place, draw_film
@@ -608,7 +608,7 @@ class _Training:
         unit = self.length.unit
         kept = f" Its networks are those of {unit} {self.run.epochs(1)[-1][unit]:,}."
         self.run.log(f"Stopped, since the training has failed.{often} {why}{kept}")
-        raise InputError(f"The training has failed, so it stopped.{often} {why}{kept}")
+        raise TrainingFailed(f"The training has failed, so it stopped.{often} {why}{kept}")
 
     def _roll_back(self, failure: _RollBack) -> None:
         """Go back to the last summary at which the training was healthy, and on with smaller step sizes.
@@ -759,7 +759,7 @@ class _Training:
         )
         sentence += "." if self.experiment.training.precision == "float32" else ", or --precision float32."
         self.run.log(sentence)
-        raise InputError(sentence)
+        raise TrainingFailed(sentence)
 
     def _say(self, sentence: str) -> None:
         _say(self.run, sentence, self.progress)
