@@ -96,9 +96,7 @@ def test_a_study_has_the_scale_that_was_asked_for_whatever_its_pictures_are_call
             made = make(str(tmp_path / f"{called}.npz"), scale)
             assert made.scale == scale and made.only(seeds=[5]).scale == scale
             assert made.only(seeds=[5, 0, 5, 0]).seeds == (5, 0)  # none is trained twice
-            if all(
-                hasattr(arm, "experiment") for arm in made.arms
-            ):  # some arms are measured against what all have seen
+            if all(hasattr(arm, "experiment") for arm in made.arms):  # else nothing is trained
                 most = {arm.name: made.only([arm.name]).only([arm.name]).on_most_images() for arm in made.arms}
                 assert set(most.values()) == {made.on_most_images()}
                 assert made.only([made.arms[0].name]).changed(epochs=7).on_most_images().training.epochs == 7
