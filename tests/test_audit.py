@@ -239,3 +239,10 @@ def test_every_kept_generator_is_asked_and_each_arm_has_a_picture_of_its_nearest
     pictures = sorted(file.name for file in (tmp_path / "kept" / study.name).iterdir())
     assert pictures == ["40-0-nearest.png", "40-0.png"]
     assert read_png(tmp_path / "kept" / study.name / pictures[0]).shape == (2 * 66 + 2, SHOWN * 66 + 2, 3)
+
+
+def test_seeds_that_do_not_fit_into_32_bits_are_seeds_too(train):
+    pool, planted = vectors(500, 2), {"exact": train[:40]}
+    known = {seed: look_up(train, pool, {}, planted, seed) for seed in (1, 2**32, 2**32 + 1)}
+    assert np.array_equal(known[1].cells, known[2**32 + 1].cells)
+    assert not np.array_equal(known[1].cells, known[2**32].cells)

@@ -171,7 +171,7 @@ def look_up(
     if train.shape[1] > _PROJECTED:  # k-means is as good there and takes a fraction of the time
         random = stream(seed, "audit: projection")
         projected = train @ random.standard_normal((train.shape[1], _PROJECTED)).astype(np.float32)
-    cells = KMeans(min(CELLS, len(train)), n_init=1, max_iter=30, random_state=seed).fit(projected).labels_
+    cells = KMeans(min(CELLS, len(train)), n_init=1, max_iter=30, random_state=seed % 2**32).fit(projected).labels_
     return Space(own, cells, found["pool"], {name: found[name] for name in hosts}, {n: found[n] for n in copies})
 
 

@@ -122,7 +122,7 @@ def k_means(part: Part, centroids: int, patches: int, seed: int = 0) -> Extracto
         whitening = ((vectors / np.sqrt(values + WHITENING)) @ vectors.T).astype(np.float32)
         # One thread: several add up in an order of their own, and the same command gives the same bits.
         with threadpool_limits(1):
-            clustered = KMeans(centroids, init="random", n_init=1, max_iter=ROUNDS, random_state=seed).fit(
+            clustered = KMeans(centroids, init="random", n_init=1, max_iter=ROUNDS, random_state=seed % 2**32).fit(
                 (found - mean) @ whitening
             )
         return mean, whitening, clustered.cluster_centers_.astype(np.float32)
