@@ -56,6 +56,7 @@ def _short_trials(monkeypatch):
     ("arguments", "words"),
     [
         (["trian"], "There is no command 'trian'; choose one of train, resume"),
+        (["train", "--recipe", "rotations"], "There is no recipe 'rotations'; choose one of dcgan, regularised"),
         (["train", "--preset", "big"], "There is no preset 'big'; choose one of quick64, quick32, quick, report32"),
         (["train", "--epochs", "0"], "epochs must be at least 1. Received: 0."),
         (["train", "--data", "cats"], "There is no dataset 'cats': choose one of faces, house_numbers, cifar10"),

@@ -376,106 +376,125 @@ def check(experiment: Experiment) -> None:
         InputError: one sentence that names the setting, what was expected and what was received.
     """
     _check_kinds(experiment)
-    model, training = experiment.model, experiment.training
-    generator, discriminator = model.generator, model.discriminator
+    _check_data(experiment)
+    _check_training(experiment.training)
+    _check_model(experiment.model)
+    _check_networks(experiment.model)
+    _check_normalisation(experiment)
+    for setting, holds, sentence in (*_WITHOUT_EFFECT, *_REQUIRED):
+        section = experiment.training if hasattr(experiment.training, setting) else experiment.model
+        if section != _at_default(section, setting):  # only what was chosen requires something
+            _expect(holds(experiment), f"{setting} {sentence}")
 
-    def expect(holds: bool, sentence: str) -> None:
-        if not holds:
-            raise InputError(sentence)
 
-    def at_least(section: object, low: int, *names: str) -> None:
-        for name in names:
-            value = getattr(section, name)
-            expect(value >= low, f"{name} must be at least {low}. Received: {value}.")
+def _expect(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise InputError(sentence)
 
-    at_least(training, 1, "epochs", "batch_size", "discriminator_steps", "generator_steps", "summary_samples")
-    at_least(training, 1, "summary_epochs", "summary_updates", "penalty_every", "shuffle_block")
-    if training.updates is not None:
-        at_least(training, 1, "updates")
-    at_least(training, 0, "r1", "r2", "gradient_penalty", "mode_seeking", "reconstruction")
-    at_least(training, 0, "seed", "samples_seed", "watch_updates")
-    expect(
+
+def _at_least(low: int, section: object, *names: str) -> None:
+    """Of settings that may be None only those that are not."""
+    for name in names:
+        value = getattr(section, name)
+        _expect(value is None or value >= low, f"{name} must be at least {low}. Received: {value}.")
+
+
+def _below_1(section: object, *names: str) -> None:
+    for name in names:
+        value = getattr(section, name)
+        _expect(0 <= value < 1, f"{name} must lie in [0, 1). Received: {value}.")
+
+
+def _above_0(section: object, *names: str) -> None:
+    """Of settings that may be None only those that are not."""
+    for name in names:
+        value = getattr(section, name)
+        _expect(value is None or value > 0, f"{name} must be a number above 0. Received: {value}.")
+
+
+def _check_data(experiment: Experiment) -> None:
+    data, batch_size = experiment.data, experiment.training.batch_size
+    _at_least(0, data, "data_seed")
+    _expect(0 <= data.tolerated <= 1, f"tolerated is a share, so it must lie in [0, 1]. Received: {data.tolerated}.")
+    _at_least(1, data, "count")
+    _expect(
+        data.count is None or batch_size <= data.count,
+        f"batch_size must be at most the number of images. Received: batch_size={batch_size}, count={data.count}.",
+    )
+
+
+def _check_training(training: TrainingConfig) -> None:
+    _at_least(1, training, "epochs", "updates", "batch_size", "discriminator_steps", "generator_steps")
+    _at_least(1, training, "summary_samples", "summary_epochs", "summary_updates", "penalty_every", "shuffle_block")
+    _at_least(0, training, "r1", "r2", "gradient_penalty", "mode_seeking", "reconstruction")
+    _at_least(0, training, "seed", "samples_seed", "watch_updates")
+    _below_1(training, "beta_1", "beta_2", "ema_decay", "label_smoothing", "label_noise")
+    _above_0(training, "learning_rate", "discriminator_learning_rate", "learning_rate_decay")
+    _expect(
         training.watch_updates > 0 or training.on_collapse == "warn",
         f"on_collapse {training.on_collapse} goes by what is measured during training, so watch_updates must be at "
         "least 1. Received: 0.",
     )
-    at_least(experiment.data, 0, "data_seed")
-    tolerated = experiment.data.tolerated
-    expect(0 <= tolerated <= 1, f"tolerated is a share, so it must lie in [0, 1]. Received: {tolerated}.")
-    at_least(model, 1, "image_size", "latent_dim")
-    at_least(model, 0, "leaky_slope")
-    if experiment.data.count is not None:
-        at_least(experiment.data, 1, "count")
-        expect(
-            training.batch_size <= experiment.data.count,
-            "batch_size must be at most the number of images. "
-            f"Received: batch_size={training.batch_size}, count={experiment.data.count}.",
-        )
-    for section, names in (
-        (training, ("beta_1", "beta_2", "ema_decay", "label_smoothing", "label_noise")),
-        (model, ("batch_norm_momentum",)),
-        (discriminator, ("dropout",)),
-    ):
-        for name in names:
-            value = getattr(section, name)
-            expect(0 <= value < 1, f"{name} must lie in [0, 1). Received: {value}.")
-    rates = ((training, "learning_rate"), (training, "discriminator_learning_rate"), (training, "learning_rate_decay"))
-    for section, name in (*rates, (model, "width")):
-        value = getattr(section, name)
-        expect(value is None or value > 0, f"{name} must be a number above 0. Received: {value}.")
-    for name, section in (("generator", generator), ("discriminator", discriminator)):
-        expect(
-            len(section.filters) == len(section.strides) > 0,
-            f"{name}.filters and {name}.strides must name the same blocks, one number each. "
-            f"Received: {section.filters} and {section.strides}.",
-        )
-        expect(
-            min(*section.filters, *section.strides, section.kernel) >= 1,
-            f"{name}.filters, {name}.strides and {name}.kernel must be at least 1. "
-            f"Received: {section.filters}, {section.strides} and {section.kernel}.",
-        )
-    at_least(generator, 1, "start", "start_filters", "output_kernel", "output_stride")
-    at_least(model, 1, "condition_dim", "batch_norm_parts")
-    expect(
-        training.batch_size % model.batch_norm_parts == 0,
-        "batch_norm_parts must divide batch_size. "
-        f"Received: batch_norm_parts={model.batch_norm_parts}, batch_size={training.batch_size}.",
-    )
-    flat = model.batch_norm == "on" and generator.projection == "dense" and generator.norm_start == "flat"
-    expect(
-        not flat or training.batch_size > model.batch_norm_parts,
-        "A flat start is normalised over the images of a batch, or of a part of it, alone, and of one image nothing is "
-        "left: take a batch_size of at least 2 for each of batch_norm_parts, or generator.norm_start map. "
-        f"Received: batch_size={training.batch_size}, batch_norm_parts={model.batch_norm_parts}.",
-    )
-    expect(
+
+
+def _check_model(model: ModelConfig) -> None:
+    _at_least(1, model, "image_size", "latent_dim", "condition_dim", "batch_norm_parts")
+    _at_least(0, model, "leaky_slope")
+    _above_0(model, "width")
+    _below_1(model, "batch_norm_momentum")
+    _expect(
         model.is_conditional or not model.condition_names,
         "condition_names are those of conditions: add --conditions labels or --conditions attributes.",
     )
-    expect(
+    _expect(
         len(set(model.condition_names)) == len(model.condition_names),
         f"condition_names must differ. Received: {', '.join(model.condition_names)}.",
     )
-    expect(
+
+
+def _check_networks(model: ModelConfig) -> None:
+    generator, discriminator = model.generator, model.discriminator
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
+        _expect(
+            len(network.filters) == len(network.strides) > 0,
+            f"{name}.filters and {name}.strides must name the same blocks, one number each. "
+            f"Received: {network.filters} and {network.strides}.",
+        )
+        _expect(
+            min(*network.filters, *network.strides, network.kernel) >= 1,
+            f"{name}.filters, {name}.strides and {name}.kernel must be at least 1. "
+            f"Received: {network.filters}, {network.strides} and {network.kernel}.",
+        )
+    _below_1(discriminator, "dropout")
+    _at_least(1, generator, "start", "start_filters", "output_kernel", "output_stride")
+    _expect(
         generator.output == "conv_transpose" or generator.output_stride == 1,
         "generator.output conv makes the image at the side of the last block, so generator.output_stride must be 1; "
         f"conv_transpose enlarges it. Received: {generator.output_stride}.",
     )
     side = generator.start * math.prod(generator.strides) * generator.output_stride
-    expect(
+    _expect(
         side == model.image_size,
         f"The generator's start and strides make images of {side} pixels, but image_size is {model.image_size}: leave "
         "the networks' own options out, so that --image-size fits them (in Python utils.fitting.at_size), or make them "
         "agree.",
     )
-    expect(
+    _expect(
         model.image_size % math.prod(discriminator.strides) == 0,
         f"The discriminator's strides {discriminator.strides} do not divide image_size {model.image_size}.",
     )
-    for setting, holds, sentence in (*_WITHOUT_EFFECT, *_REQUIRED):
-        section = training if hasattr(training, setting) else model
-        if section != _at_default(section, setting):  # only what was chosen requires something
-            expect(holds(experiment), f"{setting} {sentence}")
+
+
+def _check_normalisation(experiment: Experiment) -> None:
+    model, batch_size = experiment.model, experiment.training.batch_size
+    received = f"Received: batch_size={batch_size}, batch_norm_parts={model.batch_norm_parts}."
+    _expect(batch_size % model.batch_norm_parts == 0, f"batch_norm_parts must divide batch_size. {received}")
+    flat = model.batch_norm == "on" and model.generator.projection == "dense" and model.generator.norm_start == "flat"
+    _expect(
+        not flat or batch_size > model.batch_norm_parts,
+        "A flat start is normalised over the images of a batch, or of a part of it, alone, and of one image nothing is "
+        "left: take a batch_size of at least 2 for each of batch_norm_parts, or generator.norm_start map. " + received,
+    )
 
 
 def _at_default(section: object, setting: str):
