@@ -50,27 +50,11 @@ class Compare:
 
 
 def _compare(options: Compare) -> None:
-    from utils.config import to_dict
     from utils.evaluation.comparison import orders, settings_that_differ, surroundings_that_differ, tables
-    from utils.evaluation.distances import LEAST_SAMPLES, SAMPLES
-    from utils.evaluation.records import kept, passports_of, read_record
+    from utils.evaluation.records import kept, read_record
 
-    if len(options.names) < 2:
-        raise InputError(f"compare takes at least two generators. Received: {len(options.names)}.")
-    if options.no_distances and (options.measure or options.anyway or options.samples or options.features):
-        raise InputError(
-            "--no-distances shows none, so that --measure, --anyway, --samples and --features have nothing to do: "
-            "leave it or them out."
-        )
     files = [name for name in options.names if _is_record(name)]
-    if options.measure and files:
-        raise InputError(
-            f"--measure takes generators, and a file of figures cannot be measured again. Received: {files[0]}; leave "
-            "--measure out, or name the run or model that it is of."
-        )
-    if options.samples is not None and options.samples < LEAST_SAMPLES:
-        raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
-    expect_folder(options.out)
+    _check(options, files)
     found = [None if name in files else _subject(name, options) for name in options.names]
     if any(found):  # of which pictures are drawn, after minutes of measuring
         expect_writable(options.out or Path.cwd())
@@ -78,43 +62,14 @@ def _compare(options: Compare) -> None:
         read_record(name) if of_one is None else None if options.measure else kept(of_one[0])
         for name, of_one in zip(options.names, found)
     ]
-    records = []
-    for name, of_one, record in zip(options.names, found, before):
-        if options.no_distances and record is None:
-            experiment = of_one[0].experiment
-            record = {"name": name, "experiment": experiment and to_dict(experiment)}
-        measured = of_one and record and "distance" in record and not options.no_distances
-        if measured and None in passports_of(record) and not options.anyway:
-            record = None  # of an earlier version, which did not say how it measured
-        elif measured and not _as_asked(record, options, of_one):
-            record = None
-        elif of_one is None and not (options.no_distances or options.anyway or _as_asked(record, options)):
-            raise InputError(
-                f"What {name} holds was measured on {record.get('samples', 'unknown')} samples with --features "
-                f"{record.get('features', 'unknown')}, and a file cannot be measured again: leave --samples and "
-                "--features out, or name the run or model that it is of."
-            )
-        records.append(record)
+    records = [_usable(*each, options) for each in zip(options.names, found, before)]
     names = _names(options.names, found, records)
-    if missing := [place for place, record in enumerate(records) if record is None]:
-        known = next((record for record in before if record and "samples" in record), {})
-        protocol = {
-            "samples": options.samples or known.get("samples", SAMPLES),
-            "features": options.features or known.get("features", "auto"),
-            "seed": known.get("seed", 0),
-        }
-        if there := [place for place, record in enumerate(records) if record]:
-            # What does not belong together is said before anything is measured.
-            tables([records[place] for place in there], [names[place] for place in there], options.anyway, bool(files))
-        if not options.anyway:
-            _check_comparable(names, found)
-        for place in missing:
-            records[place] = _measure(names[place], *found[place], protocol, options)
+    _measure_missing(records, before, names, found, options, bool(files))
     made = [] if options.no_distances else tables(records, names, options.anyway, bool(files))
     settings = settings_that_differ(records)
     surroundings = surroundings_that_differ([_environment(of_one) for of_one in found])
     order = orders(made)
-    files = _pictures(names, found, options)
+    pictures = _pictures(names, found, options)
     if options.json:
         record = {
             "names": names,
@@ -122,7 +77,7 @@ def _compare(options: Compare) -> None:
             "surroundings": surroundings,
             "spaces": [vars(each) for each in made],
             "orders": [vars(each) | {"agreed": each.agreed} for each in order],
-            "files": [str(file) for file, _ in files],
+            "files": [str(file) for file, _ in pictures],
         }
         print(json.dumps(record, indent=2))
         return
@@ -134,8 +89,84 @@ def _compare(options: Compare) -> None:
         print(f"\n{_distances(each, names)}")
     if made:
         print(f"\n{_in_words(order, names)}")
-    if files:
-        print("\n" + "\n".join(written(*file) for file in files))
+    if pictures:
+        print("\n" + "\n".join(written(*picture) for picture in pictures))
+
+
+def _check(options: Compare, files: list[str]) -> None:
+    """Refuse options that do not go together, before anything is looked up."""
+    from utils.evaluation.distances import LEAST_SAMPLES
+
+    if len(options.names) < 2:
+        raise InputError(f"compare takes at least two generators. Received: {len(options.names)}.")
+    if options.no_distances and (options.measure or options.anyway or options.samples or options.features):
+        raise InputError(
+            "--no-distances shows none, so that --measure, --anyway, --samples and --features have nothing to do: "
+            "leave it or them out."
+        )
+    if options.measure and files:
+        raise InputError(
+            f"--measure takes generators, and a file of figures cannot be measured again. Received: {files[0]}; leave "
+            "--measure out, or name the run or model that it is of."
+        )
+    if options.samples is not None and options.samples < LEAST_SAMPLES:
+        raise InputError(f"--samples must be at least {LEAST_SAMPLES}. Received: {options.samples}.")
+    expect_folder(options.out)
+
+
+def _usable(name: str, of_one, record: dict | None, options: Compare) -> dict | None:
+    """What is kept of a generator, as it was asked for; None if it has to be measured."""
+    from utils.config import to_dict
+    from utils.evaluation.records import passports_of
+
+    if options.no_distances:
+        if record is None:
+            experiment = of_one[0].experiment
+            record = {"name": name, "experiment": experiment and to_dict(experiment)}
+        return record
+    if of_one is None:
+        if not options.anyway and not _as_asked(record, options):
+            raise InputError(
+                f"What {name} holds was measured on {record.get('samples', 'unknown')} samples with --features "
+                f"{record.get('features', 'unknown')}, and a file cannot be measured again: leave --samples and "
+                "--features out, or name the run or model that it is of."
+            )
+        return record
+    if record and "distance" in record:
+        if None in passports_of(record) and not options.anyway:
+            return None  # of an earlier version, which did not say how it measured
+        if not _as_asked(record, options, of_one):
+            return None
+    return record
+
+
+def _measure_missing(
+    records: list[dict | None],
+    before: list[dict | None],
+    names: list[str],
+    found: list,
+    options: Compare,
+    has_files: bool,
+) -> None:
+    """Measure what is None among the records, as the first kept one was, and put it there."""
+    from utils.evaluation.comparison import tables
+    from utils.evaluation.distances import SAMPLES
+
+    if not (missing := [place for place, record in enumerate(records) if record is None]):
+        return
+    known = next((record for record in before if record and "samples" in record), {})
+    protocol = {
+        "samples": options.samples or known.get("samples", SAMPLES),
+        "features": options.features or known.get("features", "auto"),
+        "seed": known.get("seed", 0),
+    }
+    if there := [place for place, record in enumerate(records) if record]:
+        # What does not belong together is said before anything is measured.
+        tables([records[place] for place in there], [names[place] for place in there], options.anyway, has_files)
+    if not options.anyway:
+        _check_comparable(names, found)
+    for place in missing:
+        records[place] = _measure(names[place], *found[place], protocol, options)
 
 
 def _is_record(name: str) -> bool:

@@ -68,22 +68,8 @@ def _evaluate(options: Evaluate) -> None:
         raise InputError(f"--out must be the name of a file. Received: {options.out}, which is a folder.")
     places = (options.runs_dir, options.data_dir)
     trained, data = subject(options.name, options.data, *places, progress=not options.json, kept=options.kept)
-    if options.attributes:
-        from utils.data.catalogue import drawn_source
-        from utils.evaluation.combinations import check_countable
-
-        if trained.experiment is None:
-            raise InputError(f"{trained.file} does not say what it was trained on, which --attributes has to know.")
-        source = drawn_source(trained.experiment)
-        check_countable(trained.experiment)
     on_texts = trained.experiment is not None and trained.experiment.model.conditions == "text"
-    if options.combination and not on_texts:
-        raise InputError(f"--combination asks a model on texts. Received: {trained.title}, which is none.")
-    if options.combination:
-        from utils.data.catalogue import check_without
-
-        # Made as those that are left out are, and what is wrong with one is said before anything is measured.
-        check_without(replace(trained.experiment.data, without=options.combination), options.data_dir)
+    _check_asked(options, trained, on_texts)
     target = options.out or (trained.run.quality_file if is_newest(trained) and options.data is None else None)
     if target or on_texts or options.attributes:
         expect_writable(target or Path.cwd())  # before minutes are spent on measuring
@@ -91,9 +77,8 @@ def _evaluate(options: Evaluate) -> None:
     from utils import runtime
 
     runtime.start()
-    from utils.data.dataset import UNKNOWN
     from utils.evaluation.evaluation import evaluate
-    from utils.evaluation.records import kept_before, spaces_of
+    from utils.evaluation.records import kept_before
     from utils.models import load_with_digest
     from utils.networks import say_what_is_assumed
 
@@ -112,43 +97,66 @@ def _evaluate(options: Evaluate) -> None:
             write_json(target, kept_before(target, record) | record)
 
     keep()  # at once: what comes takes minutes, too, and may be stopped
-    asked, texts, files = None if on_texts else _asked(trained, data, how), None, []
-    if asked:
+    words, files = [], []
+    if not on_texts and (asked := _asked(trained, data, how)):
         record["asked"] = asked.plain()
+        words.append(_asked_in_words(asked))
     if on_texts:
         keep()
         texts, picture = _texts(options, trained, how, target)
         record["texts"] = texts.plain()
+        words.append(_texts_in_words(texts))
         files.append(picture)
     if options.attributes:
         keep()
-        counted, picture = _combinations(options, trained, how, source, target)
+        counted, picture = _combinations(options, trained, how, target)
         record["combinations"] = counted.plain()
+        words.append(_in_words(counted))
         files.append(picture)
     keep()
     if target:
         files.append(written(target, was_there))
+    if files:
+        words.append("\n" + "\n".join(files))
     if options.json:
         print(json.dumps(record, indent=2))
         return
-    print(f"{options.samples:,} samples of {short(trained.file)}\nagainst {options.samples:,} {record['true_images']}")
-    for measured in spaces_of(record):
-        print(f"\nin the features of the {measured['space']}\n\n{table(_rows(measured))}")
-    if record["true_images_trained_on"] == UNKNOWN:
-        print("\nIt may have been trained on these, and then copies of them count as good samples.")
-    elif record["true_images_trained_on"]:
-        print(
-            f"\nThere are no {2 * options.samples:,} true images that it was not trained on, so copies of them count "
-            "as good samples."
-        )
-    if asked:
-        print(_asked_in_words(asked))
-    if texts:
-        print(_texts_in_words(texts))
+    print("\n".join([_distances_in_words(record, trained, options.samples), *words]))
+
+
+def _check_asked(options: Evaluate, trained, on_texts: bool) -> None:
+    """Refuse what cannot be asked of this generator, before anything is measured."""
     if options.attributes:
-        print(_in_words(counted))
-    if files:
-        print("\n" + "\n".join(files))
+        from utils.data.catalogue import drawn_source
+        from utils.evaluation.combinations import check_countable
+
+        if trained.experiment is None:
+            raise InputError(f"{trained.file} does not say what it was trained on, which --attributes has to know.")
+        drawn_source(trained.experiment)
+        check_countable(trained.experiment)
+    if options.combination and not on_texts:
+        raise InputError(f"--combination asks a model on texts. Received: {trained.title}, which is none.")
+    if options.combination:
+        from utils.data.catalogue import check_without
+
+        # Made as those that are left out are.
+        check_without(replace(trained.experiment.data, without=options.combination), options.data_dir)
+
+
+def _distances_in_words(record: dict, trained, samples: int) -> str:
+    from utils.data.dataset import UNKNOWN
+    from utils.evaluation.records import spaces_of
+
+    words = [f"{samples:,} samples of {short(trained.file)}\nagainst {samples:,} {record['true_images']}"]
+    words += [f"in the features of the {of['space']}\n\n{table(_rows(of))}" for of in spaces_of(record)]
+    if record["true_images_trained_on"] == UNKNOWN:
+        words.append("It may have been trained on these, and then copies of them count as good samples.")
+    elif record["true_images_trained_on"]:
+        words.append(
+            f"There are no {2 * samples:,} true images that it was not trained on, so copies of them count as good "
+            "samples."
+        )
+    return "\n\n".join(words)
 
 
 def _texts(options: Evaluate, trained, how: dict, target: Path | None):
@@ -206,8 +214,9 @@ def _asked_in_words(asked) -> str:
     )
 
 
-def _combinations(options: Evaluate, trained, how: dict, source, target: Path | None):
+def _combinations(options: Evaluate, trained, how: dict, target: Path | None):
     """What is counted, and the picture that was written."""
+    from utils.data.catalogue import drawn_source
     from utils.evaluation.combinations import combinations_of
     from utils.evaluation.pictures import draw_combinations
     from utils.sampling import Sampler
@@ -219,7 +228,7 @@ def _combinations(options: Evaluate, trained, how: dict, source, target: Path | 
     picture = target.with_suffix("") if target else Path.cwd() / label(trained)
     picture = picture.with_name(f"{picture.name}-combinations.png")
     was_there = picture.exists()
-    draw_combinations(picture, counted, trained.title, source)
+    draw_combinations(picture, counted, trained.title, drawn_source(trained.experiment))
     return counted, written(picture, was_there)
 
 
