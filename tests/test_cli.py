@@ -473,13 +473,15 @@ def resolved(*options):
 
 @pytest.fixture
 def speed(monkeypatch):
-    """Machines whose speed is known: speed(seconds) sets what an update of 64x64 pixels takes; gives what was tried."""
+    """Machines whose speed is known: speed(seconds) sets what an update of 64x64 pixels takes, speed(seconds, wide) how
+    many times as long one of wider networks, too; gives what was tried."""
     tried = []
 
-    def set_to(seconds):
+    def set_to(seconds, wide=1):
         def try_updates(experiment, *_):
             tried.append(experiment)
-            each = seconds * (experiment.model.image_size / 64) ** 2
+            wider = wide if experiment.model.width == 1 or experiment.training.r1 else 1
+            each = wider * seconds * (experiment.model.image_size / 64) ** 2
             return choice.Trial(each, 5, "a machine", 0.0, 2, 1, 1, 1)
 
         monkeypatch.setattr(estimate, "try_updates", try_updates)
@@ -597,6 +599,15 @@ def test_an_hour_at_32_pixels_trains_both_networks_twice_as_wide(tmp_path, speed
     assert chosen.training.learning_rate == 4e-4 and chosen.training.discriminator_learning_rate is None
     assert resolved(*shlex.split(command_for(chosen))[2:]) == chosen
     assert resolved(*hour[:-1], "40").model == preset("quick32").model
+    speed(0.2, wide=3)
+    assert resolved(*hour).model == chosen.model and 20_000 <= resolved(*hour).training.updates < 24_000
+    speed(0.2, wide=5)  # too few of its own
+    assert resolved(*hour).model == preset("quick32").model and resolved(*hour).training.updates > 60_000
+    faces = ["--data", "faces", "--count", "2000", "--minutes", "20"]
+    speed(0.06, wide=1.5)
+    assert resolved(*faces).training.r1 == 0.2
+    speed(0.06, wide=2)
+    assert resolved(*faces).model == preset("quick64").model and not resolved(*faces).training.r1
     told = said(capsys, "train", *hour, "--dry-run")[1]
     assert (
         "32 images an update, but both networks are twice as wide (--width 0.5 leaves them as they are): from 60,000 "

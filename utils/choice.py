@@ -11,7 +11,7 @@ from utils import presets
 from utils.config import DataConfig, Experiment, replace
 from utils.data.catalogue import count_of, shorter_sides
 from utils.errors import InputError
-from utils.fitting import TOO_SMALL, few_images, largest_size, wider_in_words
+from utils.fitting import TOO_SMALL, few_images, largest_size, least_of_wider, wider_in_words
 from utils.lengths import (
     FEW_UPDATES,
     MANY_UPDATES,
@@ -225,9 +225,10 @@ def choose_length(
     why = {}
     trial, in_time, updates = timed(experiment)
     if longer and (other := longer(updates)) != experiment:
-        why["Networks"] = f"{_networks(experiment)}, but {wider_in_words(experiment)}"
-        experiment = other
-        trial, in_time, updates = timed(experiment)
+        of_other = timed(other)
+        if of_other[-1] >= least_of_wider(other):
+            why["Networks"] = f"{_networks(experiment)}, but {wider_in_words(experiment)}"
+            experiment, (trial, in_time, updates) = other, of_other
     busy = busy_in_words(trial.load, trial.processors)
     length = (
         f"{updates:,} updates, about {roughly(seconds_of(updates, trial.update_seconds, _beside(experiment)))} with "

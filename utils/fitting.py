@@ -5,7 +5,17 @@ import math
 
 from utils.config import Experiment, ModelConfig, replace
 from utils.errors import InputError
-from utils.presets import FIRST, FIRST_32, WIDE_32_FROM, WIDER, WIDER_FROM, WIDER_PENALTY, preset
+from utils.presets import (
+    FIRST,
+    FIRST_32,
+    WIDE_32_FROM,
+    WIDE_32_LEAST,
+    WIDER,
+    WIDER_FROM,
+    WIDER_LEAST,
+    WIDER_PENALTY,
+    preset,
+)
 
 LARGEST, FARTHEST = 512, 16_384
 """How far others are looked for where networks do not fit a size: up to the first, or up to twice what was asked for,
@@ -62,6 +72,11 @@ def recommended(size: int, images: int | None = None, updates: int | None = None
     if updates is not None and not few:
         experiment = _for_much_time(experiment, updates)
     return for_images(experiment, images)
+
+
+def least_of_wider(experiment: Experiment) -> int:
+    """Updates that what much time makes of what is recommended has to have itself, or it is behind what it was."""
+    return WIDER_LEAST if experiment.preset == FIRST else WIDE_32_LEAST
 
 
 def wider_in_words(experiment: Experiment) -> str:

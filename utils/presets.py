@@ -25,15 +25,17 @@ R3GAN = {
 """What R3GAN (arXiv:2501.05441) does to the two updates, for `config.replace`; its penalties are lazy here."""
 KERNEL_4 = {"generator": {"kernel": 4, "output_kernel": 4}, "discriminator": {"kernel": 4}}
 """Kernels that the stride divides, for `config.replace`: a quarter cheaper than 5x5 (notebook 10)."""
-WIDER, WIDER_FROM = 1.5, 15_000
+WIDER, WIDER_FROM, WIDER_LEAST = 1.5, 15_000, 10_000
 """By how much the discriminator of `quick64` is made wider, and its step size smaller, where there is time for so many
-of its updates. As many minutes are then two thirds of them, and give clearer pictures from there on (notebook 10)."""
+of its updates, and for so many of the wider one's. As many minutes are then two thirds of them, and give clearer
+pictures from there on (notebook 10)."""
 WIDER_PENALTY = {"r1": 0.2, "penalty_every": 16}
 """What holds such a discriminator back, for `config.replace`: without, it wins after 26,000 updates, with it samples
 were as good after 79,552 as after 40,000 (notebook 10; CelebA)."""
-WIDE_32_FROM = 60_000
-"""From so many of its updates on both networks of `quick32` get twice the channels. As many minutes are then a third
-of them, and as near or nearer in two feature spaces (CIFAR-10, seed 0: benchmarks/QUALITY.md)."""
+WIDE_32_FROM, WIDE_32_LEAST = 60_000, 20_000
+"""From so many of its updates on, and so many of the wider ones', both networks of `quick32` get twice the channels. As
+many minutes are then a third of them, and as near or nearer in two feature spaces (CIFAR-10, seed 0:
+benchmarks/QUALITY.md)."""
 SHORT_AVERAGE = 0.995
 """Decay of the generator's average that `quick64` had when results of studies were made that are kept: over the last
 200 updates."""
