@@ -185,7 +185,8 @@ def by_rung(results: dict) -> list[dict]:
 
 
 def plot_ladder(results: dict) -> Figure:
-    """Draw how far each rung is in each space, as a share of how far white noise is, and pictures of it.
+    """Draw how far each rung is in each space, as a share of how far white noise is, and pictures of it where they are
+    kept: photographs may not be passed on with the figures.
 
     A ring marks a rung that a space calls nearer than one that certainly is nearer, to which a dotted line leads.
     """
@@ -194,9 +195,11 @@ def plot_ladder(results: dict) -> Figure:
 
     run, ladders = results["runs"][0], _ladders(results)
     names, families = _rungs(ladders), next(iter(ladders.values())).families
-    strip = read_png(results["pictures"] / f"rungs-{run['seed']}.png")
-    figure = new_figure(15, 7.9, f"{run['images']}, {run['size']} pixels, {run['samples']:,} images of each rung")
-    *panels, pictures = figure.subplots(3, 1, sharex=True, height_ratios=(2.6, 2.6, 1.6))
+    strip = results["pictures"] / f"rungs-{run['seed']}.png"
+    heights = (2.6, 2.6, 1.6) if strip.is_file() else (2.6, 2.6)
+    what = f"{run['images']}, {run['size']} pixels, {run['samples']:,} images of each rung"
+    figure = new_figure(15, 1.1 + sum(heights), what)
+    panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     for axes, (measure, words) in zip(panels, WORDS.items()):
         for number, (space, climbed) in enumerate(ladders.items()):
             of, colour = climbed.distances[measure], f"C{number}"
@@ -218,10 +221,12 @@ def plot_ladder(results: dict) -> Figure:
         axes.grid(alpha=0.25, axis="y")
         for row in [row for row in range(1, len(names)) if families[names[row]] != families[names[row - 1]]]:
             axes.axvline(row - 0.5, color="grey", linewidth=0.5)
-    high = strip.shape[0] / strip.shape[1] * len(names)
-    pictures.imshow(strip, extent=(-0.5, len(names) - 0.5, high, 0), aspect="auto", interpolation="nearest")
-    pictures.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=9)
-    pictures.set_yticks([])
+    if strip.is_file():
+        pictures = read_png(strip)
+        high = pictures.shape[0] / pictures.shape[1] * len(names)
+        panels[-1].imshow(pictures, extent=(-0.5, len(names) - 0.5, high, 0), aspect="auto", interpolation="nearest")
+        panels[-1].set_yticks([])
+    panels[-1].set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
     ring = panels[0].plot([], [], "o", color="tab:red", markersize=10, fillstyle="none")
     figure.legend(
