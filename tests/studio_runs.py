@@ -105,7 +105,7 @@ def make_telling_run(home) -> Run:
 def serving(studio, hosts=LOOPBACK, token=None, port=0):
     """The port of a server in a thread."""
     opened = listen("127.0.0.1", port)
-    server = server_for(application(studio, token, hosts))
+    server = server_for(application(studio, token, hosts), studio)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [opened]}, daemon=True)
     thread.start()
     while not server.started:

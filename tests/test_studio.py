@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -44,6 +45,7 @@ from utils.explain.guided import score_saliency
 from utils.files import digest, write_json
 from utils.models import forward, load_network
 from utils.pretrained import Pretrained
+from utils.registries import LOSSES
 from utils.report.grade import OWN_TEXT
 from utils.runs import Run, State
 from utils.studio import export, graphs, offers, packages, server, watching
@@ -446,6 +448,10 @@ def test_an_upload_is_cropped_as_for_training_and_of_a_film_the_first_picture_is
     assert content == decode(io.BytesIO(still.getvalue()), 16).tobytes()
     _, headers, content = ask(port, "POST", address, film.getvalue())
     assert "first picture" in headers["x-note"] and content == decode(io.BytesIO(film.getvalue()), 16).tobytes()
+    for cut in range(1, 60):  # in its second picture
+        short = film.getvalue()[:-cut]
+        status, headers, content = ask(port, "POST", address, short)
+        assert status == 200 and content == decode(io.BytesIO(short), 16).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -503,11 +509,16 @@ def test_with_a_token_nothing_is_answered_without_it_and_the_address_keeps_none(
         assert "HttpOnly" in headers["set-cookie"] and "SameSite=lax" in headers["set-cookie"]  # links lead here, too
         cookie = headers["set-cookie"].split(";")[0]
         assert json.loads(ask(port, "GET", "/studio.json", headers={"Cookie": cookie})[2])["form"] == "server"
+        with serving(Studio([str(runs[1].folder)], public=True), (), "another-token") as other:
+            theirs = ask(other, "GET", "/?token=another-token")[1]["set-cookie"].split(";")[0]
+            both = {"Cookie": f"{cookie}; {theirs}"}  # a browser sends a machine's cookies to each of its ports
+            assert cookie.split("=")[0] != theirs.split("=")[0]
+            assert {ask(one, "GET", "/studio.json", headers=both)[0] for one in (port, other)} == {200}
 
 
 def test_the_address_that_is_printed_lets_in_whatever_is_in_the_token(runs, monkeypatch, capsys):
     token, names = "course+2024 &#%/я", [str(runs[1].folder)]
-    monkeypatch.setattr(server, "server_for", lambda _: SimpleNamespace(run=lambda sockets: sockets[0].close()))
+    monkeypatch.setattr(server, "server_for", lambda *_: SimpleNamespace(run=lambda sockets: sockets[0].close()))
     assert cli.main(["studio", *names, "--host", "127.0.0.2", "--port", "0", "--token", token]) == 0
     _, slash, query = capsys.readouterr().out.splitlines()[0].rpartition("/")
     assert query == "?token=course%2B2024%20%26%23%25%2F%D1%8F"
@@ -681,6 +692,7 @@ def test_a_run_that_does_not_say_how_it_stands_is_left_out_in_one_sentence_from_
 
 def test_what_is_damaged_or_removed_while_the_studio_is_open_leaves_the_others_there(tmp_path, monkeypatch):
     monkeypatch.setattr(server, "EVERY", 0.0)
+    monkeypatch.setattr(server, "LOOKING", 0)
     quick = replace(preset("quick"), count=64)
     good, bad = (Run.create(quick, {}, tmp_path) for _ in range(2))
     named, all_of_them = Studio([str(good.folder), str(bad.folder)]), Studio(runs_dir=tmp_path)
@@ -735,6 +747,7 @@ def test_a_damaged_record_of_what_was_measured_is_as_none(runs, tmp_path, conten
 
 def test_a_run_that_can_no_longer_be_read_ends_its_stream_and_is_told_to_who_asks_again(tmp_path, monkeypatch):
     monkeypatch.setattr(server, "EVERY", 0.05)
+    monkeypatch.setattr(server, "LOOKING", 0)
     run = Run.create(replace(preset("quick"), count=64), {"images": 64}, tmp_path)
     with serving(Studio([str(run.folder)])) as port:
         address = f"/runs/{key_of(run)}/events"
@@ -787,6 +800,44 @@ def test_a_port_that_is_taken_gets_a_sentence():
     with pytest.raises(InputError, match="choose another --port"):
         listen("127.0.0.1", taken.getsockname()[1])
     taken.close()
+
+
+@pytest.mark.parametrize("host", ["nobody.invalid", "two..dots", "192.0.2.1", "a" * 70 + ".org"])
+def test_an_address_that_is_none_of_this_machine_gets_a_sentence_about_the_host(host):
+    with pytest.raises(InputError, match=f"^--host must be an address of this machine.* Received: {re.escape(host)} "):
+        listen(host, 0)
+
+
+def test_a_list_that_takes_long_to_make_is_made_less_often(runs, monkeypatch):
+    studio, looked = Studio([str(runs[1].folder)]), []
+
+    def look():
+        looked.append(time.monotonic())
+        time.sleep(0.2)
+        return {"offers": [], "unread": []}
+
+    monkeypatch.setattr(studio, "_look", look)
+    until = time.monotonic() + 3.5
+    while time.monotonic() < until:
+        studio.listed()
+        time.sleep(0.02)
+    assert len(looked) == 2 and looked[1] - looked[0] >= 0.2 + 2  # ten times as long
+
+
+def test_a_server_that_closes_ends_its_streams_and_says_nothing(tmp_path):
+    run = make_run(tmp_path)
+    command = [*start.command("utils", "studio", str(run.folder), "--port", "0")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        port = int(re.search(r":(\d+)/", process.stdout.readline())[1])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", f"/runs/{offers.find_offers([str(run.folder)])[0].id}/events")
+        assert connection.getresponse().readline() == b"retry: 1000\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        assert "Traceback" not in said and "Cancel" not in said
+    finally:
+        process.kill()
 
 
 # --- watching ---------------------------------------------------------------------------------------------------------
@@ -852,7 +903,7 @@ def test_a_report_that_begins_with_its_authors_words_is_not_made_anew_and_anothe
 ):
     run, asked, served = Run.create(replace(preset("quick"), count=64), {"images": 64}, tmp_path), [], []
     monkeypatch.setattr(start, "command", lambda *words: asked.append(words) or [sys.executable, "-I", "-c", ""])
-    monkeypatch.setattr(server, "server_for", lambda _: SimpleNamespace(run=lambda sockets: sockets[0].close()))
+    monkeypatch.setattr(server, "server_for", lambda *_: SimpleNamespace(run=lambda sockets: sockets[0].close()))
     monkeypatch.setattr(server, "application", lambda studio, *_: served.append(studio))
     assert cli.main(["studio", str(run.folder), "--port", "0"]) == 0
     (studio,) = served
@@ -925,6 +976,44 @@ def test_the_page_can_stop_a_training_and_is_told_when_there_is_none(tmp_path):
         assert ask(port, "POST", f"{address}stop")[0] == 200
         assert process.wait(10) == -signal.SIGTERM
         assert "No process on this machine" in refused(port, "POST", f"{address}stop")[1]
+
+
+def test_a_training_that_is_asked_to_stop_twice_gets_one_signal(tmp_path, monkeypatch):
+    run, sent, trainings = make_run(tmp_path), [], watching.Trainings()
+    with training(run) as process:
+        with monkeypatch.context() as patched:
+            patched.setattr(watching.os, "kill", lambda *signal: sent.append(signal))
+            assert "it saves everything first" in trainings.stop(run)
+            assert "was asked to stop already" in trainings.stop(run)
+    with training(run) as later:
+        assert "is asked to stop" in trainings.stop(run)
+        assert later.wait(10) == -signal.SIGTERM
+    assert sent == [(process.pid, signal.SIGTERM)]
+
+
+def test_a_pause_tells_nothing_of_the_speed(tmp_path, monkeypatch):
+    now, seen = [1000.0], watching.Watched(make_run(tmp_path))
+    monkeypatch.setattr(watching, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def left(seconds, update):
+        now[0] += seconds
+        return seen._left(State("running", update=8, seconds=8.0), update, 100)
+
+    assert left(0, 10) == 90  # by what is saved: a second an update
+    assert left(4, 12) == 2 * 88
+    assert left(8 * 3600, 14) == 86 and left(2, 16) == 84  # after a night it begins anew
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_a_discriminators_answers_mean_goes_by_its_loss(runs, loss, monkeypatch):
+    (offer,) = offers.find_offers([str(runs[1].folder)])
+    made = offer.experiment
+    made = dataclasses.replace(made, training=dataclasses.replace(made.training, loss=loss))  # whatever it takes else
+    monkeypatch.setattr(offers.Offer, "experiment", made)
+    about = offers.describe(offer)
+    # Where densities of true images and of fakes are the same, the best discriminator has this logit.
+    assert about["undecided"] == {"least_squares": 0.5, "relativistic": None, "wasserstein": None}.get(loss, 0.0)
+    assert about["probability"] is (loss in ("non_saturating", "saturating", "gan_cls", "gan_int_cls"))
 
 
 def test_going_on_starts_resume_and_says_what_it_complains_of(tmp_path, monkeypatch):

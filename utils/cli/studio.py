@@ -26,7 +26,8 @@ class Studio:
     """Where to serve: http://localhost:PORT/; 0 for any that is free."""
     host: str = "127.0.0.1"
     """By default only this machine can look. With another address (0.0.0.0 for all that it has) others can, too, if
-    they have the token that is printed. Nothing is encrypted: only in a network that you trust."""
+    they have the token that is printed; who has it can stop trainings and go on with them, too. Nothing is encrypted:
+    only in a network that you trust."""
     token: str | None = None
     """With --host: the token, so that it stays the same when the server is started again; a new one by default."""
     export: Annotated[Path | None, arg(metavar="FOLDER")] = None
@@ -72,7 +73,7 @@ def _serve(options: Studio) -> None:
     address = f"http://{f'[{host}]' if ':' in host else host}:{opened.getsockname()[1]}/"
     query = f"?token={quote(token, safe='')}" if token else ""
     print(f"The studio is open: {address}{query}\nCtrl-C closes it.", flush=True)
-    server_for(application(studio, token, () if public else LOOPBACK)).run(sockets=[opened])
+    server_for(application(studio, token, () if public else LOOPBACK), studio).run(sockets=[opened])
 
 
 def _export(options: Studio) -> None:

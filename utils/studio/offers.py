@@ -222,12 +222,16 @@ def describe(offer: Offer, public: bool = False) -> dict:
         offer: of what.
         public: whether others may read it: where own pictures lie is then left out.
     """
+    from utils.training.losses import gives_probability, undecided_logit
+
     experiment, model = offer.experiment, offer.experiment.model
     kept = {"card": offer.card, "settings": config.to_dict(experiment)}
     return offer.plain() | {
         "latent_dim": model.latent_dim,
         "latents": model.latents,
         "data": offer.data_title,
+        "undecided": undecided_logit(experiment.training.loss),
+        "probability": gives_probability(experiment.training.loss),
         "conditions": _conditions(offer) if model.is_conditional else None,
         **(without_folders(kept, experiment.data.name) if public else kept),
     }

@@ -7,6 +7,7 @@ path is ever made from a request.
 
 import asyncio
 import contextlib
+import errno
 import functools
 import html
 import re
@@ -18,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
+from types import FrameType
 from urllib.parse import parse_qs, quote
 
 import numpy as np
@@ -61,11 +63,16 @@ BODY = 32 << 20
 """Bytes that any request may have: MOST pictures of 128x128 pixels fit."""
 TEXT = 10_000
 """Bytes that a condition in words may have: reading them takes thirty times as much memory."""
-COOKIE = "studio_token"
+COOKIE = "studio_token_{port}"
+"""Name of the cookie with the token: browsers send those of all ports of a machine to each of them."""
 HELD = 12
 """Models and runs whose networks and true images are held in memory: more than a class has open at once."""
 EVERY = 1.0
-"""Seconds between looks at the records of a run."""
+"""Seconds between looks at the records of a run, and at what there is."""
+CLOSING = 3
+"""Seconds that answers under way have once the server closes: streams look up each `EVERY`."""
+LOOKING = 10
+"""As many times as long as a look at what there is took, there is no other."""
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; media-src "
     "'self' blob:; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'none'"
@@ -126,13 +133,14 @@ class Studio:
         own_text: str = "",
     ):
         self._names, self._runs_dir, self.public = tuple(names), runs_dir, public
+        self.closing = False  # whether streams are to end
         self.trainings = Trainings(data_dir, own_text)
         self._offers: dict[str, Offer] = {}
         self._networks = _Made(Networks, HELD)
         self._watched = _Made(lambda offer: Watched(offer.run, own_text))
         self._true = _Made(lambda offer: true_images(offer, data_dir), HELD)
         self._lock = threading.Lock()
-        self._listed: tuple[float, dict[str, list]] | None = None
+        self._listed: tuple[float, dict[str, list]] | None = None  # until when it is good, and what was found
         self.offers()
 
     def offers(self) -> list[Offer]:
@@ -143,10 +151,13 @@ class Studio:
 
     def listed(self) -> dict[str, list]:
         """For the list on the page: "offers", everything that there is, and "unread", a sentence on each that cannot be
-        read. Each page asks every few seconds whether the server is there: all that ask at once get one answer."""
+        read. Each page asks every few seconds whether the server is there: all that ask at once get one answer, and
+        where there is so much that a look takes long, there are fewer."""
         with self._lock:
-            if self._listed is None or time.monotonic() - self._listed[0] > EVERY:
-                self._listed = (time.monotonic(), self._look())
+            if self._listed is None or time.monotonic() > self._listed[0]:
+                began = time.monotonic()
+                found, now = self._look(), time.monotonic()
+                self._listed = (now + max(EVERY, LOOKING * (now - began)), found)
             return self._listed[1]
 
     def _look(self) -> dict[str, list]:
@@ -238,7 +249,7 @@ def read_picture(name: str, content: bytes, size: int) -> tuple[np.ndarray, str]
             raise InputError(f"{called} cannot be decoded ({one_line(str(error))[:120]}).") from error
         with _quiet(content) as image:
             notes = [
-                "Its first picture was taken: the file holds several." if getattr(image, "is_animated", False) else "",
+                "Its first picture was taken: the file holds several." if _holds_several(image) else "",
                 f"It was enlarged to {size}x{size} pixels." if min(image.size) < size else "",
             ]
     return picture, " ".join(filter(None, notes))
@@ -252,6 +263,14 @@ def _check_pixels(content: bytes) -> None:
                 f"too large ({image.width}x{image.height} pixels; at most {PIXELS / 1e6:g} million are decoded here: "
                 "make it smaller, or save it as a JPEG)"
             )
+
+
+def _holds_several(image: Image.Image) -> bool:
+    """Whether a file has more than one picture; of one that is cut off in its second Pillow cannot count them."""
+    try:
+        return getattr(image, "is_animated", False)
+    except Exception:
+        return True
 
 
 def _quiet(content: bytes) -> Image.Image:
@@ -451,7 +470,7 @@ def _of_runs(studio: Studio) -> list[Route]:
         async def stream():
             said, waited, snapshot = "", 0.0, first
             yield "retry: 1000\n\n"
-            while not await request.is_disconnected():
+            while not (studio.closing or await request.is_disconnected()):
                 waited += EVERY
                 if snapshot != said:
                     yield f"data: {snapshot}\n\n"
@@ -515,14 +534,15 @@ class Guarded:
         if self._hosts and _asked_by(request) not in self._hosts:
             return _sentence(request, "This server is not to be asked by that name.", 403)
         if self._token is not None:
+            cookie = COOKIE.format(port=request.scope["server"][1])
             given = request.query_params.get("token")
             if given is not None and secrets.compare_digest(given.encode(), self._token.encode()):
                 here = "/" + request.url.path.lstrip("/\\")  # two of them would name another server
                 answer = RedirectResponse(here, 303)  # so that it does not stay in the address
                 # "lax": a link in a course's own pages leads here, too, and what changes something is guarded below.
-                answer.set_cookie(COOKIE, self._cookie, httponly=True, samesite="lax")
+                answer.set_cookie(cookie, self._cookie, httponly=True, samesite="lax")
                 return answer
-            if not secrets.compare_digest(request.cookies.get(COOKIE, "").encode(), self._cookie.encode()):
+            if not secrets.compare_digest(request.cookies.get(cookie, "").encode(), self._cookie.encode()):
                 said = "The studio asks for the token: open the address that `./dcgan studio` has printed."
                 return _sentence(request, said, 401)
         if request.method not in ("GET", "HEAD", "POST"):
@@ -656,15 +676,34 @@ def listen(host: str, port: int) -> socket.socket:
         opened = socket.socket(family, kind, protocol)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(address)
-    except (OSError, OverflowError) as error:
+        opened.listen()  # who has read the address need not wait
+    except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, (socket.gaierror, UnicodeError)) or getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
+            raise InputError(
+                f"--host must be an address of this machine, such as 0.0.0.0 for all that it has. Received: "
+                f"{one_line(host)} ({reason})."
+            ) from error
         raise InputError(f"Port {port} of {host} cannot be had ({reason}): choose another --port.") from error
     return opened
 
 
-def server_for(served: Guarded) -> uvicorn.Server:
+class _Server(uvicorn.Server):
+    """Tells the studio that it closes, before it waits for its answers: streams would go on, and be broken off."""
+
+    def __init__(self, settings: uvicorn.Config, studio: Studio):
+        super().__init__(settings)
+        self._studio = studio
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._studio.closing = True
+        super().handle_exit(sig, frame)
+
+
+def server_for(served: Guarded, studio: Studio) -> uvicorn.Server:
     """What answers requests: `.run(sockets=[opened])` does until Ctrl-C or SIGTERM."""
     settings = uvicorn.Config(
-        served, log_level="warning", access_log=False, timeout_graceful_shutdown=1, server_header=False, lifespan="off"
-    )
-    return uvicorn.Server(settings)
+        served, log_level="warning", access_log=False, timeout_graceful_shutdown=CLOSING, server_header=False,
+        lifespan="off",
+    )  # fmt: skip
+    return _Server(settings, studio)

@@ -27,6 +27,8 @@ POINTS = 300
 """A curve has fewer than twice as many values on the page."""
 SETTLED = 8
 """Saved updates whose time says how long the others take: of fewer, compiling is most of it."""
+PAUSE = 600
+"""Seconds without anything new after which a training is taken to have stood still: they tell nothing of its speed."""
 LINES = 8
 """Of the log, the last so many."""
 REPORT = ("report.html", "report.pdf")
@@ -51,7 +53,8 @@ class Watched:
     def __init__(self, run: Run, own_text: str = ""):
         self.run, self._own_text = run, own_text
         self._lock, self._stamp, self._last = threading.Lock(), None, {}
-        self._since: tuple[float, int] | None = None  # when which update was seen first while it ran
+        self._since: tuple[float, int] | None = None  # when which update was seen first while it ran without a pause
+        self._moved = 0.0  # when its records were last seen to have changed
         self._turns: tuple[int, int] | None = None
         self._begin()
 
@@ -112,6 +115,7 @@ class Watched:
             "grid_names": {number: run.grid(number).name for number in there},
             "true_grid": run.true_grid.is_file(),
             "film": run.film.name if run.film.is_file() else "",
+            "film_made": _about(run.film)[0] / 1e9,
             "warnings": [finding.sentence for finding in diagnosis.findings.values()],
             "log": [shorten(line, 400) for line in run.logged()[-LINES:]],
             "quality": _measured(run),
@@ -122,7 +126,8 @@ class Watched:
     def _left(self, state: State, updates: int, total: int) -> float | None:
         """Seconds that are left, by what has been seen of its speed, else by what is saved; None if neither tells."""
         now = time.monotonic()
-        if self._since is None or updates < self._since[1]:
+        paused, self._moved = now - self._moved > PAUSE, now
+        if self._since is None or updates < self._since[1] or paused:
             self._since = (now, updates) if updates else None  # the first update also compiles
         began, first = self._since or (now, updates)
         if updates > first:
@@ -243,6 +248,7 @@ class Trainings:
     def __init__(self, data_dir: str | Path | None = None, own_text: str = ""):
         self._data_dir, self._own_text = data_dir, own_text
         self._resumed, self._reported = Started(), Started()
+        self._stopped: dict[Path, int] = {}  # which process of a run was asked to stop
         self._lock = threading.Lock()  # of two who ask at once, the second finds what the first has started
 
     def stop(self, run: Run) -> str:
@@ -254,10 +260,13 @@ class Trainings:
         process = run.process
         if process is None:
             raise InputError(f"No process on this machine is training {run.name}.")
+        if self._stopped.get(run.folder) == process:  # asked twice, a training ends at once and saves nothing
+            return f"{run.name} was asked to stop already; it saves everything first."
         try:
             os.kill(process, signal.SIGTERM)
         except (ProcessLookupError, PermissionError) as error:
             raise InputError(f"The training of {run.name} cannot be stopped from here: {error.strerror}.") from error
+        self._stopped[run.folder] = process
         return f"{run.name} is asked to stop; it saves everything first."
 
     def go_on(self, run: Run) -> str:

@@ -25,17 +25,24 @@ class Loss:
         penalties: of the discriminator, which belong to the loss and may be lazy (`penalty_every`).
         undecided: the logit of which the discriminator calls an image neither true nor fake; None where only
             differences of logits count, so that all of them may be shifted alike.
+        probability: whether the sigmoid of a logit is the probability that an image is true, as cross-entropy makes it.
     """
 
     discriminator: tuple[Term, ...]
     generator: tuple[Term, ...]
     penalties: tuple[Term, ...] = ()
     undecided: float | None = 0.0
+    probability: bool = False
 
 
 def undecided_logit(loss: str) -> float | None:
     """`Loss.undecided` of the loss of that name; of one that was planted in a run and is not there any more, 0."""
     return chosen(LOSSES, loss).undecided if loss in LOSSES else Loss.undecided
+
+
+def gives_probability(loss: str) -> bool:
+    """`Loss.probability` of the loss of that name; of one that is not there any more, False."""
+    return loss in LOSSES and chosen(LOSSES, loss).probability
 
 
 def _cross_entropy(logits, label):
@@ -256,8 +263,10 @@ MODE_SEEKING = Term("loss_mode_seeking", mode_seeking, passes=("generator",))
 _TRUE_FAKE = (Term("loss_true", true, **_OF_TRUE), Term("loss_fake", fake, **_OF_FAKE))
 _HIGHER_FAKE = (Term("loss_generator", higher_fake, **_OF_FAKE),)
 
-NON_SATURATING = Loss(_TRUE_FAKE, (Term("loss_generator", non_saturating, **_OF_FAKE),))
-SATURATING = Loss(_TRUE_FAKE, (Term("loss_generator", saturating, recorded=non_saturating, **_OF_FAKE),))
+NON_SATURATING = Loss(_TRUE_FAKE, (Term("loss_generator", non_saturating, **_OF_FAKE),), probability=True)
+SATURATING = Loss(
+    _TRUE_FAKE, (Term("loss_generator", saturating, recorded=non_saturating, **_OF_FAKE),), probability=True
+)
 RELATIVISTIC = Loss(
     (Term("loss_discriminator", relativistic_discriminator, **_OF_BOTH),),
     (Term("loss_generator", relativistic_generator, **_OF_BOTH),),
@@ -275,8 +284,8 @@ _TRUE_WRONG_FAKE = (
     Term("loss_fake", half_fake, **_OF_FAKE),
 )
 _INTERPOLATED = Term("loss_interpolated", interpolated, passes=("generator", "discriminator"))
-GAN_CLS = Loss(_TRUE_WRONG_FAKE, NON_SATURATING.generator)
-GAN_INT_CLS = Loss(_TRUE_WRONG_FAKE, (*NON_SATURATING.generator, _INTERPOLATED))
+GAN_CLS = Loss(_TRUE_WRONG_FAKE, NON_SATURATING.generator, probability=True)
+GAN_INT_CLS = Loss(_TRUE_WRONG_FAKE, (*NON_SATURATING.generator, _INTERPOLATED), probability=True)
 WASSERSTEIN = Loss(
     (Term("loss_true", higher_true, **_OF_TRUE), Term("loss_fake", lower_fake, **_OF_FAKE)),
     _HIGHER_FAKE,

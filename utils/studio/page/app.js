@@ -101,7 +101,7 @@ async function load(offer) {
     view.setAttribute("aria-busy", "true");
     let why = "";
     const model = await loadModel(offer, studio.form).catch((error) => { why = error.message; });
-    if (mine !== choosing) return false;
+    if (mine !== choosing) { model?.close?.(); return false; }
     view.removeAttribute("aria-busy");
     if (model) {
       studio.model = model;
@@ -158,7 +158,11 @@ async function keepAsking() {
       const found = await everything();
       if (JSON.stringify([found.offers, found.unread]) !== JSON.stringify([studio.offers, studio.unread])) await refresh(found);
       if (!banner.hidden) { banner.hidden = true; toast("The server is back."); window.dispatchEvent(new Event("back")); }
-    } catch (error) { banner.hidden = false; banner.textContent = `${error.message} This page asks again by itself.`; }
+    } catch (error) {
+      const said = `${error.message} This page asks again by itself.`;
+      if (banner.hidden || banner.textContent !== said) banner.textContent = said; // once: it is read out whenever it is written
+      banner.hidden = false;
+    }
   }
 }
 

@@ -71,7 +71,7 @@ export function show(root, studio) {
     const agreeing = model.rows.map((row) => [...wanted].reduce((sum, [i, value]) => sum + (row[i] === value), 0)), most = Math.max(...agreeing);
     const rows = model.rows.filter((_, i) => agreeing[i] === most).map((row) => { const made = Float32Array.from(row); wanted.forEach((value, i) => { made[i] = value; }); return made; });
     const words = [...wanted].map(([i, value]) => `${value ? "with" : "without"} ${names[i]}`).join(", ");
-    ask(rows, words, most === wanted.size ? `What is not named is as in the ${rows.length} of ${model.rows.length} training images that have this.` : `None of ${model.rows.length} training images has this; what is not named is as in the ${rows.length} nearest.`);
+    ask(rows, words, `What is not named is as in ${rows.length} of the ${model.rows.length} training images whose conditions are kept here: ${most === wanted.size ? "those that have this" : "none of them has this, and these are the nearest"}.`);
   };
   root.append(...heading("Ask for it", "This generator was told, for every training image, what is on it. So it can be told what to draw; the latents decide the rest."),
     el("div", { class: "card" }, controls[kind](), said), wall);

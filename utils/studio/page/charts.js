@@ -4,7 +4,7 @@ import { el, svg } from "./page.js";
 
 const HEIGHT = 240, LEFT = 46, RIGHT = 12, TOP = 10, BOTTOM = 48;
 
-// series: [{ name, colour, x, y, dashed }]; null in y leaves a gap. `moved(x)` is told where the cursor is put.
+// series: [{ name, colour, x, y }]; null in y leaves a gap. `moved(x)` is told where the cursor is put.
 export function chart({ series, unit, low, high, label, moved = null }) {
   const WIDTH = innerWidth < 760 ? 400 : 640; // letters stay readable on a phone
   const finite = series.flatMap((s) => s.y.filter((v) => v !== null)), xs = series.flatMap((s) => s.x);
@@ -19,7 +19,7 @@ export function chart({ series, unit, low, high, label, moved = null }) {
   const lines = series.map((s) => {
     let path = "", pen = false;
     s.x.forEach((x, i) => { if (s.y[i] === null || s.y[i] === undefined) { pen = false; return; } path += `${pen ? "L" : "M"}${px(x).toFixed(1)} ${py(s.y[i]).toFixed(1)}`; pen = true; });
-    return svg("path", { d: path || "M0 0", stroke: s.colour, ...(s.dashed ? { "stroke-dasharray": "5 4" } : {}) });
+    return svg("path", { d: path || "M0 0", stroke: s.colour });
   });
   const cursor = svg("line", { class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": `${label}: ${series.map((s) => s.name).join(", ")}, by ${unit} ${short(x0)} to ${short(x1)}` }, ...axes, ...ticks, word(unit, px(x0 + 0.5 * (x1 - x0)), HEIGHT - 10, "middle"), ...lines, cursor);

@@ -13,7 +13,7 @@ export function show(root, studio) {
   const count = el("select", {}, [12, 24, 48, 96, 192].map((n) => el("option", { value: n, selected: n === state.count }, `${n} pictures`)));
   let drawn = [], pictures = [], alive = true;
   const draw = newest(async (stale) => {
-    state.seed = Math.min(4294967295, Math.max(0, Math.floor(Number(seed.value) || 0)));
+    seed.value = state.seed = Math.min(4294967295, Math.max(0, Math.floor(Number(seed.value) || 0)));
     state.count = Number(count.value);
     drawn = samples(state.seed, state.count, model, model.askable);
     pictures = [];

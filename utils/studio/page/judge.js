@@ -3,9 +3,9 @@
 import { chart } from "./charts.js";
 import { samples } from "./latents.js";
 import { json } from "./networks.js";
-import { el, heading, newest, refocus, scoreLine, svg, toast } from "./page.js";
+import { el, heading, newest, refocus, scoreLine, svg, toast, whenBack } from "./page.js";
 import { canvasOf, gradient, overlay, tile } from "./pictures.js";
-import { rankCorrelation, sigmoid } from "./statistics.js";
+import { answer, rankCorrelation, scores } from "./statistics.js";
 
 const METHODS = {
   occlusion: ["Occlusion", "How much of the logit is lost when a patch becomes grey: slow, plain, and hard to misread."],
@@ -13,11 +13,15 @@ const METHODS = {
   contributions: ["Contributions", "The same without averaging: at the last convolution they add up to the logit, but for the last bias."],
   guided: ["Guided backpropagation", "Which pixels drive the score up, going back through units that were on (Springenberg et al.). It draws edges; see the control."],
 };
+// What its answers are: only cross-entropy makes the sigmoid of a logit a probability.
+const MEANING = (model) => (model.probability ? "It gives every picture a probability of being true, that is, from the data."
+  : model.undecided === null ? "It gives every picture a logit. Its loss knows only how far those of true and fake images are apart: a logit alone says nothing, the higher of two is the truer."
+    : `It gives every picture a logit, above ${model.undecided} for true, that is, from the data. By its loss that is no probability.`);
 let seed = 0;
 
 export function show(root, studio) {
   const { model } = studio;
-  root.append(...heading("What the discriminator thinks", "It gives every picture a probability of being true, that is, from the data. Choose a picture to see what in it speaks for true and what for fake, beside the same map of a network that has learnt nothing."));
+  root.append(...heading("What the discriminator thinks", `${MEANING(model)} Choose a picture to see what in it speaks for true and what for fake, beside the same map of a network that has learnt nothing.`));
   if (!model.judges) { root.append(el("p", {}, "This model came without its discriminator.")); return; }
   let alive = true, method = model.explains ? "occlusion" : null, chosen = null;
   const fakes = el("div", { class: "wall large" }), trues = el("div", { class: "wall large" }), scale = el("div"), own = el("div", { class: "wall large" });
@@ -27,9 +31,10 @@ export function show(root, studio) {
     const logits = await model.judge(pictures);
     if (!alive) return logits;
     if (kind !== "yours") { where.replaceChildren(); dots[kind] = []; } // own ones are added to those before
-    where.append(...pictures.map((picture, i) => el("div", {}, tile(picture, `${names[i]}, score ${sigmoid(logits[i]).toFixed(2)}: explain`, () => choose(picture, names[i], logits[i])), scoreLine(sigmoid(logits[i])))));
+    const on = scores(logits, model);
+    where.append(...pictures.map((picture, i) => el("div", {}, tile(picture, `${names[i]}, ${model.probability ? "score " : ""}${answer(logits[i], model)}: explain`, () => choose(picture, names[i], logits[i])), scoreLine(on[i], answer(logits[i], model)))));
     dots[kind].push(...logits);
-    scale.replaceChildren(line(dots));
+    scale.replaceChildren(line(dots, model.undecided));
     return logits;
   };
   const drawFakes = newest(async (stale) => {
@@ -58,23 +63,24 @@ export function show(root, studio) {
 
   const choose = async (picture, name, logit) => {
     chosen = { picture, name, logit };
+    past = null;
     detail.hidden = false;
     await explain();
     detail.scrollIntoView({ behavior: "smooth", block: "nearest" });
   };
-  let turn = 0;
+  let turn = 0, past = null; // of the chosen picture: its logits over the training, asked for once
   const explain = async () => {
     const mine = ++turn, { picture, name, logit } = chosen;
     const told = model.rows ? model.inWords(model.told(picture)) : "";
-    const p = sigmoid(logit), verdict = el("p", {}, `${name}${told ? `, judged as “${told}”` : ""}: probability of true `, el("b", { class: p < 0.5 ? "is-fake-text" : "is-true" }, p.toFixed(3)), ` (logit ${logit.toFixed(2)}).`);
+    const [p] = scores([logit], model), verdict = el("p", {}, `${name}${told ? `, judged as “${told}”` : ""}: ${model.probability ? "probability of true " : "logit "}`, el("b", { class: model.undecided === null ? "" : p < 0.5 ? "is-fake-text" : "is-true" }, (model.probability ? p : logit).toFixed(3)), model.probability ? ` (logit ${logit.toFixed(2)}).` : ".");
     const maps = el("div", { class: "maps" }, el("figure", {}, canvasOf(picture), el("figcaption", {}, "The picture")));
     const buttons = el("div", { class: "row", role: "group", "aria-label": "How to explain" }, Object.entries(METHODS).map(([key, [title]]) => el("button", { type: "button", class: "small", "aria-pressed": String(key === method), onclick: () => { method = key; explain(); } }, title)));
     const about = el("p", { class: "note" }), over = el("div");
     const again = refocus(detail);
     detail.replaceChildren(el("h2", {}, "Why?"), verdict, ...(model.explains ? [buttons, maps, el("div", { class: "legend", hidden: method === "guided" }, el("span", { class: "is-true" }, el("b", { class: "key-true" }), "speaks for true"), el("span", { class: "is-fake-text" }, el("b", { class: "key-fake" }), "speaks for fake")), about] : [maps, el("p", { class: "note" }, "A conditional discriminator judges a picture by what it is told, too: it is not looked into.")]), over);
     again();
-    if (model.overTime && model.kind === "run") model.overTime(picture).then((found) => found.logits.length > 1 && mine === turn && over.replaceChildren(el("h3", {}, `Its score by the discriminator of each ${found.unit} that was kept`),
-      chart({ label: "Score of this picture over the training", series: [{ name: "score", colour: "var(--mark)", x: found.logits.map((l) => l[0]), y: found.logits.map((l) => sigmoid(l[1])) }], low: 0, high: 1, unit: found.unit }).node)).catch(() => {});
+    if (model.overTime && model.kind === "run") (past ??= model.overTime(picture)).then((found) => found.logits.length > 1 && mine === turn && over.replaceChildren(el("h3", {}, `Its ${model.probability ? "score" : "logit"} by the discriminator of each ${found.unit} that was kept`),
+      chart({ label: "This picture over the training", series: [{ name: model.probability ? "score" : "logit", colour: "var(--mark)", x: found.logits.map((l) => l[0]), y: model.probability ? scores(found.logits.map((l) => l[1]), model) : found.logits.map((l) => l[1]) }], ...(model.probability ? { low: 0, high: 1 } : {}), unit: found.unit }).node)).catch(() => { past = null; });
     if (!model.explains) return;
     try {
       const [trained, random] = [await model.explain(picture, method, "trained"), await model.explain(picture, method, "random")];
@@ -93,25 +99,26 @@ export function show(root, studio) {
       el("div", { class: "card" }, el("div", { class: "row" }, el("h2", {}, "Fake: drawn by the generator"), el("button", { type: "button", class: "small", onclick: () => { seed += 1; drawFakes(); } }, "Others")), fakes),
       el("div", { class: "card" }, el("h2", {}, `True: ${model.data}`), trues)),
     el("div", { class: "card" }, el("h2", {}, "Your own picture"), drop), history(studio, () => alive));
-  (async () => {
-    await drawFakes();
+  const fetchTrue = async () => {
     if (model.true) {
       trues.append(el("p", { class: "note" }, "Fetching true images; the first time they are drawn, which takes some seconds…"));
       const kept = (await model.truePictures()).slice(0, 16);
       if (alive) await place(kept, trues, "true", kept.map((_, i) => `True image ${i}`));
     } else trues.replaceChildren(el("p", { class: "note" }, "Not shown here: only drawings that come with the project may be passed on."));
-  })().catch((error) => { toast(error.message); if (alive && !trues.querySelector("canvas")) trues.replaceChildren(el("p", { class: "note" }, error.message)); });
+  };
+  const both = () => drawFakes().then(fetchTrue).catch((error) => { toast(error.message); whenBack(both); if (alive && !trues.querySelector("canvas")) trues.replaceChildren(el("p", { class: "note" }, error.message)); });
+  both();
   return () => { alive = false; };
 }
 
 // All logits on one line: fakes above, true images below.
-function line(dots) {
+function line(dots, undecided) {
   const width = innerWidth < 760 ? 400 : 800, at = (logit) => 40 + ((Math.max(-10, Math.min(10, logit)) + 10) / 20) * (width - 60);
   const colours = { fake: "var(--fake)", true: "var(--true)", yours: "var(--ink)" }, rows = { fake: 22, yours: 40, true: 58 };
   const marks = Object.entries(dots).flatMap(([kind, logits]) => logits.map((logit) => svg("circle", { cx: at(logit), cy: rows[kind], r: kind === "yours" ? 7 : 5.5, fill: colours[kind], "fill-opacity": kind === "yours" ? 1 : 0.55 })));
-  const ticks = [-10, -5, 0, 5, 10].flatMap((v) => {
+  const ticks = [-10, -5, undecided ?? 0, 5, 10].flatMap((v) => {
     const text = svg("text", { x: at(v), y: 94, "text-anchor": "middle" });
-    text.textContent = v === 0 ? "0: undecided" : v < 0 ? `${v}` : `+${v}`;
+    text.textContent = v === undecided ? `${v}: undecided` : v > 0 ? `+${v}` : `${v}`;
     return [svg("line", { x1: at(v), x2: at(v), y1: 8, y2: 76, class: "axis" }), text];
   });
   const words = [["fake", 8, 26], ["true", 8, 62]].map(([word, x, y]) => { const text = svg("text", { x, y }); text.textContent = word; return text; });

@@ -5,7 +5,7 @@ import { samples } from "./latents.js";
 import { json } from "./networks.js";
 import { el, newest, scoreLine, toast } from "./page.js";
 import { canvasOf, paint, tile } from "./pictures.js";
-import { sigmoid } from "./statistics.js";
+import { answer, scores } from "./statistics.js";
 
 let now = 0;
 
@@ -17,13 +17,15 @@ export function show(root, studio) {
   const go = (to) => {
     now = Math.min(steps.length - 1, Math.max(0, to));
     steps.forEach((step, i) => step.node.classList.toggle("now", i === now));
-    back.disabled = now === 0;
-    on.hidden = now === steps.length - 1;
+    const held = document.activeElement; // a button that is hidden or disabled loses the focus
+    [back.disabled, on.hidden] = [now === 0, now === steps.length - 1];
+    if (on.hidden && held === on) back.focus();
+    if (back.disabled && held === back) on.focus();
     place.textContent = `${now + 1} of ${steps.length}`;
     scrollTo(0, 0);
     Promise.resolve(steps[now].begin?.()).catch((error) => toast(error.message));
   };
-  const listen = (event) => { if (!["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) { if (event.key === "ArrowRight") go(now + 1); if (event.key === "ArrowLeft") go(now - 1); } };
+  const listen = (event) => { if (!event.altKey && !event.ctrlKey && !event.metaKey && !["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) { if (event.key === "ArrowRight") go(now + 1); if (event.key === "ArrowLeft") go(now - 1); } };
   document.addEventListener("keydown", listen);
   root.append(...steps.map((step) => step.node), el("div", { class: "steps" }, back, place, on));
   go(now);
@@ -84,7 +86,8 @@ export function show(root, studio) {
       if (rows.children.length || !model.judges) { if (!model.judges) rows.replaceChildren(el("p", {}, "This model came without its discriminator.")); return; }
       const mine = samples(3, 6, model, model.askable), fakes = await model.draw(mine), trues = model.true ? (await model.truePictures().catch(() => [])).slice(20, 26) : []; // they may not have been fetched
       const all = [...fakes, ...trues], logits = await model.judge(all);
-      if (alive) rows.replaceChildren(...all.map((picture, i) => el("figure", {}, canvasOf(picture), scoreLine(sigmoid(logits[i])), el("figcaption", {}, i < 6 ? "fake" : "true"))));
+      const on = scores(logits, model);
+      if (alive) rows.replaceChildren(...all.map((picture, i) => el("figure", {}, canvasOf(picture), scoreLine(on[i], answer(logits[i], model)), el("figcaption", {}, i < 6 ? "fake" : "true"))));
     }, node: step("The discriminator judges", ["The second network looks at a picture and says how probable it is that it comes from the data: 1 is true, 0 is fake. It is shown both kinds, and told which is which.", "Below each picture is what it says. It is often right, and sometimes not: that is how it should be. If it were always right, the generator could learn nothing from it.", "Under Judge you see what in a picture it goes by."], el("div", { class: "card" }, rows)) };
   }
 

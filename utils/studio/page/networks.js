@@ -7,7 +7,9 @@ import { pause } from "./page.js";
 import { unpacked } from "./latents.js";
 import { wordNumbers } from "./words.js";
 
-export async function everything() { return json("studio.json"); }
+const PATIENCE = 15000; // milliseconds that the list may take; a server that hangs is then one that is away
+
+export async function everything() { return json("studio.json", PATIENCE); }
 
 export async function loadModel(offer, form) {
   const base = `models/${offer.id}/`, early = form === "server" ? null : fetch(`${base}generator.onnx`); // beside what describes it
@@ -16,13 +18,14 @@ export async function loadModel(offer, form) {
   return form === "server" ? new ServerModel(about) : new BrowserModel(about, early);
 }
 
-export async function json(address) { return (await ask(address)).json(); }
+export async function json(address, patience = 0) { return (await ask(address, null, "", patience)).json(); }
 
-// A request; what is refused throws the server's sentence.
-export async function ask(address, body = null, type = "application/octet-stream") {
+// A request; what is refused throws the server's sentence. With patience, in milliseconds, it may not take longer.
+export async function ask(address, body = null, type = "application/octet-stream", patience = 0) {
   let answer;
   try {
-    answer = await fetch(address, body === null ? {} : { method: "POST", body, headers: { "X-Studio": "1", "Content-Type": type } });
+    const signal = patience ? AbortSignal.timeout(patience) : null;
+    answer = await fetch(address, body === null ? { signal } : { method: "POST", body, signal, headers: { "X-Studio": "1", "Content-Type": type } });
   } catch { throw new Error("The server does not answer."); }
   if (!answer.ok) {
     let sentence = `${address} could not be had (${answer.status}).`;
@@ -124,12 +127,13 @@ class BrowserModel extends Model {
   }
   open(name, answer = ask(`${this.base}${name}.onnx`)) {
     return Promise.all([startRuntime(), answer.then((a) => a.arrayBuffer())])
-      .then(([ort, bytes]) => ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], graphOptimizationLevel: "all" }));
+      .then(([ort, bytes]) => { if (this.closed) throw new Error("Another model was chosen."); return ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], graphOptimizationLevel: "all" }); });
   }
   graph(name, answer) { // one that could not be had is asked for again
     return (this.graphs[name] ??= this.open(name, answer).catch((error) => { delete this.graphs[name]; throw error; }));
   }
-  close() { // its networks would stay in the runtime's memory
+  close() { // its networks would stay in the runtime's memory; who is still in a room of it opens no other
+    this.closed = true;
     for (const one of Object.values(this.graphs)) one.then((session) => this.turn.then(() => session.release())).catch(() => {});
     this.graphs = {};
   }

@@ -46,22 +46,34 @@ export function refocus(place) {
 }
 
 // Runs an action whenever something changes, never twice at once: what came in between is done once, at the end. The
-// action is given a function that says whether it has been asked for anew, so that a long one can give up.
+// action is given a function that says whether it has been asked for anew, so that a long one can give up. What fails is
+// told, and done again once a server that was away is back.
 export function newest(action) {
-  let busy = false, again = false;
-  return async () => {
+  let busy = false, again = false, waiting = false;
+  const act = async () => {
     if (busy) { again = true; return; }
     busy = true;
     try { do { again = false; await action(() => again); } while (again); }
-    catch (error) { toast(error.message); }
+    catch (error) {
+      toast(error.message);
+      if (!waiting) whenBack(() => { waiting = false; act(); });
+      waiting = true;
+    }
     finally { busy = false; }
   };
+  return act;
 }
 
-// A picture's score as a bar and a number: the discriminator's probability of "true".
-export function scoreLine(probability, who = "") {
-  const line = el("span", { class: `score${probability < 0.5 ? " is-fake" : ""}` }, el("i"), `${who}${probability.toFixed(2)}`);
-  line.style.setProperty("--p", `${100 * probability}%`);
+// Does something once the server is back, in the room that is open now.
+export function whenBack(action) {
+  const here = location.hash;
+  window.addEventListener("back", () => { if (location.hash === here) action(); }, { once: true });
+}
+
+// A picture's score as a bar, from 0, fake, to 1, true, and in words.
+export function scoreLine(score, words) {
+  const line = el("span", { class: `score${score < 0.5 ? " is-fake" : ""}` }, el("i"), words);
+  line.style.setProperty("--p", `${100 * score}%`);
   return line;
 }
 

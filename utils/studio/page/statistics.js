@@ -35,4 +35,14 @@ export function rankCorrelation(a, b) {
 }
 
 export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
-export const percent = (share) => `${Math.round(100 * share)}%`;
+
+// A discriminator's answers from 0, fake, to 1, true: 0.5 is where its loss is undecided. Of a loss that knows
+// differences of logits only, that is their mean among those that are judged together.
+export function scores(logits, model) {
+  const middle = model.undecided ?? logits.reduce((sum, logit) => sum + logit, 0) / logits.length;
+  return Array.from(logits, (logit) => sigmoid(logit - middle));
+}
+
+// One answer in words: a probability where the loss makes it one, else the logit.
+export const answer = (logit, model) => (model.probability ? sigmoid(logit).toFixed(2) : `logit ${logit.toFixed(1)}`);
+export const percent = (share) => (share > 0 && share < 0.005 ? "less than 1%" : `${Math.round(100 * share)}%`);

@@ -1,7 +1,7 @@
 // Table: directions, walks, the way between two, arithmetic.
 
 import { between, mean, moved, npy, Random, samples } from "./latents.js";
-import { el, field, heading, newest, refocus, toast } from "./page.js";
+import { el, field, heading, newest, refocus, toast, whenBack } from "./page.js";
 import { canvasOf, paint, save, savePng, tile } from "./pictures.js";
 
 const KINDS = { regression: ["Attributes", true], conditional: ["Attributes, each without the others", false], SeFa: ["SeFa: what the first layer stretches most", false], PCA: ["Principal components of activations", false] };
@@ -10,7 +10,7 @@ const NOISE = 0.25; // Radford, Metz, Chintala, Fig 7
 const FORMATS = [["video/mp4;codecs=avc1.42E01E", "mp4", "MP4"], ["video/webm;codecs=vp9", "webm", "WebM"], ["video/webm;codecs=vp8", "webm", "WebM"]];
 
 export function show(root, studio) {
-  const { model } = studio, stops = [];
+  const { model } = studio;
   const bench = el("div", { class: "strip", role: "group", "aria-label": "Pictures on the table" });
   const drawn = new Map(); // sample -> picture
   const chosen = () => studio.bench[Math.min(studio.chosen, studio.bench.length - 1)];
@@ -148,7 +148,7 @@ export function show(root, studio) {
   share.addEventListener("input", way);
 
   // --- arithmetic
-  const dropped = (event) => studio.bench[Number(event.dataTransfer.getData("text/plain"))];
+  const dropped = (event) => studio.bench[parseInt(event.dataTransfer.getData("text/plain"), 10)]; // undefined of a file
   const wells = [[1, "Add"], [-1, "Take away"], [1, "Add"]].map(([sign, verb], i) => ({ sign, verb, samples: [], node: el("div", { class: "well" }), i }));
   const nine = el("div", { class: "nine", role: "group", "aria-label": "The result in the middle, with noise around it" });
   let result = null;
@@ -206,7 +206,7 @@ export function show(root, studio) {
       el("p", { class: "note" }, "Three exemplars for each term make it steadier than one. Around the result: the same latents with noise of ±0.25."),
       examples,
       el("div", { class: "wells" }, wells[0].node, el("span", { class: "sign" }, "−"), wells[1].node, el("span", { class: "sign" }, "+"), wells[2].node, el("span", { class: "sign" }, "="), nine)));
-  (async () => {
+  const open = async () => {
     await turn();
     await fill();
     await way();
@@ -217,8 +217,10 @@ export function show(root, studio) {
     steer(directions);
     attributes = directions.filter((d) => d.kind === "regression");
     examples.hidden = !attributes.length;
-    example.append(...attributes.map((d, i) => el("option", { value: i }, `${d.name} − without + without`)));
-    if (attributes.length) await fillWith(attributes[0]);
-  })().catch((error) => toast(error.message));
+    example.replaceChildren(...attributes.map((d, i) => el("option", { value: i }, `${d.name} − without + without`)));
+    if (attributes.length && !wells.some((well) => well.samples.length)) await fillWith(attributes[0]); // else a sum was begun
+  };
+  const opened = () => open().catch((error) => { toast(error.message); whenBack(opened); });
+  opened();
   return () => { alive = walking = false; recorder?.stop(); };
 }

@@ -75,7 +75,7 @@ function panel(id, studio) {
     if (number === undefined) return;
     at = place === last.grids.length - 1 ? null : place; // null: the newest, also when there are more
     where.value = place;
-    const name = last.grid_names[number];
+    const name = `${last.grid_names[number]}?course=${last.state.rollbacks.length}`; // it may be drawn anew by the same name
     if (shown !== name) { shown = name; image.src = `${base}grids/${name}`; image.alt = `Samples at ${last.unit} ${number}`; }
     caption.textContent = `${last.unit} ${number.toLocaleString("en")} of ${last.goal.toLocaleString("en")}`;
     marks.forEach(([mark, scale]) => mark(number * scale));
@@ -143,7 +143,7 @@ function panel(id, studio) {
     }
     grids.hidden = !run.grids.length;
     if (run.grids.length) { where.max = run.grids.length - 1; put(at ?? run.grids.length - 1, false); }
-    tellFilm(run.film);
+    tellFilm(run.film && run.film_made);
     tellTrue(run.true_grid);
     tellSettings(run.settings);
     tellQuality(run.quality);
@@ -162,7 +162,7 @@ function panel(id, studio) {
       inside.replaceChildren(...(what ? [draw(what)] : []));
     };
   };
-  const tellFilm = fold("Film of the training", () => el("video", { src: `${base}training.mp4`, controls: true, loop: true, muted: true, playsinline: true, preload: "none" }));
+  const tellFilm = fold("Film of the training", (made) => el("video", { src: `${base}training.mp4?made=${made}`, controls: true, loop: true, muted: true, playsinline: true, preload: "none" }));
   const tellTrue = fold("True images, to compare", () => el("img", { class: "grid-image", src: `${base}grids/true.png`, alt: "True images", loading: "lazy" }));
   rest.append(report);
   const tellSettings = fold("Settings", facts), tellQuality = fold("Distance, with its passport", facts);
