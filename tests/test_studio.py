@@ -52,6 +52,7 @@ from utils.studio import export, graphs, offers, packages, server, watching
 from utils.studio.networks import Networks
 from utils.studio.server import BODY, UPLOAD, Studio, application, listen, read_picture
 from utils.text_encoder import WORDS
+from utils.training.losses import gives_probability, undecided_logit
 
 ASKS = {"X-Studio": "1"}
 
@@ -1004,16 +1005,19 @@ def test_a_pause_tells_nothing_of_the_speed(tmp_path, monkeypatch):
     assert left(8 * 3600, 14) == 86 and left(2, 16) == 84  # after a night it begins anew
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_what_a_discriminators_answers_mean_goes_by_its_loss(runs, loss, monkeypatch):
+def test_what_a_discriminators_answers_mean_goes_by_its_loss(runs, monkeypatch):
     (offer,) = offers.find_offers([str(runs[1].folder)])
-    made = offer.experiment
-    made = dataclasses.replace(made, training=dataclasses.replace(made.training, loss=loss))  # whatever it takes else
-    monkeypatch.setattr(offers.Offer, "experiment", made)
-    about = offers.describe(offer)
     # Where densities of true images and of fakes are the same, the best discriminator has this logit.
-    assert about["undecided"] == {"least_squares": 0.5, "relativistic": None, "wasserstein": None}.get(loss, 0.0)
-    assert about["probability"] is (loss in ("non_saturating", "saturating", "gan_cls", "gan_int_cls"))
+    undecided = {"least_squares": 0.5, "relativistic": None, "wasserstein": None}
+    likely = ("non_saturating", "saturating", "gan_cls", "gan_int_cls")
+    for loss in LOSSES:
+        assert undecided_logit(loss) == undecided.get(loss, 0.0) and gives_probability(loss) is (loss in likely)
+    assert undecided_logit("gone") == 0.0 and not gives_probability("gone")  # one that was planted
+    trained = offer.experiment
+    for loss in ("non_saturating", "hinge", "least_squares", "relativistic"):
+        monkeypatch.setattr(offers.Offer, "experiment", replace(trained, loss=loss))
+        about = offers.describe(offer)
+        assert (about["undecided"], about["probability"]) == (undecided_logit(loss), gives_probability(loss))
 
 
 def test_going_on_starts_resume_and_says_what_it_complains_of(tmp_path, monkeypatch):

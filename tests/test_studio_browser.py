@@ -371,6 +371,39 @@ def test_a_picture_that_is_dropped_is_judged_and_what_is_none_gets_a_sentence(br
         assert "Your picture: probability of true" in page.inner_text("main") and page.inner_text(".wrong") == ""
 
 
+def test_answers_that_are_no_probabilities_are_not_called_so(browser, tmp_path):
+    for loss, meaning in (("hinge", "a logit, above 0 for true"), ("relativistic", "the higher of two is the truer")):
+        run = make_run(tmp_path / loss)
+        run.save_experiment(replace(run.experiment, loss=loss))
+        with serving(Studio([str(run.folder)])) as port, visiting(browser, f"http://127.0.0.1:{port}/#judge") as page:
+            page.wait_for_selector("main .tile")
+            assert meaning in page.inner_text("main .lead")
+            assert ("0: undecided" in page.inner_html("main .chart")) is (loss == "hinge")
+            assert page.inner_text("main .tile + .score").startswith("logit ")
+            page.click("main .tile")
+            page.wait_for_selector(".maps figure:nth-child(3)")
+            assert ": logit " in page.inner_text("main") and "probability" not in page.inner_text("main .card h2 + p")
+
+
+def test_a_room_that_failed_while_the_server_was_away_goes_on_once_it_is_back(browser, tmp_path):
+    names = [str(make_run(tmp_path).folder)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with contextlib.ExitStack() as first, contextlib.ExitStack() as stack:
+        first.enter_context(serving(Studio(names), port=port))
+        with visiting(browser, f"http://127.0.0.1:{port}/#draw") as page:
+            page.wait_for_selector(".wall canvas")
+            first.close()
+            page.fill("input[type=number]", "-5")
+            page.keyboard.press("Enter")
+            page.wait_for_selector("#toast p:has-text('does not answer')")
+            assert page.input_value("input[type=number]") == "0"  # what is drawn, not what was asked for
+            assert not page.locator(".wall canvas").count()
+            stack.enter_context(serving(Studio(names), port=port))
+            page.wait_for_selector(".wall canvas")
+
+
 # --- the server -------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 // Opens the studio: the list of models and runs, the rooms, light and dark.
 
-import { everything, loadModel, startRuntime } from "./networks.js";
+import { AWAY, everything, loadModel, startRuntime } from "./networks.js";
 import { samples } from "./latents.js";
 import { el, heading, toast } from "./page.js";
 
@@ -68,7 +68,7 @@ async function show() {
 // A browser may keep a module that could not be had, so the page is opened anew.
 function unopened(room) {
   document.title = `${ROOMS[room]} · DCGAN studio`;
-  view.replaceChildren(...heading(`${ROOMS[room]} could not be opened`, "The server does not answer."), el("button", { type: "button", onclick: () => location.reload() }, "Try again"));
+  view.replaceChildren(...heading(`${ROOMS[room]} could not be opened`, AWAY), el("button", { type: "button", onclick: () => location.reload() }, "Try again"));
   const here = loading;
   window.addEventListener("back", () => { if (here === loading) location.reload(); }, { once: true });
 }
@@ -149,6 +149,12 @@ function theme(value) {
   button.onclick = () => { const next = dark ? "light" : "dark"; remember("theme", next); theme(next); };
 }
 
+function tellAway(why) {
+  const said = `${why} This page asks again by itself.`;
+  if (banner.hidden || banner.textContent !== said) banner.textContent = said; // once: it is read out whenever it is written
+  banner.hidden = false;
+}
+
 // A server that has gone comes back: say so, ask again, and go on where we were. Runs may have been begun meanwhile.
 async function keepAsking() {
   for (;;) {
@@ -158,11 +164,7 @@ async function keepAsking() {
       const found = await everything();
       if (JSON.stringify([found.offers, found.unread]) !== JSON.stringify([studio.offers, studio.unread])) await refresh(found);
       if (!banner.hidden) { banner.hidden = true; toast("The server is back."); window.dispatchEvent(new Event("back")); }
-    } catch (error) {
-      const said = `${error.message} This page asks again by itself.`;
-      if (banner.hidden || banner.textContent !== said) banner.textContent = said; // once: it is read out whenever it is written
-      banner.hidden = false;
-    }
+    } catch (error) { tellAway(error.message); }
   }
 }
 
@@ -181,7 +183,10 @@ picker.addEventListener("change", () => choose(picker.value));
 try {
   list(await everything());
   await choose(named() ?? recall("model"));
-  if (studio.form === "server") keepAsking();
+  if (studio.form === "server") {
+    window.addEventListener("away", () => tellAway(AWAY)); // a room may find it out first
+    keepAsking();
+  }
 } catch (error) {
   document.getElementById("wait")?.querySelector("p").replaceChildren(`The studio could not be opened: ${error.message}`);
 }

@@ -7,6 +7,7 @@ import { pause } from "./page.js";
 import { unpacked } from "./latents.js";
 import { wordNumbers } from "./words.js";
 
+export const AWAY = "The server does not answer.";
 const PATIENCE = 15000; // milliseconds that the list may take; a server that hangs is then one that is away
 
 export async function everything() { return json("studio.json", PATIENCE); }
@@ -26,7 +27,7 @@ export async function ask(address, body = null, type = "application/octet-stream
   try {
     const signal = patience ? AbortSignal.timeout(patience) : null;
     answer = await fetch(address, body === null ? { signal } : { method: "POST", body, signal, headers: { "X-Studio": "1", "Content-Type": type } });
-  } catch { throw new Error("The server does not answer."); }
+  } catch { window.dispatchEvent(new Event("away")); throw new Error(AWAY); }
   if (!answer.ok) {
     let sentence = `${address} could not be had (${answer.status}).`;
     try { sentence = (await answer.json()).error ?? sentence; } catch { /* no sentence */ }
