@@ -128,6 +128,7 @@ def _models(report: Report, kept: Kept) -> list[dict]:
                 "training": duration(card.get("seconds of training") or 0),
                 "kernel distance (95%)": in_words(distance, "kernel") if distance else "not measured",
                 "true images": in_words(distance["floor"], "kernel") if distance else "",
+                "measured by": distance["fingerprint"][:8] if distance else "",
             }
         )
         if subject.model.samples.is_file():
@@ -135,7 +136,10 @@ def _models(report: Report, kept: Kept) -> list[dict]:
             pictures.append(report.picture(subject.model.samples, card["name"], caption, subject.stamp, wide=False))
     if not rows:
         return [missing("there are no models in saved_models/pretrained/.")]
-    note = text("Each dataset and size has a classifier of its own, so distances can be compared within one only.")
+    note = text(
+        "Each dataset and size has a classifier of its own, and where another processor trained it its weights differ "
+        "(“measured by”): distances can be compared within one only."
+    )
     return [table(rows, small=True), note, *pictures]
 
 
