@@ -515,8 +515,8 @@ def test_conditions_reach_the_terms_row_by_row(tiny):
 
 
 def test_unknown_parts_are_refused_with_those_that_there_are(tiny):
-    with pytest.raises(InputError, match="no 'cubist'; choose one of non_saturating, saturating"):
+    with pytest.raises(InputError, match="no loss 'cubist'; choose one of non_saturating, saturating"):
         recipe_of(replace(tiny, loss="cubist"))
-    with pytest.raises(InputError, match="no 'cubist'; choose one of dcgan, "):
+    with pytest.raises(InputError, match="no recipe 'cubist'; choose one of dcgan, "):
         recipe_of(replace(tiny, recipe="cubist"))
     assert preset("quick").training.recipe == "dcgan"

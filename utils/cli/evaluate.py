@@ -97,31 +97,32 @@ def _evaluate(options: Evaluate) -> None:
             write_json(target, kept_before(target, record) | record)
 
     keep()  # at once: what comes takes minutes, too, and may be stopped
-    words, files = [], []
+    found, files = [], []  # what was found beside distances, each with what puts it into words
     if not on_texts and (asked := _asked(trained, data, how)):
         record["asked"] = asked.plain()
-        words.append(_asked_in_words(asked))
+        found.append((_asked_in_words, asked))
     if on_texts:
         keep()
         texts, picture = _texts(options, trained, how, target)
         record["texts"] = texts.plain()
-        words.append(_texts_in_words(texts))
+        found.append((_texts_in_words, texts))
         files.append(picture)
     if options.attributes:
         keep()
         counted, picture = _combinations(options, trained, how, target)
         record["combinations"] = counted.plain()
-        words.append(_in_words(counted))
+        found.append((_in_words, counted))
         files.append(picture)
     keep()
     if target:
         files.append(written(target, was_there))
-    if files:
-        words.append("\n" + "\n".join(files))
     if options.json:
         print(json.dumps(record, indent=2))
         return
-    print("\n".join([_distances_in_words(record, trained, options.samples), *words]))
+    words = [_distances_in_words(record, trained, options.samples), *(told(of) for told, of in found)]
+    if files:
+        words.append("\n" + "\n".join(files))
+    print("\n".join(words))
 
 
 def _check_asked(options: Evaluate, trained, on_texts: bool) -> None:

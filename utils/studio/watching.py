@@ -27,6 +27,8 @@ POINTS = 300
 """A curve has fewer than twice as many values on the page."""
 SETTLED = 8
 """Saved updates whose time says how long the others take: of fewer, compiling is most of it."""
+SAVING = 120
+"""Seconds that a training may take to save before it is asked to stop again."""
 PAUSE = 600
 """Seconds without anything new after which a training is taken to have stood still: they tell nothing of its speed."""
 LINES = 8
@@ -248,7 +250,7 @@ class Trainings:
     def __init__(self, data_dir: str | Path | None = None, own_text: str = ""):
         self._data_dir, self._own_text = data_dir, own_text
         self._resumed, self._reported = Started(), Started()
-        self._stopped: dict[Path, int] = {}  # which process of a run was asked to stop
+        self._stopped: dict[Path, tuple[int, float]] = {}  # which process of a run was asked to stop, and when
         self._lock = threading.Lock()  # of two who ask at once, the second finds what the first has started
 
     def stop(self, run: Run) -> str:
@@ -257,16 +259,18 @@ class Trainings:
         Raises:
             InputError: no process on this machine is training it.
         """
-        process = run.process
-        if process is None:
-            raise InputError(f"No process on this machine is training {run.name}.")
-        if self._stopped.get(run.folder) == process:  # asked twice, a training ends at once and saves nothing
-            return f"{run.name} was asked to stop already; it saves everything first."
-        try:
-            os.kill(process, signal.SIGTERM)
-        except (ProcessLookupError, PermissionError) as error:
-            raise InputError(f"The training of {run.name} cannot be stopped from here: {error.strerror}.") from error
-        self._stopped[run.folder] = process
+        with self._lock:
+            process = run.process
+            if process is None:
+                raise InputError(f"No process on this machine is training {run.name}.")
+            before, when = self._stopped.get(run.folder, (None, 0.0))
+            if before == process and time.monotonic() - when < SAVING:  # asked twice, it ends at once and saves nothing
+                return f"{run.name} was asked to stop already; it saves everything first."
+            try:
+                os.kill(process, signal.SIGTERM)
+            except (ProcessLookupError, PermissionError) as error:
+                raise InputError(f"{run.name} cannot be stopped from here: {error.strerror}.") from error
+            self._stopped[run.folder] = (process, time.monotonic())
         return f"{run.name} is asked to stop; it saves everything first."
 
     def go_on(self, run: Run) -> str:

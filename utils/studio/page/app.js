@@ -163,7 +163,7 @@ async function keepAsking() {
     try {
       const found = await everything();
       if (JSON.stringify([found.offers, found.unread]) !== JSON.stringify([studio.offers, studio.unread])) await refresh(found);
-      if (!banner.hidden) { banner.hidden = true; toast("The server is back."); window.dispatchEvent(new Event("back")); }
+      if (!banner.hidden) { banner.hidden = true; toast("The server is back."); window.dispatchEvent(new Event("back")); if (!studio.model && picker.value && !view.hasAttribute("aria-busy")) choose(picker.value); }
     } catch (error) { tellAway(error.message); }
   }
 }

@@ -1,7 +1,7 @@
 // Guess: a game of twenty pictures, the visitor beside the discriminator.
 
 import { Random, samples } from "./latents.js";
-import { el, heading, toast } from "./page.js";
+import { el, heading, toast, whenBack } from "./page.js";
 import { canvasOf } from "./pictures.js";
 import { answer as inWords, coin, percent, scores, wilson } from "./statistics.js";
 
@@ -54,13 +54,17 @@ export function show(root, studio) {
         `Right for you alone: ${onlyYou}; for the discriminator alone: ${onlyIt}. Twenty pictures seldom settle who is better. `,
         `The discriminator says true above ${threshold}; training has not tuned that threshold for single pictures.`),
       el("div", { class: "wall" }, game.pictures.map((picture, i) => el("figure", {}, canvasOf(picture), el("figcaption", {}, game.truth[i] ? "true" : "fake", el("br"), `you ${both[i][0] ? "✓" : "✗"} it ${both[i][1] ? "✓" : "✗"}`)))),
-      el("p", {}), el("button", { type: "button", class: "main", onclick: () => begin().catch(tell) }, "Once more"));
+      el("p", {}), el("button", { type: "button", class: "main", onclick: start }, "Once more"));
   };
-  const again = () => el("button", { type: "button", class: "main", onclick: () => begin().catch(tell) }, "Try again");
-  const tell = (error) => { toast(error.message); if (alive) board.replaceChildren(el("p", {}, error.message), again()); };
+  const start = () => alive && begin().catch(tell);
+  const tell = (error) => {
+    toast(error.message);
+    whenBack(start);
+    if (alive) board.replaceChildren(el("p", {}, error.message), el("button", { type: "button", class: "main", onclick: start }, "Try again"));
+  };
   let keys = null;
   const listen = (event) => { if (event.target.tagName !== "SELECT" && !event.ctrlKey && !event.metaKey && !event.altKey && !event.repeat) keys?.(event.key.toLowerCase()); };
   document.addEventListener("keydown", listen);
-  board.append(el("p", {}, "Look at each as long as you like. Keys: ", el("kbd", {}, "t"), " true, ", el("kbd", {}, "f"), " fake."), el("button", { type: "button", class: "main", onclick: () => begin().catch(tell) }, "Begin"));
+  board.append(el("p", {}, "Look at each as long as you like. Keys: ", el("kbd", {}, "t"), " true, ", el("kbd", {}, "f"), " fake."), el("button", { type: "button", class: "main", onclick: start }, "Begin"));
   return () => { alive = false; document.removeEventListener("keydown", listen); };
 }

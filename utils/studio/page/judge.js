@@ -3,7 +3,7 @@
 import { chart } from "./charts.js";
 import { samples } from "./latents.js";
 import { json } from "./networks.js";
-import { el, heading, newest, refocus, scoreLine, svg, toast, whenBack } from "./page.js";
+import { el, gridOf, heading, newest, refocus, scoreLine, svg, toast, whenBack } from "./page.js";
 import { canvasOf, gradient, overlay, tile } from "./pictures.js";
 import { answer, rankCorrelation, scores } from "./statistics.js";
 
@@ -34,7 +34,7 @@ export function show(root, studio) {
     const on = scores(logits, model);
     where.append(...pictures.map((picture, i) => el("div", {}, tile(picture, `${names[i]}, ${model.probability ? "score " : ""}${answer(logits[i], model)}: explain`, () => choose(picture, names[i], logits[i])), scoreLine(on[i], answer(logits[i], model)))));
     dots[kind].push(...logits);
-    scale.replaceChildren(line(dots, model.undecided));
+    scale.replaceChildren(line(dots, model));
     return logits;
   };
   const drawFakes = newest(async (stale) => {
@@ -112,11 +112,13 @@ export function show(root, studio) {
 }
 
 // All logits on one line: fakes above, true images below.
-function line(dots, undecided) {
-  const width = innerWidth < 760 ? 400 : 800, at = (logit) => 40 + ((Math.max(-10, Math.min(10, logit)) + 10) / 20) * (width - 60);
+function line(dots, { undecided, probability }) {
+  // Beyond ±10 a probability is 0 or 1; logits of other losses have a size of their own.
+  const end = probability ? 10 : Math.ceil(Math.max(1, ...Object.values(dots).flat().map(Math.abs)));
+  const width = innerWidth < 760 ? 400 : 800, at = (logit) => 40 + ((Math.max(-end, Math.min(end, logit)) + end) / (2 * end)) * (width - 60);
   const colours = { fake: "var(--fake)", true: "var(--true)", yours: "var(--ink)" }, rows = { fake: 22, yours: 40, true: 58 };
   const marks = Object.entries(dots).flatMap(([kind, logits]) => logits.map((logit) => svg("circle", { cx: at(logit), cy: rows[kind], r: kind === "yours" ? 7 : 5.5, fill: colours[kind], "fill-opacity": kind === "yours" ? 1 : 0.55 })));
-  const ticks = [-10, -5, undecided ?? 0, 5, 10].flatMap((v) => {
+  const ticks = [-end, -end / 2, undecided ?? 0, end / 2, end].flatMap((v) => {
     const text = svg("text", { x: at(v), y: 94, "text-anchor": "middle" });
     text.textContent = v === undecided ? `${v}: undecided` : v > 0 ? `+${v}` : `${v}`;
     return [svg("line", { x1: at(v), x2: at(v), y1: 8, y2: 76, class: "axis" }), text];
@@ -135,7 +137,7 @@ function history(studio, alive) {
     const scored = run.grids.filter((number) => x.includes(number)), places = new Set([0, 0.25, 0.5, 0.75, 1].map((share) => Math.round(share * (scored.length - 1))));
     const score = (name, number) => run.summaries[name]?.[x.indexOf(number)]?.toFixed(2) ?? "?";
     const snapshots = scored.length ? [...places].map((place) => scored[place]).map((number) => el("figure", {},
-      el("img", { class: "grid-image", loading: "lazy", src: `runs/${studio.model.id}/grids/${run.grid_names[number]}`, alt: `Samples at ${run.unit} ${number}` }),
+      el("img", { class: "grid-image", loading: "lazy", src: gridOf(studio.model.id, run, number), alt: `Samples at ${run.unit} ${number}` }),
       el("figcaption", {}, `${run.unit} ${number.toLocaleString("en")}: `, el("span", { class: "is-true" }, `true ${score("score_true", number)}`), ", ", el("span", { class: "is-fake-text" }, `fake ${score("score_fake", number)}`)))) : [];
     box.replaceChildren(el("div", { class: "card" }, el("h2", {}, "Over the training: mean scores of true and of fake samples"), el("div", { class: "snapshots" }, snapshots), chart({ label: "Mean scores over the training", unit: run.unit, low: 0, high: 1, series: [{ name: "true", colour: "var(--true)", x, y: run.summaries.score_true }, { name: "fake", colour: "var(--fake)", x, y: run.summaries.score_fake }] }).node));
   }).catch(() => {});

@@ -3,7 +3,7 @@
 import { chart } from "./charts.js";
 import { samples } from "./latents.js";
 import { json } from "./networks.js";
-import { el, newest, scoreLine, toast } from "./page.js";
+import { el, gridOf, newest, scoreLine, toast, whenBack } from "./page.js";
 import { canvasOf, paint, tile } from "./pictures.js";
 import { answer, scores } from "./statistics.js";
 
@@ -14,6 +14,7 @@ export function show(root, studio) {
   let alive = true, sample = samples(0, 1, model, model.askable)[0];
   const steps = [latents, generator, discriminator, losses, game, next].map((make) => make());
   const place = el("p", { class: "note" }), back = el("button", { type: "button", onclick: () => go(now - 1) }, "Back"), on = el("button", { type: "button", class: "main", onclick: () => go(now + 1) }, "Next");
+  const begin = () => Promise.resolve(steps[now].begin?.()).catch((error) => { toast(error.message); whenBack(() => alive && begin()); });
   const go = (to) => {
     now = Math.min(steps.length - 1, Math.max(0, to));
     steps.forEach((step, i) => step.node.classList.toggle("now", i === now));
@@ -23,7 +24,7 @@ export function show(root, studio) {
     if (back.disabled && held === back) on.focus();
     place.textContent = `${now + 1} of ${steps.length}`;
     scrollTo(0, 0);
-    Promise.resolve(steps[now].begin?.()).catch((error) => toast(error.message));
+    begin();
   };
   const listen = (event) => { if (!event.altKey && !event.ctrlKey && !event.metaKey && !["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) { if (event.key === "ArrowRight") go(now + 1); if (event.key === "ArrowLeft") go(now - 1); } };
   document.addEventListener("keydown", listen);
@@ -88,7 +89,7 @@ export function show(root, studio) {
       const all = [...fakes, ...trues], logits = await model.judge(all);
       const on = scores(logits, model);
       if (alive) rows.replaceChildren(...all.map((picture, i) => el("figure", {}, canvasOf(picture), scoreLine(on[i], answer(logits[i], model)), el("figcaption", {}, i < 6 ? "fake" : "true"))));
-    }, node: step("The discriminator judges", ["The second network looks at a picture and says how probable it is that it comes from the data: 1 is true, 0 is fake. It is shown both kinds, and told which is which.", "Below each picture is what it says. It is often right, and sometimes not: that is how it should be. If it were always right, the generator could learn nothing from it.", "Under Judge you see what in a picture it goes by."], el("div", { class: "card" }, rows)) };
+    }, node: step("The discriminator judges", [`The second network looks at a picture and says ${model.probability ? "how probable it is that it comes from the data: 1 is true, 0 is fake" : "with a number whether it comes from the data: the higher, the truer"}. It is shown both kinds, and told which is which.`, "Below each picture is what it says. It is often right, and sometimes not: that is how it should be. If it were always right, the generator could learn nothing from it.", "Under Judge you see what in a picture it goes by."], el("div", { class: "card" }, rows)) };
   }
 
   function losses() {
@@ -113,7 +114,7 @@ export function show(root, studio) {
       if (!run) { box.append(el("p", {}, "Every update shows the discriminator a batch of true and of fake images, then lets the generator learn from its answer. After some thousand updates, noise has become what you see under Draw."), el("p", { class: "note" }, "Train a run and open it here, and this step shows its pictures: ./dcgan train, then ./dcgan studio.")); return; }
       const about = await json(`runs/${run.id}/run.json`), image = el("img", { class: "grid-image", alt: "" }), caption = el("p", { class: "caption" });
       if (!about.grids.length) { box.append(el("p", {}, "The newest run has drawn nothing yet.")); return; }
-      const put = (i) => { const number = about.grids[i]; image.src = `runs/${run.id}/grids/${about.grid_names[number]}`; image.alt = `Samples at ${about.unit} ${number}`; caption.textContent = `${about.title}, ${about.unit} ${number.toLocaleString("en")}`; };
+      const put = (i) => { const number = about.grids[i]; image.src = gridOf(run.id, about, number); image.alt = `Samples at ${about.unit} ${number}`; caption.textContent = `${about.title}, ${about.unit} ${number.toLocaleString("en")}`; };
       const input = el("input", { type: "range", min: 0, max: about.grids.length - 1, step: 1, value: 0, "aria-label": "When", oninput: () => put(Number(input.value)) });
       put(0);
       box.append(image, caption, input);

@@ -119,6 +119,8 @@ export function startRuntime() { // what failed is tried again, by another addre
   return runtime;
 }
 
+const NEVER = new Promise(() => {}); // who still waits for a model that was left, waits for nothing
+
 class BrowserModel extends Model {
   constructor(about, generator) {
     super(about);
@@ -128,9 +130,10 @@ class BrowserModel extends Model {
   }
   open(name, answer = ask(`${this.base}${name}.onnx`)) {
     return Promise.all([startRuntime(), answer.then((a) => a.arrayBuffer())])
-      .then(([ort, bytes]) => { if (this.closed) throw new Error("Another model was chosen."); return ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], graphOptimizationLevel: "all" }); });
+      .then(([ort, bytes]) => (this.closed ? NEVER : ort.InferenceSession.create(bytes, { executionProviders: ["wasm"], graphOptimizationLevel: "all" })));
   }
   graph(name, answer) { // one that could not be had is asked for again
+    if (this.closed) return NEVER;
     return (this.graphs[name] ??= this.open(name, answer).catch((error) => { delete this.graphs[name]; throw error; }));
   }
   close() { // its networks would stay in the runtime's memory; who is still in a room of it opens no other

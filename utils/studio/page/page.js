@@ -70,6 +70,9 @@ export function whenBack(action) {
   window.addEventListener("back", () => { if (location.hash === here) action(); }, { once: true });
 }
 
+// Where a run's grid is. After a rollback others have the same names, so an address has a course.
+export const gridOf = (id, run, number) => `runs/${id}/grids/${run.grid_names[number]}?course=${run.state.rollbacks.length}`;
+
 // A picture's score as a bar, from 0, fake, to 1, true, and in words.
 export function scoreLine(score, words) {
   const line = el("span", { class: `score${score < 0.5 ? " is-fake" : ""}` }, el("i"), words);

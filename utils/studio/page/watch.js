@@ -2,7 +2,7 @@
 
 import { chart } from "./charts.js";
 import { ask, json } from "./networks.js";
-import { el, facts, field, heading, toast } from "./page.js";
+import { el, facts, field, gridOf, heading, toast } from "./page.js";
 
 const AGAIN = 5000; // milliseconds until a run that could not be read is asked for again
 
@@ -56,7 +56,7 @@ export function show(root, studio) {
     const box = el("details", { class: "card", ontoggle: async () => {
       if (!box.open || box.dataset.read) return;
       box.dataset.read = "1";
-      try { const about = await json(`models/${model.id}/model.json`); box.append(facts(about.card), el("h3", {}, "Settings"), facts(about.settings)); } catch (error) { toast(error.message); }
+      try { const about = await json(`models/${model.id}/model.json`); box.append(facts(about.card), el("h3", {}, "Settings"), facts(about.settings)); } catch (error) { toast(error.message); delete box.dataset.read; }
     } }, el("summary", {}, `${model.title}: card, passport and settings`), el("p", {}, model.about));
     root.append(box);
   }
@@ -75,8 +75,8 @@ function panel(id, studio) {
     if (number === undefined) return;
     at = place === last.grids.length - 1 ? null : place; // null: the newest, also when there are more
     where.value = place;
-    const name = `${last.grid_names[number]}?course=${last.state.rollbacks.length}`; // it may be drawn anew by the same name
-    if (shown !== name) { shown = name; image.src = `${base}grids/${name}`; image.alt = `Samples at ${last.unit} ${number}`; }
+    const address = gridOf(id, last, number);
+    if (shown !== address) { image.src = shown = address; image.alt = `Samples at ${last.unit} ${number}`; }
     caption.textContent = `${last.unit} ${number.toLocaleString("en")} of ${last.goal.toLocaleString("en")}`;
     marks.forEach(([mark, scale]) => mark(number * scale));
     if (tell) self.follow(last.grids.length > 1 ? place / (last.grids.length - 1) : 1);
@@ -137,7 +137,7 @@ function panel(id, studio) {
       curves.replaceChildren(el("h2", {}, "Losses"), losses.node);
       if (s[run.unit]?.length > 1) {
         const scores = chart({ label: "Scores", unit: run.unit, low: 0, high: 1, moved: (value) => moved(value * perUnit), series: [{ name: "true samples", colour: "var(--true)", x: s[run.unit], y: s.score_true }, { name: "fake samples", colour: "var(--fake)", x: s[run.unit], y: s.score_fake }] });
-        curves.append(el("h2", {}, "Mean scores: 1 is true"), scores.node);
+        curves.append(el("h2", {}, "Mean scores, the sigmoid of logits"), scores.node);
         marks.push([scores.mark, 1]);
       }
     }
