@@ -290,9 +290,9 @@ time.sleep({HANGING})
 """
     process = started(body, 3, "signal.signal(signal.SIGQUIT, signal.SIG_DFL)")  # in a shell's background it is ignored
     assert sorted(process.stdout.readline() for _ in range(3)) == ["ready\n", "worker 1: ready\n", "worker 2: ready\n"]
-    began = time.monotonic()
     os.kill(process.pid, number)
     process.communicate(timeout=HANGING / 2)  # the chief's end of it, too
+    began = time.monotonic()
     while time.monotonic() - began < HANGING / 4 and any("saved" not in p.read_text() for p in tmp_path.iterdir()):
         time.sleep(0.01)
     assert process.returncode == -number

@@ -986,10 +986,12 @@ def test_a_training_that_is_asked_to_stop_twice_gets_one_signal(tmp_path, monkey
             patched.setattr(watching.os, "kill", lambda *signal: sent.append(signal))
             assert "it saves everything first" in trainings.stop(run)
             assert "was asked to stop already" in trainings.stop(run)
+            patched.setattr(watching, "SAVING", 0)  # seconds have passed: it may hang
+            assert "is asked to stop" in trainings.stop(run)
     with training(run) as later:
         assert "is asked to stop" in trainings.stop(run)
         assert later.wait(10) == -signal.SIGTERM
-    assert sent == [(process.pid, signal.SIGTERM)]
+    assert sent == [(process.pid, signal.SIGTERM)] * 2
 
 
 def test_a_pause_tells_nothing_of_the_speed(tmp_path, monkeypatch):
