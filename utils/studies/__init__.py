@@ -14,6 +14,7 @@ STUDIES = {
     "amount_of_data": "whether more images help, at equal updates and at equal epochs (notebook 06)",
     "report_amounts": "what is left of the report's 19,000 images against 300,000 (notebook 06)",
     "losses": "what may be read off the losses (notebook 07)",
+    "dropout": "whether a discriminator needs dropout (notebook 05)",
     "recipes": "which recipe gives the best pictures, by updates and by minutes (notebook 10)",
     "features": "which layers, epochs and recipes give features that tell classes apart",
     "regularised": "whether an encoder as a third player makes samples and features better",
