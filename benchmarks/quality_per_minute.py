@@ -22,7 +22,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -183,76 +183,25 @@ def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespa
         options: `minutes`, `turn`, `samples`, `networks` and `torch_python`, as on the command line.
         start: makes a contender, as `Process` does.
     """
-    from tqdm.auto import tqdm
-
-    from utils.runtime import cpu_name
     from utils.tables import duration
 
-    results = _results(data, names, seed)
+    results, whose = _results(data, names, seed), f"{data.folder.name}, seed {seed}"
     wanted = _lacking(data, results, options)
     if taken := [name for name in names if name not in wanted]:
-        print(f"{data.folder.name}, seed {seed}: kept before: {', '.join(taken)}.", file=sys.stderr)
-    processes: dict[str, Process] = {}
-    records: dict[str, dict] = {}
-
-    def gone(name: str, reason: str) -> None:
-        print(f"{CONTENDERS[name].about} ({name}) is left out: {reason}.", file=sys.stderr)
-
-    try:
-        if wanted:
-            print(f"{data.folder.name}, seed {seed}: {len(wanted)} contenders get ready.", file=sys.stderr)
+        print(f"{whose}: kept before: {', '.join(taken)}.", file=sys.stderr)
+    if wanted:
+        print(f"{whose}: {len(wanted)} contenders get ready.", file=sys.stderr)
+    with contextlib.ExitStack() as ending:
+        processes = {}
         for name in wanted:
-            needs_torch = name in PEERS and PEERS[name].torch
-            python = (options.torch_python or sys.executable) if needs_torch else sys.executable
-            try:
-                processes[name] = start(name, data.train, seed, python, results[name].folder / "log.txt")
-            except Gone as reason:
-                gone(
-                    name, f"{reason}{'. --torch-python names a Python that has torch and numpy' if needs_torch else ''}"
-                )
-        session = {
-            "began": time.strftime("%Y-%m-%d %H:%M:%S"),
-            "contenders": list(processes),
-            "turn": options.turn,
-            "device": cpu_name(),
-            "cores": len(os.sched_getaffinity(0)),
-        }
-        size = data.about["size"]
-        for name, process in processes.items():
+            if process := _started(name, data, seed, options, results[name].folder / "log.txt", start):
+                processes[name] = process
+                ending.callback(process.end)
+        records = _records(processes, data, seed, options)
+        for name in processes:
             results[name].folder.mkdir(parents=True, exist_ok=True)
-            records[name] = {
-                "contender": name,
-                "size": size,
-                "seed": seed,
-                "data": data.about["fingerprint"],
-                "settings": settings_of(name, size),
-                "samples_count": options.samples,
-                **process.facts,
-                "session": session,
-                "marks": [],
-            }
         if not processes:
             return
-        last = max(options.minutes)
-        total = len(processes) * last * 60
-        print(
-            f"{data.folder.name}, seed {seed}: {len(processes)} contenders train for {last:g} minutes each, "
-            f"{duration(total)} in all; building them and drawing samples comes on top.",
-            file=sys.stderr,
-        )
-        bar = tqdm(
-            total=total,
-            mininterval=1 if os.isatty(2) else 60,
-            smoothing=0.02,
-            bar_format="{l_bar}{bar}| {n:.0f} of {total:.0f} s trained in {elapsed}, {remaining} left{postfix}",
-        )
-        trained = dict.fromkeys(processes, 0.0)
-
-        def tell(name: str, state: dict) -> None:
-            bar.set_postfix_str(f"{name}: {state['updates']} updates", refresh=False)
-            now = min(state["seconds"], last * 60)
-            bar.update(now - trained[name])
-            trained[name] = now
 
         def at_mark(name: str, minutes: float, state: dict) -> None:
             drawn = results[name].folder / ".drawn.npy"
@@ -266,11 +215,82 @@ def train(data: Data, names: Sequence[str], seed: int, options: argparse.Namespa
             finally:
                 drawn.unlink(missing_ok=True)
 
-        with bar:
-            take_turns(processes, options.minutes, options.turn, at_mark, gone, tell)
-    finally:
-        for process in processes.values():
-            process.end()
+        last = max(options.minutes)
+        print(
+            f"{whose}: {len(processes)} contenders train for {last:g} minutes each, "
+            f"{duration(len(processes) * last * 60)} in all; building them and drawing samples comes on top.",
+            file=sys.stderr,
+        )
+        with _progress(processes, last * 60) as tell:
+            take_turns(processes, options.minutes, options.turn, at_mark, _left_out, tell)
+
+
+def _left_out(name: str, reason: str) -> None:
+    print(f"{CONTENDERS[name].about} ({name}) is left out: {reason}.", file=sys.stderr)
+
+
+def _started(
+    name: str, data: Data, seed: int, options: argparse.Namespace, log: Path, start: Callable[..., Process]
+) -> Process | None:
+    """A contender that is ready; None of one that cannot take part, of which it is said why."""
+    needs_torch = name in PEERS and PEERS[name].torch
+    python = (options.torch_python or sys.executable) if needs_torch else sys.executable
+    try:
+        return start(name, data.train, seed, python, log)
+    except Gone as reason:
+        hint = ". --torch-python names a Python that has torch and numpy" if needs_torch else ""
+        _left_out(name, f"{reason}{hint}")
+
+
+def _records(processes: dict[str, Process], data: Data, seed: int, options: argparse.Namespace) -> dict[str, dict]:
+    """What is known of each contender before its first mark."""
+    from utils.runtime import cpu_name
+
+    size = data.about["size"]
+    session = {
+        "began": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "contenders": list(processes),
+        "turn": options.turn,
+        "device": cpu_name(),
+        "cores": len(os.sched_getaffinity(0)),
+    }
+    return {
+        name: {
+            "contender": name,
+            "size": size,
+            "seed": seed,
+            "data": data.about["fingerprint"],
+            "settings": settings_of(name, size),
+            "samples_count": options.samples,
+            **process.facts,
+            "session": session,
+            "marks": [],
+        }
+        for name, process in processes.items()
+    }
+
+
+@contextlib.contextmanager
+def _progress(names: Iterable[str], each: float) -> Iterator[Callable[[str, dict], None]]:
+    """A bar over the seconds of training of all contenders, `each` of them for so many; gives what tells it how far one
+    has come."""
+    from tqdm.auto import tqdm
+
+    trained = dict.fromkeys(names, 0.0)
+
+    def tell(name: str, state: dict) -> None:
+        bar.set_postfix_str(f"{name}: {state['updates']} updates", refresh=False)
+        now = min(state["seconds"], each)
+        bar.update(now - trained[name])
+        trained[name] = now
+
+    with tqdm(
+        total=len(trained) * each,
+        mininterval=1 if os.isatty(2) else 60,
+        smoothing=0.02,
+        bar_format="{l_bar}{bar}| {n:.0f} of {total:.0f} s trained in {elapsed}, {remaining} left{postfix}",
+    ) as bar:
+        yield tell
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
