@@ -104,6 +104,18 @@ RECIPES: dict[str, Recipe] = {
         {"discriminator_learning_rate": 4 / 3 * _HALF_RATE, **WIDER_PENALTY},
         widen=(1, 1.5),
     ),
+    **{
+        f"mid_d_r1_{name}": Recipe(
+            about,
+            (FIRST_32, FIRST),
+            {"discriminator_learning_rate": 4 / 3 * _HALF_RATE, **WIDER_PENALTY, "augment": augment},
+            widen=(1, 1.5),
+        )
+        for name, augment, about in (
+            ("mirror", ("mirror",), "the same as `mid_d_r1`, images mirrored by chance"),
+            ("moved", ("mirror", "translation"), "the same as `mid_d_r1`, images mirrored and moved by chance"),
+        )
+    },
     "mid_d_beta_0": Recipe(
         "the same as `mid_d`, Adam without a first moment (beta_1 0)",
         (FIRST_32, FIRST),

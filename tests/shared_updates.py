@@ -19,7 +19,7 @@ TINY = {
     "generator": {"filters": (128, 128), "strides": (2, 2)},
     "discriminator": {"filters": (64, 128, 128), "strides": (2, 2, 1)},
 }
-AUGMENTED = {"augment": ("colour", "translation", "cutout", "noise"), "label_noise": 0.3}
+AUGMENTED = {"augment": ("colour", "translation", "cutout", "mirror", "noise"), "label_noise": 0.3}
 NORMALISED = {"batch_norm": "on", "weights": "normal"}
 JOINT = {"discriminator_updates": "joint"}
 CASES = {

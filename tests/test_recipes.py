@@ -241,6 +241,13 @@ def test_cutout_makes_one_square_of_half_the_side_grey_and_leaves_the_rest():
     assert 0 < full < 64  # at an edge less of it is seen
 
 
+def test_mirror_turns_about_half_of_the_images_round_and_leaves_the_others():
+    turned = np.asarray(augmentations.mirror(tf.constant(IMAGES), tf.constant([1, 2])))
+    same = [np.array_equal(a, b) for a, b in zip(turned, IMAGES)]
+    mirrored = [np.array_equal(a, b[:, ::-1]) for a, b in zip(turned, IMAGES)]
+    assert all(s != m for s, m in zip(same, mirrored)) and 20 < sum(same) < 44
+
+
 def test_noise_has_mean_0_and_deviation_a_tenth():
     added = np.asarray(augmentations.noise(tf.constant(IMAGES), tf.constant([1, 2]))) - IMAGES
     assert abs(added.mean()) < 0.002 and 0.098 < added.std() < 0.102

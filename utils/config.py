@@ -284,7 +284,8 @@ class TrainingConfig(_Section):
     """Updates between penalties, whose weight is multiplied by as much (lazy regularisation, arXiv:1912.04958 §3.1)."""
     augment: tuple[Literal[tuple(AUGMENTATIONS)], ...] = ()  # type: ignore[valid-type]
     """What is done to true and fake images alike before the discriminator sees them, in both networks' updates, so that
-    few images last longer: colour, translation, cutout (differentiable augmentation, arXiv:2006.10738), noise."""
+    few images last longer: colour, translation, cutout (differentiable augmentation, arXiv:2006.10738), mirror (left
+    and right by chance, where either is as true: not letters and digits), noise."""
     label_noise: float = 0.0
     """Share of the true samples whose label is turned round in an update."""
     label_smoothing: float = 0.0

@@ -45,6 +45,7 @@ AUGMENTATIONS = Registry(
     colour="utils.training.augmentations:colour",
     translation="utils.training.augmentations:translation",
     cutout="utils.training.augmentations:cutout",
+    mirror="utils.training.augmentations:mirror",
     noise="utils.training.augmentations:noise",
 )
 """What the discriminator sees instead of the images: functions (images, seed) -> images."""

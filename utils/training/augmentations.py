@@ -56,6 +56,15 @@ def cutout(images, seed):
     return images * tf.cast(keep, images.dtype)[..., None]
 
 
+def mirror(images, seed):
+    """Turn left and right round, of every image by chance 1/2: twice the images, where a mirrored one is as true.
+
+    Not where left and right matter, as in letters and digits: the generator may then draw either.
+    """
+    turned = _uniform(images, seed, 1) < 0.5
+    return tf.where(turned[:, :, None, None], images[:, :, ::-1], images)
+
+
 def noise(images, seed):
     """Add N(0, 0.1) to every value: instance noise (Sønderby et al., arXiv:1610.04490), here of one strength."""
     shape = replicas.whole(tf.shape(images))
